@@ -1,0 +1,75 @@
+# Every target works alone on a fresh clone: the first one that needs the environment .venv makes it.
+# `make help` lists them. Works with GNU make 3.81 (macOS) and newer.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+# Python to make .venv with. Unless given (make demo PYTHON=/opt/python3.13/bin/python3): the first that fits.
+PYTHON ?=
+# More arguments for pytest: make test ARGS="-k recipe -x"
+ARGS ?=
+
+# --no-build-isolation: the build backend too comes from constraints.txt, not newest from the registry.
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install -qq --only-binary=:all: --constraint constraints.txt
+
+.PHONY: help demo test bench lint fmt docs constraints clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs/demo).
+	@rm -rf runs/demo
+	@$(VENV)/bin/glyphnet train digits --out runs/demo
+
+test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+bench: $(VENV)/.core ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/.
+	@for script in benchmarks/*.py; do \
+	  [ -e "$$script" ] || { echo "benchmarks/ holds no script." >&2; exit 1; }; \
+	  echo "== $$script"; $(VENV)/bin/python "$$script" || exit 1; \
+	done
+
+lint: $(VENV)/.dev ## Check style (ruff), types (mypy --strict on src) and the floors (import-linter).
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy --strict src
+	@$(VENV)/bin/lint-imports
+
+fmt: $(VENV)/.dev ## Format the code, and mend what ruff can mend by itself.
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+docs: $(VENV)/.core ## Write again the pages that come out of the code: docs/cli.md, docs/settings.md.
+	@$(VENV)/bin/python docs/generate.py
+
+constraints: $(VENV)/.dev ## Pin the newest versions of everything anew, torch excepted: constraints.txt.
+	@$(PIP) install -qq uv
+	@printf '%s\n' torch==2.13.0 hatchling editables | $(VENV)/bin/uv pip compile --quiet --upgrade --universal \
+	  --python-version 3.11 --all-extras --no-annotate --custom-compile-command "make constraints" \
+	  --output-file constraints.txt pyproject.toml -
+
+clean: ## Remove .venv and everything else that the targets here have made, but for your own runs.
+	@rm -rf $(VENV) runs/demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The environment, in three sizes. A stamp is older than pyproject.toml or constraints.txt after a change there,
+# and its size is then installed again; otherwise nothing is done. A larger size holds the smaller ones.
+
+$(VENV)/.test: EXTRAS := [test]
+$(VENV)/.dev: EXTRAS := [dev]
+$(VENV)/.core: STAMPS := $(VENV)/.core
+$(VENV)/.test: STAMPS := $(VENV)/.core $(VENV)/.test
+$(VENV)/.dev: STAMPS := $(VENV)/.core $(VENV)/.test $(VENV)/.dev
+
+$(VENV)/.core $(VENV)/.test $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing glyphnet$(EXTRAS) into $(VENV); PyTorch is large, so the first time takes some minutes." >&2
+	@$(INSTALL) hatchling editables
+	@$(INSTALL) --no-build-isolation --editable ".$(EXTRAS)"
+	@touch $(STAMPS)
+
+$(VENV)/.python:
+	@sh scripts/make-venv "$(VENV)" "$(PYTHON)"
+	@touch $@

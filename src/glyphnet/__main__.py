@@ -1,0 +1,5 @@
+"""``python -m glyphnet``: the same as ``glyphnet``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,207 @@
+"""The trained classifier: it predicts, saves, loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ._imagebatches import Images, default_batch_size, image_batches
+from .data.dataset import Int64Array
+from .data.decode import ImageShape
+from .errors import DeviceError, SettingsError
+from .modelfile import ModelHeader, Provenance, describe_model, read_model, write_model
+from .nn import AnySpec, Preprocessing
+from .nn.inference import logits_in_batches
+
+Float32Array = npt.NDArray[np.float32]
+
+NONE_OF_THESE = "none of these"
+"""What a rejected image is called."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained network together with all that prediction needs.
+
+    ``images``, in every method, is what `image_batches` takes: uint8 arrays (N, H, W, C), (N, H, W),
+    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Other
+    sizes and colours than the model's are fitted as in training. One image counts as a batch of one: the
+    results always have N rows. Images stream by batch, so a memory-mapped set is never whole in memory.
+
+    Attributes:
+        network: the trained network; it is put into evaluation mode and channels-last memory.
+        spec: the description that it was built from.
+        input_shape: (H, W, C) of its images.
+        classes: the K class names, in label order.
+        preprocessing: from pixels to the network's input: the object that training used.
+        temperature: logits are divided by it before softmax.
+        threshold: confidence below which an image may be rejected; None where none was measured.
+        recipe: how it was trained, as plain JSON values.
+        metrics: what was measured, as plain JSON values.
+        provenance: which data, when, which versions.
+
+    Raises:
+        SettingsError: the parts do not fit together; all that is wrong is listed.
+    """
+
+    network: nn.Module = field(repr=False)
+    spec: AnySpec
+    input_shape: ImageShape
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float = 1.0
+    threshold: float | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    provenance: Provenance = field(default_factory=Provenance, repr=False)
+
+    def __post_init__(self) -> None:
+        self._header()
+        self.network.eval()
+        # Not only for speed: convolutions add in another order then, and a model must answer alike, to the
+        # last bit, before it is saved and after.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and where predictions are computed."""
+        return next(self.network.parameters()).device
+
+    def logits(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """The network's answers before softmax and temperature: float32 (N, K).
+
+        Args:
+            images: see the class.
+            batch_size: images computed at once; None chooses by the image's size.
+
+        Raises:
+            DataError: something that is no image, or an array of another dtype or shape.
+            BadFileError: an image file that cannot be decoded.
+        """
+        return self._gather(self._logits(images, batch_size))
+
+    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """Probability of each class: float32 (N, K), rows sum to 1. Arguments and errors: see `logits`."""
+        return self._gather(
+            torch.softmax(batch / self.temperature, dim=1) for batch in self._logits(images, batch_size)
+        )
+
+    def predict_labels(self, images: Images, *, batch_size: int | None = None) -> Int64Array:
+        """The likeliest class of each image as a label: int64 (N,), in [0, K). See `logits`."""
+        labels: Int64Array = self.logits(images, batch_size=batch_size).argmax(axis=1).astype(np.int64)
+        return labels
+
+    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+        """The name of the likeliest class of each image: a list of N names. See `logits`.
+
+        Args:
+            images: see the class.
+            batch_size: see `logits`.
+            reject: call an image ``none of these`` where the likeliest class has less than the threshold.
+
+        Raises:
+            SettingsError: ``reject`` is asked for and the model has no threshold.
+        """
+        if not reject:
+            return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size)]
+        threshold = self.need_threshold()
+        probabilities = self.predict_proba(images, batch_size=batch_size)
+        return [
+            self.classes[row.argmax()] if row.max() >= threshold else NONE_OF_THESE for row in probabilities
+        ]
+
+    def need_threshold(self) -> float:
+        """The threshold for rejection.
+
+        Raises:
+            SettingsError: the model has none.
+        """
+        if self.threshold is None:
+            raise SettingsError(
+                "This model has no rejection threshold: none was measured when it was trained. "
+                "Predict without rejection, or set one: dataclasses.replace(classifier, threshold=0.9)."
+            )
+        return self.threshold
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, all or nothing; `load_model` reads it.
+
+        Raises:
+            ModelFileError: a weight is NaN or infinite, or the recipe or the metrics hold what JSON cannot.
+            OSError: the file cannot be written.
+        """
+        write_model(path, self._header(), self.network)
+
+    def _header(self) -> ModelHeader:
+        return describe_model(
+            network=self.spec,
+            input_shape=self.input_shape,
+            classes=self.classes,
+            preprocessing=self.preprocessing,
+            temperature=self.temperature,
+            threshold=self.threshold,
+            recipe=dict(self.recipe),
+            metrics=dict(self.metrics),
+            provenance=self.provenance,
+        )
+
+    def _logits(self, images: Images, batch_size: int | None) -> Iterator[torch.Tensor]:
+        """float32 (n, K) for each batch, on the network's device."""
+        if batch_size is not None and batch_size < 1:
+            raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
+        size = batch_size or default_batch_size(self.input_shape)
+        for pixels in image_batches(images, self.input_shape, size):
+            # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
+            batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+            yield from logits_in_batches(self.network, self.preprocessing, batch, batch_size=size)
+
+    def _gather(self, batches: Iterator[torch.Tensor]) -> Float32Array:
+        parts = [batch.cpu().numpy() for batch in batches]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
+
+
+def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Classifier:
+    """Read a model file that `Classifier.save` wrote. Nothing in a file can run code.
+
+    Args:
+        path: the ``.safetensors`` file.
+        device: where to predict: "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        CorruptFileError: truncated, altered, or no such file at all.
+        UnsupportedFileError: a checkpoint, or written by a newer GlyphNet.
+        ModelFileError: it is not there or cannot be read.
+        DeviceError: there is no such device.
+    """
+    header, network = read_model(path, _device(device))
+    return Classifier(
+        network=network,
+        spec=header.network,
+        input_shape=header.input_shape,
+        classes=header.classes,
+        preprocessing=header.preprocessing,
+        temperature=header.temperature,
+        threshold=header.threshold,
+        recipe=header.recipe,
+        metrics=header.metrics,
+        provenance=header.provenance,
+    )
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise DeviceError(
+            f"The device {str(device)!r} cannot be used: {reason}. Try the device 'cpu'."
+        ) from None
+    return found

@@ -1,0 +1,113 @@
+"""What the command line says: messages and progress on standard error, results on standard output.
+
+rich is imported only where a terminal shows it, and never reads markup in what the user wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+# Writing order can be turned round by these: "gpj.exe" would be shown as "exe.jpg".
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NO_GRAPHIC = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
+_PLAIN_INTERVAL = 5.0  # seconds between two lines of progress where there is no terminal
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with control characters (a file name may hold any) shown escaped: ``a\\nb``."""
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _NO_GRAPHIC or character in _REORDERING
+        else character
+        for character in text
+    )
+
+
+def say(message: str) -> None:
+    """Tell the user something on standard error: one message, one line."""
+    print(printable(message), file=sys.stderr, flush=True)
+
+
+def emit_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object on standard output: what ``--json`` promises.
+
+    Raises:
+        ValueError: ``value`` holds NaN or infinity, which JSON does not have; write None instead.
+    """
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2), flush=True)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show how far a long work is; the verb passes the callable on to the function that works.
+
+    Yields:
+        ``report(done, total, what)``: ``what`` names the work ("reading images"), and a new ``what`` begins a
+        new bar; ``total`` 0 means unknown. A bar on a terminal; elsewhere a line every few seconds, and none
+        for quick work.
+    """
+    if not sys.stderr.isatty():
+        yield _plain_progress()
+        return
+    bar = _Bar()
+    try:
+        yield bar.report
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """A bar on the terminal that is there only while something is going on: what follows has the screen to itself."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+        self._what = ""
+
+    def report(self, done: int, total: int, what: str) -> None:
+        if self._bars is None or what != self._what:
+            self.close()
+            self._bars, self._what = _bars(), what
+            self._bars.add_task(printable(what), total=total or None)
+            self._bars.start()
+        self._bars.update(self._bars.task_ids[0], completed=done, total=total or None)
+        if total and done >= total:
+            self.close()
+
+    def close(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+
+
+def _plain_progress() -> Progress:
+    """Lines instead of a bar: the first after some seconds, then one every few."""
+    said: dict[str, float] = {}
+
+    def report(done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if now - said.setdefault(what, now) >= _PLAIN_INTERVAL:
+            said[what] = now
+            say(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
+
+    return report

@@ -1,0 +1,114 @@
+"""``glyphnet data``: a data set looked over before any training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from .console import emit_json, printable, progress
+from .options import ColorOption, DataArgument, JsonOption, OnBadFileOption, SizeOption
+
+if TYPE_CHECKING:
+    from ..data.inspect import DataReport, Finding
+
+_SHOWN = 5  # examples of each finding; --json has more
+
+
+def data(
+    data: DataArgument = "digits",
+    size: SizeOption = None,
+    color: ColorOption = "auto",
+    on_bad_file: OnBadFileOption = "skip",
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a data set before any training: counts, sizes, duplicates, leaks between the parts, bad files."""
+    from ..data import inspect, load
+    from ..data.skipped import skipped_files
+
+    with progress() as report_progress:
+        splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=report_progress)
+        report_progress(0, 0, "looking for duplicates")
+        report = inspect(splits, bad_files=skipped_files(data, splits))
+    if as_json:
+        emit_json(report.to_dict())
+    elif sys.stdout.isatty():
+        _show(report)
+    else:
+        print("\n".join(printable(line) for line in _lines(report)))
+
+
+def _size(report: DataReport) -> str:
+    height, width, channels = report.image_shape
+    return f"{width}×{height} {'grey' if channels == 1 else 'RGB'}"
+
+
+def _table(report: DataReport) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the counts: one row a class, and their sum."""
+    headings = ["class", *report.counts]
+    rows = [
+        [name, *(f"{counts[label]:,}" for counts in report.counts.values())]
+        for label, name in enumerate(report.classes)
+    ]
+    rows.append(["all", *(f"{sum(counts):,}" for counts in report.counts.values())])
+    return headings, rows
+
+
+def _findings(report: DataReport) -> Iterator[tuple[str, Finding]]:
+    yield "exact duplicates", report.exact_duplicates
+    yield "near duplicates", report.near_duplicates
+    yield "exact duplicates with two labels", report.conflicts
+    yield "near duplicates with two labels", report.near_conflicts
+    for leak in report.leaks:
+        yield f"exact copies in both {leak.parts[0]} and {leak.parts[1]}", leak.exact
+        yield f"near duplicates between {leak.parts[0]} and {leak.parts[1]}", leak.near
+    yield "blank images", report.blank
+
+
+def _examples(finding: Finding) -> Sequence[str]:
+    lines = ["  " + "  =  ".join(example) for example in finding.examples[:_SHOWN]]
+    more = finding.count - len(lines)
+    return [*lines, f"  and {more:,} more"] if more > 0 else lines
+
+
+def _details(report: DataReport) -> Iterator[str]:
+    """What follows the table, the same for terminal and file."""
+    for title, finding in _findings(report):
+        yield f"{title}: {finding.count:,}"
+        yield from _examples(finding)
+    yield f"bad files: {len(report.bad_files):,}"
+    yield from (f"  {name}: {reason}" for name, reason in report.bad_files)
+    yield from (f"note: {note}" for note in report.notes)
+    yield from (f"warning: {warning}" for warning in report.warnings)
+
+
+def _lines(report: DataReport) -> Iterator[str]:
+    headings, rows = _table(report)
+    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
+    yield f"{report.name}: {_size(report)}, {len(report.classes):,} classes"
+    for row in [headings, *rows]:
+        cells = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+    yield from _details(report)
+
+
+def _show(report: DataReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    title = printable(f"{report.name}: {_size(report)}, {len(report.classes):,} classes")
+    table = Table(title=Text(title), title_justify="left")
+    headings, rows = _table(report)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for number, row in enumerate(rows):
+        table.add_row(*(Text(printable(cell)) for cell in row), end_section=number == len(rows) - 2)
+    console.print(table)
+    for line in _details(report):
+        style = "yellow" if line.startswith("warning: ") else ""
+        console.print(Text(printable(line), style=style), soft_wrap=True)

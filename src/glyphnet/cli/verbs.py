@@ -1,0 +1,133 @@
+"""The verbs of ``glyphnet``, and how one is found, loaded and run.
+
+One file a verb: a plain function with annotated parameters, called like its verb, and one row in ``VERBS``.
+The file is imported when its verb is called, so that ``glyphnet --help`` waits for no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from .._version import __version__
+from .failures import USAGE, report
+
+VERBS: dict[str, tuple[str, str]] = {
+    "train": (".train", "Train a classifier on labelled images and write its run folder."),
+    "evaluate": (".evaluate", "Judge a model on labelled images: accuracy, mistakes, report."),
+    "predict": (".predict", "Name the class of images, with probabilities."),
+    "data": (".data", "Look at a data set before any training: counts, sizes, duplicates, leaks, bad files."),
+}
+"""Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""
+
+READER_GONE = 141  # 128 + SIGPIPE: what the shell shows for any program whose reader (``| head``) has left
+
+
+class VerbGroup(TyperGroup):
+    """The verbs as Typer sees them: a name and a help line each, until one is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for verb, (_, line) in VERBS.items():
+            self.add_command(TyperCommand(verb, help=line, rich_markup_mode=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Load the verb that was called, in place of its help line."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else load_verb(name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; the two endings that Typer would pass over in silence are told here."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, OSError) as error:
+            if isinstance(error, BrokenPipeError) and _reader_has_left():
+                raise typer.Exit(READER_GONE) from None
+            raise typer.Exit(report(error, debug=ctx.obj)) from error
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+        """Parse, run, end the process with the verb's status: the one place where errors become lines."""
+        words, debug = _without_debug(sys.argv[1:] if args is None else args)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A file name may hold what the terminal's encoding has not: show it escaped, never fail.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            status = super().main(words, "glyphnet", standalone_mode=False, obj=debug) or 0
+        except Exception as error:
+            status = report(error, debug=debug)
+        lost = _flush_output()
+        if status == 0 and lost is not None:
+            status = READER_GONE if isinstance(lost, BrokenPipeError) else report(lost, debug=debug)
+        sys.exit(status)
+
+
+def load_verb(verb: str) -> TyperCommand:
+    """The command of a verb, made of the function of that name in the verb's file."""
+    one = typer.Typer(add_completion=False, rich_markup_mode=None)
+    one.command(verb)(getattr(import_module(VERBS[verb][0], __package__), verb))
+    command = get_command(one)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+def _without_debug(args: Sequence[str]) -> tuple[list[str], bool]:
+    """The arguments without ``--debug``, which may stand anywhere but behind ``--``, where all are names."""
+    end = args.index("--") if "--" in args else len(args)
+    return [word for word in args[:end] if word != "--debug"] + list(args[end:]), "--debug" in args[:end]
+
+
+def _reader_has_left() -> bool:
+    """Whether the pipe that broke is standard output, and not one to a worker process or over a network."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # asks for no event: errors and hang-ups are told all the same
+    return bool(poll.poll(0))
+
+
+def _flush_output() -> OSError | None:
+    """Write out what was printed. Where that fails it must not be tried again at exit: Python would tell."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"glyphnet {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def glyphnet(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; also behind the verb.")
+    ] = False,
+) -> None:
+    """Train, judge, explain and ship neural-network classifiers of small images."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help(), file=sys.stderr)
+        raise typer.Exit(USAGE)
+
+
+def main() -> None:
+    """The command ``glyphnet``."""
+    get_command(app).main()

@@ -1,0 +1,19 @@
+"""Labelled images, from files to arrays. Knows no torch; what few sources need is imported on use."""
+
+# In full rather than on demand: `load` and `inspect` are modules as well, and whichever import came last
+# would win.
+from .dataset import ImageDataset, Splits
+from .decode import decode_bytes, decode_file, fit_image
+from .inspect import DataReport, inspect
+from .load import load
+
+__all__ = [
+    "DataReport",
+    "ImageDataset",
+    "Splits",
+    "decode_bytes",
+    "decode_file",
+    "fit_image",
+    "inspect",
+    "load",
+]

@@ -1,0 +1,185 @@
+"""Data sets saved as NumPy arrays: one .npz archive, or .npy files side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BadFileError, DataError
+from .classes import conform_labels
+from .dataset import Int64Array, UInt8Array
+from .npy import MAX_BYTES, NpzFile, map_npy
+from .pixels import conform_images
+
+NAMES = {
+    "train": (("x_train", "y_train"), ("train_images", "train_labels")),
+    "validation": (("x_val", "y_val"), ("x_valid", "y_valid"), ("val_images", "val_labels")),
+    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+    "all": (("images", "labels"), ("x", "y")),
+}
+"""Part → the names, (images, labels), that it may be saved under; upper and lower case are the same."""
+
+_ACCEPTED = (
+    "images and labels; x_train, y_train, x_test, y_test (and x_val, y_val); or train_images, train_labels, …"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RawArrays:
+    """A data set as it was saved, before it is divided.
+
+    Attributes:
+        parts: images uint8 (N, H, W, C) and labels int64 (N,) of "train", "validation" and "test", or of "all".
+        classes: the K class names, in label order.
+        notes: sentences for the user.
+    """
+
+    parts: Mapping[str, tuple[UInt8Array, Int64Array]]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> RawArrays:
+    """Read a .npz archive.
+
+    Args:
+        path: the archive; its arrays are called as in `NAMES`, and ``classes`` (strings) may be among them.
+        max_bytes: refuse an archive whose arrays are larger than this together, before unpacking.
+
+    Raises:
+        BadFileError: not an archive, damaged, too large, or with arrays of Python objects.
+        DataError: the arrays are no images and labels.
+    """
+    with NpzFile(path) as archive:
+        roles = _roles(path, archive.names)
+        wanted = [name for pair in roles.values() for name in pair]
+        given = next((name for name in archive.names if name.lower() == "classes"), None)
+        arrays = archive.read([*wanted, *([given] if given else [])], max_bytes)
+    return _conform(path, roles, arrays, arrays[given] if given else None)
+
+
+def is_npy_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether the folder holds .npy files with images under one of the accepted names."""
+    return bool(_by_prefix(Path(path)))
+
+
+def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
+    """Read .npy files that lie side by side; the images are memory-mapped.
+
+    Args:
+        path: the folder, or one of the files. They are called ``images.npy`` and ``labels.npy``, or
+            ``x_train.npy``, ``y_train.npy`` and so on as in `NAMES`, with or without one common beginning
+            (``cats-images.npy``, ``cats-labels.npy``). A ``classes.npy`` of strings may lie beside them.
+
+    Raises:
+        BadFileError: a file is damaged or of Python objects.
+        DataError: the files are not all there, or are no images and labels.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    sets = _by_prefix(folder)
+    prefix = next(iter(sets), "") if path.is_dir() else _split_name(path.stem)[0]
+    if path.is_dir() and len(sets) > 1:
+        names = ", ".join(sorted(files[next(iter(files))].name for files in sets.values()))
+        raise DataError(f"{path}: there are several data sets in it ({names}). Name the file of one of them.")
+    files = sets.get(prefix, {})
+    roles = _roles(path, files)
+    given = map_npy(files["classes"]) if "classes" in files else None
+    arrays = {name: map_npy(files[name]) for pair in roles.values() for name in pair}
+    return _conform(path, roles, arrays, given)
+
+
+def _split_name(stem: str) -> tuple[str, str]:
+    """``"cats-x_train"`` to its beginning and its accepted name, ("cats-", "x_train"); ("", "") if it has none."""
+    known = {name for pairs in NAMES.values() for pair in pairs for name in pair} | {"classes"}
+    for name in sorted(known, key=len, reverse=True):
+        prefix = stem[: len(stem) - len(name)]
+        if stem.lower().endswith(name) and (not prefix or (prefix[-1] in "-_" and len(name) > 1)):
+            return prefix, name
+    return "", ""
+
+
+def _by_prefix(folder: Path) -> dict[str, dict[str, Path]]:
+    """The accepted .npy files of a folder: beginning → name → file. Only beginnings that have images."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.glob("*.npy")):
+        prefix, name = _split_name(path.stem)
+        if name:
+            found.setdefault(prefix, {})[name] = path
+    images = {images for pairs in NAMES.values() for images, _ in pairs}
+    return {prefix: files for prefix, files in found.items() if images & files.keys()}
+
+
+def _roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Which arrays are the images and labels of which part."""
+    there = {name.lower(): name for name in names}
+    roles: dict[str, tuple[str, str]] = {}
+    for part, pairs in NAMES.items():
+        for images, labels in pairs:
+            if images not in there and labels not in there:
+                continue
+            if images not in there or labels not in there:
+                has, misses = (labels, images) if labels in there else (images, labels)
+                raise DataError(f"{os.fspath(path)}: there is {there[has]} but no {misses}. Save both.")
+            if part in roles:
+                raise DataError(
+                    f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one of them."
+                )
+            roles[part] = there[images], there[labels]
+    if "train" not in roles and "all" not in roles:
+        found = ", ".join(sorted(there.values())[:12]) or "none"
+        raise DataError(
+            f"{os.fspath(path)}: no arrays of training images. Found: {found}. Accepted: {_ACCEPTED}."
+        )
+    if "all" in roles and len(roles) > 1:
+        extra = ", ".join(images for part, (images, _) in roles.items() if part != "all")
+        raise DataError(f"{os.fspath(path)}: {roles['all'][0]} stands beside {extra}. Keep either, not both.")
+    return roles
+
+
+def _conform(
+    path: str | os.PathLike[str],
+    roles: Mapping[str, tuple[str, str]],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    classes: npt.NDArray[Any] | None,
+) -> RawArrays:
+    try:
+        for images, labels in roles.values():
+            if arrays[images].ndim and arrays[labels].ndim and len(arrays[images]) != len(arrays[labels]):
+                counts = (
+                    f"{images} holds {len(arrays[images]):,} images, {labels} {len(arrays[labels]):,} labels"
+                )
+                raise DataError(f"{counts}. Save one label for each image.")
+        pixels, notes = conform_images({images: arrays[images] for images, _ in roles.values()})
+        names = None if classes is None else _class_names(classes)
+        targets, names, more = conform_labels({labels: arrays[labels] for _, labels in roles.values()}, names)
+        _check_same_shape(pixels)
+    except BadFileError:
+        raise
+    except DataError as error:
+        raise DataError(f"{os.fspath(path)}: {error}") from None
+    parts = {part: (pixels[images], targets[labels]) for part, (images, labels) in roles.items()}
+    return RawArrays(parts, names, notes + more)
+
+
+def _class_names(classes: npt.NDArray[Any]) -> tuple[str, ...]:
+    if classes.ndim != 1 or classes.dtype.kind not in "USiu":
+        raise DataError(
+            f"classes is {classes.dtype} of shape {classes.shape}. It must be a list of names, dtype 'U'."
+        )
+    return tuple(
+        np.char.decode(classes, "utf-8").tolist() if classes.dtype.kind == "S" else map(str, classes.tolist())
+    )
+
+
+def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:
+    shapes = {name: array.shape[1:] for name, array in images.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise DataError(f"the images differ in size or channels: {told}. Save all parts at one size.")

@@ -1,0 +1,222 @@
+"""Puts Splits together from images, labels and what is known of their parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
+from .dataset import ImageDataset, Int64Array, Splits, UInt8Array
+from .decode import ImageShape, fit_image
+from .duplicates import duplicate_groups
+from .listing import PART_NAMES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed
+from .split import divide
+from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
+
+_BLOCK_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `glyphnet.data.load` was asked for."""
+
+    wish: ShapeWish
+    validation_fraction: float
+    test_fraction: float
+    seed: int
+    on_bad_file: str
+    progress: Progress | None
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images of one shape with all that is known of them, before they are divided.
+
+    Attributes:
+        name: what the data are called.
+        where: what errors call them.
+        key: determines the images and their order, for the cache.
+        images: uint8 (N, H, W, C), in memory or memory-mapped.
+        labels: int64 (N,).
+        names: where each image came from.
+        parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
+        groups: int64 (N,): equal for duplicates.
+    """
+
+    name: str
+    where: str
+    key: str
+    images: UInt8Array
+    labels: Int64Array
+    classes: tuple[str, ...]
+    names: Sequence[str]
+    parts: npt.NDArray[np.int8]
+    groups: Int64Array
+    notes: tuple[str, ...]
+
+
+def assemble(data: Labelled, options: Options) -> Splits:
+    """Divide ``data`` and hand out each part as a contiguous slice of one array or memory map.
+
+    Raises:
+        DataError: fewer than two classes, or classes that differ between the parts.
+    """
+    check_classes(data.classes, data.labels, data.parts, data.where)
+    parts = divide(
+        data.labels,
+        data.groups,
+        data.parts,
+        validation_fraction=options.validation_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+    )
+    order = np.argsort(parts, kind="stable")  # train, validation, test, each in the order of the names
+    images = _ordered(data.images, order, data.key)
+    ends = np.cumsum(np.bincount(parts, minlength=3)).tolist()
+    datasets = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        rows = order[start:end]
+        names = [data.names[row] for row in rows.tolist()]
+        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names))
+    notes = (*data.notes, *_leaks(data.parts, data.groups), *_missing(datasets))
+    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], notes)
+
+
+def from_arrays(
+    name: str,
+    where: str,
+    arrays: Mapping[str, tuple[UInt8Array, Int64Array]],
+    classes: tuple[str, ...],
+    options: Options,
+    stamp: str = "",
+    notes: Sequence[str] = (),
+) -> Splits:
+    """Splits from the parts of an array file: "train", "validation", "test", or only "all".
+
+    Args:
+        arrays: for each part images uint8 (N, H, W, C) and labels int64 (N,).
+        stamp: changes whenever the file does; without it the images are always taken into memory.
+        notes: sentences for the user, from the reader.
+
+    Raises:
+        DataError: the classes are of no use.
+    """
+    stacks = [images for images, _ in arrays.values()]
+    labels = np.concatenate([labels for _, labels in arrays.values()])
+    codes = [TRAIN if part == "all" else PART_NAMES[part] for part in arrays]
+    shape, note = _array_shape(stacks, options.wish)
+    key = cache_key("arrays", stamp, list(shape))
+    if stamp and len(labels) * int(np.prod(shape)) > IN_MEMORY_BYTES:
+        kept = entry(key, lambda writer: _write_fitted(writer, stacks, shape, options.progress))
+        images, groups = kept.images, kept.array("groups", lambda: duplicate_groups(kept.images))
+    else:
+        fitted = [_fitted(stack, shape) for stack in stacks]
+        images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
+        groups = duplicate_groups(images)
+    names = [f"{part}/{row:05d}" for part, (_, each) in arrays.items() for row in range(len(each))]
+    parts = np.repeat(np.array(codes, dtype=np.int8), [len(stack) for stack in stacks])
+    absent = [classes[label] for label in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)]
+    gaps = (f"No image carries the label {listed(absent)}.",) if absent else ()
+    return assemble(
+        Labelled(name, where, key, images, labels, classes, names, parts, groups, (note, *notes, *gaps)),
+        options,
+    )
+
+
+def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageShape, str]:
+    count = sum(len(stack) for stack in stacks)
+    height, width, channels = stacks[0].shape[1:]
+    any_colored = channels == 3 and any(
+        is_colored(Image.fromarray(np.asarray(stack[row])))
+        for stack in stacks
+        for row in sample_rows(len(stack))
+    )
+    shape = choose_shape([(height, width)], any_colored, wish)
+    done = "kept" if shape == (height, width, channels) else "brought to"
+    was = shape_in_words((height, width, channels))
+    became = was if done == "kept" else f"{was}; brought to {shape_in_words(shape)}"
+    return shape, f"{count:,} images of {became} ({wish.source})."
+
+
+def _fitted(images: UInt8Array, shape: ImageShape) -> UInt8Array:
+    if images.shape[1:] == shape:
+        return np.asarray(images)
+    fitted = np.empty((len(images), *shape), dtype=np.uint8)
+    for row, pixels in enumerate(images):
+        fitted[row] = fit_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
+    return fitted
+
+
+def _write_fitted(
+    writer: ImageWriter, stacks: Sequence[UInt8Array], shape: ImageShape, progress: Progress | None
+) -> dict[str, object]:
+    total, done = sum(len(stack) for stack in stacks), 0
+    writer.begin(shape, total)
+    for stack in stacks:
+        step = max(1, _BLOCK_BYTES // int(np.prod(stack.shape[1:])))
+        for start in range(0, len(stack), step):
+            block = stack[start : start + step]
+            writer.append(_fitted(block, shape))
+            done += len(block)
+            if progress is not None:
+                progress(done, total, "Reading images")
+    return {}
+
+
+def _ordered(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
+    """``images[order]``; of a memory map, another memory map."""
+    if np.array_equal(order, np.arange(len(images))):
+        return images
+    if not isinstance(images, np.memmap):
+        return images[order]
+
+    def build(writer: ImageWriter) -> dict[str, object]:
+        step = max(1, _BLOCK_BYTES // int(np.prod(images.shape[1:])))
+        height, width, channels = images.shape[1:]
+        writer.begin((height, width, channels), len(order))
+        for start in range(0, len(order), step):
+            writer.append(images[order[start : start + step]])
+        return {}
+
+    return entry(
+        cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build
+    ).images
+
+
+def _leaks(parts: npt.NDArray[np.int8], groups: Int64Array) -> list[str]:
+    """A note for each given part that shares images with the training part."""
+    notes = []
+    for part, title in ((VALIDATION, "validation"), (TEST, "test")):
+        given = parts == part
+        leaked = int(np.isin(groups[given], groups[parts == TRAIN]).sum())
+        if leaked:
+            notes.append(
+                f"{leaked:,} of the {int(given.sum()):,} {title} images {'is' if leaked == 1 else 'are'} "
+                "among the training images too: "
+                f"{title} accuracy will look better than it is. `glyphnet data` lists them."
+            )
+    return notes
+
+
+def _missing(datasets: Sequence[ImageDataset]) -> list[str]:
+    """Notes on classes that have too few images to be judged."""
+    notes = []
+    counts = np.stack([dataset.counts for dataset in datasets])
+    classes = datasets[TRAIN].classes
+    single = [classes[label] for label in np.flatnonzero(counts.sum(axis=0) == 1)]
+    if single:
+        what = "Class" if len(single) == 1 else "Classes"
+        notes.append(
+            f"{what} {listed(single)}: one image only. It stays in training, "
+            "so nothing tests what was learnt of it."
+        )
+    for part, title in ((VALIDATION, "validation"), (TEST, "test")):
+        lacking = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts.sum(axis=0) > 1))]
+        if len(datasets[part]) and lacking:
+            notes.append(f"The {title} part has no image of {listed(lacking)}, so nothing is measured there.")
+    return notes

@@ -1,0 +1,117 @@
+"""The two nouns of this floor: a set of labelled images, and its division into splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """Labelled images of one size.
+
+    Attributes:
+        images: uint8 (N, H, W, C), C 1 (grey) or 3 (RGB); in memory, or a read-only memory map.
+        labels: int64 (N,), each in [0, K).
+        classes: the K class names, in label order.
+        names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
+
+    Raises:
+        DataError: the parts do not fit together; the message says which.
+    """
+
+    images: UInt8Array
+    labels: Int64Array
+    classes: tuple[str, ...]
+    names: Sequence[str] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+            raise DataError(
+                f"images must be uint8 of shape (N, H, W, 1 or 3), not {images.dtype} of shape {images.shape}."
+            )
+        if labels.dtype != np.int64 or labels.shape != (len(images),):
+            raise DataError(
+                f"labels must be int64 of shape ({len(images)},), one an image, not {labels.dtype} of shape {labels.shape}."
+            )
+        if len(self.names) != len(images):
+            raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
+        if len(labels) and not (0 <= labels.min() and labels.max() < len(self.classes)):
+            raise DataError(
+                f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} classes: "
+                f"they must lie in [0, {len(self.classes)})."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    @cached_property
+    def counts(self) -> Int64Array:
+        """Images a class: int64 (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of shape, classes, labels and pixels: the same data give the same string anywhere."""
+        digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
+        for start in range(0, len(self), 4096):  # in parts: a memory map is never read whole
+            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
+        return digest.hexdigest()
+
+    def subset(self, rows: npt.ArrayLike) -> ImageDataset:
+        """The images at ``rows`` (indices, a mask or a slice), in that order, copied into memory."""
+        index = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
+        return ImageDataset(
+            self.images[index], self.labels[index], self.classes, [self.names[i] for i in index]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """One data set in its three parts, and what was said while it was read.
+
+    The classes and the image shape are the same in all parts. ``validation`` comes out of the training data; it
+    and ``test`` are empty (length 0), never None, where there is nothing to hold out.
+
+    Attributes:
+        name: what the data are called ("mnist", or the folder's name).
+        notes: sentences for the user: what was chosen from the data, what was skipped, what looks wrong.
+    """
+
+    name: str
+    train: ImageDataset
+    validation: ImageDataset
+    test: ImageDataset
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in label order."""
+        return self.train.classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self.train.image_shape
+
+    def __iter__(self) -> Iterator[tuple[str, ImageDataset]]:
+        """The parts with their names, in the order train, validation, test."""
+        return iter((("train", self.train), ("validation", self.validation), ("test", self.test)))

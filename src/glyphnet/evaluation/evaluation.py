@@ -1,0 +1,285 @@
+"""The noun of this floor: one classifier's answers on a set of images, and the figures derived from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics
+
+from ..errors import DataError
+from .calibration import ReliabilityBin, expected_calibration_error, reliability
+from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, resample, wilson
+
+Int64Array = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well one class is found: precision and recall with Wilson's intervals, F1 with a bootstrapped one.
+
+    As in scikit-learn a ratio without images (the precision of a class that is never predicted) counts 0; its
+    interval is None.
+    """
+
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    support: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One kind of mistake: images of class ``true`` that were taken for class ``predicted`` (indices).
+
+    There are ``count`` of them, the share ``share`` of all images of the true class.
+    """
+
+    true: int
+    predicted: int
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One classifier's answers on one set of labelled images.
+
+    Attributes:
+        labels: int64 (N,), the true classes, each in [0, K).
+        probabilities: float (N, K), the classifier's; rows sum to one.
+        classes: the K class names, in label order.
+        names: N strings: where each image came from.
+        images: uint8 (N, H, W, C), may be a memory map; they are only shown, never predicted again.
+        data: what the images are called ("mnist, test part").
+
+    Raises:
+        DataError: the parts do not fit together, or there is no image; the message says which.
+    """
+
+    labels: Int64Array
+    probabilities: FloatArray
+    classes: tuple[str, ...]
+    names: Sequence[str] = field(repr=False)
+    images: npt.NDArray[np.uint8] = field(repr=False)
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        count, wanted = len(self.labels), (len(self.labels), len(self.classes))
+        if not count:
+            raise DataError("There is no image to evaluate on.")
+        if self.probabilities.shape != wanted or self.probabilities.dtype.kind != "f":
+            raise DataError(
+                f"probabilities must be float of shape {wanted}, images by classes, "
+                f"not {self.probabilities.dtype} of shape {self.probabilities.shape}."
+            )
+        if not np.isfinite(self.probabilities).all():
+            raise DataError(
+                "The probabilities hold NaN or infinity: the model's weights went wrong. Train it again."
+            )
+        if len(self.names) != count or len(self.images) != count:
+            raise DataError(
+                f"{count} labels were given with {len(self.names)} names and {len(self.images)} images: "
+                "there must be as many of each."
+            )
+        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            raise DataError(
+                f"labels run from {self.labels.min()} to {self.labels.max()}, but must lie in "
+                f"[0, {len(self.classes)}), for there are {len(self.classes)} classes."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def predictions(self) -> Int64Array:
+        """The most probable class of each image: int64 (N,)."""
+        predictions: Int64Array = self.probabilities.argmax(axis=1).astype(np.int64)
+        return predictions
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """The probability of the predicted class: float (N,)."""
+        confidence: FloatArray = self.probabilities.max(axis=1)
+        return confidence
+
+    @cached_property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which images were named rightly: bool (N,)."""
+        correct: npt.NDArray[np.bool_] = self.predictions == self.labels
+        return correct
+
+    @cached_property
+    def losses(self) -> Float64Array:
+        """The log loss of each image in nats: float64 (N,); clipped as scikit-learn does it."""
+        smallest = np.finfo(self.probabilities.dtype).eps
+        own = self.probabilities[np.arange(len(self)), self.labels]
+        return -np.log(np.clip(own, smallest, 1 - smallest).astype(np.float64))
+
+    # Figures
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images named rightly."""
+        return float(self.correct.mean())
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """Wilson's 95 % interval of the accuracy."""
+        return wilson(int(self.correct.sum()), len(self))
+
+    @cached_property
+    def balanced_accuracy(self) -> float:
+        """The mean recall over the classes that occur (``sklearn.metrics.balanced_accuracy_score``)."""
+        return float(
+            metrics.recall_score(
+                self.labels,
+                self.predictions,
+                labels=np.unique(self.labels),
+                average="macro",
+                zero_division=0.0,
+            )
+        )
+
+    @cached_property
+    def macro_f1(self) -> float:
+        """The mean F1 over the classes that occur or are predicted (``sklearn.metrics.f1_score``)."""
+        return float(metrics.f1_score(self.labels, self.predictions, average="macro", zero_division=0.0))
+
+    @property
+    def log_loss(self) -> float:
+        """The mean log loss in nats (``sklearn.metrics.log_loss``)."""
+        return float(self.losses.mean())
+
+    def top_k_accuracy(self, k: int) -> float:
+        """The share of images whose class is among the ``k`` most probable.
+
+        It is ``sklearn.metrics.top_k_accuracy_score``, but for ``k`` of 1, where ties are settled as in
+        `predictions`.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
+        """
+        return self._top_k_hits(k) / len(self)
+
+    def _top_k_hits(self, k: int) -> int:
+        if k < 1:
+            raise ValueError(f"k (={k}) must be at least 1.")
+        if k == 1:
+            return int(self.correct.sum())
+        if k >= len(self.classes):
+            return len(self)
+        hits = metrics.top_k_accuracy_score(
+            self.labels, self.probabilities, k=k, labels=np.arange(len(self.classes)), normalize=False
+        )
+        return round(float(hits))
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure of the whole with its 95 % interval, by name.
+
+        Wilson's for proportions (``accuracy``, ``top_2``, ``top_3``, ``top_5``, those below K), a seeded
+        bootstrap for ``balanced_accuracy``, ``macro_f1`` and ``log_loss``.
+        """
+        count, drawn = len(self), self._resampled
+        found = {
+            "accuracy": Figure(self.accuracy, self.accuracy_interval, count),
+            "balanced_accuracy": Figure(self.balanced_accuracy, percentiles(drawn.balanced_accuracy), count),
+            "macro_f1": Figure(self.macro_f1, percentiles(drawn.macro_f1), count),
+            "log_loss": Figure(self.log_loss, bootstrap_mean(self.losses), count),
+        }
+        for k in (k for k in (2, 3, 5) if k < len(self.classes)):
+            found[f"top_{k}"] = Figure(self.top_k_accuracy(k), wilson(self._top_k_hits(k), count), count)
+        return found
+
+    # Classes and confusions
+
+    @cached_property
+    def confusion_matrix(self) -> Int64Array:
+        """int64 (K, K): images of class (row) that were predicted as class (column)."""
+        cells = self.labels * len(self.classes) + self.predictions
+        counts = np.bincount(cells, minlength=len(self.classes) ** 2)
+        return counts.reshape(len(self.classes), -1).astype(np.int64)
+
+    @cached_property
+    def _resampled(self) -> Tally:
+        return resample(self.confusion_matrix)
+
+    @cached_property
+    def classification_report(self) -> dict[str, ClassScores]:
+        """Precision, recall, F1 and support of each class by its name (``sklearn.metrics``' figures)."""
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(
+            self.labels, self.predictions, labels=np.arange(len(self.classes)), zero_division=0.0
+        )
+        predicted = self.confusion_matrix.sum(axis=0)
+        hits = self.confusion_matrix.diagonal()
+        drawn = self._resampled.f1
+        return {
+            name: ClassScores(
+                precision=_proportion(precision[k], hits[k], predicted[k]),
+                recall=_proportion(recall[k], hits[k], support[k]),
+                f1=Figure(float(f1[k]), percentiles(drawn[:, k]), int(support[k])),
+                support=int(support[k]),
+            )
+            for k, name in enumerate(self.classes)
+        }
+
+    def most_confused(self, n: int = 10) -> tuple[Confusion, ...]:
+        """The ``n`` kinds of mistake that happened most often, the most frequent first."""
+        mistakes = self.confusion_matrix.copy()
+        np.fill_diagonal(mistakes, 0)
+        order = np.argsort(-mistakes, axis=None, kind="stable")[:n]
+        support = self.confusion_matrix.sum(axis=1)
+        pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+        return tuple(
+            Confusion(int(true), int(guess), int(count), float(count / support[true]))
+            for true, guess in pairs
+            if (count := mistakes[true, guess])
+        )
+
+    # Single images
+
+    def top_losses(self, n: int = 10) -> Int64Array:
+        """The ``n`` images with the greatest loss, the greatest first: int64 indices."""
+        return np.argsort(-self.losses, kind="stable")[:n].astype(np.int64)
+
+    def least_sure(self, n: int = 10) -> Int64Array:
+        """The ``n`` images of least confidence, the least first: int64 indices."""
+        return np.argsort(self.confidence, kind="stable")[:n].astype(np.int64)
+
+    # Calibration
+
+    @cached_property
+    def reliability(self) -> tuple[ReliabilityBin, ...]:
+        """The reliability diagram in 15 bins of equal width; empty ones are left out."""
+        return reliability(self.confidence, self.correct)
+
+    @cached_property
+    def calibration_error(self) -> float:
+        """The expected calibration error over those 15 bins: 0.02 is two points too sure, or too unsure."""
+        return expected_calibration_error(self.reliability)
+
+    # Files
+
+    def to_dict(self) -> dict[str, object]:
+        """Every figure with its interval and n, as evaluation.json holds it."""
+        from .record import to_dict
+
+        return to_dict(self)
+
+    def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write one line an image: file, true, predicted, probability, correct."""
+        from .record import write_predictions_csv
+
+        write_predictions_csv(self, path)
+
+
+def _proportion(value: float, successes: int, trials: int) -> Figure:
+    interval = wilson(int(successes), int(trials)) if trials else None
+    return Figure(float(value), interval, int(trials))

@@ -1,0 +1,253 @@
+"""The model file: a trained network and all that prediction needs, as one sealed ``.safetensors``.
+
+The container is `tensorfile`'s. This module owns what stands in its header, and holds a file, which anybody
+may have made, to it: the header first, then every tensor's name, shape and dtype against the network that the
+header describes (built on the meta device, which allocates nothing), and only then are weights read.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from torch import nn
+
+from ._tensorlayout import TensorInfo
+from ._version import __version__
+from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
+from .nn import NetworkSpec, Preprocessing, build
+from .tensorfile import Header, read_tensors, write_tensors
+
+FORMAT_VERSION = 1
+"""The version that is written. Raise it when a file could be misunderstood by the code of before."""
+
+MIGRATIONS: dict[int, Callable[[Header], Header]] = {}
+"""Version n → the function that makes a header of version n one of version n + 1: old files stay readable."""
+
+_Side = Annotated[int, Field(ge=1, le=4096)]
+# Beyond these bounds float32 logits divided by the temperature would overflow.
+_Temperature = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+_Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+# What a newer release may have added without a new format version, if it is well-formed otherwise.
+_FROM_THE_FUTURE = {"extra_forbidden", "union_tag_invalid", "literal_error"}
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of what computes: Python, torch, NumPy and GlyphNet itself."""
+    return {
+        "glyphnet": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+class Provenance(BaseModel):
+    """Where a model comes from.
+
+    Attributes:
+        data: what the training data are called ("mnist", or the folder's name).
+        fingerprint: SHA-256 of the training images and labels (`ImageDataset.fingerprint`), or empty.
+        created: when, as an ISO 8601 date or time, or empty: it is given, never taken from the clock, so that
+            the same training can give the same file.
+        versions: of the libraries that trained it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    data: str = ""
+    fingerprint: str = ""
+    created: str = ""
+    versions: dict[str, str] = Field(default_factory=library_versions)
+
+    @field_validator("created")
+    @classmethod
+    def _created_is_iso(cls, value: str) -> str:
+        if value:
+            datetime.fromisoformat(value)  # raises ValueError, which pydantic reports
+        return value
+
+
+class ModelHeader(BaseModel):
+    """All of a model but its weights: the JSON in the file's header, version 1.
+
+    Attributes:
+        network: the description that the network is built from.
+        input_shape: (H, W, C) of the images it takes, C 1 or 3.
+        classes: the K class names, in label order; any Unicode, no two the same.
+        preprocessing: from pixels to the network's input.
+        temperature: the logits are divided by it before softmax (Guo et al. 2017); 1 changes nothing.
+        threshold: below this confidence an image may be called none of the classes; None: never measured.
+        recipe: how it was trained, as plain JSON.
+        metrics: what was measured, as plain JSON.
+        provenance: where it comes from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["model"] = "model"
+    format_version: Literal[1] = 1
+    network: NetworkSpec
+    input_shape: Annotated[tuple[_Side, _Side, _Side], Field(strict=False)]  # JSON has lists for tuples
+    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=65_536)]
+    preprocessing: Preprocessing
+    temperature: _Temperature = 1.0
+    threshold: _Probability | None = None
+    recipe: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    provenance: Provenance = Provenance()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ModelHeader:
+        name, count = Counter(self.classes).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{count} classes are called {name[:80]!r}")
+        channels = self.input_shape[2]
+        if channels not in (1, 3):
+            raise ValueError(f"images have 1 or 3 channels, not {channels}")
+        with np.errstate(over="ignore"):
+            mean = np.asarray(self.preprocessing.mean, dtype=np.float32)
+            std = np.asarray(self.preprocessing.std, dtype=np.float32)
+        if len(mean) not in (0, channels):
+            raise ValueError(f"{len(mean)} means do not fit {channels} channels")
+        if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+            raise ValueError("the preprocessing's mean and std do not fit float32")
+        return self
+
+
+def describe_model(**parts: Any) -> ModelHeader:
+    """A `ModelHeader` from its parts.
+
+    Raises:
+        SettingsError: parts that are wrong or do not fit together; all of them are listed.
+    """
+    try:
+        return ModelHeader(**parts)
+    except ValidationError as error:
+        raise SettingsError(f"The parts of the model do not fit together: {_listed(error)}.") from None
+
+
+def write_model(path: str | os.PathLike[str], header: ModelHeader, network: nn.Module) -> None:
+    """Write a model file, all or nothing; the same model gives the same bytes.
+
+    Raises:
+        ModelFileError: a weight is NaN or infinite, the network is not the one that the header describes, or
+            the header is too large or holds what JSON cannot.
+        OSError: the file cannot be written.
+    """
+    tensors = network.state_dict()
+    described = _described_network(header).state_dict()
+    _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
+    _check_finite(tensors, f"{path}: not written", ModelFileError)
+    write_tensors(path, tensors, header.model_dump())
+
+
+def read_model(
+    path: str | os.PathLike[str], device: str | torch.device = "cpu"
+) -> tuple[ModelHeader, nn.Module]:
+    """Read a model file that `write_model` wrote.
+
+    Args:
+        path: the file.
+        device: where the network goes.
+
+    Returns:
+        The header, in today's form whatever version the file has, and the network in evaluation mode.
+
+    Raises:
+        CorruptFileError: truncated, altered, no model file, or weights that do not fit it or are not finite.
+        UnsupportedFileError: a checkpoint, or written by a newer GlyphNet.
+        ModelFileError: it is not there or cannot be read.
+    """
+    found: list[tuple[ModelHeader, nn.Module]] = []
+
+    def check(raw: Header, layout: Mapping[str, TensorInfo]) -> None:
+        header = _parse_header(path, raw)
+        try:
+            network = _described_network(header)
+        except SettingsError as error:
+            raise CorruptFileError(f"{path}: describes an impossible network: {error}") from None
+        _check_tensors(network.state_dict(), layout, f"{path}: the file", CorruptFileError)
+        found.append((header, network))
+
+    _, tensors = read_tensors(path, kind="model", newest=FORMAT_VERSION, check=check, device=device)
+    _check_finite(tensors, f"{path}: no usable model", CorruptFileError)
+    [(header, network)] = found
+    network.load_state_dict(tensors, assign=True)
+    return header, network.eval()
+
+
+def migrate(
+    header: Header, newest: int = FORMAT_VERSION, steps: Mapping[int, Callable[[Header], Header]] = MIGRATIONS
+) -> Header:
+    """A header of any older version in the form of version ``newest``, a step at a time."""
+    while (version := header["format_version"]) < newest:
+        header = {**steps[version](header), "format_version": version + 1}
+    return header
+
+
+def _parse_header(path: str | os.PathLike[str], raw: Header) -> ModelHeader:
+    try:
+        return ModelHeader.model_validate(migrate(raw))
+    except ValidationError as error:
+        text = _listed(error)
+        if all(problem["type"] in _FROM_THE_FUTURE for problem in error.errors(include_url=False)):
+            raise UnsupportedFileError(
+                f"{path}: holds what this GlyphNet {__version__} does not know ({text}). "
+                "If a newer one wrote it, upgrade with: pip install --upgrade glyphnet"
+            ) from None
+        raise CorruptFileError(f"{path}: its header is no sound description of a model ({text}).") from None
+
+
+def _listed(error: ValidationError) -> str:
+    """The problems that pydantic found, in a line of bounded length."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    phrases = []
+    for problem in problems[:4]:
+        where = ".".join(map(str, problem["loc"]))[:80]
+        message = problem["msg"].removeprefix("Value error, ")[:160]
+        phrases.append(f"{where}: {message}" if where else message)
+    more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""
+    return "; ".join(phrases) + more
+
+
+def _described_network(header: ModelHeader) -> nn.Module:
+    with torch.device("meta"):
+        return build(header.network, header.input_shape, len(header.classes))
+
+
+def _check_tensors(
+    wanted: Mapping[str, torch.Tensor],
+    given: Mapping[str, TensorInfo] | Mapping[str, torch.Tensor],
+    what: str,
+    error: type[ModelFileError],
+) -> None:
+    """Hold names, shapes and dtypes of what is given against the tensors of the network described."""
+    for words, names in (
+        ("lacks", wanted.keys() - given.keys()),
+        ("has unknown", given.keys() - wanted.keys()),
+    ):
+        if names:
+            some = ", ".join(repr(name[:80]) for name in sorted(names)[:3])
+            raise error(f"{what} {words} {len(names)} tensors of its network: {some}.")
+    for name, tensor in wanted.items():
+        there = given[name]
+        if there.dtype != tensor.dtype or tuple(there.shape) != tuple(tensor.shape):
+            raise error(
+                f"{what} has {name!r} as {there.dtype} of shape {tuple(there.shape)}, and its network needs "
+                f"{tensor.dtype} of shape {tuple(tensor.shape)}."
+            )
+
+
+def _check_finite(tensors: Mapping[str, torch.Tensor], what: str, error: type[ModelFileError]) -> None:
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise error(f"{what}: {name!r} holds NaN or infinity; the training that made it diverged.")

@@ -1,0 +1,29 @@
+"""Networks: their descriptions, how they are built, what they cost, and the preprocessing in front of them.
+
+Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
+"""
+
+from ._moments import Inputs
+from .inference import as_tensor, logits_in_batches
+from .networks import NETWORKS, AnySpec, NetworkSpec, build, parse_network
+from .preprocessing import Mode, Preprocessing
+from .spec import BaseSpec, InputShape
+from .summary import LayerSummary, NetworkSummary, summary
+
+__all__ = [
+    "NETWORKS",
+    "AnySpec",
+    "BaseSpec",
+    "InputShape",
+    "Inputs",
+    "LayerSummary",
+    "Mode",
+    "NetworkSpec",
+    "NetworkSummary",
+    "Preprocessing",
+    "as_tensor",
+    "build",
+    "logits_in_batches",
+    "parse_network",
+    "summary",
+]

@@ -1,0 +1,46 @@
+"""Running a trained network over any number of inputs: the only prediction loop in the project."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ._moments import Inputs
+from .preprocessing import Preprocessing
+
+
+def as_tensor(inputs: Inputs) -> Tensor:
+    """An array or memory map as a tensor over the same memory; a tensor as it is."""
+    if isinstance(inputs, Tensor):
+        return inputs
+    with warnings.catch_warnings():
+        # A read-only memory map cannot be written through a tensor either: nothing here writes to inputs.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.asarray(inputs))
+
+
+def logits_in_batches(
+    network: nn.Module, preprocessing: Preprocessing, inputs: Inputs, *, batch_size: int = 1000
+) -> Iterator[Tensor]:
+    """The network's answers, batch by batch, in evaluation mode and without gradients.
+
+    Args:
+        network: on any device; its training mode is restored afterwards.
+        inputs: uint8 (N, H, W, C) or float (N, D), on any device; a memory map is read batch by batch.
+
+    Yields:
+        float32 (n, K) on the network's device, n at most ``batch_size``.
+    """
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for part in as_tensor(inputs).split(batch_size):
+                yield network(preprocessing(part.to(device)))
+    finally:
+        network.train(was_training)

@@ -1,0 +1,95 @@
+"""The table of networks; from what a user wrote to a description, from a description to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, cast, get_args
+
+from pydantic import Field
+from torch import nn
+
+from ..errors import SettingsError
+from ..settings import parse_settings, suggestion
+from .classic_cnn import ClassicCNNSpec
+from .cnn import CNNSpec
+from .linear import LinearSpec
+from .mlp import MLPSpec
+from .resnet import ResNetSpec
+from .rnn import RNNSpec
+from .spec import BaseSpec, InputShape
+
+# The table: one row a network. Everything else here, and every contract test, is made from it.
+AnySpec = (
+    LinearSpec  #
+    | MLPSpec
+    | CNNSpec
+    | ClassicCNNSpec
+    | ResNetSpec
+    | RNNSpec
+)
+
+NetworkSpec = Annotated[AnySpec, Field(discriminator="kind")]
+"""The description of a network: use it as the type of a pydantic field."""
+
+NETWORKS: dict[str, type[AnySpec]] = {spec.model_fields["kind"].default: spec for spec in get_args(AnySpec)}
+"""Each kind of network with the class of its description."""
+
+_LARGEST_SIDE = 65_536
+_MOST_FEATURES = 2**24
+_MOST_CLASSES = 65_536
+
+
+def parse_network(value: str | Mapping[str, object] | BaseSpec) -> AnySpec:
+    """Describe a network by its kind ("mlp"), a mapping ({"kind": "mlp", "hidden": [64]}), or itself.
+
+    Raises:
+        SettingsError: the kind is unknown, or settings are unknown or out of bounds; all of them are listed.
+    """
+    if isinstance(value, get_args(AnySpec)):
+        return cast(AnySpec, value)
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, Mapping):
+        raise SettingsError(
+            f"network must be a kind ({', '.join(NETWORKS)}) or a mapping with a kind, "
+            f"not {type(value).__name__}."
+        )
+    kind = value.get("kind")
+    if kind is None:
+        raise SettingsError(f"network has no kind. Add one of: {', '.join(NETWORKS)}.")
+    if not isinstance(kind, str) or kind not in NETWORKS:
+        raise SettingsError(f'unknown network kind "{kind!s:.60}"{suggestion(kind, NETWORKS)}')
+    return parse_settings(NETWORKS[kind], dict(value), where=f'network "{kind}"')
+
+
+def build(spec: BaseSpec, input_shape: InputShape, classes: int) -> nn.Module:
+    """An untrained network.
+
+    Its input is float32: (N, C, H, W), best in channels-last memory, for images; (N, D) for vectors.
+    Its output is logits, float32 (N, classes). Its last layer is a Linear called ``head``. Initial weights
+    come from torch's default generator; under ``torch.device("meta")`` nothing is allocated.
+
+    Args:
+        spec: what to build.
+        input_shape: (H, W, C) of the images or (D,) of the feature vectors.
+        classes: number of classes, K.
+
+    Raises:
+        SettingsError: the description does not go with such inputs, or shape or classes are impossible.
+    """
+    kind = getattr(spec, "kind", type(spec).__name__)
+    limits = {1: (_MOST_FEATURES,), 3: (_LARGEST_SIDE,) * 3}.get(len(input_shape), ())
+    if not limits or not all(1 <= size <= most for size, most in zip(input_shape, limits, strict=True)):
+        raise SettingsError(
+            f'network "{kind}": input shape {tuple(input_shape)} must be (height, width, channels) or '
+            f"(features,), each from 1 to {_LARGEST_SIDE:,}, or {_MOST_FEATURES:,} for features."
+        )
+    if not 1 <= classes <= _MOST_CLASSES:
+        raise SettingsError(f'network "{kind}": {classes} classes; there must be 1 to {_MOST_CLASSES:,}.')
+    if len(input_shape) == 1 and not spec.takes_vectors:
+        vectors = " or ".join(f'"{name}"' for name, row in NETWORKS.items() if row.takes_vectors)
+        raise SettingsError(
+            f'network "{kind}" reads images (height, width, channels), but the inputs are vectors of '
+            f"{input_shape[0]} features. Use {vectors}, which take vectors."
+        )
+    return spec.network(input_shape, classes)

@@ -1,0 +1,120 @@
+"""From stored inputs to what a network sees: the only preprocessing in the project."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from ._moments import Inputs, feature_moments, pixel_moments
+
+Mode = Literal["standardize", "unit_range", "unit_norm"]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_Statistics = tuple[float, ...]
+
+
+class _StatisticsOnDevices:
+    """Means and standard deviations as tensors, kept for each device.
+
+    Copying them anew for each batch would cost time, and is forbidden while a CUDA graph is captured. What is
+    kept here is no part of the value: it makes no two preprocessings differ, and is not pickled.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[torch.device, tuple[_Statistics, _Statistics, torch.Tensor]] = {}
+
+    def on(
+        self, device: torch.device, mean: _Statistics, std: _Statistics
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both as float32 tensors on a device."""
+        kept = self._kept.get(device)
+        if kept is None or kept[0] is not mean or kept[1] is not std:
+            # Made as ordinary tensors even when prediction comes first: gradients may be asked for later.
+            with torch.inference_mode(False):
+                pair = torch.from_numpy(np.array([mean, std], dtype=np.float32)).to(device)
+            kept = self._kept[device] = (mean, std, pair)
+        return kept[2][0], kept[2][1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _StatisticsOnDevices)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __reduce__(self) -> tuple[type[_StatisticsOnDevices], tuple[()]]:
+        return _StatisticsOnDevices, ()
+
+
+class Preprocessing(BaseModel):
+    """How inputs become what the network sees.
+
+    - ``standardize``: (x - mean) / std, each channel of images in [0, 1], or each feature of vectors.
+    - ``unit_range``: pixels / 255 and no more; vectors stay as they are.
+    - ``unit_norm``: each image or vector divided by its Euclidean norm; an all-black image stays zero.
+
+    Attributes:
+        mode: one of the three.
+        mean: for ``standardize``: one a channel or feature, in units of [0, 1] for images. Else empty.
+        std: likewise; 1 where the training inputs are constant. All are float32 values, which come back from
+            JSON bit for bit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode = "standardize"
+    mean: tuple[_Finite, ...] = ()
+    std: tuple[_Positive, ...] = ()
+    _tensors: _StatisticsOnDevices = PrivateAttr(default_factory=_StatisticsOnDevices)
+
+    @model_validator(mode="after")
+    def _statistics_fit_the_mode(self) -> Preprocessing:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"has {len(self.mean)} means but {len(self.std)} standard deviations")
+        if bool(self.mean) != (self.mode == "standardize"):
+            raise ValueError(f'mode "{self.mode}" has {len(self.mean)} means: only "standardize" has any')
+        return self
+
+    @classmethod
+    def measure(cls, inputs: Inputs, mode: Mode = "standardize") -> Preprocessing:
+        """The preprocessing for these training inputs.
+
+        Read in parts, so a memory map is never whole in memory. For images the sums are whole numbers and the
+        result is exact; for vectors it is computed in float64, in two passes.
+
+        Args:
+            inputs: uint8 (N, H, W, C) or float (N, D); an array, a memory map or a tensor on any device.
+            mode: see the class.
+
+        Raises:
+            SettingsError: there are no inputs, or a feature is not finite in float32.
+        """
+        if mode != "standardize":
+            return cls(mode=mode)
+        mean, std = pixel_moments(inputs) if inputs.ndim == 4 else feature_moments(inputs)
+        return cls(mode=mode, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+    def to_float(self, inputs: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, C) to float32 (N, C, H, W) in [0, 1], channels last; float (N, D) to float32."""
+        if inputs.dtype == torch.uint8 and inputs.ndim == 4:
+            return inputs.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+        return inputs.to(torch.float32)
+
+    def normalise(self, x: torch.Tensor) -> torch.Tensor:
+        """What :meth:`to_float` gave, augmented or not, as the network takes it: same shape, float32."""
+        if self.mode == "unit_range":
+            return x
+        if self.mode == "unit_norm":
+            norm: torch.Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
+            return x / norm.clamp_min(torch.finfo(x.dtype).tiny)
+        mean, std = self._tensors.on(x.device, self.mean, self.std)
+        if x.ndim == 4:
+            mean, std = mean[:, None, None], std[:, None, None]
+        return (x - mean).div_(std)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Stored inputs to network inputs: ``normalise(to_float(inputs))``."""
+        return self.normalise(self.to_float(inputs))

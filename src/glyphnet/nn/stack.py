@@ -1,0 +1,96 @@
+"""Layers put one upon another, with the shape followed on the way: what the builders build with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+from ..errors import SettingsError
+from .activations import activation
+from .spec import InputShape
+
+
+class Stack:
+    """A growing list of named layers that knows the shape of its last output.
+
+    Args:
+        kind: the network's kind, for error messages.
+        input_shape: (H, W, C) of an image or (D,) of a vector.
+        remedy: what to do when the image becomes too small for a layer.
+
+    Attributes:
+        height, width, channels: of the last output while it is an image.
+        features: of the last output once it is flat.
+    """
+
+    def __init__(self, kind: str, input_shape: InputShape, remedy: str = "") -> None:
+        self._kind = kind
+        self._input_shape = input_shape
+        self._remedy = remedy
+        self._layers: OrderedDict[str, nn.Module] = OrderedDict()
+        self.height, self.width, self.channels = input_shape if len(input_shape) == 3 else (1, 1, 0)
+        self.features = input_shape[0] if len(input_shape) == 1 else 0
+
+    def add(self, name: str, layer: nn.Module) -> None:
+        """Put on a layer that changes no shape."""
+        self._layers[name] = layer
+
+    def convolution(
+        self, name: str, channels: int, kernel: int, *, stride: int = 1, padding: int, bias: bool = True
+    ) -> None:
+        """Put on a square convolution.
+
+        Raises:
+            SettingsError: the kernel is larger than the padded image.
+        """
+        self._shrink(name, kernel, stride, padding)
+        layer = nn.Conv2d(self.channels, channels, kernel, stride=stride, padding=padding, bias=bias)
+        self.channels = channels
+        self.add(name, layer)
+
+    def pool(self, name: str) -> None:
+        """Put on a 2×2 max-pooling; an odd last row or column is dropped.
+
+        Raises:
+            SettingsError: the image is less than 2 pixels high or wide.
+        """
+        self._shrink(name, 2, 2, 0)
+        self.add(name, nn.MaxPool2d(2))
+
+    def flatten(self, name: str = "flatten") -> None:
+        """Lay the image out as one vector, in the order (channel, row, column); a vector stays as it is."""
+        if self.channels:
+            self.features = self.height * self.width * self.channels
+        self.add(name, nn.Flatten())
+
+    def dense(self, name: str, width: int, *, bias: bool = True) -> None:
+        """Put on a fully connected layer."""
+        self.add(name, nn.Linear(self.features, width, bias=bias))
+        self.features = width
+
+    def activation(self, name: str, which: str) -> None:
+        """Put on an activation by its name."""
+        self.add(name, activation(which))
+
+    def dropout(self, name: str, probability: float) -> None:
+        """Put on dropout, or nothing where the probability is 0."""
+        if probability:
+            self.add(name, nn.Dropout(probability))
+
+    def network(self, classes: int) -> nn.Sequential:
+        """The layers so far, closed by the head that gives the logits."""
+        self.dense("head", classes)
+        return nn.Sequential(self._layers)
+
+    def _shrink(self, name: str, kernel: int, stride: int, padding: int) -> None:
+        """Follow the height and width through a kernel."""
+        height = (self.height + 2 * padding - kernel) // stride + 1
+        width = (self.width + 2 * padding - kernel) // stride + 1
+        if height < 1 or width < 1:
+            size = "×".join(map(str, self._input_shape[:2]))
+            raise SettingsError(
+                f'network "{self._kind}": on images of {size} only {self.height}×{self.width} pixels '
+                f"are left before {name}, too few for its {kernel}×{kernel} window. {self._remedy}"
+            )
+        self.height, self.width = height, width

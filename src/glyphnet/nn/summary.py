@@ -1,0 +1,140 @@
+"""What a network consists of and what it costs: shapes, parameters, arithmetic."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .networks import build
+from .spec import BaseSpec, InputShape
+
+_HEADINGS = ("name", "layer", "output shape", "parameters", "FLOPs")
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer, in the order of computation.
+
+    Attributes:
+        name: where it is in the network ("stage1_block1.conv1").
+        layer: its type ("Conv2d").
+        output_shape: for one image, as torch lays it out: (C, H, W), (rows, features) or (features,).
+        parameters: trainable numbers.
+        flops: for one image: see `NetworkSummary`.
+    """
+
+    name: str
+    layer: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """A network layer by layer; ``print`` it for a table.
+
+    FLOPs are of one image's way through the network. A multiplication and its addition count as 2, as in
+    ``torch.utils.flop_counter``; convolutions and matrix products count, not biases, activations, pooling
+    or normalisation. Training takes about three times as many.
+
+    Attributes:
+        input_shape: (H, W, C) or (D,).
+        rows: one a layer.
+    """
+
+    input_shape: InputShape
+    rows: tuple[LayerSummary, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers in the whole network."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of the whole network for one image."""
+        return sum(row.flops for row in self.rows)
+
+    def __str__(self) -> str:
+        cells = [
+            (row.name, row.layer, _by(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
+            for row in self.rows
+        ]
+        cells = [
+            ("input", "", _by(self.input_shape), "", ""),
+            *cells,
+            ("total", "", "", f"{self.parameters:,}", f"{self.flops:,}"),
+        ]
+        widths = [max(map(len, column)) for column in zip(_HEADINGS, *cells, strict=True)]
+        rule = "  ".join("─" * width for width in widths)
+        lines = [_line(row, widths) for row in (_HEADINGS, *cells)]
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int) -> NetworkSummary:
+    """Count what a network has and does, without computing or changing anything.
+
+    Args:
+        network: a network, or the description of one.
+        input_shape: (H, W, C) of the images or (D,) of the feature vectors.
+        classes: number of classes; used where a description is given.
+
+    Raises:
+        SettingsError: the description does not go with ``input_shape``.
+    """
+    if isinstance(network, BaseSpec):
+        with torch.device("meta"):
+            shadow = build(network, input_shape, classes)
+    else:
+        shadow = copy.deepcopy(network).to("meta")  # a network without numbers: only shapes are followed
+    shadow.eval()
+    shapes: dict[str, tuple[int, ...]] = {}
+    layers = {name: module for name, module in shadow.named_modules() if not any(module.children())}
+    for name, module in layers.items():
+        module.register_forward_hook(_recorder(shapes, name))
+    channels_first = input_shape if len(input_shape) == 1 else (input_shape[2], *input_shape[:2])
+    # On the meta device the counter sees an LSTM's multiplications; on the CPU it sees one call and skips it.
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(torch.zeros(1, *channels_first, device="meta"))
+    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    prefix = type(shadow).__name__
+    rows = (
+        LayerSummary(
+            name=name,
+            layer=type(layers[name]).__name__,
+            output_shape=shape,
+            parameters=sum(p.numel() for p in layers[name].parameters() if p.requires_grad),
+            flops=flops.get(f"{prefix}.{name}", 0),
+        )
+        for name, shape in shapes.items()
+    )
+    return NetworkSummary(input_shape, tuple(rows))
+
+
+def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
+    """A forward hook that notes the shape of what a layer gives, without the batch."""
+
+    def record(module: nn.Module, inputs: object, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) else output  # an LSTM gives its states as well
+        shapes[name] = tuple(first.shape[1:])
+
+    return record
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    """Names to the left, numbers to the right."""
+    padded = [
+        cell.ljust(width) if column < 3 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()

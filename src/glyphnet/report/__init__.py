@@ -1,0 +1,6 @@
+"""The report: one HTML file in which a person judges a classifier and clicks through its mistakes."""
+
+from .curves import CurveReading, read_curves
+from .page import write_report
+
+__all__ = ["CurveReading", "read_curves", "write_report"]

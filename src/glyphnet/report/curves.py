@@ -1,0 +1,102 @@
+"""Reading learning curves: which epoch was the best, and what the curves say in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+History = Sequence[Mapping[str, float | int | None]]
+Verdict = Literal["unknown", "still improving", "over-fitting", "converged"]
+
+_RISE = 1.05  # validation loss this much above its lowest, while training loss falls on, is over-fitting
+_FALL = 0.97  # validation loss below this share of what it was a fifth of the epochs ago is improvement
+_ANNEALED = 0.1  # the learning rate below this share of its highest has run down
+
+
+@dataclass(frozen=True)
+class CurveReading:
+    """What the curves say.
+
+    Attributes:
+        best_epoch: the epoch with the highest validation accuracy (of equals the one with the least loss),
+        or None.
+        verdict: in a word.
+        sentence: in a sentence for the user.
+    """
+
+    best_epoch: int | None
+    verdict: Verdict
+    sentence: str
+
+
+def read_curves(history: History, best_epoch: int | None = None) -> CurveReading:
+    """Read the history of a training.
+
+    Args:
+        history: a row an epoch with ``epoch``, ``loss`` and, where there was validation, ``val_loss`` and
+            ``val_accuracy``; ``lr`` tells whether the learning rate had run down. Missing values are None
+            or NaN.
+        best_epoch: the epoch whose weights were kept, where it is known; else it is found in the history.
+    """
+    rows = [row for row in history if _known(row, "val_loss")]
+    if not history:
+        return CurveReading(best_epoch, "unknown", "There is no history of the training.")
+    if not rows:
+        return CurveReading(
+            best_epoch, "unknown", "There were no validation images, so the curves cannot tell when to stop."
+        )
+    best = best_epoch or int(max(rows, key=_merit)["epoch"] or 0)
+    if len(rows) < 3:
+        return CurveReading(best, "unknown", "So few epochs give no curve to read.")
+    verdict, sentence = _judge(rows)
+    return CurveReading(best, verdict, sentence)
+
+
+def _judge(rows: History) -> tuple[Verdict, str]:
+    losses = [_value(row, "val_loss") for row in rows]
+    lowest = min(range(len(losses)), key=losses.__getitem__)
+    epoch = rows[lowest]["epoch"]
+    before, last = _value(rows[lowest], "loss"), _value(rows[-1], "loss")
+    # NaN compares false: a history without training loss can still be read.
+    if lowest < len(rows) - 1 and losses[-1] > _RISE * losses[lowest] and last < before:
+        return "over-fitting", (
+            f"Over-fitting from epoch {epoch}: validation loss rises from {losses[lowest]:.3g} to {losses[-1]:.3g} "
+            "while training loss falls on. More data, augmentation or dropout would help, or stopping there."
+        )
+    earlier = losses[-1 - max(1, len(rows) // 5)]
+    if losses[-1] < _FALL * earlier and lowest >= len(rows) - 2:
+        if _annealed(rows):
+            return "still improving", (
+                "It improved to the end, as the learning rate ran down: a longer schedule may give more."
+            )
+        return "still improving", "Validation loss was still falling at the end: more epochs may give more."
+    return "converged", f"Converged: validation loss has hardly moved since epoch {_settled(rows, losses)}."
+
+
+def _settled(rows: History, losses: list[float]) -> float | int | None:
+    """The epoch since which validation loss stayed near where it ended."""
+    first = len(rows) - 1
+    while first > 0 and losses[first - 1] <= _RISE * losses[-1]:
+        first -= 1
+    return rows[first]["epoch"]
+
+
+def _annealed(rows: History) -> bool:
+    rates = [_value(row, "lr") for row in rows if _known(row, "lr")]
+    return bool(rates) and rates[-1] < _ANNEALED * max(rates)
+
+
+def _merit(row: Mapping[str, float | int | None]) -> tuple[float, float]:
+    accuracy = _value(row, "val_accuracy")
+    return (0.0 if math.isnan(accuracy) else accuracy, -_value(row, "val_loss"))
+
+
+def _value(row: Mapping[str, float | int | None], key: str) -> float:
+    value = row.get(key)
+    return math.nan if value is None else float(value)
+
+
+def _known(row: Mapping[str, float | int | None], key: str) -> bool:
+    return math.isfinite(_value(row, key))

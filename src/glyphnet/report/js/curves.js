@@ -1,0 +1,146 @@
+// Learning curves: training solid blue, validation dashed orange, the best epoch marked; a cursor reads the values.
+
+function startCurves() {
+  const history = data.history;
+  if (!byId("curve-loss")) return;
+  const short = (value) => {
+    const rounded = Number(value.toPrecision(3));
+    return rounded === 0 || Math.abs(rounded) >= 0.01 ? String(rounded) : rounded.toExponential();
+  };
+  const both = (key) => [
+    { name: "training", kind: "first", values: history[key] },
+    { name: "validation", kind: "second", values: history[`val_${key}`] },
+  ];
+  drawCurves("curve-loss", "Loss by epoch", both("loss"), {
+    format: short,
+    exact: (value) => value.toFixed(4),
+    zero: true,
+  });
+  drawCurves("curve-accuracy", "Accuracy by epoch", both("accuracy"), {
+    format: (value) => `${Number((100 * value).toFixed(2))}`,
+    exact: (value) => percent(value, 2),
+    most: 1,
+  });
+  if (byId("curve-lr")) {
+    const rate = [{ name: "used", kind: "first", values: history.lr }];
+    drawCurves("curve-lr", "Learning rate by epoch", rate, { format: short, exact: short, zero: true });
+  }
+}
+
+function drawCurves(place, label, given, settings) {
+  const series = given.filter(({ values }) => values.some((value) => value !== null));
+  const figure = byId(place);
+  if (!series.length) {
+    figure.hidden = true;
+    return;
+  }
+  const epochs = data.history.epoch;
+  const { root, x, y, width } = makeChart(figure, label, curveAxes(series, epochs, settings));
+  if (data.bestEpoch !== null) markBest(root, x, width);
+  for (const { kind, values } of series) {
+    root.append(svg("path", { class: kind, d: path(epochs, values, x, y) }));
+  }
+  const epoch = html("span", { class: "sure" });
+  const legend = html("p", { class: "legend" });
+  figure.querySelector("figcaption").append(epoch);
+  figure.append(legend, root);
+  readWithCursor(root, epoch, legend, { series, epochs, x, y, width, ...settings });
+}
+
+function curveAxes(series, epochs, { format, zero, most }) {
+  const known = series.flatMap(({ values }) => values.filter((value) => value !== null));
+  const low = zero ? 0 : Math.min(...known);
+  const high = Math.max(...known);
+  const margin = (high - low) * 0.06 || Math.abs(high) * 0.06 || 1;
+  const yRange = [zero ? 0 : low - margin, Math.min(high + margin, most ?? Infinity)];
+  if (yRange[0] >= yRange[1]) yRange[0] = yRange[1] - margin;
+  const xRange = [epochs[0], epochs[epochs.length - 1]];
+  return {
+    x: xRange,
+    y: yRange,
+    xTicks: roundTicks(...xRange, Math.min(6, epochs.length)).filter(Number.isInteger),
+    yTicks: roundTicks(...yRange),
+    xFormat: String,
+    yFormat: format,
+    xName: "epoch",
+  };
+}
+
+function path(epochs, values, x, y) {
+  let pen = "M";
+  return values
+    .map((value, i) => {
+      if (value === null) {
+        pen = "M"; // a gap
+        return "";
+      }
+      const step = `${pen}${x(epochs[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+      pen = "L";
+      return step;
+    })
+    .join("");
+}
+
+function markBest(root, x, width) {
+  const place = x(data.bestEpoch);
+  const leftHalf = place < width / 2;
+  root.append(
+    svg("line", { class: "best", x1: place, x2: place, y1: CHART.top - 10, y2: CHART.height - CHART.bottom }),
+    svg("text", {
+      class: "best-name",
+      x: place + (leftHalf ? 5 : -5),
+      y: CHART.top - 8,
+      "text-anchor": leftHalf ? "start" : "end",
+      text: `best: epoch ${data.bestEpoch}`,
+    }),
+  );
+}
+
+/** The caption and the legend tell the values of the epoch under the pointer, or of the one that the arrow keys chose. */
+function readWithCursor(root, epoch, legend, { series, epochs, x, y, width, exact }) {
+  const start = Math.max(0, epochs.indexOf(data.bestEpoch));
+  const cursor = svg("line", { class: "cursor", y1: CHART.top, y2: CHART.height - CHART.bottom });
+  const dots = series.map(({ kind }) => svg("circle", { class: kind, r: 3.5, visibility: "hidden" }));
+  root.append(cursor, ...dots);
+  root.setAttribute("tabindex", "0");
+  let chosen = start;
+
+  const show = (i, withCursor) => {
+    chosen = i;
+    const parts = series.map(({ name, kind, values }) => {
+      const value = values[i] === null ? "–" : exact(values[i]);
+      return html("span", {}, html("i", { class: kind }), `${name} `, html("b", { text: value }));
+    });
+    epoch.textContent = `epoch ${epochs[i]}`;
+    legend.replaceChildren(...parts);
+    cursor.setAttribute("visibility", withCursor ? "visible" : "hidden");
+    cursor.setAttribute("x1", x(epochs[i]));
+    cursor.setAttribute("x2", x(epochs[i]));
+    dots.forEach((dot, k) => {
+      const value = series[k].values[i];
+      dot.setAttribute("visibility", withCursor && value !== null ? "visible" : "hidden");
+      dot.setAttribute("cx", x(epochs[i]));
+      dot.setAttribute("cy", y(value ?? 0));
+    });
+  };
+  const nearest = (event) => {
+    const box = root.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * width;
+    let best = 0;
+    epochs.forEach((epoch, i) => {
+      if (Math.abs(x(epoch) - at) < Math.abs(x(epochs[best]) - at)) best = i;
+    });
+    return best;
+  };
+  root.addEventListener("pointermove", (event) => show(nearest(event), true));
+  root.addEventListener("pointerleave", () => show(start, false));
+  root.addEventListener("focus", () => show(chosen, true));
+  root.addEventListener("blur", () => show(start, false));
+  root.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    show(Math.min(epochs.length - 1, Math.max(0, chosen + step)), true);
+  });
+  show(start, false);
+}

@@ -1,0 +1,99 @@
+// The confusion matrix: one stop of the Tab key, arrow keys inside, Enter shows a cell's images.
+
+const MOST_NUMBERED = 30; // more classes than that leave no room for numbers: colour and title tell
+
+let cells = []; // rows of buttons; null where no image is
+
+function startMatrix() {
+  const count = data.classes.length;
+  const longest = Math.max(...data.classes.map((name) => name.length));
+  const table = html("table", { class: "matrix", "aria-label": "Confusion matrix: rows true, columns predicted" });
+  if (count > MOST_NUMBERED) table.classList.add("many");
+  if (longest > 3) table.classList.add("tall", "wide-names");
+  table.style.setProperty("--names", `${Math.min(9, 1.2 + 0.5 * longest)}rem`);
+  if (count > 14) document.querySelector(".look").classList.add("wide");
+
+  const columns = html("colgroup", {}, html("col", { class: "names" }), html("col", { span: count }));
+  const head = html("tr", {}, html("td"), ...data.classes.map((name) => header("col", name)));
+  const rows = data.matrix.map((row, r) => {
+    cells.push(row.map((images, c) => (images ? cell(r, c) : null)));
+    const places = cells[r].map((button) => (button ? html("td", {}, button) : html("td", { class: "none" })));
+    return html("tr", {}, header("row", data.classes[r]), ...places);
+  });
+  table.append(columns, html("thead", {}, head), html("tbody", {}, ...rows));
+  byId("matrix").append(table);
+  table.addEventListener("keydown", moveInMatrix);
+  table.addEventListener("click", chooseCell);
+  table.addEventListener("focusin", (event) => holdTabStop(event.target));
+  byId("matrix-unit").addEventListener("change", (event) => fillMatrix(event.target.value));
+  cells.flat().find((button) => button).tabIndex = 0;
+  fillMatrix("count");
+}
+
+function header(scope, name) {
+  return html("th", { scope, title: name }, html("span", { text: name }));
+}
+
+function cell(r, c) {
+  return html("button", {
+    type: "button",
+    class: r === c ? "cell right" : "cell",
+    tabindex: -1,
+    "data-row": r,
+    "data-column": c,
+    "aria-pressed": "false",
+  });
+}
+
+/** Write the numbers, and colour each cell: right ones by their share of the row, mistakes by how many they are. */
+function fillMatrix(unit) {
+  const sums = data.matrix.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const value = (r, c) => (unit === "count" ? data.matrix[r][c] : data.matrix[r][c] / (sums[r] || 1));
+  let most = 0;
+  data.matrix.forEach((row, r) => row.forEach((_, c) => (most = r === c ? most : Math.max(most, value(r, c)))));
+  cells.forEach((row, r) =>
+    row.forEach((button, c) => {
+      if (!button) return;
+      const count = data.matrix[r][c];
+      const share = count / (sums[r] || 1);
+      const asShare = (100 * share).toFixed(share < 0.1 ? 1 : 0);
+      button.textContent = unit === "count" ? thousands(count).replace(",", "\u202f") : asShare;
+      const heat = r === c ? 45 * share : 5 + 65 * (value(r, c) / (most || 1)) ** 0.75;
+      button.style.setProperty("--mix", `${heat.toFixed(0)}%`);
+      const words = `true ${data.classes[r]}, predicted ${data.classes[c]}: ${thousands(count)} (${percent(share)})`;
+      button.setAttribute("aria-label", words);
+      button.title = words;
+    }),
+  );
+}
+
+function chooseCell(event) {
+  const button = event.target.closest(".cell");
+  if (button) writeAddress({ true: Number(button.dataset.row), predicted: Number(button.dataset.column) });
+}
+
+function moveInMatrix(event) {
+  const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+  const button = event.target.closest(".cell");
+  if (!step || !button) return;
+  event.preventDefault();
+  let [r, c] = [Number(button.dataset.row), Number(button.dataset.column)];
+  do [r, c] = [r + step[0], c + step[1]];
+  while (cells[r]?.[c] === null); // over the empty ones
+  cells[r]?.[c]?.focus();
+}
+
+function holdTabStop(target) {
+  const button = target.closest(".cell");
+  if (!button) return;
+  byId("matrix").querySelector('.cell[tabindex="0"]').tabIndex = -1;
+  button.tabIndex = 0;
+}
+
+/** Show which cell's images the gallery has. */
+function markCell(state) {
+  byId("matrix").querySelector('.cell[aria-pressed="true"]')?.setAttribute("aria-pressed", "false");
+  if (state.true !== null && state.predicted !== null) {
+    cells[state.true][state.predicted]?.setAttribute("aria-pressed", "true");
+  }
+}

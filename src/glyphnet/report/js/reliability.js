@@ -1,0 +1,49 @@
+// The reliability diagram, and how many images there are at each confidence.
+
+const SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1];
+
+function startReliability() {
+  const bins = data.reliability;
+  const total = bins.reduce((sum, bin) => sum + bin.count, 0);
+  const whole = (share) => `${Math.round(100 * share)}`;
+  const axes = { x: [0, 1], y: [0, 1], xTicks: SHARES, yTicks: SHARES, xFormat: whole, yFormat: whole, xName: "confidence, %" };
+
+  const diagram = makeChart(byId("reliability"), "Accuracy by confidence, in per cent; the dashed line is a perfect match", axes);
+  const { x, y } = diagram;
+  diagram.root.append(svg("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
+  for (const bin of bins) {
+    const place = x(bin.confidence);
+    const dot = svg("circle", { class: "first", cx: place, cy: y(bin.accuracy), r: 3 + 4 * Math.sqrt(bin.count / total) });
+    dot.append(svg("title", { text: tellBin(bin) }));
+    diagram.root.append(
+      svg("line", { class: "whisker", x1: place, x2: place, y1: y(bin.interval.low), y2: y(bin.interval.high) }),
+      dot,
+    );
+  }
+  byId("reliability").append(legendOf("accuracy, % (95 % interval)"), diagram.root);
+
+  const top = Math.max(...bins.map((bin) => bin.count / total));
+  const ticks = roundTicks(0, top, 4);
+  const columns = makeChart(byId("confidences"), "Share of the images by confidence, in per cent", {
+    ...axes,
+    y: [0, top * 1.05],
+    yTicks: ticks,
+    yFormat: (share) => `${Number((100 * share).toFixed(1))}`,
+  });
+  for (const bin of bins) {
+    const height = columns.y(0) - columns.y(bin.count / total);
+    const [left, right] = [columns.x(bin.low) + 1, columns.x(bin.high) - 1];
+    const column = svg("rect", { class: "column", x: left, width: right - left, y: columns.y(0) - height, height });
+    column.append(svg("title", { text: tellBin(bin) }));
+    columns.root.append(column);
+  }
+  byId("confidences").append(legendOf("images, %"), columns.root);
+}
+
+function legendOf(text) {
+  return html("p", { class: "legend", text });
+}
+
+function tellBin(bin) {
+  return `${thousands(bin.count)} images, ${percent(bin.confidence)} sure: ${percent(bin.accuracy)} right`;
+}

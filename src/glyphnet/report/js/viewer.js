@@ -1,0 +1,76 @@
+// One image large, with its probabilities as bars; the arrow keys go through the images of the gallery.
+
+let viewed = { list: [], at: 0 };
+
+function openViewer(list, at) {
+  viewed = { list, at };
+  showViewed();
+  byId("viewer").showModal();
+}
+
+function showViewed() {
+  const i = viewed.list[viewed.at];
+  const [label, guess] = [images.labels[i], images.predictions[i]];
+  const [truth, taken] = [data.classes[label], data.classes[guess]];
+  byId("viewer-title").textContent = label === guess ? `“${truth}”, named rightly` : `“${truth}” taken for “${taken}”`;
+  drawImage(byId("viewer-image"), i);
+  byId("viewer-image").setAttribute("aria-label", `Image ${images.names[i]}`);
+  byId("viewer-bars").replaceChildren(...bars(i, label, guess));
+  byId("viewer-about").replaceChildren(...about([
+    ["File", images.names[i]],
+    ["True", truth],
+    ["Loss", images.loss[i].toFixed(3)],
+  ]));
+  byId("viewer-place").textContent = `${thousands(viewed.at + 1)} of ${thousands(viewed.list.length)}`;
+  byId("viewer-before").disabled = viewed.at === 0;
+  byId("viewer-after").disabled = viewed.at === viewed.list.length - 1;
+}
+
+function bars(i, label, guess) {
+  const rows = [];
+  for (let k = 0; k < images.bars; k++) {
+    const place = i * images.bars + k;
+    // The first is known to more digits. None is exactly 0, it was only rounded so.
+    const probability = k === 0 ? images.confidence[i] : Math.max(images.topProbabilities[place] / 65535, 1e-9);
+    rows.push([images.topClasses[place], probability]);
+  }
+  // The true class may be below the most probable ones: its probability is in the loss.
+  if (!rows.some(([name]) => name === label)) rows.push([label, Math.exp(-images.loss[i])]);
+  return rows.map(([name, probability]) => {
+    const fill = html("div", { class: "fill" });
+    fill.style.width = `${100 * probability}%`;
+    const kind = name === label ? "true" : name === guess ? "taken" : null;
+    return html(
+      "li",
+      { class: kind },
+      html("span", { class: "name", text: data.classes[name], title: data.classes[name] }),
+      html("div", { class: "rail" }, fill),
+      html("span", { class: "much", text: percent(probability) }),
+    );
+  });
+}
+
+function about(rows) {
+  return rows.map(([name, value]) => html("div", {}, html("dt", { text: name }), html("dd", { text: value })));
+}
+
+function stepViewer(step) {
+  const at = viewed.at + step;
+  if (at < 0 || at >= viewed.list.length) return;
+  viewed.at = at;
+  showViewed();
+}
+
+function startViewer() {
+  const dialog = byId("viewer");
+  byId("viewer-close").addEventListener("click", () => dialog.close());
+  byId("viewer-before").addEventListener("click", () => stepViewer(-1));
+  byId("viewer-after").addEventListener("click", () => stepViewer(1));
+  dialog.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step) stepViewer(step);
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close(); // the backdrop
+  });
+}

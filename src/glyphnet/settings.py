@@ -1,0 +1,132 @@
+"""Settings: frozen, closed groups of values, and what is said when one is wrong.
+
+Everything a user can set (a recipe, a network) is made of these. A wrong setting is reported with its value and what it
+must be, an unknown one with the near miss, and all of them at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import SettingsError
+
+
+class Settings(BaseModel):
+    """Settings that are frozen, closed (an unknown name is an error) and checked when they are made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_settings(model: type[Model], values: object, *, where: str = "") -> Model:
+    """``values`` as a ``model``.
+
+    Args:
+        where: what the settings are called, put before the message ("network mlp").
+
+    Raises:
+        SettingsError: all problems at once, one phrase each, separated by semicolons.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        phrases = [_phrase(dict(problem), model) for problem in error.errors(include_url=False)]
+        raise SettingsError((f"{where}: " if where else "") + "; ".join(dict.fromkeys(phrases))) from None
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
+    """What to say after an unknown name: ``; did you mean "dropout"?``, or all known names where none is near."""
+    names = list(known)
+    near = nearest(str(name), names)
+    return f'; did you mean "{near}"?' if near else f" (known: {', '.join(names)})"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like ``name``, whatever its case and dashes; None where none is near."""
+    plain = {_plain(candidate): candidate for candidate in known}
+    match = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
+    return plain[match[0]] if match else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _phrase(problem: dict[str, Any], model: type[BaseModel]) -> str:
+    """One problem in words: the setting's dotted name, its value, what it must be."""
+    path, holder = _follow(model, problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f'unknown setting "{path}"{_elsewhere(path, holder, model)}'
+    if problem["type"] == "union_tag_invalid":
+        expected = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
+        return f'unknown {path} "{problem["ctx"]["tag"]!s:.60}"{suggestion(problem["ctx"]["tag"], expected)}'
+    if problem["type"] == "union_tag_not_found":
+        return f"{path} must say which: give its {problem['ctx']['discriminator']}"
+    text = problem["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    text = text.replace("Tuple should", "must").replace("a valid ", "a ")
+    if problem["type"] == "missing":
+        return f"{path} is missing"
+    if problem["type"] == "value_error":
+        return f"{path}: {text}" if path else text
+    return f"{path}={reprlib.repr(problem['input'])} {text}"
+
+
+def _elsewhere(path: str, holder: type[BaseModel], model: type[BaseModel]) -> str:
+    """The near miss of an unknown setting: a sibling's name, or the same name in another section."""
+    name = path.rpartition(".")[2]
+    siblings = [field for field in holder.model_fields if field not in ("kind",)]
+    if nearest(name, siblings):
+        return suggestion(name, siblings)
+    by_name = {dotted.rpartition(".")[2]: dotted for dotted in dotted_names(model)}
+    if near := nearest(name, by_name):
+        return f'; did you mean "{by_name[near]}"?'
+    return suggestion(name, siblings)
+
+
+def dotted_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted name of every setting in ``model``, those of all kinds of a section together."""
+    for name, info in model.model_fields.items():
+        yield prefix + name
+        for part in models_in(info.annotation):
+            yield from dotted_names(part, f"{prefix}{name}.")
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """The settings classes in a field's annotation: none, one, or those of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+def _follow(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, type[BaseModel]]:
+    """The dotted name for pydantic's location, without the tags of unions, and the class that holds the last part."""
+    path, candidates = "", [model]
+    holder = model
+    for part in location:
+        tagged = [c for c in candidates if part in (_tag(c), c.__name__)] if len(candidates) > 1 else []
+        if tagged:  # a union's tag says which class follows; it is not part of the name
+            candidates = tagged
+            holder = tagged[0]
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        fields = [c.model_fields[part] for c in candidates if part in c.model_fields]
+        if candidates:
+            holder = candidates[0]
+        candidates = [found for field in fields for found in models_in(field.annotation)]
+        if len(candidates) == 1:
+            holder = candidates[0] if part != location[-1] else holder
+    return path, holder
+
+
+def _tag(model: type[BaseModel]) -> object:
+    for key in ("kind", "name"):
+        if key in model.model_fields:
+            return model.model_fields[key].default
+    return None

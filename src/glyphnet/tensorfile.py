@@ -1,0 +1,277 @@
+"""The sealed container of model files and checkpoints: tensors and a JSON header in one ``.safetensors``.
+
+It is a valid safetensors file, which any safetensors library opens, with two things fixed: its
+``__metadata__`` holds ``glyphnet``, our header as JSON text, and ``sha256``, the seal. The seal is the first
+thing in the safetensors header, at a known offset, and is the SHA-256 of the whole file with its own 64
+characters replaced by ``0``: it is checked before one character of JSON is parsed, so that no change of any
+bit goes unseen. Nothing is ever unpickled.
+
+What a seal cannot tell is whether the file was made by a friend: everything in it is checked all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ._filekinds import looks_like
+from ._tensorlayout import DTYPE_NAMES, TensorInfo, parse_layout, strict_json
+from .errors import CorruptFileError, ModelFileError, UnsupportedFileError
+from .files import atomic_write
+
+MAX_HEADER = 1 << 20
+"""Largest safetensors header, in bytes, that is written or read."""
+
+Header = dict[str, Any]
+Check = Callable[[Header, Mapping[str, TensorInfo]], None]
+
+_CHUNK = 1 << 20
+_OPENING = b'{"__metadata__":{"sha256":"'
+_SEAL = slice(len(_OPENING), len(_OPENING) + 64)
+_BLANK = b"0" * 64
+_WHAT = {"model": "a model", "checkpoint": "a training checkpoint"}
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], header: Header) -> None:
+    """Write ``tensors`` and ``header`` as a sealed file, all or nothing.
+
+    The same content gives the same bytes. Tensors may lie on any device, in any memory format, and share
+    memory; each is stored whole and row-major.
+
+    Args:
+        path: the file; its folder must exist.
+        tensors: by name; any dtype that safetensors has, any shape.
+        header: anything that JSON holds, without NaN or infinity (write None), with string keys; ``kind``
+            ("model" or "checkpoint") and ``format_version`` (an integer from 1) must be in it.
+
+    Raises:
+        ModelFileError: a tensor or a value that such a file cannot hold, or a header of more than 1 MiB.
+        OSError: the file cannot be written.
+    """
+    if not (isinstance(header.get("kind"), str) and _is_version(header.get("format_version"))):
+        raise ModelFileError(
+            f"{path}: the header to write lacks `kind` (a string) or `format_version` (an integer)."
+        )
+    try:
+        text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: the header cannot be written as JSON: {error}.") from None
+    head, raw = _head_of(path, tensors, text)
+    digest = hashlib.sha256(len(head).to_bytes(8, "little") + head)
+    for part in raw:
+        digest.update(part)
+    with atomic_write(path) as file:
+        file.write(len(head).to_bytes(8, "little"))
+        file.write(head[: _SEAL.start] + digest.hexdigest().encode() + head[_SEAL.stop :])
+        for part in raw:
+            file.write(part)
+
+
+def _head_of(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], text: str
+) -> tuple[bytes, list[memoryview]]:
+    """The safetensors header with a blank seal, and the bytes of the tensors in the order of the file."""
+    layout: dict[str, object] = {"__metadata__": {"sha256": _BLANK.decode(), "glyphnet": text}}
+    raw: list[memoryview] = []
+    end = 0
+    # Widest items first, then by name, as the library does it: so each begins at a multiple of its item size.
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
+        if tensor.dtype not in DTYPE_NAMES or name == "__metadata__" or not _is_encodable(name):
+            raise ModelFileError(
+                f"{path}: the tensor {name!r} ({tensor.dtype}) cannot be stored in a safetensors file."
+            )
+        raw.append(_bytes_of(tensor))
+        offsets = [end, end := end + raw[-1].nbytes]
+        layout[name] = {"dtype": DTYPE_NAMES[tensor.dtype], "shape": [*tensor.shape], "data_offsets": offsets}
+    head = json.dumps(layout, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    if len(head) > MAX_HEADER:
+        raise ModelFileError(
+            f"{path}: the header would take {len(head):,} bytes, and {MAX_HEADER:,} is the limit. "
+            "Shorten the class names or what else is written with the tensors."
+        )
+    return head, raw
+
+
+def read_tensors(
+    path: str | os.PathLike[str],
+    *,
+    kind: str,
+    newest: int = 1,
+    check: Check | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[Header, dict[str, torch.Tensor]]:
+    """Read a sealed file that `write_tensors` wrote.
+
+    Args:
+        path: the file.
+        kind: what the caller wants, "model" or "checkpoint".
+        newest: the newest format version of this kind that the caller can read.
+        check: called with the header and each tensor's dtype and shape before any tensor is read; raises if
+            they are not what the caller expects.
+        device: where the tensors go.
+
+    Returns:
+        The header, and the tensors by name in the file's order, each in memory of its own.
+
+    Raises:
+        CorruptFileError: truncated, altered, or not such a file at all.
+        UnsupportedFileError: sound, but of another kind, or of a version newer than ``newest``.
+        ModelFileError: it is not there or cannot be read.
+    """
+    with _open(path) as file:
+        header, layout, start = _verify(file, path, kind, newest)
+        if check is not None:
+            check(header, layout)
+        return header, {
+            name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()
+        }
+
+
+def read_header(path: str | os.PathLike[str], *, kind: str | None = None, newest: int = 1) -> Header:
+    """The header of a sealed file, whose seal is checked but whose tensors are not loaded.
+
+    Args and errors are those of `read_tensors`; ``kind`` None takes any kind in any version.
+    """
+    with _open(path) as file:
+        return _verify(file, path, kind, newest)[0]
+
+
+def _open(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a regular file: a folder, a pipe or a device would answer strangely, or never."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            inside = sorted(Path(path).glob("*.safetensors")) if stat.S_ISDIR(mode) else []
+            hint = f" Did you mean {inside[0]}?" if inside else ""
+            raise CorruptFileError(
+                f"{path}: is {what}; a .safetensors file that GlyphNet wrote is needed.{hint}"
+            )
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: there is no such file.") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # a NUL in the name
+        raise ModelFileError(f"{path!r}: cannot be read: {error}.") from None
+
+
+def _verify(
+    file: BufferedReader, path: str | os.PathLike[str], kind: str | None, newest: int
+) -> tuple[Header, dict[str, TensorInfo], int]:
+    """Check the seal, then the header; returns our header, the tensors' places and where the data begin."""
+    size = os.fstat(file.fileno()).st_size
+    prefix, head = _read_head(file, path, size)
+    digest = hashlib.sha256(prefix + head[: _SEAL.start] + _BLANK + head[_SEAL.stop :])
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    if digest.hexdigest().encode() != head[_SEAL]:
+        raise CorruptFileError(
+            f"{path}: its content does not match its own SHA-256: it was truncated or altered. "
+            "Get or make it again."
+        )
+    start = len(prefix) + len(head)
+    try:
+        metadata, layout = parse_layout(head, size - start)
+        header = strict_json(metadata["glyphnet"])
+        if set(metadata) != {"sha256", "glyphnet"} or not isinstance(header, dict):
+            raise ValueError("its metadata are not GlyphNet's")
+        if not (isinstance(header.get("kind"), str) and _is_version(header.get("format_version"))):
+            raise ValueError("its header lacks `kind` or `format_version`")
+    except (ValueError, KeyError, RecursionError) as error:
+        raise CorruptFileError(f"{path}: is no sound GlyphNet file: {_reason(error)}.") from None
+    if kind is not None:
+        _check_kind(path, header, kind, newest)
+    return header, layout, start
+
+
+def _read_head(file: BufferedReader, path: str | os.PathLike[str], size: int) -> tuple[bytes, bytes]:
+    """The 8-byte length and the safetensors header, unparsed: never more than 1 MiB is read."""
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if size == 0:
+        raise CorruptFileError(f"{path}: is empty; a .safetensors file that GlyphNet wrote is needed.")
+    head = file.read(min(length, MAX_HEADER))
+    if not head.startswith(_OPENING) and (what := looks_like(prefix + head)):
+        raise CorruptFileError(
+            f"{path}: looks like {what}; a .safetensors file that GlyphNet wrote is needed."
+        )
+    if head.startswith(_OPENING) and _SEAL.stop < length <= MAX_HEADER:
+        if len(head) == length:
+            return prefix, head
+        raise CorruptFileError(
+            f"{path}: is truncated: {size:,} bytes are there, in the middle of its header."
+        )
+    if head.startswith(b"{"):
+        raise CorruptFileError(
+            f"{path}: looks like a safetensors file that GlyphNet did not write, or whose header was altered "
+            f"({length:,} bytes of header)."
+        )
+    raise CorruptFileError(f"{path}: is no file that GlyphNet wrote, or its beginning is lost or altered.")
+
+
+def _check_kind(path: str | os.PathLike[str], header: Header, kind: str, newest: int) -> None:
+    if header["kind"] != kind:
+        found = _WHAT.get(header["kind"], f"a file of kind {header['kind'][:40]!r}")
+        raise UnsupportedFileError(f"{path}: is {found}, and {_WHAT.get(kind, kind)} is needed.")
+    if header["format_version"] > newest:
+        raise UnsupportedFileError(
+            f"{path}: has format version {header['format_version']}, and this GlyphNet reads up to {newest}. "
+            "Upgrade with: pip install --upgrade glyphnet"
+        )
+
+
+def _read_tensor(
+    file: BufferedReader, path: str | os.PathLike[str], name: str, start: int, info: TensorInfo
+) -> torch.Tensor:
+    raw = torch.empty(info.end - info.start, dtype=torch.uint8)
+    file.seek(start + info.start)
+    if raw.numel() and file.readinto(_memory(raw)) != raw.numel():
+        raise CorruptFileError(f"{path}: became shorter while it was read.")
+    if info.dtype == torch.bool and bool((raw > 1).any()):
+        raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
+    return raw.view(info.dtype).reshape(info.shape)
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    """The elements of a tensor, row-major, as bytes; copied only where they do not lie so already."""
+    return _memory(tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8))
+
+
+def _memory(flat: torch.Tensor) -> memoryview:
+    """The memory of a flat uint8 tensor on the CPU, to be read or filled."""
+    array: npt.NDArray[np.uint8] = flat.numpy()
+    return array.data
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case RecursionError():
+            return "its JSON is nested too deeply"
+        case KeyError():
+            return f"{error.args[0]!r} is missing in it"
+        case _:
+            return str(error)[:300]

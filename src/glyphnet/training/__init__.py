@@ -1,0 +1,36 @@
+"""Training: the recipe, the loop, and what the loop is made of."""
+
+from .checkpoint import CheckpointWriter, checkpoint_terms, read_checkpoint, write_checkpoint
+from .device import choose_device, keep_freed_memory
+from .examples import Examples
+from .fit import FitResult, Fitting, fit, judge
+from .presets import PRESETS, preset
+from .progress import Moment, Watcher
+from .recipe import DataSettings, EarlyStopping, Recipe
+from .stopping import StopOnSignal
+from .state import HISTORY_KEYS, HistoryRow, TrainingState
+
+__all__ = [
+    "HISTORY_KEYS",
+    "PRESETS",
+    "CheckpointWriter",
+    "DataSettings",
+    "EarlyStopping",
+    "Examples",
+    "FitResult",
+    "Fitting",
+    "HistoryRow",
+    "Moment",
+    "Recipe",
+    "StopOnSignal",
+    "TrainingState",
+    "Watcher",
+    "checkpoint_terms",
+    "choose_device",
+    "fit",
+    "judge",
+    "keep_freed_memory",
+    "preset",
+    "read_checkpoint",
+    "write_checkpoint",
+]

@@ -1,0 +1,129 @@
+"""Checkpoints: from one, a training goes on bit for bit as if it had never stopped."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any
+
+import torch
+
+from ..errors import CorruptFileError, RunFolderError
+from ..tensorfile import read_tensors, write_tensors
+from .packing import pack, unpack
+from .progress import Moment, Watcher
+from .state import HISTORY_KEYS, HistoryRow, TrainingState
+
+VERSION = 1
+
+
+def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> None:
+    """Write all that changes in ``state``, all or nothing.
+
+    Args:
+        terms: what must be the same for the training to go on (data, threads, …): plain JSON values, compared by
+            `read_checkpoint`.
+    """
+    state.keep_random()
+    values = state.state_dict()
+    # As one table: thousands of epochs as JSON would outgrow the header.
+    values["history"] = torch.tensor(
+        [[float("nan") if row[key] is None else row[key] for key in HISTORY_KEYS] for row in state.history],
+        dtype=torch.float64,
+    ).reshape(-1, len(HISTORY_KEYS))
+    packed, tensors = pack(values)
+    header = {
+        "kind": "checkpoint",
+        "format_version": VERSION,
+        "recipe": state.recipe.model_dump(mode="json"),
+        "terms": terms,
+        "state": packed,
+    }
+    write_tensors(path, tensors, header)
+
+
+def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> None:
+    """Bring ``state`` to where it was when the checkpoint was written.
+
+    Raises:
+        RunFolderError: the checkpoint is of another recipe, other data or other terms: it names what differs.
+        CorruptFileError: the file is damaged.
+    """
+    header, tensors = read_tensors(path, kind="checkpoint")
+    now = {"recipe": state.recipe.model_dump(mode="json"), **terms}
+    then = {"recipe": header.get("recipe"), **header.get("terms", {})}
+    if differing := [name for name in now if now[name] != then.get(name)]:
+        raise RunFolderError(
+            f"{path}: cannot go on from here, because {_differences(now, then, differing)}. Go on with what the "
+            "training began with, or start a new one in another folder."
+        )
+    try:
+        values = unpack(header["state"], tensors)
+        values["history"] = [
+            {key: None if cell != cell else cell for key, cell in zip(HISTORY_KEYS, row, strict=True)}  # noqa: PLR0124
+            for row in values["history"].tolist()
+        ]
+        state.load_state_dict(values)
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise CorruptFileError(f"{path}: not a checkpoint of this training ({error}).") from None
+
+
+def checkpoint_terms(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The terms with which the checkpoint was written."""
+    header, _ = read_tensors(path, kind="checkpoint")
+    terms: dict[str, Any] = header.get("terms", {})
+    return terms
+
+
+def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) -> str:
+    said = []
+    for name in names:
+        if name == "recipe":
+            keys = [key for key in now[name] if now[name][key] != (then[name] or {}).get(key)]
+            said.append(f"the recipe differs in {', '.join(keys)}")
+        else:
+            said.append(f"{name} was {then.get(name)!s:.20} and is {now[name]!s:.20}")
+    return "; ".join(said)
+
+
+class CheckpointWriter(Watcher):
+    """Keeps ``path`` no more than a few seconds behind the training, and right up to date when it stops.
+
+    Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
+    the writing took: 2 % of the training at most.
+
+    Args:
+        path: the checkpoint; written anew each time, all or nothing.
+        terms: what must be the same for the training to go on.
+        every: least seconds between two checkpoints.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], terms: dict[str, Any], *, every: float = 1.0) -> None:
+        self._path, self._terms, self._every = path, terms, every
+        self._due = time.perf_counter() + every
+
+    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+        """Write, if it is time."""
+        # The last step of an epoch is written with what follows from it.
+        if time.perf_counter() >= self._due and moment.step < moment.steps:
+            self._write(state)
+        return False
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        """Write, if it is time."""
+        if time.perf_counter() >= self._due:
+            self._write(state)
+        return False
+
+    def at_end(self, state: TrainingState) -> None:
+        """Write where the training ended or stopped."""
+        self._write(state)
+
+    def _write(self, state: TrainingState) -> None:
+        if not math.isfinite(state.totals[0].item()):
+            return  # it is about to be found out; the last checkpoint is better than this one
+        began = time.perf_counter()
+        write_checkpoint(self._path, state, self._terms)
+        now = time.perf_counter()
+        self._due = now + max(self._every, 50 * (now - began))

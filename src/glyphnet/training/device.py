@@ -1,0 +1,106 @@
+"""Where and how the arithmetic is done: device, precision, threads, memory."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from ..errors import DeviceError
+
+# Forward work of one step, in FLOPs, under which a second thread costs more than it brings (see RESULTS.md).
+SMALL_STEP = 30e6
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or for "auto" the fastest one there is.
+
+    Raises:
+        DeviceError: it is not there, or no such device exists.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f'unknown device "{name}". Use auto, cpu, cuda, cuda:N or mps.') from None
+    there = {
+        "cpu": lambda: True,
+        "cuda": lambda: (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available,
+    }
+    if device.type not in there:
+        raise DeviceError(f'device "{name}" cannot train here. Use auto, cpu, cuda, cuda:N or mps.')
+    if not there[device.type]():
+        raise DeviceError(f'device "{name}" is not on this machine. Use --device auto or cpu.')
+    return device
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type in which layers multiply: bfloat16 or float32.
+
+    "auto" takes bfloat16 where it is known to be faster: on CUDA from compute capability 8 on, on processors with
+    AMX, and on AMD's with AVX-512 BF16. Intel's without AMX have the instructions too, but there convolutions
+    were measured slower in bfloat16 than in float32.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _bf16_is_faster(device) else torch.float32
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def _bf16_is_faster(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in _processor_vendor()))
+
+
+@cache
+def _processor_vendor() -> str:
+    """The processor's maker as Linux tells it ("AuthenticAMD", "GenuineIntel"), or ""."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+
+
+def threads_for(flops_a_step: float) -> int:
+    """How many threads a step of so much forward work is fastest on."""
+    return 1 if flops_a_step < SMALL_STEP else torch.get_num_threads()
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Compute with ``count`` threads inside the block, and with as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory that is freed, once for this process.
+
+    Otherwise each large temporary is given back to the kernel and each next one faults its pages in anew, which
+    was seen to cost up to half of a training step. Elsewhere than on glibc this does nothing.
+    """
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, mmap_threshold = -1, -3
+    mallopt(trim_threshold, 1 << 30)
+    mallopt(mmap_threshold, 1 << 30)

@@ -1,0 +1,330 @@
+"""The training loop: the only one in the project."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ..errors import DivergedError, SettingsError, TrainingError
+from ..nn import Preprocessing, build, logits_in_batches, summary
+from .checkpoint import read_checkpoint
+from .device import choose_device, compute_dtype, keep_freed_memory, threads_for, using_threads
+from .examples import Examples, batch_count, derived_seed, epoch_order
+from .progress import Moment, Watcher
+from .recipe import Recipe
+from .state import HISTORY_KEYS, HistoryRow, TrainingState
+from .step import Steps, make_step, set_learning_rate
+
+Ending = Literal["finished", "early_stopping", "converged", "stopped"]
+
+JUDGED_AT_ONCE = 1000
+"""Validation examples in the network at one time."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether the loss is still a number: a look waits for the device."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a training gave.
+
+    Attributes:
+        network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.
+        preprocessing: measured on the training inputs.
+        history: a row an epoch; see `HistoryRow`.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
+        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a watcher.
+        seconds: spent in training and validation, pauses left out.
+        device, precision, threads: how the arithmetic was done.
+    """
+
+    network: nn.Module
+    preprocessing: Preprocessing
+    history: list[HistoryRow]
+    best_epoch: int
+    ending: Ending
+    seconds: float
+    device: str
+    precision: str
+    threads: int
+
+
+class Fitting:
+    """A training that can be run, stopped, written down and gone on with. `fit` is the short way to it.
+
+    Args:
+        recipe: all its settings.
+        train: what it learns from.
+        validation: what it is judged by after each epoch, or None.
+        classes: number of classes, K.
+        device: "auto", "cpu", "cuda", "cuda:N", "mps".
+
+    Attributes:
+        state: everything that changes.
+
+    Raises:
+        SettingsError: the recipe does not go with these examples.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(
+        self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto"
+    ) -> None:
+        _check(recipe, train, validation, classes)
+        self.recipe, self.classes = recipe, classes
+        where = choose_device(device)
+        self.dtype = compute_dtype(recipe.precision, where)
+        preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
+        self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where)
+        self.threads = threads_for(summary(recipe.network, train.input_shape, classes).flops * min(recipe.batch_size, len(train)))
+        self.validation = validation.on(where) if validation is not None and len(validation) else None
+        self.learn_from(train)
+
+    def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> None:
+        """Go to where a training of the same recipe, data and terms was when the checkpoint was written."""
+        read_checkpoint(path, self.state, terms)
+
+    def learn_from(self, train: Examples) -> None:
+        """Take other examples from here on, of the same shape and classes."""
+        self.train = train.on(self.state.device)
+        self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
+        self._steps = Steps(self.state, self.train, self.classes, self.dtype)
+        self._step = make_step(self._steps, self.state, self.train)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """How the arithmetic is done: what must be the same for the same bits."""
+        precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}[self.dtype]
+        return {"device": self.state.device.type, "precision": precision, "threads": self.threads}
+
+    def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
+        """Train from where it stands to the recipe's last epoch, or for ``epochs`` more.
+
+        The caller's random numbers and number of threads are left as they were.
+
+        Raises:
+            DivergedError: the loss became NaN or infinite. Its ``result`` is a `FitResult` with the last good weights.
+        """
+        keep_freed_memory()
+        last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
+        cuda = [self.state.device] if self.state.device.type == "cuda" else []
+        with using_threads(self.threads), torch.random.fork_rng(devices=cuda):
+            self.state.restore_random()
+            ending = self._run(last, watchers)
+            for watcher in watchers:
+                watcher.at_end(self.state)
+            self.state.keep_random()
+        return self.result(ending)
+
+    def result(self, ending: Ending) -> FitResult:
+        """The network with the weights to keep, and how it came about."""
+        state = self.state
+        kept = state.best or state.weights_to_keep()
+        with torch.device("meta"):
+            network = build(self.recipe.network, self.train.input_shape, self.classes)
+        network.load_state_dict(kept, assign=True)
+        return FitResult(
+            network=network.to(memory_format=torch.channels_last).eval(),
+            preprocessing=state.preprocessing,
+            history=list(state.history),
+            best_epoch=state.best_epoch,
+            ending=ending,
+            seconds=sum(row["seconds"] or 0.0 for row in state.history) + state.seconds,
+            **self.terms,
+        )
+
+    def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
+        while (ending := self._ending(last)) is None:
+            if not self._run_epoch(last, watchers):
+                return "stopped"
+            # A list, so that all are told, also of what an earlier one stops.
+            asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
+            if any(asked):
+                return self._ending(last) or "stopped"
+        return ending
+
+    def _ending(self, last: int) -> Ending | None:
+        """Why there is nothing more to do, read from the state alone, so that a resumed run ends as an unbroken one."""
+        early = self.recipe.early_stopping
+        if self.state.converged:
+            return "converged"
+        if early is not None and self.state.stale >= early.patience:
+            return "early_stopping"
+        return "finished" if self.state.epoch >= last else None
+
+    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> bool:
+        """Run an epoch, or the rest of one; false if a watcher stopped it on the way."""
+        state = self.state
+        first, before = state.step, state.seconds
+        began = looked = time.perf_counter()
+        if first == 0:
+            torch.manual_seed(derived_seed(self.recipe.seed, "steps", state.epoch))
+            state.totals.zero_()
+        state.network.train()
+        batches = self._batches()
+        for batch in batches[first:]:
+            self._learn(batch, len(batches))
+            now = time.perf_counter()
+            state.seconds = before + now - began
+            if now - looked > LOOK_EVERY:
+                self._check_loss()
+                looked = now
+            if watchers:
+                speed = (state.step - first) * len(self.train) / len(batches) / (now - began)
+                moment = Moment(state.epoch + 1, last, state.step, len(batches), speed)
+                asked = [watcher.after_step(moment, state) for watcher in watchers]
+                if any(asked) and state.step < len(batches):
+                    return False
+        self._check_loss()
+        row = self._judge()
+        row["seconds"] = before + time.perf_counter() - began
+        self._keep(row)
+        return True
+
+    def _batches(self) -> list[torch.Tensor]:
+        """The indices of each step of the epoch now running, on the device."""
+        if self.recipe.optimizer.full_batch:
+            return [torch.arange(len(self.train), device=self.state.device)]
+        order = epoch_order(len(self.train), self.recipe.seed, self.state.epoch).to(self.state.device)
+        # Even parts: no small last batch whose step weighs as much as the others'.
+        return list(order.tensor_split(self.steps_an_epoch))
+
+    def _learn(self, batch: torch.Tensor, steps: int) -> None:
+        """One step of the optimizer, at the rate that the schedule has for it."""
+        state, recipe = self.state, self.recipe
+        done = (state.total_steps + 0.5) / (steps * recipe.epochs)
+        set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
+        if recipe.optimizer.full_batch:
+            state.converged = not self._steps.descend_on_all(batch)
+        else:
+            self._step(batch)
+        if state.average:
+            state.average.update(state.network, state.total_steps)
+        state.step += 1
+        state.total_steps += 1
+
+    def _check_loss(self) -> None:
+        """Raise DivergedError if the loss of this epoch is no number any more."""
+        if math.isfinite(self.state.totals[0].item()):
+            return
+        state = self.state
+        rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
+        kept = (
+            f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"
+        )
+        error = DivergedError(
+            f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} (learning rate {rate:.3g}); "
+            f"{kept}. {_likely_cause(self.recipe)}"
+        )
+        error.result = self.result("stopped") if state.best_epoch else None
+        raise error
+
+    def _judge(self) -> HistoryRow:
+        """The row of the epoch that has run out of steps, without its time."""
+        state, count = self.state, len(self.train)
+        loss, right = state.totals.tolist()
+        row: HistoryRow = dict.fromkeys(HISTORY_KEYS)
+        row.update(epoch=float(state.epoch + 1), loss=loss / count, accuracy=right / count)
+        row["lr"] = float(state.optimizer.param_groups[0]["lr"])
+        if self.validation is not None:
+            network = state.network_to_judge()
+            row["val_loss"], row["val_accuracy"] = judge(network, state.preprocessing, self.validation, self.recipe)
+        return row
+
+    def _keep(self, row: HistoryRow) -> None:
+        """Close the epoch: its row, the weights if they are the best so far, early stopping's count."""
+        state = self.state
+        state.history.append(row)
+        if state.best is None or not (self.recipe.keep_best and self.validation) or _better(row, state.history[state.best_epoch - 1]):
+            state.best, state.best_epoch = state.weights_to_keep(), state.epoch + 1
+        if early := self.recipe.early_stopping:
+            value = row[early.monitor]
+            assert value is not None  # _check: what is monitored is measured
+            score = value if early.monitor == "val_accuracy" else -value
+            if state.monitored is None or score > state.monitored + early.min_delta:
+                state.monitored, state.stale = score, 0
+            else:
+                state.stale += 1
+        state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
+
+
+def fit(
+    recipe: Recipe,
+    train: Examples,
+    validation: Examples | None = None,
+    *,
+    classes: int,
+    device: str = "auto",
+    watchers: Sequence[Watcher] = (),
+) -> FitResult:
+    """Train a network as ``recipe`` says.
+
+    Args:
+        recipe: every setting.
+        train: inputs uint8 (N, H, W, C) or float32 (N, D), labels in [0, ``classes``).
+        validation: what each epoch is judged by; None or empty for none.
+        classes: number of classes, K.
+        device: "auto", "cpu", "cuda", "cuda:N", "mps".
+        watchers: told of every step and epoch.
+
+    Raises:
+        SettingsError: the recipe does not go with these examples.
+        DivergedError: the loss became NaN or infinite.
+    """
+    return Fitting(recipe, train, validation, classes, device).run(watchers=watchers)
+
+
+def judge(
+    network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe
+) -> tuple[float, float]:
+    """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``."""
+    loss = right = 0.0
+    labels = examples.labels.split(JUDGED_AT_ONCE)
+    answers = logits_in_batches(network, preprocessing, examples.inputs, batch_size=JUDGED_AT_ONCE)
+    for logits, wanted in zip(answers, labels, strict=True):
+        loss += recipe.loss.per_image(logits, wanted).sum().item()
+        right += (logits.argmax(1) == wanted).sum().item()
+    return loss / len(examples), right / len(examples)
+
+
+def _better(row: HistoryRow, than: HistoryRow) -> bool:
+    """Whether an epoch's validation is better: by accuracy, and by loss where that is equal."""
+    return (row["val_accuracy"] or 0.0, -(row["val_loss"] or 0.0)) > (
+        than["val_accuracy"] or 0.0,
+        -(than["val_loss"] or 0.0),
+    )
+
+
+def _check(recipe: Recipe, train: Examples, validation: Examples | None, classes: int) -> None:
+    """Refuse what cannot work before anything is built."""
+    if not len(train):
+        raise TrainingError("there are no training examples.")
+    monitored = recipe.early_stopping.monitor if recipe.early_stopping else ""
+    if monitored.startswith("val_") and not (validation and len(validation)):
+        raise SettingsError(
+            f"early_stopping.monitor is {monitored}, but there are no validation examples. Set "
+            "data.validation_fraction above 0, or early_stopping.monitor to loss."
+        )
+    weights = recipe.loss.class_weight
+    if isinstance(weights, tuple) and len(weights) != classes:
+        raise SettingsError(f"loss.class_weight has {len(weights)} weights for {classes} classes.")
+    if recipe.augment and train.inputs.ndim != 4:
+        raise SettingsError(
+            f"augment.{next(iter(recipe.augment))} changes images, but the inputs are vectors of "
+            f"{train.inputs.shape[1]} features. Leave augment empty."
+        )
+
+
+def _likely_cause(recipe: Recipe) -> str:
+    """What to try: the inputs are checked before training, so it is nearly always the step that is too long."""
+    if recipe.optimizer.full_batch:
+        return "Try a little l2, or another optimizer."
+    advice = f"Most likely the learning rate is too high: try optimizer.lr={recipe.optimizer.lr / 10:.1g}"
+    return advice + (", or precision=fp32." if recipe.precision == "bf16" else ".")

@@ -1,0 +1,84 @@
+"""Losses: from logits and targets to one number an image.
+
+To add one: a class here with a ``name`` and ``per_image``, and its name in ``AnyLoss``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ..settings import Settings
+
+Weight = Annotated[float, Field(gt=0.0)]
+
+
+class Loss(Settings):
+    """What every loss has.
+
+    Attributes:
+        label_smoothing: share of each target that is spread evenly over all classes (Szegedy et al., 2016).
+        class_weight: factor on the loss of each class' images: "balanced" (inversely to the class' size, mean 1 over
+            the images, as in scikit-learn), a weight a class in label order, or None.
+    """
+
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    class_weight: Literal["balanced"] | tuple[Weight, ...] | None = None
+
+    def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each image: float (N,).
+
+        Args:
+            logits: float (N, K).
+            targets: int64 labels (N,), or the wanted probabilities, float (N, K).
+        """
+        raise NotImplementedError
+
+
+class CrossEntropy(Loss):
+    """−Σ t·log softmax(z): one class is right, the others are not."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+
+    def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of the softmax: float (N,)."""
+        return F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
+
+
+class BinaryCrossEntropy(Loss):
+    """−Σ t·log σ(z) + (1−t)·log(1−σ(z)), summed over the outputs: each output is a yes or a no of its own."""
+
+    name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+
+    def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of the sigmoids, summed over the K outputs: float (N,)."""
+        classes = logits.shape[1]
+        if targets.ndim == 1:
+            targets = F.one_hot(targets, classes).to(logits.dtype)
+        targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+
+
+AnyLoss = Annotated[
+    CrossEntropy | BinaryCrossEntropy,
+    Field(discriminator="name"),
+]
+
+
+def class_weights(loss: Loss, labels: Tensor, classes: int) -> Tensor | None:
+    """The weight of each class: float32 (K,), or None where all weigh the same.
+
+    Args:
+        labels: int64 (N,), of the training images.
+    """
+    if loss.class_weight is None:
+        return None
+    if loss.class_weight == "balanced":
+        counts = torch.bincount(labels, minlength=classes).clamp(min=1).to(torch.float64)
+        present = int((torch.bincount(labels, minlength=classes) > 0).sum())
+        return (len(labels) / (present * counts)).to(torch.float32)
+    return torch.tensor(loss.class_weight, dtype=torch.float32)

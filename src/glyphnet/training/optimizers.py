@@ -1,0 +1,218 @@
+"""Optimizers: PyTorch's own, each described by its settings.
+
+Weight decay and the L1 and L2 penalties act on weights alone (tensors of two dimensions or more), never on biases or
+norms. To add an optimizer: a class here with a ``name`` and ``build``, and its name in ``AnyOptimizer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..settings import Settings
+
+Rate = Annotated[float, Field(gt=0.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Optimizer(Settings):
+    """What every optimizer has: a learning rate, and a way to be made."""
+
+    full_batch: ClassVar[bool] = False
+    """Whether a step looks at all images at once, through a closure."""
+
+    capturable: ClassVar[bool] = True
+    """Whether its step can be part of a CUDA graph."""
+
+    lr: Rate = 1e-3
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer over ``network``'s parameters, at its full learning rate."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: Rate = 0.1
+    momentum: Share = 0.9
+    nesterov: bool = False
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """PyTorch's fused SGD."""
+        return torch.optim.SGD(
+            network.parameters(), lr=_rate(self.lr, network), momentum=self.momentum,
+            nesterov=self.nesterov and self.momentum > 0, fused=_fused(network),
+        )  # fmt: skip
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015)."""
+
+    name: Literal["adam"] = "adam"
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Rate = 1e-8
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """PyTorch's fused Adam."""
+        return torch.optim.Adam(
+            network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps,
+            fused=_fused(network), capturable=_on_cuda(network),
+        )  # fmt: skip
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    name: Literal["adamw"] = "adamw"
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Rate = 1e-8
+    weight_decay: NotNegative = 0.01
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """PyTorch's fused AdamW; biases and norms do not decay."""
+        return torch.optim.AdamW(
+            _decay_groups(network.parameters(), self.weight_decay), lr=_rate(self.lr, network),
+            betas=self.betas, eps=self.eps, fused=_fused(network), capturable=_on_cuda(network),
+        )  # fmt: skip
+
+
+class Muon(Optimizer):
+    """Muon (Jordan et al., 2024): momentum made orthogonal, for weights; AdamW for biases, norms and the head.
+
+    Attributes:
+        lr: of the weights, in Muon's own scale; ``adam_lr`` is that of the rest. A schedule multiplies both.
+    """
+
+    capturable: ClassVar[bool] = False
+
+    name: Literal["muon"] = "muon"
+    lr: Rate = 0.02
+    momentum: Share = 0.95
+    nesterov: bool = True
+    weight_decay: NotNegative = 0.0
+    adam_lr: Rate = 1e-3
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """PyTorch's Muon on the matrices, its AdamW on the rest, as one optimizer."""
+        head = {id(parameter) for parameter in getattr(network, "head", nn.Module()).parameters()}
+        matrices = [p for p in network.parameters() if p.ndim >= 2 and id(p) not in head]
+        rest = [p for p in network.parameters() if p.ndim < 2 or id(p) in head]
+        return _MuonAndAdamW(self, matrices, rest)
+
+
+class LBFGS(Optimizer):
+    """L-BFGS on the full batch, one iteration an epoch, with a strong-Wolfe line search (Nocedal and Wright, ch. 7).
+
+    Attributes:
+        lr: length of the first step tried in each line search.
+        history_size: number of past steps from which the curvature is estimated.
+    """
+
+    full_batch: ClassVar[bool] = True
+    capturable: ClassVar[bool] = False
+
+    name: Literal["lbfgs"] = "lbfgs"
+    lr: Rate = 1.0
+    history_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    tolerance: NotNegative = 1e-5
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """PyTorch's L-BFGS; one call of ``step`` is one iteration."""
+        return torch.optim.LBFGS(
+            network.parameters(), lr=self.lr, max_iter=1, max_eval=25, tolerance_grad=self.tolerance,
+            tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
+        )  # fmt: skip
+
+
+AnyOptimizer = Annotated[
+    SGD | Adam | AdamW | Muon | LBFGS,
+    Field(discriminator="name"),
+]
+
+
+class _MuonAndAdamW(torch.optim.Optimizer):
+    """Two optimizers that step as one. Muon sees each convolution's weight as a matrix (output, inputs)."""
+
+    def __init__(self, settings: Muon, matrices: list[nn.Parameter], rest: list[nn.Parameter]) -> None:
+        # A view of the same memory: what Muon does to the matrix is done to the weight.
+        self._weights = matrices
+        self._matrices = [nn.Parameter(_as_matrix(weight.detach(), weight)) for weight in matrices]
+        self._parts: list[torch.optim.Optimizer] = []
+        if matrices:
+            self._parts.append(
+                torch.optim.Muon(
+                    self._matrices, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov,
+                    weight_decay=settings.weight_decay,
+                )  # fmt: skip
+            )
+        if rest:
+            self._parts.append(
+                torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr)
+            )
+        super().__init__([*matrices, *rest], {})
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step of each part."""
+        for weight, matrix in zip(self._weights, self._matrices, strict=True):
+            matrix.grad = None if weight.grad is None else _as_matrix(weight.grad, weight)
+        for part in self._parts:
+            part.step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of weights and matrices alike."""
+        for part in self._parts:
+            part.zero_grad(set_to_none)
+        for weight in self._weights:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' states, in order."""
+        return {"parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for part, state in zip(self._parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+
+def weights_of(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that decay and penalties act on: all but biases and norms."""
+    return [parameter for parameter in network.parameters() if parameter.ndim >= 2]
+
+
+def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    parameters = list(parameters)
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
+    """``tensor`` as (rows, everything else), in the order in which ``weight`` lies in memory: of itself, a view."""
+    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.reshape(tensor.shape[0], -1)
+
+
+def _on_cuda(network: nn.Module) -> bool:
+    return next(network.parameters()).is_cuda
+
+
+def _fused(network: nn.Module) -> bool:
+    return next(network.parameters()).device.type in ("cpu", "cuda")
+
+
+def _rate(lr: float, network: nn.Module) -> float | Tensor:
+    """The rate as a tensor where a CUDA graph must read it anew at each replay."""
+    return torch.tensor(lr, device="cuda") if _on_cuda(network) else lr

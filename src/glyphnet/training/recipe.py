@@ -1,0 +1,231 @@
+"""The recipe: every setting of one training, frozen, checked, written as YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from ..augment import Augmenter
+from ..errors import SettingsError
+from ..nn import NetworkSpec
+from ..settings import Settings, parse_settings
+from .losses import AnyLoss, CrossEntropy
+from .optimizers import Adam, AnyOptimizer
+from .schedules import AnySchedule, Constant
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+# The sections that are one of several kinds, and the key that says which: naming another kind starts it afresh.
+_KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule": "name"}
+
+
+class DataSettings(Settings):
+    """Which images, and how they are divided: the arguments of `glyphnet.load`, under the same names."""
+
+    source: str = "digits"
+    size: int | tuple[int, int] | None = None
+    color: Literal["auto", "grey", "rgb"] = "auto"
+    validation_fraction: Fraction = 0.1
+    test_fraction: Fraction = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    on_bad_file: Literal["error", "skip"] = "error"
+
+    def override(self, changes: Mapping[str, Any]) -> DataSettings:
+        """These settings with some changed, read as in `Recipe.override`.
+
+        Raises:
+            SettingsError: all wrong settings at once.
+        """
+        read = {name: read_value(value) if isinstance(value, str) else value for name, value in changes.items()}
+        return parse_settings(DataSettings, {**self.model_dump(), **read}, where="data")
+
+
+class EarlyStopping(Settings):
+    """Stop when nothing has improved for a while.
+
+    Attributes:
+        patience: epochs without an improvement of more than ``min_delta`` before the training stops.
+        monitor: what must improve; "loss" (of training) also works without validation data.
+    """
+
+    patience: Annotated[int, Field(ge=1)] = 10
+    min_delta: NotNegative = 0.0
+    monitor: Literal["val_loss", "val_accuracy", "loss"] = "val_loss"
+
+
+class Recipe(Settings):
+    """Every setting of one training. Nothing is trained that a recipe does not describe.
+
+    Attributes:
+        data: which images; None where arrays are given instead.
+        network: the network's kind and sizes.
+        preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
+            image has length 1).
+        augment: strength of each random change of the training images, by name.
+        l1: factor of Σ|w| in the loss.
+        l2: half the factor of Σw² in the loss.
+        epochs: passes over the training images; with L-BFGS, iterations.
+        batch_size: images a step, at most; batches of an epoch differ by one image at most. L-BFGS takes all.
+        ema: share of the averaged weights that stays at each step (0.99…); 0 for no averaging.
+        early_stopping: when to stop before the last epoch; None for never.
+        keep_best: keep the weights of the best epoch on validation, not those of the last.
+        precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster.
+        seed: of the initial weights, the order, dropout and augmentation.
+    """
+
+    data: DataSettings | None = None
+    network: NetworkSpec
+    preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
+    augment: dict[str, float] = {}
+    loss: AnyLoss = CrossEntropy()
+    optimizer: AnyOptimizer = Adam()
+    schedule: AnySchedule = Constant()
+    l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    ema: Fraction = 0.0
+    early_stopping: EarlyStopping | None = None
+    keep_best: bool = True
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_alone(cls, values: Any) -> Any:
+        """Let ``network: mlp`` stand for ``network: {kind: mlp}``, and so on."""
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            key: {_KIND_KEYS[key]: value} if key in _KIND_KEYS and isinstance(value, str) else value
+            for key, value in values.items()
+        }
+
+    @field_validator("augment")
+    @classmethod
+    def _known_augmentation(cls, value: dict[str, float]) -> dict[str, float]:
+        Augmenter(value)  # says what is wrong with them
+        return value
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        if self.optimizer.full_batch:
+            random = [f"augment.{name}" for name, strength in self.augment.items() if strength]
+            random += [
+                f"network.{name}"
+                for name in ("dropout", "input_dropout")
+                if getattr(self.network, name, 0)
+            ]
+            if random:
+                raise ValueError(
+                    f"optimizer {self.optimizer.name} needs a loss that does not change by chance: "
+                    f"set {', '.join(random)} to 0, or take another optimizer"
+                )
+        return self
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Recipe:
+        """A recipe from nested plain values, as YAML gives them.
+
+        Raises:
+            SettingsError: all wrong settings at once, each with its value and the near miss.
+        """
+        return parse_settings(cls, values)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Recipe:
+        """A recipe from YAML text.
+
+        Raises:
+            SettingsError: no YAML, or wrong settings.
+        """
+        try:
+            values = yaml.load(text, Loader=_Loader)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"The recipe is not YAML: {' '.join(str(error).split())}.") from None
+        if not isinstance(values, dict):
+            raise SettingsError("The recipe must be a mapping of settings, such as `epochs: 10`.")
+        return cls.parse(values)
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML, every setting written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def override(self, changes: Mapping[str, Any]) -> Recipe:
+        """This recipe with some settings changed.
+
+        Naming another kind of network, optimizer, schedule or loss starts that section from its own defaults.
+
+        Args:
+            changes: values by dotted name: ``{"optimizer.lr": 0.01, "network": "mlp"}``. Strings are read as YAML
+                reads them ("0.01" is a number, "[64, 32]" a list).
+
+        Raises:
+            SettingsError: all wrong settings at once.
+        """
+        values = self.model_dump(mode="json")
+        # Kinds first, so that `optimizer.lr` before `optimizer.name=sgd` is not lost.
+        for path, value in sorted(changes.items(), key=lambda change: not _names_kind(change[0])):
+            value = read_value(value) if isinstance(value, str) else value
+            section, _, name = path.partition(".")
+            if _names_kind(path) and isinstance(value, str):
+                key = _KIND_KEYS[section]
+                if values[section][key] != value:
+                    values[section] = {key: value}
+            elif not name:
+                values[section] = value
+            else:
+                values[section] = {**(values.get(section) or {}), name: value}
+        return self.parse(values)
+
+    def without_effect(self, given: Collection[str] | None = None) -> tuple[str, ...]:
+        """A sentence for each setting that cannot have an effect with the others.
+
+        Args:
+            given: dotted names of the settings that the user gave; None for those given when this was made.
+        """
+        given = self.model_fields_set if given is None else given
+        said = [f"network: {sentence}" for sentence in self.network.without_effect()]
+        if self.optimizer.full_batch:
+            if "batch_size" in given:
+                said.append(f"batch_size has no effect: {self.optimizer.name} looks at all images in every step.")
+            if not isinstance(self.schedule, Constant):
+                said.append(f"schedule has no effect: {self.optimizer.name} searches for its own step.")
+        if getattr(self.optimizer, "nesterov", False) and not getattr(self.optimizer, "momentum", 1.0):
+            said.append("optimizer.nesterov has no effect: optimizer.momentum is 0.")
+        if self.early_stopping and self.early_stopping.patience >= self.epochs:
+            said.append(
+                f"early_stopping has no effect: its patience ({self.early_stopping.patience}) is not below "
+                f"epochs ({self.epochs})."
+            )
+        return tuple(said)
+
+
+def read_value(text: str) -> Any:
+    """A setting's value from what was typed: "0.01" is a number, "[64, 32]" a list, "null" nothing."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def _names_kind(path: str) -> bool:
+    section, _, name = path.partition(".")
+    return section in _KIND_KEYS and name in ("", _KIND_KEYS[section])
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes ``1e-3`` for a word; everybody who writes a learning rate means the number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    key: list(rows) for key, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

@@ -1,0 +1,151 @@
+"""Everything that changes while a network is trained, in one place: what a checkpoint must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..augment import Augmenter
+from ..nn import Preprocessing, build
+from ..nn.spec import InputShape
+from .averaging import WeightAverage
+from .examples import derived_seed
+from .recipe import Recipe
+
+HistoryRow = dict[str, float | None]
+"""One epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy (None without validation), lr, seconds."""
+
+HISTORY_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+
+
+@dataclass(eq=False)
+class TrainingState:
+    """One training in progress.
+
+    Attributes:
+        recipe, preprocessing, augmenter: fixed.
+        network: the network in training, on its device, channels last.
+        optimizer: over the network's parameters.
+        average: the averaged weights, where the recipe asks for them.
+        full_rates: the learning rate of each of the optimizer's groups, before the schedule.
+        epoch: finished epochs.
+        step: finished steps of the epoch now running.
+        total_steps: finished steps since the start.
+        totals: float64 (2,) on the device: summed loss and number of right answers in the epoch now running.
+        seconds: time spent in the epoch now running, before the last pause.
+        history: a row an epoch.
+        best: weights and buffers of the epoch to keep, on the CPU, and which epoch that was.
+        monitored, stale: early stopping's best value, and the epochs since then.
+        converged: whether a full-batch optimizer has found nothing more to gain.
+        random: torch's random numbers, by device, as they were when the training last paused.
+    """
+
+    recipe: Recipe
+    network: nn.Module
+    preprocessing: Preprocessing
+    augmenter: Augmenter
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    totals: Tensor
+    full_rates: tuple[float, ...]
+    epoch: int = 0
+    step: int = 0
+    total_steps: int = 0
+    seconds: float = 0.0
+    history: list[HistoryRow] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_epoch: int = 0
+    monitored: float | None = None
+    stale: int = 0
+    converged: bool = False
+    random: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(
+        cls,
+        recipe: Recipe,
+        input_shape: InputShape,
+        classes: int,
+        preprocessing: Preprocessing,
+        device: torch.device,
+    ) -> TrainingState:
+        """The state before the first step. The caller's random numbers are left as they were."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(recipe.seed, "weights"))
+            network = build(recipe.network, input_shape, classes)
+        network = network.to(device=device, memory_format=torch.channels_last)
+        optimizer = recipe.optimizer.build(network)
+        return cls(
+            recipe=recipe,
+            network=network,
+            preprocessing=preprocessing,
+            augmenter=Augmenter(recipe.augment),
+            optimizer=optimizer,
+            average=WeightAverage(network, recipe.ema) if recipe.ema else None,
+            totals=torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device),
+            full_rates=tuple(float(group["lr"]) for group in optimizer.param_groups),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.totals.device
+
+    def network_to_judge(self) -> nn.Module:
+        """The network that validation looks at: the averaged one where there is one."""
+        if self.average is None:
+            return self.network
+        self.average.update_buffers(self.network)
+        return self.average.network
+
+    def weights_to_keep(self) -> dict[str, Tensor]:
+        """A copy of weights and buffers of `network_to_judge`, on the CPU."""
+        return {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in self.network_to_judge().state_dict().items()
+        }
+
+    def keep_random(self) -> None:
+        """Remember where torch's random numbers stand."""
+        self.random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            self.random["cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def restore_random(self) -> None:
+        """Put torch's random numbers back to where `keep_random` found them; nothing before it was called."""
+        if "cpu" in self.random:
+            torch.set_rng_state(self.random["cpu"])
+        if "cuda" in self.random:
+            torch.cuda.set_rng_state(self.random["cuda"], self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes; tensors are the live ones, not copies."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.network.state_dict() if self.average else None,
+            "totals": self.totals,
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Go back to where `state_dict` was called."""
+        self.network.load_state_dict(values["network"])
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(values["optimizer"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate  # the same object: on CUDA a tensor; its value is set before each step
+        if self.average:
+            self.average.network.load_state_dict(values["average"])
+        self.totals.copy_(values["totals"])
+        for name in _PLAIN:
+            setattr(self, name, values[name])
+
+
+_PLAIN = (
+    "epoch", "step", "total_steps", "seconds", "history", "best", "best_epoch", "monitored", "stale",
+    "converged", "random",
+)  # fmt: skip

@@ -1,0 +1,94 @@
+"""``glyphnet data``: everything about a data set on one page, all bad files named, and JSON on demand."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CLASSES = ("cat", "日本")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two class folders with twelve images each, and nine files that are no images."""
+    rng = np.random.default_rng(0)
+    for name in CLASSES:
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 256, (10, 14, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i:02d}.png")
+    for i in range(9):
+        (tmp_path / "pets" / "cat" / f"bad{i}.png").write_bytes(b"no picture" * i)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def glyphnet(tmp_path):
+    def run(*words):
+        environment = {**os.environ, "GLYPHNET_CACHE": str(tmp_path / "cache"), "PYTHONIOENCODING": "utf-8"}
+        command = [sys.executable, "-m", "glyphnet", "data", *map(str, words)]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=60, encoding="utf-8"
+        )
+
+    return run
+
+
+def test_a_page_for_people_names_every_bad_file(folder, glyphnet):
+    done = glyphnet(folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "pets: 14×10 RGB, 2 classes"
+    assert lines[1].split() == ["class", "train", "validation", "test"]
+    assert lines[2].split()[0] == "cat"
+    assert lines[4].split()[0] == "all"
+    assert "bad files: 9" in lines
+    for i in range(9):
+        assert any(line.startswith(f"  cat/bad{i}.png: ") for line in lines)
+    assert any(line.startswith("warning: 9 files cannot be used: mend or remove them") for line in lines)
+
+
+def test_json_is_one_object_and_nothing_else(folder, glyphnet):
+    done = glyphnet(folder, "--json", "--size", "8x9", "--color", "grey")
+    value = json.loads(done.stdout)
+    assert value["image_shape"] == [8, 9, 1]
+    assert value["classes"] == list(CLASSES)
+    assert sum(map(sum, value["counts"].values())) == 24
+    assert [name for name, _ in value["bad_files"]] == [f"cat/bad{i}.png" for i in range(9)]
+
+
+def test_bad_files_can_be_an_error(folder, glyphnet):
+    done = glyphnet(folder, "--on-bad-file", "error")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "9 of 33 files cannot be used" in done.stderr
+
+
+def test_a_table_with_bad_files(folder, glyphnet):
+    rows = [f"{name}/{i:02d}.png,{name}" for name in CLASSES for i in range(12)]
+    (folder / "metadata.csv").write_text(
+        "\n".join(["file_name,label", *rows, "cat/bad1.png,cat"]), encoding="utf-8"
+    )
+    for source in (folder, folder / "metadata.csv"):
+        value = json.loads(glyphnet(source, "--json").stdout)
+        assert [name for name, _ in value["bad_files"]] == ["cat/bad1.png"]
+
+
+def test_digits_need_nothing(glyphnet):
+    done = glyphnet()
+    assert done.stdout.startswith("digits: 8×8 grey, 10 classes")
+    assert "bad files: 0" in done.stdout
+
+
+def test_on_a_terminal_it_is_a_table(folder, monkeypatch, capsys):
+    from glyphnet.cli.data import _show
+    from glyphnet.data import inspect, load
+
+    _show(inspect(load(folder, on_bad_file="skip"), bad_files=[("[red]x\n.png", "not a picture")]))
+    shown = capsys.readouterr().out
+    assert "│ 日本" in shown
+    assert "[red]x\\n.png: not a picture" in shown

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glyphnet.data import Splits, load, pictures
+from glyphnet.data import cache as cache_module
+from glyphnet.data.cache import ImageWriter, cache_key, entry, prune
+from glyphnet.errors import DataError
+
+MakeFolder = Callable[..., Path]
+
+
+def entries(cache: Path) -> list[Path]:
+    return sorted((cache / "images").iterdir()) if (cache / "images").is_dir() else []
+
+
+def pixels(splits: Splits) -> dict[str, np.ndarray]:
+    return {name: part.images[i] for _, part in splits for i, name in enumerate(part.names)}
+
+
+def same(left: Splits, right: Splits) -> bool:
+    return all(
+        list(a.names) == list(b.names)
+        and np.array_equal(a.images, b.images)
+        and np.array_equal(a.labels, b.labels)
+        for (_, a), (_, b) in zip(left, right, strict=True)
+    )
+
+
+@pytest.fixture
+def root(make_folder: MakeFolder) -> Path:
+    return make_folder({"a": 6, "b": 6})
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that were really decoded, so that a test sees whether the cache served."""
+    names: list[str] = []
+    real = pictures.fit_image
+    monkeypatch.setattr(pictures, "fit_image", lambda *given: (names.append(""), real(*given))[1])
+    return names
+
+
+def test_a_second_start_decodes_nothing(root: Path, decoded: list[str], cache: Path) -> None:
+    first = load(root)
+    assert len(decoded) == 12
+    second = load(root)
+    assert len(decoded) == 12
+    assert same(first, second)
+    assert first.notes == second.notes
+    assert len(entries(cache)) == 1
+
+
+def change(root: Path) -> None:
+    Image.new("L", (8, 8), 5).save(root / "a" / "000.png")
+
+
+def change_keeping_size_and_date(root: Path) -> None:
+    path = root / "a" / "000.png"
+    before, content = path.stat(), bytearray(path.read_bytes())
+    (root / "a" / "001.png").replace(root / "c")
+    other = bytearray((root / "c").read_bytes())
+    (root / "a" / "001.png").write_bytes(content)
+    path.write_bytes((other + bytes(len(content)))[: len(content)] if len(other) < len(content) else other)
+    (root / "c").unlink()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def add(root: Path) -> None:
+    Image.new("L", (8, 8), 5).save(root / "a" / "new.png")
+
+
+def remove(root: Path) -> None:
+    (root / "b" / "003.png").unlink()
+
+
+def rename(root: Path) -> None:
+    (root / "b" / "003.png").rename(root / "b" / "zzz.png")
+
+
+def swap(root: Path) -> None:
+    (root / "a" / "000.png").rename(root / "x")
+    (root / "a" / "001.png").rename(root / "a" / "000.png")
+    (root / "x").rename(root / "a" / "001.png")
+
+
+@pytest.mark.parametrize("alter", [change, change_keeping_size_and_date, add, remove, rename, swap])
+def test_any_change_of_the_files_is_seen(
+    root: Path, alter: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pixels(load(root))
+    alter(root)
+    after = pixels(load(root))
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "fresh"))
+    fresh = pixels(load(root))
+    assert after.keys() == fresh.keys()
+    assert all(np.array_equal(after[name], fresh[name]) for name in fresh)
+    assert before.keys() != after.keys() or any(
+        not np.array_equal(before[name], after[name]) for name in after
+    )
+
+
+def test_two_folders_of_like_files_are_not_mistaken_for_each_other(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    roots = [make_folder({"a": 3, "b": 3}, root=tmp_path / str(i), suffix=".bmp", seed=i) for i in range(2)]
+    for path in (path for root in roots for path in root.rglob("*.bmp")):  # same names, sizes and dates
+        os.utime(path, (0, 0))
+    first, second = pixels(load(roots[0])), pixels(load(roots[1]))
+    assert any(not np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_labels_may_change_without_decoding_again(root: Path, decoded: list[str]) -> None:
+    rows = [f"{name}/00{i}.png,{name}" for name in "ab" for i in range(6)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+    load(root)
+    (root / "metadata.csv").write_text("\n".join(["file_name,label", *rows[:-1], "b/005.png,a"]))
+    splits = load(root, validation_fraction=0, test_fraction=0)
+    assert splits.train.counts.tolist() == [7, 5]
+    assert len(decoded) == 12
+
+
+def test_size_and_colour_are_part_of_the_key(root: Path) -> None:
+    assert load(root).image_shape == (8, 8, 1)
+    assert load(root, size=5).image_shape == (5, 5, 1)
+    assert load(root, color="rgb").image_shape == (8, 8, 3)
+    assert load(root).image_shape == (8, 8, 1)
+
+
+def truncate(folder: Path) -> None:
+    os.truncate(folder / "images.npy", 300)
+
+
+def extend(folder: Path) -> None:
+    with open(folder / "images.npy", "ab") as file:
+        file.write(b"x")
+
+
+def flip(folder: Path) -> None:
+    content = bytearray((folder / "images.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "images.npy").write_bytes(content)
+
+
+def spoil_header(folder: Path) -> None:
+    content = bytearray((folder / "images.npy").read_bytes())
+    content[:6] = b"NOTNPY"
+    (folder / "images.npy").write_bytes(content)
+
+
+def unfinish(folder: Path) -> None:
+    (folder / "entry.json").unlink()
+
+
+def spoil_json(folder: Path) -> None:
+    (folder / "entry.json").write_text('{"bytes": 3')
+
+
+def other_json(folder: Path) -> None:
+    (folder / "entry.json").write_text("[]")
+
+
+def lose_images(folder: Path) -> None:
+    (folder / "images.npy").unlink()
+
+
+def spoil_groups(folder: Path) -> None:
+    os.truncate(folder / "groups.npy", 40)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncate, extend, flip, spoil_header, unfinish, spoil_json, other_json, lose_images, spoil_groups],
+)
+def test_a_damaged_entry_is_made_again(root: Path, cache: Path, damage: Callable[[Path], None]) -> None:
+    sound = load(root)
+    (folder,) = entries(cache)
+    damage(folder)
+    assert same(load(root), sound)
+    assert same(load(root), sound)
+
+
+def test_what_a_killed_process_left_is_no_obstacle(root: Path, cache: Path) -> None:
+    sound = load(root)
+    (folder,) = entries(cache)
+    (folder / "entry.json").unlink()
+    (folder / ".unfinished-0123456789abcdef").write_bytes(b"half")
+    assert same(load(root), sound)
+    assert not list(folder.glob(".unfinished-*"))
+
+
+def test_two_threads_build_one_entry_once(root: Path, decoded: list[str], cache: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda _: load(root), range(4)))
+    assert len(decoded) == 12
+    assert all(same(result, results[0]) for result in results)
+    assert len(entries(cache)) == 1
+
+
+def test_two_processes_build_one_entry_at_once(make_folder: MakeFolder, cache: Path) -> None:
+    root = make_folder({"a": 150, "b": 150}, size=(40, 40), channels=3)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from glyphnet.data import load; print(load(sys.argv[1]).train.fingerprint)",
+    ]
+    running = [subprocess.Popen([*command, str(root)], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate(timeout=60)[0].strip() for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert printed == [load(root).train.fingerprint] * 2
+    assert len(entries(cache)) == 1
+
+
+def test_large_data_are_handed_out_as_slices_of_one_map(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = load(root, validation_fraction=0.25, test_fraction=0.25)
+    assert not isinstance(small.train.images, np.memmap)
+    monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
+    large = load(root, validation_fraction=0.25, test_fraction=0.25)
+    assert same(small, large)
+    for _, part in large:
+        assert isinstance(part.images, np.memmap)
+        assert not part.images.flags.writeable
+    assert len({part.images.filename for _, part in large}) == 1
+    addresses = [part.images.__array_interface__["data"][0] for _, part in large]
+    assert np.diff(addresses).tolist() == [64 * len(large.train), 64 * len(large.validation)]
+    again = load(root, validation_fraction=0.25, test_fraction=0.25, seed=1)
+    assert not same(large, again)
+    assert all(np.array_equal(image, pixels(small)[name]) for name, image in pixels(again).items())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit counts mapped files as well")
+def test_data_larger_than_the_memory_allowed_are_loaded(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 40, "b": 40}, size=(8, 8))
+    code = """
+import re, resource, sys
+from glyphnet.data import cache, load
+cache.IN_MEMORY_BYTES = int(sys.argv[2])
+used = int(re.search(r"VmData:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + 180_000_000,) * 2)
+load(sys.argv[1], size=1000, color="rgb")  # 240 MB of pixels
+print("loaded")
+"""
+    runs = [
+        subprocess.run([sys.executable, "-c", code, str(root), limit], capture_output=True, text=True)
+        for limit in ("0", str(2**40))
+    ]
+    assert runs[0].stdout == "loaded\n", runs[0].stderr
+    assert "MemoryError" in runs[1].stderr  # the limit does bite
+
+
+def test_an_image_file_is_readable_by_numpy(cache: Path) -> None:
+    blocks = [np.full((n, 2, 3, 1), n, dtype=np.uint8) for n in (2, 0, 3)]
+
+    def build(writer: ImageWriter) -> dict[str, object]:
+        writer.begin((2, 3, 1), 10**9)
+        for block in blocks:
+            writer.append(block)
+        return {"fact": 1}
+
+    made = entry(cache_key("test"), build)
+    assert made.facts == {"fact": 1}
+    np.testing.assert_array_equal(made.images, np.concatenate(blocks))
+    np.testing.assert_array_equal(np.load(made.folder / "images.npy"), made.images)
+
+
+def test_a_failing_build_leaves_nothing_that_is_taken_for_an_entry(cache: Path) -> None:
+    def fails(writer: ImageWriter) -> dict[str, object]:
+        writer.begin((1, 1, 1), 1)
+        writer.append(np.zeros((1, 1, 1, 1), dtype=np.uint8))
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        entry(cache_key("x"), fails)
+    (folder,) = entries(cache)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+def test_old_entries_make_room(
+    make_folder: MakeFolder, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = [make_folder({"a": 5, "b": 5}, root=tmp_path / str(i), seed=i) for i in range(3)]
+    kept = []
+    for age, root in zip((300, 200, 100), roots, strict=True):
+        load(root)
+        (new,) = set(entries(cache)) - set(kept)
+        kept.append(new)
+        for path in new.iterdir():
+            os.utime(path, (time.time() - age,) * 2)
+    load(roots[0])  # used: now the youngest
+    one = sum(path.stat().st_size for path in kept[0].iterdir())
+    prune(keep=kept[2], limit=2 * one)
+    assert set(entries(cache)) == {kept[0], kept[2]}
+    prune(keep=kept[2], limit=0)
+    assert entries(cache) == [kept[2]]
+
+
+def test_the_cache_may_be_deleted_at_any_time(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
+    splits = load(root)
+    before = splits.train.images.copy()
+    shutil.rmtree(cache)
+    np.testing.assert_array_equal(splits.train.images, before)
+    assert same(load(root), splits)
+
+
+def test_a_cache_that_cannot_be_written_is_told(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "file"))
+    with pytest.raises(
+        DataError, match=r"decoded images cannot be kept there .*set GLYPHNET_CACHE to another folder"
+    ):
+        load(root)
+
+
+def test_a_full_disk_is_told(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 30, "b": 30}, size=(60, 60))
+    code = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # what a full disk does, without filling one
+from glyphnet.data import load
+from glyphnet.errors import DataError
+try:
+    load(sys.argv[1])
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(root)], check=True, capture_output=True, text=True)
+    assert "decoded images cannot be kept there" in done.stdout
+    assert "set GLYPHNET_CACHE" in done.stdout
+
+
+def test_the_errors_of_a_full_disk_are_called_so(cache: Path) -> None:
+    def full(writer: ImageWriter) -> dict[str, object]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DataError, match=r"\(its disk is full\)\. Make room, or set GLYPHNET_CACHE"):
+        entry(cache_key("full"), full)
+
+
+def test_files_that_change_while_they_are_read_are_told(root: Path, cache: Path) -> None:
+    def meddle(done: int, total: int, what: str) -> None:
+        Image.new("L", (8, 8), 77).save(root / "a" / "000.png")
+
+    with pytest.raises(
+        DataError, match=r"files changed while they were read. Run it again when nothing writes there."
+    ):
+        load(root, progress=meddle)
+    assert not list(cache.rglob("entry.json"))

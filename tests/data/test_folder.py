@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glyphnet.data import load
+from glyphnet.data.folder import read_folder
+from glyphnet.errors import BadFileError, DataError
+
+MakeFolder = Callable[..., Path]
+
+
+def test_a_flat_folder(make_folder: MakeFolder) -> None:
+    files = read_folder(make_folder({"cat": 2, "dog": 1}))
+    assert files.classes == ("cat", "dog")
+    assert files.names == ("cat/000.png", "cat/001.png", "dog/000.png")
+    assert files.labels.tolist() == [0, 0, 1]
+    assert files.parts.tolist() == [0, 0, 0]
+    assert files.notes == files.bad == ()
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
+def test_a_divided_folder(make_folder: MakeFolder, validation: str) -> None:
+    root = make_folder({f"{part}/{name}": 1 for part in ("train", validation, "test") for name in "ab"})
+    files = read_folder(root)
+    assert files.classes == ("a", "b")
+    assert {
+        name.split("/")[0]: part for name, part in zip(files.names, files.parts.tolist(), strict=True)
+    } == {
+        "train": 0,
+        validation: 1,
+        "test": 2,
+    }
+
+
+def test_train_may_be_the_name_of_a_class(make_folder: MakeFolder) -> None:
+    assert read_folder(make_folder({"train": 2, "bus": 2})).classes == ("bus", "train")
+
+
+def test_classes_that_are_numbers_are_ordered_as_numbers(make_folder: MakeFolder) -> None:
+    assert read_folder(make_folder({"10": 1, "9": 1, "2": 1})).classes == ("2", "9", "10")
+
+
+def test_folders_within_a_class_belong_to_it(make_folder: MakeFolder) -> None:
+    files = read_folder(make_folder({"cat/black/old": 1, "cat": 1, "dog": 1}))
+    assert files.names == ("cat/000.png", "cat/black/old/000.png", "dog/000.png")
+    assert files.labels.tolist() == [0, 0, 1]
+
+
+def test_junk_is_passed_over_and_other_files_count_as_images(make_folder: MakeFolder) -> None:
+    root = make_folder({"cat": 1, "dog": 1})
+    for junk in (".DS_Store", "Thumbs.db", "desktop.ini", "._000.png", ".hidden"):
+        (root / "cat" / junk).write_text("x")
+        (root / junk).write_text("x")
+    (root / "__MACOSX").mkdir()
+    (root / ".git").mkdir()
+    (root / "dog" / "notes.txt").write_text("my dog")
+    assert read_folder(root).names == ("cat/000.png", "dog/000.png", "dog/notes.txt")
+    with pytest.raises(
+        BadFileError, match=r"dog/notes\.txt: not an image.*Mend or remove it, or pass --on-bad-file"
+    ):
+        load(root)
+
+
+def test_files_beside_the_class_folders_are_told(make_folder: MakeFolder) -> None:
+    root = make_folder({"cat": 1, "dog": 1})
+    (root / "README.md").write_text("x")
+    assert read_folder(root).notes == (
+        "1 file lies outside the class folders ('README.md'): it was not read.",
+    )
+
+
+def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"the folder is empty. Lay it out as FOLDER/class/image.png, or FOLDER/train"
+    ):
+        read_folder(tmp_path)
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").touch()
+    with pytest.raises(
+        DataError, match=r"2 files lie directly in it \('a.png', 'b.png'\), so none has a class. Lay it out"
+    ):
+        read_folder(tmp_path)
+
+
+def test_folders_without_any_image(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match="there is no image in any of its 2 folders"):
+        read_folder(tmp_path)
+
+
+def test_an_empty_class_folder_is_named(make_folder: MakeFolder) -> None:
+    root = make_folder({"cat": 1, "dog": 1, "eel": 0})
+    with pytest.raises(
+        DataError, match=r"the class folder holds no images: 'eel'. Put images there, or remove it."
+    ):
+        read_folder(root)
+
+
+def test_one_class_only(make_folder: MakeFolder) -> None:
+    with pytest.raises(
+        DataError, match="images of one class only, 'cat'; a classifier needs images of at least two"
+    ):
+        read_folder(make_folder({"cat": 3}))
+
+
+def test_a_wrapped_data_set_is_pointed_at(make_folder: MakeFolder) -> None:
+    root = make_folder({"animals/cat": 1, "animals/dog": 1})
+    with pytest.raises(DataError, match=r"one class only, 'animals', .*Did you mean .*animals\?"):
+        read_folder(root)
+
+
+@pytest.mark.parametrize(("part", "title"), [("test", "test"), ("val", "validation")])
+def test_a_class_that_training_lacks_is_named(make_folder: MakeFolder, part: str, title: str) -> None:
+    root = make_folder({"train/cat": 1, "train/dog": 1, f"{part}/cat": 1, f"{part}/eel": 1})
+    with pytest.raises(
+        DataError, match=f"the {title} part has the class 'eel', which the training part has not"
+    ):
+        read_folder(root)
+
+
+def test_two_folders_for_one_part(make_folder: MakeFolder) -> None:
+    root = make_folder({f"{part}/{name}": 1 for part in ("train", "val", "valid") for name in "ab"})
+    with pytest.raises(DataError, match=r"'val' and 'valid' are the same part. Put them into one folder"):
+        read_folder(root)
+
+
+def test_parts_without_training(make_folder: MakeFolder) -> None:
+    with pytest.raises(DataError, match="there are 'test', 'val', but no folder 'train' with class folders"):
+        read_folder(make_folder({"test/a": 1, "val/a": 1}))
+
+
+def test_a_test_part_without_labels_is_told(make_folder: MakeFolder) -> None:
+    files = read_folder(make_folder({"train/a": 1, "train/b": 1, "test": 2, "models": 1}))
+    assert len(files.names) == 2
+    assert files.notes == (
+        "The folder 'models' is none of train, validation and test: it was not read.",
+        "The 2 files in 'test' lie in no class folder: without labels nothing can be tested on them, so they "
+        "were not read.",
+    )
+
+
+def test_names_are_data_whatever_they_hold(make_folder: MakeFolder) -> None:
+    names = ["<img src=x onerror=alert(1)>", "two\nlines", "日本語", "emoji 🐈", "100% {x}", "a'b\"c", "..."]
+    root = make_folder({name: 3 for name in names if not name.startswith(".")})
+    splits = load(root, test_fraction=0)
+    assert set(splits.classes) == set(names) - {"..."}
+    assert "two\nlines/000.png" in [*splits.train.names, *splits.validation.names]
+
+
+def test_names_that_are_not_utf8_are_read_twice_the_same(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 3, "b": 3})
+    try:
+        os.rename(os.fsencode(root / "b"), os.fsencode(root) + b"/\xff\xfe")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    (root / os.fsdecode(b"\xff\xfe") / "bad.png").write_text("x")
+    first = load(root, on_bad_file="skip")
+    assert first.classes == load(root, on_bad_file="skip").classes == ("a", os.fsdecode(b"\xff\xfe"))
+
+
+def test_unicode_twins_are_kept_apart_and_shown(make_folder: MakeFolder) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    root = make_folder({composed: 1, decomposed: 1, "Tea": 1, "tea": 1})
+    files = read_folder(root)
+    if len(files.classes) < 4:
+        pytest.skip("this file system does not keep them apart")
+    assert files.notes == tuple(
+        f"Classes {names} look alike: they are kept apart. Rename one if they are the same."
+        for names in ("'Tea' and 'tea'", r"'cafe\u0301' and 'caf\xe9'")
+    )
+
+
+def test_links_are_followed_and_loops_do_not_hang(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder({"cat": 1, "dog": 1})
+    elsewhere = make_folder({"x": 2}, root=tmp_path / "elsewhere", seed=1)
+    (root / "eel").symlink_to(elsewhere / "x")
+    (root / "cat" / "up").symlink_to(root)
+    (root / "cat" / "self").symlink_to(root / "cat")
+    (root / "dog" / "loop").symlink_to("loop")
+    (root / "loop").symlink_to("loop")
+    files = read_folder(root)
+    assert files.classes == ("cat", "dog", "eel")
+    assert files.names == ("cat/000.png", "dog/000.png", "eel/000.png", "eel/001.png")
+    assert [bad.name for bad in files.bad] == ["dog/loop"]
+
+
+def test_broken_links_and_pipes_are_bad_files(make_folder: MakeFolder) -> None:
+    root = make_folder({"cat": 2, "dog": 2})
+    (root / "cat" / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(root / "dog" / "pipe.png")
+    with pytest.raises(
+        DataError,
+        match=r"2 of 6 files cannot be used: cat/gone\.png \(a broken link to nowhere\.png\); "
+        r"dog/pipe\.png \(not a regular file\)\. Mend or remove them, or pass --on-bad-file skip\.",
+    ):
+        load(root)
+    assert "2 bad files were skipped: cat/gone.png" in " ".join(load(root, on_bad_file="skip").notes)
+
+
+def test_the_order_on_disk_does_not_matter(make_folder: MakeFolder, tmp_path: Path) -> None:
+    first = make_folder({"b": 5, "a": 5})
+    second = tmp_path / "again"
+    for name in sorted(read_folder(first).names, reverse=True):
+        (second / name).parent.mkdir(parents=True, exist_ok=True)
+        (second / name).write_bytes((first / name).read_bytes())
+    one, two = load(first, seed=3), load(second, seed=3)
+    for (_, left), (_, right) in zip(one, two, strict=True):
+        assert list(left.names) == list(right.names)
+        np.testing.assert_array_equal(left.images, right.images)

@@ -20,8 +20,7 @@ help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs/demo).
-	@rm -rf runs/demo
-	@$(VENV)/bin/glyphnet train digits --out runs/demo
+	@$(VENV)/bin/glyphnet train digits --out runs/demo --overwrite
 
 test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
 	@$(VENV)/bin/python -m pytest $(ARGS)

@@ -1,4 +1,4 @@
-"""Writes the pages that come out of the code: cli.md (the help of every verb) and settings.md (the recipe's keys).
+"""Writes the pages that come out of the code: cli.md (help of every verb) and settings.md (keys of a recipe).
 
 ``make docs`` runs it; tests/test_docs.py fails when a page is not what this makes.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from glyphnet.augment import AUGMENTATIONS
 from glyphnet.cli import VERBS, app
+from glyphnet.nn.activations import ACTIVATIONS, Activation
 from glyphnet.settings import models_in
 from glyphnet.training import Recipe
 
@@ -57,8 +59,9 @@ def settings() -> str:
     parts = [
         WRITTEN_BY,
         "# Settings of a recipe",
-        "A recipe is every setting of one training; `recipe.yaml` in a run folder is one, with each key written out. "
-        "On the command line a key is set by its dotted name: `glyphnet train --set optimizer.lr=0.01`. "
+        "A recipe is every setting of one training; `recipe.yaml` in a run folder is one, with each key "
+        "written out. On the command line a key is set by its dotted name: "
+        "`glyphnet train --set optimizer.lr=0.01`. "
         "A name alone chooses a kind and starts it from its defaults: `--set optimizer=sgd`.",
         "## Recipe",
         _table(Recipe),
@@ -116,16 +119,8 @@ def _default(field: FieldInfo) -> str:
             f"`{next((getattr(value, key) for key in ('kind', 'name') if hasattr(value, key)), type(value))}`"
         )
     if isinstance(value, tuple):
-        return f"`{list(value)}`"
-    return (
-        f"`{ {None: 'null', True: 'true', False: 'false'}.get(value, value) }`"
-        if _hashable(value)
-        else f"`{value}`"
-    )
-
-
-def _hashable(value: object) -> bool:
-    return value is None or isinstance(value, bool)
+        value = list(value)
+    return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
 
 
 def _may_be(field: FieldInfo) -> str:
@@ -151,6 +146,8 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
         return "see below"
     if annotation is NoneType:
         return "null"
+    if any(isinstance(item, AfterValidator) and item in get_args(Activation) for item in metadata):
+        return ", ".join(f"`{name}`" for name in ACTIVATIONS)
     return WORDS[annotation] + _bounds(metadata)
 
 

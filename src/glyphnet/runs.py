@@ -120,6 +120,7 @@ def train(
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
+    checkpoint_every: float = 1.0,
 ) -> Run:
     """Train a classifier on labelled images, judge it on test data, and write the run folder.
 
@@ -135,6 +136,7 @@ def train(
         progress: called as ``progress(done, total, what)`` while data are read.
         said: called with sentences for the user: what was chosen, what has no effect.
         command: the command line that makes this again, for the report.
+        checkpoint_every: least seconds between two checkpoints.
 
     Raises:
         RunFolderError: ``out`` is in use, or holds a run.
@@ -156,7 +158,7 @@ def train(
                 said(sentence)
         if folder is not None:
             atomic_write_text(folder.recipe, recipe.to_yaml())
-        return _run(recipe, splits, folder, device, watchers, progress, command, go_on=False)
+        return _run(recipe, splits, folder, device, watchers, progress, command, checkpoint_every, go_on=False)
 
 
 def resume(
@@ -168,6 +170,7 @@ def resume(
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
+    checkpoint_every: float = 1.0,
 ) -> Run:
     """Go on with the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
 
@@ -193,7 +196,7 @@ def resume(
         if said:
             for sentence in splits.notes:
                 said(sentence)
-        return _run(recipe, splits, folder, device, watchers, progress, command, go_on=True)
+        return _run(recipe, splits, folder, device, watchers, progress, command, checkpoint_every, go_on=True)
 
 
 def _data(
@@ -236,6 +239,7 @@ def _run(
     watchers: Sequence[Watcher],
     progress: Progress | None,
     command: str,
+    checkpoint_every: float,
     *,
     go_on: bool,
 ) -> Run:
@@ -248,7 +252,7 @@ def _run(
         if go_on and folder.checkpoint.exists():
             fitting.read_checkpoint(folder.checkpoint, terms)
         # First, so that what the others do with the state is never ahead of what is written down.
-        watching[:0] = [CheckpointWriter(folder.checkpoint, terms), HistoryWriter(folder.history)]
+        watching[:0] = [CheckpointWriter(folder.checkpoint, terms, every=checkpoint_every), HistoryWriter(folder.history)]
     try:
         result = fitting.run(watchers=watching)
     except DivergedError as error:

@@ -70,7 +70,7 @@ def _phrase(problem: dict[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "union_tag_not_found":
         return f"{path} must say which: give its {problem['ctx']['discriminator']}"
     text = problem["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    text = text.replace("Tuple should", "must").replace("a valid ", "a ")
+    text = text.replace("Tuple should", "must").replace("a valid integer", "a whole number").replace("a valid ", "a ")
     if problem["type"] == "missing":
         return f"{path} is missing"
     if problem["type"] == "value_error":

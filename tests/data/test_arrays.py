@@ -1,4 +1,4 @@
-"""NumPy archives and files: what people save is understood, and nothing is believed or run that should not be."""
+"""NumPy archives and files: what people save is understood, and nothing is believed or run."""
 
 import io
 import struct
@@ -248,13 +248,13 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_allocation(tmp_p
     path.write_bytes(content)
     tracemalloc.start()
     with pytest.raises(
-        BadFileError, match="unpack to 3,221,228,.* bytes; the limit is 2,147,483,648. Save them as .npy"
+        BadFileError, match=r"unpack to 3,221,228,.* bytes; the limit is 2,147,483,648. Save them as .npy"
     ):
         arrays.read_npz(path)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
     with pytest.raises(
-        BadFileError, match="the archive is damaged|'images' ends after 1,048,576 of 3,221,225,472"
+        BadFileError, match=r"the archive is damaged|'images' ends after 1,048,576 of 3,221,225,472"
     ):
         arrays.read_npz(path, max_bytes=4 << 30)
 
@@ -272,7 +272,7 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images.npy", npy_header((1 << 40, 28, 28)) + bytes(100))
         archive.writestr("labels.npy", npy_header((4,)) + bytes(4))
-    with pytest.raises(BadFileError, match="862,017,116,176,.* bytes in all, but the archive says 228"):
+    with pytest.raises(BadFileError, match=r"862,017,116,176,.* bytes in all, but the archive says 228"):
         arrays.read_npz(path)
 
 
@@ -302,7 +302,7 @@ def test_every_truncation_and_many_flipped_bytes_give_one_typed_error(tmp_path):
     content = path.read_bytes()
     for length in range(0, len(content), 7):
         path.write_bytes(content[:length])
-        with pytest.raises(BadFileError, match="truncated|damaged"):
+        with pytest.raises(BadFileError, match=r"truncated|damaged"):
             arrays.read_npz(path)
     for place in range(0, len(content), 3):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
@@ -350,7 +350,7 @@ def test_two_sets_in_one_folder_are_kept_apart(tmp_path):
 
 def test_npy_files_alone_or_cut_are_refused(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
-    with pytest.raises(DataError, match="there is images but no labels. Save both."):
+    with pytest.raises(DataError, match=r"there is images but no labels. Save both."):
         arrays.read_npy_pair(tmp_path / "images.npy")
     np.save(tmp_path / "labels.npy", LABELS)
     content = (tmp_path / "labels.npy").read_bytes()

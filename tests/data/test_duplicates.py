@@ -83,6 +83,14 @@ def test_a_near_copy_of_an_image_with_exact_copies_leaks_too():
     assert near.tolist() == [[0, 1]]
 
 
+def test_an_image_near_to_one_that_leaks_exactly_leaks_too():
+    train = smooth_images(20)
+    train[1] = np.clip(train[0].astype(int) + 1, 0, 255)
+    exact, near = duplicates.leaks(train, train[:1])
+    assert exact.tolist() == [[0, 0]]
+    assert near.tolist() == [[1, 0]]
+
+
 def test_blank_images_are_no_near_duplicates():
     images = np.zeros((50, 28, 28, 1), np.uint8) + np.arange(50, dtype=np.uint8)[:, None, None, None]
     images[:, 3, 3] += 5

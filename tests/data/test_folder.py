@@ -77,7 +77,7 @@ def test_files_beside_the_class_folders_are_told(make_folder: MakeFolder) -> Non
 
 def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"the folder is empty. Lay it out as FOLDER/class/image.png, or FOLDER/train"
+        DataError, match=r"the folder is empty. Lay it out as FOLDER/class/image.png, or as FOLDER/train"
     ):
         read_folder(tmp_path)
     (tmp_path / "a.png").touch()

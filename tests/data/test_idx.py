@@ -120,7 +120,7 @@ def test_a_tiny_gzip_that_announces_gigabytes_is_refused_before_allocation(tmp_p
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(struct.pack(">I3I", 0x803, 1 << 22, 32, 32)))
     tracemalloc.start()
-    with pytest.raises(BadFileError, match="4,294,967,312 bytes in all, which .. bytes of gzip cannot hold"):
+    with pytest.raises(BadFileError, match=r"4,294,967,312 bytes in all, which .. bytes of gzip cannot hold"):
         idx.read_idx(path)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
@@ -140,7 +140,7 @@ def test_the_limit_is_named_and_can_be_moved(tmp_path):
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(GOOD))
     with pytest.raises(
-        BadFileError, match="more than the limit of 75 for unpacking into memory. Unpack it with gunzip"
+        BadFileError, match=r"more than the limit of 75 for unpacking into memory. Unpack it with gunzip"
     ):
         idx.read_idx(path, max_bytes=75)
     assert idx.read_idx(path, max_bytes=76).shape == (5, 4, 3)
@@ -150,7 +150,7 @@ def test_counts_must_agree(tmp_path):
     write_set(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(packed_idx(LABELS))
     with pytest.raises(
-        BadFileError, match="holds 5 labels for the 3 images of t10k-images-idx3-ubyte. Give the labels"
+        BadFileError, match=r"holds 5 labels for the 3 images of t10k-images-idx3-ubyte. Give the labels"
     ):
         idx.read_idx_folder(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The report on a data set: everything planted in it is found, counted and warned of; clean data raise no warning."""
+"""The report on a data set: all that is planted is found and warned of; clean data raise no warning."""
 
 import json
 import os
@@ -65,13 +65,14 @@ def test_all_that_is_planted_is_found():
     assert leak.exact.examples == (("train: train/5.png", "test: test/2.png"),)
     assert leak.near.examples == (("train: train/6.png", "test: test/9.png"),)
     assert report.warnings == (
-        "1 image has an exact copy under another label: one of the two labels is wrong (such as train: train/4.png "
-        "and train: train/70.png). Correct the labels or remove the images.",
-        "1 pair of nearly the same image has different labels (such as train: train/6.png and test: test/9.png). "
-        "Look at them and correct the labels.",
-        "1 image is blank or almost (such as train: train/20.png). Remove them unless blank is what they mean.",
-        "train and test share images: 1 exact copy and 1 near duplicate (such as train: train/5.png and test: "
-        "test/2.png). The accuracy on test will look better than it is: remove them from train.",
+        "1 image has an exact copy under another label: one of the two is wrong (such as train: train/4.png "
+        "and train: train/70.png). Correct or remove the images.",
+        "1 pair of nearly the same image has different labels (such as train: train/6.png and "
+        "test: test/9.png). Look at them and correct the labels.",
+        "1 image is blank or almost (such as train: train/20.png). "
+        "Remove them unless blank is what they mean.",
+        "train and test share images: 1 exact copy and 1 near duplicate (such as train: train/5.png and "
+        "test: test/2.png). The accuracy on test will look better than it is: remove them from train.",
     )
 
 

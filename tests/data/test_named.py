@@ -28,7 +28,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A folder served over HTTP, and the data set "toy" that lies there; an empty cache, no $GLYPHNET_DATA."""
+    """A folder served over HTTP, and the data set "toy" that lies there; the cache is empty."""
     folder = tmp_path / "web"
     folder.mkdir()
     for name, content in CONTENTS.items():
@@ -132,7 +132,7 @@ def test_a_file_found_right_is_remembered_until_it_changes(web, tmp_path, monkey
     os.utime(
         path, ns=(status.st_atime_ns, status.st_mtime_ns)
     )  # same size and date: the change is seen all the same
-    with pytest.raises(BadFileError, match="a.gz: "):
+    with pytest.raises(BadFileError, match=r"a.gz: "):
         fetch()
 
 
@@ -165,7 +165,7 @@ def test_where_only_the_hash_of_the_gzip_file_is_known(web, tmp_path, monkeypatc
     )
     assert (fetch() / "a.gz").read_bytes() == packed
     give_by_hand(tmp_path, monkeypatch, gzip.compress(CONTENTS["a.gz"], 1))
-    with pytest.raises(BadFileError, match="its content has SHA-256 [0-9a-f]{64}, expected is"):
+    with pytest.raises(BadFileError, match=r"its content has SHA-256 [0-9a-f]{64}, expected is"):
         fetch()
     give_by_hand(tmp_path, monkeypatch, CONTENTS["a.gz"])
     with pytest.raises(BadFileError, match="only the SHA-256 of the gzip file is known"):

@@ -56,7 +56,7 @@ def test_every_activation_can_be_named(name: str) -> None:
 
 
 def test_cnn_strides_then_pools() -> None:
-    network = make("cnn", channels=[32, 64], dropout=0.3, batch_norm=True)
+    network = make("cnn", channels=[32, 64], downsample="pool", dropout=0.3, batch_norm=True)
     assert names(network) == [
         "stem", "stem_norm", "stem_activation",
         "conv1", "pool1", "norm1", "activation1",
@@ -74,7 +74,7 @@ def test_cnn_pooling_before_relu_changes_nothing() -> None:
 
 def test_cnn_too_deep_for_the_image_names_size_layer_and_remedy() -> None:
     with pytest.raises(SettingsError) as caught:
-        make("cnn", (8, 9, 1), channels=[8, 8, 8])
+        make("cnn", (8, 9, 1), channels=[8, 8, 8], downsample="pool")
     assert str(caught.value) == (
         'network "cnn": on images of 8×9 only 1×1 pixels are left before pool3, too few for its 2×2 window. '
         "Give channels fewer entries, set stem_stride to 1, or make the images larger (size)."
@@ -148,3 +148,23 @@ def test_rnn_of_one_layer_drops_before_the_head_only() -> None:
     network = make("rnn", dropout=0.25)  # torch warns of dropout in a one-layer LSTM, and warnings are errors
     assert network.lstm.dropout == 0
     assert network.dropout.p == 0.25
+
+
+@pytest.mark.parametrize("shape", [(28, 1, 1), (1, 28, 1)])
+def test_one_side_too_small_is_enough_to_be_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(SettingsError, match=f"images of {shape[0]}×{shape[1]} only .* before pool1"):
+        make("cnn", shape, downsample="pool")
+
+
+def test_cnn_halves_the_image_by_a_stride_unless_told_to_pool() -> None:
+    strided = make("cnn", channels=[32, 64])
+    assert not [name for name in names(strided) if "pool" in name]
+    assert strided.dense1.in_features == make("cnn", channels=[32, 64], downsample="pool").dense1.in_features + 64 * (16 - 9)
+    assert strided.dense1.in_features == 4 * 4 * 64  # 28 → 14 → 7 → 4: a stride rounds up, a pool down
+
+
+def test_vectors_have_the_order_row_column_channel() -> None:
+    x = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)  # (N, C, H, W)
+    flat = build(parse_network("linear"), (4, 5, 3), 2).flatten(x)
+    assert flat.shape == (2, 60)
+    assert flat[1, 7] == x[1, 1, 0, 2]  # row 0, column 2, channel 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -31,21 +31,21 @@ class Augmentation:
 class WarpRow(Augmentation):
     """A change of place, composed with the others before the images are sampled once."""
 
-    apply: Callable[[warp.Warp, float], warp.Warp] = lambda warp, _: warp
+    apply: Callable[[warp.Warp, float], warp.Warp] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class PixelRow(Augmentation):
     """A change of images float (N, C, H, W), each by itself."""
 
-    apply: Callable[[Tensor, float], Tensor] = lambda x, _: x
+    apply: Callable[[Tensor, float], Tensor] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class MixRow(Augmentation):
     """A change of images and of their targets, float (N, K)."""
 
-    apply: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]] = lambda x, targets, _: (x, targets)
+    apply: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]] = field(kw_only=True)
 
 
 # In the order in which they are applied: places, then light, then what hides or mixes.

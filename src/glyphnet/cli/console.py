@@ -68,7 +68,7 @@ def progress() -> Iterator[Progress]:
 
 
 class _Bar:
-    """A bar on the terminal that is there only while something is going on: what follows has the screen to itself."""
+    """A bar that is there only while something is going on: what follows has the screen to itself."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None

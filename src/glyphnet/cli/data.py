@@ -22,7 +22,7 @@ def data(
     on_bad_file: OnBadFileOption = "skip",
     as_json: JsonOption = False,
 ) -> None:
-    """Look at a data set before any training: counts, sizes, duplicates, leaks between the parts, bad files."""
+    """Look at a data set before any training: counts, sizes, duplicates, leaks, bad files."""
     from ..data import inspect, load
     from ..data.skipped import skipped_files
 

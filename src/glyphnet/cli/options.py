@@ -42,7 +42,7 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="digits, mnist, fashion-mnist, kmnist, a folder, a table, or an IDX, .npz or .npy file.",
+        help="digits, mnist, fashion-mnist, kmnist, or a path: a folder, a table, an .npz or .npy file.",
     ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors).")]

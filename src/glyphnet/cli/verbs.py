@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": (".train", "Train a classifier on labelled images and write its run folder."),
     "evaluate": (".evaluate", "Judge a model on labelled images: accuracy, mistakes, report."),
     "predict": (".predict", "Name the class of images, with probabilities."),
-    "data": (".data", "Look at a data set before any training: counts, sizes, duplicates, leaks, bad files."),
+    "data": (".data", "Look data over: counts, sizes, duplicates, leaks, bad files."),
 }
 """Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""
 

@@ -1,7 +1,6 @@
 """Labelled images, from files to arrays. Knows no torch; what few sources need is imported on use."""
 
-# In full rather than on demand: `load` and `inspect` are modules as well, and whichever import came last
-# would win.
+# In full rather than on demand: `load` and `inspect` are modules as well, and the later import would win.
 from .dataset import ImageDataset, Splits
 from .decode import decode_bytes, decode_file, fit_image
 from .inspect import DataReport, inspect

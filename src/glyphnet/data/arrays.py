@@ -35,7 +35,8 @@ class RawArrays:
     """A data set as it was saved, before it is divided.
 
     Attributes:
-        parts: images uint8 (N, H, W, C) and labels int64 (N,) of "train", "validation" and "test", or of "all".
+        parts: images uint8 (N, H, W, C) and labels int64 (N,) of "train", "validation" and "test", or of
+        "all".
         classes: the K class names, in label order.
         notes: sentences for the user.
     """
@@ -96,7 +97,7 @@ def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
 
 
 def _split_name(stem: str) -> tuple[str, str]:
-    """``"cats-x_train"`` to its beginning and its accepted name, ("cats-", "x_train"); ("", "") if it has none."""
+    """``"cats-x_train"`` to beginning and accepted name, ("cats-", "x_train"); ("", "") if it has none."""
     known = {name for pairs in NAMES.values() for pair in pairs for name in pair} | {"classes"}
     for name in sorted(known, key=len, reverse=True):
         prefix = stem[: len(stem) - len(name)]
@@ -129,7 +130,7 @@ def _roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tupl
                 raise DataError(f"{os.fspath(path)}: there is {there[has]} but no {misses}. Save both.")
             if part in roles:
                 raise DataError(
-                    f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one of them."
+                    f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one."
                 )
             roles[part] = there[images], there[labels]
     if "train" not in roles and "all" not in roles:

@@ -32,6 +32,9 @@ from .named import cache_folder
 CACHE_VERSION = 1
 LIMIT_BYTES = 20 * 10**9
 
+# What was used within the last hour stays: a data set of several entries must not push out its own.
+RECENT_SECONDS = 3600
+
 # Up to this size images are read into memory, which is faster for training, and their checksum is compared.
 IN_MEMORY_BYTES = 256 * 1024 * 1024
 
@@ -78,8 +81,7 @@ class ImageWriter:
     def append(self, images: UInt8Array) -> None:
         """Write uint8 (B, H, W, C)."""
         content = np.ascontiguousarray(images, dtype=np.uint8)
-        # Written, never mapped: a full disk is then an error that can be told, where a map would kill the
-        # process.
+        # Written, never mapped: a full disk is then an error that can be told; a map would kill the process.
         self._file.write(content.data if content.size else b"")
         self._crc32 = zlib.crc32(content.data if content.size else b"", self._crc32)
         self._count += len(images)
@@ -139,13 +141,12 @@ def prune(keep: Path, limit: int | None = None) -> None:
             used = max((file.st_mtime for file in files), default=0.0)
             ages.append((used, folder, sum(file.st_size for file in files)))
     total = sum(size for _, _, size in ages)
-    for _, folder, size in sorted(ages):
+    for used, folder, size in sorted(ages):
         if total <= (LIMIT_BYTES if limit is None else limit):
             break
-        if folder == keep:
+        if folder == keep or time.time() - used < RECENT_SECONDS:
             continue
-        # One that is being made is left alone. One that is mapped elsewhere stays readable there until it is
-        # closed.
+        # One that is being made is left alone; one that is mapped elsewhere stays readable there.
         with contextlib.suppress(RunFolderError, OSError), FolderLock(folder):
             shutil.rmtree(folder)
             total -= size

@@ -21,7 +21,8 @@ def conform_labels(
     """Bring label arrays to int64 (N,) in [0, K), the same classes for all.
 
     Args:
-        arrays: name to array, such as y_train and y_test: whole numbers (N,) or (N, 1), one-hot (N, K), or strings.
+        arrays: name to array, such as y_train and y_test: whole numbers (N,) or (N, 1), one-hot (N, K), or
+        strings.
         classes: the class names, in label order, where they are known.
 
     Returns:
@@ -29,7 +30,8 @@ def conform_labels(
         (0, 1, 3) they are counted through, and the classes are called by the numbers.
 
     Raises:
-        DataError: negative, fractional, missing or unknown labels; it names the array, the place and the value.
+        DataError: negative, fractional, missing or unknown labels; it names the array, the place and the
+        value.
     """
     flat = {name: _flatten(name, array) for name, array in arrays.items()}
     kinds = {"text" if array.dtype.kind == "U" else "number" for array in flat.values()}
@@ -50,7 +52,8 @@ def conform_labels(
 
 def _describe_gaps(names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"The labels do not run from 0 without gaps: the {len(names)} classes are called by their numbers, {shown}."
+    called = f"the {len(names)} classes are called by their numbers, {shown}"
+    return f"The labels do not run from 0 without gaps: {called}."
 
 
 def _by_given_classes(
@@ -117,8 +120,8 @@ def _from_one_hot(name: str, array: _Array) -> _Array:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{name}[{row}] = {np.array2string(array[row], threshold=12)} is not one-hot: each row must hold one 1 "
-            "and zeros. Images with several labels, or none, cannot be used."
+            f"{name}[{row}] = {np.array2string(array[row], threshold=12)} is not one-hot: each row must hold "
+            "one 1 and zeros. Images with several labels, or none, cannot be used."
         )
     return np.asarray(array.argmax(axis=1))
 

@@ -37,13 +37,13 @@ FORMATS = (
 # TGA files carry no mark at their head, so nearly any file may pass for one: the name has to say it.
 UNMARKED_FORMATS = {".tga": "TGA"}
 
-# Checked from the header, before a pixel is allocated. Below Pillow's own limits, so that neither of them is
-# reached.
+# Checked from the header, before a pixel is allocated. Below both of Pillow's own limits (it warns at one and
+# raises at the other), so that a single one holds.
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
-_OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EINTR}
+_OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 def decode_file(path: str | os.PathLike[str], image_shape: ImageShape) -> UInt8Array:
@@ -146,8 +146,7 @@ def _guarded(open_image: Callable[[], Image.Image], name: str | os.PathLike[str]
     except MemoryError as error:
         raise BadFileError(name, "needs more memory than there is", "Save it smaller.") from error
     except Exception as error:
-        # On damaged files Pillow's decoders raise nearly everything: OSError, SyntaxError, struct.error,
-        # KeyError, …
+        # On damaged files Pillow's decoders raise nearly everything: OSError, SyntaxError, struct.error, …
         raise BadFileError(name, f"damaged ({_one_line(error)})", "Save it again or remove it.") from error
 
 
@@ -207,10 +206,10 @@ def _fit(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
 
 def _letterbox(picture: Image.Image, width: int, height: int) -> Image.Image:
     """The whole picture in ``width`` × ``height``: proportions kept, the rest in its border's colour."""
-    # Proportions are kept because they carry meaning (a squashed 0 is a 1 grown fat), and the border's own
-    # colour is the fill because black bars on a white scan would be the strongest edges in it.
-    # Bicubic: Pillow widens it when it shrinks, so nothing aliases; box smears at ratios like 28:32, and
-    # Lanczos rings more around strokes for no gain at these sizes.
+    # Proportions are kept as they carry meaning (an l stretched to a square is a block), and the border's
+    # own colour is the fill because black bars on a white scan would be the strongest edges in it.
+    # Bicubic: Pillow widens it when it shrinks, so nothing aliases; box weighs pixels unevenly at ratios like
+    # 32:28, and Lanczos rings more around strokes.
     scale = min(width / picture.width, height / picture.height)
     inner_width, inner_height = round(picture.width * scale), round(picture.height * scale)
     # A bar of one pixel is only rounding: fill it.

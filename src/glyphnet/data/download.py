@@ -1,4 +1,4 @@
-"""Fetches one file over HTTP from the first mirror that has it right, and survives bad connections on the way."""
+"""Fetches one file over HTTP from the first mirror that has it right, and survives bad connections."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def download(
 ) -> None:
     """Fetch a file from the first of ``urls`` that serves it right, and put it in place in one step.
 
-    What has come is kept beside ``target`` as ``.part``, and a broken download goes on from there, also in a later
-    call. Two processes that want the same file take turns: the second finds it done.
+    What has come is kept beside ``target`` as ``.part``, and a broken download goes on from there, also in a
+    later call. Two processes that want the same file take turns: the second finds it done.
 
     Args:
         urls: the same file on several mirrors, http or https.
@@ -100,7 +100,7 @@ def download(
 
 @contextmanager
 def _turn(target: Path) -> Iterator[None]:
-    """The sole right to fetch ``target``; waits for whoever has it. The kernel gives it back with the process."""
+    """The sole right to fetch ``target``; waits for whoever has it. The kernel ends it with the process."""
     with target.with_name(target.name + ".lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -114,7 +114,7 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 
 def _fetch_checked(url: str, part: Path, check: Check, transfer: _Transfer) -> None:
-    """Fetch ``url`` into ``part`` and check it; a file joined from pieces gets one more chance, in one piece."""
+    """Fetch ``url`` into ``part`` and check it; one joined from pieces gets another chance, in one piece."""
     for _ in range(2):
         joined = transfer.fetch(url, part)
         wrong = check(part)
@@ -158,8 +158,8 @@ class _Transfer:
                 return self._attempt(url, part) or joined
             except _TryAgainError as error:
                 reached = part.stat().st_size if part.exists() else 0
-                # Headway forgives: a line that breaks every few megabytes gets there. Only new ground counts, or a
-                # server that always begins anew would be tried for ever.
+                # Headway forgives: a line that breaks every few megabytes gets there. Only new ground counts,
+                # or a server that always begins anew would be tried for ever.
                 failures = 1 if reached > farthest else failures + 1
                 farthest = max(farthest, reached)
                 if failures >= self.patience.attempts:
@@ -231,7 +231,7 @@ def _request(url: str, part: Path) -> tuple[int, urllib.request.Request]:
 
 
 def _validator(response: http.client.HTTPResponse) -> str:
-    """What names this version of the file for If-Range, which takes strong ETags or dates only (RFC 9110, 13.1.5)."""
+    """What names this version of the file for If-Range: a strong ETag or a date (RFC 9110, 13.1.5)."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 

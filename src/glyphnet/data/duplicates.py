@@ -1,9 +1,9 @@
 """Finds images that are there twice: pixel for pixel, or all but.
 
-Exact duplicates have the same hash. For near ones every image gets a signature: its grey values averaged on a coarse
-grid, their mean taken away and their length made 1, so that neither brightness nor contrast counts. Images whose
-signatures lie close together are candidates, found in a k-d tree instead of by comparing all with all; the pixels
-decide: they must correlate almost perfectly.
+Exact duplicates have the same hash. For near ones every image gets a signature: its grey values averaged on a
+coarse grid, their mean taken away and their length made 1, so that neither brightness nor contrast counts.
+Images whose signatures lie close together are candidates, found in a k-d tree instead of by comparing all
+with all; the pixels decide: they must correlate almost perfectly.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,10 @@ from .dataset import Int64Array, UInt8Array
 Float32Array = npt.NDArray[np.float32]
 
 CORRELATION = 0.995
-"""Near duplicates correlate at least this well. Among MNIST's 70,000 digits, the nearest two (both 1) reach 0.99."""
+"""Near duplicates correlate at least this well. The nearest two of MNIST's digits (both 1) reach 0.99."""
 
 BLANK_RANGE = 8
-"""An image whose pixels span at most this many of the 255 grey levels is blank: there is nothing to compare."""
+"""An image whose pixels span at most this many of the 255 grey levels is blank: nothing to compare."""
 
 _GRID = 7  # the signature's averages a side
 _DIRECTIONS = (
@@ -38,9 +39,10 @@ class Duplicates:
     """Which of N images, counted through all parts, are there more than once.
 
     Attributes:
-        groups: int64 (N,): images with the same number are the same pixel for pixel; numbers count from 0 in the
-            order of first appearance.
-        near: int64 (M, 2): pairs of *groups* that are near duplicates of each other, the smaller number first.
+        groups: int64 (N,): images with the same number are the same pixel for pixel; numbers count from 0 in
+            the order of first appearance.
+        near: int64 (M, 2): pairs of *groups* that are near duplicates of each other, the smaller number
+        first.
         blank: bool (N,): images with next to nothing on them.
     """
 
@@ -50,7 +52,7 @@ class Duplicates:
 
 
 def duplicate_groups(images: UInt8Array) -> Int64Array:
-    """Number the images of uint8 (N, H, W, C) so that those with the same pixels have the same number: int64 (N,)."""
+    """Number the images of uint8 (N, H, W, C), those with the same pixels alike: int64 (N,)."""
     return _number([images])
 
 
@@ -80,8 +82,8 @@ def leaks(a: UInt8Array, b: UInt8Array, *, correlation: float = CORRELATION) -> 
     """Images that are in both of two parts.
 
     Returns:
-        Pairs (index in ``a``, index in ``b``), int64 (M, 2): exact copies, one pair for each image of ``b`` that is
-        also in ``a``, and near duplicates.
+        Pairs (index in ``a``, index in ``b``), int64 (M, 2): exact copies, one pair for each image of ``b``
+        that is also in ``a``, and near duplicates.
     """
     found = find_duplicates([a, b], correlation=correlation)
     return cross_pairs(found, np.repeat([0, 1], [len(a), len(b)]), 0, 1, offsets=(0, len(a)))
@@ -142,7 +144,7 @@ def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
 
 
 def _signatures(parts: Sequence[UInt8Array]) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
-    """The signatures of all images, float32 (N, at most 49), and which are blank (their signatures mean nothing)."""
+    """The signatures of all images, float32 (N, at most 49), and which are blank, whose mean nothing."""
     height, width = parts[0].shape[1:3]
     rows, columns = _averaging(height), _averaging(width)
     signatures = np.empty((sum(map(len, parts)), len(rows) * len(columns)), dtype=np.float32)
@@ -166,7 +168,7 @@ def _averaging(size: int) -> Float32Array:
     cells = min(_GRID, size)
     matrix = np.zeros((cells, size), dtype=np.float32)
     edges = np.linspace(0, size, cells + 1).round().astype(int)
-    for cell, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for cell, (start, end) in enumerate(pairwise(edges)):
         matrix[cell, start:end] = 1 / (end - start)
     return matrix
 
@@ -179,8 +181,8 @@ def _candidates(signatures: Float32Array, correlation: float) -> Int64Array:
         return np.empty((0, 2), dtype=np.int64)
     _, directions = np.linalg.eigh(signatures.T @ signatures)
     points = signatures @ directions[:, ::-1][:, :_DIRECTIONS]
-    # For vectors of length 1, correlation c is a distance of sqrt(2 - 2c); averaging takes noise away, so that
-    # the signatures of near duplicates are at least about as close as their pixels.
+    # For vectors of length 1, correlation c is a distance of sqrt(2 - 2c); averaging takes noise away, so
+    # that the signatures of near duplicates are at least about as close as their pixels.
     reach = np.sqrt(2 - 2 * correlation)
     count = min(_NEIGHBOURS, len(points))
     _, found = cKDTree(points).query(points, k=count, distance_upper_bound=reach)

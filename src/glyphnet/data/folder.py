@@ -25,7 +25,10 @@ from .listing import (
 # What file managers and archivers leave behind. Files with a leading dot are left out as well.
 JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}
 
-LAYOUT = "Lay it out as FOLDER/class/image.png, or FOLDER/train/class/image.png with validation and test beside it."
+LAYOUT = (
+    "Lay it out as FOLDER/class/image.png, or as FOLDER/train/class/image.png with folders validation and "
+    "test beside train."
+)
 
 
 @dataclass

@@ -15,12 +15,13 @@ PACKED_PIECE = 1 << 16  # bytes of gzip read at a time: what does not fit into a
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-# Deflate turns at most 1,032 bytes into one (zlib's own technical notes): more cannot be inside, whatever is announced.
+# Deflate turns at most 1,032 bytes into one (zlib's own technical notes): more cannot be inside, whatever is
+# announced.
 MAX_RATIO = 1032
 
 
 def is_gzipped(path: str | os.PathLike[str]) -> bool:
-    """Whether the file begins as gzip does; its name is not asked, because browsers unpack and keep ``.gz``."""
+    """Whether the file begins as gzip does; not by its name, because browsers unpack and keep ``.gz``."""
     with Path(path).open("rb") as file:
         return file.read(2) == GZIP_MAGIC
 

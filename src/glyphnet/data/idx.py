@@ -52,8 +52,8 @@ def read_idx(
         max_bytes: refuse a gzipped file that unpacks to more.
 
     Returns:
-        An array of the type and shape that the file announces, native byte order; a read-only memory map where
-        the file is large, plain and of single bytes.
+        An array of the type and shape that the file announces, native byte order; a read-only memory map
+        where the file is large, plain and of single bytes.
 
     Raises:
         BadFileError: not IDX, not of that kind, or not of the size it announces. Nothing is allocated before
@@ -163,7 +163,7 @@ def _fill(path: Path, values: UInt8Array, first: bytes, pieces: Iterator[bytes])
 
 
 def _find(folder: Path, part: str, kind: _Kind) -> Path | None:
-    """The file of one part and kind under any of its usual names; unpacked before gzipped, which is faster."""
+    """The file of one part and kind under any of its usual names; the unpacked first, being faster."""
     for prefix in PARTS[part]:
         for dot in ("-", "."):
             for suffix in ("", ".gz"):

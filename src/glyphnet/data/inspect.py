@@ -173,20 +173,20 @@ def _about_files(report: DataReport) -> list[str]:
 
 def _about_images(report: DataReport) -> list[str]:
     warnings = []
-    if report.conflicts.count:
+    if same := report.conflicts.count:
         warnings.append(
-            f"{_count(report.conflicts.count, 'image')} {_have(report.conflicts)} an exact copy under another label: "
-            f"one of the two labels is wrong ({_example(report.conflicts)}). Correct the labels or remove the images."
+            f"{_count(same, 'image')} {'has' if same == 1 else 'have'} an exact copy under another label: "
+            f"one of the two is wrong ({_example(report.conflicts)}). Correct or remove the images."
         )
-    if report.near_conflicts.count:
+    if alike := report.near_conflicts.count:
         warnings.append(
-            f"{_count(report.near_conflicts.count, 'pair')} of nearly the same image {_have(report.near_conflicts)} different labels "
-            f"({_example(report.near_conflicts)}). Look at them and correct the labels."
+            f"{_count(alike, 'pair')} of nearly the same image {'has' if alike == 1 else 'have'} different "
+            f"labels ({_example(report.near_conflicts)}). Look at them and correct the labels."
         )
-    if report.blank.count:
+    if blank := report.blank.count:
         warnings.append(
-            f"{_count(report.blank.count, 'image')} {'is' if report.blank.count == 1 else 'are'} blank or almost ({_example(report.blank)}). "
-            "Remove them unless blank is what they mean."
+            f"{_count(blank, 'image')} {'is' if blank == 1 else 'are'} blank or almost "
+            f"({_example(report.blank)}). Remove them unless blank is what they mean."
         )
     return warnings
 
@@ -223,18 +223,15 @@ def _about_classes(report: DataReport) -> list[str]:
     if there and max(there.values()) >= IMBALANCE * min(there.values()):
         most, least = max(there, key=there.__getitem__), min(there, key=there.__getitem__)
         warnings.append(
-            f"The classes are unbalanced: {train[most]:,} training images of {most!r}, {train[least]:,} of {least!r}. "
-            "Weigh the classes in training, and look at each class's recall, not at the accuracy alone."
+            f"The classes are unbalanced: {train[most]:,} training images of {most!r}, {train[least]:,} of "
+            f"{least!r}. Weigh the classes in training, and look at each class's recall, not at the accuracy "
+            "alone."
         )
     return warnings
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _have(finding: Finding) -> str:
-    return "has" if finding.count == 1 else "have"
 
 
 def _example(finding: Finding) -> str:

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from ..errors import BadFileError, DataError
 from .dataset import Int64Array
 
-# What a picture's part is called in data that come divided, by the name of its folder or its value in the
-# table.
+# The part of a data set that a folder's name, or the word in a table, stands for.
 PART_NAMES = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
 TRAIN, VALIDATION, TEST = 0, 1, 2
 

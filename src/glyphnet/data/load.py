@@ -45,9 +45,8 @@ def load(
             ``./mnist`` for a folder of that name.
         size: the side of the images in pixels, or (height, width); None chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
-        validation_fraction: the share of the training images to validate on, where the data have no such
-            part.
-        test_fraction: the share of all images to test on, where the data have no such part.
+        validation_fraction: the share of the training images to validate on, where no such part is given.
+        test_fraction: the share of all images to test on, where no such part is given.
         seed: the same seed and data give the same division.
         on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the notes.
         progress: called as ``progress(done, total, what)`` now and then.

@@ -218,7 +218,7 @@ def _find(folder: Path, file: NamedFile) -> Path | None:
 
 
 def _fault(path: Path, file: NamedFile) -> str:
-    """What is wrong with a file, "" if nothing is; what was found right is remembered until the file changes."""
+    """What is wrong with a file, "" if nothing is; a file found right is remembered until it changes."""
     expected = file.sha256 or file.gzip_sha256
     status = path.stat()
     state = [os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, expected]

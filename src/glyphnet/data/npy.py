@@ -1,7 +1,7 @@
 """Arrays out of .npy files and out of .npz archives, with every size checked before anything is allocated.
 
-NumPy's own reader believes the header of an archive member: a file of a kilobyte can make it ask for terabytes.
-Here the header, the zip directory and the limit must agree first. Nothing is ever unpickled.
+NumPy's own reader believes the header of an archive member: a file of a kilobyte can make it ask for
+terabytes. Here the header, the zip directory and the limit must agree first. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _read_header(file: IO[bytes], path: Path, what: str) -> _Header:
         raise BadFileError(
             path,
             f"{what} holds Python objects, which only pickle could read; it was not read and nothing was run",
-            "Save plain numbers or strings instead: numpy.stack(images), labels.astype('int64') or astype('str').",
+            "Save plain numbers or strings: numpy.stack(images), labels.astype('int64') or astype('str').",
         )
     return _Header(shape, fortran_order, dtype, start)
 
@@ -149,7 +149,7 @@ class NpzFile:
                 raise BadFileError(
                     self._path,
                     f"{', '.join(names)} unpack to {total:,} bytes; the limit is {max_bytes:,}",
-                    "Save them as .npy files (images.npy, labels.npy): those are memory-mapped and have no limit.",
+                    "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit.",
                 )
             return {name: self._unpack(name, headers[name]) for name in names}
         except (
@@ -169,8 +169,8 @@ class NpzFile:
         if header.size != info.file_size:
             raise BadFileError(
                 self._path,
-                f"array {name!r} announces shape {header.shape} {header.dtype}, {header.size:,} bytes in all, "
-                f"but the archive says {info.file_size:,}",
+                f"array {name!r} announces shape {header.shape} {header.dtype}, "
+                f"{header.size:,} bytes in all, but the archive says {info.file_size:,}",
                 _AGAIN,
             )
         return header

@@ -92,8 +92,8 @@ def _choose_scale(arrays: Mapping[str, _Array]) -> int:
         return 255
     if fraction:
         raise DataError(
-            f"{fraction} is a fraction, but the largest value is {largest:g}. Save either whole numbers in 0..255 or "
-            "fractions in [0, 1]."
+            f"{fraction} is a fraction, but the largest value is {largest:g}. Save whole numbers in 0..255 "
+            "or fractions in [0, 1]."
         )
     return 1
 

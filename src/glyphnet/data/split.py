@@ -58,8 +58,7 @@ def divide(
     for part, fraction in ((TEST, test_fraction), (VALIDATION, validation_fraction)):
         if fraction > 0 and not np.any(parts == part):
             pool = np.flatnonzero(result == TRAIN)
-            # A generator for each part: whether test is given or drawn does not change how validation is
-            # drawn.
+            # A generator for each part: one that is given does not change how the other is drawn.
             rng = np.random.default_rng((seed, part))
             result[pool[hold_out(labels[pool], groups[pool], fraction, rng)]] = part
     return result

@@ -15,7 +15,7 @@ LARGEST_SIDE = 96  # what the networks here are made for
 LARGEST_ASKED = 1024
 COLORS = {"auto": None, "grey": 1, "rgb": 3}
 
-# Enough to see a class of one in a hundred for certain, and read in less than a second.
+# Enough to meet a class of one image in a hundred, and small ones are read in less than a second.
 SAMPLE = 1000
 
 

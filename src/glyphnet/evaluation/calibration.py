@@ -122,7 +122,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     coldest, hottest = 1 / _TEMPERATURES[0], 1 / _TEMPERATURES[1]
     if not slope(hottest) < 0 < slope(coldest):
         return 1.0
-    return 1 / brentq(slope, hottest, coldest)
+    return 1 / float(brentq(slope, hottest, coldest))
 
 
 def choose_threshold(

@@ -40,7 +40,7 @@ def logits_in_batches(
     network.eval()
     try:
         with torch.inference_mode():
-            for part in as_tensor(inputs).split(batch_size):
+            for part in torch.split(as_tensor(inputs), batch_size):
                 yield network(preprocessing(part.to(device)))
     finally:
         network.train(was_training)

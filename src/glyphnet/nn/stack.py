@@ -8,6 +8,7 @@ from torch import nn
 
 from ..errors import SettingsError
 from .activations import activation
+from .flatten import Flatten
 from .spec import InputShape
 
 
@@ -59,10 +60,10 @@ class Stack:
         self.add(name, nn.MaxPool2d(2))
 
     def flatten(self, name: str = "flatten") -> None:
-        """Lay the image out as one vector, in the order (channel, row, column); a vector stays as it is."""
+        """Lay the image out as one vector, in the order (row, column, channel); a vector stays as it is."""
         if self.channels:
             self.features = self.height * self.width * self.channels
-        self.add(name, nn.Flatten())
+        self.add(name, Flatten())
 
     def dense(self, name: str, width: int, *, bias: bool = True) -> None:
         """Put on a fully connected layer."""

@@ -1,6 +1,6 @@
 """The report: one HTML file in which a person judges a classifier and clicks through its mistakes."""
 
-from .curves import CurveReading, read_curves
+from .curves import CurveReading, read_curves, read_history
 from .page import write_report
 
-__all__ = ["CurveReading", "read_curves", "write_report"]
+__all__ = ["CurveReading", "read_curves", "read_history", "write_report"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from ..errors import BadFileError
 
 History = Sequence[Mapping[str, float | int | None]]
 Verdict = Literal["unknown", "still improving", "over-fitting", "converged"]
@@ -47,23 +51,42 @@ def read_curves(history: History, best_epoch: int | None = None) -> CurveReading
         return CurveReading(
             best_epoch, "unknown", "There were no validation images, so the curves cannot tell when to stop."
         )
-    best = best_epoch or int(max(rows, key=_merit)["epoch"] or 0)
+    best = best_epoch or int(_value(max(rows, key=_merit), "epoch"))
     if len(rows) < 3:
         return CurveReading(best, "unknown", "So few epochs give no curve to read.")
     verdict, sentence = _judge(rows)
     return CurveReading(best, verdict, sentence)
 
 
+def read_history(path: str | os.PathLike[str]) -> list[dict[str, float | None]]:
+    """The rows of a ``history.csv``; what was not measured, an empty cell, is None.
+
+    Raises:
+        BadFileError: the file is no such table.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            return [
+                {key: float(cell) if cell else None for key, cell in row.items()}
+                for row in csv.DictReader(file)
+            ]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise BadFileError(
+                path, f"not a history of a training ({error})", "Delete it, or name a model elsewhere."
+            ) from None
+
+
 def _judge(rows: History) -> tuple[Verdict, str]:
     losses = [_value(row, "val_loss") for row in rows]
     lowest = min(range(len(losses)), key=losses.__getitem__)
-    epoch = rows[lowest]["epoch"]
+    epoch = _value(rows[lowest], "epoch")
     before, last = _value(rows[lowest], "loss"), _value(rows[-1], "loss")
     # NaN compares false: a history without training loss can still be read.
     if lowest < len(rows) - 1 and losses[-1] > _RISE * losses[lowest] and last < before:
         return "over-fitting", (
-            f"Over-fitting from epoch {epoch}: validation loss rises from {losses[lowest]:.3g} to {losses[-1]:.3g} "
-            "while training loss falls on. More data, augmentation or dropout would help, or stopping there."
+            f"Over-fitting from epoch {epoch:.0f}: validation loss rises from {losses[lowest]:.3g} "
+            f"to {losses[-1]:.3g} while training loss falls on. "
+            "More data, augmentation or dropout would help, or stopping there."
         )
     earlier = losses[-1 - max(1, len(rows) // 5)]
     if losses[-1] < _FALL * earlier and lowest >= len(rows) - 2:
@@ -72,15 +95,18 @@ def _judge(rows: History) -> tuple[Verdict, str]:
                 "It improved to the end, as the learning rate ran down: a longer schedule may give more."
             )
         return "still improving", "Validation loss was still falling at the end: more epochs may give more."
-    return "converged", f"Converged: validation loss has hardly moved since epoch {_settled(rows, losses)}."
+    return (
+        "converged",
+        f"Converged: validation loss has hardly moved since epoch {_settled(rows, losses):.0f}.",
+    )
 
 
-def _settled(rows: History, losses: list[float]) -> float | int | None:
+def _settled(rows: History, losses: list[float]) -> float:
     """The epoch since which validation loss stayed near where it ended."""
     first = len(rows) - 1
     while first > 0 and losses[first - 1] <= _RISE * losses[-1]:
         first -= 1
-    return rows[first]["epoch"]
+    return _value(rows[first], "epoch")
 
 
 def _annealed(rows: History) -> bool:

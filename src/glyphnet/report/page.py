@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # Each may use those before it.
 SCRIPTS = (
-    "elements", "data", "theme", "chart", "curves", "reliability", "viewer", "gallery", "matrix", "classes", "main",
+    "elements", "data", "theme", "chart", "curves", "reliability",
+    "viewer", "gallery", "matrix", "classes", "main",
 )  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def script() -> str:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested values as rows of dotted name and text: ``{"optimizer": {"lr": 0.1}}`` → ("optimizer.lr", "0.1")."""
+    """Nested values as rows of dotted name and text: ``{"a": {"b": 0.1}}`` → ("a.b", "0.1")."""
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):

@@ -30,7 +30,7 @@ class Scale:
 
 
 def scale_around(*intervals: Interval) -> Scale:
-    """A scale on which the intervals are seen well: about four times as long, from round to round, within 0 to 1."""
+    """A scale within 0 to 1, from one round value to another, on which the intervals are seen well."""
     low = min((each.low for each in intervals), default=0.0)
     high = max((each.high for each in intervals), default=1.0)
     wide = max(high - low, 1e-4)

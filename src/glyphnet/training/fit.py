@@ -182,7 +182,7 @@ class Fitting:
                 asked = [watcher.after_step(moment, state) for watcher in watchers]
                 if any(asked) and state.step < len(batches):
                     return False
-        self._check_loss()
+        self._check_loss(weights_too=True)
         row = self._judge()
         row["seconds"] = before + time.perf_counter() - began
         self._keep(row)
@@ -210,11 +210,15 @@ class Fitting:
         state.step += 1
         state.total_steps += 1
 
-    def _check_loss(self) -> None:
-        """Raise DivergedError if the loss of this epoch is no number any more."""
-        if math.isfinite(self.state.totals[0].item()):
-            return
+    def _check_loss(self, *, weights_too: bool = False) -> None:
+        """Raise DivergedError if the loss of this epoch, or a weight, is no number any more."""
         state = self.state
+        sound = math.isfinite(state.totals[0].item())
+        if sound and weights_too:  # the last step's harm would only show in the next one's loss
+            norms = torch._foreach_norm(list(state.network.parameters()))
+            sound = bool(torch.stack(norms).isfinite().all())
+        if sound:
+            return
         rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
         kept = (
             f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"

@@ -76,7 +76,9 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(recipe.seed, "weights"))
             network = build(recipe.network, input_shape, classes)
-        network = network.to(device=device, memory_format=torch.channels_last)
+        # Full-batch optimizers look at all weights as one vector, and PyTorch's does so only in row-major memory.
+        layout = torch.contiguous_format if recipe.optimizer.full_batch else torch.channels_last
+        network = network.to(device=device, memory_format=layout)
         optimizer = recipe.optimizer.build(network)
         return cls(
             recipe=recipe,
@@ -138,6 +140,11 @@ class TrainingState:
         self.optimizer.load_state_dict(values["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # the same object: on CUDA a tensor; its value is set before each step
+        for parameter, slots in self.optimizer.state.items():
+            for name, slot in slots.items():
+                if isinstance(slot, Tensor) and slot.shape == parameter.shape:
+                    # A file holds tensors row by row; fused steps need moments laid out as their weights are.
+                    slots[name] = torch.empty_like(parameter, dtype=slot.dtype).copy_(slot)
         if self.average:
             self.average.network.load_state_dict(values["average"])
         self.totals.copy_(values["totals"])

@@ -1,0 +1,88 @@
+"""Which images of a data set may judge a classifier: those that it has not learned from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..data import ImageDataset, Splits, load
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from .evaluate import Progress
+
+_DIVISION = ("validation_fraction", "test_fraction", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Images to judge a classifier by.
+
+    Attributes:
+        dataset: the images.
+        data: what they are called ("mnist, test part").
+        notes: sentences that whoever reads the figures must know.
+    """
+
+    dataset: ImageDataset
+    data: str
+    notes: tuple[str, ...]
+
+
+def held_out(
+    classifier: Classifier,
+    source: str | os.PathLike[str] = "digits",
+    *,
+    on_bad_file: Literal["error", "skip"] = "error",
+    progress: Progress | None = None,
+) -> HeldOut:
+    """Load the images of ``source`` that the classifier may be judged by, in its size and colour.
+
+    Data that it was trained on, told by their fingerprint, are divided as in its training, and the test
+    part is taken. Of other data the test part is taken if they have one of their own, and else all images.
+
+    Args:
+        classifier: whose recipe tells how its data were divided.
+        source: as for `glyphnet.load`.
+        on_bad_file: "error", or "skip" to leave out files that cannot be used.
+        progress: called as ``progress(done, total, what)`` while data are read.
+
+    Raises:
+        DataError: the data cannot be used, or hold no image.
+    """
+    height, width, channels = classifier.input_shape
+
+    def read(division: Mapping[str, Any]) -> Splits:
+        color = "grey" if channels == 1 else "rgb"
+        return load(
+            source, size=(height, width), color=color, on_bad_file=on_bad_file, progress=progress, **division
+        )
+
+    told = classifier.recipe.get("data") or {}
+    splits = read({name: told[name] for name in _DIVISION if name in told})
+    if splits.train.fingerprint == classifier.provenance.fingerprint:
+        return _of_its_own(splits)
+    # Nothing is to be drawn from these: either they have a test part, or they are one.
+    splits = read({"validation_fraction": 0.0, "test_fraction": 0.0})
+    if len(splits.test):
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes)
+    warning = (
+        "These data have no test part, and all their images were judged. "
+        "If the model was trained on some of them, the figures are too good."
+    )
+    return HeldOut(splits.train, f"{splits.name}, all images", (*splits.notes, warning))
+
+
+def _of_its_own(splits: Splits) -> HeldOut:
+    """What was held out of the very data that the classifier was trained on."""
+    if len(splits.test):
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes)
+    if len(splits.validation):
+        warning = (
+            "The training held out no test part: on its validation part the figures are a little too good."
+        )
+        return HeldOut(splits.validation, f"{splits.name}, validation part", (*splits.notes, warning))
+    warning = "The model was trained on all these images: the figures say nothing about new ones."
+    return HeldOut(splits.train, f"{splits.name}, training part", (*splits.notes, warning))

@@ -1,0 +1,156 @@
+"""``glyphnet evaluate``: which images judge, what is written, what is said."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from glyphnet.classifier import Classifier, load_model
+from glyphnet.cli import app
+from glyphnet.data import load
+from glyphnet.evaluation.heldout import held_out
+from glyphnet.modelfile import Provenance
+from glyphnet.nn import Preprocessing, build, parse_network
+
+FILES = {"report.html", "evaluation.json", "predictions.csv"}
+
+
+def classifier_of(classes: tuple[str, ...], **parts: object) -> Classifier:
+    """A network that has learned nothing: what it answers is of no matter here."""
+    spec = parse_network("linear")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(spec, (8, 8, 1), len(classes))
+    return Classifier(network, spec, (8, 8, 1), classes, Preprocessing(mean=(0.5,), std=(0.3,)), **parts)
+
+
+DIGITS = tuple("0123456789")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model that was trained on digits, divided by seed 5, a quarter of them for test."""
+    division = {"source": "digits", "validation_fraction": 0.1, "test_fraction": 0.25, "seed": 5}
+    train = load("digits", test_fraction=0.25, seed=5).train
+    classifier = classifier_of(
+        DIGITS,
+        recipe={"data": division},
+        metrics={"best_epoch": 2},
+        provenance=Provenance(data="digits", fingerprint=train.fingerprint),
+    )
+    (tmp_path / "run").mkdir()
+    classifier.save(tmp_path / "run" / "model.safetensors")
+    return tmp_path / "run" / "model.safetensors"
+
+
+def folder_of(root: Path, classes: list[str], count: int = 4) -> Path:
+    generator = np.random.default_rng(0)
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = generator.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+def evaluate(*words: object) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+def test_the_images_held_out_in_training_judge(model: Path) -> None:
+    """The same part as in training, though its seed and share are not the defaults."""
+    held = held_out(load_model(model), "digits")
+    assert held.dataset.fingerprint == load("digits", test_fraction=0.25, seed=5).test.fingerprint
+    assert held.data == "digits, test part"
+
+
+def test_the_three_files_are_written_beside_the_model(model: Path) -> None:
+    result = evaluate(model, "digits")
+    assert result.exit_code == 0, result.stderr
+    folder = model.parent / "evaluation-digits"
+    assert {path.name for path in folder.iterdir()} == FILES
+    figures = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    accuracy = figures["accuracy"]
+    assert result.stdout.splitlines() == [
+        f"Accuracy on digits, test part: {100 * accuracy['value']:.2f} % (95 % interval "
+        f"{100 * accuracy['low']:.2f} to {100 * accuracy['high']:.2f} %), {accuracy['n']} images.",
+        f"Report:  {folder / 'report.html'}",
+    ]
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == accuracy["n"]
+    assert np.mean([row["correct"] == "1" for row in rows]) == pytest.approx(accuracy["value"], abs=1e-6)
+
+
+def test_json_is_one_object_and_out_names_the_folder(model: Path, tmp_path: Path) -> None:
+    result = evaluate(model, "digits", "--json", "--out", tmp_path / "a" / "b")
+    answer = json.loads(result.stdout)
+    assert answer["folder"] == str(tmp_path / "a" / "b")
+    assert answer["data"] == "digits, test part"
+    assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == FILES
+
+
+def test_the_history_beside_the_model_is_in_the_report(model: Path) -> None:
+    (model.parent / "history.csv").write_text(
+        "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds\n"
+        "1,2.0,0.3,2.1,0.2,0.1,1\n2,1.0,0.6,1.2,0.5,0.1,2\n3,0.5,0.8,1.9,0.4,0.1,3\n"
+    )
+    assert evaluate(model, "digits").exit_code == 0
+    text = (model.parent / "evaluation-digits" / "report.html").read_text(encoding="utf-8")
+    assert "Over-fitting from epoch 2" in text
+    assert '"bestEpoch":2' in text
+
+
+def test_other_data_without_a_test_part_are_judged_whole_and_that_is_said(
+    model: Path, tmp_path: Path
+) -> None:
+    data = folder_of(tmp_path / "mine", ["3", "7"])
+    result = evaluate(model, data, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["n"] == 8
+    warning = (
+        "These data have no test part, and all their images were judged. If the model was trained on some"
+    )
+    assert warning in result.stderr
+    report = model.parent / "evaluation-mine" / "report.html"
+    assert warning in report.read_text(encoding="utf-8")
+
+
+def test_other_data_with_a_test_part_are_judged_by_that(model: Path, tmp_path: Path) -> None:
+    folder_of(tmp_path / "mine" / "train", ["3", "7"], count=5)
+    folder_of(tmp_path / "mine" / "test", ["3", "7"], count=3)
+    result = evaluate(model, tmp_path / "mine", "--json")
+    assert json.loads(result.stdout)["n"] == 6
+    assert json.loads(result.stdout)["data"] == "mine, test part"
+
+
+def test_a_training_without_a_test_part_is_judged_by_its_validation_with_a_warning(model: Path) -> None:
+    division = {"validation_fraction": 0.2, "test_fraction": 0.0, "seed": 1}
+    splits = load("digits", **division)
+    classifier = replace(
+        load_model(model),
+        recipe={"data": division},
+        provenance=Provenance(fingerprint=splits.train.fingerprint),
+    )
+    held = held_out(classifier, "digits")
+    assert held.dataset.fingerprint == splits.validation.fingerprint
+    assert held.notes[-1] == (
+        "The training held out no test part: on its validation part the figures are a little too good."
+    )
+
+
+def test_classes_that_the_model_does_not_know_end_in_one_line(model: Path, tmp_path: Path) -> None:
+    data = folder_of(tmp_path / "letters", ["A", "B"])
+    result = evaluate(model, data)
+    assert result.exit_code == 1
+    assert "The classifier does not know 'A', 'B'" in result.stderr
+    assert not (model.parent / "evaluation-letters").exists()

@@ -1,0 +1,139 @@
+"""The documentation tells the truth: examples run, generated pages are fresh, what is named exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# In this order they can be read, and run, one after the other in one folder.
+PAGES = [ROOT / name for name in ("README.md", "docs/files.md", "docs/extending.md", "CONTRIBUTING.md")]
+ALL_PAGES = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield Block(page, text.count("\n", 0, found.start()) + 2, found[1], found[2])
+
+
+def generated() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pages: dict[str, str] = module.pages()
+    return pages
+
+
+@pytest.mark.parametrize("name", ["cli.md", "settings.md"])
+def test_the_generated_pages_are_what_the_code_says(name: str):
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generated()[name], (
+        f"docs/{name} is out of date: run make docs"
+    )
+
+
+def run_shell(block: Block, folder: Path) -> None:
+    programs = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": programs + os.pathsep + os.environ["PATH"]}
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, f"{block.page.name}, line {block.line}: {run.stderr}"
+
+
+def run_python(block: Block, names: dict[str, Any]) -> None:
+    # The line numbers of the page, so that a failure points at it.
+    code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+    exec(code, names)
+
+
+def test_the_examples_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from glyphnet.augment import AUGMENTATIONS
+
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "examples"}
+    known = dict(AUGMENTATIONS)
+    ran = 0
+    try:
+        for block in (block for page in PAGES for block in blocks(page)):
+            if block.language == "python":
+                run_python(block, names)
+                ran += 1
+            elif block.language == "sh" and not block.text.startswith("make "):
+                run_shell(block, tmp_path)
+                ran += 1
+    finally:  # docs/extending.md adds a row to the table
+        AUGMENTATIONS.clear()
+        AUGMENTATIONS.update(known)
+    assert ran >= 9
+    shown = capsys.readouterr().out
+    assert re.search(r"^\['\d'(, '\d'){4}\]$", shown, re.MULTILINE)
+    assert re.search(
+        r"^9\d\.\d\d%, 95 % interval \d\d\.\d\d% to \d\d\.\d\d%, \d+ images$", shown, re.MULTILINE
+    )
+    assert (tmp_path / "digits.safetensors").exists()
+
+
+def test_a_run_folder_holds_what_the_page_says(tmp_path: Path):
+    from glyphnet.runs import RunFolder
+
+    table = (ROOT / "docs" / "files.md").read_text(encoding="utf-8").partition("## The model file")[0]
+    ours = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
+    assert re.findall(r"^\| `([\w.]+)` \|", table, re.MULTILINE) == [
+        getattr(RunFolder(tmp_path), name).name for name in ours
+    ]
+
+
+def test_the_model_file_holds_what_the_page_says():
+    from glyphnet.modelfile import ModelHeader
+
+    table = (ROOT / "docs" / "files.md").read_text(encoding="utf-8").partition("## The model file")[2]
+    described = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(described) == sorted(ModelHeader.model_fields)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_links_and_named_files_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    named = re.findall(r"`((?:src|tests|docs|benchmarks|scripts|\.ci)/[\w./-]*)`", text)
+    missing += [name for name in named if not (ROOT / name).exists()]
+    assert not missing, f"{page.name} names what is not there: {missing}"
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_make_targets_and_verbs_that_are_named_exist(page: Path):
+    from glyphnet.cli import VERBS
+
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    code = "\n".join([*(block.text for block in blocks(page)), *re.findall(r"`([^`\n]+)`", text)])
+    assert set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE)) <= targets
+    assert set(re.findall(r"^glyphnet ([a-z]+)", code, re.MULTILINE)) <= set(VERBS)

@@ -1,0 +1,232 @@
+"""A run that is stopped anywhere, in any way, and resumed, gives what the unbroken run gives: bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from glyphnet.data import Splits, load
+from glyphnet.errors import CorruptFileError, RunFolderError
+from glyphnet.runs import resume, train
+from glyphnet.training import Moment, Recipe, TrainingState, Watcher
+
+# Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
+# averaged weights, early stopping (which ends the run before the last epoch).
+RECIPE = Recipe.parse(
+    {
+        "network": {
+            "kind": "cnn", "stem": 8, "channels": [8], "dense": [16], "stem_stride": 1, "batch_norm": True, "dropout": 0.3,
+        },
+        "augment": {"shift": 1, "rotate": 10, "elastic": 0.5, "mixup": 0.3},
+        "optimizer": {"name": "sgd", "lr": 0.3, "momentum": 0.9, "nesterov": True},
+        "schedule": "one-cycle",
+        "ema": 0.9,
+        "epochs": 40,
+        "batch_size": 16,
+        "early_stopping": {"patience": 6, "monitor": "val_accuracy"},
+    }
+)  # fmt: skip
+
+
+def few_digits() -> Splits:
+    digits = load("digits")
+    return Splits(
+        "few", digits.train.subset(slice(300)), digits.train.subset(slice(300, 400)), digits.test.subset(slice(50))
+    )
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return few_digits()
+
+
+def history_of(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "history.csv", newline="") as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    a, b = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert history_of(one) == history_of(other)
+    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+    # The whole file, header and all: what a training leaves depends on nothing but its recipe and its data.
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    run = train(splits, recipe=RECIPE, out=folder)
+    assert run.ending == "early_stopping"
+    assert 8 < len(run.history) < 40
+    return folder
+
+
+class StopAt(Watcher):
+    """Stops after so many steps of the whole run."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+        return state.total_steps >= self._step
+
+    def after_epoch(self, row: object, state: TrainingState) -> bool:
+        return state.total_steps >= self._step
+
+
+STEPS_AN_EPOCH = 19  # 300 images in batches of 16
+
+
+@pytest.mark.parametrize("step", [1, STEPS_AN_EPOCH - 1, STEPS_AN_EPOCH, STEPS_AN_EPOCH + 1, 100])
+def test_stopped_after_a_step(step: int, splits: Splits, unbroken: Path, tmp_path: Path) -> None:
+    stopped = train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(step)])
+    assert stopped.ending == "stopped"
+    assert stopped.evaluation is None  # the test images are for the end
+    resumed = resume(tmp_path, splits=splits)
+    assert resumed.ending == "early_stopping"
+    assert_same_run(unbroken, tmp_path)
+
+
+def test_resuming_a_run_that_has_ended_changes_nothing(splits: Splits, unbroken: Path, tmp_path: Path) -> None:
+    train(splits, recipe=RECIPE, out=tmp_path)
+    resume(tmp_path, splits=splits)
+    assert_same_run(unbroken, tmp_path)
+
+
+def _train(folder: str) -> None:
+    torch.set_num_threads(1)
+    if (Path(folder) / "recipe.yaml").exists():
+        resume(folder, splits=few_digits(), checkpoint_every=0.0)
+    else:
+        train(few_digits(), recipe=RECIPE, out=folder, checkpoint_every=0.0)
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Real processes that need not import torch anew."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["glyphnet.runs", "sklearn.datasets"])
+    return context
+
+
+def start(processes: ForkServerContext, folder: Path) -> BaseProcess:
+    process = processes.Process(target=_train, args=(str(folder),))
+    process.start()
+    return process
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
+    """Each run is killed by SIGKILL again and again at random moments, and resumed, until it comes to its end."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    began = time.monotonic()
+    process = start(processes, whole)
+    process.join()
+    assert process.exitcode == 0
+    took = time.monotonic() - began
+    moments = random.Random(0)
+    kills = number = 0
+    while kills < 30:
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        number += 1
+        for _ in range(6):
+            process = start(processes, folder)
+            process.join(timeout=moments.uniform(0.05, 1.0) * took)
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            kills += 1
+        process = start(processes, folder)
+        process.join()
+        assert process.exitcode == 0
+        assert_same_run(whole, folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C: status 130, the step done, the best weights kept, and the line that says how to go on."""
+    settings = ["--set", "epochs=5000", "--network", "mlp"]
+    command = [sys.executable, "-m", "glyphnet", "train", "digits", "--out", str(tmp_path / "run"), *settings]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output == ""
+    last = messages.strip().splitlines()[-1]
+    assert f"Go on with: glyphnet train --resume {tmp_path / 'run'}" in last
+    assert "the best weights so far (epoch " in last
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+    assert "Traceback" not in messages
+
+
+def test_a_second_run_in_the_same_folder_is_refused_at_once(splits: Splits, tmp_path: Path) -> None:
+    class TryAgain(Watcher):
+        error = ""
+
+        def after_step(self, moment: Moment, state: TrainingState) -> bool:
+            try:
+                train(splits, recipe=RECIPE, out=tmp_path, overwrite=True)
+            except RunFolderError as error:
+                self.error = str(error)
+            return True
+
+    second = TryAgain()
+    train(splits, recipe=RECIPE, out=tmp_path, watchers=[second])
+    assert f"in use by another run (process {os.getpid()})" in second.error
+
+
+def test_a_folder_with_a_run_is_not_overwritten_unasked(splits: Splits, unbroken: Path) -> None:
+    before = {path.name: path.read_bytes() for path in unbroken.iterdir() if path.is_file()}
+    with pytest.raises(RunFolderError, match=r"holds a run already \(recipe.yaml, history.csv.*--resume.*--overwrite"):
+        train(splits, recipe=RECIPE, out=unbroken)
+    assert before == {path.name: path.read_bytes() for path in unbroken.iterdir() if path.is_file()}
+
+
+def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
+    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    other = Splits("few", splits.train.subset(slice(200)), splits.validation, splits.test)
+    with pytest.raises(RunFolderError, match="cannot go on from here, because data was .* and is "):
+        resume(tmp_path, splits=other)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.override({"l2": 0.5, "optimizer.lr": 0.1}).to_yaml())
+    with pytest.raises(RunFolderError, match="the recipe differs in optimizer, l2"):
+        resume(tmp_path, splits=splits)
+
+
+def test_a_damaged_checkpoint_is_told(splits: Splits, tmp_path: Path) -> None:
+    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    path = tmp_path / "checkpoint.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptFileError, match=r"checkpoint\.safetensors"):
+        resume(tmp_path, splits=splits)
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"no run to resume: there is no recipe\.yaml"):
+        resume(tmp_path / "nowhere")

@@ -1,5 +1,75 @@
-"""GlyphNet trains, judges, explains and ships neural-network classifiers of small images."""
+"""GlyphNet trains, judges, explains and ships neural-network classifiers of small images.
+
+::
+
+    import glyphnet
+
+    run = glyphnet.train("digits")              # or the path of a folder of class folders
+    run.classifier.save("digits.safetensors")
+    classifier = glyphnet.load_model("digits.safetensors")
+    classifier.predict(["one.png", "two.png"])
+
+Names are loaded when they are first used, so that ``import glyphnet`` waits for no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .classifier import Classifier, load_model
+    from .data import ImageDataset, Splits, inspect, load
+    from .errors import GlyphNetError
+    from .evaluation import Evaluation, evaluate
+    from .runs import Run, resume, train
+    from .training import Recipe, preset
+
+__all__ = [
+    "Classifier",
+    "Evaluation",
+    "GlyphNetError",
+    "ImageDataset",
+    "Recipe",
+    "Run",
+    "Splits",
+    "__version__",
+    "evaluate",
+    "inspect",
+    "load",
+    "load_model",
+    "preset",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    "Classifier": ".classifier",
+    "load_model": ".classifier",
+    "ImageDataset": ".data",
+    "Splits": ".data",
+    "inspect": ".data",
+    "load": ".data",
+    "GlyphNetError": ".errors",
+    "Evaluation": ".evaluation",
+    "evaluate": ".evaluation",
+    "Run": ".runs",
+    "resume": ".runs",
+    "train": ".runs",
+    "Recipe": ".training",
+    "preset": ".training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -47,9 +47,7 @@ def main() -> None:
     print(f"second start: {described(second)}")
     print(f"peak memory:  {peak / unit:,.0f} MB ({(peak - before) / unit:,.0f} MB more than before loading)")
     print(f"hardware:     {os.cpu_count()} cores, {platform.machine()}, {platform.system()}")
-    print(
-        f"versions:     Python {platform.python_version()}, Pillow {PIL.__version__}, NumPy {np.__version__}"
-    )
+    print(f"versions:     Python {platform.python_version()}, Pillow {PIL.__version__}, NumPy {np.__version__}")
 
 
 def make_folder(root: Path, count: int, side: int) -> None:

@@ -28,7 +28,8 @@ from glyphnet.training import Moment, Recipe, TrainingState, Watcher
 RECIPE = Recipe.parse(
     {
         "network": {
-            "kind": "cnn", "stem": 8, "channels": [8], "dense": [16], "stem_stride": 1, "batch_norm": True, "dropout": 0.3,
+            "kind": "cnn", "stem": 8, "channels": [8], "dense": [16], "stem_stride": 1, "batch_norm": True,
+            "dropout": 0.3,
         },
         "augment": {"shift": 1, "rotate": 10, "elastic": 0.5, "mixup": 0.3},
         "optimizer": {"name": "sgd", "lr": 0.3, "momentum": 0.9, "nesterov": True},
@@ -44,7 +45,10 @@ RECIPE = Recipe.parse(
 def few_digits() -> Splits:
     digits = load("digits")
     return Splits(
-        "few", digits.train.subset(slice(300)), digits.train.subset(slice(300, 400)), digits.test.subset(slice(50))
+        "few",
+        digits.train.subset(slice(300)),
+        digits.train.subset(slice(300, 400)),
+        digits.test.subset(slice(50)),
     )
 
 

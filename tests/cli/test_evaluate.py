@@ -143,7 +143,7 @@ def test_a_training_without_a_test_part_is_judged_by_its_validation_with_a_warni
     )
     held = held_out(classifier, "digits")
     assert held.dataset.fingerprint == splits.validation.fingerprint
-    assert held.notes[-1] == (
+    assert held.warnings[-1] == (
         "The training held out no test part: on its validation part the figures are a little too good."
     )
 

@@ -201,7 +201,7 @@ def test_broken_links_and_pipes_are_bad_files(make_folder: MakeFolder) -> None:
         r"dog/pipe\.png \(not a regular file\)\. Mend or remove them, or pass --on-bad-file skip\.",
     ):
         load(root)
-    assert "2 bad files were skipped: cat/gone.png" in " ".join(load(root, on_bad_file="skip").notes)
+    assert "2 bad files were skipped: cat/gone.png" in " ".join(load(root, on_bad_file="skip").warnings)
 
 
 def test_the_order_on_disk_does_not_matter(make_folder: MakeFolder, tmp_path: Path) -> None:

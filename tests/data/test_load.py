@@ -288,7 +288,7 @@ def test_bad_files_are_skipped_and_counted(spoilt: Path) -> None:
     splits = load(spoilt, on_bad_file="skip")
     assert sum(len(part) for _, part in splits) == 20
     assert splits.notes[0].startswith("20 images of one size")
-    assert splits.notes[-1].startswith("7 bad files were skipped: a/empty.png (empty (0 bytes)); b/cut.png (")
+    assert splits.warnings[-1].startswith("7 bad files were skipped: a/empty.png (empty (0 bytes)); b/cut.png (")
     for _, part in splits:
         for name, image, label in zip(part.names, part.images, part.labels, strict=True):
             np.testing.assert_array_equal(image[..., 0], np.asarray(Image.open(spoilt / name)))
@@ -351,7 +351,7 @@ def test_copies_stay_together_and_leaks_are_told(make_folder: MakeFolder) -> Non
     assert (
         "1 of the 1 test images is among the training images too: test accuracy will look better than it is. "
         "`glyphnet data` lists them."
-    ) in load(root).notes
+    ) in load(root).warnings
 
 
 def test_a_class_with_one_image_is_told(make_folder: MakeFolder) -> None:
@@ -359,13 +359,13 @@ def test_a_class_with_one_image_is_told(make_folder: MakeFolder) -> None:
     assert splits.train.counts[2] == 1
     assert (
         "Class 'c': one image only. It stays in training, so nothing tests what was learnt of it."
-        in splits.notes
+        in splits.warnings
     )
 
 
 def test_a_class_without_a_test_image_is_told(make_folder: MakeFolder) -> None:
     root = make_folder({"train/a": 10, "train/b": 10, "test/a": 2})
-    assert "The test part has no image of 'b', so nothing is measured there." in load(root).notes
+    assert "The test part has no image of 'b', so nothing is measured there." in load(root).warnings
 
 
 def test_without_fractions_everything_is_training(make_folder: MakeFolder) -> None:

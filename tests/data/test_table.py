@@ -121,7 +121,7 @@ def test_a_missing_file_is_told_with_its_line(root: Path) -> None:
     ):
         load(path)
     assert "1 bad file was skipped: img/999.png (no such file" in " ".join(
-        load(path, on_bad_file="skip").notes
+        load(path, on_bad_file="skip").warnings
     )
 
 

@@ -159,7 +159,9 @@ def test_one_side_too_small_is_enough_to_be_refused(shape: tuple[int, ...]) -> N
 def test_cnn_halves_the_image_by_a_stride_unless_told_to_pool() -> None:
     strided = make("cnn", channels=[32, 64])
     assert not [name for name in names(strided) if "pool" in name]
-    assert strided.dense1.in_features == make("cnn", channels=[32, 64], downsample="pool").dense1.in_features + 64 * (16 - 9)
+    assert strided.dense1.in_features == make(
+        "cnn", channels=[32, 64], downsample="pool"
+    ).dense1.in_features + 64 * (16 - 9)
     assert strided.dense1.in_features == 4 * 4 * 64  # 28 → 14 → 7 → 4: a stride rounds up, a pool down
 
 

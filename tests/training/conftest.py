@@ -17,7 +17,11 @@ def digits() -> Splits:
 @pytest.fixture(scope="session")
 def few(digits: Splits) -> Splits:
     """200 digits to learn from, 60 to validate on, 60 to test on."""
-    parts = [digits.train.subset(slice(0, 200)), digits.train.subset(slice(200, 260)), digits.test.subset(slice(60))]
+    parts = [
+        digits.train.subset(slice(0, 200)),
+        digits.train.subset(slice(200, 260)),
+        digits.test.subset(slice(60)),
+    ]
     return Splits("few digits", *parts)
 
 

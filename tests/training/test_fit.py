@@ -8,11 +8,23 @@ import pytest
 import torch
 
 from glyphnet.errors import DeviceError, DivergedError, SettingsError, TrainingError
-from glyphnet.training import Examples, FitResult, HistoryRow, Moment, Recipe, TrainingState, Watcher, fit, judge
+from glyphnet.training import (
+    Examples,
+    FitResult,
+    HistoryRow,
+    Moment,
+    Recipe,
+    TrainingState,
+    Watcher,
+    fit,
+    judge,
+)
 from glyphnet.training.examples import batch_count, derived_seed, epoch_order
 
 CNN = {
-    "network": {"kind": "cnn", "stem": 8, "channels": [8], "dense": [16], "stem_stride": 1, "batch_norm": True, "dropout": 0.2},
+    "network": {
+        "kind": "cnn", "stem": 8, "channels": [8], "dense": [16], "stem_stride": 1, "batch_norm": True, "dropout": 0.2,
+    },
     "augment": {"shift": 1, "rotate": 10, "mixup": 0.2},
     "optimizer": {"name": "adamw", "lr": 0.01},
     "schedule": "one-cycle",
@@ -98,9 +110,12 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_last_good_weights(
             return False
 
     recipe = Recipe.parse({**CNN, "ema": 0.0, "epochs": 5})
-    with pytest.raises(DivergedError, match=r"NaN or infinite in epoch 3.*the weights of epoch \d are kept.*"
-                       r"learning rate is too high: try optimizer\.lr=0\.001") as caught:
-        validation = validation_examples if validated else None
+    validation = validation_examples if validated else None
+    with pytest.raises(
+        DivergedError,
+        match=r"NaN or infinite in epoch 3.*the weights of epoch \d are kept.*"
+        r"learning rate is too high: try optimizer\.lr=0\.001",
+    ) as caught:
         fit(recipe, train_examples, validation, classes=10, device="cpu", watchers=[Poison()])
     result = caught.value.result
     assert isinstance(result, FitResult)

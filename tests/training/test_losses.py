@@ -53,9 +53,7 @@ def test_weights_of_examples_and_of_classes_act_alike(blobs: Examples) -> None:
     by_class = Recipe.parse({**base, "loss": {"name": "cross_entropy", "class_weight": [1.0, 3.0]}})
     first = fit(by_class, blobs, classes=2, device="cpu")
     weights = torch.tensor([1.0, 3.0])[blobs.labels]
-    second = fit(
-        Recipe.parse(base), Examples(blobs.inputs, blobs.labels, weights), classes=2, device="cpu"
-    )
+    second = fit(Recipe.parse(base), Examples(blobs.inputs, blobs.labels, weights), classes=2, device="cpu")
     assert first.history[-1]["loss"] == second.history[-1]["loss"]
 
 

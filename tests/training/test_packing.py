@@ -28,7 +28,11 @@ def test_plain_values_come_back_with_their_types(value: object) -> None:
 
 
 def test_tensors_and_infinities_come_back() -> None:
-    value = {0: {"exp_avg": torch.arange(3.0), "step": 4.0}, "al": [None, torch.tensor(True)], "inf": -math.inf}
+    value = {
+        0: {"exp_avg": torch.arange(3.0), "step": 4.0},
+        "al": [None, torch.tensor(True)],
+        "inf": -math.inf,
+    }
     back = unpack(*pack(value))
     assert torch.equal(back[0]["exp_avg"], torch.arange(3.0))
     assert back["al"][1].dtype == torch.bool

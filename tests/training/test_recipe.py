@@ -79,14 +79,15 @@ def test_settings_without_effect_are_named() -> None:
     sgd = Recipe.parse({"network": "mlp", "optimizer": {"name": "sgd", "momentum": 0.0, "nesterov": True}})
     assert sgd.without_effect() == ("optimizer.nesterov has no effect: optimizer.momentum is 0.",)
     patient = Recipe.parse({"network": "mlp", "epochs": 5, "early_stopping": {"patience": 5}})
-    assert patient.without_effect() == (
-        "early_stopping has no effect: its patience (5) is not below epochs (5).",
-    )
+    assert patient.without_effect() == ("early_stopping has no effect: its patience (5) is not below epochs (5).",)
 
 
 def test_chance_in_a_line_search_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"lbfgs needs a loss that does not change by chance: set augment\.shift, "
-                       r"network\.dropout to 0"):
+    with pytest.raises(
+        SettingsError,
+        match=r"lbfgs needs a loss that does not change by chance: set augment\.shift, "
+        r"network\.dropout to 0",
+    ):
         Recipe.parse({"network": {"kind": "mlp", "dropout": 0.5}, "augment": {"shift": 1}, "optimizer": "lbfgs"})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -39,40 +38,39 @@ def evaluate(
     from ..classifier import load_model
     from ..evaluation import evaluate as judge
     from ..evaluation.heldout import held_out
+    from ..runs import accuracy_sentence
 
     classifier = load_model(model, device)
     with progress() as report_progress:
         held = held_out(classifier, data, on_bad_file=on_bad_file, progress=report_progress)
-        for note in held.notes:
-            say(note)
+        for sentence in (*held.notes, *held.warnings):
+            say(sentence)
         evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)
     folder = model.parent / f"evaluation-{Path(data).resolve().name}" if out is None else out
     _write(folder, classifier, evaluation, held, model)
     if as_json:
         emit_json({"model": str(model), "folder": str(folder), **evaluation.to_dict()})
     else:
-        _tell(evaluation, folder)
+        print(f"{printable(accuracy_sentence(evaluation))}.")
+        print(f"Report:  {printable(str(folder / 'report.html'))}")
 
 
 def _write(folder: Path, classifier: Classifier, evaluation: Evaluation, held: HeldOut, model: Path) -> None:
-    from ..files import atomic_write_text
     from ..hardware import hardware
     from ..modelfile import library_versions
-    from ..report import read_history, write_report
+    from ..report import read_history
+    from ..runs import RunFolder, write_judgement
 
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2)
-    atomic_write_text(folder / "evaluation.json", figures + "\n")
-    evaluation.write_predictions_csv(folder / "predictions.csv")
-    history = model.parent / "history.csv"  # a model in its run folder brings its learning curves
+    beside = RunFolder(model.parent).history  # a model in its run folder brings its learning curves
+    history = read_history(beside) if beside.is_file() else None
     origin = classifier.provenance
-    write_report(
-        folder / "report.html",
+    folder.mkdir(parents=True, exist_ok=True)
+    write_judgement(
+        RunFolder(folder),
+        classifier,
         evaluation,
-        classifier=classifier,
-        history=read_history(history) if history.is_file() else None,
-        best_epoch=classifier.metrics.get("best_epoch") or None,
-        notes=held.notes,
+        history=history,
+        warnings=held.warnings,
         command=shlex.join(["glyphnet", *sys.argv[1:]]),
         provenance={
             "model file": str(model),
@@ -81,17 +79,8 @@ def _write(folder: Path, classifier: Classifier, evaluation: Evaluation, held: H
             "trained with": origin.versions,
             "judged on": hardware(),
             "judged with": library_versions(),
+            "data as read": " ".join(held.notes),
             "fingerprint of the training data": origin.fingerprint,
             "fingerprint of these data": held.dataset.fingerprint,
         },
     )
-
-
-def _tell(evaluation: Evaluation, folder: Path) -> None:
-    """The accuracy with its interval, and where the rest is."""
-    interval, count = evaluation.accuracy_interval, len(evaluation)
-    print(
-        f"Accuracy on {printable(evaluation.data)}: {100 * evaluation.accuracy:.2f} % "
-        f"(95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %), {count:,} images."
-    )
-    print(f"Report:  {printable(str(folder / 'report.html'))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..runs import Run
+    from ..training import DataSettings, Recipe
 
 STOPPED = 130  # what a shell shows for a program that Ctrl-C has ended
 
@@ -29,17 +30,22 @@ def train(
     ctx: typer.Context,
     data: DataArgument = "digits",
     preset: Annotated[
-        str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets).")
+        str,
+        typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets)."),
     ] = "balanced",
     network: Annotated[
         str | None,
         typer.Option(
-            "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …"
+            "--network",
+            metavar="KIND",
+            help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."
+        ),
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
@@ -69,40 +75,84 @@ def train(
     DATA is divided into training, validation and test images; the test images are looked at once, at the end. Ctrl-C
     stops after the step that is running, and --resume goes on from there to the very same result.
     """
-    if resume is not None:
-        _refuse_with_resume(ctx)
+    given = _given(ctx)
+    _refuse_together(given)
     changes = _changes(settings or [])
     if network is not None:
         changes["network"] = network
     if seed is not None:
         changes["seed"] = seed
     from .. import runs
-    from ..training import DataSettings, Recipe, StopOnSignal
+    from ..training import Recipe, StopOnSignal
     from .trainingbar import TrainingBar
 
-    command = shlex.join(["glyphnet", *sys.argv[1:]])
-    with StopOnSignal() as stop, progress() as reading:
-        bar = TrainingBar()
-        watch: dict[str, Any] = {"device": device, "watchers": (stop, bar), "progress": reading, "said": say, "command": command}
-        if resume is not None:
-            with bar:
-                run = runs.resume(resume, **watch)
-        else:
-            source = DataSettings(source=data, size=size, color=color, on_bad_file=on_bad_file)
-            described = None if recipe is None else Recipe.from_yaml(recipe.read_text(encoding="utf-8"))
-            out = out or _free_folder(Path("runs"), data, "recipe" if recipe else preset)
-            with bar:
-                run = runs.train(
-                    source, preset_name=preset, recipe=described, changes=changes, out=out, overwrite=overwrite,
-                    **watch,
+    described = None if recipe is None else Recipe.from_yaml(recipe.read_text(encoding="utf-8"))
+    source = _data_settings(described, {name: ctx.params[name] for name in _DATA_OPTIONS if name in given})
+    if resume is None and out is None:
+        out = _free_folder(Path("runs"), source.source, "recipe" if recipe else preset)
+        say(f"The run is written to {out}")
+    try:
+        with progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
+            if resume is not None:
+                run = runs.resume(
+                    resume, device=device, watchers=(stop, bar), progress=reading, said=say,
+                    command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
                 )  # fmt: skip
+            else:
+                run = runs.train(
+                    source, preset=preset, recipe=described, changes=changes, out=out, overwrite=overwrite,
+                    device=device, watchers=(stop, bar), progress=reading, said=say,
+                    command=shlex.join(["glyphnet", *sys.argv[1:]]),
+                )  # fmt: skip
+    except KeyboardInterrupt:
+        folder = runs.RunFolder(resume or out or Path())
+        if folder.checkpoint.exists():
+            say(_how_to_go_on(folder.path))
+        raise
     if as_json:
         emit_json(_as_dict(run))
-    else:
+    elif run.ending != "stopped":
         _tell(run)
     if run.ending == "stopped":
-        say(_how_to_go_on(run))
+        assert run.folder is not None
+        say(f"{run} {_how_to_go_on(run.folder.path)}")
         raise typer.Exit(STOPPED)
+
+
+_DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file"}
+"""Parameter of the verb → setting of the recipe's section ``data``."""
+
+
+def _given(ctx: typer.Context) -> dict[str, str]:
+    """The parameters that stand on the command line, with what they are called there."""
+    return {
+        parameter.name: parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
+        for parameter in ctx.command.params
+        if parameter.name
+        and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
+    }
+
+
+def _refuse_together(given: dict[str, str]) -> None:
+    """Refuse options that would be ignored beside others."""
+    if "resume" in given:
+        ignored = [
+            name for parameter, name in given.items() if parameter not in ("resume", "device", "as_json")
+        ]
+        if ignored:
+            raise typer.BadParameter(
+                f"--resume goes on with the recipe of the run: {', '.join(ignored)} cannot be given with it."
+            )
+    if "recipe" in given and "preset" in given:
+        raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
+
+
+def _data_settings(recipe: Recipe | None, given: dict[str, object]) -> DataSettings:
+    """The data of the recipe, or the default ones, with what stands on the command line."""
+    from ..training import DataSettings
+
+    base = (recipe.data if recipe else None) or DataSettings()
+    return base.model_copy(update={_DATA_OPTIONS[name]: value for name, value in given.items()})
 
 
 def _changes(settings: list[str]) -> dict[str, object]:
@@ -114,21 +164,6 @@ def _changes(settings: list[str]) -> dict[str, object]:
             raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
         changes[name.strip()] = value
     return changes
-
-
-def _refuse_with_resume(ctx: typer.Context) -> None:
-    """A resumed run has its recipe: what is given beside --resume would be ignored, so it is refused."""
-    own = {"resume", "device", "as_json"}
-    given = [
-        parameter.opts[0]
-        for parameter in ctx.command.params
-        if parameter.name not in own
-        and str(getattr(ctx.get_parameter_source(parameter.name or ""), "name", "DEFAULT")) != "DEFAULT"
-    ]
-    if given:
-        raise typer.BadParameter(
-            f"--resume goes on with the recipe of the run: {', '.join(given)} cannot be given with it."
-        )
 
 
 def _free_folder(parent: Path, data: str, how: str) -> Path:
@@ -144,22 +179,16 @@ def _tell(run: Run) -> None:
     """What came out, for a person."""
     if run.ending == "early_stopping":
         print(f"Stopped early: nothing better since epoch {run.best_epoch}.")
-    if run.classifier is None or run.evaluation is None:
-        return
-    accuracy = run.evaluation.figures["accuracy"]
-    interval = accuracy.interval
-    between = f" (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %)" if interval else ""
-    print(
-        f"Accuracy on {printable(run.evaluation.data)}: {100 * accuracy.value:.2f} %{between}, "
-        f"{accuracy.n:,} images, {run.seconds:.1f} s of training."
-    )
-    if run.folder is None:
-        return
-    model = shlex.quote(str(run.folder.model))
-    print(f"\nModel:   {printable(model)}\nReport:  {printable(str(run.folder.report))}")
+    print(printable(str(run)))
+    assert run.folder is not None
+    model = printable(shlex.quote(str(run.folder.model)))
+    print(f"\nModel:   {model}")
+    if run.evaluation is not None:
+        print(f"Report:  {printable(str(run.folder.report))}")
     print("\nWhat to try next:")
-    print(f"  glyphnet predict {printable(model)} IMAGE...      name the class of your own images")
-    print("  open the report in a browser                 see where it fails, image by image")
+    print(f"  glyphnet predict {model} IMAGE...    name the class of your own images")
+    if run.evaluation is not None:
+        print("  open the report in a browser: it shows where the model fails, image by image")
 
 
 def _as_dict(run: Run) -> dict[str, object]:
@@ -173,7 +202,5 @@ def _as_dict(run: Run) -> dict[str, object]:
     }
 
 
-def _how_to_go_on(run: Run) -> str:
-    kept = f"the best weights so far (epoch {run.best_epoch}) are kept" if run.best_epoch else "no epoch was finished yet"
-    folder = "DIR" if run.folder is None else shlex.quote(str(run.folder.path))
-    return f"Stopped in epoch {len(run.history) + 1}; {kept}. Go on with: glyphnet train --resume {folder}"
+def _how_to_go_on(folder: Path) -> str:
+    return f"Go on with: glyphnet train --resume {shlex.quote(str(folder))}"

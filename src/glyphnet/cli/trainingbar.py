@@ -20,63 +20,76 @@ LINE_EVERY = 5.0  # seconds between two lines where there is no terminal
 class TrainingBar(Watcher):
     """Epoch, loss, validation accuracy, images a second and the time left, on standard error.
 
-    A context manager around the training.
+    The bar is there from the first step to the end of the training. A context manager, which takes it away however the
+    training ends.
     """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._shown = self._began - LINE_EVERY + 1.0  # the first line after one second
         self._bar: Progress | None = None
-        self._share_at_start: float | None = None
+        self._began: float | None = (
+            None  # the first step that was seen: a resumed training does not begin at 0
+        )
+        self._share_at_start = 0.0
+        self._shown = self._speed = 0.0
+        self._left: float | None = None
 
     def __enter__(self) -> TrainingBar:
-        if sys.stderr.isatty():
-            self._bar = _bar()
-            self._bar.add_task("training", total=1.0, figures="", left="")
-            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._close()
+
+    def at_end(self, state: TrainingState) -> None:
+        """Take the bar away."""
+        self._close()
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Move the bar, ten times a second at most."""
         now = time.monotonic()
-        if self._share_at_start is None:
-            self._share_at_start, self._began = moment.share, now
+        if self._began is None:
+            self._open(moment, now)
+        self._speed, self._left = moment.images_per_second, self._seconds_left(moment.share, now)
         if self._bar is not None and now - self._shown >= REDRAW:
             self._shown = now
-            left = self._seconds_left(moment.share, now)
             self._bar.update(
                 self._bar.task_ids[0],
                 completed=moment.share,
                 description=f"epoch {moment.epoch} of {moment.epochs}",
-                figures=_figures(state.history[-1] if state.history else None)
-                + f"{moment.images_per_second:,.0f} images/s",
-                left="" if left is None else f"{_duration(left)} left",
+                figures=_figures(state.history[-1]) if state.history else "",
+                speed=f"{self._speed:,.0f} images/s",
+                left="" if self._left is None else f"{_duration(self._left)} left",
             )
-        self._speed, self._left = moment.images_per_second, self._seconds_left(moment.share, now)
         return False
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Without a terminal, say a line: after the last epoch, and every few seconds."""
         now = time.monotonic()
-        last = int(row["epoch"] or 0) == state.recipe.epochs
-        if self._bar is None and (last or now - self._shown >= LINE_EVERY):
+        epoch, epochs = int(row["epoch"] or 0), state.recipe.epochs
+        if self._bar is None and (epoch == epochs or now - self._shown >= LINE_EVERY):
             self._shown = now
-            left = "" if last or self._left is None else f", {_duration(self._left)} left"
-            say(
-                f"epoch {int(row['epoch'] or 0)} of {state.recipe.epochs}: {_figures(row)}"
-                f"{self._speed:,.0f} images/s{left}"
-            )
+            left = "" if epoch == epochs or self._left is None else f", {_duration(self._left)} left"
+            say(f"epoch {epoch} of {epochs}: {_figures(row)}, {self._speed:,.0f} images/s{left}")
         return False
 
+    def _open(self, moment: Moment, now: float) -> None:
+        self._began, self._share_at_start = now, moment.share
+        self._shown = now - LINE_EVERY + 1.0  # the first line after one second
+        if sys.stderr.isatty():
+            self._shown = 0.0
+            self._bar = _bar()
+            self._bar.add_task("training", total=1.0, figures="", speed="", left="")
+            self._bar.start()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
     def _seconds_left(self, share: float, now: float) -> float | None:
-        done = share - (self._share_at_start or 0.0)
-        return (now - self._began) / done * (1.0 - share) if done > 0 and now - self._began > 0.5 else None
+        done, took = share - self._share_at_start, now - (self._began or now)
+        return took / done * (1.0 - share) if done > 0 and took > 0.5 else None
 
 
 def _bar() -> Progress:
@@ -87,18 +100,17 @@ def _bar() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[figures]}", markup=False),
+        TextColumn("{task.fields[speed]}", markup=False, style="dim"),
         TextColumn("{task.fields[left]}", markup=False, style="dim"),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def _figures(row: HistoryRow | None) -> str:
+def _figures(row: HistoryRow) -> str:
     """The last epoch's loss, and its accuracy on validation data, or on training data where there are none."""
-    if row is None:
-        return ""
     name = "accuracy" if row["val_accuracy"] is None else "val_accuracy"
     said = "training" if row["val_accuracy"] is None else "validation"
-    return f"loss {row['loss']:.4f}, {said} accuracy {100 * (row[name] or 0.0):.2f} %, "
+    return f"loss {row['loss']:.4f}, {said} accuracy {100 * (row[name] or 0.0):.2f} %"
 
 
 def _duration(seconds: float) -> str:

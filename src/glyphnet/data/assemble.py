@@ -46,6 +46,7 @@ class Labelled:
         names: where each image came from.
         parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
         groups: int64 (N,): equal for duplicates.
+        notes, warnings: see `Splits`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Labelled:
     parts: npt.NDArray[np.int8]
     groups: Int64Array
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
@@ -83,8 +85,8 @@ def assemble(data: Labelled, options: Options) -> Splits:
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
         datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names))
-    notes = (*data.notes, *_leaks(data.parts, data.groups), *_missing(datasets))
-    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], notes)
+    warnings = (*data.warnings, *_leaks(data.parts, data.groups), *_missing(datasets))
+    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, warnings)
 
 
 def from_arrays(
@@ -123,7 +125,7 @@ def from_arrays(
     absent = [classes[label] for label in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)]
     gaps = (f"No image carries the label {listed(absent)}.",) if absent else ()
     return assemble(
-        Labelled(name, where, key, images, labels, classes, names, parts, groups, (note, *notes, *gaps)),
+        Labelled(name, where, key, images, labels, classes, names, parts, groups, (note, *notes), gaps),
         options,
     )
 
@@ -189,34 +191,36 @@ def _ordered(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
 
 
 def _leaks(parts: npt.NDArray[np.int8], groups: Int64Array) -> list[str]:
-    """A note for each given part that shares images with the training part."""
-    notes = []
+    """A warning for each given part that shares images with the training part."""
+    warnings = []
     for part, title in ((VALIDATION, "validation"), (TEST, "test")):
         given = parts == part
         leaked = int(np.isin(groups[given], groups[parts == TRAIN]).sum())
         if leaked:
-            notes.append(
+            warnings.append(
                 f"{leaked:,} of the {int(given.sum()):,} {title} images {'is' if leaked == 1 else 'are'} "
                 "among the training images too: "
                 f"{title} accuracy will look better than it is. `glyphnet data` lists them."
             )
-    return notes
+    return warnings
 
 
 def _missing(datasets: Sequence[ImageDataset]) -> list[str]:
-    """Notes on classes that have too few images to be judged."""
-    notes = []
+    """Warnings of classes that have too few images to be judged."""
+    warnings = []
     counts = np.stack([dataset.counts for dataset in datasets])
     classes = datasets[TRAIN].classes
     single = [classes[label] for label in np.flatnonzero(counts.sum(axis=0) == 1)]
     if single:
         what = "Class" if len(single) == 1 else "Classes"
-        notes.append(
+        warnings.append(
             f"{what} {listed(single)}: one image only. It stays in training, "
             "so nothing tests what was learnt of it."
         )
     for part, title in ((VALIDATION, "validation"), (TEST, "test")):
         lacking = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts.sum(axis=0) > 1))]
         if len(datasets[part]) and lacking:
-            notes.append(f"The {title} part has no image of {listed(lacking)}, so nothing is measured there.")
-    return notes
+            warnings.append(
+                f"The {title} part has no image of {listed(lacking)}, so nothing is measured there."
+            )
+    return warnings

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import platformdirs
 
 from ..errors import DataError, RunFolderError
 from ..files import FolderLock, atomic_write, atomic_write_text
 from .dataset import Int64Array, UInt8Array
-from .named import cache_folder
 
 CACHE_VERSION = 1
 LIMIT_BYTES = 20 * 10**9
@@ -37,6 +37,12 @@ RECENT_SECONDS = 3600
 
 # Up to this size images are read into memory, which is faster for training, and their checksum is compared.
 IN_MEMORY_BYTES = 256 * 1024 * 1024
+
+
+def cache_folder() -> Path:
+    """Where decoded images and downloads are kept: ``$GLYPHNET_CACHE``, else the user's cache as the system has it."""
+    given = os.environ.get("GLYPHNET_CACHE")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("glyphnet", appauthor=False))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,8 +15,10 @@ from ..errors import DataError
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 
+_HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
     """Labelled images of one size.
 
@@ -33,7 +35,7 @@ class ImageDataset:
     images: UInt8Array
     labels: Int64Array
     classes: tuple[str, ...]
-    names: Sequence[str] = field(repr=False)
+    names: Sequence[str]
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -56,6 +58,10 @@ class ImageDataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        height, width, channels = self.image_shape
+        return f"ImageDataset({len(self):,} images of {height}×{width}×{channels}, {len(self.classes):,} classes)"
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
@@ -72,8 +78,9 @@ class ImageDataset:
         """SHA-256 (hex) of shape, classes, labels and pixels: the same data give the same string anywhere."""
         digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
-        for start in range(0, len(self), 4096):  # in parts: a memory map is never read whole
-            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
+        step = max(1, _HASHED_AT_ONCE // int(np.prod(self.image_shape)))
+        for start in range(0, len(self), step):  # in parts: a memory map is never read whole
+            digest.update(np.ascontiguousarray(self.images[start : start + step]).data)
         return digest.hexdigest()
 
     def subset(self, rows: npt.ArrayLike) -> ImageDataset:
@@ -93,7 +100,9 @@ class Splits:
 
     Attributes:
         name: what the data are called ("mnist", or the folder's name).
-        notes: sentences for the user: what was chosen from the data, what was skipped, what looks wrong.
+        notes: sentences for the user: what was chosen from the data, and how they were read.
+        warnings: what whoever reads a figure measured on these data must know: what was left out, what two parts
+            share, what cannot be measured.
     """
 
     name: str
@@ -101,6 +110,7 @@ class Splits:
     validation: ImageDataset
     test: ImageDataset
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def load(
         validation_fraction: the share of the training images to validate on, where no such part is given.
         test_fraction: the share of all images to test on, where no such part is given.
         seed: the same seed and data give the same division.
-        on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the notes.
+        on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -164,7 +164,8 @@ def _from_files(name: str, files: ImageFiles, options: Options) -> Splits:
         names=names,
         parts=files.parts[pictures.rows],
         groups=pictures.groups,
-        notes=(*pictures.notes, *files.notes, *_skipped([*files.bad, *pictures.bad])),
+        notes=pictures.notes,
+        warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
     )
     return assemble(data, options)
 

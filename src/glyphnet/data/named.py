@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from ..errors import BadFileError, DataError, SettingsError
 from ..files import atomic_write_text
+from .cache import cache_folder
 from .download import Patience, download
 from .gzipped import content_sha256, is_gzipped
 
@@ -131,12 +130,6 @@ NAMED: dict[str, NamedDataset] = {
         ),
     ),
 }
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``$GLYPHNET_CACHE``, else the user's cache as the system has it."""
-    given = os.environ.get("GLYPHNET_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("glyphnet", appauthor=False))
 
 
 def fetch(

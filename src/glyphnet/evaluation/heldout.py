@@ -23,12 +23,14 @@ class HeldOut:
     Attributes:
         dataset: the images.
         data: what they are called ("mnist, test part").
-        notes: sentences that whoever reads the figures must know.
+        notes: how they were read.
+        warnings: sentences that whoever reads the figures must know.
     """
 
     dataset: ImageDataset
     data: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def held_out(
@@ -63,26 +65,30 @@ def held_out(
     told = classifier.recipe.get("data") or {}
     splits = read({name: told[name] for name in _DIVISION if name in told})
     if splits.train.fingerprint == classifier.provenance.fingerprint:
-        return _of_its_own(splits)
+        return held_out_in_training(splits)
     # Nothing is to be drawn from these: either they have a test part, or they are one.
     splits = read({"validation_fraction": 0.0, "test_fraction": 0.0})
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes)
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
     warning = (
         "These data have no test part, and all their images were judged. "
         "If the model was trained on some of them, the figures are too good."
     )
-    return HeldOut(splits.train, f"{splits.name}, all images", (*splits.notes, warning))
+    return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, (*splits.warnings, warning))
 
 
-def _of_its_own(splits: Splits) -> HeldOut:
-    """What was held out of the very data that the classifier was trained on."""
+def held_out_in_training(splits: Splits) -> HeldOut:
+    """What was held out of the very data that a classifier was trained on: the test part if there is one, else
+    the validation part, else, with a warning, what it was trained on.
+    """
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes)
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
     if len(splits.validation):
         warning = (
             "The training held out no test part: on its validation part the figures are a little too good."
         )
-        return HeldOut(splits.validation, f"{splits.name}, validation part", (*splits.notes, warning))
+        return HeldOut(
+            splits.validation, f"{splits.name}, validation part", splits.notes, (*splits.warnings, warning)
+        )
     warning = "The model was trained on all these images: the figures say nothing about new ones."
-    return HeldOut(splits.train, f"{splits.name}, training part", (*splits.notes, warning))
+    return HeldOut(splits.train, f"{splits.name}, training part", splits.notes, (*splits.warnings, warning))

@@ -44,9 +44,7 @@ class ClassicCNNSpec(BaseSpec):
         for stage, channels in enumerate(self.channels, start=1):
             for repeat in range(1, self.convs_per_stage + 1):
                 suffix = f"{stage}" if self.convs_per_stage == 1 else f"{stage}_{repeat}"
-                stack.convolution(
-                    f"conv{suffix}", channels, 3, padding=int(self.padding), bias=not self.batch_norm
-                )
+                stack.convolution(f"conv{suffix}", channels, 3, padding=int(self.padding), bias=not self.batch_norm)
                 if self.batch_norm:
                     stack.add(f"norm{suffix}", nn.BatchNorm2d(channels))
                 stack.activation(f"activation{suffix}", self.activation)

@@ -51,8 +51,7 @@ def parse_network(value: str | Mapping[str, object] | BaseSpec) -> AnySpec:
         value = {"kind": value}
     if not isinstance(value, Mapping):
         raise SettingsError(
-            f"network must be a kind ({', '.join(NETWORKS)}) or a mapping with a kind, "
-            f"not {type(value).__name__}."
+            f"network must be a kind ({', '.join(NETWORKS)}) or a mapping with a kind, not {type(value).__name__}."
         )
     kind = value.get("kind")
     if kind is None:

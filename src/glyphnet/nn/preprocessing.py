@@ -28,9 +28,7 @@ class _StatisticsOnDevices:
     def __init__(self) -> None:
         self._kept: dict[torch.device, tuple[_Statistics, _Statistics, torch.Tensor]] = {}
 
-    def on(
-        self, device: torch.device, mean: _Statistics, std: _Statistics
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def on(self, device: torch.device, mean: _Statistics, std: _Statistics) -> tuple[torch.Tensor, torch.Tensor]:
         """Both as float32 tensors on a device."""
         kept = self._kept.get(device)
         if kept is None or kept[0] is not mean or kept[1] is not std:

@@ -63,8 +63,7 @@ class NetworkSummary:
 
     def __str__(self) -> str:
         cells = [
-            (row.name, row.layer, _by(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
-            for row in self.rows
+            (row.name, row.layer, _by(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}") for row in self.rows
         ]
         cells = [
             ("input", "", _by(self.input_shape), "", ""),

@@ -7,8 +7,8 @@ from .fit import FitResult, Fitting, fit, judge
 from .presets import PRESETS, preset
 from .progress import Moment, Watcher
 from .recipe import DataSettings, EarlyStopping, Recipe
-from .stopping import StopOnSignal
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
+from .stopping import StopOnSignal
 
 __all__ = [
     "HISTORY_KEYS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class WeightAverage:
@@ -21,7 +21,7 @@ class WeightAverage:
         self.network = copy.deepcopy(network).eval()
         self.network.requires_grad_(False)
         self._decay = decay
-        self._averages = list(self.network.parameters())
+        self._averages: list[Tensor] = list(self.network.parameters())
 
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards ``network``'s weights after its step number ``step`` (from 0)."""

@@ -61,7 +61,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     try:
         values = unpack(header["state"], tensors)
         values["history"] = [
-            {key: None if cell != cell else cell for key, cell in zip(HISTORY_KEYS, row, strict=True)}  # noqa: PLR0124
+            {key: None if cell != cell else cell for key, cell in zip(HISTORY_KEYS, row, strict=True)}
             for row in values["history"].tolist()
         ]
         state.load_state_dict(values)

@@ -33,13 +33,13 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise DeviceError(f'unknown device "{name}". Use auto, cpu, cuda, cuda:N or mps.') from None
     there = {
-        "cpu": lambda: True,
-        "cuda": lambda: (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
     }
     if device.type not in there:
         raise DeviceError(f'device "{name}" cannot train here. Use auto, cpu, cuda, cuda:N or mps.')
-    if not there[device.type]():
+    if not there[device.type]:
         raise DeviceError(f'device "{name}" is not on this machine. Use --device auto or cpu.')
     return device
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..nn import Inputs, as_tensor
+from ..nn import Inputs, InputShape, as_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Examples:
         """Examples from arrays or tensors, over the same memory.
 
         Raises:
-            TrainingError: lengths that differ, no examples, or features that are not finite.
+            TrainingError: lengths that differ, another shape or type, or features that are not finite.
         """
         x, y = as_tensor(inputs), as_tensor(labels).to(torch.int64)
         if len(x) != len(y) or (weights is not None and len(weights) != len(y)):
@@ -40,10 +40,15 @@ class Examples:
                 + (f" and {len(weights)} weights" if weights is not None else "")
                 + ": there must be one of each for every example."
             )
-        if x.dtype != torch.uint8:
+        if x.ndim != 2 and not (x.ndim == 4 and x.dtype == torch.uint8):
+            raise TrainingError(
+                f"inputs are {str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}: they must be uint8 "
+                "images (N, H, W, C), or features (N, D)."
+            )
+        if x.ndim == 2:
             x = x.to(torch.float32)
             if not bool(torch.isfinite(x).all()):
-                row = int((~torch.isfinite(x.flatten(1)).all(1)).nonzero()[0, 0])
+                row = int((~torch.isfinite(x).all(1)).nonzero()[0, 0])
                 raise TrainingError(f"input {row} holds NaN or infinity. Remove or fill such values first.")
         return cls(x, y, None if weights is None else as_tensor(weights).to(torch.float32))
 
@@ -51,9 +56,10 @@ class Examples:
         return len(self.labels)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> InputShape:
         """(H, W, C) or (D,)."""
-        return tuple(self.inputs.shape[1:])
+        shape: InputShape = tuple(self.inputs.shape[1:])  # type: ignore[assignment]  # `of` has checked its length
+        return shape
 
     def on(self, device: torch.device) -> Examples:
         """The same examples on ``device``, where they fit; labels and weights always, inputs if they take less
@@ -66,9 +72,7 @@ class Examples:
                 inputs = inputs.to(device)
         elif device.type != "cpu":
             inputs = inputs.to(device)
-        return Examples(
-            inputs, self.labels.to(device), None if self.weights is None else self.weights.to(device)
-        )
+        return Examples(inputs, self.labels.to(device), None if self.weights is None else self.weights.to(device))
 
     def gather(self, index: Tensor) -> Tensor:
         """The inputs at ``index`` (int64, on the labels' device), on that device."""

@@ -83,7 +83,9 @@ class Fitting:
         self.dtype = compute_dtype(recipe.precision, where)
         preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
         self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where)
-        self.threads = threads_for(summary(recipe.network, train.input_shape, classes).flops * min(recipe.batch_size, len(train)))
+        self.threads = threads_for(
+            summary(recipe.network, train.input_shape, classes).flops * min(recipe.batch_size, len(train))
+        )
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 
@@ -131,7 +133,7 @@ class Fitting:
             network = build(self.recipe.network, self.train.input_shape, self.classes)
         network.load_state_dict(kept, assign=True)
         return FitResult(
-            network=network.to(memory_format=torch.channels_last).eval(),
+            network=network.to(memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]  # torch has it
             preprocessing=state.preprocessing,
             history=list(state.history),
             best_epoch=state.best_epoch,
@@ -221,10 +223,13 @@ class Fitting:
             return
         rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
         kept = (
-            f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"
+            f"the weights of epoch {state.best_epoch} are kept"
+            if state.best_epoch
+            else "no epoch was finished before it"
         )
         error = DivergedError(
-            f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} (learning rate {rate:.3g}); "
+            f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} "
+            f"(learning rate {rate:.3g}); "
             f"{kept}. {_likely_cause(self.recipe)}"
         )
         error.result = self.result("stopped") if state.best_epoch else None
@@ -246,7 +251,11 @@ class Fitting:
         """Close the epoch: its row, the weights if they are the best so far, early stopping's count."""
         state = self.state
         state.history.append(row)
-        if state.best is None or not (self.recipe.keep_best and self.validation) or _better(row, state.history[state.best_epoch - 1]):
+        if (
+            state.best is None
+            or not (self.recipe.keep_best and self.validation)
+            or _better(row, state.history[state.best_epoch - 1])
+        ):
             state.best, state.best_epoch = state.weights_to_keep(), state.epoch + 1
         if early := self.recipe.early_stopping:
             value = row[early.monitor]
@@ -285,9 +294,7 @@ def fit(
     return Fitting(recipe, train, validation, classes, device).run(watchers=watchers)
 
 
-def judge(
-    network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe
-) -> tuple[float, float]:
+def judge(network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe) -> tuple[float, float]:
     """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``."""
     loss = right = 0.0
     labels = examples.labels.split(JUDGED_AT_ONCE)

@@ -148,14 +148,15 @@ class _MuonAndAdamW(torch.optim.Optimizer):
         if matrices:
             self._parts.append(
                 torch.optim.Muon(
-                    self._matrices, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov,
+                    self._matrices,
+                    lr=settings.lr,
+                    momentum=settings.momentum,
+                    nesterov=settings.nesterov,
                     weight_decay=settings.weight_decay,
-                )  # fmt: skip
+                )
             )
         if rest:
-            self._parts.append(
-                torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr)
-            )
+            self._parts.append(torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr))
         super().__init__([*matrices, *rest], {})
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 

@@ -1,14 +1,13 @@
 """Nested states as plain JSON beside named tensors: the form in which a checkpoint is written.
 
-Dictionaries keep the type of their keys (PyTorch's optimizers number their states), tuples stay tuples, and every number
-comes back bit for bit.
+Dictionaries keep the type of their keys (PyTorch's optimizers number their states), tuples stay tuples, and every
+number comes back bit for bit.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 

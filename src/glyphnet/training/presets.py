@@ -73,7 +73,7 @@ def _epochs(images: int, at_60_000: float) -> int:
 
 def _batch_size(images: int, largest: int) -> int:
     """A power of two that leaves an epoch some thirty steps at least."""
-    return max(16, min(largest, 2 ** int(math.log2(max(images / 30, 1)))))
+    return max(16, min(largest, 1 << int(math.log2(max(images / 30, 1)))))
 
 
 def _shift(image_shape: ImageShape) -> int:

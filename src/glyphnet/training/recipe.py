@@ -81,7 +81,7 @@ class Recipe(Settings):
     data: DataSettings | None = None
     network: NetworkSpec
     preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
-    augment: dict[str, float] = {}
+    augment: dict[str, float] = Field(default_factory=dict)
     loss: AnyLoss = CrossEntropy()
     optimizer: AnyOptimizer = Adam()
     schedule: AnySchedule = Constant()
@@ -116,11 +116,7 @@ class Recipe(Settings):
     def _possible_together(self) -> Self:
         if self.optimizer.full_batch:
             random = [f"augment.{name}" for name, strength in self.augment.items() if strength]
-            random += [
-                f"network.{name}"
-                for name in ("dropout", "input_dropout")
-                if getattr(self.network, name, 0)
-            ]
+            random += [f"network.{name}" for name in ("dropout", "input_dropout") if getattr(self.network, name, 0)]
             if random:
                 raise ValueError(
                     f"optimizer {self.optimizer.name} needs a loss that does not change by chance: "
@@ -223,9 +219,9 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 takes ``1e-3`` for a word; everybody who writes a learning rate means the number."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    key: list(rows) for key, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.yaml_implicit_resolvers = {key: list(rows) for key, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )

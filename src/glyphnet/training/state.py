@@ -78,7 +78,7 @@ class TrainingState:
             network = build(recipe.network, input_shape, classes)
         # Full-batch optimizers look at all weights as one vector, and PyTorch's does so only in row-major memory.
         layout = torch.contiguous_format if recipe.optimizer.full_batch else torch.channels_last
-        network = network.to(device=device, memory_format=layout)
+        network = network.to(device=device).to(memory_format=layout)  # type: ignore[call-overload]  # torch has it
         optimizer = recipe.optimizer.build(network)
         return cls(
             recipe=recipe,
@@ -105,10 +105,7 @@ class TrainingState:
 
     def weights_to_keep(self) -> dict[str, Tensor]:
         """A copy of weights and buffers of `network_to_judge`, on the CPU."""
-        return {
-            name: tensor.detach().cpu().clone()
-            for name, tensor in self.network_to_judge().state_dict().items()
-        }
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.network_to_judge().state_dict().items()}
 
     def keep_random(self) -> None:
         """Remember where torch's random numbers stand."""

@@ -168,9 +168,6 @@ class GraphedStep:
     def _live_tensors(self) -> list[Tensor]:
         state = self._state
         moments = [
-            value
-            for slots in state.optimizer.state.values()
-            for value in slots.values()
-            if isinstance(value, Tensor)
+            value for slots in state.optimizer.state.values() for value in slots.values() if isinstance(value, Tensor)
         ]
         return [*state.network.parameters(), *state.network.buffers(), *moments, state.totals]

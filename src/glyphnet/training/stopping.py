@@ -16,8 +16,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopOnSignal(Watcher):
     """Turns Ctrl-C and SIGTERM into a stop after the step that is running.
 
-    A context manager: inside its block the first signal asks the training to stop; a second one acts as signals do
-    without us. In other threads than the main one, where Python takes no signals, it does nothing.
+    From the first step to the end of the training the first signal asks it to stop; a second one acts as signals do
+    without us, and so do those that come while data are read or the classifier is judged. In other threads than
+    the main one, where Python takes no signals, it does nothing. A context manager, which gives the signals back
+    however the training ends.
 
     Attributes:
         received: the signal that asked to stop, or None.
@@ -25,11 +27,10 @@ class StopOnSignal(Watcher):
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._listens = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopOnSignal:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -48,8 +49,15 @@ class StopOnSignal(Watcher):
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Stop here, if a signal came."""
+        if not self._listens and threading.current_thread() is threading.main_thread():
+            self._listens = True
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self.received is not None
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Stop here, if a signal came."""
         return self.received is not None
+
+    def at_end(self, state: TrainingState) -> None:
+        """Give the signals back."""
+        self._put_back()

@@ -1,0 +1,126 @@
+"""Measures the presets: accuracy on test data and seconds of training, over seeds or splits.
+
+    python benchmarks/presets.py [ROW ...] [--runs 10] [--record]
+
+Rows: see ROWS; all of them unless named. MNIST and Fashion-MNIST are found in $GLYPHNET_DATA or downloaded.
+``--record`` writes the table into benchmarks/RESULTS.md, between its two marks.
+
+Every run is trained anew by a preset as it is, with another seed (for digits: another division of the images, too), and
+judged once on the test images. Seconds are those of the loop, validation after each epoch included, data and start-up
+not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from glyphnet import Splits, load, preset
+from glyphnet.hardware import hardware
+from glyphnet.modelfile import library_versions
+from glyphnet.training import Examples, fit, judge
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+BEGIN, END = "<!-- presets: begin -->", "<!-- presets: end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is trained, and what was promised of it."""
+
+    data: str
+    preset: str
+    goal: str
+    new_split: bool = False
+
+
+ROWS = {
+    "digits": Row("digits", "balanced", "99.3 % in at most 10 s", new_split=True),
+    "digits-fast": Row("digits", "fast", "", new_split=True),
+    "mnist-fast": Row("mnist", "fast", "99.0 % in at most 3 s"),
+    "fashion-fast": Row("fashion-mnist", "fast", ""),
+    "mnist": Row("mnist", "balanced", "99.5 % in about a minute"),
+    "fashion": Row("fashion-mnist", "balanced", ""),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[], metavar="ROW")
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--record", action="store_true")
+    arguments = parser.parse_args()
+    warn_if_busy()
+    names = arguments.rows or list(ROWS)
+    lines = [
+        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; "
+        f"{torch.get_num_threads()} threads; {datetime.now(UTC).date()}.",
+        "",
+        f"`python benchmarks/presets.py {' '.join(arguments.rows)} --runs {arguments.runs}`",
+        "",
+        "| data | preset | test accuracy, mean ± standard deviation (least to most) | n | seconds of training, median (most) | goal |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        lines.append(measure(ROWS[name], arguments.runs))
+        print(lines[-1], flush=True)
+    print("\n".join(lines))
+    if arguments.record:
+        record(lines)
+
+
+def measure(row: Row, runs: int) -> str:
+    splits = load(row.data)
+    accuracies, seconds = [], []
+    for seed in range(runs):
+        if row.new_split:
+            splits = load(row.data, seed=seed)
+        accuracy, took = train_once(splits, row.preset, seed)
+        accuracies.append(100 * accuracy)
+        seconds.append(took)
+        print(
+            f"  {row.data} {row.preset} {seed}: {accuracies[-1]:.2f} %, {took:.2f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+    spread = np.std(accuracies, ddof=1) if runs > 1 else float("nan")
+    return (
+        f"| {row.data} | {row.preset} | {np.mean(accuracies):.3f} ± {spread:.3f} % "
+        f"({min(accuracies):.2f} to {max(accuracies):.2f}) | {runs}{' splits' if row.new_split else ' seeds'} "
+        f"| {statistics.median(seconds):.2f} ({max(seconds):.2f}) | {row.goal or '–'} |"
+    )
+
+
+def train_once(splits: Splits, name: str, seed: int) -> tuple[float, float]:
+    """Test accuracy and seconds of one training."""
+    recipe = preset(name, splits.image_shape, len(splits.train), len(splits.classes)).override({"seed": seed})
+    train, validation, test = (Examples.of(part.images, part.labels) for _, part in splits)
+    result = fit(recipe, train, validation, classes=len(splits.classes))
+    _, accuracy = judge(result.network, result.preprocessing, test, recipe)
+    return accuracy, result.seconds
+
+
+def warn_if_busy() -> None:
+    if os.getloadavg()[0] > 0.5:
+        print(f"The machine is busy (load {os.getloadavg()[0]:.1f}): times will be too long.", file=sys.stderr)
+
+
+def record(lines: Sequence[str]) -> None:
+    """Replace what stands between the marks in RESULTS.md."""
+    text = RESULTS.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    RESULTS.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

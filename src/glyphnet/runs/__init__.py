@@ -1,0 +1,7 @@
+"""Runs: from data to a trained, judged, written-down classifier; and going on where a run was stopped."""
+
+from .folder import RunFolder
+from .judgement import accuracy_sentence, write_judgement
+from .run import Run, resume, train
+
+__all__ = ["Run", "RunFolder", "accuracy_sentence", "resume", "train", "write_judgement"]

@@ -1,0 +1,92 @@
+"""The run folder: which files it has, and how one is made, cleared and given up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RunFolderError
+from ..files import FolderLock
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run folder."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """Every setting, as YAML."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def history(self) -> Path:
+        """The learning curves."""
+        return self.path / "history.csv"
+
+    @property
+    def model(self) -> Path:
+        """The classifier, with the weights of the best epoch."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What is needed to go on."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def evaluation(self) -> Path:
+        """Every figure on the test data."""
+        return self.path / "evaluation.json"
+
+    @property
+    def predictions(self) -> Path:
+        """A line a test image."""
+        return self.path / "predictions.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    def files(self) -> list[Path]:
+        """Those of its files that are there."""
+        names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
+        paths: list[Path] = [getattr(self, name) for name in names]
+        return [path for path in paths if path.exists()]
+
+    def refuse_if_used(self) -> None:
+        """Raise RunFolderError if there is a run in it."""
+        if there := self.files():
+            raise RunFolderError(
+                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it by "
+                f"--resume {self.path}, name another folder by --out, or replace it with --overwrite."
+            )
+
+    def clear(self) -> None:
+        """Remove the run that is in it, and no other file."""
+        for path in self.files():
+            path.unlink()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep others from writing into it.
+
+        If the block raises before it has written anything, the folders that were made for it are removed: a data set's
+        misspelt name leaves nothing behind.
+        """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        with FolderLock(self.path):
+            try:
+                yield
+            except BaseException:
+                if made and [path.name for path in self.path.iterdir()] == [".lock"]:
+                    with contextlib.suppress(OSError):
+                        (self.path / ".lock").unlink()
+                        for folder in made:
+                            folder.rmdir()
+                raise

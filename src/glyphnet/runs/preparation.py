@@ -1,0 +1,93 @@
+"""From what a user gave to what is trained: the data, and the recipe with all of its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from ..data import Splits, load
+from ..data.listing import Progress
+from ..errors import SettingsError
+from ..training import DataSettings, Recipe
+from ..training import preset as recipe_of_preset
+
+Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
+
+# The sections that a preset may fill by the data's shape: their settings can be checked when the data are known.
+_BY_SHAPE = ("network", "optimizer", "schedule", "loss")
+
+
+def prepare(
+    data: Source | None,
+    preset: str,
+    recipe: Recipe | None,
+    changes: Mapping[str, Any],
+    progress: Progress | None,
+) -> tuple[Recipe, Splits]:
+    """The recipe, with the data's settings in it, and the data; arguments as for `glyphnet.train`.
+
+    Raises:
+        SettingsError: wrong settings, told before the data are read if that can be known then.
+        DataError: the data cannot be used.
+    """
+    _check_early(preset, recipe, changes)
+    own = {name: value for name, value in changes.items() if _section(name) == "data"}
+    others = {name: value for name, value in changes.items() if name not in own}
+    if isinstance(data, Splits):
+        if own:
+            raise SettingsError(
+                f"{', '.join(own)}: the data are in memory already, and how they were read cannot be changed. "
+                "Give their name or path instead."
+            )
+        settings, splits = None, data
+    else:
+        settings = _data_settings(data, recipe).override({name.partition(".")[2]: own[name] for name in own})
+        splits = read(settings, progress)
+    if recipe is None:
+        recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
+    return recipe.model_copy(update={"data": settings}).override(others), splits
+
+
+def read(settings: DataSettings, progress: Progress | None) -> Splits:
+    """The data that the settings describe."""
+    return load(**settings.model_dump(), progress=progress)
+
+
+def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: Recipe | None) -> DataSettings:
+    """The data's settings: those given, or the recipe's, with another source if only that is given."""
+    if isinstance(data, DataSettings):
+        return data
+    settings = (recipe.data if recipe else None) or DataSettings()
+    if data is None:
+        return settings
+    if not isinstance(data, str | os.PathLike):
+        raise SettingsError(
+            f"data is a {type(data).__name__}, and must be the name of a data set, a path, or Splits. Save arrays with "
+            "numpy.savez(path, images=…, labels=…) and give that path, or make glyphnet.Splits of them."
+        )
+    return settings.model_copy(update={"source": os.fspath(data)})
+
+
+def _check_early(preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
+    """Refuse wrong settings before minutes are spent on reading data.
+
+    Of a preset, what it makes of the data is not known yet: a recipe for other data stands in for it, and what could
+    be right for one and wrong for the other does not count.
+    """
+    base = recipe or recipe_of_preset(preset, (28, 28, 1), 10_000, 10)
+    kinds = {name.removesuffix(".kind").removesuffix(".name") for name in changes}
+    certain = {
+        name: value
+        for name, value in changes.items()
+        if recipe or _section(name) not in _BY_SHAPE or _section(name) in kinds
+    }
+    try:
+        base.override(certain)
+    except SettingsError:
+        base.override(changes)  # fails too, and names all that is wrong
+        raise
+
+
+def _section(name: str) -> str:
+    return name.partition(".")[0]

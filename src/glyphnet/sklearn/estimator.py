@@ -1,0 +1,304 @@
+# ruff: noqa: N803  # scikit-learn's name for inputs is X
+"""The classifier itself: scikit-learn's manners over the project's one training loop."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from ..classifier import Classifier
+from ..nn import Preprocessing
+from ..training import Examples, FitResult, Fitting, Recipe
+from .arrays import Inputs, encode, read, read_weights
+from .learning import go_on, learn
+from .parameters import Parameters
+from .prediction import Float64Array, log_probabilities
+from .rows import Rows
+
+AnyArray = npt.NDArray[Any]
+
+
+def _learns_by_parts(estimator: Any) -> bool:
+    """Whether `partial_fit` can be done; otherwise why not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError('solver="lbfgs" has no partial_fit: it needs all rows in every step.')
+    if estimator.early_stopping:
+        raise AttributeError("early_stopping=True allows no partial_fit: it holds out a part of all rows.")
+    return True
+
+
+class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """A neural-network classifier of images or feature vectors, for scikit-learn.
+
+    Inputs, ``X`` everywhere, are features (N, D), taken as float32, or images, uint8 (N, H, W) or (N, H, W, C). Both are standardised with the mean and spread of the training data, each feature or channel
+    by itself. Labels are of any type that sorts. The order of the rows does not matter, and a weight of 3 is
+    the same as three copies of the row, to the last bit. Training copies the rows: images that fill the memory
+    are for `glyphnet.training`, which gathers them by batch.
+
+    The parameters are those of scikit-learn's MLPClassifier, but for what is said here. Those that are not at
+    their default and have no effect with the others are named in a warning.
+
+    Args:
+        hidden_layer_sizes: width of each hidden layer; one number for one layer, () for none.
+        activation: "relu", "tanh", "logistic" or "sigmoid", "identity", "gelu", "silu", "leaky_relu".
+        solver: "adam", "sgd", "lbfgs", "adamw", "muon". Muon's matrices learn at 20 × ``learning_rate_init``.
+        l2: half the factor of Σw² in the loss, biases left out; with "adamw" and "muon" their weight decay.
+            MLPClassifier's ``alpha`` is divided by the rows of a batch: 1e-4 there is 5e-7 here, of 200 rows.
+        batch_size: rows a step, at most; "auto" is min(200, N).
+        learning_rate_init: the learning rate; it stays as it is.
+        momentum, nesterovs_momentum: for "sgd" and "muon".
+        max_iter: epochs, at most; with "lbfgs", iterations.
+        tol, n_iter_no_change: training ends when the loss (with ``early_stopping`` the accuracy on the rows
+            held out) has not gained ``tol`` in so many epochs; with "lbfgs" also when no gradient exceeds it.
+        early_stopping: hold out ``validation_fraction`` of the rows, stratified, and keep the weights of the
+            epoch that was best on them.
+        dropout: share of each hidden layer's outputs that training drops.
+        network: another network: a kind ("cnn", "resnet", …) or a mapping, ``{"kind": "cnn", "stem": 16}``.
+        augment: strength of each random change of the training images, by name: ``{"shift": 1}``.
+        class_weight: None, "balanced", or a factor by label; the mean over the training rows is made 1.
+        random_state: of the initial weights, the order, dropout, augmentation and the rows held out.
+        warm_start: begin the next `fit` from the weights of the last one.
+        device: where to train: "cpu", "cuda", "cuda:N", "mps", "auto". Predictions are computed on the CPU.
+        verbose: print a line an epoch.
+
+    Attributes:
+        classes_: the K labels, sorted.
+        n_features_in_: D, or H·W·C.
+        feature_names_in_: names of the columns, where ``X`` had any.
+        input_shape_: (D,) or (H, W, C).
+        n_iter_: epochs of the last `fit`, or of all calls of `partial_fit` since.
+        loss_curve_: mean loss of each epoch, without the penalty; with ``warm_start`` of earlier fits too.
+        loss_, best_loss_: the last and the lowest of it; ``best_loss_`` is None with ``early_stopping``.
+        validation_scores_, best_validation_score_: accuracy on the rows held out, an epoch and best; or None.
+        network_, preprocessing_: the trained network, on the CPU, and what comes before it.
+        recipe_: how it was trained.
+
+    Example:
+        >>> from glyphnet.sklearn import GlyphClassifier
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
+        >>> X, y = load_digits(return_X_y=True)
+        >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+        >>> classifier = GlyphClassifier(early_stopping=True, random_state=0).fit(X_train, y_train)
+        >>> classifier.predict(X_test[:5])
+        array([2, 8, 2, 6, 6])
+        >>> classifier.score(X_test, y_test) > 0.95
+        True
+    """
+
+    classes_: AnyArray
+    network_: nn.Module
+    preprocessing_: Preprocessing
+    recipe_: Recipe
+    loss_curve_: list[float]
+    _progress: dict[str, Any] | None
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        l2: Any = 1e-4,
+        batch_size: Any = "auto",
+        learning_rate_init: Any = 0.001,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        max_iter: Any = 200,
+        tol: Any = 1e-4,
+        n_iter_no_change: Any = 10,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        dropout: Any = 0.0,
+        network: Any = None,
+        augment: Any = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+        warm_start: Any = False,
+        device: Any = "cpu",
+        verbose: Any = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.l2 = l2
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.dropout = dropout
+        self.network = network
+        self.augment = augment
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GlyphClassifier:
+        """Train from the start, or with ``warm_start`` from the weights of the last fit.
+
+        Args:
+            X: features (N, D) or images, uint8 (N, H, W) or (N, H, W, C).
+            y: labels (N,).
+            sample_weight: weight of each row's loss (N,), not negative; None for 1. Only their ratios count.
+
+        Raises:
+            ValueError: wrong parameters, all of them listed, or data that cannot be learnt from.
+            DivergedError: the loss became NaN or infinite.
+        """
+        parameters = self._parameters()
+        warm = parameters.warm_start and hasattr(self, "network_")
+        inputs, y = read(self, X, y, reset=not warm)
+        classes = unique_labels(y)
+        if warm and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs the classes of the last fit, {self.classes_.tolist()}, "
+                f"but y has {classes.tolist()}."
+            )
+        labels = encode(y, classes)
+        rows = Rows.of(inputs, labels, read_weights(sample_weight, inputs))
+        recipe = self._recipe(parameters, inputs)
+        validation = None
+        if parameters.early_stopping:
+            rows, held = rows.hold_out(labels, parameters.validation_fraction, recipe.seed)
+            validation = Examples.of(inputs[held.index], labels[held.index])
+        train = rows.examples(inputs, labels, classes, parameters.class_weight, relative=True)
+        fitting = Fitting(recipe, train, validation, len(classes), parameters.device)
+        if warm:
+            go_on(fitting, self.recipe_, self.network_, self.preprocessing_)
+        result = learn(fitting, verbose=parameters.verbose)
+        self._take(result, recipe, classes, earlier=self.loss_curve_ if warm else [])
+        self._progress = None
+        if result.ending == "finished":
+            warnings.warn(
+                f"Not converged in max_iter={parameters.max_iter} epochs. Raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @available_if(_learns_by_parts)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> GlyphClassifier:
+        """Train for one epoch on these rows, from where the last call, or `fit`, left off.
+
+        Inputs are standardised as the first call measured them. Weights count as they are, not as ratios.
+
+        Args:
+            X, y, sample_weight: as in `fit`.
+            classes: all labels that will ever come (K,); needed in the first call.
+
+        Raises:
+            ValueError: as in `fit`; or ``classes`` are missing, not those of before, or lack a label.
+            DivergedError: the loss became NaN or infinite.
+        """
+        first = not hasattr(self, "network_")
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        parameters = self._parameters(warn=first)
+        if parameters.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" is not possible in partial_fit, which does not see all rows. '
+                "Give the weights by label; sklearn.utils.class_weight.compute_class_weight computes them."
+            )
+        inputs, y = read(self, X, y, reset=first)
+        known = unique_labels(classes) if first else self.classes_
+        if classes is not None and not np.array_equal(unique_labels(classes), known):
+            raise ValueError(f"classes={classes!r} are not those of the last call, {known.tolist()}.")
+        labels = encode(y, known)
+        rows = Rows.of(inputs, labels, read_weights(sample_weight, inputs))
+        train = rows.examples(inputs, labels, known, parameters.class_weight, relative=False)
+        recipe, state = self._recipe(parameters, inputs, incremental=True), None
+        if progress := getattr(self, "_progress", None):
+            # Same parameters: the optimizer goes on too. Else, or after `fit`, only the weights are kept.
+            before = progress["recipe"]
+            if before == recipe.model_copy(update={"seed": before.seed}):
+                recipe, state = before, progress["state"]
+        fitting = Fitting(recipe, train, None, len(known), parameters.device)
+        if not first:
+            go_on(fitting, self.recipe_, self.network_, self.preprocessing_, state)
+        result = learn(fitting, verbose=parameters.verbose, epochs=1)
+        self._take(result, recipe, known)
+        self._progress = {"recipe": recipe, "state": fitting.state.state_dict()}
+        return self
+
+    def predict(self, X: Any) -> AnyArray:
+        """The likeliest label of each row: (N,), of the type of ``classes_``."""
+        probabilities = self.predict_proba(X)
+        labels: AnyArray = self.classes_[probabilities.argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, X: Any) -> Float64Array:
+        """Probability of each class, in the order of ``classes_``: float64 (N, K), rows sum to 1."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Any) -> Float64Array:
+        """The logarithm of `predict_proba`, exact also where that is 0: float64 (N, K)."""
+        check_is_fitted(self, "network_")
+        return log_probabilities(self.network_, self.preprocessing_, read(self, X, reset=False)[0])
+
+    def to_classifier(self) -> Classifier:
+        """The trained `glyphnet.classifier.Classifier`, which saves and can be evaluated; labels become names.
+
+        Raises:
+            ValueError: it was trained on features, not on images.
+        """
+        check_is_fitted(self, "network_")
+        if len(self.input_shape_) != 3:
+            raise ValueError(
+                f"This was trained on vectors of {self.n_features_in_} features; a Classifier is of images."
+            )
+        return Classifier(
+            network=copy.deepcopy(self.network_),
+            spec=self.recipe_.network,
+            input_shape=self.input_shape_,
+            classes=tuple(str(label) for label in self.classes_),
+            preprocessing=self.preprocessing_,
+            recipe=self.recipe_.model_dump(mode="json"),
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _parameters(self, *, warn: bool = True) -> Parameters:
+        parameters = Parameters.check(self.get_params(deep=False), where=type(self).__name__)
+        if warn and (idle := parameters.without_effect()):
+            said = f"{type(self).__name__} has parameters without effect: {'; '.join(idle)}."
+            warnings.warn(said, UserWarning, stacklevel=3)
+        return parameters
+
+    def _recipe(self, parameters: Parameters, inputs: Inputs, *, incremental: bool = False) -> Recipe:
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return parameters.recipe(images=inputs.ndim == 4, seed=seed, incremental=incremental)
+
+    def _take(self, result: FitResult, recipe: Recipe, classes: AnyArray, earlier: list[float] | None = None) -> None:
+        """Make the results of a training the estimator's own."""
+        early, history = recipe.early_stopping, result.history
+        held_out = early is not None and early.monitor == "val_accuracy"
+        scores = [row["val_accuracy"] or 0.0 for row in history] if held_out else None
+        self.classes_, self.recipe_ = classes, recipe
+        self.network_, self.preprocessing_ = result.network, result.preprocessing
+        self.n_iter_ = len(history)
+        self.loss_curve_ = [*(earlier or ()), *(row["loss"] or 0.0 for row in history)]
+        self.loss_ = self.loss_curve_[-1]
+        self.best_loss_ = None if held_out else min(self.loss_curve_)
+        self.validation_scores_ = scores
+        self.best_validation_score_ = max(scores) if scores else None

@@ -235,3 +235,17 @@ def test_a_damaged_checkpoint_is_told(splits: Splits, tmp_path: Path) -> None:
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"no run to resume: there is no recipe\.yaml"):
         resume(tmp_path / "nowhere")
+
+
+def test_a_run_goes_on_with_the_threads_and_precision_it_began_with(splits: Splits, tmp_path: Path) -> None:
+    """A machine with more cores must not change the bits."""
+    torch.set_num_threads(1)
+    recipe = RECIPE.override({"batch_size": 300, "network.channels": [64], "epochs": 6})  # steps large enough for two
+    train(splits, recipe=recipe, out=tmp_path / "whole")
+    train(splits, recipe=recipe, out=tmp_path / "stopped", watchers=[StopAt(3)])
+    torch.set_num_threads(2)
+    try:
+        resume(tmp_path / "stopped", splits=splits)
+    finally:
+        torch.set_num_threads(1)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")

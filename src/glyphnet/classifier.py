@@ -88,7 +88,13 @@ class Classifier:
         return self._gather(self._logits(images, batch_size))
 
     def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
-        """Probability of each class: float32 (N, K), rows sum to 1. Arguments and errors: see `logits`."""
+        """Probability of each class: float32 (N, K), rows sum to 1. Arguments and errors: see `logits`.
+
+        The softmax of the logits over the temperature, whatever the loss was, for the classes exclude one
+        another. After training with binary cross-entropy each logit is the log odds of a yes or no of its own,
+        and the softmax is the probability of each class given that exactly one of the answers is yes:
+        σ(z) / (1 − σ(z)) = exp(z).
+        """
         return self._gather(
             torch.softmax(batch / self.temperature, dim=1) for batch in self._logits(images, batch_size)
         )

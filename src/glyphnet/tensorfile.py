@@ -154,7 +154,8 @@ def _open(path: str | os.PathLike[str]) -> BufferedReader:
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             inside = sorted(Path(path).glob("*.safetensors")) if stat.S_ISDIR(mode) else []
-            hint = f" Did you mean {inside[0]}?" if inside else ""
+            # Of a run folder's two, nearly always the model is meant: it comes after the checkpoint.
+            hint = f" Did you mean {inside[-1]}?" if inside else ""
             raise CorruptFileError(
                 f"{path}: is {what}; a .safetensors file that GlyphNet wrote is needed.{hint}"
             )

@@ -23,9 +23,7 @@ def evaluate(
     data: DataArgument = "digits",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."
-        ),
+        typer.Option("--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."),
     ] = None,
     on_bad_file: OnBadFileOption = "error",
     device: DeviceOption = "cpu",

@@ -17,6 +17,7 @@ _OS_REMEDIES = {
     errno.ENOENT: "Check the spelling of the path.",
     errno.EACCES: "Change its permissions, or choose another place.",
     errno.EPERM: "Change its permissions, or choose another place.",
+    errno.EEXIST: "It is a file, where a folder is needed: choose another name.",
     errno.EISDIR: "Name a file, not a folder.",
     errno.ENOTDIR: "A part of this path is a file, not a folder: choose another path.",
     errno.ENOSPC: "Make room on this disk, or choose another place.",
@@ -26,9 +27,7 @@ _OS_REMEDIES = {
     errno.EMFILE: "Allow more open files: ulimit -n 4096.",
     errno.EADDRINUSE: "Choose another port.",
 }
-_NO_MEMORY = (
-    "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
-)
+_NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
 
 
 def report(error: BaseException, *, debug: bool = False) -> int:

@@ -65,9 +65,7 @@ OnBadFileOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option(
-        "--seed", metavar="N", min=0, help="Seed of all that is random: the same seed gives the same result."
-    ),
+    typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random: the same seed gives the same result."),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")

@@ -43,9 +43,7 @@ def train(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."
-        ),
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
@@ -72,8 +70,8 @@ def train(
 ) -> None:
     """Train a classifier on labelled images and write its run folder: model, figures, report.
 
-    DATA is divided into training, validation and test images; the test images are looked at once, at the end. Ctrl-C
-    stops after the step that is running, and --resume goes on from there to the very same result.
+    DATA is divided into training, validation and test images; the test images are looked at once, at the
+    end. Ctrl-C stops after the step that is running, and --resume goes on from there to the very same result.
     """
     given = _given(ctx)
     _refuse_together(given)
@@ -83,14 +81,13 @@ def train(
     if seed is not None:
         changes["seed"] = seed
     from .. import runs
-    from ..training import Recipe, StopOnSignal
+    from ..training import StopOnSignal
     from .trainingbar import TrainingBar
 
-    described = None if recipe is None else Recipe.from_yaml(recipe.read_text(encoding="utf-8"))
+    described = None if recipe is None else runs.read_recipe(recipe)
     source = _data_settings(described, {name: ctx.params[name] for name in _DATA_OPTIONS if name in given})
     if resume is None and out is None:
         out = _free_folder(Path("runs"), source.source, "recipe" if recipe else preset)
-        say(f"The run is written to {out}")
     try:
         with progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
             if resume is not None:
@@ -128,17 +125,14 @@ def _given(ctx: typer.Context) -> dict[str, str]:
     return {
         parameter.name: parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
         for parameter in ctx.command.params
-        if parameter.name
-        and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
+        if parameter.name and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
     }
 
 
 def _refuse_together(given: dict[str, str]) -> None:
     """Refuse options that would be ignored beside others."""
     if "resume" in given:
-        ignored = [
-            name for parameter, name in given.items() if parameter not in ("resume", "device", "as_json")
-        ]
+        ignored = [name for parameter, name in given.items() if parameter not in ("resume", "device", "as_json")]
         if ignored:
             raise typer.BadParameter(
                 f"--resume goes on with the recipe of the run: {', '.join(ignored)} cannot be given with it."

@@ -14,21 +14,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 REDRAW = 0.1  # seconds between two updates of the bar: a step may take less than a millisecond
+NARROW = 75  # columns of a terminal on which not all fits
 LINE_EVERY = 5.0  # seconds between two lines where there is no terminal
 
 
 class TrainingBar(Watcher):
     """Epoch, loss, validation accuracy, images a second and the time left, on standard error.
 
-    The bar is there from the first step to the end of the training. A context manager, which takes it away however the
-    training ends.
+    The bar is there from the first step to the end of the training. A context manager, which takes it away
+    however the training ends.
     """
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
-        self._began: float | None = (
-            None  # the first step that was seen: a resumed training does not begin at 0
-        )
+        self._began: float | None = None  # the first step that was seen: a resumed training does not begin at 0
         self._share_at_start = 0.0
         self._shown = self._speed = 0.0
         self._left: float | None = None
@@ -57,7 +56,7 @@ class TrainingBar(Watcher):
                 self._bar.task_ids[0],
                 completed=moment.share,
                 description=f"epoch {moment.epoch} of {moment.epochs}",
-                figures=_figures(state.history[-1]) if state.history else "",
+                figures=_figures(state.history[-1]).replace(" accuracy", "") if state.history else "",
                 speed=f"{self._speed:,.0f} images/s",
                 left="" if self._left is None else f"{_duration(self._left)} left",
             )
@@ -96,18 +95,21 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns: tuple[Any, ...] = (
+    console = Console(stderr=True)
+    columns: list[Any] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[figures]}", markup=False),
         TextColumn("{task.fields[speed]}", markup=False, style="dim"),
         TextColumn("{task.fields[left]}", markup=False, style="dim"),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    ]
+    if console.width < NARROW:
+        del columns[3], columns[1]  # speed and bar: the figures say more
+    return Progress(*columns, console=console, transient=True)
 
 
 def _figures(row: HistoryRow) -> str:
-    """The last epoch's loss, and its accuracy on validation data, or on training data where there are none."""
+    """The last epoch's loss, and its accuracy on validation data, or on training data without them."""
     name = "accuracy" if row["val_accuracy"] is None else "val_accuracy"
     said = "training" if row["val_accuracy"] is None else "validation"
     return f"loss {row['loss']:.4f}, {said} accuracy {100 * (row[name] or 0.0):.2f} %"

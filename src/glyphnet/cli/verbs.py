@@ -57,6 +57,7 @@ class VerbGroup(TyperGroup):
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Parse, run, end the process with the verb's status: the one place where errors become lines."""
         words, debug = _without_debug(sys.argv[1:] if args is None else args)
+        _replace_closed_outputs()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A file name may hold what the terminal's encoding has not: show it escaped, never fail.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -83,6 +84,13 @@ def _without_debug(args: Sequence[str]) -> tuple[list[str], bool]:
     """The arguments without ``--debug``, which may stand anywhere but behind ``--``, where all are names."""
     end = args.index("--") if "--" in args else len(args)
     return [word for word in args[:end] if word != "--debug"] + list(args[end:]), "--debug" in args[:end]
+
+
+def _replace_closed_outputs() -> None:
+    """Where a shell has closed an output (``>&-``) Python has None in its place: write to nowhere instead."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _reader_has_left() -> bool:

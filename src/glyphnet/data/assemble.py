@@ -134,9 +134,7 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
     count = sum(len(stack) for stack in stacks)
     height, width, channels = stacks[0].shape[1:]
     any_colored = channels == 3 and any(
-        is_colored(Image.fromarray(np.asarray(stack[row])))
-        for stack in stacks
-        for row in sample_rows(len(stack))
+        is_colored(Image.fromarray(np.asarray(stack[row]))) for stack in stacks for row in sample_rows(len(stack))
     )
     shape = choose_shape([(height, width)], any_colored, wish)
     done = "kept" if shape == (height, width, channels) else "brought to"
@@ -185,9 +183,7 @@ def _ordered(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
             writer.append(images[order[start : start + step]])
         return {}
 
-    return entry(
-        cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build
-    ).images
+    return entry(cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build).images
 
 
 def _leaks(parts: npt.NDArray[np.int8], groups: Int64Array) -> list[str]:
@@ -214,13 +210,10 @@ def _missing(datasets: Sequence[ImageDataset]) -> list[str]:
     if single:
         what = "Class" if len(single) == 1 else "Classes"
         warnings.append(
-            f"{what} {listed(single)}: one image only. It stays in training, "
-            "so nothing tests what was learnt of it."
+            f"{what} {listed(single)}: one image only. It stays in training, so nothing tests what was learnt of it."
         )
     for part, title in ((VALIDATION, "validation"), (TEST, "test")):
         lacking = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts.sum(axis=0) > 1))]
         if len(datasets[part]) and lacking:
-            warnings.append(
-                f"The {title} part has no image of {listed(lacking)}, so nothing is measured there."
-            )
+            warnings.append(f"The {title} part has no image of {listed(lacking)}, so nothing is measured there.")
     return warnings

@@ -40,7 +40,7 @@ IN_MEMORY_BYTES = 256 * 1024 * 1024
 
 
 def cache_folder() -> Path:
-    """Where decoded images and downloads are kept: ``$GLYPHNET_CACHE``, else the user's cache as the system has it."""
+    """Where decoded images and downloads are kept: ``$GLYPHNET_CACHE``, else the user's cache folder."""
     given = os.environ.get("GLYPHNET_CACHE")
     return Path(given) if given else Path(platformdirs.user_cache_dir("glyphnet", appauthor=False))
 
@@ -129,9 +129,7 @@ def entry(key: str, build: Callable[[ImageWriter], Mapping[str, object]]) -> Ent
                 _make(folder, build)
                 found = _open(folder)
         if found is None:
-            raise DataError(
-                f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE."
-            )
+            raise DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
         prune(keep=folder)
     with contextlib.suppress(OSError):
         os.utime(folder / "entry.json")  # last used

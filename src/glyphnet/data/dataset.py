@@ -45,22 +45,23 @@ class ImageDataset:
             )
         if labels.dtype != np.int64 or labels.shape != (len(images),):
             raise DataError(
-                f"labels must be int64 of shape ({len(images)},), one an image, not {labels.dtype} of shape {labels.shape}."
+                f"labels must be int64 of shape ({len(images)},), one an image, "
+                f"not {labels.dtype} of shape {labels.shape}."
             )
         if len(self.names) != len(images):
             raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
-        if len(labels) and not (0 <= labels.min() and labels.max() < len(self.classes)):
+        if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
             raise DataError(
-                f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} classes: "
-                f"they must lie in [0, {len(self.classes)})."
+                f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} "
+                f"classes: they must lie in [0, {len(self.classes)})."
             )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
-        height, width, channels = self.image_shape
-        return f"ImageDataset({len(self):,} images of {height}×{width}×{channels}, {len(self.classes):,} classes)"
+        shape = "×".join(map(str, self.image_shape))
+        return f"ImageDataset({len(self):,} images of {shape}, {len(self.classes):,} classes)"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -86,23 +87,21 @@ class ImageDataset:
     def subset(self, rows: npt.ArrayLike) -> ImageDataset:
         """The images at ``rows`` (indices, a mask or a slice), in that order, copied into memory."""
         index = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        return ImageDataset(
-            self.images[index], self.labels[index], self.classes, [self.names[i] for i in index]
-        )
+        return ImageDataset(self.images[index], self.labels[index], self.classes, [self.names[i] for i in index])
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """One data set in its three parts, and what was said while it was read.
 
-    The classes and the image shape are the same in all parts. ``validation`` comes out of the training data; it
-    and ``test`` are empty (length 0), never None, where there is nothing to hold out.
+    The classes and the image shape are the same in all parts. ``validation`` comes out of the training data;
+    it and ``test`` are empty (length 0), never None, where there is nothing to hold out.
 
     Attributes:
         name: what the data are called ("mnist", or the folder's name).
         notes: sentences for the user: what was chosen from the data, and how they were read.
-        warnings: what whoever reads a figure measured on these data must know: what was left out, what two parts
-            share, what cannot be measured.
+        warnings: what whoever reads a figure measured on these data must know: what was left out, what two
+            parts share, what cannot be measured.
     """
 
     name: str

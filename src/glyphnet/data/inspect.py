@@ -114,9 +114,7 @@ def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> Dat
     counts = {name: tuple(data.counts.tolist()) for name, data in parts}
     bad = tuple((name, reason) for name, reason in bad_files)
     said = (*splits.notes, *splits.warnings)
-    report = DataReport(
-        splits.name, splits.image_shape, splits.classes, counts, bad_files=bad, notes=said, **findings
-    )
+    report = DataReport(splits.name, splits.image_shape, splits.classes, counts, bad_files=bad, notes=said, **findings)
     return DataReport(**{**vars(report), "warnings": tuple(_warnings(report))})
 
 

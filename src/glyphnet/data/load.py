@@ -60,7 +60,7 @@ def load(
         return NAMED[source](source, options)
     path = Path(source).expanduser()
     try:
-        if not path.exists():
+        if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
         kind = next((kind for kind in PATHS if kind.matches(path)), None)
     except (OSError, ValueError) as error:
@@ -124,9 +124,7 @@ def _load_npy(path: Path, options: Options) -> Splits:
 
 
 def _from_raw(path: Path, raw: arrays.RawArrays, options: Options) -> Splits:
-    return from_arrays(
-        path.resolve().stem, str(path), raw.parts, raw.classes, options, _stamp(path), raw.notes
-    )
+    return from_arrays(path.resolve().stem, str(path), raw.parts, raw.classes, options, _stamp(path), raw.notes)
 
 
 def _load_table(path: Path, options: Options) -> Splits:

@@ -62,9 +62,7 @@ def _files(*hashes: str, kind: str = "sha256") -> tuple[NamedFile, ...]:
         ("t10k-images-idx3-ubyte.gz", 7_840_016),
         ("t10k-labels-idx1-ubyte.gz", 10_008),
     )
-    return tuple(
-        NamedFile(name, size, **{kind: sha}) for (name, size), sha in zip(names, hashes, strict=True)
-    )
+    return tuple(NamedFile(name, size, **{kind: sha}) for (name, size), sha in zip(names, hashes, strict=True))
 
 
 NAMED: dict[str, NamedDataset] = {
@@ -160,9 +158,7 @@ def fetch(
         for file, path in zip(dataset.files, found, strict=True):
             assert path is not None
             if wrong := _fault(path, file):
-                remedy = (
-                    f"Replace it by {file.name} from {dataset.source}, or remove it to have it downloaded."
-                )
+                remedy = f"Replace it by {file.name} from {dataset.source}, or remove it to have it downloaded."
                 raise BadFileError(path, wrong, remedy)
         return Path(given) / name
     folder = cache_folder() / "datasets" / name
@@ -176,9 +172,7 @@ def fetch(
             if not (folder / file.name).is_file() or _fault(folder / file.name, file):
                 _download(dataset, file, folder, remedy, progress, patience)
     except OSError as error:
-        raise DataError(
-            f"{folder}: {error.strerror or error}. Set GLYPHNET_CACHE to a folder to write to."
-        ) from error
+        raise DataError(f"{folder}: {error.strerror or error}. Set GLYPHNET_CACHE to a folder to write to.") from error
     return folder
 
 

@@ -58,9 +58,7 @@ def held_out(
 
     def read(division: Mapping[str, Any]) -> Splits:
         color = "grey" if channels == 1 else "rgb"
-        return load(
-            source, size=(height, width), color=color, on_bad_file=on_bad_file, progress=progress, **division
-        )
+        return load(source, size=(height, width), color=color, on_bad_file=on_bad_file, progress=progress, **division)
 
     told = classifier.recipe.get("data") or {}
     splits = read({name: told[name] for name in _DIVISION if name in told})
@@ -78,17 +76,14 @@ def held_out(
 
 
 def held_out_in_training(splits: Splits) -> HeldOut:
-    """What was held out of the very data that a classifier was trained on: the test part if there is one, else
-    the validation part, else, with a warning, what it was trained on.
+    """What was held out of the very data that a classifier was trained on.
+
+    The test part if there is one; else the validation part; else, with a warning, the training part.
     """
     if len(splits.test):
         return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
     if len(splits.validation):
-        warning = (
-            "The training held out no test part: on its validation part the figures are a little too good."
-        )
-        return HeldOut(
-            splits.validation, f"{splits.name}, validation part", splits.notes, (*splits.warnings, warning)
-        )
+        warning = "The training held out no test part: on its validation part the figures are a little too good."
+        return HeldOut(splits.validation, f"{splits.name}, validation part", splits.notes, (*splits.warnings, warning))
     warning = "The model was trained on all these images: the figures say nothing about new ones."
     return HeldOut(splits.train, f"{splits.name}, training part", splits.notes, (*splits.warnings, warning))

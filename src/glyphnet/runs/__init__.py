@@ -2,6 +2,7 @@
 
 from .folder import RunFolder
 from .judgement import accuracy_sentence, write_judgement
+from .preparation import read_recipe
 from .run import Run, resume, train
 
-__all__ = ["Run", "RunFolder", "accuracy_sentence", "resume", "train", "write_judgement"]
+__all__ = ["Run", "RunFolder", "accuracy_sentence", "read_recipe", "resume", "train", "write_judgement"]

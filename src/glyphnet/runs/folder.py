@@ -63,8 +63,8 @@ class RunFolder:
         """Raise RunFolderError if there is a run in it."""
         if there := self.files():
             raise RunFolderError(
-                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it by "
-                f"--resume {self.path}, name another folder by --out, or replace it with --overwrite."
+                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it "
+                f"by --resume {self.path}, name another folder by --out, or replace it with --overwrite."
             )
 
     def clear(self) -> None:
@@ -76,17 +76,23 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Make the folder and keep others from writing into it.
 
-        If the block raises before it has written anything, the folders that were made for it are removed: a data set's
-        misspelt name leaves nothing behind.
+        If the block raises before it has written anything, the folders that were made for it are removed: a
+        data set's misspelt name leaves nothing behind.
         """
         made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        with FolderLock(self.path):
-            try:
+        try:
+            with FolderLock(self.path):
                 yield
-            except BaseException:
-                if made and [path.name for path in self.path.iterdir()] == [".lock"]:
-                    with contextlib.suppress(OSError):
+        except BaseException:
+            self._give_up(made)
+            raise
+
+    def _give_up(self, made: list[Path]) -> None:
+        """Remove the folders that were made, if there is nothing in them and nobody else has come."""
+        with contextlib.suppress(RunFolderError, OSError):
+            if made and made[0].exists():
+                with FolderLock(self.path):
+                    if [path.name for path in self.path.iterdir()] == [".lock"]:
                         (self.path / ".lock").unlink()
                         for folder in made:
                             folder.rmdir()
-                raise

@@ -1,4 +1,4 @@
-"""Judging a classifier, and writing the judgement down: after a training and for ``glyphnet evaluate`` alike."""
+"""Judging a classifier and writing that down: after a training and for ``glyphnet evaluate`` alike."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..data import Splits, load
@@ -14,7 +15,7 @@ from ..training import preset as recipe_of_preset
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
-# The sections that a preset may fill by the data's shape: their settings can be checked when the data are known.
+# The sections that a preset may fill by the data's shape: they can be checked when the data are known.
 _BY_SHAPE = ("network", "optimizer", "schedule", "loss")
 
 
@@ -37,8 +38,8 @@ def prepare(
     if isinstance(data, Splits):
         if own:
             raise SettingsError(
-                f"{', '.join(own)}: the data are in memory already, and how they were read cannot be changed. "
-                "Give their name or path instead."
+                f"{', '.join(own)}: the data are in memory already, and how they were read cannot be "
+                "changed. Give their name or path instead."
             )
         settings, splits = None, data
     else:
@@ -54,6 +55,21 @@ def read(settings: DataSettings, progress: Progress | None) -> Splits:
     return load(**settings.model_dump(), progress=progress)
 
 
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        SettingsError: the file is no recipe, or its settings are wrong; it names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return Recipe.from_yaml(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: not a recipe: it is no text. A run folder's recipe.yaml is one.") from None
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
 def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: Recipe | None) -> DataSettings:
     """The data's settings: those given, or the recipe's, with another source if only that is given."""
     if isinstance(data, DataSettings):
@@ -63,8 +79,8 @@ def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: R
         return settings
     if not isinstance(data, str | os.PathLike):
         raise SettingsError(
-            f"data is a {type(data).__name__}, and must be the name of a data set, a path, or Splits. Save arrays with "
-            "numpy.savez(path, images=…, labels=…) and give that path, or make glyphnet.Splits of them."
+            f"data is a {type(data).__name__}, and must be the name of a data set, a path, or Splits. "
+            "Save arrays with numpy.savez(path, images=…, labels=…) and give that path."
         )
     return settings.model_copy(update={"source": os.fspath(data)})
 
@@ -72,8 +88,8 @@ def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: R
 def _check_early(preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
     """Refuse wrong settings before minutes are spent on reading data.
 
-    Of a preset, what it makes of the data is not known yet: a recipe for other data stands in for it, and what could
-    be right for one and wrong for the other does not count.
+    Of a preset, what it makes of the data is not known yet: a recipe for other data stands in for it, and
+    what could be right for one and wrong for the other does not count.
     """
     base = recipe or recipe_of_preset(preset, (28, 28, 1), 10_000, 10)
     kinds = {name.removesuffix(".kind").removesuffix(".name") for name in changes}

@@ -23,9 +23,10 @@ from ..hardware import hardware
 from ..history import HistoryWriter, write_history
 from ..modelfile import Provenance, library_versions
 from ..training import CheckpointWriter, Examples, FitResult, Fitting, HistoryRow, Recipe, Watcher
+from ..training.device import using_threads
 from .folder import RunFolder
 from .judgement import accuracy_sentence, judge_after_training, write_judgement
-from .preparation import Source, prepare, read
+from .preparation import Source, prepare, read, read_recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,8 @@ class Run:
 
     Attributes:
         classifier: with the weights of the best epoch; None if it was stopped before the first was finished.
-        evaluation: on the test data, or on the validation data where there are none; None if it was stopped, or no
-            image was held out.
+        evaluation: on the test data, or on the validation data where there are none; None if it was stopped,
+            or no image was held out.
         recipe: what was trained.
         splits: the data.
         history: a row an epoch.
@@ -59,11 +60,12 @@ class Run:
         """What came out, in a sentence."""
         if self.ending == "stopped":
             kept = f"the best weights so far (epoch {self.best_epoch}) are kept"
-            return f"Stopped in epoch {len(self.history) + 1}; {kept if self.best_epoch else 'no epoch was finished yet'}."
+            epoch = len(self.history) + 1
+            return f"Stopped in epoch {epoch}; {kept if self.best_epoch else 'no epoch was finished yet'}."
         if self.evaluation is None:
             return (
-                f"{len(self.history):,} epochs in {self.seconds:.1f} s of training. No image was held out, so how "
-                "accurate it is is not known."
+                f"{len(self.history):,} epochs in {self.seconds:.1f} s of training. "
+                "No image was held out, so how accurate it is is not known."
             )
         return f"{accuracy_sentence(self.evaluation)}, {self.seconds:.1f} s of training."
 
@@ -91,7 +93,7 @@ def train(
         recipe: every setting.
         changes: settings to change, by dotted name: ``{"optimizer.lr": 0.01}``.
         out: the run folder to make; None writes nothing.
-        overwrite: whether a run that is in ``out`` already may be replaced. It stays until the new one begins.
+        overwrite: whether a run that is in ``out`` already may be replaced; it stays until the new one begins.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         watchers: told of every step and epoch.
         progress: called as ``progress(done, total, what)`` while data are read and judged.
@@ -101,8 +103,8 @@ def train(
 
     Raises:
         RunFolderError: ``out`` is in use, or holds a run.
-        DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last good
-            weights are in the folder all the same.
+        DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last
+            good weights are in the folder all the same.
     """
     folder = None if out is None else RunFolder(Path(out))
     with contextlib.nullcontext() if folder is None else folder.held():
@@ -115,6 +117,7 @@ def train(
         if folder is not None:
             folder.clear()
             atomic_write_text(folder.recipe, recipe.to_yaml())
+            _tell(said, f"The run is written to {folder.path}.")
         result = _fit(fitting, splits, folder, watchers, checkpoint_every)
         return _conclude(result, recipe, splits, folder, progress, command)
 
@@ -144,7 +147,7 @@ def resume(
     if not folder.recipe.is_file():
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
     with FolderLock(folder.path):
-        recipe = Recipe.from_yaml(folder.recipe.read_text(encoding="utf-8"))
+        recipe = read_recipe(folder.recipe)
         if splits is None:
             if recipe.data is None:
                 raise RunFolderError(
@@ -212,7 +215,7 @@ def _conclude(
     progress: Progress | None,
     command: str,
 ) -> Run:
-    """Make a classifier of what was trained, judge it if the training came to its end, and write both down."""
+    """Make a classifier of what was trained, judge it if it was trained to the end, write both down."""
     classifier = _classifier(result, recipe, splits) if result.best_epoch else None
     if folder is not None:
         write_history(folder.history, result.history)
@@ -220,15 +223,21 @@ def _conclude(
             classifier.save(folder.model)  # judging may be interrupted: the model is there then
     judged = None
     if classifier is not None and result.ending != "stopped":
-        judged = judge_after_training(classifier, splits, progress)
+        with using_threads(result.threads):
+            judged = judge_after_training(classifier, splits, progress)
     if judged is not None:
         classifier, evaluation, held = judged
         if folder is not None:
             classifier.save(folder.model)
             write_judgement(
-                folder, classifier, evaluation, history=result.history, warnings=held.warnings, command=command,
+                folder,
+                classifier,
+                evaluation,
+                history=result.history,
+                warnings=held.warnings,
+                command=command,
                 provenance=_provenance(result, recipe, splits),
-            )  # fmt: skip
+            )
     return Run(
         classifier=classifier,
         evaluation=judged[1] if judged else None,
@@ -261,7 +270,8 @@ def _classifier(result: FitResult, recipe: Recipe, splits: Splits) -> Classifier
     )
     if not len(splits.validation):
         return plain
-    logits, labels = plain.logits(splits.validation.images), splits.validation.labels
+    with using_threads(result.threads):  # sums in another order have other last bits
+        logits, labels = plain.logits(splits.validation.images), splits.validation.labels
     temperature = fit_temperature(logits, labels)
     threshold = choose_threshold(softmax(logits / np.float32(temperature), axis=1), labels)
     return replace(plain, temperature=temperature, threshold=threshold)

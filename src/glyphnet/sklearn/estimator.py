@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -41,13 +40,14 @@ def _learns_by_parts(estimator: Any) -> bool:
 class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """A neural-network classifier of images or feature vectors, for scikit-learn.
 
-    Inputs, ``X`` everywhere, are features (N, D), taken as float32, or images, uint8 (N, H, W) or (N, H, W, C). Both are standardised with the mean and spread of the training data, each feature or channel
-    by itself. Labels are of any type that sorts. The order of the rows does not matter, and a weight of 3 is
-    the same as three copies of the row, to the last bit. Training copies the rows: images that fill the memory
-    are for `glyphnet.training`, which gathers them by batch.
+    Inputs, ``X`` everywhere, are features (N, D), taken as float32, or images, uint8 (N, H, W) or (N, H, W, C).
+    Both are standardised with the mean and spread of the training data, each feature or channel by itself.
+    Labels are of any type that sorts. The order of the rows does not matter, and a weight of 3 is the same as
+    three copies of the row, to the last bit. Training copies the rows: images that fill the memory are for
+    `glyphnet.training`, which gathers them by batch.
 
-    The parameters are those of scikit-learn's MLPClassifier, but for what is said here. Those that are not at
-    their default and have no effect with the others are named in a warning.
+    The parameters are MLPClassifier's, but for what is said here. Those that are not at their default and have
+    no effect with the others are named in a warning.
 
     Args:
         hidden_layer_sizes: width of each hidden layer; one number for one layer, () for none.
@@ -81,8 +81,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         loss_curve_: mean loss of each epoch, without the penalty; with ``warm_start`` of earlier fits too.
         loss_, best_loss_: the last and the lowest of it; ``best_loss_`` is None with ``early_stopping``.
         validation_scores_, best_validation_score_: accuracy on the rows held out, an epoch and best; or None.
-        network_, preprocessing_: the trained network, on the CPU, and what comes before it.
-        recipe_: how it was trained.
+        network_, preprocessing_, recipe_: the network, on the CPU, what comes before it, how it was trained.
 
     Example:
         >>> from glyphnet.sklearn import GlyphClassifier
@@ -157,7 +156,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Args:
             X: features (N, D) or images, uint8 (N, H, W) or (N, H, W, C).
             y: labels (N,).
-            sample_weight: weight of each row's loss (N,), not negative; None for 1. Only their ratios count.
+            sample_weight: weight of each row (N,): 3 is three copies, 0 none, a fraction a factor on its loss.
 
         Raises:
             ValueError: wrong parameters, all of them listed, or data that cannot be learnt from.
@@ -166,7 +165,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         parameters = self._parameters()
         warm = parameters.warm_start and hasattr(self, "network_")
         inputs, y = read(self, X, y, reset=not warm)
-        classes = unique_labels(y)
+        classes = np.unique(y)
         if warm and not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"warm_start=True needs the classes of the last fit, {self.classes_.tolist()}, "
@@ -198,15 +197,14 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> GlyphClassifier:
         """Train for one epoch on these rows, from where the last call, or `fit`, left off.
 
-        Inputs are standardised as the first call measured them. Weights count as they are, not as ratios.
+        Inputs are standardised as the first call measured them.
 
         Args:
             X, y, sample_weight: as in `fit`.
             classes: all labels that will ever come (K,); needed in the first call.
 
         Raises:
-            ValueError: as in `fit`; or ``classes`` are missing, not those of before, or lack a label.
-            DivergedError: the loss became NaN or infinite.
+            ValueError, DivergedError: as in `fit`; or ``classes`` are missing, not those of before, or lack a label.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -218,8 +216,8 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 "Give the weights by label; sklearn.utils.class_weight.compute_class_weight computes them."
             )
         inputs, y = read(self, X, y, reset=first)
-        known = unique_labels(classes) if first else self.classes_
-        if classes is not None and not np.array_equal(unique_labels(classes), known):
+        known = np.unique(classes) if first else self.classes_
+        if classes is not None and not np.array_equal(np.unique(classes), known):
             raise ValueError(f"classes={classes!r} are not those of the last call, {known.tolist()}.")
         labels = encode(y, known)
         rows = Rows.of(inputs, labels, read_weights(sample_weight, inputs))
@@ -240,9 +238,8 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def predict(self, X: Any) -> AnyArray:
         """The likeliest label of each row: (N,), of the type of ``classes_``."""
-        probabilities = self.predict_proba(X)
-        labels: AnyArray = self.classes_[probabilities.argmax(axis=1)]
-        return labels
+        likeliest = self.predict_proba(X).argmax(axis=1)  # first: it says so if there was no fit
+        return np.asarray(self.classes_[likeliest])
 
     def predict_proba(self, X: Any) -> Float64Array:
         """Probability of each class, in the order of ``classes_``: float64 (N, K), rows sum to 1."""
@@ -254,7 +251,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return log_probabilities(self.network_, self.preprocessing_, read(self, X, reset=False)[0])
 
     def to_classifier(self) -> Classifier:
-        """The trained `glyphnet.classifier.Classifier`, which saves and can be evaluated; labels become names.
+        """The trained `glyphnet.classifier.Classifier`, which saves and can be evaluated; labels are names.
 
         Raises:
             ValueError: it was trained on features, not on images.
@@ -293,12 +290,11 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Make the results of a training the estimator's own."""
         early, history = recipe.early_stopping, result.history
         held_out = early is not None and early.monitor == "val_accuracy"
-        scores = [row["val_accuracy"] or 0.0 for row in history] if held_out else None
         self.classes_, self.recipe_ = classes, recipe
         self.network_, self.preprocessing_ = result.network, result.preprocessing
         self.n_iter_ = len(history)
         self.loss_curve_ = [*(earlier or ()), *(row["loss"] or 0.0 for row in history)]
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = None if held_out else min(self.loss_curve_)
-        self.validation_scores_ = scores
-        self.best_validation_score_ = max(scores) if scores else None
+        self.validation_scores_ = [row["val_accuracy"] or 0.0 for row in history] if held_out else None
+        self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None

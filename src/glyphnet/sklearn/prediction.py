@@ -17,7 +17,7 @@ Float64Array = npt.NDArray[np.float64]
 def log_probabilities(network: nn.Module, preprocessing: Preprocessing, inputs: Inputs) -> Float64Array:
     """The logarithm of each class' probability: float64 (N, K).
 
-    Features are computed with in float64, images, where that would take many times as long, in float32.
+    Features are computed with in float64; images, where that takes four times as long, in float32.
 
     Args:
         inputs: uint8 images (N, H, W, C) or float32 features (N, D), N at least 1.

@@ -63,7 +63,7 @@ class Rows:
         Args:
             classes: (K,), what the labels stand for.
             class_weight: None, "balanced" or factors by class, as in scikit-learn.
-            relative: make the mean weight 1, so that only the ratios of weights count.
+            relative: make the mean weight 1, so that weights do not lengthen the steps.
 
         Raises:
             ValueError: a class has no factor, or no row has any weight left.

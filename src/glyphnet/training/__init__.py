@@ -1,9 +1,10 @@
 """Training: the recipe, the loop, and what the loop is made of."""
 
-from .checkpoint import CheckpointWriter, checkpoint_terms, read_checkpoint, write_checkpoint
+from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device, keep_freed_memory
 from .examples import Examples
-from .fit import FitResult, Fitting, fit, judge
+from .fit import FitResult, Fitting, fit
+from .judging import judge
 from .presets import PRESETS, preset
 from .progress import Moment, Watcher
 from .recipe import DataSettings, EarlyStopping, Recipe
@@ -25,7 +26,6 @@ __all__ = [
     "StopOnSignal",
     "TrainingState",
     "Watcher",
-    "checkpoint_terms",
     "choose_device",
     "fit",
     "judge",

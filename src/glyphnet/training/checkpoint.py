@@ -17,6 +17,9 @@ from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 1
 
+TAKEN_OVER = ("threads", "precision")
+"""Terms in which a resumed training follows the checkpoint, whatever it would choose by itself."""
+
 
 def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> None:
     """Write all that changes in ``state``, all or nothing.
@@ -43,8 +46,11 @@ def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: 
     write_tensors(path, tensors, header)
 
 
-def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> None:
+def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> dict[str, Any]:
     """Bring ``state`` to where it was when the checkpoint was written.
+
+    Returns:
+        The terms of then. Number of threads and precision may differ from those of now: the caller takes them over.
 
     Raises:
         RunFolderError: the checkpoint is of another recipe, other data or other terms: it names what differs.
@@ -53,7 +59,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     header, tensors = read_tensors(path, kind="checkpoint")
     now = {"recipe": state.recipe.model_dump(mode="json"), **terms}
     then = {"recipe": header.get("recipe"), **header.get("terms", {})}
-    if differing := [name for name in now if now[name] != then.get(name)]:
+    if differing := [name for name in now if now[name] != then.get(name) and name not in TAKEN_OVER]:
         raise RunFolderError(
             f"{path}: cannot go on from here, because {_differences(now, then, differing)}. Go on with what the "
             "training began with, or start a new one in another folder."
@@ -67,13 +73,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
         state.load_state_dict(values)
     except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise CorruptFileError(f"{path}: not a checkpoint of this training ({error}).") from None
-
-
-def checkpoint_terms(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The terms with which the checkpoint was written."""
-    header, _ = read_tensors(path, kind="checkpoint")
-    terms: dict[str, Any] = header.get("terms", {})
-    return terms
+    return then
 
 
 def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) -> str:

@@ -18,6 +18,10 @@ from ..errors import DeviceError
 SMALL_STEP = 30e6
 
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""What layers multiply in, by name."""
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or for "auto" the fastest one there is.
 
@@ -53,7 +57,7 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision == "auto":
         return torch.bfloat16 if _bf16_is_faster(device) else torch.float32
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+    return PRECISIONS[precision]
 
 
 def _bf16_is_faster(device: torch.device) -> bool:

@@ -12,20 +12,19 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..errors import DivergedError, SettingsError, TrainingError
-from ..nn import Preprocessing, build, logits_in_batches, summary
+from ..errors import DivergedError
+from ..nn import Preprocessing, build, summary
 from .checkpoint import read_checkpoint
-from .device import choose_device, compute_dtype, keep_freed_memory, threads_for, using_threads
+from .checks import check_together, likely_cause
+from .device import PRECISIONS, choose_device, compute_dtype, keep_freed_memory, threads_for, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
+from .judging import is_better, judge
 from .progress import Moment, Watcher
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .step import Steps, make_step, set_learning_rate
 
 Ending = Literal["finished", "early_stopping", "converged", "stopped"]
-
-JUDGED_AT_ONCE = 1000
-"""Validation examples in the network at one time."""
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -77,7 +76,7 @@ class Fitting:
     def __init__(
         self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto"
     ) -> None:
-        _check(recipe, train, validation, classes)
+        check_together(recipe, train, validation, classes)
         self.recipe, self.classes = recipe, classes
         where = choose_device(device)
         self.dtype = compute_dtype(recipe.precision, where)
@@ -90,8 +89,17 @@ class Fitting:
         self.learn_from(train)
 
     def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> None:
-        """Go to where a training of the same recipe, data and terms was when the checkpoint was written."""
-        read_checkpoint(path, self.state, terms)
+        """Go to where a training of the same recipe, data and terms was when the checkpoint was written.
+
+        The arithmetic is done as it was done then, with as many threads and in the same precision.
+
+        Raises:
+            RunFolderError: the checkpoint is of another recipe, other data or another device: it names what differs.
+            CorruptFileError: the file is damaged.
+        """
+        then = read_checkpoint(path, self.state, terms)
+        self.threads, self.dtype = then["threads"], PRECISIONS[then["precision"]]
+        self.learn_from(self.train)
 
     def learn_from(self, train: Examples) -> None:
         """Take other examples from here on, of the same shape and classes."""
@@ -103,7 +111,7 @@ class Fitting:
     @property
     def terms(self) -> dict[str, Any]:
         """How the arithmetic is done: what must be the same for the same bits."""
-        precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}[self.dtype]
+        precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
         return {"device": self.state.device.type, "precision": precision, "threads": self.threads}
 
     def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
@@ -230,7 +238,7 @@ class Fitting:
         error = DivergedError(
             f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} "
             f"(learning rate {rate:.3g}); "
-            f"{kept}. {_likely_cause(self.recipe)}"
+            f"{kept}. {likely_cause(self.recipe)}"
         )
         error.result = self.result("stopped") if state.best_epoch else None
         raise error
@@ -254,7 +262,7 @@ class Fitting:
         if (
             state.best is None
             or not (self.recipe.keep_best and self.validation)
-            or _better(row, state.history[state.best_epoch - 1])
+            or is_better(row, state.history[state.best_epoch - 1])
         ):
             state.best, state.best_epoch = state.weights_to_keep(), state.epoch + 1
         if early := self.recipe.early_stopping:
@@ -292,50 +300,3 @@ def fit(
         DivergedError: the loss became NaN or infinite.
     """
     return Fitting(recipe, train, validation, classes, device).run(watchers=watchers)
-
-
-def judge(network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe) -> tuple[float, float]:
-    """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``."""
-    loss = right = 0.0
-    labels = examples.labels.split(JUDGED_AT_ONCE)
-    answers = logits_in_batches(network, preprocessing, examples.inputs, batch_size=JUDGED_AT_ONCE)
-    for logits, wanted in zip(answers, labels, strict=True):
-        loss += recipe.loss.per_image(logits, wanted).sum().item()
-        right += (logits.argmax(1) == wanted).sum().item()
-    return loss / len(examples), right / len(examples)
-
-
-def _better(row: HistoryRow, than: HistoryRow) -> bool:
-    """Whether an epoch's validation is better: by accuracy, and by loss where that is equal."""
-    return (row["val_accuracy"] or 0.0, -(row["val_loss"] or 0.0)) > (
-        than["val_accuracy"] or 0.0,
-        -(than["val_loss"] or 0.0),
-    )
-
-
-def _check(recipe: Recipe, train: Examples, validation: Examples | None, classes: int) -> None:
-    """Refuse what cannot work before anything is built."""
-    if not len(train):
-        raise TrainingError("there are no training examples.")
-    monitored = recipe.early_stopping.monitor if recipe.early_stopping else ""
-    if monitored.startswith("val_") and not (validation and len(validation)):
-        raise SettingsError(
-            f"early_stopping.monitor is {monitored}, but there are no validation examples. Set "
-            "data.validation_fraction above 0, or early_stopping.monitor to loss."
-        )
-    weights = recipe.loss.class_weight
-    if isinstance(weights, tuple) and len(weights) != classes:
-        raise SettingsError(f"loss.class_weight has {len(weights)} weights for {classes} classes.")
-    if recipe.augment and train.inputs.ndim != 4:
-        raise SettingsError(
-            f"augment.{next(iter(recipe.augment))} changes images, but the inputs are vectors of "
-            f"{train.inputs.shape[1]} features. Leave augment empty."
-        )
-
-
-def _likely_cause(recipe: Recipe) -> str:
-    """What to try: the inputs are checked before training, so it is nearly always the step that is too long."""
-    if recipe.optimizer.full_batch:
-        return "Try a little l2, or another optimizer."
-    advice = f"Most likely the learning rate is too high: try optimizer.lr={recipe.optimizer.lr / 10:.1g}"
-    return advice + (", or precision=fp32." if recipe.precision == "bf16" else ".")

@@ -50,7 +50,10 @@ class CrossEntropy(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """−Σ t·log σ(z) + (1−t)·log(1−σ(z)), summed over the outputs: each output is a yes or a no of its own."""
+    """−Σ t·log σ(z) + (1−t)·log(1−σ(z)), summed over the outputs: each output is a yes or a no of its own.
+
+    A `Classifier` still gives one class an image: see its ``predict_proba``.
+    """
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
 

@@ -37,7 +37,13 @@ class Optimizer(Settings):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum."""
+    """Stochastic gradient descent, with momentum.
+
+    Attributes:
+        lr: the learning rate.
+        momentum: share of the last step that the next one keeps.
+        nesterov: look ahead by the momentum before taking the gradient's word.
+    """
 
     name: Literal["sgd"] = "sgd"
     lr: Rate = 0.1
@@ -53,7 +59,13 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015)."""
+    """Adam (Kingma and Ba, 2015).
+
+    Attributes:
+        lr: the learning rate.
+        betas: share of the averaged gradient, and of the averaged squared gradient, that stays at each step.
+        eps: added to the root of the averaged square, so that nothing is divided by 0.
+    """
 
     name: Literal["adam"] = "adam"
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -68,7 +80,14 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    Attributes:
+        lr: the learning rate.
+        betas: share of the averaged gradient, and of the averaged squared gradient, that stays at each step.
+        eps: added to the root of the averaged square, so that nothing is divided by 0.
+        weight_decay: share of each weight, times the learning rate, that every step takes away.
+    """
 
     name: Literal["adamw"] = "adamw"
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -87,7 +106,11 @@ class Muon(Optimizer):
     """Muon (Jordan et al., 2024): momentum made orthogonal, for weights; AdamW for biases, norms and the head.
 
     Attributes:
-        lr: of the weights, in Muon's own scale; ``adam_lr`` is that of the rest. A schedule multiplies both.
+        lr: the learning rate of the weights, in Muon's own scale.
+        momentum: share of the averaged gradient that stays at each step.
+        nesterov: look ahead by the momentum.
+        weight_decay: share of each weight, times the learning rate, that every step takes away.
+        adam_lr: AdamW's learning rate. A schedule multiplies both.
     """
 
     capturable: ClassVar[bool] = False
@@ -113,6 +136,7 @@ class LBFGS(Optimizer):
     Attributes:
         lr: length of the first step tried in each line search.
         history_size: number of past steps from which the curvature is estimated.
+        tolerance: the training has converged when no gradient is larger.
     """
 
     full_batch: ClassVar[bool] = True

@@ -40,47 +40,74 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int) -> Rec
 def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
     """A small strided network and a few passes: the first answer, in seconds."""
     return Recipe(
-        network=_strided(image_shape, width=16),
+        network=_strided(image_shape, stem=12, channels=32),
         optimizer=AdamW(lr=0.01, betas=(0.7, 0.9), weight_decay=0.01),
         schedule=OneCycle(),
-        augment={"shift_batch": _shift(image_shape)},
-        epochs=_epochs(images, at_60_000=3),
+        loss=CrossEntropy(label_smoothing=0.05),
+        # One offset for the whole batch costs a slice; one for each image would cost a tenth of the step.
+        augment={"shift_batch": 1},
+        epochs=_epochs(images, at_60_000=2),
         batch_size=_batch_size(images, largest=256),
     )
 
 
 def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """A network four times as wide, warped images, more passes: about a minute for 60,000 images of 28×28."""
+    """Half as wide again, warped images, averaged weights, more passes: about a minute for 60,000 images of 28×28."""
     return Recipe(
-        network=_strided(image_shape, width=32),
+        network=_strided(image_shape, stem=24, channels=48),
         optimizer=AdamW(lr=0.01, betas=(0.9, 0.99), weight_decay=0.01),
         schedule=OneCycle(),
         loss=CrossEntropy(label_smoothing=0.05),
         augment={"rotate": 10, "scale": 0.1, "shift": _shift(image_shape)},
-        epochs=_epochs(images, at_60_000=10),
+        epochs=_epochs(images, at_60_000=16),
         batch_size=_batch_size(images, largest=256),
         ema=0.99,
     )
 
 
-PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "balanced": balanced}
+def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """Wide, pooled instead of strided, many passes: as good as it gets, in a quarter of an hour on two cores."""
+    network = _strided(image_shape, stem=48, channels=96)
+    if min(image_shape[:2]) >= 8:  # smaller ones have no pixels to pool
+        network = network.model_copy(update={"downsample": "pool", "channels": (96, 192), "dropout": 0.3})
+    return Recipe(
+        network=network,
+        optimizer=AdamW(lr=0.005, betas=(0.9, 0.99), weight_decay=0.05),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.1),
+        augment={"rotate": 10, "scale": 0.1, "shear": 5, "shift": _shift(image_shape)},
+        epochs=_epochs(images, at_60_000=30),
+        batch_size=_batch_size(images, largest=256),
+        ema=0.999,
+    )
+
+
+PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "balanced": balanced, "best": best}
 
 
 def _epochs(images: int, at_60_000: float) -> int:
-    """More passes over fewer images, though not as many steps in all: steps fall with the root of the number."""
-    return max(1, round(at_60_000 * math.sqrt(60_000 / max(images, 1))))
+    """More passes over fewer images, though fewer images seen in all: of a quarter as many, twice the passes."""
+    return max(1, round(at_60_000 * (60_000 / max(images, 1)) ** 0.5))
 
 
 def _batch_size(images: int, largest: int) -> int:
-    """A power of two that leaves an epoch some thirty steps at least."""
-    return max(16, min(largest, 1 << int(math.log2(max(images / 30, 1)))))
+    """A power of two that leaves an epoch some twenty steps at least."""
+    return max(16, min(largest, 1 << int(math.log2(max(images / 20, 1)))))
 
 
 def _shift(image_shape: ImageShape) -> int:
-    """How far an image may be moved: a fourteenth of its side, a pixel at least."""
+    """How far an image may be moved, in pixels: a fourteenth of its side, one at least."""
     return max(1, round(min(image_shape[:2]) / 14))
 
 
-def _strided(image_shape: ImageShape, width: int) -> CNNSpec:
+def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
+    """A network that sees images of 8 to 15 pixels at their full size, and larger ones through a strided stem.
+
+    Each doubling of the side beyond 48 pixels brings one more layer that halves it, so that the dense layer stays small.
+    """
     side = min(image_shape[:2])
-    return CNNSpec(stem=width, stem_stride=2 if side >= 16 else 1, channels=(2 * width,), batch_norm=True)
+    halvings = max(0, math.ceil(math.log2(side / 48)))
+    each = tuple(channels * 2**step for step in range(1 + halvings))
+    if side < 16:
+        return CNNSpec(stem=stem, stem_kernel=3, stem_stride=1, channels=each, batch_norm=True)
+    return CNNSpec(stem=stem, channels=each, batch_norm=True)

@@ -25,7 +25,17 @@ _KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule"
 
 
 class DataSettings(Settings):
-    """Which images, and how they are divided: the arguments of `glyphnet.load`, under the same names."""
+    """Which images, and how they are divided: the arguments of `glyphnet.load`, under the same names.
+
+    Attributes:
+        source: the name of a data set or a path.
+        size: side of the images in pixels, or (height, width); None chooses from the data.
+        color: "grey", "rgb", or "auto", which chooses from the data.
+        validation_fraction: share of the training images to validate on, where the data have no such part.
+        test_fraction: share of all images to test on, where the data have no such part.
+        seed: of the division; it is not the training's seed.
+        on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
+    """
 
     source: str = "digits"
     size: int | tuple[int, int] | None = None
@@ -50,6 +60,7 @@ class EarlyStopping(Settings):
 
     Attributes:
         patience: epochs without an improvement of more than ``min_delta`` before the training stops.
+        min_delta: an improvement by less does not count.
         monitor: what must improve; "loss" (of training) also works without validation data.
     """
 
@@ -67,6 +78,9 @@ class Recipe(Settings):
         preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
             image has length 1).
         augment: strength of each random change of the training images, by name.
+        loss: what is made small, label smoothing and class weights with it.
+        optimizer: how, with its learning rate.
+        schedule: how the learning rate changes on the way.
         l1: factor of Σ|w| in the loss.
         l2: half the factor of Σw² in the loss.
         epochs: passes over the training images; with L-BFGS, iterations.

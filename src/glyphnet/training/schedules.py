@@ -29,7 +29,12 @@ class Constant(Settings):
 
 
 class StepDecay(Settings):
-    """The rate is multiplied by ``gamma`` after every ``every`` epochs."""
+    """The rate is multiplied by ``gamma`` after every ``every`` epochs.
+
+    Attributes:
+        every: epochs between two decays.
+        gamma: what each multiplies the rate by.
+    """
 
     name: Literal["step"] = "step"
     every: Annotated[int, Field(ge=1)] = 10
@@ -82,7 +87,11 @@ class OneCycle(Settings):
 
 
 class InverseTime(Settings):
-    """The rate in epoch t (from 0) is divided by 1 + ``decay``·t."""
+    """The rate in epoch t (from 0) is divided by 1 + ``decay``·t.
+
+    Attributes:
+        decay: how fast.
+    """
 
     name: Literal["inverse-time"] = "inverse-time"
     decay: Annotated[float, Field(ge=0.0)] = 1e-3

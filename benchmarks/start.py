@@ -46,7 +46,9 @@ def main() -> None:
                 took = seconds(command)
                 if turn:  # the first turn fills the disk's cache
                     times[name].append(took)
-    print(f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; n = {runs}\n")
+    print(
+        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; n = {runs}\n"
+    )
     print("| whole process | seconds, median (least to most) |\n|---|---|")
     for name, values in times.items():
         print(f"| `{name}` | {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f}) |")

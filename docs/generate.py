@@ -115,9 +115,7 @@ def _default(field: FieldInfo) -> str:
         return "must be given"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
-        return (
-            f"`{next((getattr(value, key) for key in ('kind', 'name') if hasattr(value, key)), type(value))}`"
-        )
+        return f"`{next((getattr(value, key) for key in ('kind', 'name') if hasattr(value, key)), type(value))}`"
     if isinstance(value, tuple):
         value = list(value)
     return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
@@ -153,9 +151,7 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     """`` ≥ 0 and < 1``, of annotated_types' bounds, which may lie in pydantic's own Field."""
-    flat = [
-        bound for item in metadata for bound in (item.metadata if isinstance(item, FieldInfo) else [item])
-    ]
+    flat = [bound for item in metadata for bound in (item.metadata if isinstance(item, FieldInfo) else [item])]
     found = [
         f"{sign} {_power(getattr(bound, key))}"
         for kind, (key, sign) in BOUNDS.items()

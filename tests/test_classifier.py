@@ -78,9 +78,7 @@ def test_logits_are_the_network_on_the_preprocessed_pixels() -> None:
     images = pixels(4)
     weight, bias = (tensor.double().numpy() for tensor in classifier.network.state_dict().values())
     x = (images.astype(np.float64) / 255 - 0.4) / 0.3  # the oracle: NumPy, in double precision
-    np.testing.assert_allclose(
-        classifier.logits(images), x.reshape(4, -1) @ weight.T + bias, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(classifier.logits(images), x.reshape(4, -1) @ weight.T + bias, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 7.0])
@@ -191,9 +189,7 @@ def test_other_sizes_and_colours_are_fitted_as_files_are(
 
 def test_three_axes_are_grey_images_of_the_models_size_or_one_image_or_grey_images() -> None:
     classifier = classifier_of("mlp", (3, 4, 1))
-    assert (
-        len(classifier.logits(pixels(1, (5, 3, 4))[0])) == 5
-    )  # five grey images of 3×4, not one of 4 channels
+    assert len(classifier.logits(pixels(1, (5, 3, 4))[0])) == 5  # five grey images of 3×4, not one of 4 channels
     assert len(classifier.logits(pixels(1, (6, 7, 4))[0])) == 1  # one image with transparency
     assert len(classifier.logits(pixels(1, (6, 7, 8))[0])) == 6  # six grey images of 7×8
 
@@ -208,9 +204,7 @@ def test_a_list_may_mix_forms_and_keeps_its_order(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "empty", [[], (), np.empty((0, 12, 10, 1), np.uint8), np.empty((0, 12, 10), np.uint8)]
-)
+@pytest.mark.parametrize("empty", [[], (), np.empty((0, 12, 10, 1), np.uint8), np.empty((0, 12, 10), np.uint8)])
 def test_no_images_give_no_rows(empty: Any) -> None:
     classifier = classifier_of()
     assert classifier.predict_proba(empty).shape == (0, 3)
@@ -315,9 +309,7 @@ def test_the_memory_format_that_training_left_makes_no_difference() -> None:
     network = build(spec, (28, 28, 1), 3)
     other = copy.deepcopy(network).to(memory_format=torch.channels_last)
     images = pixels(9, (28, 28, 1))
-    answers = [
-        classifier_of("cnn", (28, 28, 1), network=each, spec=spec).logits(images) for each in (network, other)
-    ]
+    answers = [classifier_of("cnn", (28, 28, 1), network=each, spec=spec).logits(images) for each in (network, other)]
     np.testing.assert_array_equal(*answers)
 
 
@@ -346,3 +338,10 @@ def test_a_device_that_is_not_there_is_named(tmp_path: Path, device: str) -> Non
     classifier_of().save(tmp_path / "m")
     with pytest.raises(DeviceError, match=f"The device '{device}' cannot be used: .* Try the device 'cpu'"):
         load_model(tmp_path / "m", device)
+
+
+def test_the_summary_counts_the_parameters_that_there_are() -> None:
+    classifier = classifier_of("cnn")
+    counted = sum(parameter.numel() for parameter in classifier.network.parameters())
+    assert classifier.summary().parameters == counted
+    assert f"{counted:,}" in str(classifier.summary())

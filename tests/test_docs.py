@@ -94,9 +94,7 @@ def test_the_examples_run_as_they_stand(
     assert ran >= 9
     shown = capsys.readouterr().out
     assert re.search(r"^\['\d'(, '\d'){4}\]$", shown, re.MULTILINE)
-    assert re.search(
-        r"^9\d\.\d\d%, 95 % interval \d\d\.\d\d% to \d\d\.\d\d%, \d+ images$", shown, re.MULTILINE
-    )
+    assert re.search(r"^9\d\.\d\d%, 95 % interval \d\d\.\d\d% to \d\d\.\d\d%, \d+ images$", shown, re.MULTILINE)
     assert (tmp_path / "digits.safetensors").exists()
 
 

@@ -40,9 +40,7 @@ with FolderLock(sys.argv[1]):
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().strip() in {"ready", "held"}
     return process
@@ -149,9 +147,7 @@ def test_a_second_process_is_refused_at_once_and_told_who_holds_the_folder(tmp_p
     process = start(HOLD, tmp_path / "run")
     try:
         began = time.monotonic()
-        expected = (
-            f"{re.escape(str(tmp_path / 'run'))}: in use by another run \\(process {process.pid}\\)\\. Wait"
-        )
+        expected = f"{re.escape(str(tmp_path / 'run'))}: in use by another run \\(process {process.pid}\\)\\. Wait"
         with pytest.raises(RunFolderError, match=expected), FolderLock(tmp_path / "run"):
             pytest.fail("the folder was locked twice")
         assert time.monotonic() - began < 1

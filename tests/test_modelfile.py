@@ -99,9 +99,7 @@ def test_any_header_makes_the_round_trip(
     threshold: float | None,
     notes: dict[str, Any],
 ) -> None:
-    header = header_of(
-        classes=classes, temperature=temperature, threshold=threshold, recipe=notes, metrics=dict(notes)
-    )
+    header = header_of(classes=classes, temperature=temperature, threshold=threshold, recipe=notes, metrics=dict(notes))
     saved(tmp_path / "m", header)
     assert read_model(tmp_path / "m")[0] == header
 
@@ -132,9 +130,7 @@ def test_the_same_model_gives_the_same_bytes_in_another_process(tmp_path: Path) 
     saved(tmp_path / "a")
     script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
     script += "from test_modelfile import *; saved(Path(sys.argv[1]))"
-    subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "b"], check=True, env=os.environ | {"PYTHONHASHSEED": "7"}
-    )
+    subprocess.run([sys.executable, "-c", script, tmp_path / "b"], check=True, env=os.environ | {"PYTHONHASHSEED": "7"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -155,9 +151,7 @@ def test_reading_draws_no_random_number_and_loads_no_compiler(tmp_path: Path) ->
         "import sys; from glyphnet.modelfile import read_model; read_model(sys.argv[1]); "
         "print([name for name in ('torch._dynamo', 'sympy', 'sklearn', 'matplotlib') if name in sys.modules])"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "m"], check=True, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / "m"], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == "[]"
 
 
@@ -282,13 +276,9 @@ def test_a_required_part_that_is_missing(tmp_path: Path) -> None:
         {"preprocessing": {"mode": "whiten"}},
     ],
 )
-def test_what_a_newer_release_may_have_added_asks_for_an_upgrade(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
+def test_what_a_newer_release_may_have_added_asks_for_an_upgrade(tmp_path: Path, change: dict[str, Any]) -> None:
     path = forged(tmp_path / "m", change)
-    with pytest.raises(
-        UnsupportedFileError, match=r"holds what this GlyphNet .* does not know .*upgrade with: pip"
-    ):
+    with pytest.raises(UnsupportedFileError, match=r"holds what this GlyphNet .* does not know .*upgrade with: pip"):
         read_model(path)
 
 
@@ -363,9 +353,7 @@ def test_a_description_of_a_giant_is_refused_at_once_and_allocates_nothing(
 def test_parts_that_do_not_fit_are_all_named() -> None:
     with pytest.raises(SettingsError) as caught:
         header_of(temperature=float("nan"), threshold=2.0, classes=())
-    assert str(caught.value).startswith(
-        "The parts of the model do not fit together: classes: Tuple should have"
-    )
+    assert str(caught.value).startswith("The parts of the model do not fit together: classes: Tuple should have")
     assert "temperature: Input should be" in str(caught.value)
     assert "threshold: Input should be less than or equal to 1" in str(caught.value)
 

@@ -37,9 +37,7 @@ def requirements() -> list[str]:
     """Every requirement in pyproject.toml, of the package and of its extras, as written there."""
     extras = PROJECT["project"]["optional-dependencies"].values()
     everything = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
-    return [line for line in everything if not line.startswith("glyphnet[")] + PROJECT["build-system"][
-        "requires"
-    ]
+    return [line for line in everything if not line.startswith("glyphnet[")] + PROJECT["build-system"]["requires"]
 
 
 @pytest.mark.parametrize("requirement", requirements())
@@ -57,9 +55,7 @@ def test_torch_is_pinned_at_the_release_we_measure_with():
 
 
 def make(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     return subprocess.run(
         ["make", *words],
         cwd=ROOT,
@@ -103,18 +99,14 @@ def tools_only(folder: Path) -> Path:
     """A folder for PATH with what a shell script needs and no Python."""
     folder.mkdir()
     for tool in ("sh", "cat", "rm"):
-        found = next(
-            Path(place) / tool for place in os.environ["PATH"].split(":") if (Path(place) / tool).exists()
-        )
+        found = next(Path(place) / tool for place in os.environ["PATH"].split(":") if (Path(place) / tool).exists())
         (folder / tool).symlink_to(found)
     return folder
 
 
 def stand_in(path: Path, version: str) -> None:
     """An interpreter too old for us, as the shell sees it: it tells its version and refuses our question."""
-    path.write_text(
-        f'#!/bin/sh\n[ "$1" = --version ] && echo "Python {version}" || exit 1\n', encoding="utf-8"
-    )
+    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Python {version}" || exit 1\n', encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -155,9 +147,7 @@ def test_a_python_without_venv_is_told_what_to_install(tmp_path: Path):
     tools = tools_only(tmp_path / "bin")
     # Debian's python3 without python3-venv: everything works but the import of ensurepip.
     block = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv[1])"
-    (tools / "python3").write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -c "{block}" "$2"\n', encoding="utf-8"
-    )
+    (tools / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{block}" "$2"\n', encoding="utf-8")
     (tools / "python3").chmod(0o755)
     run = make_venv(tmp_path / "venv", tools)
     version = "{}.{}".format(*sys.version_info)

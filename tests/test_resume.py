@@ -214,7 +214,7 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(splits: Splits, unbroken
 def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
     train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
     other = Splits("few", splits.train.subset(slice(200)), splits.validation, splits.test)
-    with pytest.raises(RunFolderError, match="cannot go on from here, because data was .* and is "):
+    with pytest.raises(RunFolderError, match="cannot go on from here, because training data was .* and is "):
         resume(tmp_path, splits=other)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.override({"l2": 0.5, "optimizer.lr": 0.1}).to_yaml())

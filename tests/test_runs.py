@@ -264,7 +264,7 @@ def test_every_network_trains_on_the_digits_as_it_is(kind: str) -> None:
 
 def test_the_classical_network_says_what_it_needs_on_small_images(tmp_path: Path) -> None:
     changes = {"network": "cnn-classic", "epochs": 1}
-    with pytest.raises(SettingsError, match=r"images of 8×8 .*Set padding to true"):
+    with pytest.raises(SettingsError, match=r"images of 8×8 .*Set network.padding to true"):
         train("digits", preset="fast", changes=changes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert train("digits", preset="fast", changes={**changes, "network.padding": True}).evaluation is not None

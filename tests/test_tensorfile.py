@@ -83,9 +83,7 @@ def tensors_of_any_kind(draw: st.DrawFn) -> torch.Tensor:
     return flat.view(dtype).reshape(shape)
 
 
-names = st.text(st.characters(exclude_categories=("Cs",)), max_size=20).filter(
-    lambda name: name != "__metadata__"
-)
+names = st.text(st.characters(exclude_categories=("Cs",)), max_size=20).filter(lambda name: name != "__metadata__")
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -139,10 +137,7 @@ def test_the_seal_is_the_sha256_of_the_file_with_the_seal_zeroed(tmp_path: Path)
         metadata = library.metadata()
     content = (tmp_path / "f").read_bytes()
     assert content.count(metadata["sha256"].encode()) == 1
-    assert (
-        hashlib.sha256(content.replace(metadata["sha256"].encode(), b"0" * 64)).hexdigest()
-        == metadata["sha256"]
-    )
+    assert hashlib.sha256(content.replace(metadata["sha256"].encode(), b"0" * 64)).hexdigest() == metadata["sha256"]
     assert json.loads(metadata["glyphnet"]) == HEADER
 
 
@@ -324,9 +319,7 @@ def test_another_kind_and_a_newer_version_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFileError, match="f: is a training checkpoint, and a model is needed"):
         read_tensors(tmp_path / "f", kind="model")
     write_tensors(tmp_path / "f", {}, HEADER | {"format_version": 2})
-    with pytest.raises(
-        UnsupportedFileError, match=r"format version 2, .* reads up to 1\. Upgrade with: pip install"
-    ):
+    with pytest.raises(UnsupportedFileError, match=r"format version 2, .* reads up to 1\. Upgrade with: pip install"):
         read(tmp_path / "f")
     assert read_tensors(tmp_path / "f", kind="checkpoint", newest=2)[1] == {}
     write_tensors(tmp_path / "f", {}, HEADER | {"kind": "soup"})
@@ -361,9 +354,7 @@ def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
 
 
 def test_folders_pipes_and_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(
-        CorruptFileError, match=r"is a folder; a \.safetensors file that GlyphNet wrote is needed\.$"
-    ):
+    with pytest.raises(CorruptFileError, match=r"is a folder; a \.safetensors file that GlyphNet wrote is needed\.$"):
         read(tmp_path)
     write_tensors(tmp_path / "model.safetensors", {}, HEADER)
     with pytest.raises(CorruptFileError, match=r"Did you mean .*/model\.safetensors"):

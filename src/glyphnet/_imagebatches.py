@@ -20,12 +20,8 @@ OneImage: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | AnyArray
 Images: TypeAlias = OneImage | ImageDataset | Iterable[OneImage]
 """What can be classified: see `image_batches`."""
 
-_ACCEPTED = (
-    "a uint8 array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
-)
-_BATCH_VALUES = (
-    1 << 20
-)  # pixels in a batch, times channels: the network's activations are many times as large
+_ACCEPTED = "a uint8 array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
+_BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
 
 def default_batch_size(image_shape: ImageShape) -> int:
@@ -60,9 +56,7 @@ def image_batches(images: Images, image_shape: ImageShape, batch_size: int) -> I
         array = _as_many(_eight_bits(images), image_shape)
         for start in range(0, len(array), batch_size):
             part = array[start : start + batch_size]
-            yield (
-                part if part.shape[1:] == image_shape else np.stack([_fit(one, image_shape) for one in part])
-            )
+            yield (part if part.shape[1:] == image_shape else np.stack([_fit(one, image_shape) for one in part]))
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]

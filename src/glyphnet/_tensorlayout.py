@@ -67,9 +67,7 @@ def parse_layout(head: bytes, data_size: int) -> tuple[dict[str, str], dict[str,
     end = 0
     for name, info in layout.items():
         if info.start != end:
-            raise ValueError(
-                f"the tensor {name[:80]!r} begins at byte {info.start}, and {end} is where it must begin"
-            )
+            raise ValueError(f"the tensor {name[:80]!r} begins at byte {info.start}, and {end} is where it must begin")
         end = info.end
     if end != data_size:
         raise ValueError(f"its tensors take {end:,} bytes, and {data_size:,} are there")
@@ -86,9 +84,7 @@ def _tensor_info(name: str, entry: object) -> TensorInfo:
         case {"dtype": str(kind), "shape": list(shape), "data_offsets": [start, end], **others} if not others:
             pass
         case _:
-            raise ValueError(
-                f"the tensor {name[:80]!r} is not described by dtype, shape and two data_offsets"
-            )
+            raise ValueError(f"the tensor {name[:80]!r} is not described by dtype, shape and two data_offsets")
     if kind not in DTYPES:
         raise ValueError(f"the tensor {name[:80]!r} has the unknown dtype {kind[:20]!r}")
     if not all(type(number) is int and 0 <= number < _LARGEST for number in (*shape, start, end)):

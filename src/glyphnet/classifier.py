@@ -17,7 +17,7 @@ from .data.dataset import Int64Array
 from .data.decode import ImageShape
 from .errors import DeviceError, SettingsError
 from .modelfile import ModelHeader, Provenance, describe_model, read_model, write_model
-from .nn import AnySpec, Preprocessing
+from .nn import AnySpec, NetworkSummary, Preprocessing, summary
 from .nn.inference import logits_in_batches
 
 Float32Array = npt.NDArray[np.float32]
@@ -119,9 +119,11 @@ class Classifier:
             return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size)]
         threshold = self.need_threshold()
         probabilities = self.predict_proba(images, batch_size=batch_size)
-        return [
-            self.classes[row.argmax()] if row.max() >= threshold else NONE_OF_THESE for row in probabilities
-        ]
+        return [self.classes[row.argmax()] if row.max() >= threshold else NONE_OF_THESE for row in probabilities]
+
+    def summary(self) -> NetworkSummary:
+        """The network layer by layer: shapes, parameters, FLOPs; ``print`` it for a table."""
+        return summary(self.spec, self.input_shape, len(self.classes))
 
     def need_threshold(self) -> float:
         """The threshold for rejection.
@@ -207,7 +209,5 @@ def _device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise DeviceError(
-            f"The device {str(device)!r} cannot be used: {reason}. Try the device 'cpu'."
-        ) from None
+        raise DeviceError(f"The device {str(device)!r} cannot be used: {reason}. Try the device 'cpu'.") from None
     return found

@@ -150,9 +150,7 @@ def write_model(path: str | os.PathLike[str], header: ModelHeader, network: nn.M
     write_tensors(path, tensors, header.model_dump())
 
 
-def read_model(
-    path: str | os.PathLike[str], device: str | torch.device = "cpu"
-) -> tuple[ModelHeader, nn.Module]:
+def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[ModelHeader, nn.Module]:
     """Read a model file that `write_model` wrote.
 
     Args:

@@ -31,9 +31,7 @@ class FilePrediction(NamedTuple):
     probabilities: Float32Array
 
 
-def predict_files(
-    classifier: Classifier, paths: Iterable[str], on_bad_file: OnBadFile
-) -> Iterator[FilePrediction]:
+def predict_files(classifier: Classifier, paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[FilePrediction]:
     """Classify files, and all files in folders; a batch at a time is in memory, however many there are.
 
     Args:
@@ -66,9 +64,7 @@ def image_files(paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[str]:
             on_bad_file(BadFileError(path, "there is no file in this folder", "Check the path."))
 
 
-def _decoded(
-    files: Iterable[str], shape: ImageShape, on_bad_file: OnBadFile
-) -> Iterator[tuple[str, UInt8Array]]:
+def _decoded(files: Iterable[str], shape: ImageShape, on_bad_file: OnBadFile) -> Iterator[tuple[str, UInt8Array]]:
     for file in files:
         try:
             pixels = decode_file(file, shape)

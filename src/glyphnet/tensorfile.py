@@ -59,9 +59,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tens
         OSError: the file cannot be written.
     """
     if not (isinstance(header.get("kind"), str) and _is_version(header.get("format_version"))):
-        raise ModelFileError(
-            f"{path}: the header to write lacks `kind` (a string) or `format_version` (an integer)."
-        )
+        raise ModelFileError(f"{path}: the header to write lacks `kind` (a string) or `format_version` (an integer).")
     try:
         text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -133,9 +131,7 @@ def read_tensors(
         header, layout, start = _verify(file, path, kind, newest)
         if check is not None:
             check(header, layout)
-        return header, {
-            name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()
-        }
+        return header, {name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()}
 
 
 def read_header(path: str | os.PathLike[str], *, kind: str | None = None, newest: int = 1) -> Header:
@@ -156,9 +152,7 @@ def _open(path: str | os.PathLike[str]) -> BufferedReader:
             inside = sorted(Path(path).glob("*.safetensors")) if stat.S_ISDIR(mode) else []
             # Of a run folder's two, nearly always the model is meant: it comes after the checkpoint.
             hint = f" Did you mean {inside[-1]}?" if inside else ""
-            raise CorruptFileError(
-                f"{path}: is {what}; a .safetensors file that GlyphNet wrote is needed.{hint}"
-            )
+            raise CorruptFileError(f"{path}: is {what}; a .safetensors file that GlyphNet wrote is needed.{hint}")
         return open(path, "rb")
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such file.") from None
@@ -179,8 +173,7 @@ def _verify(
         digest.update(chunk)
     if digest.hexdigest().encode() != head[_SEAL]:
         raise CorruptFileError(
-            f"{path}: its content does not match its own SHA-256: it was truncated or altered. "
-            "Get or make it again."
+            f"{path}: its content does not match its own SHA-256: it was truncated or altered. Get or make it again."
         )
     start = len(prefix) + len(head)
     try:
@@ -205,15 +198,11 @@ def _read_head(file: BufferedReader, path: str | os.PathLike[str], size: int) ->
         raise CorruptFileError(f"{path}: is empty; a .safetensors file that GlyphNet wrote is needed.")
     head = file.read(min(length, MAX_HEADER))
     if not head.startswith(_OPENING) and (what := looks_like(prefix + head)):
-        raise CorruptFileError(
-            f"{path}: looks like {what}; a .safetensors file that GlyphNet wrote is needed."
-        )
+        raise CorruptFileError(f"{path}: looks like {what}; a .safetensors file that GlyphNet wrote is needed.")
     if head.startswith(_OPENING) and _SEAL.stop < length <= MAX_HEADER:
         if len(head) == length:
             return prefix, head
-        raise CorruptFileError(
-            f"{path}: is truncated: {size:,} bytes are there, in the middle of its header."
-        )
+        raise CorruptFileError(f"{path}: is truncated: {size:,} bytes are there, in the middle of its header.")
     if head.startswith(b"{"):
         raise CorruptFileError(
             f"{path}: looks like a safetensors file that GlyphNet did not write, or whose header was altered "

@@ -41,8 +41,6 @@ def test_a_batch_of_one_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("concentration", [1e-4, 1e-2, 10])
 def test_extreme_weights_are_numbers(concentration: float) -> None:
-    _, targets = Augmenter({"mixup": concentration}).mix(
-        torch.rand(N, 1, 1, 1), torch.eye(2).repeat(N // 2, 1)
-    )
+    _, targets = Augmenter({"mixup": concentration}).mix(torch.rand(N, 1, 1, 1), torch.eye(2).repeat(N // 2, 1))
     assert targets.isfinite().all()
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(N))

@@ -55,9 +55,7 @@ def test_an_offset_says_where_pixels_come_from() -> None:
     warp = Warp.identity(x)
     y = replace(warp, offset=torch.tensor([[2.0, 0.0], [0.0, -1.0]])).sample(x)
     torch.testing.assert_close(y[0, :, :, :6], x[0, :, :, 2:], rtol=0, atol=1e-5)  # from 2 to the right
-    torch.testing.assert_close(
-        y[0, :, :, 6:], x[0, :, :, 7:].expand(1, 6, 2), rtol=0, atol=1e-5
-    )  # the border
+    torch.testing.assert_close(y[0, :, :, 6:], x[0, :, :, 7:].expand(1, 6, 2), rtol=0, atol=1e-5)  # the border
     torch.testing.assert_close(y[1, :, 1:], x[1, :, :-1], rtol=0, atol=1e-5)
 
 

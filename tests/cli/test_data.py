@@ -31,9 +31,7 @@ def glyphnet(tmp_path):
     def run(*words):
         environment = {**os.environ, "GLYPHNET_CACHE": str(tmp_path / "cache"), "PYTHONIOENCODING": "utf-8"}
         command = [sys.executable, "-m", "glyphnet", "data", *map(str, words)]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=60, encoding="utf-8"
-        )
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, encoding="utf-8")
 
     return run
 
@@ -70,9 +68,7 @@ def test_bad_files_can_be_an_error(folder, glyphnet):
 
 def test_a_table_with_bad_files(folder, glyphnet):
     rows = [f"{name}/{i:02d}.png,{name}" for name in CLASSES for i in range(12)]
-    (folder / "metadata.csv").write_text(
-        "\n".join(["file_name,label", *rows, "cat/bad1.png,cat"]), encoding="utf-8"
-    )
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label", *rows, "cat/bad1.png,cat"]), encoding="utf-8")
     for source in (folder, folder / "metadata.csv"):
         value = json.loads(glyphnet(source, "--json").stdout)
         assert [name for name, _ in value["bad_files"]] == ["cat/bad1.png"]

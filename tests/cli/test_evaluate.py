@@ -110,16 +110,12 @@ def test_the_history_beside_the_model_is_in_the_report(model: Path) -> None:
     assert '"bestEpoch":2' in text
 
 
-def test_other_data_without_a_test_part_are_judged_whole_and_that_is_said(
-    model: Path, tmp_path: Path
-) -> None:
+def test_other_data_without_a_test_part_are_judged_whole_and_that_is_said(model: Path, tmp_path: Path) -> None:
     data = folder_of(tmp_path / "mine", ["3", "7"])
     result = evaluate(model, data, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["n"] == 8
-    warning = (
-        "These data have no test part, and all their images were judged. If the model was trained on some"
-    )
+    warning = "These data have no test part, and all their images were judged. If the model was trained on some"
     assert warning in result.stderr
     report = model.parent / "evaluation-mine" / "report.html"
     assert warning in report.read_text(encoding="utf-8")

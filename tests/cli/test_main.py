@@ -77,9 +77,7 @@ from glyphnet.cli import VERBS, main
 VERBS["trial"] = ("trial", "Try something.")
 main()
 """
-NO_MEMORY = (
-    "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
-)
+NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
 Run = subprocess.CompletedProcess[str]
 
 
@@ -134,9 +132,7 @@ def test_the_version():
 
 
 def test_python_m_glyphnet_is_the_same_command():
-    run = subprocess.run(
-        [sys.executable, "-m", "glyphnet", "--version"], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-m", "glyphnet", "--version"], capture_output=True, text=True, check=True)
     assert run.stdout == f"glyphnet {__version__}\n"
 
 
@@ -161,8 +157,7 @@ def test_without_a_verb_the_help_goes_to_standard_error_and_the_status_is_usage(
         (["trial", "a", "b"], "got unexpected extra argument(s) (b). See: glyphnet trial --help"),
         (
             ["trial", "--color", "gray"],
-            "invalid value for '--color': 'gray' is not one of 'auto', 'grey', 'rgb'. "
-            "See: glyphnet trial --help",
+            "invalid value for '--color': 'gray' is not one of 'auto', 'grey', 'rgb'. See: glyphnet trial --help",
         ),
         (
             ["trial", "--size", "28,28"],
@@ -189,8 +184,7 @@ def test_a_usage_error_is_one_line_with_the_near_miss(trial, words: list[str], l
         ("file", "/data/no such.png: No such file or directory. Check the spelling of the path."),
         (
             "disk",
-            "runs/a/model.safetensors: No space left on device. "
-            "Make room on this disk, or choose another place.",
+            "runs/a/model.safetensors: No space left on device. Make room on this disk, or choose another place.",
         ),
         ("memory", NO_MEMORY),
         ("torch-memory", NO_MEMORY),
@@ -211,9 +205,7 @@ def test_a_failure_is_one_line_and_status_1(trial, what: str, line: str):
     assert (run.returncode, run.stdout, run.stderr) == (1, "", f"glyphnet: {line}\n")
 
 
-@pytest.mark.parametrize(
-    "words", [["--debug", "trial", "--what", "fault"], ["trial", "--what", "fault", "--debug"]]
-)
+@pytest.mark.parametrize("words", [["--debug", "trial", "--what", "fault"], ["trial", "--what", "fault", "--debug"]])
 def test_debug_before_or_behind_the_verb_shows_the_traceback(trial, words: list[str]):
     run = trial(*words)
     assert run.returncode == 1
@@ -272,9 +264,7 @@ def test_a_reader_who_leaves_is_no_error(environment: dict[str, str], tmp_path: 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", [["--help"], ["trial", "--json"], ["trial", "--what", "lines"]])
-def test_a_full_disk_under_standard_output_is_told_once(
-    environment: dict[str, str], tmp_path: Path, words: list[str]
-):
+def test_a_full_disk_under_standard_output_is_told_once(environment: dict[str, str], tmp_path: Path, words: list[str]):
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
             [sys.executable, "-c", START, *words],
@@ -307,9 +297,7 @@ def test_quick_work_says_nothing_where_there_is_no_terminal(trial):
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_slow_work_says_a_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_slow_work_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     from glyphnet.cli import console
 
     clock = iter([0.0, 4.9, 5.0, 9.9, 10.0])
@@ -359,9 +347,7 @@ def test_printable_escapes_what_would_steer_a_terminal(text: str, shown: str):
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize(
-    ("text", "size"), [("28", Size(28, 28)), ("28x32", Size(28, 32)), (" 8×16 ", Size(8, 16))]
-)
+@pytest.mark.parametrize(("text", "size"), [("28", Size(28, 28)), ("28x32", Size(28, 32)), (" 8×16 ", Size(8, 16))])
 def test_sizes(text: str, size: Size):
     assert parse_size(text) == size
 

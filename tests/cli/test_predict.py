@@ -45,9 +45,7 @@ def model(tmp_path: Path) -> Path:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(4)
-    classifier = Classifier(
-        network, spec, (8, 8, 1), CLASSES, Preprocessing(mean=(0.5,), std=(0.3,)), threshold=0.6
-    )
+    classifier = Classifier(network, spec, (8, 8, 1), CLASSES, Preprocessing(mean=(0.5,), std=(0.3,)), threshold=0.6)
     (tmp_path / "model").mkdir()
     classifier.save(tmp_path / "model" / "m.safetensors")
     return tmp_path / "model" / "m.safetensors"
@@ -79,14 +77,10 @@ def test_the_answers_are_the_classifiers_own(model: Path, tmp_path: Path) -> Non
     assert [row["file"] for row in rows] == [str(file) for file in files]
     assert [row["label"] for row in rows] == classifier.predict(files)
     assert len({row["label"] for row in rows}) > 2
-    np.testing.assert_allclose(
-        [float(row["probability"]) for row in rows], probabilities.max(axis=1), atol=1e-6
-    )
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities.max(axis=1), atol=1e-6)
 
 
-def test_names_are_kept_exactly_in_csv_and_json(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_are_kept_exactly_in_csv_and_json(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ODD_NAMES:
         picture(tmp_path / "odd" / name)
     monkeypatch.chdir(tmp_path / "odd")
@@ -99,9 +93,7 @@ def test_names_are_kept_exactly_in_csv_and_json(
 def test_a_name_that_is_no_utf8_comes_out_as_the_same_bytes(model: Path, tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9.png"
     picture(tmp_path / "a.png").rename(os.fsdecode(name))
-    run = subprocess.run(
-        [sys.executable, "-m", "glyphnet", "predict", model, name], capture_output=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-m", "glyphnet", "predict", model, name], capture_output=True, check=True)
     assert run.stdout.splitlines()[1].startswith(name + b",")
     run = subprocess.run(
         [sys.executable, "-m", "glyphnet", "predict", "--json", model, name], capture_output=True, check=True
@@ -179,9 +171,7 @@ def test_reject_says_none_of_these_under_the_threshold(model: Path, tmp_path: Pa
 
 def test_reject_without_a_threshold_is_a_clear_error(model: Path, tmp_path: Path) -> None:
     loaded = load_model(model)
-    parts = {
-        name: getattr(loaded, name) for name in ("network", "spec", "input_shape", "classes", "preprocessing")
-    }
+    parts = {name: getattr(loaded, name) for name in ("network", "spec", "input_shape", "classes", "preprocessing")}
     Classifier(**parts).save(model)
     result = predict("--reject", model, picture(tmp_path / "a.png"))
     assert result.exit_code == 1

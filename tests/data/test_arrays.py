@@ -62,9 +62,7 @@ def test_channels_first_is_recognised_and_told(tmp_path, channels):
     images = RNG.integers(0, 256, (6, channels, 5, 4), dtype=np.uint8)
     found = read(tmp_path, images=images, labels=LABELS)
     np.testing.assert_array_equal(found.parts["all"][0], images.transpose(0, 2, 3, 1))
-    assert found.notes == (
-        f"images has the shape (6, {channels}, 5, 4): read as (image, channel, row, column).",
-    )
+    assert found.notes == (f"images has the shape (6, {channels}, 5, 4): read as (image, channel, row, column).",)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", ">f8"])
@@ -207,9 +205,7 @@ def test_refuses_names(tmp_path, names, message):
 
 
 def test_parts_must_have_one_shape(tmp_path):
-    with pytest.raises(
-        DataError, match=r"differ in size or channels: x_train \(5, 4, 1\), x_test \(4, 5, 1\)"
-    ):
+    with pytest.raises(DataError, match=r"differ in size or channels: x_train \(5, 4, 1\), x_test \(4, 5, 1\)"):
         read(tmp_path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES.transpose(0, 2, 1), y_test=LABELS)
 
 
@@ -253,9 +249,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_allocation(tmp_p
         arrays.read_npz(path)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
-    with pytest.raises(
-        BadFileError, match=r"the archive is damaged|'images' ends after 1,048,576 of 3,221,225,472"
-    ):
+    with pytest.raises(BadFileError, match=r"the archive is damaged|'images' ends after 1,048,576 of 3,221,225,472"):
         arrays.read_npz(path, max_bytes=4 << 30)
 
 
@@ -291,9 +285,7 @@ def test_a_header_bomb_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 50 << 20) + b" " * (50 << 20))
         archive.writestr("labels.npy", npy_header((4,)) + bytes(4))
-    with pytest.raises(
-        BadFileError, match="array 'images' announces a header of 52,428,812 bytes; 10,000 are allowed"
-    ):
+    with pytest.raises(BadFileError, match="array 'images' announces a header of 52,428,812 bytes; 10,000 are allowed"):
         arrays.read_npz(path)
 
 
@@ -320,9 +312,7 @@ def test_not_a_zip(tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", "cats-", "cats_"])
-@pytest.mark.parametrize(
-    ("images", "labels", "part"), [("images", "labels", "all"), ("x_train", "y_train", "train")]
-)
+@pytest.mark.parametrize(("images", "labels", "part"), [("images", "labels", "all"), ("x_train", "y_train", "train")])
 def test_npy_files_side_by_side_are_mapped(tmp_path, prefix, images, labels, part):
     assert not arrays.is_npy_folder(tmp_path)
     np.save(tmp_path / f"{prefix}{images}.npy", IMAGES)
@@ -341,9 +331,7 @@ def test_two_sets_in_one_folder_are_kept_apart(tmp_path):
     for name in ("cats", "dogs"):
         np.save(tmp_path / f"{name}-images.npy", IMAGES)
         np.save(tmp_path / f"{name}-labels.npy", LABELS)
-    with pytest.raises(
-        DataError, match=r"several data sets in it \(cats-images.npy, dogs-images.npy\). Name the file"
-    ):
+    with pytest.raises(DataError, match=r"several data sets in it \(cats-images.npy, dogs-images.npy\). Name the file"):
         arrays.read_npy_pair(tmp_path)
     assert arrays.read_npy_pair(tmp_path / "dogs-images.npy").parts.keys() == {"all"}
 

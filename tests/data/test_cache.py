@@ -33,9 +33,7 @@ def pixels(splits: Splits) -> dict[str, np.ndarray]:
 
 def same(left: Splits, right: Splits) -> bool:
     return all(
-        list(a.names) == list(b.names)
-        and np.array_equal(a.images, b.images)
-        and np.array_equal(a.labels, b.labels)
+        list(a.names) == list(b.names) and np.array_equal(a.images, b.images) and np.array_equal(a.labels, b.labels)
         for (_, a), (_, b) in zip(left, right, strict=True)
     )
 
@@ -97,9 +95,7 @@ def test_any_change_of_the_files_is_seen(
     fresh = pixels(load(root))
     assert after.keys() == fresh.keys()
     assert all(np.array_equal(after[name], fresh[name]) for name in fresh)
-    assert before.keys() != after.keys() or any(
-        not np.array_equal(before[name], after[name]) for name in after
-    )
+    assert before.keys() != after.keys() or any(not np.array_equal(before[name], after[name]) for name in after)
 
 
 def test_a_change_that_keeps_size_date_and_inode_is_seen(make_folder: MakeFolder) -> None:
@@ -127,9 +123,7 @@ def test_the_place_is_part_of_the_stamp(
     assert listings[0].stamp() == listings[0].stamp()
 
 
-def test_two_folders_of_like_files_are_not_mistaken_for_each_other(
-    make_folder: MakeFolder, tmp_path: Path
-) -> None:
+def test_two_folders_of_like_files_are_not_mistaken_for_each_other(make_folder: MakeFolder, tmp_path: Path) -> None:
     roots = [make_folder({"a": 3, "b": 3}, root=tmp_path / str(i), suffix=".bmp", seed=i) for i in range(2)]
     for path in (path for root in roots for path in root.rglob("*.bmp")):  # same names, sizes and dates
         os.utime(path, (0, 0))
@@ -339,9 +333,7 @@ def test_old_entries_make_room(
     assert entries(cache) == [kept[2]]
 
 
-def test_the_cache_may_be_deleted_at_any_time(
-    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_may_be_deleted_at_any_time(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
     splits = load(root)
     before = splits.train.images.copy()
@@ -350,14 +342,10 @@ def test_the_cache_may_be_deleted_at_any_time(
     assert same(load(root), splits)
 
 
-def test_a_cache_that_cannot_be_written_is_told(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_told(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "file"))
-    with pytest.raises(
-        DataError, match=r"decoded images cannot be kept there .*set GLYPHNET_CACHE to another folder"
-    ):
+    with pytest.raises(DataError, match=r"decoded images cannot be kept there .*set GLYPHNET_CACHE to another folder"):
         load(root)
 
 
@@ -391,8 +379,6 @@ def test_files_that_change_while_they_are_read_are_told(root: Path, cache: Path)
     def meddle(done: int, total: int, what: str) -> None:
         Image.new("L", (8, 8), 77).save(root / "a" / "000.png")
 
-    with pytest.raises(
-        DataError, match=r"files changed while they were read. Run it again when nothing writes there."
-    ):
+    with pytest.raises(DataError, match=r"files changed while they were read. Run it again when nothing writes there."):
         load(root, progress=meddle)
     assert not list(cache.rglob("entry.json"))

@@ -155,9 +155,7 @@ def test_float_images_follow_the_customs(values: list[float], expected: list[int
 @pytest.mark.parametrize("values", [[0.0, float("nan")], [-1.0, 1.0], [0.0, 1e9], [0.0, float("inf")]])
 def test_float_values_without_a_brightness_are_refused(values: list[float]) -> None:
     data = encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
-    with pytest.raises(
-        BadFileError, match=r"a\.tif: grey values from .* no brightness is agreed\. Save it with 8"
-    ):
+    with pytest.raises(BadFileError, match=r"a\.tif: grey values from .* no brightness is agreed\. Save it with 8"):
         decode_bytes(data, (1, 2, 1), "a.tif")
 
 
@@ -248,13 +246,9 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
         read_picture(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize(
-    "content", [b"hello", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.7", b"\0" * 500]
-)
+@pytest.mark.parametrize("content", [b"hello", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.7", b"\0" * 500])
 def test_a_file_that_is_no_image_is_told(content: bytes) -> None:
-    with pytest.raises(
-        BadFileError, match=r"not an image, or of a format that is not read. Save it as PNG or JPEG"
-    ):
+    with pytest.raises(BadFileError, match=r"not an image, or of a format that is not read. Save it as PNG or JPEG"):
         picture_from_bytes(content, "a.png")
 
 
@@ -310,20 +304,13 @@ def _png_of_size(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(9)))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("size", [(7_100, 7_100), (10_000, 10_000), (60_000, 60_000)])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(size: tuple[int, int]) -> None:
     # Below Pillow's warning, between its warning and its error, beyond its error.
-    with pytest.raises(
-        BadFileError, match=r"bomb\.png: .*pixels, more than the limit of 50,000,000\. Save it smaller"
-    ):
+    with pytest.raises(BadFileError, match=r"bomb\.png: .*pixels, more than the limit of 50,000,000\. Save it smaller"):
         decode_bytes(_png_of_size(*size), (8, 8, 1), "bomb.png")
 
 
@@ -339,9 +326,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         read_picture(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize(
-    "format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM", "QOI", "SGI", "PCX"]
-)
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM", "QOI", "SGI", "PCX"])
 def test_damaged_bytes_give_an_image_or_our_error_and_nothing_else(format: str) -> None:
     data = encoded(Image.fromarray(noise(16, 16, 3)), format)
     rng = np.random.default_rng(1)

@@ -254,9 +254,7 @@ def test_an_endless_server_is_cut_off(mirror, fetch):
 
 def test_a_length_beyond_the_limit_is_refused_before_reading(mirror, fetch):
     served = mirror(good)
-    with pytest.raises(
-        DownloadError, match="announces 300,000 bytes, more than the 299,999 that the file can have"
-    ):
+    with pytest.raises(DownloadError, match="announces 300,000 bytes, more than the 299,999 that the file can have"):
         fetch(served.url, max_bytes=299_999)
 
 
@@ -295,9 +293,7 @@ def test_the_one_error_lists_every_mirror_and_the_remedy(mirror, fetch):
     with pytest.raises(DownloadError) as caught:
         fetch(*urls, remedy="Put file into FOLDER.")
     message = str(caught.value)
-    assert message.startswith(
-        f"file could not be downloaded. {urls[0]}: HTTP 403 Forbidden; {urls[1]}: HTTP 503"
-    )
+    assert message.startswith(f"file could not be downloaded. {urls[0]}: HTTP 403 Forbidden; {urls[1]}: HTTP 503")
     assert f"{urls[2]}: no connection" in message
     assert message.endswith("Put file into FOLDER.")
 
@@ -310,9 +306,7 @@ def test_two_at_once_take_turns(mirror, fetch, tmp_path):
     served = mirror(slowly)
     target = tmp_path / "data" / "file"
     threads = [
-        threading.Thread(
-            target=download, args=([served.url], target), kwargs={"check": check, "max_bytes": LIMIT}
-        )
+        threading.Thread(target=download, args=([served.url], target), kwargs={"check": check, "max_bytes": LIMIT})
         for _ in range(4)
     ]
     for thread in threads:

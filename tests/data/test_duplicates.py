@@ -18,8 +18,7 @@ def smooth_images(count, height=28, width=28, channels=1, seed=0):
     """Blurred noise: natural enough that averages on a coarse grid say something."""
     noise = np.random.default_rng(seed).integers(0, 256, (count, 6, 6, channels), dtype=np.uint8)
     images = [
-        np.asarray(Image.fromarray(each.squeeze()).resize((width, height), Image.Resampling.BICUBIC))
-        for each in noise
+        np.asarray(Image.fromarray(each.squeeze()).resize((width, height), Image.Resampling.BICUBIC)) for each in noise
     ]
     return np.stack(images).reshape(count, height, width, channels)
 

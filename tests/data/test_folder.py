@@ -29,9 +29,7 @@ def test_a_divided_folder(make_folder: MakeFolder, validation: str) -> None:
     root = make_folder({f"{part}/{name}": 1 for part in ("train", validation, "test") for name in "ab"})
     files = read_folder(root)
     assert files.classes == ("a", "b")
-    assert {
-        name.split("/")[0]: part for name, part in zip(files.names, files.parts.tolist(), strict=True)
-    } == {
+    assert {name.split("/")[0]: part for name, part in zip(files.names, files.parts.tolist(), strict=True)} == {
         "train": 0,
         validation: 1,
         "test": 2,
@@ -61,18 +59,14 @@ def test_junk_is_passed_over_and_other_files_count_as_images(make_folder: MakeFo
     (root / ".git").mkdir()
     (root / "dog" / "notes.txt").write_text("my dog")
     assert read_folder(root).names == ("cat/000.png", "dog/000.png", "dog/notes.txt")
-    with pytest.raises(
-        BadFileError, match=r"dog/notes\.txt: not an image.*Mend or remove it, or pass --on-bad-file"
-    ):
+    with pytest.raises(BadFileError, match=r"dog/notes\.txt: not an image.*Mend or remove it, or pass --on-bad-file"):
         load(root)
 
 
 def test_files_beside_the_class_folders_are_told(make_folder: MakeFolder) -> None:
     root = make_folder({"cat": 1, "dog": 1})
     (root / "README.md").write_text("x")
-    assert read_folder(root).notes == (
-        "1 file lies outside the class folders ('README.md'): it was not read.",
-    )
+    assert read_folder(root).notes == ("1 file lies outside the class folders ('README.md'): it was not read.",)
 
 
 def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_path: Path) -> None:
@@ -97,16 +91,12 @@ def test_folders_without_any_image(tmp_path: Path) -> None:
 
 def test_an_empty_class_folder_is_named(make_folder: MakeFolder) -> None:
     root = make_folder({"cat": 1, "dog": 1, "eel": 0})
-    with pytest.raises(
-        DataError, match=r"the class folder holds no images: 'eel'. Put images there, or remove it."
-    ):
+    with pytest.raises(DataError, match=r"the class folder holds no images: 'eel'. Put images there, or remove it."):
         read_folder(root)
 
 
 def test_one_class_only(make_folder: MakeFolder) -> None:
-    with pytest.raises(
-        DataError, match="images of one class only, 'cat'; a classifier needs images of at least two"
-    ):
+    with pytest.raises(DataError, match="images of one class only, 'cat'; a classifier needs images of at least two"):
         read_folder(make_folder({"cat": 3}))
 
 
@@ -119,9 +109,7 @@ def test_a_wrapped_data_set_is_pointed_at(make_folder: MakeFolder) -> None:
 @pytest.mark.parametrize(("part", "title"), [("test", "test"), ("val", "validation")])
 def test_a_class_that_training_lacks_is_named(make_folder: MakeFolder, part: str, title: str) -> None:
     root = make_folder({"train/cat": 1, "train/dog": 1, f"{part}/cat": 1, f"{part}/eel": 1})
-    with pytest.raises(
-        DataError, match=f"the {title} part has the class 'eel', which the training part has not"
-    ):
+    with pytest.raises(DataError, match=f"the {title} part has the class 'eel', which the training part has not"):
         read_folder(root)
 
 

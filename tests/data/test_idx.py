@@ -25,9 +25,7 @@ def write_set(folder, suffix="", dot="-"):
     for prefix, count in (("train", 5), ("t10k", 3)):
         for name, values in ((f"images{dot}idx3", IMAGES[:count]), (f"labels{dot}idx1", LABELS[:count])):
             content = packed_idx(values)
-            (folder / f"{prefix}-{name}-ubyte{suffix}").write_bytes(
-                gzip.compress(content) if suffix else content
-            )
+            (folder / f"{prefix}-{name}-ubyte{suffix}").write_bytes(gzip.compress(content) if suffix else content)
 
 
 @pytest.mark.parametrize("dot", ["-", "."])

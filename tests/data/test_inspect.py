@@ -69,8 +69,7 @@ def test_all_that_is_planted_is_found():
         "and train: train/70.png). Correct or remove the images.",
         "1 pair of nearly the same image has different labels (such as train: train/6.png and "
         "test: test/9.png). Look at them and correct the labels.",
-        "1 image is blank or almost (such as train: train/20.png). "
-        "Remove them unless blank is what they mean.",
+        "1 image is blank or almost (such as train: train/20.png). Remove them unless blank is what they mean.",
         "train and test share images: 1 exact copy and 1 near duplicate (such as train: train/5.png and "
         "test: test/2.png). The accuracy on test will look better than it is: remove them from train.",
     )
@@ -85,9 +84,7 @@ def test_classes_that_are_few_missing_or_unbalanced():
         "and look at each class's recall, not at the accuracy alone.",
     )
     report = inspect(splits(train=(60, 0)))
-    assert report.warnings == (
-        "The train part has no image of 'dog': add some, or nothing can be learnt there.",
-    )
+    assert report.warnings == ("The train part has no image of 'dog': add some, or nothing can be learnt there.",)
 
 
 def test_empty_parts_are_left_out():
@@ -100,9 +97,7 @@ def test_bad_files_are_all_there():
     bad = [(f"{i}.png", "not a picture") for i in range(100)]
     report = inspect(splits(), bad_files=bad)
     assert report.bad_files == tuple(bad)
-    assert report.warnings == (
-        "100 files cannot be used: mend or remove them, or train with --on-bad-file skip.",
-    )
+    assert report.warnings == ("100 files cannot be used: mend or remove them, or train with --on-bad-file skip.",)
 
 
 def test_examples_are_bounded_but_the_count_is_whole():
@@ -120,9 +115,7 @@ def test_the_report_is_json():
     assert value["counts"]["train"] == [60, 20]
     assert value["leaks"][0]["parts"] == ["train", "test"]
     assert value["bad_files"] == [["a", "b"]]
-    assert (
-        value["warnings"][0] == "1 file cannot be used: mend or remove it, or train with --on-bad-file skip."
-    )
+    assert value["warnings"][0] == "1 file cannot be used: mend or remove it, or train with --on-bad-file skip."
 
 
 def test_embedded_digits_are_clean():

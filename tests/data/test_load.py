@@ -38,22 +38,15 @@ def test_digits_are_the_default_and_scaled_exactly() -> None:
     np.testing.assert_array_equal(np.rint(images[..., 0] * (16 / 255)), load_digits().images)
     assert sorted(np.unique(images)) == [round(value * 255 / 16) for value in range(17)]
     np.testing.assert_array_equal(labels, load_digits().target)
-    assert splits.notes[0] == (
-        "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override)."
-    )
+    assert splits.notes[0] == ("1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override).")
 
 
 def test_importing_the_package_loads_no_torch_and_no_scikit_learn() -> None:
     code = "import sys, glyphnet.data; print({'torch', 'sklearn', 'pyarrow', 'scipy'} & sys.modules.keys())"
-    assert (
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-        == "set()\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "set()\n"
 
 
-@pytest.mark.skipif(
-    "'GLYPHNET_DATA' not in __import__('os').environ", reason="GLYPHNET_DATA names no data sets"
-)
+@pytest.mark.skipif("'GLYPHNET_DATA' not in __import__('os').environ", reason="GLYPHNET_DATA names no data sets")
 def test_a_named_set() -> None:
     splits = load("mnist")
     assert [len(part) for _, part in splits] == [54_000, 6_000, 10_000]
@@ -87,9 +80,7 @@ def arrays(count: int = 30) -> tuple[np.ndarray, np.ndarray]:
 
 def test_npz_files(tmp_path: Path) -> None:
     images, labels = arrays()
-    np.savez(
-        tmp_path / "a.npz", x_train=images[:20], y_train=labels[:20], x_test=images[20:], y_test=labels[20:]
-    )
+    np.savez(tmp_path / "a.npz", x_train=images[:20], y_train=labels[:20], x_test=images[20:], y_test=labels[20:])
     np.savez(tmp_path / "b.npz", images=images, labels=labels)
     assert counts(tmp_path / "a.npz") == [18, 2, 10]
     assert counts(tmp_path / "b.npz") == [22, 2, 6]
@@ -189,8 +180,7 @@ def test_one_small_size_and_grey_are_kept(make_folder: MakeFolder) -> None:
     splits = load(make_folder({"a": 5, "b": 5}, size=(10, 14)))
     assert splits.image_shape == (10, 14, 1)
     assert splits.notes[0] == (
-        "10 images of one size; kept at 14×10 grey "
-        "(chosen from the data: pass --size and --color to override)."
+        "10 images of one size; kept at 14×10 grey (chosen from the data: pass --size and --color to override)."
     )
 
 
@@ -200,8 +190,7 @@ def test_several_sizes_become_their_median(make_folder: MakeFolder) -> None:
     splits = load(root)
     assert splits.image_shape == (32, 32, 3)
     assert splits.notes[0] == (
-        "7 images of 4 sizes; resized to 32×32 RGB "
-        "(chosen from the data: pass --size and --color to override)."
+        "7 images of 4 sizes; resized to 32×32 RGB (chosen from the data: pass --size and --color to override)."
     )
 
 
@@ -242,9 +231,7 @@ def test_one_coloured_picture_makes_the_data_rgb(make_folder: MakeFolder) -> Non
     assert load(root).image_shape == (8, 8, 3)
 
 
-def test_colour_that_the_sample_missed_is_told(
-    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_colour_that_the_sample_missed_is_told(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     from glyphnet.data import pictures, survey
 
     root = make_folder({"a": 5, "b": 5})
@@ -253,9 +240,7 @@ def test_colour_that_the_sample_missed_is_told(
         monkeypatch.setattr(module, "SAMPLE", 2)
     splits = load(root)
     assert splits.image_shape == (8, 8, 1)
-    assert splits.notes[1].startswith(
-        "1 image has colour, though none of the 2 that were looked at to choose had"
-    )
+    assert splits.notes[1].startswith("1 image has colour, though none of the 2 that were looked at to choose had")
 
 
 # Bad files
@@ -277,9 +262,7 @@ def test_bad_files_are_listed_and_counted_in_one_error(spoilt: Path) -> None:
         with pytest.raises(DataError) as caught:
             load(spoilt)
         message = str(caught.value)
-        assert message.startswith(
-            f"{spoilt}: 7 of 27 files cannot be used: a/empty.png (empty (0 bytes)); b/cut.png ("
-        )
+        assert message.startswith(f"{spoilt}: 7 of 27 files cannot be used: a/empty.png (empty (0 bytes)); b/cut.png (")
         assert message.endswith("; and 2 more. Mend or remove them, or pass --on-bad-file skip.")
         assert "\n" not in message
 
@@ -298,9 +281,7 @@ def test_bad_files_are_skipped_and_counted(spoilt: Path) -> None:
 def test_a_class_that_is_bad_altogether_is_an_error_even_when_skipping(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 3, "b": 3, "c": 0})
     (root / "c" / "x.png").write_text("no")
-    with pytest.raises(
-        DataError, match=r"of the class 'c' no file can be used: c/x\.png .* or remove the class"
-    ):
+    with pytest.raises(DataError, match=r"of the class 'c' no file can be used: c/x\.png .* or remove the class"):
         load(root, on_bad_file="skip")
 
 
@@ -317,9 +298,7 @@ def test_when_nothing_can_be_used_it_is_told_at_once(tmp_path: Path) -> None:
 def test_a_bomb_in_a_folder_is_a_bad_file(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 3, "b": 3})
     Image.new("1", (8000, 8000)).save(root / "a" / "bomb.png")
-    with pytest.raises(
-        BadFileError, match=r"a/bomb\.png: 8000×8000 pixels, more than the limit of 50,000,000"
-    ):
+    with pytest.raises(BadFileError, match=r"a/bomb\.png: 8000×8000 pixels, more than the limit of 50,000,000"):
         load(root)
 
 
@@ -357,10 +336,7 @@ def test_copies_stay_together_and_leaks_are_told(make_folder: MakeFolder) -> Non
 def test_a_class_with_one_image_is_told(make_folder: MakeFolder) -> None:
     splits = load(make_folder({"a": 10, "b": 10, "c": 1}))
     assert splits.train.counts[2] == 1
-    assert (
-        "Class 'c': one image only. It stays in training, so nothing tests what was learnt of it."
-        in splits.warnings
-    )
+    assert "Class 'c': one image only. It stays in training, so nothing tests what was learnt of it." in splits.warnings
 
 
 def test_a_class_without_a_test_image_is_told(make_folder: MakeFolder) -> None:

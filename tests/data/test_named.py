@@ -97,9 +97,7 @@ def test_a_wrong_file_given_by_hand_is_named_with_both_hashes(web, tmp_path, mon
     message = str(caught.value)
     assert caught.value.path == str(tmp_path / "mine" / "toy" / "a.gz")
     assert f"its content has SHA-256 {sha(wrong)}, expected is {sha(CONTENTS['a.gz'])}." in message
-    assert message.endswith(
-        "Replace it by a.gz from https://example.org, or remove it to have it downloaded."
-    )
+    assert message.endswith("Replace it by a.gz from https://example.org, or remove it to have it downloaded.")
 
 
 @pytest.mark.parametrize(
@@ -120,18 +118,14 @@ def test_a_file_found_right_is_remembered_until_it_changes(web, tmp_path, monkey
     give_by_hand(tmp_path, monkeypatch, gzip.compress(CONTENTS["a.gz"]))
     fetch()
     read = []
-    monkeypatch.setattr(
-        named, "content_sha256", lambda path, **_: read.append(path) or gzipped.content_sha256(path)
-    )
+    monkeypatch.setattr(named, "content_sha256", lambda path, **_: read.append(path) or gzipped.content_sha256(path))
     fetch()
     assert read == []
     path = tmp_path / "mine" / "toy" / "a.gz"
     status = path.stat()
     content = path.read_bytes()
     path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
-    os.utime(
-        path, ns=(status.st_atime_ns, status.st_mtime_ns)
-    )  # same size and date: the change is seen all the same
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # same size and date: the change is seen all the same
     with pytest.raises(BadFileError, match=r"a.gz: "):
         fetch()
 
@@ -150,9 +144,7 @@ def test_wrong_bytes_on_every_mirror(web, tmp_path):
     message = str(caught.value)
     assert "missing/b.gz: HTTP 404 File not found; " in message
     assert f"/b.gz: its content has SHA-256 {sha(CONTENTS['b.gz'][::-1])}, expected is" in message
-    assert (
-        "put a.gz, b.gz into $GLYPHNET_DATA/toy, where GLYPHNET_DATA is a folder of your choice." in message
-    )
+    assert "put a.gz, b.gz into $GLYPHNET_DATA/toy, where GLYPHNET_DATA is a folder of your choice." in message
     assert not (tmp_path / "cache" / "datasets" / "toy" / "b.gz").exists()
 
 
@@ -173,9 +165,7 @@ def test_where_only_the_hash_of_the_gzip_file_is_known(web, tmp_path, monkeypatc
 
 
 def test_an_unknown_name():
-    with pytest.raises(
-        SettingsError, match="no data set called 'mnits'; known by name: mnist, fashion-mnist, kmnist"
-    ):
+    with pytest.raises(SettingsError, match="no data set called 'mnits'; known by name: mnist, fashion-mnist, kmnist"):
         named.fetch("mnits")
 
 

@@ -34,9 +34,7 @@ def divided(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), fractions, fractions, st.integers(0, 2**32))
-def test_every_class_has_its_share_to_within_one(
-    labels: list[int], validation: float, test: float, seed: int
-) -> None:
+def test_every_class_has_its_share_to_within_one(labels: list[int], validation: float, test: float, seed: int) -> None:
     array = np.array(labels)
     parts = divided(array, validation=validation, test=test, seed=seed)
     for label in set(labels):

@@ -70,8 +70,7 @@ def test_a_quoted_name_may_hold_anything(root: Path) -> None:
 
 def test_the_split_column_divides(root: Path) -> None:
     text = "file_name,label,split\n" + "".join(
-        f"img/00{i}.png,{'ab'[i % 2]},{part}\n"
-        for i, part in enumerate(["train"] * 2 + ["Valid"] * 2 + ["test"] * 2)
+        f"img/00{i}.png,{'ab'[i % 2]},{part}\n" for i, part in enumerate(["train"] * 2 + ["Valid"] * 2 + ["test"] * 2)
     )
     splits = load(write(root, text))
     assert [list(part.names) for _, part in splits] == [
@@ -84,9 +83,7 @@ def test_the_split_column_divides(root: Path) -> None:
 @pytest.mark.parametrize("value", ["", "dev"])
 def test_an_unknown_split_is_told(root: Path, value: str) -> None:
     text = f"file_name,label,split\nimg/000.png,a,train\nimg/001.png,b,{value}\n"
-    with pytest.raises(
-        DataError, match=f"line 3 has the split '{value}'; known are train, val, valid, validation, te"
-    ):
+    with pytest.raises(DataError, match=f"line 3 has the split '{value}'; known are train, val, valid, validation, te"):
         read_table(write(root, text))
 
 
@@ -116,13 +113,9 @@ def test_an_empty_table_is_told(root: Path) -> None:
 
 def test_a_missing_file_is_told_with_its_line(root: Path) -> None:
     path = write(root, GOOD + "img/999.png,cat\n")
-    with pytest.raises(
-        BadFileError, match=r"img/999\.png: no such file; named in metadata\.csv, line 6\. Mend or rem"
-    ):
+    with pytest.raises(BadFileError, match=r"img/999\.png: no such file; named in metadata\.csv, line 6\. Mend or rem"):
         load(path)
-    assert "1 bad file was skipped: img/999.png (no such file" in " ".join(
-        load(path, on_bad_file="skip").warnings
-    )
+    assert "1 bad file was skipped: img/999.png (no such file" in " ".join(load(path, on_bad_file="skip").warnings)
 
 
 @pytest.mark.parametrize("again", ["img/000.png", "./img/../img/000.png"])
@@ -133,15 +126,11 @@ def test_a_file_listed_twice_is_told_with_both_lines(root: Path, again: str) -> 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "img/../../x.png", "..", "."])
 def test_no_row_leads_outside_the_folder(root: Path, name: str) -> None:
-    with pytest.raises(
-        DataError, match=r"line 6 names .*, outside the table's folder. Put the images beside or below"
-    ):
+    with pytest.raises(DataError, match=r"line 6 names .*, outside the table's folder. Put the images beside or below"):
         read_table(write(root, GOOD + f"{name},cat\n"))
 
 
-@pytest.mark.parametrize(
-    ("row", "what"), [("img/004.png,", "label"), (",cat", "file name"), ("img/004.png", "label")]
-)
+@pytest.mark.parametrize(("row", "what"), [("img/004.png,", "label"), (",cat", "file name"), ("img/004.png", "label")])
 def test_an_incomplete_row_is_told(root: Path, row: str, what: str) -> None:
     with pytest.raises(DataError, match=f"line 6 has no {what}. Fill it in, or remove the row."):
         read_table(write(root, GOOD + row + "\n"))
@@ -160,16 +149,12 @@ def test_unsound_csv_is_told_with_its_line(root: Path) -> None:
 def test_two_tables_in_one_folder_are_told(root: Path) -> None:
     write(root, GOOD)
     write(root, GOOD, "metadata.tsv")
-    with pytest.raises(
-        DataError, match=r"there are both metadata\.csv and metadata\.tsv\. Name one of them\."
-    ):
+    with pytest.raises(DataError, match=r"there are both metadata\.csv and metadata\.tsv\. Name one of them\."):
         load(root)
 
 
 def test_parquet_gives_the_same(root: Path) -> None:
-    table = pa.table(
-        {"label": [3, 12, 3, 12], "file_name": [f"img/00{i}.png" for i in range(4)], "x": [0.5] * 4}
-    )
+    table = pa.table({"label": [3, 12, 3, 12], "file_name": [f"img/00{i}.png" for i in range(4)], "x": [0.5] * 4})
     parquet.write_table(table, root / "metadata.parquet")
     files = read_table(root / "metadata.parquet")
     assert files.classes == ("3", "12")

@@ -25,13 +25,9 @@ class ByBrightness:
 
 
 def dataset(values, names):
-    images = np.array(
-        [{"dark": 10, "grey": 120, "bright": 210, "red": 0}[value] for value in values], np.uint8
-    )
+    images = np.array([{"dark": 10, "grey": 120, "bright": 210, "red": 0}[value] for value in values], np.uint8)
     labels = np.array([names.index(value) for value in values], dtype=np.int64)
-    return ImageDataset(
-        images[:, None, None, None], labels, tuple(names), [f"{value}.png" for value in values]
-    )
+    return ImageDataset(images[:, None, None, None], labels, tuple(names), [f"{value}.png" for value in values])
 
 
 def test_the_evaluation_holds_the_answers_and_the_data():
@@ -51,9 +47,7 @@ def test_classes_in_another_order_or_missing_are_matched_by_name():
 
 
 def test_a_class_that_the_classifier_does_not_know_is_refused():
-    with pytest.raises(
-        DataError, match=r"does not know 'red': it knows 'dark', 'grey', 'bright'\. Evaluate it"
-    ):
+    with pytest.raises(DataError, match=r"does not know 'red': it knows 'dark', 'grey', 'bright'\. Evaluate it"):
         evaluate(ByBrightness(), dataset(["dark", "red"], ["dark", "red"]))
 
 

@@ -89,9 +89,7 @@ def test_log_loss(case):
 def test_top_k_accuracy(case, k):
     # For two classes scikit-learn wants the probability of the second alone.
     scores = case.probabilities if len(case.classes) > 2 else case.probabilities[:, 1]
-    expected = sklearn_says(
-        metrics.top_k_accuracy_score, case.labels, scores, k=k, labels=np.arange(len(case.classes))
-    )
+    expected = sklearn_says(metrics.top_k_accuracy_score, case.labels, scores, k=k, labels=np.arange(len(case.classes)))
     assert case.top_k_accuracy(k) == pytest.approx(expected)
 
 

@@ -100,7 +100,7 @@ def test_classic_cnn_repeats_convolutions_in_a_stage() -> None:
 
 
 def test_classic_cnn_without_padding_refuses_tiny_images_with_the_remedy() -> None:
-    with pytest.raises(SettingsError, match=r"images of 8×8 only 1×1 .* before pool2.*Set padding to true"):
+    with pytest.raises(SettingsError, match=r"images of 8×8 only 1×1 .* before pool2.*Set network.padding to true"):
         make("cnn-classic", (8, 8, 1))
 
 
@@ -128,9 +128,7 @@ def test_resnet_draws_he_weights() -> None:
 def test_rnn_reads_rows_from_top_to_bottom() -> None:
     network = make("rnn", (5, 4, 3), hidden=6).eval()
     x = torch.rand(2, 3, 5, 4)
-    rows = torch.stack(
-        [x[:, :, row].permute(0, 2, 1).flatten(1) for row in range(5)], dim=1
-    )  # width, channel
+    rows = torch.stack([x[:, :, row].permute(0, 2, 1).flatten(1) for row in range(5)], dim=1)  # width, channel
     output, _ = network.lstm(rows)
     assert torch.allclose(network(x), network.head(output[:, -1]), atol=1e-6)
 
@@ -159,9 +157,9 @@ def test_one_side_too_small_is_enough_to_be_refused(shape: tuple[int, ...]) -> N
 def test_cnn_halves_the_image_by_a_stride_unless_told_to_pool() -> None:
     strided = make("cnn", channels=[32, 64])
     assert not [name for name in names(strided) if "pool" in name]
-    assert strided.dense1.in_features == make(
-        "cnn", channels=[32, 64], downsample="pool"
-    ).dense1.in_features + 64 * (16 - 9)
+    assert strided.dense1.in_features == make("cnn", channels=[32, 64], downsample="pool").dense1.in_features + 64 * (
+        16 - 9
+    )
     assert strided.dense1.in_features == 4 * 4 * 64  # 28 → 14 → 7 → 4: a stride rounds up, a pool down
 
 

@@ -141,8 +141,6 @@ def test_vectors_are_taken_or_refused_with_the_kinds_that_take_them(kind: str) -
         ((28, 28, 1), 10**9, "classes"),
     ],
 )
-def test_impossible_shapes_are_refused(
-    kind: str, shape: tuple[int, int, int], classes: int, message: str
-) -> None:
+def test_impossible_shapes_are_refused(kind: str, shape: tuple[int, int, int], classes: int, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         build(parse_network(kind), shape, classes)

@@ -50,9 +50,7 @@ def test_a_std_far_smaller_than_the_mean_keeps_its_digits() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_vector_statistics_are_numpys(dtype: type) -> None:
     generator = np.random.default_rng(1)
-    features = (
-        generator.normal(size=(30_000, 7)) * [1, 10, 0.1, 1e4, 1, 1, 1] + [0, 5, 1e3, 0, 0, 0, 0]
-    ).astype(dtype)
+    features = (generator.normal(size=(30_000, 7)) * [1, 10, 0.1, 1e4, 1, 1, 1] + [0, 5, 1e3, 0, 0, 0, 0]).astype(dtype)
     measured = Preprocessing.measure(features)
     np.testing.assert_allclose(measured.mean, features.mean(axis=0, dtype=np.float64), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(measured.std, features.std(axis=0, dtype=np.float64), rtol=1e-6)
@@ -65,9 +63,7 @@ def test_standardised_training_inputs_have_mean_0_and_std_1() -> None:
     assert x.shape == (2000, 3, 11, 13)
     assert x.dtype == torch.float32
     torch.testing.assert_close(x.double().mean((0, 2, 3)), torch.zeros(3).double(), atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        x.double().std((0, 2, 3), correction=0), torch.ones(3).double(), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(x.double().std((0, 2, 3), correction=0), torch.ones(3).double(), atol=1e-5, rtol=0)
 
 
 def test_constant_channels_and_features_are_divided_by_1() -> None:
@@ -147,9 +143,7 @@ def test_nothing_to_measure_and_not_finite_features_are_refused() -> None:
     for bad in (np.nan, np.inf, 1e300):
         features = np.ones((10, 3))
         features[4, 1] = bad
-        with pytest.raises(
-            SettingsError, match=r"feature 1 of the inputs holds NaN, .* \(1 of 3 features do\)"
-        ):
+        with pytest.raises(SettingsError, match=r"feature 1 of the inputs holds NaN, .* \(1 of 3 features do\)"):
             Preprocessing.measure(features)
 
 

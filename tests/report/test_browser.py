@@ -47,9 +47,7 @@ def test_a_click_on_a_cell_shows_its_images_and_no_others(open_report, judged):
     assert page.inner_text("#gallery-title") == title
     first = page.get_attribute(".tile", "aria-label")
     row = judged.names.index(shown(page)[0])
-    assert first.startswith(
-        f"true {pair.true}, predicted {pair.predicted}, {100 * judged.confidence[row]:.1f}\u202f%"
-    )
+    assert first.startswith(f"true {pair.true}, predicted {pair.predicted}, {100 * judged.confidence[row]:.1f}\u202f%")
 
 
 def test_a_cell_with_many_images_shows_all_of_them_in_the_end(open_report, make_evaluation):
@@ -67,9 +65,7 @@ def test_the_matrix_is_one_tab_stop_with_arrow_keys_and_enter(open_report, judge
     page.focus(cell(0, 0))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    place = page.evaluate(
-        "[document.activeElement.dataset.row, document.activeElement.dataset.column].map(Number)"
-    )
+    place = page.evaluate("[document.activeElement.dataset.row, document.activeElement.dataset.column].map(Number)")
     assert place[0] >= 1
     assert place[1] >= 1
     page.keyboard.press("Enter")
@@ -170,9 +166,7 @@ def test_an_address_opens_the_page_at_these_images(open_report, judged):
     assert shown(page) == expected(judged, pair.true, pair.predicted)
 
 
-@pytest.mark.parametrize(
-    "address", ["#true=99&predicted=-1", "#order=constructor&only=toString", "#true=x", "#%00"]
-)
+@pytest.mark.parametrize("address", ["#true=99&predicted=-1", "#order=constructor&only=toString", "#true=x", "#%00"])
 def test_a_wrong_address_harms_nothing(open_report, judged, address):
     opened = open_report(judged, address=address)
     assert shown(opened.page)
@@ -243,9 +237,7 @@ def test_the_table_of_classes_is_sorted_by_a_click(open_report, judged):
     page = open_report(judged).page
     page.click("#class-table thead button >> nth=2")
     recalls = [scores.recall.value for scores in judged.classification_report.values()]
-    rows = page.eval_on_selector_all(
-        "#class-table tbody th", "all => all.map(one => Number(one.textContent))"
-    )
+    rows = page.eval_on_selector_all("#class-table tbody th", "all => all.map(one => Number(one.textContent))")
     assert rows == list(np.argsort(recalls, kind="stable"))
     assert page.get_attribute("#class-table thead th >> nth=2", "aria-sort") == "ascending"
 

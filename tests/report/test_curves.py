@@ -28,9 +28,7 @@ def test_over_fitting_is_named_from_its_epoch():
     reading = read_curves(history(FALLING, [1.0, 0.6, 0.5, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7]))
     assert reading.verdict == "over-fitting"
     assert reading.best_epoch == 4
-    assert reading.sentence.startswith(
-        "Over-fitting from epoch 4: validation loss rises from 0.4 to 0.7 while"
-    )
+    assert reading.sentence.startswith("Over-fitting from epoch 4: validation loss rises from 0.4 to 0.7 while")
 
 
 def test_a_rise_of_both_losses_is_no_over_fitting():

@@ -78,9 +78,7 @@ def test_an_interrupted_write_leaves_the_old_page(make_evaluation, tmp_path):
 
 
 def test_a_diverged_training_can_be_reported(page):
-    rows = [
-        {"epoch": epoch, "loss": np.nan, "val_loss": float("inf"), "val_accuracy": None} for epoch in (1, 2)
-    ]
+    rows = [{"epoch": epoch, "loss": np.nan, "val_loss": float("inf"), "val_accuracy": None} for epoch in (1, 2)]
     assert "There were no validation images" in page(history=rows)
 
 

@@ -20,8 +20,6 @@ def mixup(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Ten
             give weights near 0 and 1.
     """
     both = torch.full((len(x), 2), concentration, device=x.device)
-    weight = (
-        Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype)
-    )  # of two parts: Beta; no host sync
+    weight = Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype)  # of two parts: Beta; no host sync
     images = torch.lerp(x.roll(1, 0), x, weight[:, :, None, None])
     return images, torch.lerp(targets.roll(1, 0), targets, weight)

@@ -101,9 +101,7 @@ def elastic(warp: Warp, strength: float) -> Warp:
     the same and needs a random number a bump, not a pixel. Their alpha 34 and sigma 4 are about 1.4 pixels.
     """
     down, along = _bumps(warp.height, warp.matrix), _bumps(warp.width, warp.matrix)
-    heights = torch.randn(
-        len(warp.matrix), 2, down.shape[1], along.shape[1], device=down.device, dtype=down.dtype
-    )
+    heights = torch.randn(len(warp.matrix), 2, down.shape[1], along.shape[1], device=down.device, dtype=down.dtype)
     heights[:, 0] *= 2 * strength / warp.width
     heights[:, 1] *= 2 * strength / warp.height
     return replace(warp, field=down @ heights @ along.T)
@@ -111,9 +109,7 @@ def elastic(warp: Warp, strength: float) -> Warp:
 
 def _uniform(warp: Warp, most: float) -> Tensor:
     """A random number an image, from -most to most: float (N,)."""
-    return (
-        torch.rand(len(warp.matrix), device=warp.matrix.device, dtype=warp.matrix.dtype) * (2 * most) - most
-    )
+    return torch.rand(len(warp.matrix), device=warp.matrix.device, dtype=warp.matrix.dtype) * (2 * most) - most
 
 
 def _turned(warp: Warp, xx: Tensor, xy: Tensor, yx: Tensor, yy: Tensor) -> Warp:

@@ -25,9 +25,7 @@ NAMES = {
 }
 """Part → the names, (images, labels), that it may be saved under; upper and lower case are the same."""
 
-_ACCEPTED = (
-    "images and labels; x_train, y_train, x_test, y_test (and x_val, y_val); or train_images, train_labels, …"
-)
+_ACCEPTED = "images and labels; x_train, y_train, x_test, y_test (and x_val, y_val); or train_images, train_labels, …"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,15 +127,11 @@ def _roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tupl
                 has, misses = (labels, images) if labels in there else (images, labels)
                 raise DataError(f"{os.fspath(path)}: there is {there[has]} but no {misses}. Save both.")
             if part in roles:
-                raise DataError(
-                    f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one."
-                )
+                raise DataError(f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one.")
             roles[part] = there[images], there[labels]
     if "train" not in roles and "all" not in roles:
         found = ", ".join(sorted(there.values())[:12]) or "none"
-        raise DataError(
-            f"{os.fspath(path)}: no arrays of training images. Found: {found}. Accepted: {_ACCEPTED}."
-        )
+        raise DataError(f"{os.fspath(path)}: no arrays of training images. Found: {found}. Accepted: {_ACCEPTED}.")
     if "all" in roles and len(roles) > 1:
         extra = ", ".join(images for part, (images, _) in roles.items() if part != "all")
         raise DataError(f"{os.fspath(path)}: {roles['all'][0]} stands beside {extra}. Keep either, not both.")
@@ -153,9 +147,7 @@ def _conform(
     try:
         for images, labels in roles.values():
             if arrays[images].ndim and arrays[labels].ndim and len(arrays[images]) != len(arrays[labels]):
-                counts = (
-                    f"{images} holds {len(arrays[images]):,} images, {labels} {len(arrays[labels]):,} labels"
-                )
+                counts = f"{images} holds {len(arrays[images]):,} images, {labels} {len(arrays[labels]):,} labels"
                 raise DataError(f"{counts}. Save one label for each image.")
         pixels, notes = conform_images({images: arrays[images] for images, _ in roles.values()})
         names = None if classes is None else _class_names(classes)
@@ -171,12 +163,8 @@ def _conform(
 
 def _class_names(classes: npt.NDArray[Any]) -> tuple[str, ...]:
     if classes.ndim != 1 or classes.dtype.kind not in "USiu":
-        raise DataError(
-            f"classes is {classes.dtype} of shape {classes.shape}. It must be a list of names, dtype 'U'."
-        )
-    return tuple(
-        np.char.decode(classes, "utf-8").tolist() if classes.dtype.kind == "S" else map(str, classes.tolist())
-    )
+        raise DataError(f"classes is {classes.dtype} of shape {classes.shape}. It must be a list of names, dtype 'U'.")
+    return tuple(np.char.decode(classes, "utf-8").tolist() if classes.dtype.kind == "S" else map(str, classes.tolist()))
 
 
 def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:

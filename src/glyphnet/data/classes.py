@@ -36,9 +36,7 @@ def conform_labels(
     flat = {name: _flatten(name, array) for name, array in arrays.items()}
     kinds = {"text" if array.dtype.kind == "U" else "number" for array in flat.values()}
     if len(kinds) > 1:
-        raise DataError(
-            f"{', '.join(flat)}: some labels are text and some are numbers. Save all of one kind."
-        )
+        raise DataError(f"{', '.join(flat)}: some labels are text and some are numbers. Save all of one kind.")
     values = np.unique(np.concatenate([np.unique(array) for array in flat.values()]))
     if classes is not None:
         return _by_given_classes(flat, tuple(classes))
@@ -83,9 +81,7 @@ def _flatten(name: str, array: _Array) -> _Array:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise DataError(
-            f"{name} has the shape {array.shape}. Labels must be (N,), (N, 1), or one-hot (N, K)."
-        )
+        raise DataError(f"{name} has the shape {array.shape}. Labels must be (N,), (N, 1), or one-hot (N, K).")
     if array.dtype.kind == "S":
         array = np.array([_decode(name, i, value) for i, value in enumerate(array.tolist())], dtype=np.str_)
     if array.dtype.kind == "U":
@@ -93,12 +89,8 @@ def _flatten(name: str, array: _Array) -> _Array:
     elif array.dtype.kind in "iu":
         _refuse(name, array, array < 0, "is negative", "Labels count from 0; leave unlabelled images out.")
     elif array.dtype.kind == "f":
-        _refuse(
-            name, array, ~np.isfinite(array), "is no number", "Give every image a label, or leave it out."
-        )
-        raise DataError(
-            f"{name} is of type {array.dtype}. Labels must be whole numbers: save {name}.astype('int64')."
-        )
+        _refuse(name, array, ~np.isfinite(array), "is no number", "Give every image a label, or leave it out.")
+        raise DataError(f"{name} is of type {array.dtype}. Labels must be whole numbers: save {name}.astype('int64').")
     elif array.dtype.kind == "b":
         array = array.astype(np.int64)
     else:
@@ -110,9 +102,7 @@ def _decode(name: str, index: int, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise DataError(
-            f"{name}[{index}] = {value!r} is not UTF-8. Save the labels as text, dtype 'U'."
-        ) from None
+        raise DataError(f"{name}[{index}] = {value!r} is not UTF-8. Save the labels as text, dtype 'U'.") from None
 
 
 def _from_one_hot(name: str, array: _Array) -> _Array:

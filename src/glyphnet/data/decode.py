@@ -126,9 +126,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     except OSError as error:
         if error.errno in _OUR_OWN_TROUBLE:
             raise
-        raise BadFileError(
-            path, f"cannot be read ({error.strerror})", "Check the file and its disk."
-        ) from error
+        raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the file and its disk.") from error
 
 
 def _guarded(open_image: Callable[[], Image.Image], name: str | os.PathLike[str]) -> Image.Image:
@@ -169,9 +167,7 @@ def _as_seen(image: Image.Image, name: str | os.PathLike[str]) -> Image.Image:
 
 
 def _too_large(name: str | os.PathLike[str], size: str) -> BadFileError:
-    return BadFileError(
-        name, f"{size}, more than the limit of {MAX_PIXELS:,}", "Save it smaller or remove it."
-    )
+    return BadFileError(name, f"{size}, more than the limit of {MAX_PIXELS:,}", "Save it smaller or remove it.")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -196,9 +196,7 @@ class _Transfer:
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdigit() else 0
         if total > self.max_bytes:
-            raise _GiveUpError(
-                f"announces {total:,} bytes, more than the {self.max_bytes:,} that the file can have"
-            )
+            raise _GiveUpError(f"announces {total:,} bytes, more than the {self.max_bytes:,} that the file can have")
         _state_path(part).write_text(f"{url}\n{_validator(response)}")
         with part.open("ab" if done else "wb") as file:
             while piece := response.read1(_PIECE):

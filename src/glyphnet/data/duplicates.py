@@ -27,9 +27,7 @@ BLANK_RANGE = 8
 """An image whose pixels span at most this many of the 255 grey levels is blank: nothing to compare."""
 
 _GRID = 7  # the signature's averages a side
-_DIRECTIONS = (
-    16  # of the signature, those in which images differ most; a distance in these is never too large
-)
+_DIRECTIONS = 16  # of the signature, those in which images differ most; a distance in these is never too large
 _NEIGHBOURS = 8  # candidates an image: bounds the work where very many are alike
 _PIECE = 4096  # images looked at in one go: a memory map is never read whole
 
@@ -152,9 +150,7 @@ def _signatures(parts: Sequence[UInt8Array]) -> tuple[Float32Array, npt.NDArray[
     done = 0
     for piece in _pieces(parts):
         here = slice(done, done + len(piece))
-        grey = (
-            piece.mean(axis=3, dtype=np.float32) if piece.shape[3] > 1 else piece[..., 0].astype(np.float32)
-        )
+        grey = piece.mean(axis=3, dtype=np.float32) if piece.shape[3] > 1 else piece[..., 0].astype(np.float32)
         coarse = (rows @ grey @ columns.T).reshape(len(piece), -1)
         coarse -= coarse.mean(axis=1, keepdims=True)
         signatures[here] = coarse / np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)

@@ -56,8 +56,7 @@ def read_folder(root: Path) -> ImageFiles:
     else:
         if loose and not folders:
             raise DataError(
-                f"{root}: {len(loose):,} files lie directly in it ({listed(loose, 2)}), so none has a class. "
-                f"{LAYOUT}"
+                f"{root}: {len(loose):,} files lie directly in it ({listed(loose, 2)}), so none has a class. {LAYOUT}"
             )
         _refuse_wrapping(root, folders)
         _read_classes(root, "", folders, TRAIN, found)
@@ -95,17 +94,14 @@ def _is_divided(root: Path, folders: list[str]) -> bool:
         return True
     if len(parts) < len(folders):
         return False
-    raise DataError(
-        f"{root}: there are {listed(parts)}, but no folder 'train' with class folders in it. {LAYOUT}"
-    )
+    raise DataError(f"{root}: there are {listed(parts)}, but no folder 'train' with class folders in it. {LAYOUT}")
 
 
 def _refuse_wrapping(root: Path, folders: list[str]) -> None:
     """Archives often unpack to one folder that holds the data set: one class it is not."""
     if len(folders) == 1 and len(_entries(root / folders[0])[0]) > 1:
         raise DataError(
-            f"{root}: there is one class only, {folders[0]!r}, with folders in it. "
-            f"Did you mean {root / folders[0]}?"
+            f"{root}: there is one class only, {folders[0]!r}, with folders in it. Did you mean {root / folders[0]}?"
         )
 
 
@@ -117,9 +113,7 @@ def _read_parts(root: Path, folders: list[str], found: _Found) -> None:
             found.notes.append(f"The folder {name!r} is none of train, validation and test: it was not read.")
             continue
         if part in taken:
-            raise DataError(
-                f"{root}: {taken[part]!r} and {name!r} are the same part. Put them into one folder."
-            )
+            raise DataError(f"{root}: {taken[part]!r} and {name!r} are the same part. Put them into one folder.")
         taken[part] = name
         classes, loose = _entries(root / name)
         if part == TEST and loose and not classes:  # as competitions hand them out
@@ -129,9 +123,7 @@ def _read_parts(root: Path, folders: list[str], found: _Found) -> None:
             )
             continue
         if loose:
-            found.notes.append(
-                f"{len(loose):,} files directly in {name!r} have no class: they were not read."
-            )
+            found.notes.append(f"{len(loose):,} files directly in {name!r} have no class: they were not read.")
         _read_classes(root, f"{name}/", classes, part, found)
 
 
@@ -148,9 +140,7 @@ def _read_classes(root: Path, prefix: str, classes: list[str], part: int, found:
             empty.append(prefix + name)
     if empty and len(empty) < len(classes) and part == TRAIN:
         plural = "folders hold" if len(empty) > 1 else "folder holds"
-        raise DataError(
-            f"{root}: the class {plural} no images: {listed(empty)}. Put images there, or remove it."
-        )
+        raise DataError(f"{root}: the class {plural} no images: {listed(empty)}. Put images there, or remove it.")
 
 
 def _walk(root: Path, top: str) -> Iterator[tuple[str, str]]:

@@ -95,18 +95,12 @@ def _read_magic(path: Path, magic: bytes, kind: _Kind | None) -> tuple[np.dtype[
         raise BadFileError(path, f"too short for IDX: {len(magic)} bytes", _AGAIN)
     found = int.from_bytes(magic, "big")
     if kind is not None and found != kind.magic:
-        reason = (
-            f"the magic number is 0x{found:08X}{_meaning(found)}, where {kind.name} have 0x{kind.magic:08X}"
-        )
+        reason = f"the magic number is 0x{found:08X}{_meaning(found)}, where {kind.name} have 0x{kind.magic:08X}"
         swapped = found in (IMAGES.magic, LABELS.magic)
-        remedy = (
-            "Are the images and labels files swapped?" if swapped else "Give an IDX file as MNIST has them."
-        )
+        remedy = "Are the images and labels files swapped?" if swapped else "Give an IDX file as MNIST has them."
         raise BadFileError(path, reason, remedy)
     if magic[:2] != b"\0\0" or magic[3] == 0:
-        raise BadFileError(
-            path, f"not IDX: the magic number is 0x{found:08X}{_meaning(found)}", "Give an IDX file."
-        )
+        raise BadFileError(path, f"not IDX: the magic number is 0x{found:08X}{_meaning(found)}", "Give an IDX file.")
     if magic[2] not in DTYPES:
         known = ", ".join(f"0x{code:02X}" for code in DTYPES)
         raise BadFileError(path, f"the type code is 0x{magic[2]:02X}; IDX knows {known}", _AGAIN)
@@ -129,9 +123,7 @@ def _meaning(magic: int) -> str:
     return f" ({np.dtype(DTYPES[code]).name} values in {ndim} dimensions)" if code in DTYPES else ""
 
 
-def _check_size(
-    path: Path, shape: tuple[int, ...], expected: int, stored: int, packed: bool, max_bytes: int
-) -> None:
+def _check_size(path: Path, shape: tuple[int, ...], expected: int, stored: int, packed: bool, max_bytes: int) -> None:
     announced = f"announces {' × '.join(f'{n:,}' for n in shape)} values, {expected:,} bytes in all,"
     if not packed and stored != expected:
         state = "truncated" if stored < expected else "followed by bytes that do not belong to it"
@@ -151,9 +143,7 @@ def _fill(path: Path, values: UInt8Array, first: bytes, pieces: Iterator[bytes])
     size, done = len(values), 0
     for piece in chain((first,), pieces):
         if done + len(piece) > size:
-            raise BadFileError(
-                path, f"goes on after the {size:,} bytes of values that its header announces", _AGAIN
-            )
+            raise BadFileError(path, f"goes on after the {size:,} bytes of values that its header announces", _AGAIN)
         values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
         done += len(piece)
     if done < size:
@@ -203,15 +193,11 @@ def _read_pair(
     if images_path is None or labels_path is None:
         kind, there = (IMAGES, labels_path) if images_path is None else (LABELS, images_path)
         missing = f"{PARTS[part][0]}-{kind.name}-idx{kind.ndim}-ubyte[.gz]"
-        raise BadFileError(
-            folder, f"has {there.name if there else ''} but no {missing}", "Put that file there too."
-        )
+        raise BadFileError(folder, f"has {there.name if there else ''} but no {missing}", "Put that file there too.")
     images = read_idx(images_path, kind=IMAGES)
     labels = read_idx(labels_path, kind=LABELS)
     if 0 in images.shape:
-        raise BadFileError(
-            images_path, f"holds no pixels: its shape is {images.shape}", "Give a file with images."
-        )
+        raise BadFileError(images_path, f"holds no pixels: its shape is {images.shape}", "Give a file with images.")
     if len(images) != len(labels):
         raise BadFileError(
             labels_path,

@@ -92,9 +92,7 @@ def look_alikes(classes: Sequence[str]) -> list[str]:
     ]
 
 
-def check_classes(
-    classes: Sequence[str], labels: Int64Array, parts: npt.NDArray[np.int8], where: str
-) -> None:
+def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray[np.int8], where: str) -> None:
     """Refuse data that nothing can be learnt from.
 
     Raises:
@@ -134,8 +132,7 @@ def refuse_bad_files(root: Path, bad: Sequence[BadFile], total: int) -> None:
     if len(bad) == 1:
         raise BadFileError(root / bad[0].name, bad[0].reason, f"Mend or remove it, {remedy}")
     raise DataError(
-        f"{root}: {len(bad):,} of {total:,} files cannot be used: {bad_in_words(bad)}. "
-        f"Mend or remove them, {remedy}"
+        f"{root}: {len(bad):,} of {total:,} files cannot be used: {bad_in_words(bad)}. Mend or remove them, {remedy}"
     )
 
 

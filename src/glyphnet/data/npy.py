@@ -52,15 +52,9 @@ def _read_header(file: IO[bytes], path: Path, what: str) -> _Header:
     head = file.read(12)
     if len(head) < 12 or head[:6] != b"\x93NUMPY" or head[6] not in (1, 2):
         raise BadFileError(path, f"{what} is not an array in NumPy's format", _AGAIN)
-    start = (
-        10 + int.from_bytes(head[8:10], "little")
-        if head[6] == 1
-        else 12 + int.from_bytes(head[8:12], "little")
-    )
+    start = 10 + int.from_bytes(head[8:10], "little") if head[6] == 1 else 12 + int.from_bytes(head[8:12], "little")
     if start > MAX_HEADER:
-        raise BadFileError(
-            path, f"{what} announces a header of {start:,} bytes; {MAX_HEADER:,} are allowed", _AGAIN
-        )
+        raise BadFileError(path, f"{what} announces a header of {start:,} bytes; {MAX_HEADER:,} are allowed", _AGAIN)
     head += file.read(start - len(head))
     text = io.BytesIO(head)
     np.lib.format.read_magic(text)
@@ -92,9 +86,7 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
     stored = path.stat().st_size
     if stored != header.size:
         state = "truncated" if stored < header.size else "followed by bytes that do not belong to it"
-        reason = (
-            f"announces shape {header.shape} {header.dtype}, {header.size:,} bytes in all, but has {stored:,}"
-        )
+        reason = f"announces shape {header.shape} {header.dtype}, {header.size:,} bytes in all, but has {stored:,}"
         raise BadFileError(path, f"{reason}: the file is {state}", _AGAIN)
     if header.size == header.start:
         return np.empty(header.shape, header.dtype)  # an empty file region cannot be mapped
@@ -118,13 +110,9 @@ class NpzFile:
         try:
             self._zip = zipfile.ZipFile(self._path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise BadFileError(
-                self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN
-            ) from None
+            raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
         self._members = {
-            info.filename.removesuffix(".npy"): info
-            for info in self._zip.infolist()
-            if info.filename.endswith(".npy")
+            info.filename.removesuffix(".npy"): info for info in self._zip.infolist() if info.filename.endswith(".npy")
         }
         self.names = tuple(self._members)
 
@@ -185,9 +173,7 @@ class NpzFile:
                 values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
                 done += len(piece)
         if done != len(values):
-            raise BadFileError(
-                self._path, f"array {name!r} ends after {done:,} of {len(values):,} bytes", _AGAIN
-            )
+            raise BadFileError(self._path, f"array {name!r} ends after {done:,} of {len(values):,} bytes", _AGAIN)
         if header.dtype.itemsize == 0:
             return np.empty(header.shape, header.dtype)
         return values.view(header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")

@@ -99,9 +99,7 @@ def _decode_into(
         if progress is not None:
             progress(done, total, "Decoding images")
     if files.stamp() != stamp:
-        raise DataError(
-            f"{files.root}: files changed while they were read. Run it again when nothing writes there."
-        )
+        raise DataError(f"{files.root}: files changed while they were read. Run it again when nothing writes there.")
     first = next(iter(sizes)) if len(sizes) == 1 else None
     return {"sizes": len(sizes), "only_size": first, "colors_lost": colors_lost, "bad": bad}
 

@@ -73,18 +73,12 @@ def _choose_scale(arrays: Mapping[str, _Array]) -> int:
             largest = 255.0  # bytes say by their type that the range is 0..255
             continue
         if array.dtype.kind not in "buif":
-            raise DataError(
-                f"{name} is of type {array.dtype}. Pixels must be numbers: save it as uint8, 0 to 255."
-            )
+            raise DataError(f"{name} is of type {array.dtype}. Pixels must be numbers: save it as uint8, 0 to 255.")
         floating = floating or array.dtype.kind == "f"
         for start, piece in _pieces(array):
-            _refuse(
-                name, start, piece, ~np.isfinite(piece), "is no number", "Replace such values before saving."
-            )
+            _refuse(name, start, piece, ~np.isfinite(piece), "is no number", "Replace such values before saving.")
             wrong = (piece < 0) | (piece > 255)
-            _refuse(
-                name, start, piece, wrong, "lies outside 0..255", "Scale the images to 0..255 or to [0, 1]."
-            )
+            _refuse(name, start, piece, wrong, "lies outside 0..255", "Scale the images to 0..255 or to [0, 1].")
             largest = max(largest, float(piece.max()))
             if not fraction and array.dtype.kind == "f":
                 fraction = _describe_first(name, start, piece, piece != np.rint(piece))
@@ -104,9 +98,7 @@ def _pieces(array: _Array) -> Iterator[tuple[int, _Array]]:
         yield start, np.asarray(array[start : start + step])
 
 
-def _refuse(
-    name: str, start: int, piece: _Array, wrong: npt.NDArray[np.bool_], what: str, remedy: str
-) -> None:
+def _refuse(name: str, start: int, piece: _Array, wrong: npt.NDArray[np.bool_], what: str, remedy: str) -> None:
     if first := _describe_first(name, start, piece, wrong):
         raise DataError(f"{first} {what}. {remedy}")
 

@@ -52,9 +52,7 @@ def read_table(path: Path) -> ImageFiles:
     for row in READERS[path.suffix.lower()](path):
         _add(files, row, path)
     if not files.rows:
-        raise DataError(
-            f"{path}: no row of the table names an image that is there. Fill it, or check the file names."
-        )
+        raise DataError(f"{path}: no row of the table names an image that is there. Fill it, or check the file names.")
     files.rows.sort()
     classes = class_order(label for _, label, _ in files.rows)
     number = {name: i for i, name in enumerate(classes)}
@@ -62,9 +60,7 @@ def read_table(path: Path) -> ImageFiles:
     parts = np.array([part for _, _, part in files.rows], dtype=np.int8)
     check_classes(classes, labels, parts, str(path))
     names = tuple(name for name, _, _ in files.rows)
-    return ImageFiles(
-        path.parent, names, labels, classes, parts, tuple(files.bad), tuple(look_alikes(classes))
-    )
+    return ImageFiles(path.parent, names, labels, classes, parts, tuple(files.bad), tuple(look_alikes(classes)))
 
 
 def _add(files: _Files, row: _Row, table: Path) -> None:
@@ -80,15 +76,13 @@ def _add(files: _Files, row: _Row, table: Path) -> None:
         )
     if name in files.seen:
         raise DataError(
-            f"{table}: {row.where} lists {row.file_name!r} again, after {files.seen[name]}. "
-            "Remove one of them."
+            f"{table}: {row.where} lists {row.file_name!r} again, after {files.seen[name]}. Remove one of them."
         )
     files.seen[name] = row.where
     part = TRAIN if row.split is None else PART_NAMES.get(row.split.strip().lower())
     if part is None:
         raise DataError(
-            f"{table}: {row.where} has the split {row.split!r}; known are {', '.join(PART_NAMES)}. "
-            "Correct it."
+            f"{table}: {row.where} has the split {row.split!r}; known are {', '.join(PART_NAMES)}. Correct it."
         )
     fault = _fault(table.parent / name)
     if fault:
@@ -128,9 +122,7 @@ def _read_csv(path: Path) -> Iterator[_Row]:
                     )
                 line = reader.line_num + 1
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 (byte {error.start}: {error.reason}). Save it as CSV in UTF-8."
-        ) from error
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}: {error.reason}). Save it as CSV in UTF-8.") from error
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num} is not sound CSV ({error}). Correct it.") from error
     except OSError as error:

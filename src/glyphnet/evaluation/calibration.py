@@ -42,9 +42,7 @@ class ReliabilityBin:
     interval: Interval
 
 
-def reliability(
-    confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS
-) -> tuple[ReliabilityBin, ...]:
+def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
     """The reliability diagram: ``bins`` bins of equal width over the confidence; empty ones are left out.
 
     Args:
@@ -108,9 +106,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
             f"logits (N, K) and labels (N,) do not fit: their shapes are {logits.shape} and {labels.shape}."
         )
     if not np.isfinite(logits).all():
-        raise DataError(
-            "A temperature cannot be fitted to logits that are NaN or infinite: the training went wrong."
-        )
+        raise DataError("A temperature cannot be fitted to logits that are NaN or infinite: the training went wrong.")
     if not len(logits):
         return 1.0
     margins = logits - logits[np.arange(len(labels)), labels][:, None]
@@ -125,9 +121,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return 1 / float(brentq(slope, hottest, coldest))
 
 
-def choose_threshold(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, precision: float = 0.99
-) -> float | None:
+def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precision: float = 0.99) -> float | None:
     """The lowest confidence that gives the wanted precision: below it the answer is "none of these".
 
     An image is accepted if the probability of its predicted class is at least the threshold. Of all

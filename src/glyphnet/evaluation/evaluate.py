@@ -74,9 +74,7 @@ def _labels_as_the_classifier_counts(dataset: ImageDataset, known: tuple[str, ..
             f"The classifier does not know {_listed(unknown)}: it knows {_listed(known)}. "
             "Evaluate it on data with the classes that it was trained on."
         )
-    places = np.array(
-        [known.index(name) if name in known else -1 for name in dataset.classes], dtype=np.int64
-    )
+    places = np.array([known.index(name) if name in known else -1 for name in dataset.classes], dtype=np.int64)
     return places[dataset.labels]
 
 

@@ -80,9 +80,7 @@ class Evaluation:
                 f"not {self.probabilities.dtype} of shape {self.probabilities.shape}."
             )
         if not np.isfinite(self.probabilities).all():
-            raise DataError(
-                "The probabilities hold NaN or infinity: the model's weights went wrong. Train it again."
-            )
+            raise DataError("The probabilities hold NaN or infinity: the model's weights went wrong. Train it again.")
         if len(self.names) != count or len(self.images) != count:
             raise DataError(
                 f"{count} labels were given with {len(self.names)} names and {len(self.images)} images: "

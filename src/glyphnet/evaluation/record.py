@@ -68,9 +68,7 @@ def write_predictions_csv(evaluation: Evaluation, path: str | os.PathLike[str]) 
         strict=True,
     )
     with atomic_write(path) as file:
-        text = io.TextIOWrapper(
-            file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True
-        )
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
         writer.writerows(rows)

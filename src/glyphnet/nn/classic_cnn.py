@@ -39,7 +39,7 @@ class ClassicCNNSpec(BaseSpec):
 
     def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
         """Stages of (conv, [norm], activation) × convs_per_stage, pool; flatten, [dense], [dropout], head."""
-        remedy = "Set padding to true, give channels fewer entries, or make the images larger (size)."
+        remedy = "Set network.padding to true, give channels fewer entries, or make the images larger (size)."
         stack = Stack(self.kind, input_shape, remedy)
         for stage, channels in enumerate(self.channels, start=1):
             for repeat in range(1, self.convs_per_stage + 1):

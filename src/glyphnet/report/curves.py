@@ -66,10 +66,7 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, float | None]]:
     """
     with open(path, newline="", encoding="utf-8") as file:
         try:
-            return [
-                {key: float(cell) if cell else None for key, cell in row.items()}
-                for row in csv.DictReader(file)
-            ]
+            return [{key: float(cell) if cell else None for key, cell in row.items()} for row in csv.DictReader(file)]
         except (ValueError, TypeError, csv.Error) as error:
             raise BadFileError(
                 path, f"not a history of a training ({error})", "Delete it, or name a model elsewhere."

@@ -43,9 +43,7 @@ def _rate(count: int, wrong: int) -> str:
     if not wrong:
         return ", with no mistake"
     every = count / wrong
-    return (
-        f": about one mistake in {every:,.0f} images" if every >= 3 else f", with {plural(wrong, 'mistake')}"
-    )
+    return f": about one mistake in {every:,.0f} images" if every >= 3 else f", with {plural(wrong, 'mistake')}"
 
 
 def calibration(evaluation: Evaluation) -> str:

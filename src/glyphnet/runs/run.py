@@ -118,8 +118,9 @@ def train(
             folder.clear()
             atomic_write_text(folder.recipe, recipe.to_yaml())
             _tell(said, f"The run is written to {folder.path}.")
-        result = _fit(fitting, splits, folder, watchers, checkpoint_every)
-        return _conclude(result, recipe, splits, folder, progress, command)
+        began = datetime.now(UTC).date().isoformat()
+        result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+        return _conclude(result, recipe, splits, folder, progress, command, began)
 
 
 def resume(
@@ -157,10 +158,11 @@ def resume(
             splits = read(recipe.data, progress)
         _tell(said, *splits.notes, *splits.warnings)
         fitting = _fitting(recipe, splits, device)
+        began = datetime.now(UTC).date().isoformat()
         if folder.checkpoint.exists():
-            fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits))
-        result = _fit(fitting, splits, folder, watchers, checkpoint_every)
-        return _conclude(result, recipe, splits, folder, progress, command)
+            began = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, began))["began"]
+        result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+        return _conclude(result, recipe, splits, folder, progress, command, began)
 
 
 def _tell(said: Callable[[str], None] | None, *sentences: str) -> None:
@@ -178,9 +180,10 @@ def _examples(dataset: ImageDataset) -> Examples:
     return Examples.of(dataset.images, dataset.labels)
 
 
-def _terms(fitting: Fitting, splits: Splits) -> dict[str, Any]:
-    """What must be the same when the training is gone on with."""
-    return {**fitting.terms, "data": splits.train.fingerprint}
+def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
+    """What must be the same when the training is gone on with, and the day on which it began, which is kept."""
+    data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
+    return {**fitting.terms, **data, "began": began}
 
 
 def _fit(
@@ -189,13 +192,14 @@ def _fit(
     folder: RunFolder | None,
     watchers: Sequence[Watcher],
     checkpoint_every: float,
+    began: str,
 ) -> FitResult:
     """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
     if folder is None:
         return fitting.run(watchers=watchers)
     # First, so that what the others do with the state is never ahead of what is written down.
     writers = [
-        CheckpointWriter(folder.checkpoint, _terms(fitting, splits), every=checkpoint_every),
+        CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=checkpoint_every),
         HistoryWriter(folder.history),
     ]
     try:
@@ -203,7 +207,7 @@ def _fit(
     except DivergedError as error:
         if isinstance(error.result, FitResult):
             write_history(folder.history, error.result.history)
-            _classifier(error.result, fitting.recipe, splits).save(folder.model)
+            _classifier(error.result, fitting.recipe, splits, began).save(folder.model)
         raise
 
 
@@ -214,9 +218,10 @@ def _conclude(
     folder: RunFolder | None,
     progress: Progress | None,
     command: str,
+    began: str,
 ) -> Run:
     """Make a classifier of what was trained, judge it if it was trained to the end, write both down."""
-    classifier = _classifier(result, recipe, splits) if result.best_epoch else None
+    classifier = _classifier(result, recipe, splits, began) if result.best_epoch else None
     if folder is not None:
         write_history(folder.history, result.history)
         if classifier is not None:
@@ -251,7 +256,7 @@ def _conclude(
     )
 
 
-def _classifier(result: FitResult, recipe: Recipe, splits: Splits) -> Classifier:
+def _classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
     """The classifier that a training gave; its temperature and threshold are chosen on validation data."""
     plain = Classifier(
         network=result.network,
@@ -264,7 +269,7 @@ def _classifier(result: FitResult, recipe: Recipe, splits: Splits) -> Classifier
         provenance=Provenance(
             data=splits.name,
             fingerprint=splits.train.fingerprint,
-            created=datetime.now(UTC).date().isoformat(),
+            created=began,
             versions=library_versions(),
         ),
     )

@@ -17,7 +17,7 @@ from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 1
 
-TAKEN_OVER = ("threads", "precision")
+TAKEN_OVER = ("threads", "precision", "began")
 """Terms in which a resumed training follows the checkpoint, whatever it would choose by itself."""
 
 

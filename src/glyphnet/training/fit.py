@@ -88,10 +88,13 @@ class Fitting:
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 
-    def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> None:
+    def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> dict[str, Any]:
         """Go to where a training of the same recipe, data and terms was when the checkpoint was written.
 
         The arithmetic is done as it was done then, with as many threads and in the same precision.
+
+        Returns:
+            The terms of then.
 
         Raises:
             RunFolderError: the checkpoint is of another recipe, other data or another device: it names what differs.
@@ -100,6 +103,7 @@ class Fitting:
         then = read_checkpoint(path, self.state, terms)
         self.threads, self.dtype = then["threads"], PRECISIONS[then["precision"]]
         self.learn_from(self.train)
+        return then
 
     def learn_from(self, train: Examples) -> None:
         """Take other examples from here on, of the same shape and classes."""

@@ -240,4 +240,4 @@ def _fused(network: nn.Module) -> bool:
 
 def _rate(lr: float, network: nn.Module) -> float | Tensor:
     """The rate as a tensor where a CUDA graph must read it anew at each replay."""
-    return torch.tensor(lr, device="cuda") if _on_cuda(network) else lr
+    return torch.tensor(lr, device=next(network.parameters()).device) if _on_cuda(network) else lr

@@ -67,7 +67,8 @@ def main() -> None:
         "",
         f"`python benchmarks/presets.py {' '.join(arguments.rows)} --runs {arguments.runs}`",
         "",
-        "| data | preset | test accuracy, mean ± standard deviation (least to most) | n | seconds of training, median (most) | goal |",
+        "| data | preset | test accuracy, mean ± standard deviation (least to most) | n "
+        "| seconds of training, median (most) | goal |",
         "|---|---|---|---|---|---|",
     ]
     for name in names:

@@ -2,8 +2,8 @@
 
     python benchmarks/start.py [--runs 7]
 
-The commands take turns (A B C A B C …), so that a machine that changes its speed decides nothing. Prints the median, the
-least and the most of wall seconds.
+The commands take turns (A B C A B C …), so that a machine that changes its speed decides nothing. Prints the median,
+the least and the most of wall seconds.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def test_a_second_process_is_refused_at_once_and_told_who_holds_the_folder(tmp_p
         expected = f"{re.escape(str(tmp_path / 'run'))}: in use by another run \\(process {process.pid}\\)\\. Wait"
         with pytest.raises(RunFolderError, match=expected), FolderLock(tmp_path / "run"):
             pytest.fail("the folder was locked twice")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
     finally:
         kill(process)
     with FolderLock(tmp_path / "run"):  # the kernel gave the lock back when its holder was killed

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Flatten(nn.Module):
-    """Lays images (N, C, H, W) out as vectors (N, H·W·C), in the order (row, column, channel); vectors stay as they are.
+    """Lays images (N, C, H, W) out as vectors (N, H·W·C), in the order (row, column, channel); vectors stay.
 
     ``nn.Flatten`` has the order (channel, row, column). Images lie in memory channels last: in that order flattening
     would copy them, forward and backward, and leave the pooling before it a gradient in the wrong order, which was

@@ -87,7 +87,7 @@ PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "b
 
 def _epochs(images: int, at_60_000: float) -> int:
     """More passes over fewer images, though fewer images seen in all: of a quarter as many, twice the passes."""
-    return max(1, round(at_60_000 * (60_000 / max(images, 1)) ** 0.5))
+    return max(1, round(at_60_000 * math.sqrt(60_000 / max(images, 1))))
 
 
 def _batch_size(images: int, largest: int) -> int:
@@ -103,7 +103,7 @@ def _shift(image_shape: ImageShape) -> int:
 def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
     """A network that sees images of 8 to 15 pixels at their full size, and larger ones through a strided stem.
 
-    Each doubling of the side beyond 48 pixels brings one more layer that halves it, so that the dense layer stays small.
+    Each doubling of the side beyond 48 pixels brings one more layer that halves it: the dense layer stays small.
     """
     side = min(image_shape[:2])
     halvings = max(0, math.ceil(math.log2(side / 48)))

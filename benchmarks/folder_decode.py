@@ -1,16 +1,13 @@
 """Times reading a folder of small JPEGs into the cache: first start and second start.
 
-    python benchmarks/folder_decode.py [--images 60000] [--side 32] [--runs 3]
+    python benchmarks/folder_decode.py [--images 60000] [--side 32] [--runs 3] [--record]
 
-Makes the folder in a temporary place, reads it with an empty cache and again with a full one, and prints
-mean, spread, peak memory, hardware and versions.
+Makes the folder in a temporary place, reads it with an empty cache and again with a full one.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import resource
 import statistics
 import sys
@@ -19,14 +16,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import PIL
+from _results import arguments_parser, publish
 from PIL import Image
 
 from glyphnet.data import load
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments_parser(__doc__)
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3)
@@ -42,12 +39,17 @@ def main() -> None:
             second.append(seconds(root))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    print(f"{given.images:,} JPEGs of {given.side}×{given.side} RGB, {given.runs} runs")
-    print(f"first start:  {described(first)}")
-    print(f"second start: {described(second)}")
-    print(f"peak memory:  {peak / unit:,.0f} MB ({(peak - before) / unit:,.0f} MB more than before loading)")
-    print(f"hardware:     {os.cpu_count()} cores, {platform.machine()}, {platform.system()}")
-    print(f"versions:     Python {platform.python_version()}, Pillow {PIL.__version__}, NumPy {np.__version__}")
+    publish(
+        "folder",
+        [
+            f"| {given.images:,} JPEGs of {given.side}×{given.side} RGB, n = {given.runs} | figure | goal |",
+            "|---|---|---|",
+            f"| first start: decoded into the cache | {described(first)} | at most 60 s |",
+            f"| second start: the cache mapped | {described(second)} | at once |",
+            f"| peak memory | {peak / unit:,.0f} MB, {(peak - before) / unit:,.0f} MB of it for this | – |",
+        ],
+        recorded=given.record,
+    )
 
 
 def make_folder(root: Path, count: int, side: int) -> None:
@@ -68,8 +70,8 @@ def seconds(root: Path) -> float:
 
 
 def described(values: list[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"mean {statistics.mean(values):.2f} s, standard deviation {spread:.2f} s, n = {len(values)}"
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{spread} s"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/presets.py [ROW ...] [--runs 10] [--record]
 
-Rows: see ROWS; all of them unless named. MNIST and Fashion-MNIST are found in $GLYPHNET_DATA or downloaded.
-``--record`` writes the table into benchmarks/RESULTS.md, between its two marks.
+Rows: see ROWS; all but those of ``best``, which take long, unless named. MNIST and Fashion-MNIST are found in
+$GLYPHNET_DATA or downloaded.
 
 Every run is trained anew by a preset as it is, with another seed (for digits: another division of the images, too), and
 judged once on the test images. Seconds are those of the loop, validation after each epoch included, data and start-up
@@ -12,25 +12,15 @@ not.
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
-import torch
+from _results import arguments_parser, publish
 
 from glyphnet import Splits, load, preset
-from glyphnet.hardware import hardware
-from glyphnet.modelfile import library_versions
 from glyphnet.training import Examples, fit, judge
-
-RESULTS = Path(__file__).with_name("RESULTS.md")
-BEGIN, END = "<!-- presets: begin -->", "<!-- presets: end -->"
 
 
 @dataclass(frozen=True)
@@ -50,33 +40,25 @@ ROWS = {
     "fashion-fast": Row("fashion-mnist", "fast", ""),
     "mnist": Row("mnist", "balanced", "99.5 % in about a minute"),
     "fashion": Row("fashion-mnist", "balanced", ""),
+    "mnist-best": Row("mnist", "best", ""),
+    "fashion-best": Row("fashion-mnist", "best", ""),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_parser(__doc__)
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[], metavar="ROW")
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
-    warn_if_busy()
-    names = arguments.rows or list(ROWS)
     lines = [
-        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; "
-        f"{torch.get_num_threads()} threads; {datetime.now(UTC).date()}.",
-        "",
-        f"`python benchmarks/presets.py {' '.join(arguments.rows)} --runs {arguments.runs}`",
-        "",
         "| data | preset | test accuracy, mean ± standard deviation (least to most) | n "
         "| seconds of training, median (most) | goal |",
         "|---|---|---|---|---|---|",
     ]
-    for name in names:
+    for name in arguments.rows or [name for name, row in ROWS.items() if row.preset != "best"]:
         lines.append(measure(ROWS[name], arguments.runs))
-        print(lines[-1], flush=True)
-    print("\n".join(lines))
-    if arguments.record:
-        record(lines)
+        print(lines[-1], file=sys.stderr, flush=True)
+    publish("presets", lines, recorded=arguments.record)
 
 
 def measure(row: Row, runs: int) -> str:
@@ -108,19 +90,6 @@ def train_once(splits: Splits, name: str, seed: int) -> tuple[float, float]:
     result = fit(recipe, train, validation, classes=len(splits.classes))
     _, accuracy = judge(result.network, result.preprocessing, test, recipe)
     return accuracy, result.seconds
-
-
-def warn_if_busy() -> None:
-    if os.getloadavg()[0] > 0.5:
-        print(f"The machine is busy (load {os.getloadavg()[0]:.1f}): times will be too long.", file=sys.stderr)
-
-
-def record(lines: Sequence[str]) -> None:
-    """Replace what stands between the marks in RESULTS.md."""
-    text = RESULTS.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    RESULTS.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

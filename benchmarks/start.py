@@ -8,7 +8,6 @@ the least and the most of wall seconds.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -16,17 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from _results import arguments_parser, publish
 from PIL import Image
 
 import glyphnet
-from glyphnet.hardware import hardware
-from glyphnet.modelfile import library_versions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--runs", type=int, default=7)
-    runs = parser.parse_args().runs
+    arguments = parser.parse_args()
+    runs = arguments.runs
     with tempfile.TemporaryDirectory() as scratch:
         model, image = Path(scratch) / "model.safetensors", Path(scratch) / "digit.png"
         run = glyphnet.train("digits", preset="fast")
@@ -46,12 +45,10 @@ def main() -> None:
                 took = seconds(command)
                 if turn:  # the first turn fills the disk's cache
                     times[name].append(took)
-    print(
-        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; n = {runs}\n"
-    )
-    print("| whole process | seconds, median (least to most) |\n|---|---|")
+    lines = [f"| whole process, n = {runs} | seconds, median (least to most) |", "|---|---|"]
     for name, values in times.items():
-        print(f"| `{name}` | {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f}) |")
+        lines.append(f"| `{name}` | {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f}) |")
+    publish("start", lines, recorded=arguments.record)
 
 
 def seconds(command: list[str]) -> float:

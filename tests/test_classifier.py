@@ -345,3 +345,35 @@ def test_the_summary_counts_the_parameters_that_there_are() -> None:
     counted = sum(parameter.numel() for parameter in classifier.network.parameters())
     assert classifier.summary().parameters == counted
     assert f"{counted:,}" in str(classifier.summary())
+
+
+# --- what it knows before it decides ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_features_are_what_the_head_takes(kind: str) -> None:
+    classifier = classifier_of(kind, (14, 12, 3))
+    images = pixels(5, (14, 12, 3))
+    before = dict(classifier.network.named_modules())
+    features = classifier.features(images, batch_size=2)
+    head = classifier.network.get_submodule("head")
+    weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
+    assert (features.shape, features.dtype) == ((5, weight.shape[1]), np.float32)
+    np.testing.assert_allclose(features @ weight.T + bias, classifier.logits(images), rtol=1e-3, atol=1e-4)
+    assert dict(classifier.network.named_modules()) == before  # its head is still there
+    assert classifier.features([]).shape == (0, weight.shape[1])
+
+
+def test_features_of_a_linear_network_are_its_pixels_after_preprocessing() -> None:
+    images = pixels(4)
+    expected = (images.reshape(4, -1) / 255 - 0.4) / 0.3
+    np.testing.assert_allclose(classifier_of("linear").features(images), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_features_hold_no_dropout() -> None:
+    classifier = classifier_of(
+        spec := "mlp", network=build(parse_network({"kind": spec, "dropout": 0.5}), (12, 10, 1), 3)
+    )
+    classifier.network.train()
+    np.testing.assert_array_equal(classifier.features(pixels(4)), classifier.features(pixels(4)))
+    assert classifier.network.training

@@ -123,6 +123,7 @@ def test_the_file_says_in_plain_json_all_that_the_design_asks_for(tmp_path: Path
         "recipe": {"epochs": 3},
         "metrics": {"accuracy": 0.99},
         "provenance": {"data": "digits", "fingerprint": "ab" * 32, "created": "2026-01-31"},
+        "samples": 0,
     }
 
 

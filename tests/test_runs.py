@@ -344,7 +344,7 @@ def test_the_model_is_there_when_judging_is_interrupted(tmp_path: Path, monkeypa
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("glyphnet.runs.run.judge_after_training", interrupted)
+    monkeypatch.setattr("glyphnet.runs.conclusion.judge_after_training", interrupted)
     data = write_npz(tmp_path / "d.npz", 2, (8, 8, 1))
     with pytest.raises(KeyboardInterrupt):
         train(data, changes=QUICK, out=tmp_path / "run")

@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from . import explain
     from .classifier import Classifier, load_model
+    from .comparison import compare, compare_models
     from .data import ImageDataset, Splits, inspect, load
     from .errors import GlyphNetError
     from .evaluation import Evaluation, evaluate
     from .runs import Run, resume, train
+    from .runs.review import review
     from .training import Recipe, preset
 
 __all__ = [
@@ -36,18 +39,24 @@ __all__ = [
     "Run",
     "Splits",
     "__version__",
+    "compare",
+    "compare_models",
     "evaluate",
+    "explain",
     "inspect",
     "load",
     "load_model",
     "preset",
     "resume",
+    "review",
     "train",
 ]
 
 _HOMES = {
     "Classifier": ".classifier",
     "load_model": ".classifier",
+    "compare": ".comparison",
+    "compare_models": ".comparison",
     "ImageDataset": ".data",
     "Splits": ".data",
     "inspect": ".data",
@@ -57,13 +66,19 @@ _HOMES = {
     "evaluate": ".evaluation",
     "Run": ".runs",
     "resume": ".runs",
+    "review": ".runs.review",
     "train": ".runs",
     "Recipe": ".training",
     "preset": ".training",
 }
 
 
+_PACKAGES = {"explain"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name], __name__), name)

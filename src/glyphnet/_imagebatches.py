@@ -12,7 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from .data.dataset import ImageDataset, UInt8Array
-from .data.decode import ImageShape, decode_bytes, decode_file, fit_image
+from .data.decode import ImageShape, picture_from_bytes, read_picture
+from .data.ink import InkSpec, make_like
 from .errors import DataError
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
@@ -29,7 +30,9 @@ def default_batch_size(image_shape: ImageShape) -> int:
     return max(1, min(512, _BATCH_VALUES // int(np.prod(image_shape))))
 
 
-def image_batches(images: Images, image_shape: ImageShape, batch_size: int) -> Iterator[UInt8Array]:
+def image_batches(
+    images: Images, image_shape: ImageShape, batch_size: int, ink: InkSpec | None = None
+) -> Iterator[UInt8Array]:
     """Pixels, batch by batch: uint8 (n, H, W, C) for ``image_shape`` (H, W, C), n at most ``batch_size``.
 
     One batch at a time is in memory: a memory-mapped array, or a generator of paths, may be of any length.
@@ -44,7 +47,9 @@ def image_batches(images: Images, image_shape: ImageShape, batch_size: int) -> I
             - a PIL image, the path of an image file (str or Path), or the file's content (bytes);
             - an iterable of single images, each any of these.
 
-            Images of another size or colour are fitted as in training: `data.decode.fit_image`.
+            Arrays of the shape (H, W, C) are taken as they are. Arrays of another, and all pictures, are made like
+            the training images: `data.ink.make_like`.
+        ink: how the training images look; None: pictures are only resized, as in training.
 
     Raises:
         DataError: something that is no image, or an array of another dtype or shape.
@@ -56,14 +61,14 @@ def image_batches(images: Images, image_shape: ImageShape, batch_size: int) -> I
         array = _as_many(_eight_bits(images), image_shape)
         for start in range(0, len(array), batch_size):
             part = array[start : start + batch_size]
-            yield (part if part.shape[1:] == image_shape else np.stack([_fit(one, image_shape) for one in part]))
+            yield (part if part.shape[1:] == image_shape else np.stack([_fit(one, image_shape, ink) for one in part]))
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]
     if not isinstance(images, Iterable):
         raise _no_image(images)
     remaining = iter(images)
-    while batch := [_one(item, image_shape) for item in islice(remaining, batch_size)]:
+    while batch := [_one(item, image_shape, ink) for item in islice(remaining, batch_size)]:
         yield np.stack(batch)
 
 
@@ -86,32 +91,32 @@ def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
     )
 
 
-def _one(item: object, image_shape: ImageShape) -> UInt8Array:
+def _one(item: object, image_shape: ImageShape, ink: InkSpec | None) -> UInt8Array:
     """The pixels of a single image."""
     if isinstance(item, np.ndarray):
         array = _eight_bits(item)
         if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
-            return _fit(array if array.ndim == 3 else array[..., np.newaxis], image_shape)
+            return _fit(array if array.ndim == 3 else array[..., np.newaxis], image_shape, ink)
         raise DataError(
             f"An array of shape {item.shape} in a list is not one image: give (height, width) or "
             "(height, width, channels) with 1, 3 or 4 channels."
         )
     if isinstance(item, Image.Image):
-        return fit_image(item, image_shape)
+        return make_like(item, ink, image_shape)
     if isinstance(item, bytes):
-        return decode_bytes(item, image_shape)
+        return make_like(picture_from_bytes(item, "image"), ink, image_shape)
     if isinstance(item, (str, os.PathLike)):
-        return decode_file(item, image_shape)
+        return make_like(read_picture(item), ink, image_shape)
     raise _no_image(item)
 
 
-def _fit(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
+def _fit(array: UInt8Array, image_shape: ImageShape, ink: InkSpec | None) -> UInt8Array:
     """One image (h, w, c) in the model's size and colour."""
     if array.shape == image_shape:
         return array
     if array.size == 0:
         raise DataError(f"An image of shape {array.shape} has no pixels.")
-    return fit_image(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), image_shape)
+    return make_like(array, ink, image_shape)
 
 
 def _eight_bits(array: AnyArray) -> UInt8Array:

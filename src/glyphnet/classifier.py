@@ -12,18 +12,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ._answers import NONE_OF_THESE as NONE_OF_THESE
+from ._answers import class_names
 from ._imagebatches import Images, default_batch_size, image_batches
-from .data.dataset import Int64Array
+from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
+from .data.ink import InkSpec
 from .errors import DeviceError, SettingsError
-from .modelfile import ModelHeader, Provenance, describe_model, read_model, write_model
-from .nn import AnySpec, NetworkSummary, Preprocessing, summary
+from .modelfile import ModelHeader, Provenance, describe_model, read_whole_model, write_model
+from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 
 Float32Array = npt.NDArray[np.float32]
-
-NONE_OF_THESE = "none of these"
-"""What a rejected image is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,9 @@ class Classifier:
     """A trained network together with all that prediction needs.
 
     ``images``, in every method, is what `image_batches` takes: uint8 arrays (N, H, W, C), (N, H, W),
-    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Other
-    sizes and colours than the model's are fitted as in training. One image counts as a batch of one: the
+    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Arrays
+    of the model's own shape are taken as they are; all else is made like the training images (`data.ink`). One
+    image counts as a batch of one: the
     results always have N rows. Images stream by batch, so a memory-mapped set is never whole in memory.
 
     Attributes:
@@ -46,6 +47,8 @@ class Classifier:
         recipe: how it was trained, as plain JSON values.
         metrics: what was measured, as plain JSON values.
         provenance: which data, when, which versions.
+        samples: a few held-out images, uint8 (M, H, W, C), by which an export is proved; or None.
+        ink: how the training images look; None only resizes pictures.
 
     Raises:
         SettingsError: the parts do not fit together; all that is wrong is listed.
@@ -61,6 +64,8 @@ class Classifier:
     recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)
     provenance: Provenance = field(default_factory=Provenance, repr=False)
+    samples: UInt8Array | None = field(default=None, repr=False)
+    ink: InkSpec | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._header()
@@ -118,8 +123,18 @@ class Classifier:
         if not reject:
             return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size)]
         threshold = self.need_threshold()
-        probabilities = self.predict_proba(images, batch_size=batch_size)
-        return [self.classes[row.argmax()] if row.max() >= threshold else NONE_OF_THESE for row in probabilities]
+        return class_names(self.predict_proba(images, batch_size=batch_size), self.classes, threshold)
+
+    def features(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """What the network makes of each image before it decides: float32 (N, F), the input of ``head``.
+
+        The last hidden layer after its activation; of a linear network, which has none, the pixels after
+        preprocessing. Arguments and errors: see `logits`.
+        """
+        head = self.network.get_submodule("head")
+        assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
+        batches = self._answers(without_head(self.network), images, batch_size)
+        return self._gather(batches, width=head.in_features)
 
     def summary(self) -> NetworkSummary:
         """The network layer by layer: shapes, parameters, FLOPs; ``print`` it for a table."""
@@ -145,7 +160,7 @@ class Classifier:
             ModelFileError: a weight is NaN or infinite, or the recipe or the metrics hold what JSON cannot.
             OSError: the file cannot be written.
         """
-        write_model(path, self._header(), self.network)
+        write_model(path, self._header(), self.network, self.samples)
 
     def _header(self) -> ModelHeader:
         return describe_model(
@@ -158,21 +173,30 @@ class Classifier:
             recipe=dict(self.recipe),
             metrics=dict(self.metrics),
             provenance=self.provenance,
+            samples=0 if self.samples is None else len(self.samples),
+            ink=self.ink,
         )
 
     def _logits(self, images: Images, batch_size: int | None) -> Iterator[torch.Tensor]:
         """float32 (n, K) for each batch, on the network's device."""
+        return self._answers(self.network, images, batch_size)
+
+    def _answers(self, network: nn.Module, images: Images, batch_size: int | None) -> Iterator[torch.Tensor]:
+        """What the network, or a part of it, gives for each batch, on the network's device."""
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
-        for pixels in image_batches(images, self.input_shape, size):
+        for pixels in image_batches(images, self.input_shape, size, self.ink):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
-            yield from logits_in_batches(self.network, self.preprocessing, batch, batch_size=size)
+            yield from logits_in_batches(network, self.preprocessing, batch, batch_size=size, device=self.device)
 
-    def _gather(self, batches: Iterator[torch.Tensor]) -> Float32Array:
+    def _gather(self, batches: Iterator[torch.Tensor], *, width: int | None = None) -> Float32Array:
+        """The batches as one array, of K columns unless ``width`` says otherwise."""
         parts = [batch.cpu().numpy() for batch in batches]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
+        if parts:
+            return np.concatenate(parts)
+        return np.empty((0, len(self.classes) if width is None else width), dtype=np.float32)
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Classifier:
@@ -188,7 +212,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         ModelFileError: it is not there or cannot be read.
         DeviceError: there is no such device.
     """
-    header, network = read_model(path, _device(device))
+    header, network, samples = read_whole_model(path, _device(device))
     return Classifier(
         network=network,
         spec=header.network,
@@ -200,6 +224,8 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         recipe=header.recipe,
         metrics=header.metrics,
         provenance=header.provenance,
+        samples=samples,
+        ink=header.ink,
     )
 
 

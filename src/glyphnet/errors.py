@@ -13,6 +13,7 @@
     ├── TrainingError             a training that cannot start or go on
     │   ├── DivergedError         the loss became NaN or infinite
     │   └── RunFolderError        the run folder is in use, not empty, or has nothing to resume
+    ├── ExportError               a model that cannot be exported, or an export that answers otherwise than it
     ├── DeviceError               the device asked for is not there
     └── MissingExtraError         an optional dependency is not installed (an ImportError)
 
@@ -89,6 +90,10 @@ class DivergedError(TrainingError):
 
 class RunFolderError(TrainingError):
     """The run folder is in use by another run, not empty, or has nothing to resume."""
+
+
+class ExportError(GlyphNetError):
+    """A model cannot be exported so, or what was exported does not answer as the model does."""
 
 
 class DeviceError(GlyphNetError):

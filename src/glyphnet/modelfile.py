@@ -21,6 +21,8 @@ from torch import nn
 
 from ._tensorlayout import TensorInfo
 from ._version import __version__
+from .data.dataset import UInt8Array
+from .data.ink import InkSpec
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
 from .nn import NetworkSpec, Preprocessing, build
 from .tensorfile import Header, read_tensors, write_tensors
@@ -30,6 +32,12 @@ FORMAT_VERSION = 1
 
 MIGRATIONS: dict[int, Callable[[Header], Header]] = {}
 """Version n → the function that makes a header of version n one of version n + 1: old files stay readable."""
+
+SAMPLES = "samples"
+"""The tensor of held-out images that a file may carry, beside those of the network."""
+
+MOST_SAMPLE_BYTES = 100_000
+"""Of the held-out images in a file, all together."""
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
 # Beyond these bounds float32 logits divided by the temperature would overflow.
@@ -48,6 +56,12 @@ def library_versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
     }
+
+
+def pick_samples(images: UInt8Array, most: int) -> UInt8Array | None:
+    """What a file carries of the held-out ``images``, (N, H, W, C): ``most``, evenly spaced, or what has room."""
+    count = min(most, len(images), MOST_SAMPLE_BYTES // int(np.prod(images.shape[1:])))
+    return images[np.linspace(0, len(images) - 1, count).round().astype(int)] if count else None
 
 
 class Provenance(BaseModel):
@@ -89,6 +103,8 @@ class ModelHeader(BaseModel):
         recipe: how it was trained, as plain JSON.
         metrics: what was measured, as plain JSON.
         provenance: where it comes from.
+        samples: how many held-out images the file carries, by which an export is proved.
+        ink: how its training images look, for pictures to be made like them; None in files of before.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -104,6 +120,8 @@ class ModelHeader(BaseModel):
     recipe: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     provenance: Provenance = Provenance()
+    samples: Annotated[int, Field(ge=0)] = 0
+    ink: InkSpec | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ModelHeader:
@@ -120,6 +138,10 @@ class ModelHeader(BaseModel):
             raise ValueError(f"{len(mean)} means do not fit {channels} channels")
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
             raise ValueError("the preprocessing's mean and std do not fit float32")
+        if self.samples * int(np.prod(self.input_shape)) > MOST_SAMPLE_BYTES:
+            raise ValueError(f"{self.samples} held-out images of this size are more than {MOST_SAMPLE_BYTES:,} bytes")
+        if self.ink is not None and any(np.greater(self.ink.box, self.input_shape[:2])):
+            raise ValueError(f"a box of {self.ink.box} does not fit into images of {self.input_shape[:2]}")
         return self
 
 
@@ -135,8 +157,12 @@ def describe_model(**parts: Any) -> ModelHeader:
         raise SettingsError(f"The parts of the model do not fit together: {_listed(error)}.") from None
 
 
-def write_model(path: str | os.PathLike[str], header: ModelHeader, network: nn.Module) -> None:
+def write_model(
+    path: str | os.PathLike[str], header: ModelHeader, network: nn.Module, samples: UInt8Array | None = None
+) -> None:
     """Write a model file, all or nothing; the same model gives the same bytes.
+
+    ``samples``, uint8 (N, H, W, C), are the held-out images that the header counts.
 
     Raises:
         ModelFileError: a weight is NaN or infinite, the network is not the one that the header describes, or
@@ -144,13 +170,23 @@ def write_model(path: str | os.PathLike[str], header: ModelHeader, network: nn.M
         OSError: the file cannot be written.
     """
     tensors = network.state_dict()
-    described = _described_network(header).state_dict()
+    if samples is not None and len(samples):
+        tensors[SAMPLES] = torch.from_numpy(np.array(samples))
+    described = _described_tensors(header, _described_network(header))
     _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
     _check_finite(tensors, f"{path}: not written", ModelFileError)
-    write_tensors(path, tensors, header.model_dump())
+    # What was not measured is not written: a reader of before knows no such field.
+    write_tensors(path, tensors, header.model_dump(exclude={"ink"} if header.ink is None else None))
 
 
 def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[ModelHeader, nn.Module]:
+    """`read_whole_model` without the held-out images."""
+    return read_whole_model(path, device)[:2]
+
+
+def read_whole_model(
+    path: str | os.PathLike[str], device: str | torch.device = "cpu"
+) -> tuple[ModelHeader, nn.Module, UInt8Array | None]:
     """Read a model file that `write_model` wrote.
 
     Args:
@@ -158,7 +194,8 @@ def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         device: where the network goes.
 
     Returns:
-        The header, in today's form whatever version the file has, and the network in evaluation mode.
+        The header, in today's form whatever version the file has, the network in evaluation mode, and the held-out
+        images that the file carries: uint8 (N, H, W, C); None where it carries none.
 
     Raises:
         CorruptFileError: truncated, altered, no model file, or weights that do not fit it or are not finite.
@@ -173,14 +210,15 @@ def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
             network = _described_network(header)
         except SettingsError as error:
             raise CorruptFileError(f"{path}: describes an impossible network: {error}") from None
-        _check_tensors(network.state_dict(), layout, f"{path}: the file", CorruptFileError)
+        _check_tensors(_described_tensors(header, network), layout, f"{path}: the file", CorruptFileError)
         found.append((header, network))
 
     _, tensors = read_tensors(path, kind="model", newest=FORMAT_VERSION, check=check, device=device)
     _check_finite(tensors, f"{path}: no usable model", CorruptFileError)
     [(header, network)] = found
+    samples = tensors.pop(SAMPLES, None)
     network.load_state_dict(tensors, assign=True)
-    return header, network.eval()
+    return header, network.eval(), None if samples is None else samples.cpu().numpy()
 
 
 def migrate(
@@ -220,6 +258,14 @@ def _listed(error: ValidationError) -> str:
 def _described_network(header: ModelHeader) -> nn.Module:
     with torch.device("meta"):
         return build(header.network, header.input_shape, len(header.classes))
+
+
+def _described_tensors(header: ModelHeader, network: nn.Module) -> dict[str, torch.Tensor]:
+    """Every tensor that the file of such a model holds, without its values."""
+    tensors = dict(network.state_dict())
+    if header.samples:
+        tensors[SAMPLES] = torch.empty(header.samples, *header.input_shape, dtype=torch.uint8, device="meta")
+    return tensors
 
 
 def _check_tensors(

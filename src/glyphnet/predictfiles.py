@@ -10,13 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ._imagebatches import default_batch_size
-from .classifier import Classifier, Float32Array
 from .data.dataset import UInt8Array
-from .data.decode import ImageShape, decode_file
+from .data.decode import ImageShape, fit_image, read_picture
 from .data.folder import JUNK
+from .data.ink import InkSpec, make_like
 from .errors import BadFileError
+from .onnxmodel import Float32Array
+from .predictor import Predictor
 
 OnBadFile = Callable[[BadFileError], None]
+OnRemade = Callable[[InkSpec], None]
 
 
 class FilePrediction(NamedTuple):
@@ -31,16 +34,27 @@ class FilePrediction(NamedTuple):
     probabilities: Float32Array
 
 
-def predict_files(classifier: Classifier, paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[FilePrediction]:
+def predict_files(
+    classifier: Predictor,
+    paths: Iterable[str],
+    on_bad_file: OnBadFile,
+    *,
+    as_is: bool = False,
+    on_remade: OnRemade | None = None,
+) -> Iterator[FilePrediction]:
     """Classify files, and all files in folders; a batch at a time is in memory, however many there are.
 
     Args:
         classifier: what answers.
         paths: files and folders; their order is kept.
         on_bad_file: called with the error of each file or folder that cannot be read; the rest go on.
+        as_is: only resize pictures; do not make them like the training images.
+        on_remade: called, once, when the first picture was made like the training images by more than that.
     """
     shape = classifier.input_shape
-    decoded = _decoded(image_files(paths, on_bad_file), shape, on_bad_file)
+    ink = None if as_is else classifier.ink
+    pixels_of = _Making(ink, shape, on_remade)
+    decoded = _decoded(image_files(paths, on_bad_file), pixels_of, on_bad_file)
     while batch := list(islice(decoded, default_batch_size(shape))):
         files, pixels = zip(*batch, strict=True)
         yield from map(FilePrediction, files, classifier.predict_proba(np.stack(pixels)))
@@ -64,10 +78,29 @@ def image_files(paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[str]:
             on_bad_file(BadFileError(path, "there is no file in this folder", "Check the path."))
 
 
-def _decoded(files: Iterable[str], shape: ImageShape, on_bad_file: OnBadFile) -> Iterator[tuple[str, UInt8Array]]:
+class _Making:
+    """From files to pixels like the training images; tells of the first that this has changed."""
+
+    def __init__(self, ink: InkSpec | None, shape: ImageShape, on_remade: OnRemade | None) -> None:
+        self._ink, self._shape = ink, shape
+        self._on_remade = on_remade
+
+    def __call__(self, file: str) -> UInt8Array:
+        picture = read_picture(file)
+        made = make_like(picture, self._ink, self._shape)
+        tell = self._on_remade
+        if self._ink is not None and tell and not np.array_equal(made, fit_image(picture, self._shape)):
+            self._on_remade = None
+            tell(self._ink)
+        return made
+
+
+def _decoded(
+    files: Iterable[str], pixels_of: Callable[[str], UInt8Array], on_bad_file: OnBadFile
+) -> Iterator[tuple[str, UInt8Array]]:
     for file in files:
         try:
-            pixels = decode_file(file, shape)
+            pixels = pixels_of(file)
         except BadFileError as error:
             on_bad_file(error)
         else:

@@ -64,11 +64,12 @@ def test_the_accuracy_that_is_printed_is_the_one_in_the_file(tmp_path: Path) -> 
     )
     assert f"Model:   '{out / 'model.safetensors'}'" in rest
     assert f"Report:  {out / 'report.html'}" in rest
-    assert f"  glyphnet predict '{out / 'model.safetensors'}' IMAGE...    name the class" in run.stdout
+    assert f"  glyphnet predict '{out / 'model.safetensors'}' IMAGE...\n      name the class" in run.stdout
     assert figures["value"] > 0.93
     said = run.stderr.splitlines()
-    assert said[:2] == [
+    assert said[:3] == [
         "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override).",
+        "The images are drawings, light on dark: pictures to classify are made so, scaled to 7×8, centred by bounding box.",
         f"The run is written to {out}.",
     ]
     assert re.fullmatch(
@@ -92,7 +93,7 @@ def test_a_folder_of_colour_jpegs_by_the_same_command(tmp_path: Path) -> None:
 def test_json_is_one_object_and_all_else_goes_to_standard_error(tmp_path: Path) -> None:
     result = train("digits", *FAST, "--set", "epochs=1", "--out", tmp_path / "run", "--json")
     answer = json.loads(result.stdout)
-    assert list(answer) == ["ending", "epochs", "best_epoch", "seconds", "folder", "evaluation"]
+    assert list(answer) == ["ending", "epochs", "best_epoch", "seconds", "folder", "evaluation", "labels"]
     assert (answer["ending"], answer["epochs"], answer["folder"]) == ("finished", 1, str(tmp_path / "run"))
     assert answer["evaluation"] == json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert "1,797 images" in result.stderr

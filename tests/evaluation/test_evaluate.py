@@ -39,6 +39,16 @@ def test_the_evaluation_holds_the_answers_and_the_data():
     assert judged.images is data.images
 
 
+def test_temperature_and_threshold_are_the_classifiers_where_it_has_them():
+    data = dataset(["dark"], ["dark", "grey", "bright"])
+    plain, scaled = ByBrightness(), ByBrightness()
+    scaled.temperature, scaled.threshold = 1.7, 0.9
+    assert [(judged.temperature, judged.threshold) for judged in (evaluate(plain, data), evaluate(scaled, data))] == [
+        (1.0, None),
+        (1.7, 0.9),
+    ]
+
+
 def test_classes_in_another_order_or_missing_are_matched_by_name():
     judged = evaluate(ByBrightness(), dataset(["bright", "dark", "bright"], ["bright", "dark"]))
     assert judged.classes == ("dark", "grey", "bright")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,3 +49,25 @@ def test_the_dictionary_is_plain_json_with_n_and_intervals(judged):
     assert found["per_class"][CLASSES[2]]["support"] == 2
     assert sum(each["count"] for each in found["calibration"]["bins"]) == 4
     assert set(found["calibration"]["bins"][0]["interval"]) == {"low", "high", "level"}
+
+
+def test_calibration_is_told_before_and_after_scaling(judged):
+    scaled = replace(judged, temperature=2.0)
+    found = json.loads(json.dumps(scaled.to_dict(), allow_nan=False))["calibration"]
+    before = found["uncalibrated"]
+    assert found["temperature"] == 2.0
+    assert found["expected_calibration_error"] == pytest.approx(scaled.calibration_error, abs=1e-6)
+    assert before["expected_calibration_error"] == pytest.approx(scaled.uncalibrated.calibration_error, abs=1e-6)
+    assert before["log_loss"] == pytest.approx(scaled.uncalibrated.log_loss, abs=1e-6)
+    assert found["log_loss"] != before["log_loss"]
+    assert before["bins"][-1]["confidence"] > found["bins"][-1]["confidence"]  # T above 1 makes it less sure
+
+
+def test_rejection_is_told_or_null(judged):
+    assert judged.to_dict()["rejection"] is None
+    found = json.loads(json.dumps(replace(judged, threshold=0.55).to_dict(), allow_nan=False))["rejection"]
+    assert found["threshold"] == 0.55
+    assert found["coverage"] == {"value": 0.75, "n": 4, "low": 0.300642, "high": 0.954413, "level": 0.95}
+    assert (found["accuracy"]["value"], found["accuracy"]["n"]) == (1.0, 3)
+    none = replace(judged, threshold=1.0).to_dict()["rejection"]
+    assert none["accuracy"] == {"value": 0.0, "n": 0}

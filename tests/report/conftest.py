@@ -1,24 +1,17 @@
-"""A real browser for the pages, and evaluations to report."""
+"""Evaluations to report, and the report opened in a browser."""
 
-import shutil
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from glyphnet import train
+from glyphnet.classifier import Classifier
+from glyphnet.data import Splits
 from glyphnet.evaluation import Evaluation
 from glyphnet.report import write_report
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def make_evaluation(count=400, classes=tuple("0123456789"), shape=(12, 10, 1), seed=0, skill=3.0):
@@ -43,47 +36,30 @@ def make_evaluation_fixture():
     return make_evaluation
 
 
-@dataclass
-class Opened:
-    """A page in the browser, and what it said and asked for meanwhile."""
+@dataclass(frozen=True)
+class Judged:
+    """A trained classifier, its data, and what it makes of the test part."""
 
-    page: object
-    console: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    classifier: Classifier
+    splits: Splits
+    evaluation: Evaluation
 
 
 @pytest.fixture(scope="session")
-def browser():
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser on this machine: install one of {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
+def digits():
+    """A linear classifier of the digits, after a few epochs: it makes mistakes."""
+    run = train("digits", preset="fast", changes={"network": "linear", "epochs": 3})
+    return Judged(run.classifier, run.splits, run.evaluation)
 
 
 @pytest.fixture
-def open_report(browser, tmp_path: Path):
+def open_report(open_page, tmp_path: Path):
     """Write a report and open it: ``open_report(evaluation, scheme="dark", width=390, **parts)``."""
-    contexts = []
+    count = itertools.count()
 
-    def opened(evaluation, *, scheme="light", width=1280, address="", **parts):
-        path = tmp_path / f"report-{len(contexts)}.html"
+    def opened(evaluation, *, scheme="light", width=1280, address="", context=None, **parts):
+        path = tmp_path / f"report-{next(count)}.html"
         write_report(path, evaluation, **parts)
-        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-        context.set_default_timeout(10_000)  # milliseconds
-        contexts.append(context)
-        found = Opened(context.new_page())
-        found.page.on("console", lambda message: found.console.append(message.text))
-        found.page.on("pageerror", lambda error: found.console.append(str(error)))
-        found.page.on("request", lambda request: found.requests.append(request.url))
-        found.page.goto(path.as_uri() + address)
-        found.page.wait_for_selector("html[data-ready]")
-        return found
+        return open_page(path, scheme=scheme, width=width, address=address, ready="html[data-ready]", **(context or {}))
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return opened

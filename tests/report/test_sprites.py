@@ -14,23 +14,23 @@ from glyphnet.report.sprites import by_interest, make_sheet
 def test_every_tile_holds_its_image(make_evaluation, shape, count):
     judged = make_evaluation(count=count, shape=shape)
     sheet = make_sheet(judged)
-    pixels = np.asarray(Image.open(io.BytesIO(sheet.png))).reshape(-1, sheet.columns * shape[1], shape[2])
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.tiles.png))).reshape(-1, sheet.tiles.columns * shape[1], shape[2])
     np.testing.assert_array_equal(sheet.rows, np.arange(count))
     for place, row in enumerate(sheet.rows):
-        top, left = place // sheet.columns * shape[0], place % sheet.columns * shape[1]
+        top, left = place // sheet.tiles.columns * shape[0], place % sheet.tiles.columns * shape[1]
         tile = pixels[top : top + shape[0], left : left + shape[1]]
         np.testing.assert_array_equal(tile, judged.images[row])
 
 
 def test_the_sheet_is_about_square(make_evaluation):
-    width, height = Image.open(io.BytesIO(make_sheet(make_evaluation(count=500, shape=(40, 5, 1))).png)).size
+    width, height = Image.open(io.BytesIO(make_sheet(make_evaluation(count=500, shape=(40, 5, 1))).tiles.png)).size
     assert 0.5 < width / height < 2
 
 
 def test_a_sheet_too_large_keeps_its_limit_and_the_mistakes(make_evaluation):
     judged = make_evaluation(count=2000, shape=(16, 16, 3))
     sheet = make_sheet(judged, most_bytes=600_000)
-    assert len(sheet.png) <= 600_000
+    assert len(sheet.tiles.png) <= 600_000
     assert len(sheet.rows) > 600  # of about 770 bytes each: the limit is used, too
     assert (np.diff(sheet.rows) > 0).all()
     assert set(np.flatnonzero(~judged.correct)) <= set(sheet.rows)

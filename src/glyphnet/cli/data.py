@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from .console import emit_json, printable, progress
 from .options import ColorOption, DataArgument, JsonOption, OnBadFileOption, SizeOption
+from .reviewing import review_labels
 
 if TYPE_CHECKING:
     from ..data.inspect import DataReport, Finding
@@ -20,13 +24,41 @@ def data(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "skip",
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            "--review",
+            metavar="FILE",
+            help="Look for wrong labels instead, and write the suspects into this CSV file for your decisions.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --review: replace FILE though it holds decisions.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at a data set before any training: counts, sizes, duplicates, leaks, bad files."""
+    """Look at a data set before any training: counts, sizes, duplicates, leaks, bad files.
+
+    With --review, small networks are trained by cross-validation, and the images whose labels they find
+    improbable are written down. Fill in the column decision (keep, relabel, drop, or the name of a class), and
+    train with --labels FILE.
+    """
+    if overwrite and review is None:
+        raise typer.BadParameter("--overwrite goes with --review FILE: there is nothing else to replace.")
     from ..data import inspect, load
     from ..data.skipped import skipped_files
 
     with progress() as report_progress:
+        if review is not None:
+            review_labels(
+                data,
+                lambda: load(data, size=size, color=color, on_bad_file=on_bad_file, progress=report_progress),
+                review,
+                overwrite=overwrite,
+                as_json=as_json,
+                progress=report_progress,
+            )
+            return
         splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=report_progress)
         report_progress(0, 0, "looking for duplicates")
         report = inspect(splits, bad_files=skipped_files(data, splits))

@@ -81,4 +81,5 @@ def _write(folder: Path, classifier: Classifier, evaluation: Evaluation, held: H
             "fingerprint of the training data": origin.fingerprint,
             "fingerprint of these data": held.dataset.fingerprint,
         },
+        model=shlex.quote(str(model)),
     )

@@ -15,12 +15,13 @@ import typer
 
 from .console import printable, say
 from .failures import FAILED
-from .options import DeviceOption, JsonOption, ModelArgument
+from .options import DeviceOption, JsonOption
 
 if TYPE_CHECKING:
-    from ..classifier import Classifier
+    from ..data.ink import InkSpec
     from ..errors import BadFileError
     from ..predictfiles import FilePrediction
+    from ..predictor import Predictor
 
 _PAGE = 1000  # rows of a table on the terminal: a table is laid out whole, and there may be a million files
 
@@ -33,7 +34,7 @@ class Answer(NamedTuple):
 
 
 def predict(
-    model: ModelArgument,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")],
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
@@ -46,6 +47,10 @@ def predict(
         bool,
         typer.Option("--reject", help='Say "none of these" where the model is less sure than its threshold.'),
     ] = False,
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
+    ] = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Name the class of images, with probabilities: a table of file, label, probability.
@@ -55,10 +60,10 @@ def predict(
     """
     if as_csv and as_json:
         raise typer.BadParameter("--csv and --json exclude each other: choose one.")
-    from ..classifier import load_model
     from ..predictfiles import predict_files
+    from ..predictor import load_predictor
 
-    classifier = load_model(model, device)
+    classifier = load_predictor(model, device)
     threshold = classifier.need_threshold() if reject else 0.0
     unreadable = 0
 
@@ -67,7 +72,10 @@ def predict(
         unreadable += 1
         say(f"glyphnet: {error}")
 
-    predictions = predict_files(classifier, paths, on_bad_file)
+    def on_remade(ink: InkSpec) -> None:
+        say(f"{ink} Pass --as-is to leave them as they are.")
+
+    predictions = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=on_remade)
     answers = (_answer(prediction, classifier, topk, threshold) for prediction in predictions)
     if as_json:
         _print_json(model, answers, lambda: unreadable)
@@ -79,8 +87,8 @@ def predict(
         raise typer.Exit(FAILED)
 
 
-def _answer(prediction: FilePrediction, classifier: Classifier, topk: int, threshold: float) -> Answer:
-    from ..classifier import NONE_OF_THESE
+def _answer(prediction: FilePrediction, classifier: Predictor, topk: int, threshold: float) -> Answer:
+    from .._answers import NONE_OF_THESE
 
     probabilities = prediction.probabilities
     order = (-probabilities).argsort(kind="stable")[:topk]

@@ -18,6 +18,7 @@ from .options import (
     OnBadFileOption,
     SizeOption,
 )
+from .reviewing import tell_suspects
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -65,6 +66,18 @@ def train(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
+        ),
+    ] = None,
+    check_labels: Annotated[
+        bool,
+        typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -92,13 +105,13 @@ def train(
         with progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
             if resume is not None:
                 run = runs.resume(
-                    resume, device=device, watchers=(stop, bar), progress=reading, said=say,
+                    resume, device=device, watchers=(stop, bar), progress=reading, said=say, check_labels=check_labels,
                     command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
                 )  # fmt: skip
             else:
                 run = runs.train(
                     source, preset=preset, recipe=described, changes=changes, out=out, overwrite=overwrite,
-                    device=device, watchers=(stop, bar), progress=reading, said=say,
+                    device=device, watchers=(stop, bar), progress=reading, said=say, check_labels=check_labels,
                     command=shlex.join(["glyphnet", *sys.argv[1:]]),
                 )  # fmt: skip
     except KeyboardInterrupt:
@@ -110,13 +123,14 @@ def train(
         emit_json(_as_dict(run))
     elif run.ending != "stopped":
         _tell(run)
+        tell_suspects(run)
     if run.ending == "stopped":
         assert run.folder is not None
         say(f"{run} {_how_to_go_on(run.folder.path)}")
         raise typer.Exit(STOPPED)
 
 
-_DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file"}
+_DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file", "labels": "labels"}
 """Parameter of the verb → setting of the recipe's section ``data``."""
 
 
@@ -129,10 +143,14 @@ def _given(ctx: typer.Context) -> dict[str, str]:
     }
 
 
+_WITH_RESUME = ("resume", "device", "check_labels", "as_json")
+"""Parameters that change nothing of what is trained, and may stand beside --resume."""
+
+
 def _refuse_together(given: dict[str, str]) -> None:
     """Refuse options that would be ignored beside others."""
     if "resume" in given:
-        ignored = [name for parameter, name in given.items() if parameter not in ("resume", "device", "as_json")]
+        ignored = [name for parameter, name in given.items() if parameter not in _WITH_RESUME]
         if ignored:
             raise typer.BadParameter(
                 f"--resume goes on with the recipe of the run: {', '.join(ignored)} cannot be given with it."
@@ -180,9 +198,19 @@ def _tell(run: Run) -> None:
     if run.evaluation is not None:
         print(f"Report:  {printable(str(run.folder.report))}")
     print("\nWhat to try next:")
-    print(f"  glyphnet predict {model} IMAGE...    name the class of your own images")
     if run.evaluation is not None:
         print("  open the report in a browser: it shows where the model fails, image by image")
+    for verb, rest, what in _NEXT:
+        command = f"glyphnet {verb} {model}{rest}"
+        print(f"  {command}\n      {what}")
+
+
+_NEXT = (
+    ("predict", " IMAGE...", "name the class of your own images"),
+    ("explain", " IMAGE...", "show what it looked at"),
+    ("export", " --format html", "a page to draw on, in one file that works offline"),
+)
+"""Verb, what follows the model, what for."""
 
 
 def _as_dict(run: Run) -> dict[str, object]:
@@ -193,6 +221,7 @@ def _as_dict(run: Run) -> dict[str, object]:
         "seconds": round(run.seconds, 3),
         "folder": None if run.folder is None else str(run.folder.path),
         "evaluation": None if run.evaluation is None else run.evaluation.to_dict(),
+        "labels": None if run.review is None else run.review.to_dict(),
     }
 
 

@@ -25,6 +25,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": (".train", "Train a classifier on labelled images and write its run folder."),
     "evaluate": (".evaluate", "Judge a model on labelled images: accuracy, mistakes, report."),
     "predict": (".predict", "Name the class of images, with probabilities."),
+    "explain": (".explain", "Show what a model looked at: saliency, layers, weights, dead units."),
+    "export": (".export", "Write a model as a web page, as ONNX or as a PyTorch program."),
+    "serve": (".serve", "Answer over HTTP: an interface for programs, a page to draw on."),
+    "compare": (".compare", "Compare methods on the same data, or two saved models: accuracy, time, size."),
+    "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
     "data": (".data", "Look data over: counts, sizes, duplicates, leaks, bad files."),
 }
 """Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""
@@ -72,9 +77,10 @@ class VerbGroup(TyperGroup):
 
 
 def load_verb(verb: str) -> TyperCommand:
-    """The command of a verb, made of the function of that name in the verb's file."""
+    """The command of a verb, made of the function of that name in the verb's file, and its CONTEXT_SETTINGS if any."""
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(verb)(getattr(import_module(VERBS[verb][0], __package__), verb))
+    file = import_module(VERBS[verb][0], __package__)
+    one.command(verb, context_settings=getattr(file, "CONTEXT_SETTINGS", None))(getattr(file, verb))
     command = get_command(one)
     assert isinstance(command, TyperCommand)
     return command

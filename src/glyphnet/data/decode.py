@@ -72,7 +72,7 @@ def fit_image(image: Image.Image, image_shape: ImageShape) -> UInt8Array:
     Raises:
         BadFileError: the image cannot be read, is too large, or its values have no agreed brightness.
     """
-    return _fit(_guarded(lambda: image, str(getattr(image, "filename", "") or "image")), image_shape)
+    return _fit(picture_from_image(image), image_shape)
 
 
 def read_picture(path: str | os.PathLike[str]) -> Image.Image:
@@ -94,6 +94,15 @@ def picture_from_bytes(data: bytes, name: str | os.PathLike[str]) -> Image.Image
         raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
     formats = _formats(os.path.splitext(os.fspath(name))[1].lower())
     return _guarded(lambda: Image.open(io.BytesIO(data), formats=formats), name)
+
+
+def picture_from_image(image: Image.Image) -> Image.Image:
+    """A PIL image of any mode as a person sees it, at its own size: a PIL image of mode L or RGB.
+
+    Raises:
+        BadFileError: it cannot be read, is too large, or its values have no agreed brightness.
+    """
+    return _guarded(lambda: image, str(getattr(image, "filename", "") or "image"))
 
 
 @functools.cache

@@ -51,7 +51,7 @@ class Duplicates:
 
 def duplicate_groups(images: UInt8Array) -> Int64Array:
     """Number the images of uint8 (N, H, W, C), those with the same pixels alike: int64 (N,)."""
-    return _number([images])
+    return number_images([images])
 
 
 def exact_duplicates(images: UInt8Array) -> Int64Array:
@@ -89,7 +89,7 @@ def leaks(a: UInt8Array, b: UInt8Array, *, correlation: float = CORRELATION) -> 
 
 def find_duplicates(parts: Sequence[UInt8Array], *, correlation: float = CORRELATION) -> Duplicates:
     """Find exact and near duplicates within and between parts, whose images are counted through."""
-    groups = _number(parts)
+    groups = number_images(parts)
     first = np.unique(groups, return_index=True)[1]
     signatures, blank = _signatures(parts)
     usable = np.flatnonzero(~blank[first])
@@ -121,7 +121,8 @@ def cross_pairs(
     return exact - np.array(offsets), np.unique(near, axis=0) - np.array(offsets)
 
 
-def _number(parts: Sequence[UInt8Array]) -> Int64Array:
+def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
+    """Number the images of several parts, counted through, those with the same pixels alike: int64 (N,)."""
     seen: dict[bytes, int] = {}
     numbers = np.empty(sum(map(len, parts)), dtype=np.int64)
     i = 0

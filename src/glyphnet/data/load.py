@@ -15,6 +15,7 @@ from ..errors import DataError, SettingsError
 from . import arrays, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .classes import conform_labels
+from .corrections import apply_decisions
 from .dataset import Splits
 from .digits import read_digits
 from .folder import read_folder
@@ -34,6 +35,7 @@ def load(
     test_fraction: float = 0.2,
     seed: int = 0,
     on_bad_file: str = "error",
+    labels: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Splits:
     """Load a labelled image data set, divided into training, validation and test.
@@ -49,6 +51,7 @@ def load(
         test_fraction: the share of all images to test on, where no such part is given.
         seed: the same seed and data give the same division.
         on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
+        labels: a table of decisions on doubtful labels, applied once the data are divided: see `apply_decisions`.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -56,6 +59,11 @@ def load(
         DataError: there is no such source, or it cannot be used; the message says which file and what to do.
     """
     options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, progress)
+    splits = _read(source, options)
+    return splits if labels is None else apply_decisions(splits, labels)
+
+
+def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     if isinstance(source, str) and source in NAMED:
         return NAMED[source](source, options)
     path = Path(source).expanduser()

@@ -1,20 +1,30 @@
 """Judging a classifier: its answers on labelled images, and every figure with how sure it is."""
 
 from .calibration import ReliabilityBin, choose_threshold, fit_temperature
+from .confusions import ClassScores, Confusion
+from .coverage import CoverageCurve, Rejection
 from .evaluate import evaluate
-from .evaluation import ClassScores, Confusion, Evaluation
+from .evaluation import Evaluation
 from .intervals import Figure, Interval, bootstrap_mean, wilson
+from .labels import LabelIssues, find_label_issues
+from .mcnemar import Paired, paired
 
 __all__ = [
     "ClassScores",
     "Confusion",
+    "CoverageCurve",
     "Evaluation",
     "Figure",
     "Interval",
+    "LabelIssues",
+    "Paired",
+    "Rejection",
     "ReliabilityBin",
     "bootstrap_mean",
     "choose_threshold",
     "evaluate",
+    "find_label_issues",
     "fit_temperature",
+    "paired",
     "wilson",
 ]

@@ -121,6 +121,24 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return 1 / float(brentq(slope, hottest, coldest))
 
 
+def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.floating]:
+    """The probabilities before temperature scaling: softmax(z) out of softmax(z / T), which is p**T over its sum.
+
+    Args:
+        probabilities: float (N, K), after scaling; rows sum to one.
+        temperature: T, above 0.
+
+    Returns:
+        float (N, K) of the same dtype. A probability too small for its dtype, 0, stays 0.
+    """
+    if temperature == 1:
+        return probabilities
+    with np.errstate(divide="ignore"):  # log 0 is -inf, and softmax makes 0 of it
+        logits = temperature * np.log(probabilities.astype(np.float64))
+    before: npt.NDArray[np.floating] = softmax(logits, axis=1).astype(probabilities.dtype)
+    return before
+
+
 def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precision: float = 0.99) -> float | None:
     """The lowest confidence that gives the wanted precision: below it the answer is "none of these".
 

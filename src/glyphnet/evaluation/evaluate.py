@@ -18,7 +18,10 @@ Progress = Callable[[int, int, str], None]
 
 
 class Predicts(Protocol):
-    """What ``evaluate`` needs of a classifier; ``glyphnet.Classifier`` has it."""
+    """What ``evaluate`` needs of a classifier; ``glyphnet.Classifier`` has it.
+
+    Its ``temperature`` and ``threshold``, where it has them, are noted in the evaluation.
+    """
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -60,6 +63,8 @@ def evaluate(
         names=dataset.names,
         images=dataset.images,
         data=data,
+        temperature=getattr(classifier, "temperature", 1.0),
+        threshold=getattr(classifier, "threshold", None),
     )
 
 

@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
 from ..errors import DataError
-from .calibration import ReliabilityBin, expected_calibration_error, reliability
-from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, resample, wilson
+from . import drawing, notebook
+from .calibration import ReliabilityBin, expected_calibration_error, reliability, undo_temperature
+from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, most_confused
+from .coverage import CoverageCurve, Rejection, coverage_curve, reject
+from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, proportion, resample, wilson
+
+if TYPE_CHECKING:
+    from .labels import LabelIssues
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is found: precision and recall with Wilson's intervals, F1 with a bootstrapped one.
-
-    As in scikit-learn a ratio without images (the precision of a class that is never predicted) counts 0; its
-    interval is None.
-    """
-
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    support: int
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """One kind of mistake: images of class ``true`` that were taken for class ``predicted`` (indices).
-
-    There are ``count`` of them, the share ``share`` of all images of the true class.
-    """
-
-    true: int
-    predicted: int
-    count: int
-    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +33,13 @@ class Evaluation:
 
     Attributes:
         labels: int64 (N,), the true classes, each in [0, K).
-        probabilities: float (N, K), the classifier's; rows sum to one.
+        probabilities: float (N, K), the classifier's, after temperature scaling; rows sum to one.
         classes: the K class names, in label order.
         names: N strings: where each image came from.
         images: uint8 (N, H, W, C), may be a memory map; they are only shown, never predicted again.
         data: what the images are called ("mnist, test part").
+        temperature: the logits were divided by it before softmax; 1.0 where that is not known.
+        threshold: an image of less confidence may be called none of the classes; None where there is none.
 
     Raises:
         DataError: the parts do not fit together, or there is no image; the message says which.
@@ -69,6 +51,8 @@ class Evaluation:
     names: Sequence[str] = field(repr=False)
     images: npt.NDArray[np.uint8] = field(repr=False)
     data: str = ""
+    temperature: float = 1.0
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         count, wanted = len(self.labels), (len(self.labels), len(self.classes))
@@ -91,6 +75,10 @@ class Evaluation:
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but must lie in "
                 f"[0, {len(self.classes)}), for there are {len(self.classes)} classes."
             )
+        if not 0 < self.temperature < np.inf:
+            raise DataError(f"temperature (={self.temperature}) must be above 0 and finite.")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise DataError(f"threshold (={self.threshold}) must lie in [0, 1], or be None.")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -187,13 +175,13 @@ class Evaluation:
         """
         count, drawn = len(self), self._resampled
         found = {
-            "accuracy": Figure(self.accuracy, self.accuracy_interval, count),
+            "accuracy": proportion(int(self.correct.sum()), count),
             "balanced_accuracy": Figure(self.balanced_accuracy, percentiles(drawn.balanced_accuracy), count),
             "macro_f1": Figure(self.macro_f1, percentiles(drawn.macro_f1), count),
             "log_loss": Figure(self.log_loss, bootstrap_mean(self.losses), count),
         }
         for k in (k for k in (2, 3, 5) if k < len(self.classes)):
-            found[f"top_{k}"] = Figure(self.top_k_accuracy(k), wilson(self._top_k_hits(k), count), count)
+            found[f"top_{k}"] = proportion(self._top_k_hits(k), count)
         return found
 
     # Classes and confusions
@@ -201,9 +189,7 @@ class Evaluation:
     @cached_property
     def confusion_matrix(self) -> Int64Array:
         """int64 (K, K): images of class (row) that were predicted as class (column)."""
-        cells = self.labels * len(self.classes) + self.predictions
-        counts = np.bincount(cells, minlength=len(self.classes) ** 2)
-        return counts.reshape(len(self.classes), -1).astype(np.int64)
+        return confusion_matrix(self.labels, self.predictions, len(self.classes))
 
     @cached_property
     def _resampled(self) -> Tally:
@@ -212,34 +198,12 @@ class Evaluation:
     @cached_property
     def classification_report(self) -> dict[str, ClassScores]:
         """Precision, recall, F1 and support of each class by its name (``sklearn.metrics``' figures)."""
-        precision, recall, f1, support = metrics.precision_recall_fscore_support(
-            self.labels, self.predictions, labels=np.arange(len(self.classes)), zero_division=0.0
-        )
-        predicted = self.confusion_matrix.sum(axis=0)
-        hits = self.confusion_matrix.diagonal()
-        drawn = self._resampled.f1
-        return {
-            name: ClassScores(
-                precision=_proportion(precision[k], hits[k], predicted[k]),
-                recall=_proportion(recall[k], hits[k], support[k]),
-                f1=Figure(float(f1[k]), percentiles(drawn[:, k]), int(support[k])),
-                support=int(support[k]),
-            )
-            for k, name in enumerate(self.classes)
-        }
+        scores = class_scores(self.labels, self.predictions, self.confusion_matrix, self._resampled)
+        return dict(zip(self.classes, scores, strict=True))
 
     def most_confused(self, n: int = 10) -> tuple[Confusion, ...]:
         """The ``n`` kinds of mistake that happened most often, the most frequent first."""
-        mistakes = self.confusion_matrix.copy()
-        np.fill_diagonal(mistakes, 0)
-        order = np.argsort(-mistakes, axis=None, kind="stable")[:n]
-        support = self.confusion_matrix.sum(axis=1)
-        pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
-        return tuple(
-            Confusion(int(true), int(guess), int(count), float(count / support[true]))
-            for true, guess in pairs
-            if (count := mistakes[true, guess])
-        )
+        return most_confused(self.confusion_matrix, n)
 
     # Single images
 
@@ -263,6 +227,46 @@ class Evaluation:
         """The expected calibration error over those 15 bins: 0.02 is two points too sure, or too unsure."""
         return expected_calibration_error(self.reliability)
 
+    @cached_property
+    def uncalibrated(self) -> Evaluation:
+        """The same answers as they were before temperature scaling, to see what it did; without a threshold."""
+        before = undo_temperature(self.probabilities, self.temperature)
+        return replace(self, probabilities=before, temperature=1.0, threshold=None)
+
+    # Rejection
+
+    @cached_property
+    def coverage(self) -> CoverageCurve:
+        """Accuracy against coverage: what every threshold on the confidence would give on these images."""
+        return coverage_curve(self.confidence, self.correct)
+
+    @cached_property
+    def rejection(self) -> Rejection | None:
+        """What the classifier's own threshold gives on these images; None where it has none."""
+        return None if self.threshold is None else reject(self.confidence, self.correct, self.threshold)
+
+    # Labels
+
+    def label_issues(self) -> LabelIssues:
+        """The images whose labels are suspected to be wrong, the surest first: see `find_label_issues`.
+
+        The probabilities must be of images that the classifier was not trained on.
+        """
+        from .labels import find_label_issues
+
+        return find_label_issues(self.labels, self.probabilities)
+
+    # Pictures: see drawing.py and notebook.py
+
+    plot_confusion_matrix = drawing.plot_confusion_matrix
+    plot_most_confused = drawing.plot_most_confused
+    plot_classes = drawing.plot_classes
+    plot_reliability = drawing.plot_reliability
+    plot_coverage = drawing.plot_coverage
+    plot_confidence = drawing.plot_confidence
+    plot_top_losses = drawing.plot_top_losses
+    _repr_html_ = notebook.repr_html
+
     # Files
 
     def to_dict(self) -> dict[str, object]:
@@ -276,8 +280,3 @@ class Evaluation:
         from .record import write_predictions_csv
 
         write_predictions_csv(self, path)
-
-
-def _proportion(value: float, successes: int, trials: int) -> Figure:
-    interval = wilson(int(successes), int(trials)) if trials else None
-    return Figure(float(value), interval, int(trials))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..data import ImageDataset, Splits, load
+from ..data.corrections import apply_decisions
+from ..errors import DataError
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -61,11 +63,17 @@ def held_out(
         return load(source, size=(height, width), color=color, on_bad_file=on_bad_file, progress=progress, **division)
 
     told = classifier.recipe.get("data") or {}
-    splits = read({name: told[name] for name in _DIVISION if name in told})
+    splits = _with_decisions(read({name: told[name] for name in _DIVISION if name in told}), told.get("labels"))
     if splits.train.fingerprint == classifier.provenance.fingerprint:
         return held_out_in_training(splits)
     # Nothing is to be drawn from these: either they have a test part, or they are one.
     splits = read({"validation_fraction": 0.0, "test_fraction": 0.0})
+    if (table := told.get("labels")) and not os.path.isfile(table):
+        warning = (
+            f"The model was trained with the decisions on labels in {table}, which is not there any more: whether it "
+            "has learnt from these images is not known."
+        )
+        splits = replace(splits, warnings=(*splits.warnings, warning))
     if len(splits.test):
         return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
     warning = (
@@ -73,6 +81,14 @@ def held_out(
         "If the model was trained on some of them, the figures are too good."
     )
     return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, (*splits.warnings, warning))
+
+
+def _with_decisions(splits: Splits, table: str | None) -> Splits:
+    """The splits with the decisions on labels of the training, where they fit: of other data they need not."""
+    try:
+        return splits if table is None else apply_decisions(splits, table)
+    except DataError:
+        return splits
 
 
 def held_out_in_training(splits: Splits) -> HeldOut:

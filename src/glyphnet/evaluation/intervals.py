@@ -67,6 +67,17 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
     return Interval(low, high, level)
 
 
+def proportion(successes: int, trials: int) -> Figure:
+    """The share of ``successes`` in ``trials`` with Wilson's interval; without trials it counts 0, with no interval.
+
+    Raises:
+        ValueError: more successes than trials.
+    """
+    if not trials:
+        return Figure(0.0, None, 0)
+    return Figure(successes / trials, wilson(successes, trials), trials)
+
+
 def percentiles(resampled: Float64Array, level: float = LEVEL) -> Interval | None:
     """The bootstrap percentile interval of resampled figures (R,); NaN are left out.
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..files import atomic_write
+from .coverage import Rejection
 from .intervals import Figure
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ def to_dict(evaluation: Evaluation) -> dict[str, object]:
         "classes": list(names),
         **{name: _figure(figure) for name, figure in evaluation.figures.items()},
         "calibration": {
-            "expected_calibration_error": round(evaluation.calibration_error, _DIGITS),
-            "bins": [_rounded(asdict(each)) for each in evaluation.reliability],
+            "temperature": evaluation.temperature,
+            **_calibration(evaluation),
+            "uncalibrated": _calibration(evaluation.uncalibrated),
         },
+        "rejection": _rejection(evaluation.rejection),
         "per_class": {
             name: {
                 "precision": _figure(scores.precision),
@@ -73,6 +76,24 @@ def write_predictions_csv(evaluation: Evaluation, path: str | os.PathLike[str]) 
         writer.writerow(COLUMNS)
         writer.writerows(rows)
         text.detach()  # flushes, and leaves the file open for whoever opened it
+
+
+def _calibration(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "expected_calibration_error": round(evaluation.calibration_error, _DIGITS),
+        "log_loss": round(evaluation.log_loss, _DIGITS),
+        "bins": [_rounded(asdict(each)) for each in evaluation.reliability],
+    }
+
+
+def _rejection(rejection: Rejection | None) -> dict[str, object] | None:
+    if rejection is None:
+        return None
+    return {
+        "threshold": rejection.threshold,
+        "coverage": _figure(rejection.coverage),
+        "accuracy": _figure(rejection.accuracy),
+    }
 
 
 def _figure(figure: Figure) -> dict[str, object]:

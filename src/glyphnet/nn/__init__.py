@@ -4,6 +4,7 @@ Adding a network is one file with a subclass of :class:`BaseSpec` and one row in
 """
 
 from ._moments import Inputs
+from ._twin import twin, without_head
 from .inference import as_tensor, logits_in_batches
 from .networks import NETWORKS, AnySpec, NetworkSpec, build, parse_network
 from .preprocessing import Mode, Preprocessing
@@ -26,4 +27,6 @@ __all__ = [
     "logits_in_batches",
     "parse_network",
     "summary",
+    "twin",
+    "without_head",
 ]

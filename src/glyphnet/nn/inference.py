@@ -24,18 +24,26 @@ def as_tensor(inputs: Inputs) -> Tensor:
 
 
 def logits_in_batches(
-    network: nn.Module, preprocessing: Preprocessing, inputs: Inputs, *, batch_size: int = 1000
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    inputs: Inputs,
+    *,
+    batch_size: int = 1000,
+    device: torch.device | None = None,
 ) -> Iterator[Tensor]:
     """The network's answers, batch by batch, in evaluation mode and without gradients.
 
     Args:
         network: on any device; its training mode is restored afterwards.
         inputs: uint8 (N, H, W, C) or float (N, D), on any device; a memory map is read batch by batch.
+        batch_size: inputs computed at once.
+        device: where the network is; asked of its weights unless given, for a part of a network may have none.
 
     Yields:
-        float32 (n, K) on the network's device, n at most ``batch_size``.
+        float32 (n, K) on the network's device, n at most ``batch_size``; what the network gives if it is a part.
     """
-    device = next(network.parameters()).device
+    if device is None:
+        device = next(network.parameters()).device
     was_training = network.training
     network.eval()
     try:

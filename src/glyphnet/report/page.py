@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 
 from .._version import __version__
+from ..data import Splits
+from ..errors import MissingExtraError
 from ..evaluation import Evaluation
+from ..evaluation.embedding import embedding_sample
 from ..files import atomic_write
+from ..pages.assembly import environment, hash_of, one_script, read
 from . import wording
+from .advice import advise
 from .curves import History, read_curves
+from .dataview import view_data
+from .labels import SuspectPart, show_parts
 from .payload import payload
+from .projection import project
+from .saliency import saliency_sheet
 from .scale import scale_around
 from .sprites import make_sheet
+from .tiles import Tiles
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
 
 # Each may use those before it.
 SCRIPTS = (
-    "elements", "data", "theme", "chart", "curves", "reliability",
-    "viewer", "gallery", "matrix", "classes", "main",
+    "data", "chart", "curves", "reliability", "coverage", "saliency",
+    "viewer", "address", "gallery", "matrix", "classes", "decisions", "labels", "plot", "embedding", "main",
 )  # fmt: skip
+STYLES = (
+    "page.css",
+    "css/headline.css",
+    "css/viewer.css",
+    "css/confidence.css",
+    "css/labels.css",
+    "css/data.css",
+    "css/embedding.css",
+)
 
 
 def write_report(
@@ -38,8 +55,11 @@ def write_report(
     history: History | None = None,
     best_epoch: int | None = None,
     recipe: Mapping[str, Any] | None = None,
+    splits: Splits | None = None,
+    suspects: Sequence[SuspectPart] = (),
     notes: Sequence[str] = (),
     command: str = "",
+    model: str = "MODEL",
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report of an evaluation: one HTML file, complete in itself, all or nothing.
@@ -47,12 +67,16 @@ def write_report(
     Args:
         path: the file to write.
         evaluation: what is reported.
-        classifier: whose answers they are; its network, temperature and threshold are told.
+        classifier: whose answers they are: its network, temperature and threshold are told, and what it looked at
+            and how it arranges the images are shown. None leaves that out.
         history: the training's rows, for the learning curves.
         best_epoch: the epoch whose weights were kept; found in the history if it is not given.
         recipe: how it was trained, as plain values; the classifier's own if it is not given.
+        splits: all the data, where they are known; the judged images alone are shown otherwise.
+        suspects: labels that look wrong, part by part; the parts that were looked through, be it in vain.
         notes: sentences about the data that a reader must know.
         command: the command line that makes this again.
+        model: what to call the model file in commands.
         provenance: versions, seed, hardware, time, fingerprints: plain values, may be nested.
 
     Raises:
@@ -60,40 +84,80 @@ def write_report(
     """
     history = history or ()
     reading = read_curves(history, best_epoch)
-    sheet = make_sheet(evaluation)
+    view, shown = view_data(evaluation, splits), show_parts(suspects)
+    pictures = _pictures(evaluation, classifier)
+    sheets = {**pictures.pop("sheets"), "data": view.tiles, **{each.sheet: each.tiles for each in shown if each.tiles}}
     if recipe is None and classifier is not None:
         recipe = classifier.recipe
     text = _environment().get_template("page.html").render(
         evaluation=evaluation,
-        digits=wording.digits_for(len(evaluation)),
-        scale=scale_around(evaluation.accuracy_interval),
-        class_scale=scale_around(*_recalls_and_precisions(evaluation)),
-        headline=wording.headline(evaluation),
-        mistakes=wording.mistakes(evaluation),
-        calibration=wording.calibration(evaluation),
+        **_figures(evaluation),
+        **pictures,
         reading=reading,
         has_curves=len(history) > 1,
         has_lr=any(row.get("lr") is not None for row in history),
+        advice=advise(evaluation, reading, view, shown),
+        view=view,
+        suspects=shown,
+        training_checked=any(each.name == "train" for each in suspects),
         notes=notes,
         command=command,
+        model=model,
         making=_tables({"Model": _model(classifier), "Recipe": recipe, "Where and when": provenance}),
-        sheet=base64.b64encode(sheet.png).decode(),
-        shown=len(sheet.rows),
+        sheets=sheets,
         version=__version__,
-        data=payload(evaluation, sheet, history, reading.best_epoch),
-        style=_read("page.css"),
+        data=payload(
+            evaluation, sheets=sheets, history=history, best_epoch=reading.best_epoch, suspects=shown, **pictures
+        ),
+        style=style(),
         script=script(),
-        hash_of=_hash,
+        hash_of=hash_of,
     )  # fmt: skip
     with atomic_write(path) as file:
         # A name that is no valid Unicode has lone surrogates: they become character references.
         file.write(text.encode("utf-8", "xmlcharrefreplace"))
 
 
+def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str, Any]:
+    """The images of the page, what the classifier looked at in them, and how it arranges them."""
+    if classifier is None:
+        sheet = make_sheet(evaluation)
+        return {"sheets": {"images": sheet.tiles}, "sheet": sheet, "saliency": None, "projection": None}
+    sample = embedding_sample(evaluation)
+    sheet = make_sheet(evaluation, also=sample)
+    sheets: dict[str, Tiles] = {"images": sheet.tiles}
+    try:
+        saliency = saliency_sheet(classifier, evaluation, sheet)
+        sheets["saliency"] = saliency.tiles
+    except MissingExtraError:
+        saliency = None  # the page is whole without it
+    projection = project(classifier, evaluation, sheet, sample)
+    return {"sheets": sheets, "sheet": sheet, "saliency": saliency, "projection": projection}
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What the sections on figures say of them."""
+    return {
+        "digits": wording.digits_for(len(evaluation)),
+        "scale": scale_around(evaluation.accuracy_interval),
+        "class_scale": scale_around(*_recalls_and_precisions(evaluation)),
+        "headline": wording.headline(evaluation),
+        "mistakes": wording.mistakes(evaluation),
+        "calibration": wording.calibration(evaluation),
+        "temperature": wording.temperature(evaluation),
+        "rejection": wording.rejection(evaluation),
+    }
+
+
+def style() -> str:
+    """All style sheets of the page as one."""
+    return "\n".join(map(read, ("pages/house.css", *(f"report/{name}" for name in STYLES))))
+
+
 def script() -> str:
     """All scripts of the page as one."""
-    parts = "\n".join(_read(f"js/{name}.js") for name in SCRIPTS)
-    return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
+    shared = ("pages/js/elements.js", "pages/js/theme.js")
+    return one_script((*shared, *(f"report/js/{name}.js" for name in SCRIPTS)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -134,21 +198,8 @@ def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(_read),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = wording.percent
-    return environment
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """A source of the content security policy: this very text, and no other, may run."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    templates = environment("report")
+    templates.filters["percent"] = wording.percent
+    templates.filters["zip"] = lambda *columns: zip(*columns, strict=True)
+    templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    return templates

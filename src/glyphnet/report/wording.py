@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, Figure
 
 THIN = "\u202f"  # a narrow space that never breaks: between a number and its unit
 
@@ -60,6 +60,50 @@ def calibration(evaluation: Evaluation) -> str:
     if abs(gap) < error / 2:
         return f"Its confidence is off, here too high and there too low. {facts}"
     return f"It is too {'sure of itself' if gap > 0 else 'modest'}. {facts}"
+
+
+def temperature(evaluation: Evaluation) -> str:
+    """What temperature scaling did, or "" where the probabilities are the network's own."""
+    value = evaluation.temperature
+    if value == 1.0:
+        return ""
+    before, after = evaluation.uncalibrated.calibration_error, evaluation.calibration_error
+    return (
+        f"The network itself was too {'sure' if value > 1 else 'modest'} on the validation images, so its logits are "
+        f"divided by a temperature of {value:.3g}. Here the calibration error is {100 * before:.1f} points without "
+        f"it and {100 * after:.1f} points with it."
+    )
+
+
+def rejection(evaluation: Evaluation) -> str:
+    """What the classifier's threshold gives on these images."""
+    found, digits = evaluation.rejection, digits_for(len(evaluation))
+    if found is None:
+        return (
+            "This model has no threshold: there were no validation images to choose one on, or none reached the "
+            "precision that was wanted."
+        )
+    if found.threshold == 0:
+        return (
+            "Its threshold is 0: on the validation images all answers together were as precise as was wanted, so "
+            "nothing is rejected."
+        )
+    least = percent(found.threshold)
+    if not found.accuracy.n:
+        return f"Its threshold is a confidence of {least}, and no image here reaches it: all would be rejected."
+    return (
+        f"Its threshold is a confidence of {least}. Here it then answers {_with_interval(found.coverage, digits)} of "
+        f"the images and names {_with_interval(found.accuracy, digits)} of those rightly; "
+        f"answering all, {percent(evaluation.accuracy, digits)}."
+    )
+
+
+def _with_interval(figure: Figure, digits: int) -> str:
+    """0.987 → "98.7 % (98.4–98.9)"."""
+    interval = figure.interval
+    if interval is None:
+        return percent(figure.value, digits)
+    return f"{percent(figure.value, digits)} ({100 * interval.low:.{digits}f}–{100 * interval.high:.{digits}f})"
 
 
 def mistakes(evaluation: Evaluation) -> str:

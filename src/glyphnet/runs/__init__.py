@@ -3,6 +3,18 @@
 from .folder import RunFolder
 from .judgement import accuracy_sentence, write_judgement
 from .preparation import read_recipe
-from .run import Run, resume, train
+from .review import Review, ReviewedPart
+from .run import Run
+from .training import resume, train
 
-__all__ = ["Run", "RunFolder", "accuracy_sentence", "read_recipe", "resume", "train", "write_judgement"]
+__all__ = [
+    "Review",
+    "ReviewedPart",
+    "Run",
+    "RunFolder",
+    "accuracy_sentence",
+    "read_recipe",
+    "resume",
+    "train",
+    "write_judgement",
+]

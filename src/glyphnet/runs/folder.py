@@ -53,6 +53,11 @@ class RunFolder:
         """The page to look at."""
         return self.path / "report.html"
 
+    @property
+    def suspects(self) -> Path:
+        """Labels that look wrong, with a column for decisions: where they were looked for."""
+        return self.path / "suspects.csv"
+
     def files(self) -> list[Path]:
         """Those of its files that are there."""
         names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]

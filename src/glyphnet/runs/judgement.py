@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..classifier import Classifier
-from ..data import Splits
+from ..data import ImageDataset, Splits
 from ..evaluation import Evaluation, evaluate
 from ..evaluation.evaluate import Progress
 from ..evaluation.heldout import HeldOut, held_out_in_training
 from ..files import atomic_write_text
-from ..report import write_report
+from ..report import SuspectPart, write_report
 from ..report.curves import History
 from .folder import RunFolder
+from .review import Review
+
+_JUDGED = {"test part": "test", "validation part": "validation", "all images": "all"}
+"""How `HeldOut.data` ends: what the part is called. Of the training part no label can be suspected: it was learnt."""
 
 
 def judge_after_training(
@@ -43,20 +49,27 @@ def write_judgement(
     folder: RunFolder,
     classifier: Classifier,
     evaluation: Evaluation,
+    review: Review | None = None,
     *,
     history: History | None,
     warnings: Sequence[str],
     command: str,
     provenance: Mapping[str, Any],
+    splits: Splits | None = None,
+    model: str = "MODEL",
 ) -> None:
     """Write evaluation.json, predictions.csv and report.html, each all or nothing.
 
     Args:
         folder: where; it must exist.
+        review: the labels that look wrong, where they were looked for; of the judged images the report tells them
+            in any case.
         history: the training's rows, for the learning curves, or None where they are not known.
         warnings: sentences on the data that whoever reads the figures must know.
         command: the command line that makes this again.
         provenance: versions, hardware, fingerprints: plain values, may be nested.
+        splits: all the data, where they are known.
+        model: what to call the model file in commands.
     """
     figures = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2)
     atomic_write_text(folder.evaluation, figures + "\n")
@@ -67,10 +80,26 @@ def write_judgement(
         classifier=classifier,
         history=history,
         best_epoch=classifier.metrics.get("best_epoch") or None,
+        splits=splits,
+        suspects=suspects(evaluation, review),
         notes=warnings,
         command=command,
+        model=model,
         provenance=provenance,
     )
+
+
+def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]:
+    """The labels that look wrong: those of the review, and of the judged images if it does not have them."""
+    reviewed = () if review is None else review.parts
+    parts = [SuspectPart(part.name, part.dataset, part.issues) for part in reviewed]
+    judged = _JUDGED.get(evaluation.data.rpartition(", ")[2])
+    if judged is not None and judged not in {part.name for part in parts}:
+        dataset = ImageDataset(
+            np.asarray(evaluation.images), evaluation.labels.astype(np.int64), evaluation.classes, evaluation.names
+        )
+        parts.append(SuspectPart(judged, dataset, evaluation.label_issues()))
+    return parts
 
 
 def accuracy_sentence(evaluation: Evaluation) -> str:

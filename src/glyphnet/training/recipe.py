@@ -35,6 +35,7 @@ class DataSettings(Settings):
         test_fraction: share of all images to test on, where the data have no such part.
         seed: of the division; it is not the training's seed.
         on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
+        labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.
     """
 
     source: str = "digits"
@@ -44,6 +45,7 @@ class DataSettings(Settings):
     test_fraction: Fraction = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     on_bad_file: Literal["error", "skip"] = "error"
+    labels: str | None = None
 
     def override(self, changes: Mapping[str, Any]) -> DataSettings:
         """These settings with some changed, read as in `Recipe.override`.
@@ -89,6 +91,10 @@ class Recipe(Settings):
         early_stopping: when to stop before the last epoch; None for never.
         keep_best: keep the weights of the best epoch on validation, not those of the last.
         precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster.
+        answer_precision: share of the given answers that shall be right: by it the confidence is chosen, on validation
+            images, below which the model may answer "none of these".
+        samples: validation images that the model file carries, so that an export of it can be tried on them; 0 for none,
+            where they must not leave the house.
         seed: of the initial weights, the order, dropout and augmentation.
     """
 
@@ -107,6 +113,8 @@ class Recipe(Settings):
     early_stopping: EarlyStopping | None = None
     keep_best: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    answer_precision: Annotated[float, Field(gt=0, le=1)] = 0.99
+    samples: Annotated[int, Field(ge=0, le=100)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     @model_validator(mode="before")

@@ -14,12 +14,26 @@ for (const name of ["confidence", "loss"]) {
   images[name] = new Float32Array(bytes(images[name]));
 }
 
-/** Draw image i of the sheet on a canvas, pixel by pixel. */
-function drawImage(canvas, i) {
-  const { width, height, columns } = images;
+/** Draw a tile of a sheet on a canvas, pixel by pixel. */
+function drawTile(canvas, sheet, tile) {
+  const { width, height, columns } = data.sheets[sheet];
   canvas.width = width;
   canvas.height = height;
-  const left = (i % columns) * width;
-  const top = Math.floor(i / columns) * height;
-  canvas.getContext("2d").drawImage(byId("sheet"), left, top, width, height, 0, 0, width, height);
+  const left = (tile % columns) * width;
+  const top = Math.floor(tile / columns) * height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(byId(`sheet-${sheet}`), left, top, width, height, 0, 0, width, height);
+  return context;
+}
+
+/** Draw image i of the page. */
+function drawImage(canvas, i) {
+  return drawTile(canvas, "images", i);
+}
+
+/** Draw the tiles that the page itself asks for. */
+function drawTiles() {
+  for (const canvas of document.querySelectorAll("canvas[data-tile]")) {
+    drawTile(canvas, canvas.dataset.sheet, Number(canvas.dataset.tile));
+  }
 }

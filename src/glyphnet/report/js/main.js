@@ -1,4 +1,4 @@
-// Everything starts when the sheet of images is decoded; what needs no image is there before.
+// Everything starts when the sheets of images are decoded; what needs no image is there before.
 
 function startCopy() {
   const button = byId("copy");
@@ -17,13 +17,15 @@ function startCopy() {
 startTheme();
 startCurves();
 startReliability();
+startCoverage();
 startClasses();
 startCopy();
 startMatrix();
 startViewer();
-byId("sheet")
-  .decode()
-  .then(() => {
-    startGallery();
-    document.documentElement.dataset.ready = "yes";
-  });
+Promise.all([...document.querySelectorAll("img.sheet")].map((sheet) => sheet.decode())).then(() => {
+  startGallery();
+  startLabels();
+  drawTiles();
+  startEmbedding();
+  document.documentElement.dataset.ready = "yes";
+});

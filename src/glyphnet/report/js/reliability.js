@@ -1,4 +1,4 @@
-// The reliability diagram, and how many images there are at each confidence.
+// The reliability diagram, before and after temperature scaling, and how many images there are at each confidence.
 
 const SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
@@ -11,16 +11,17 @@ function startReliability() {
   const diagram = makeChart(byId("reliability"), "Accuracy by confidence, in per cent; the dashed line is a perfect match", axes);
   const { x, y } = diagram;
   diagram.root.append(svg("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
+  if (data.reliabilityBefore) drawBefore(diagram, total);
   for (const bin of bins) {
     const place = x(bin.confidence);
-    const dot = svg("circle", { class: "first", cx: place, cy: y(bin.accuracy), r: 3 + 4 * Math.sqrt(bin.count / total) });
+    const dot = svg("circle", { class: "first", cx: place, cy: y(bin.accuracy), r: sizeOf(bin, total) });
     dot.append(svg("title", { text: tellBin(bin) }));
     diagram.root.append(
       svg("line", { class: "whisker", x1: place, x2: place, y1: y(bin.interval.low), y2: y(bin.interval.high) }),
       dot,
     );
   }
-  byId("reliability").append(legendOf("accuracy, % (95 % interval)"), diagram.root);
+  byId("reliability").append(legendOfReliability(), diagram.root);
 
   const top = Math.max(...bins.map((bin) => bin.count / total));
   const ticks = roundTicks(0, top, 4);
@@ -37,11 +38,34 @@ function startReliability() {
     column.append(svg("title", { text: tellBin(bin) }));
     columns.root.append(column);
   }
-  byId("confidences").append(legendOf("images, %"), columns.root);
+  byId("confidences").append(html("p", { class: "legend", text: "images, %" }), columns.root);
 }
 
-function legendOf(text) {
-  return html("p", { class: "legend", text });
+/** Rings on a dashed line: the network as it was. */
+function drawBefore({ root, x, y }, total) {
+  const bins = data.reliabilityBefore;
+  const line = bins.map((bin, i) => `${i ? "L" : "M"}${x(bin.confidence).toFixed(1)} ${y(bin.accuracy).toFixed(1)}`);
+  root.append(svg("path", { class: "second before", d: line.join("") }));
+  for (const bin of bins) {
+    const ring = svg("circle", { class: "ring", cx: x(bin.confidence), cy: y(bin.accuracy), r: sizeOf(bin, total) });
+    ring.append(svg("title", { text: `Before: ${tellBin(bin)}` }));
+    root.append(ring);
+  }
+}
+
+function sizeOf(bin, total) {
+  return 3 + 4 * Math.sqrt(bin.count / total);
+}
+
+function legendOfReliability() {
+  const text = "accuracy, % (95 % interval)";
+  if (!data.reliabilityBefore) return html("p", { class: "legend", text });
+  return html(
+    "p",
+    { class: "legend" },
+    html("span", {}, html("i", { class: "first" }), text),
+    html("span", {}, html("i", { class: "second" }), "before temperature scaling"),
+  );
 }
 
 function tellBin(bin) {

@@ -1,6 +1,7 @@
 // One image large, with its probabilities as bars; the arrow keys go through the images of the gallery.
 
 let viewed = { list: [], at: 0 };
+let looks = "image"; // or "both", or "saliency"
 
 function openViewer(list, at) {
   viewed = { list, at };
@@ -13,8 +14,7 @@ function showViewed() {
   const [label, guess] = [images.labels[i], images.predictions[i]];
   const [truth, taken] = [data.classes[label], data.classes[guess]];
   byId("viewer-title").textContent = label === guess ? `“${truth}”, named rightly` : `“${truth}” taken for “${taken}”`;
-  drawImage(byId("viewer-image"), i);
-  byId("viewer-image").setAttribute("aria-label", `Image ${images.names[i]}`);
+  drawViewed(i, taken);
   byId("viewer-bars").replaceChildren(...bars(i, label, guess));
   byId("viewer-about").replaceChildren(...about([
     ["File", images.names[i]],
@@ -24,6 +24,19 @@ function showViewed() {
   byId("viewer-place").textContent = `${thousands(viewed.at + 1)} of ${thousands(viewed.list.length)}`;
   byId("viewer-before").disabled = viewed.at === 0;
   byId("viewer-after").disabled = viewed.at === viewed.list.length - 1;
+}
+
+function drawViewed(i, taken) {
+  const canvas = byId("viewer-image");
+  const told = { image: "Image", both: "What the network looked at in the image", saliency: "What the network looked at in" };
+  const now = hasSaliency(i) ? looks : "image";
+  if (now === "image") drawImage(canvas, i);
+  else drawSaliency(canvas, i, now === "both");
+  canvas.setAttribute("aria-label", `${told[now]} ${images.names[i]}`);
+  if (!data.saliency) return;
+  byId("viewer-looks").disabled = !hasSaliency(i);
+  const silent = now === "image" && hasSaliency(i);
+  byId("viewer-legend").replaceChildren(...(silent ? [] : tellSaliency(i, taken)));
 }
 
 function bars(i, label, guess) {
@@ -68,9 +81,13 @@ function startViewer() {
   byId("viewer-after").addEventListener("click", () => stepViewer(1));
   dialog.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step) stepViewer(step);
+    if (step && event.target.type !== "radio") stepViewer(step);
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // the backdrop
+  });
+  byId("viewer-looks")?.addEventListener("change", (event) => {
+    looks = event.target.value;
+    showViewed();
   });
 }

@@ -1,0 +1,160 @@
+"""Measures what is lost when digits come as people give them: MNIST test images drawn anew, made like MNIST again.
+
+    python benchmarks/drawings.py [--preset fast] [--count 10000] [--model FILE] [--record]
+
+Every test image is rendered in each of the ways of WAYS, seeded, and classified as a file would be, by what `make_like`
+makes of it. "lost" is in points of accuracy against the original pixels. "only resized" is what happened to the same
+pictures without it (``glyphnet predict --as-is``). The ways were developed on the validation part; nothing was chosen
+by the test part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from _results import arguments_parser, publish
+from PIL import Image, ImageFilter
+
+from glyphnet import Classifier, load, load_model, train
+from glyphnet.data.dataset import UInt8Array
+from glyphnet.data.ink import make_like
+
+SIDE = 200
+GOAL = 1.5  # points lost at most, by all changes together
+Cover = npt.NDArray[np.float32]
+Generator = np.random.Generator
+
+
+class Way(NamedTuple):
+    """How a digit is given: what becomes of its ink, 0 to 1 on a sheet of SIDE², and how that comes onto paper."""
+
+    told: str
+    inks: tuple[Callable[[Cover, Generator], Cover], ...] = ()
+    paper: Callable[[Cover, Generator], Cover] = lambda cover, _: 1 - cover
+    jpeg: bool = False
+
+
+def anywhere(cover: Cover, generator: Generator) -> Cover:
+    """45 to 90 % as large, at any place of the sheet."""
+    side = int(SIDE * generator.uniform(0.45, 0.9))
+    small = Image.fromarray(cover).resize((side, side), Image.Resampling.BICUBIC)
+    top, left = generator.integers(0, SIDE - side + 1, 2)
+    sheet = np.zeros_like(cover)
+    sheet[top : top + side, left : left + side] = np.asarray(small)
+    return sheet
+
+
+def thicker(cover: Cover, _: Generator) -> Cover:
+    """8 pixels more: about one of MNIST's."""
+    return _filtered(cover, ImageFilter.MaxFilter(9))
+
+
+def thinner(cover: Cover, _: Generator) -> Cover:
+    """6 pixels less."""
+    return _filtered(cover, ImageFilter.MinFilter(7))
+
+
+def any_pen(cover: Cover, generator: Generator) -> Cover:
+    """Thicker, thinner or as it is."""
+    pen = (thicker, thinner, lambda cover, _: cover)[generator.integers(3)]
+    return pen(cover, generator)
+
+
+def shadow(cover: Cover, generator: Generator) -> Cover:
+    """Grey paper, darker to one side by 50 to 100 levels, with the camera's noise; the ink is dark grey."""
+    angle = generator.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-0.5 : 0.5 : SIDE * 1j, -0.5 : 0.5 : SIDE * 1j]
+    slope = (np.cos(angle) * x + np.sin(angle) * y) / np.sqrt(0.5) + 0.5
+    paper = generator.uniform(170, 225) - generator.uniform(50, 100) * np.clip(slope, 0, 1)
+    ink = generator.uniform(20, 60)
+    noise = generator.normal(0, 4, cover.shape)
+    return ((paper + noise) * (1 - cover) + ink * cover) / 255
+
+
+WAYS = {
+    "original": Way("the test images, as files"),
+    "inverted": Way("dark on light, 28×28"),
+    "large": Way(f"dark on light, {SIDE}×{SIDE}, as all that follow"),
+    "anywhere": Way("smaller and off-centre", (anywhere,)),
+    "thicker": Way("strokes 8 pixels thicker", (thicker,)),
+    "thinner": Way("strokes 6 pixels thinner", (thinner,)),
+    "shadow": Way("dark grey on grey paper with a shadow and noise", (), shadow),
+    "jpeg": Way("JPEG of quality 30 to 70", jpeg=True),
+    "all": Way("all of these together, the stroke of any width", (any_pen, anywhere), shadow, jpeg=True),
+}
+
+
+def main() -> None:
+    parser = arguments_parser(__doc__)
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--model", help="a model file trained on MNIST, instead of training one")
+    arguments = parser.parse_args()
+    splits = load("mnist")
+    classifier = load_model(arguments.model) if arguments.model else train(splits, preset=arguments.preset).classifier
+    assert classifier is not None
+    assert classifier.ink is not None, "the model is from before pictures were made like training images"
+    images, labels = splits.test.images[: arguments.count], splits.test.labels[: arguments.count]
+    base = 100 * float((classifier.predict_labels(images) == labels).mean())
+    lines = [
+        f"{len(images):,} test images; accuracy on the pixels themselves {base:.2f} %. "
+        f"Goal: at most {GOAL} points lost by all together.",
+        "",
+        "| way | accuracy | points lost | only resized | ms a picture |",
+        "|---|---|---|---|---|",
+    ]
+    for name, way in WAYS.items():
+        lines.append(measure(name, way, classifier, images, labels, base))
+        print(lines[-1], file=sys.stderr, flush=True)
+    publish("drawings", lines, recorded=arguments.record)
+
+
+def measure(
+    name: str,
+    way: Way,
+    classifier: Classifier,
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    base: float,
+) -> str:
+    generator = np.random.default_rng(0)
+    pictures = [rendered(name, way, image[..., 0], generator) for image in images]
+    began = time.perf_counter()
+    made = np.stack([make_like(picture, classifier.ink, classifier.input_shape) for picture in pictures])
+    took = (time.perf_counter() - began) / len(pictures)
+    accuracy = 100 * float((classifier.predict_labels(made) == labels).mean())
+    as_is = dataclasses.replace(classifier, ink=None).predict_labels(pictures)
+    resized = 100 * float((as_is == labels).mean())
+    return f"| {way.told} | {accuracy:.2f} % | {base - accuracy:.2f} | {resized:.2f} % | {1000 * took:.2f} |"
+
+
+def rendered(name: str, way: Way, image: UInt8Array, generator: Generator) -> Image.Image:
+    """The picture that a person would give."""
+    if name in ("original", "inverted"):
+        return Image.fromarray(255 - image if name == "inverted" else image)
+    large = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    cover = np.asarray(large, dtype=np.float32) / 255
+    for change in way.inks:
+        cover = change(cover, generator)
+    picture = Image.fromarray(np.clip(255 * way.paper(cover, generator), 0, 255).astype(np.uint8))
+    if not way.jpeg:
+        return picture
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=int(generator.integers(30, 71)))
+    return Image.open(buffer)
+
+
+def _filtered(cover: Cover, by: ImageFilter.MultibandFilter) -> Cover:
+    sheet = Image.fromarray(np.clip(255 * cover, 0, 255).astype(np.uint8)).filter(by)
+    return np.asarray(sheet, dtype=np.float32) / 255
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""``glyphnet compare``: our presets beside classical methods, or two saved models with each other."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import emit_json, printable, progress, say
+from .failures import FAILED
+from .options import ColorOption, DataArgument, DeviceOption, JsonOption, OnBadFileOption, SeedOption, SizeOption
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison, ModelComparison
+
+SHOWN = 20  # differing images on the terminal; the files have them all
+NARROW = 88  # columns of a terminal on which not the whole table fits
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds.
+
+    Raises:
+        typer.BadParameter: anything else, or nothing; the command line ends with status 2.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|)", text.strip().lower(), flags=re.ASCII)
+    if match is None or not float(match[1]):
+        raise typer.BadParameter(f"{text!r} is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def compare(
+    ctx: typer.Context,
+    data: DataArgument = "digits",
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", metavar="A,B,…", help="fast, balanced, best, kmeans, logistic, knn, svm, forest, "
+                     "xgboost, mlp; all but best unless given."),
+    ] = None,
+    budget: Annotated[
+        float,
+        typer.Option("--budget", metavar="TIME", parser=parse_duration,
+                     help="Time that each method has for its fit: 60s, 5m, 1h."),
+    ] = "60s",  # type: ignore[assignment]  # Typer parses defaults too
+    models: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
+    ] = None,
+    data_option: Annotated[
+        str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; runs/compare-DATA unless given. With --models "
+                     "nothing is written unless it is given."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
+    ] = None,
+    seed: SeedOption = 0,
+    size: SizeOption = None,
+    color: ColorOption = "auto",
+    on_bad_file: OnBadFileOption = "error",
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Compare methods on the same data, or two saved models: accuracy with its interval, time, size.
+
+    Our presets stand beside K-means, logistic regression, nearest neighbours, SVM, random forest, XGBoost and
+    scikit-learn's MLP, fitted on the same images one at a time and judged once by the same test images; McNemar's
+    paired test says what can be told apart from the best. Writes comparison.json and comparison.png.
+
+    "glyphnet compare --models A B --data D" says which of two models is better, how sure that is, and on which
+    images they differ.
+    """
+    data = _which_data(ctx, data, data_option)
+    if models is not None:
+        _refuse_without_effect(ctx, ("methods", "budget", "threads", "seed", "size", "color"))
+        _compare_models(models, data, out, on_bad_file, device, as_json)
+        return
+    from ..comparison import compare as run
+    from ..comparison.methods import choose
+    from ..data import load
+    from .comparisonbar import ComparisonBar
+
+    # A misspelt name is told before minutes are spent on reading data.
+    chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
+    folder = Path("runs") / f"compare-{Path(data).resolve().name}" if out is None else out
+    with _ending_as_on_ctrl_c():
+        with progress() as reading:
+            splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=reading)
+        for sentence in (*splits.notes, *splits.warnings):
+            say(sentence)
+        with ComparisonBar() as bar:
+            found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)
+    found.write(folder)
+    if as_json:
+        emit_json({"folder": str(folder), **found.to_dict()})
+    else:
+        _show(found)
+        print(f"\nWritten: {printable(str(folder / 'comparison.json'))}, comparison.png")
+    if found.best is None:
+        raise typer.Exit(FAILED)
+
+
+def _which_data(ctx: typer.Context, argument: str, option: str | None) -> str:
+    if option is None:
+        return argument
+    if _is_given(ctx, "data"):
+        raise typer.BadParameter(f"DATA ({argument}) and --data ({option}) are the same thing: give one of them.")
+    return option
+
+
+def _refuse_without_effect(ctx: typer.Context, names: tuple[str, ...]) -> None:
+    given = [f"--{name}" for name in names if _is_given(ctx, name)]
+    if given:
+        raise typer.BadParameter(f"{', '.join(given)} cannot be given with --models: nothing is fitted there.")
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    return str(getattr(ctx.get_parameter_source(name), "name", "DEFAULT")) != "DEFAULT"
+
+
+@contextmanager
+def _ending_as_on_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the work as Ctrl-C does: no child, no temporary folder stays."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _show(found: Comparison) -> None:
+    """The table with what stands under it: for a person, or as plain lines where there is no terminal."""
+    from ..comparison import wording
+
+    if not sys.stdout.isatty():
+        print(*map(printable, wording.lines(found)), sep="\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    kept = [place for place, name in enumerate(wording.HEADINGS) if console.width >= NARROW or name != "size"]
+    table = Table(
+        title=Text(printable(found.data)), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for place in kept:
+        alike = place in (0, len(wording.HEADINGS) - 1)
+        table.add_column(wording.HEADINGS[place], justify="left" if alike else "right", no_wrap=True)
+    for number, cells in enumerate(wording.cells(found)):
+        table.add_row(*(Text(cells[place]) for place in kept), style="" if number else "bold")
+    console.print(table)
+    for line in wording.below(found):
+        console.print(Text(printable(line)), soft_wrap=False)
+
+
+def _compare_models(
+    models: tuple[Path, Path], data: str, out: Path | None, on_bad_file: str, device: str, as_json: bool
+) -> None:
+    from ..comparison import compare_models
+
+    with progress() as report_progress:
+        found = compare_models(*models, data, on_bad_file=on_bad_file, device=device, progress=report_progress)  # type: ignore[arg-type]
+    for sentence in (*found.notes, *found.warnings):
+        say(sentence)
+    if out is not None:
+        found.write(out)
+    if as_json:
+        emit_json({"folder": None if out is None else str(out), **found.to_dict()})
+    else:
+        _show_models(found)
+        if out is not None:
+            print(f"\nWritten: {printable(str(out / 'comparison.json'))}, differences.csv")
+
+
+def _show_models(found: ModelComparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    print(printable(found.verdict))
+    differences, pair = found.differences, found.paired
+    if not differences:
+        print("They name every image alike.")
+        return
+    print(
+        f"They differ on {len(differences):,} images: A is right on {pair.only_a:,}, B on {pair.only_b:,}, "
+        f"neither on {len(differences) - pair.only_a - pair.only_b:,}.\n"
+    )
+    for letter, name in zip("AB", found.names, strict=True):
+        print(f"{letter}: {printable(name)}")
+    table = Table("image", "true", "A says", "B says", "right", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for each in differences[:SHOWN]:
+        right = {"a": "A", "b": "B", "neither": "neither"}[each.right]
+        cells = (each.file, each.true, each.predicted_a, each.predicted_b, right)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    width = None if sys.stdout.isatty() else 10_000  # nothing is cut where a program reads it
+    Console(highlight=False, width=width).print(table)
+    if len(differences) > SHOWN:
+        print(f"and {len(differences) - SHOWN:,} more: --out DIR writes them all.")

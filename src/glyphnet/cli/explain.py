@@ -1,0 +1,206 @@
+"""``glyphnet explain``: show what a model looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import emit_json, printable, progress, say
+from .failures import FAILED
+from .options import DeviceOption, JsonOption, ModelArgument
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..errors import BadFileError
+    from ..explain import Explanation
+
+_WEIGHTS = "first-layer-weights.png"
+
+
+def explain(
+    model: ModelArgument,
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", metavar="NAME", help="How: integrated-gradients, grad-cam (convolutional only), occlusion."
+        ),
+    ] = "integrated-gradients",
+    class_name: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="Ask what speaks for this class; the likeliest unless given."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR|FILE.png",
+            help="Where to write: a folder, or for one picture a file; explanations beside the model unless given.",
+        ),
+    ] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Draw the weights of the first layer too.")] = False,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="DATA", help="Count the units that are dead on these data too.")
+    ] = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a model looked at: a picture with saliency, probabilities and every layer for each image.
+
+    A file that cannot be read is told on standard error and passed over; the exit status is then 1.
+    """
+    files = images or []
+    _check_usage(model, files, out, weights=weights, anything=bool(files or weights or data))
+    from ..classifier import load_model
+    from ..explain import check_method
+    from ..explain import class_label as label_of
+
+    classifier = load_model(model, device)
+    check_method(classifier, method)
+    target = None if class_name is None else label_of(classifier, class_name)
+    places = _Places(model.parent / "explanations" if out is None else out)
+    unreadable: list[str] = []
+
+    def on_bad_file(error: BadFileError) -> None:
+        unreadable.append(error.path)
+        say(f"glyphnet: {error}")
+
+    results = []
+    for file, picture, explanation in _explained(classifier, files, target, method, places, on_bad_file):
+        if not as_json:
+            _print(file, picture, explanation)
+        results.append(_row(file, picture, explanation))
+    drawn = str(_draw_weights(classifier, places.of_weights())) if weights else None
+    counts = None if data is None else _count_dead(classifier, data)
+    if as_json:
+        told = {"model": str(model), "method": method, "images": results, "weights": drawn, "dead_units": counts}
+        emit_json(told | {"unreadable": len(unreadable)})
+    else:
+        _print_rest(drawn, counts)
+    if unreadable:
+        raise typer.Exit(FAILED)
+
+
+def _check_usage(model: Path, files: list[str], out: Path | None, *, weights: bool, anything: bool) -> None:
+    """What is wrong with the words alone."""
+    if not anything:
+        raise typer.BadParameter("there is nothing to explain: name an image, or ask for --weights or --data DATA.")
+    if out is None or not _is_file(out):
+        return
+    if len(files) + weights > 1 or any(Path(file).is_dir() for file in files):
+        raise typer.BadParameter("--out names one file, but there is more than one picture to write: name a folder.")
+    if any(out.resolve() == Path(given).resolve() for given in (*files, str(model))):
+        raise typer.BadParameter(f"--out would replace {printable(str(out))} itself: choose another name.")
+
+
+def _is_file(out: Path) -> bool:
+    return out.suffix.lower() == ".png" and not out.is_dir()
+
+
+class _Places:
+    """Where pictures go: one name for each image, and never the name of an image that is being explained."""
+
+    def __init__(self, out: Path) -> None:
+        self._out, self._single = out, _is_file(out)
+        self._taken: set[str] = set()
+
+    def of(self, file: str) -> Path:
+        """``3.jpg`` → ``3-explained.png``, and ``3-explained-2.png`` for the second of this name."""
+        if self._single:
+            return self._out
+        stem, number = f"{Path(file).stem}-explained", 2
+        name = stem
+        while name in self._taken:
+            name, number = f"{stem}-{number}", number + 1
+        self._taken.add(name)
+        self._out.mkdir(parents=True, exist_ok=True)
+        return self._out / f"{name}.png"
+
+    def of_weights(self) -> Path:
+        """The name of the picture of weights."""
+        if self._single:
+            return self._out
+        self._out.mkdir(parents=True, exist_ok=True)
+        return self._out / _WEIGHTS
+
+
+def _explained(
+    classifier: Classifier,
+    images: Iterable[str],
+    target: int | None,
+    method: str,
+    places: _Places,
+    on_bad_file: Callable[[BadFileError], None],
+) -> Iterator[tuple[str, Path, Explanation]]:
+    """Each image's picture is written before the next image is read."""
+    from ..errors import BadFileError
+    from ..explain import explain_image, save_figure
+    from ..predictfiles import image_files
+
+    for file in image_files(images, on_bad_file):
+        try:
+            explanation = explain_image(classifier, file, target, method=method)
+        except BadFileError as error:
+            on_bad_file(error)
+            continue
+        picture = places.of(file)
+        save_figure(explanation.figure(Path(file).name), picture)
+        yield file, picture, explanation
+
+
+def _print(file: str, picture: Path, explanation: Explanation) -> None:
+    name = explanation.classes[explanation.predicted]
+    print(f"{printable(file)}: {printable(name)}, {explanation.probabilities.max():.2%}")
+    print(f"  {printable(str(picture))}", flush=True)
+
+
+def _row(file: str, picture: Path, explanation: Explanation) -> dict[str, object]:
+    probabilities = [round(float(each), 6) for each in explanation.probabilities]
+    return {
+        "file": file,
+        "picture": str(picture),
+        "label": explanation.classes[explanation.predicted],
+        "probability": probabilities[explanation.predicted],
+        "explained": explanation.classes[explanation.target],
+        "probabilities": dict(zip(explanation.classes, probabilities, strict=True)),
+    }
+
+
+def _draw_weights(classifier: Classifier, place: Path) -> Path:
+    from ..explain import first_layer_weights, save_figure
+
+    save_figure(first_layer_weights(classifier).figure(), place)
+    return place
+
+
+def _count_dead(classifier: Classifier, data: str) -> dict[str, object]:
+    from ..evaluation.heldout import held_out
+    from ..explain import dead_units
+
+    with progress() as report_progress:
+        held = held_out(classifier, data, progress=report_progress)
+    return {
+        "data": held.data,
+        "images": len(held.dataset),
+        "layers": [
+            {"layer": layer.layer, "units": layer.units, "dead": layer.dead.tolist(), "share": round(layer.share, 6)}
+            for layer in dead_units(classifier, held.dataset)
+        ],
+    }
+
+
+def _print_rest(weights: str | None, counts: dict[str, Any] | None) -> None:
+    if weights is not None:
+        print(f"First layer:  {printable(weights)}")
+    if counts is None:
+        return
+    print(f"Dead units on {counts['images']:,} images ({printable(counts['data'])}):")
+    for layer in counts["layers"]:
+        print(f"  {layer['layer']}: {len(layer['dead'])} of {layer['units']} ({layer['share']:.1%})")
+    if not counts["layers"]:
+        print("  none can be: the network has no ReLU")

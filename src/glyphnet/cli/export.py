@@ -1,0 +1,129 @@
+"""``glyphnet export``: a model in a form that others can open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .console import emit_json, printable, progress, say
+from .options import JsonOption, ModelArgument, OnBadFileOption
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..data.dataset import Int64Array
+    from ..export import Exported, HeldOutImages
+
+_UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))
+
+
+def export(
+    model: ModelArgument,
+    format: Annotated[
+        Literal["html", "onnx", "pt2"],
+        typer.Option(
+            "--format",
+            help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and others. "
+            "pt2: a program for PyTorch (torch.export).",
+        ),
+    ] = "html",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The file to write; beside the model unless given."),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="DATA",
+            help="Prove the export on the test part of these data; on the images in the model file unless given.",
+        ),
+    ] = None,
+    quantize: Annotated[
+        Literal["int8"] | None,
+        typer.Option("--quantize", help="8-bit weights, a quarter of the size; what it costs is told. ONNX only."),
+    ] = None,
+    on_bad_file: OnBadFileOption = "error",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as a web page, as ONNX or as a PyTorch program.
+
+    Every export proves itself first: on held-out images it must answer as the model does. If it does not, nothing is
+    written.
+    """
+    from ..classifier import load_model
+    from ..export import FORMATS
+    from ..export import export as write
+
+    classifier = load_model(model)
+    labels, images = _verifying(classifier, verify, on_bad_file) if verify is not None else (None, None)
+    target = model.with_suffix(FORMATS[format].suffix) if out is None else out
+    exported = write(classifier, target, format, verify=images, quantize=quantize is not None)
+    if exported.note:
+        say(exported.note)
+    cost = _cost(exported, labels) if quantize else {}
+    if as_json:
+        proof = exported.proof
+        emit_json(
+            {
+                "model": str(model),
+                "file": str(exported.path),
+                "format": format,
+                "bytes": exported.size,
+                "images": proof.images,
+                "verified_on": proof.source,
+                "same_labels": proof.same_labels,
+                "largest_difference": proof.difference,
+                **cost,
+            }
+        )
+        return
+    print(f"{printable(str(exported.path))}: {_size(exported.size)}.")
+    print(_in_words(exported, cost))
+
+
+def _verifying(
+    classifier: Classifier, source: str, on_bad_file: Literal["error", "skip"]
+) -> tuple[Int64Array, HeldOutImages]:
+    """The images, and their labels as the classifier counts its classes."""
+    from ..evaluation import evaluate
+    from ..evaluation.heldout import held_out
+    from ..export import HeldOutImages
+
+    with progress() as report_progress:
+        held = held_out(classifier, source, on_bad_file=on_bad_file, progress=report_progress)
+        labels = evaluate(classifier, held.dataset, progress=report_progress).labels
+    for sentence in held.warnings:
+        say(sentence)
+    return labels, HeldOutImages(held.dataset.images, f"{len(held.dataset):,} images ({held.data})")
+
+
+def _cost(exported: Exported, labels: Int64Array | None) -> dict[str, Any]:
+    """What 8 bits cost in accuracy, where labels are known."""
+    if labels is None:
+        return {"accuracy_before": None, "accuracy": None}
+    return {
+        "accuracy_before": float((exported.expected.argmax(axis=1) == labels).mean()),
+        "accuracy": float((exported.given.argmax(axis=1) == labels).mean()),
+    }
+
+
+def _in_words(exported: Exported, cost: dict[str, Any]) -> str:
+    proof = exported.proof
+    same = f"{proof.same_labels:,} of {proof.source}"
+    if not cost:
+        within = max(proof.difference, 1e-7)  # float32 has no finer difference between probabilities
+        return f"Proved: the model's label on all of {proof.source}, probabilities within {within:.0e}."
+    if cost["accuracy"] is None:
+        return f"With 8 bits it gives the model's label on {same}. What that costs in accuracy, --verify DATA tells."
+    lost = 100 * (cost["accuracy_before"] - cost["accuracy"])
+    return (
+        f"With 8 bits it gives the model's label on {same}. Accuracy there: {100 * cost['accuracy']:.2f} % instead of "
+        f"{100 * cost['accuracy_before']:.2f} %, {abs(lost):.2f} points {'less' if lost >= 0 else 'more'}."
+    )
+
+
+def _size(count: int) -> str:
+    scale, unit = next(pair for pair in _UNITS if count >= pair[0] or pair[0] == 1)
+    return f"{count / scale:.2f} {unit}" if scale > 1 else f"{count} bytes"

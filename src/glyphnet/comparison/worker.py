@@ -1,0 +1,97 @@
+"""The child process of a trial: fits one contestant, lets it answer, and tells its parent how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import GlyphNetError
+from .contestants import Contestant
+from .handover import take_over, without_test
+
+JOB, PROBABILITIES = "job.pickle", "probabilities.npy"
+_WARM_UP = 8  # training images to answer on before the clock runs: a first call loads and lays out what it needs
+_BY_THE_WAY = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)  # of no matter for the figures
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def main(data: str, trial: str) -> None:
+    """Run the job in the folder ``trial`` on the splits in the folder ``data``."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print must not come between the messages
+
+    def tell(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=channel, flush=True)
+
+    try:
+        _run(Path(data), Path(trial), tell)
+    except Exception as error:
+        tell({"phase": "failed", "reason": _reason(error)})
+
+
+def _run(data: Path, trial: Path, tell: Tell) -> None:
+    contestant: Contestant = pickle.loads((trial / JOB).read_bytes())
+    splits = take_over(data)
+    tell({"phase": "fitting"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        began = time.perf_counter()
+        contestant.fit(without_test(splits))
+        fit_seconds = time.perf_counter() - began
+        contestant.predict_proba(splits.train.images[:_WARM_UP])
+        tell({"phase": "predicting", "fit_seconds": fit_seconds})
+        began = time.perf_counter()
+        probabilities = contestant.predict_proba(splits.test.images)
+        predict_seconds = time.perf_counter() - began
+    np.save(trial / PROBABILITIES, probabilities)
+    tell(
+        {
+            "phase": "finished",
+            "fit_seconds": fit_seconds,
+            "predict_seconds": predict_seconds,
+            "bytes": contestant.size(),
+            "notes": _notes(caught),
+        }
+    )
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even by SIGKILL: the pipe to standard input is closed then."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _notes(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What the libraries warned of, each once."""
+    said = [
+        f"{each.category.__name__}: {str(each.message).strip().splitlines()[0].strip()}"
+        for each in caught
+        if not issubclass(each.category, _BY_THE_WAY) and str(each.message).strip()
+    ]
+    return list(dict.fromkeys(said))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, GlyphNetError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

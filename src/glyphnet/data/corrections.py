@@ -1,0 +1,170 @@
+"""Applies a person's decisions on doubtful labels to a data set."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import DataError
+from .cache import ImageWriter, cache_key, entry
+from .dataset import ImageDataset, Int64Array, Splits, UInt8Array
+from .decisions import Decision, read_decisions
+from .listing import check_classes
+
+_BLOCK_BYTES = 16 * 1024 * 1024
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+
+class _Place(NamedTuple):
+    """Where an image is: its part, and its row there."""
+
+    part: str
+    row: int
+
+
+def apply_decisions(splits: Splits, path: AnyPath) -> Splits:
+    """The splits with labels changed and images left out as a table of decisions says.
+
+    The division into parts stays as it is. Images are found by their names. Decisions on test images are carried
+    out, with a warning: only images that a model disagreed with were looked at, so the test has become easier.
+
+    Args:
+        splits: the data, as they were when the table was written.
+        path: a table as `glyphnet data DATA --review FILE` writes it, with its column ``decision`` filled in.
+
+    Raises:
+        DataError: the table cannot be read or does not fit the data, with its line; or what would be left of
+            the data is of no use.
+    """
+    outcomes = _outcomes(splits, path)
+    found: dict[str, ImageDataset] = {}
+    said: dict[str, str] = {}
+    for name, part in splits:
+        here = {place.row: outcome for place, outcome in outcomes.items() if place.part == name}
+        changed = {row: outcome for row, outcome in here.items() if outcome != part.classes[part.labels[row]]}
+        found[name] = _corrected(part, changed) if changed else part
+        if changed:
+            said[name] = _in_words(changed)
+    labels = np.concatenate([part.labels for part in found.values()])
+    numbers = np.repeat(np.arange(3, dtype=np.int8), [len(part) for part in found.values()])
+    check_classes(splits.classes, labels, numbers, f"{os.fspath(path)}: with these decisions")
+    told = "; ".join(f"{name}: {words}" for name, words in said.items()) or "nothing is changed"
+    note = f"Labels corrected as {os.fspath(path)} says; {told}."
+    warnings = [_about_test(said["test"])] if "test" in said else []
+    return Splits(
+        splits.name,
+        found["train"],
+        found["validation"],
+        found["test"],
+        (*splits.notes, note),
+        (*splits.warnings, *warnings),
+    )
+
+
+def _outcomes(splits: Splits, path: AnyPath) -> dict[_Place, str | None]:
+    """The class of each image that the table names, None where it is to be dropped."""
+    decisions = read_decisions(path)
+    places = _places(splits, {decision.file for decision in decisions})
+    parts = dict(splits)
+    outcomes: dict[_Place, str | None] = {}
+    lines: dict[_Place, int] = {}
+    for decision in decisions:
+        place = _place(decision, places, splits, path)
+        now = splits.classes[parts[place.part].labels[place.row]]
+        if decision.given != now:
+            raise DataError(
+                f"{os.fspath(path)}: line {decision.line} was written when {decision.file!r} was labelled "
+                f"{decision.given!r}; now the data say {now!r}. Remove the line, or review the data anew."
+            )
+        outcome = decision.outcome(splits.classes, path)
+        if outcomes.setdefault(place, outcome) != outcome:
+            raise DataError(
+                f"{os.fspath(path)}: line {decision.line} decides otherwise on {decision.file!r} than line "
+                f"{lines[place]}. Remove one of them."
+            )
+        lines.setdefault(place, decision.line)
+    return outcomes
+
+
+def _places(splits: Splits, names: set[str]) -> dict[str, list[_Place]]:
+    """Where the images of these names are; data made in memory may use a name once in every part."""
+    places: dict[str, list[_Place]] = {}
+    for part, dataset in splits:
+        for row, name in enumerate(dataset.names):
+            if name in names:
+                places.setdefault(name, []).append(_Place(part, row))
+    return places
+
+
+def _place(decision: Decision, places: Mapping[str, list[_Place]], splits: Splits, path: AnyPath) -> _Place:
+    found = places.get(decision.file, [])
+    if len(found) > 1:
+        found = [place for place in found if place.part == decision.part]
+    if len(found) == 1:
+        return found[0]
+    line = f"{os.fspath(path)}: line {decision.line} names {decision.file!r}"
+    if decision.file in places:
+        raise DataError(f"{line}, and several images are called so. Give each image a name of its own.")
+    known = (name for _, part in splits for name in part.names)
+    near = difflib.get_close_matches(decision.file, known, n=1, cutoff=0.8) if _few(splits) else []
+    remedy = (
+        f"Did you mean {near[0]!r}?" if near else "Remove the line, save the table as UTF-8, or review the data anew."
+    )
+    raise DataError(f"{line}, which is not among these data. {remedy}")
+
+
+def _few(splits: Splits) -> bool:
+    """Whether comparing a name with all names takes no time to speak of."""
+    return sum(len(part) for _, part in splits) <= 20_000
+
+
+def _corrected(part: ImageDataset, changes: Mapping[int, str | None]) -> ImageDataset:
+    labels, number = part.labels.copy(), {name: label for label, name in enumerate(part.classes)}
+    stays = np.ones(len(part), dtype=np.bool_)
+    for row, outcome in changes.items():
+        if outcome is None:
+            stays[row] = False
+        else:
+            labels[row] = number[outcome]
+    if stays.all():
+        return ImageDataset(part.images, labels, part.classes, part.names)
+    rows = np.flatnonzero(stays)
+    names = [part.names[row] for row in rows.tolist()]
+    return ImageDataset(_only(part, rows), labels[rows], part.classes, names)
+
+
+def _only(part: ImageDataset, rows: Int64Array) -> UInt8Array:
+    """The images at ``rows``; of a memory map, another memory map."""
+    if not isinstance(part.images, np.memmap):
+        return part.images[rows]
+
+    def build(writer: ImageWriter) -> dict[str, object]:
+        step = max(1, _BLOCK_BYTES // int(np.prod(part.image_shape)))
+        writer.begin(part.image_shape, len(rows))
+        for start in range(0, len(rows), step):
+            writer.append(part.images[rows[start : start + step]])
+        return {}
+
+    digest = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+    return entry(cache_key("rows", part.fingerprint, digest), build).images
+
+
+def _in_words(changes: Mapping[int, str | None]) -> str:
+    """``"3 relabelled, 1 left out"``."""
+    counts = Counter("left out" if outcome is None else "relabelled" for outcome in changes.values())
+    return ", ".join(f"{counts[what]:,} {what}" for what in ("relabelled", "left out") if counts[what])
+
+
+def _about_test(words: str) -> str:
+    return (
+        f"The test part was changed after a model had disagreed with it ({words}): its figures look better than they "
+        "are and must not be compared with others'. Removing test images because a model disagrees is not honest; "
+        "decide on test images without looking at predictions, or leave them as they are."
+    )

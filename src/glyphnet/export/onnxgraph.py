@@ -1,0 +1,239 @@
+"""From layers to an ONNX graph: standard operators only, nothing of a tracer's debris."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+
+from ..data.decode import ImageShape
+from ..nn import Preprocessing
+from .layers import (
+    Activation,
+    Affine,
+    Convolution,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    MeanPixel,
+    Reading,
+    Recurrent,
+    Residual,
+)
+
+OPSET = 17
+"""Of 2022: whatever runs ONNX today knows it."""
+
+_SQUARE_ROOT_OF_HALF = math.sqrt(0.5)
+_GATES = (0, 3, 1, 2)  # torch: input, forget, cell, output; ONNX: input, output, forget, cell
+
+
+@dataclass(frozen=True)
+class Value:
+    """A result in the graph: its name, and whether it is an image with its channels before its pixels."""
+
+    name: str
+    channels_first: bool = False
+
+
+@dataclass
+class Builder:
+    """Nodes and constants so far."""
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+
+    def node(self, operator: str, *inputs: str, output: str = "", outputs: Sequence[str] = (), **settings: Any) -> str:
+        """Put on a node; its name, and that of its first output, are made of the operator and a number."""
+        name = f"{operator}_{len(self.nodes)}"
+        results = [*outputs] if outputs else [output or name]
+        self.nodes.append(helper.make_node(operator, [*inputs], results, name=name, **settings))
+        return next(result for result in results if result)
+
+    def constant(self, name: str, values: npt.ArrayLike, dtype: type = np.float32) -> str:
+        """Put on a constant; its name has a number behind it."""
+        unique = f"{name}_{len(self.constants)}"
+        array: npt.NDArray[Any] = np.ascontiguousarray(values, dtype=dtype)
+        self.constants.append(numpy_helper.from_array(array.reshape(np.shape(values)), unique))
+        return unique
+
+    def channels_first(self, value: Value) -> str:
+        """An image as (N, C, H, W)."""
+        return value.name if value.channels_first else self.node("Transpose", value.name, perm=[0, 3, 1, 2])
+
+    def channels_last(self, value: Value) -> str:
+        """An image as (N, H, W, C)."""
+        return self.node("Transpose", value.name, perm=[0, 2, 3, 1]) if value.channels_first else value.name
+
+
+def onnx_graph(
+    layers: Sequence[Layer], preprocessing: Preprocessing, input_shape: ImageShape, classes: int, temperature: float
+) -> GraphProto:
+    """The whole way from pixels to probabilities.
+
+    Input ``images``: uint8 (N, H, W, C), N any. Outputs ``probabilities``: float32 (N, K), the softmax of the logits
+    over the temperature, and ``labels``: int64 (N,), the likeliest class of each.
+    """
+    builder = Builder()
+    value = _emit(builder, layers, _network_input(builder, preprocessing))
+    if temperature == 1:
+        scaled = value.name
+    else:
+        scaled = builder.node("Div", value.name, builder.constant("temperature", temperature))
+    builder.node("Softmax", scaled, output="probabilities", axis=1)
+    builder.node("ArgMax", value.name, output="labels", axis=1, keepdims=0)
+    return helper.make_graph(
+        builder.nodes,
+        "glyphnet",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *input_shape])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
+            helper.make_tensor_value_info("labels", TensorProto.INT64, ["N"]),
+        ],
+        builder.constants,
+    )
+
+
+def _network_input(builder: Builder, preprocessing: Preprocessing) -> Value:
+    """What `Preprocessing` does, in the same order and precision."""
+    pixels = builder.node("Cast", "images", to=TensorProto.FLOAT)
+    unit = builder.node("Div", pixels, builder.constant("white", 255))
+    if preprocessing.mode == "standardize":
+        centred = builder.node("Sub", unit, builder.constant("mean", preprocessing.mean))
+        return Value(builder.node("Div", centred, builder.constant("std", preprocessing.std)))
+    if preprocessing.mode == "unit_norm":
+        norm = builder.node("ReduceL2", unit, axes=[1, 2, 3], keepdims=1)
+        least = builder.constant("least", np.finfo(np.float32).tiny)
+        return Value(builder.node("Div", unit, builder.node("Max", norm, least)))
+    return Value(unit)
+
+
+def _emit(builder: Builder, layers: Sequence[Layer], value: Value) -> Value:
+    for layer in layers:
+        value = _EMITTERS[type(layer)](builder, layer, value)
+    return value
+
+
+def _convolution(builder: Builder, layer: Convolution, value: Value) -> Value:
+    size = layer.weight.shape[2]
+    weight, bias = builder.constant("weight", layer.weight), builder.constant("bias", layer.bias)
+    result = builder.node(
+        "Conv",
+        builder.channels_first(value),
+        weight,
+        bias,
+        kernel_shape=[size, size],
+        strides=[layer.stride] * 2,
+        pads=[layer.padding] * 4,
+    )
+    return Value(result, channels_first=True)
+
+
+def _dense(builder: Builder, layer: Dense, value: Value) -> Value:
+    weight, bias = builder.constant("weight", layer.weight), builder.constant("bias", layer.bias)
+    return Value(builder.node("Gemm", value.name, weight, bias, transB=1))
+
+
+def _affine(builder: Builder, layer: Affine, value: Value) -> Value:
+    shape = (-1, 1, 1) if value.channels_first else (-1,)
+    scale = builder.constant("scale", layer.scale.reshape(shape))
+    shift = builder.constant("shift", layer.shift.reshape(shape))
+    return Value(builder.node("Add", builder.node("Mul", value.name, scale), shift), value.channels_first)
+
+
+def _max_pool(builder: Builder, layer: MaxPool, value: Value) -> Value:
+    sides = [layer.size] * 2
+    pooled = builder.node("MaxPool", builder.channels_first(value), kernel_shape=sides, strides=sides)
+    return Value(pooled, channels_first=True)
+
+
+def _mean_pixel(builder: Builder, _: MeanPixel, value: Value) -> Value:
+    return Value(builder.node("GlobalAveragePool", builder.channels_first(value)), channels_first=True)
+
+
+def _flatten(builder: Builder, _: Flatten, value: Value) -> Value:
+    return Value(builder.node("Flatten", builder.channels_last(value), axis=1))
+
+
+def _residual(builder: Builder, layer: Residual, value: Value) -> Value:
+    shared = Value(builder.channels_first(value), channels_first=True)
+    parts = [_emit(builder, part, shared).name for part in (layer.branch, layer.shortcut)]
+    return Value(builder.node("Add", *parts), channels_first=True)
+
+
+def _recurrent(builder: Builder, layer: Recurrent, value: Value) -> Value:
+    def shape(*sides: int) -> str:
+        return builder.constant("shape", sides, np.int64)
+
+    rows = builder.node("Reshape", builder.channels_last(value), shape(0, 0, -1))
+    sequence = builder.node("Transpose", rows, perm=[1, 0, 2])  # (H, N, W·C)
+    last = ""
+    for number, readings in enumerate(layer.levels, start=1):
+        uppermost = number == len(layer.levels)
+        # Of the uppermost nobody reads what it says at every row.
+        every, last = "" if uppermost else f"every_state_{number}", f"last_state_{number}"
+        builder.node(
+            "LSTM",
+            sequence,
+            builder.constant("inputs", [_gates(one.inputs) for one in readings]),
+            builder.constant("states", [_gates(one.states) for one in readings]),
+            builder.constant("bias", [_biases(one) for one in readings]),
+            outputs=[every, last],
+            hidden_size=readings[0].states.shape[1],
+            direction="bidirectional" if len(readings) == 2 else "forward",
+        )
+        if not uppermost:
+            joined = builder.node("Transpose", every, perm=[0, 2, 1, 3])  # (H, N, directions, hidden)
+            sequence = builder.node("Reshape", joined, shape(0, 0, -1))
+    return Value(builder.node("Flatten", builder.node("Transpose", last, perm=[1, 0, 2]), axis=1))
+
+
+def _gates(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The rows of the four gates in ONNX's order."""
+    parts = np.split(rows, 4)
+    return np.concatenate([parts[gate] for gate in _GATES])
+
+
+def _biases(reading: Reading) -> npt.NDArray[np.float32]:
+    """ONNX has two biases, which it adds: the second stays zero."""
+    bias = _gates(reading.bias)
+    return np.concatenate([bias, np.zeros_like(bias)])
+
+
+def _gelu(builder: Builder, x: str) -> str:
+    error = builder.node("Erf", builder.node("Mul", x, builder.constant("scale", _SQUARE_ROOT_OF_HALF)))
+    half = builder.node("Mul", x, builder.constant("half", 0.5))
+    return builder.node("Mul", half, builder.node("Add", error, builder.constant("one", 1)))
+
+
+ACTIVATIONS: dict[str, Callable[[Builder, str], str]] = {
+    "relu": lambda builder, x: builder.node("Relu", x),
+    "tanh": lambda builder, x: builder.node("Tanh", x),
+    "sigmoid": lambda builder, x: builder.node("Sigmoid", x),
+    "gelu": _gelu,
+    "silu": lambda builder, x: builder.node("Mul", x, builder.node("Sigmoid", x)),
+    "leaky_relu": lambda builder, x: builder.node("LeakyRelu", x, alpha=0.01),
+}
+
+
+def _activation(builder: Builder, layer: Activation, value: Value) -> Value:
+    return Value(ACTIVATIONS[layer.name](builder, value.name), value.channels_first)
+
+
+_EMITTERS: dict[type[Any], Callable[[Builder, Any, Value], Value]] = {
+    Convolution: _convolution,
+    Dense: _dense,
+    Affine: _affine,
+    MaxPool: _max_pool,
+    MeanPixel: _mean_pixel,
+    Flatten: _flatten,
+    Activation: _activation,
+    Residual: _residual,
+    Recurrent: _recurrent,
+}

@@ -1,0 +1,78 @@
+"""The PyTorch format: a program of torch.export, which runs without GlyphNet wherever PyTorch does.
+
+::
+
+    program = torch.export.load("model.pt2").module()
+    probabilities = program(images)     # uint8 (N, H, W, C) to float32 (N, K)
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..classifier import Classifier
+from ..data.dataset import UInt8Array
+from ..nn import Preprocessing
+
+Float32Array = npt.NDArray[np.float32]
+
+_AT_ONCE = 512  # images
+
+
+class _Whole(nn.Module):
+    """From pixels to probabilities: preprocessing, network, softmax with temperature."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+        self._preprocessing = preprocessing
+        # The same as Preprocessing does; its own tensors are kept by device, which no program can hold.
+        self.mean = nn.Buffer(torch.tensor(preprocessing.mean).reshape(-1, 1, 1))
+        self.std = nn.Buffer(torch.tensor(preprocessing.std).reshape(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self._preprocessing.to_float(images)
+        x = (x - self.mean) / self.std if len(self.mean) else self._preprocessing.normalise(x)
+        return torch.softmax(self.network(x) / self.temperature, dim=1)
+
+
+def make(classifier: Classifier) -> bytes:
+    """The content of the ``.pt2`` file; ``glyphnet.json`` in it names the classes, the threshold and the origin."""
+    network = copy.deepcopy(classifier.network).cpu().eval()
+    # The archive takes each tensor's memory as it lies, and it has to lie row by row.
+    network.load_state_dict({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, assign=True)
+    whole = _Whole(network, classifier.preprocessing, classifier.temperature).eval()
+    example = torch.zeros(2, *classifier.input_shape, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.no_grad():
+        # Of an LSTM, which keeps its weights in a list as well: they are in the program all the same.
+        warnings.filterwarnings("ignore", message="The tensor attributes .* were assigned during export")
+        program = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim("N", min=1)},))
+    about = {
+        "classes": list(classifier.classes),
+        "threshold": classifier.threshold,
+        "temperature": classifier.temperature,
+        "provenance": classifier.provenance.model_dump(mode="json"),
+    }
+    file = io.BytesIO()
+    torch.export.save(program, file, extra_files={"glyphnet.json": json.dumps(about, ensure_ascii=False)})
+    return file.getvalue()
+
+
+def answer(content: bytes, images: UInt8Array) -> Float32Array:
+    """The probabilities that the program gives, read back as its user would read it."""
+    program = torch.export.load(io.BytesIO(content)).module()
+    with torch.inference_mode():
+        parts = [
+            program(torch.from_numpy(np.array(images[start : start + _AT_ONCE]))).numpy()
+            for start in range(0, len(images), _AT_ONCE)
+        ]
+    return np.concatenate(parts)

@@ -1,0 +1,76 @@
+"""The web page format: the model and the drawing page in one HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from ..classifier import Classifier
+from ..data.ink import page_spec
+from ..pages import Card, drawing_page
+from .layers import layers_of
+from .pageweights import Encoding, Weights, described
+from .proof import HeldOutImages, compare
+from .replay import answer
+
+TOLERANCE = 1e-3
+"""How far a page's probabilities may be from the classifier's own."""
+
+
+def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
+    """The content of the page: with 16-bit weights, or with 32-bit ones where those do not answer as the model does."""
+    expected = classifier.predict_proba(held_out.images)
+    content = b""
+    for encoding in get_args(Encoding):
+        content = _page(classifier, encoding)
+        proof = compare(expected, answer(content, held_out.images), held_out.source)
+        if proof.same_labels == proof.images and proof.difference <= TOLERANCE:
+            break
+    return content
+
+
+def _page(classifier: Classifier, encoding: Encoding) -> bytes:
+    weights = Weights(encoding)
+    layers = described(layers_of(classifier.network), weights)
+    model = {
+        "classes": list(classifier.classes),
+        "threshold": classifier.threshold,
+        "temperature": classifier.temperature,
+        "shape": list(classifier.input_shape),
+        "preprocessing": classifier.preprocessing.model_dump(mode="json"),
+        "layers": layers,
+        "tensors": weights.tensors,
+        "ink": page_spec(classifier.ink, classifier.input_shape),
+    }
+    text = drawing_page(model, weights.base64(), card_of(classifier))
+    # A name that is no valid Unicode has lone surrogates: they become character references.
+    return text.encode("utf-8", "xmlcharrefreplace")
+
+
+def card_of(classifier: Classifier) -> Card:
+    """What a person should know of a classifier before believing it."""
+    height, width, channels = classifier.input_shape
+    origin, metrics = classifier.provenance, classifier.metrics
+    parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
+    accuracy, how_sure = _judged(metrics)
+    rows = {
+        "Trained on": origin.data,
+        "Trained": origin.created,
+        "Network": f"{classifier.spec.kind}, {parameters:,} weights",
+        "Images": f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}",
+        "Accuracy": f"{accuracy} on {metrics['judged_on']}" if accuracy else "",
+        "Says “none of these”": "" if not classifier.threshold else f"below {100 * classifier.threshold:.0f}\u202f %",
+        "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
+    }
+    title = origin.data or "Model"
+    return Card(title, accuracy, how_sure, tuple((name, value) for name, value in rows.items() if value))
+
+
+def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
+    """The accuracy, and the interval with the count behind it; empty where the model was never judged."""
+    if not {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():
+        return "", ""
+    digits = 2 if metrics["n"] >= 5000 else 1
+    low, high = (f"{100 * side:.{digits}f}" for side in metrics["interval"])
+    accuracy = f"{100 * metrics['accuracy']:.{digits}f}\u202f%"
+    return accuracy, f"95\u202f% interval {low}–{high}\u202f%, n\u202f=\u202f{metrics['n']:,}"

@@ -1,0 +1,210 @@
+"""Predicting with an exported ``.onnx`` by ONNX Runtime: no torch is loaded, and no onnx."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._answers import class_names
+from ._filekinds import looks_like
+from ._imagebatches import Images, default_batch_size, image_batches
+from ._onnxwire import reaches_outside, read_metadata
+from .data.dataset import Int64Array
+from .data.decode import ImageShape
+from .data.ink import InkSpec
+from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Float32Array = npt.NDArray[np.float32]
+
+FORMAT_VERSION = 1
+"""The version of what `glyphnet export` writes into an ONNX file; raise it when the code of before would err."""
+
+LARGEST_FILE = 1 << 30
+"""Bytes of an ONNX file that is opened; networks of small images take a few millions."""
+
+_NEEDED = "an .onnx file that glyphnet export wrote is needed"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """An exported model, which predicts as the `Classifier` did that it was made of; ``images`` is the same.
+
+    Attributes:
+        session: ONNX Runtime's.
+        input_shape: (H, W, C) of its images.
+        classes: the K class names, in label order.
+        temperature: already applied to the probabilities.
+        threshold: confidence below which an image may be rejected; None where none was measured.
+        ink: how the training images look; None only resizes pictures.
+        about: what else the file tells, as plain JSON values: network, metrics, provenance and so on.
+    """
+
+    session: InferenceSession = field(repr=False)
+    input_shape: ImageShape
+    classes: tuple[str, ...]
+    temperature: float = 1.0
+    threshold: float | None = None
+    ink: InkSpec | None = None
+    about: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """Probability of each class: float32 (N, K), rows sum to 1.
+
+        Args:
+            images: see `image_batches`.
+            batch_size: images computed at once; None chooses by the image's size.
+
+        Raises:
+            DataError: something that is no image, or an array of another dtype or shape.
+            BadFileError: an image file that cannot be decoded.
+        """
+        if batch_size is not None and batch_size < 1:
+            raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
+        size = batch_size or default_batch_size(self.input_shape)
+        parts = [
+            self.session.run(["probabilities"], {"images": np.ascontiguousarray(pixels)})[0]
+            for pixels in image_batches(images, self.input_shape, size, self.ink)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
+
+    def predict_labels(self, images: Images, *, batch_size: int | None = None) -> Int64Array:
+        """The likeliest class of each image as a label: int64 (N,), in [0, K). See `predict_proba`."""
+        labels: Int64Array = self.predict_proba(images, batch_size=batch_size).argmax(axis=1).astype(np.int64)
+        return labels
+
+    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+        """The name of the likeliest class of each image: a list of N names. See `predict_proba`.
+
+        With ``reject`` an image is called ``none of these`` where the likeliest class has less than the threshold.
+
+        Raises:
+            SettingsError: ``reject`` is asked for and the model has no threshold.
+        """
+        threshold = self.need_threshold() if reject else None
+        return class_names(self.predict_proba(images, batch_size=batch_size), self.classes, threshold)
+
+    def need_threshold(self) -> float:
+        """The threshold for rejection.
+
+        Raises:
+            SettingsError: the model has none.
+        """
+        if self.threshold is None:
+            raise SettingsError(
+                "This model has no rejection threshold: none was measured when it was trained. "
+                "Predict without rejection."
+            )
+        return self.threshold
+
+
+def load_onnx(path: str | os.PathLike[str]) -> OnnxModel:
+    """Read an ONNX file that ``glyphnet export`` wrote.
+
+    Raises:
+        CorruptFileError: no ONNX file, damaged, or not one of ours.
+        UnsupportedFileError: written by a newer GlyphNet, or its weights lie in other files.
+        ModelFileError: it is not there, cannot be read or is too large.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    return parse_onnx(_read(path), path)
+
+
+def parse_onnx(content: bytes, name: str | os.PathLike[str]) -> OnnxModel:
+    """The model in the content of an ONNX file, which errors call ``name``; raises as `load_onnx` does."""
+    if what := looks_like(content):
+        raise CorruptFileError(f"{name}: looks like {what}; {_NEEDED}.")
+    try:
+        metadata = read_metadata(content)
+        outside = reaches_outside(content)
+    except ValueError as error:
+        raise CorruptFileError(f"{name}: is no ONNX file ({error}); {_NEEDED}.") from None
+    if "glyphnet" not in metadata:
+        raise CorruptFileError(f"{name}: says nothing of classes and images, so GlyphNet did not export it; {_NEEDED}.")
+    if outside:
+        raise UnsupportedFileError(f"{name}: keeps weights in other files, which are never opened; {_NEEDED}.")
+    if metadata["glyphnet"] != str(FORMAT_VERSION):
+        raise UnsupportedFileError(
+            f"{name}: has format version {metadata['glyphnet'][:20]!r}, and this GlyphNet reads {FORMAT_VERSION}. "
+            "Upgrade with: pip install --upgrade glyphnet"
+        )
+    session = _session(content, name)
+    try:
+        return _described(session, {key: json.loads(text) for key, text in metadata.items()})
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CorruptFileError(
+            f"{name}: its metadata do not fit its graph ({str(error)[:200]}). Export it again."
+        ) from None
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise CorruptFileError(f"{path}: is {what}; {_NEEDED}.")
+        if status.st_size > LARGEST_FILE:
+            raise ModelFileError(f"{path}: {status.st_size:,} bytes, more than the limit of {LARGEST_FILE:,}.")
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: there is no such file.") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # a NUL in the name
+        raise ModelFileError(f"{path!r}: cannot be read: {error}.") from None
+
+
+def _session(content: bytes, name: str | os.PathLike[str]) -> InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("Predicting with an ONNX model", "export") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is raised, and told by us
+    if hasattr(os, "sched_getaffinity"):  # it would count the machine's cores, not those that it may use
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own exceptions have no base of their own
+        reason = " ".join(str(error).split())[:200]
+        raise CorruptFileError(f"{name}: ONNX Runtime cannot load it ({reason}). Export it again.") from None
+
+
+def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
+    """The model from its graph and its metadata, held against each other; raises ValueError and the like."""
+    inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
+    outputs = {one.name: (one.type, one.shape[1:]) for one in session.get_outputs()}
+    classes, threshold, ink = told.pop("classes"), told.pop("threshold"), told.pop("ink", None)
+    if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
+        raise ValueError("the classes are no list of names")
+    if len(set(classes)) < len(classes):
+        raise ValueError("two classes have the same name")
+    if threshold is not None and not 0 <= float(threshold) <= 1:
+        raise ValueError(f"the threshold is {threshold}")
+    kind, shape = inputs.get("images", ("", []))
+    if len(inputs) != 1 or kind != "tensor(uint8)" or len(shape) != 3 or shape[2] not in (1, 3):
+        raise ValueError("its input is not `images`, uint8 (N, H, W, C)")
+    if not all(isinstance(side, int) and 1 <= side <= 4096 for side in shape):
+        raise ValueError(f"its images are of {shape}")
+    if outputs.get("probabilities") != ("tensor(float)", [len(classes)]):
+        raise ValueError(f"its output is not `probabilities`, float32 (N, {len(classes)})")
+    height, width, channels = shape
+    return OnnxModel(
+        session=session,
+        input_shape=(height, width, channels),
+        classes=tuple(classes),
+        temperature=float(told.pop("temperature")),
+        threshold=None if threshold is None else float(threshold),
+        ink=None if ink is None else InkSpec.model_validate(ink),
+        about=told,
+    )

@@ -1,0 +1,59 @@
+"""The drawing page: draw or drop a picture, and see what the network makes of it, in the browser alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._version import __version__
+from .assembly import environment, hash_of, one_script, read, script_json
+
+SCRIPTS = (
+    "pages/js/elements.js", "pages/js/theme.js",
+    "pages/js/weights.js", "pages/js/network.js", "pages/js/saliency.js",
+    "pages/js/resample.js", "pages/js/strokes.js", "pages/js/ink.js",
+    "pages/js/sheet.js", "pages/js/pad.js", "pages/js/picture.js", "pages/js/answer.js", "pages/js/drawing.js",
+)  # fmt: skip
+STYLES = ("pages/house.css", "pages/drawing.css")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What whoever draws should know of the model.
+
+    Attributes:
+        title: what it recognises ("mnist").
+        accuracy: "99.18 %", or "" where it was never judged.
+        how_sure: the interval and the count behind it, or "".
+        rows: names and values, in order.
+    """
+
+    title: str
+    accuracy: str
+    how_sure: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:
+    """The page as text.
+
+    Args:
+        model: what ``pages/js/weights.js`` reads: classes, threshold, temperature, shape, preprocessing, layers,
+            tensors, ink; plain JSON values.
+        weights: base64 of all tensors, one behind the other.
+        card: about the model.
+    """
+    style, script = "\n".join(map(read, STYLES)), one_script(SCRIPTS)
+    return environment("pages").get_template("drawing.html").render(
+        card=card,
+        classes=model["classes"],
+        ink=model["ink"]["kind"] == "ink",
+        threshold=model["threshold"],
+        model=script_json(model),
+        weights=weights,
+        style=style,
+        script=script,
+        hash_of=hash_of,
+        version=__version__,
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+// The answer: its name, how sure it is, a bar for each class, and what the network saw.
+
+const MOST_BARS = 10;
+const NONE_OF_THESE = "none of these";
+
+class Answer {
+  constructor(model) {
+    this.model = model;
+    // Few classes keep their places while one draws; of many the likeliest are shown, the first first.
+    this.fixed = model.classes.length <= MOST_BARS;
+    this.bars = Array.from({ length: Math.min(MOST_BARS, model.classes.length) }, () => this.bar());
+    byId("bars").replaceChildren(...this.bars.map((bar) => bar.row));
+    const longest = model.classes.reduce((most, name) => Math.max(most, name.length), 1);
+    byId("bars").style.setProperty("--names", `${Math.min(9, 0.6 + 0.55 * longest)}rem`);
+    this.clear();
+  }
+
+  bar() {
+    const [name, fill, much] = [html("span", { class: "name" }), html("div", { class: "fill" }), html("span", { class: "much" })];
+    return { row: html("li", {}, name, html("div", { class: "rail" }, fill), much), name, fill, much };
+  }
+
+  clear() {
+    byId("name").textContent = "The answer will stand here.";
+    byId("sure").textContent = "";
+    byId("heard").textContent = "";
+    byId("answer").className = "answer nothing";
+    this.show(this.model.classes.map(() => 0), -1);
+    for (const { much } of this.bars) much.textContent = "";
+  }
+
+  /** Show probabilities; `spoken` says them to a screen reader as well. */
+  update(probabilities, spoken) {
+    const best = largest(probabilities);
+    const { classes, threshold } = this.model;
+    const rejected = threshold !== null && probabilities[best] < threshold;
+    const sure = percent(probabilities[best]);
+    byId("name").textContent = rejected ? NONE_OF_THESE : classes[best];
+    const long = byId("name").textContent.length > 3;
+    byId("answer").className = `answer${rejected ? " rejected" : ""}${long ? " long" : ""}`;
+    byId("sure").textContent = rejected ? `Most like “${classes[best]}”, but only ${sure} sure` : `${sure} sure`;
+    if (spoken) byId("heard").textContent = `${byId("name").textContent}. ${byId("sure").textContent}.`;
+    this.show(probabilities, rejected ? -1 : best);
+  }
+
+  show(probabilities, best) {
+    const order = [...probabilities.keys()];
+    if (!this.fixed) order.sort((a, b) => probabilities[b] - probabilities[a]);
+    this.bars.forEach(({ row, name, fill, much }, place) => {
+      const label = order[place];
+      name.textContent = name.title = this.model.classes[label];
+      fill.style.width = `${100 * probabilities[label]}%`;
+      much.textContent = percent(probabilities[label]);
+      row.classList.toggle("best", label === best);
+    });
+  }
+
+  /** The exact pixels that the network sees, and on them what speaks for the answer (blue) or against it (red). */
+  see(pixels, saliency = null) {
+    const [height, width, channels] = this.model.shape;
+    const canvas = byId("seen");
+    Object.assign(canvas, { width, height });
+    const data = new ImageData(width, height);
+    const colours = saliency ? [colour("--speaks-for"), colour("--speaks-against")] : [];
+    for (let i = 0; i < width * height; i++) {
+      const own = [0, 1, 2].map((c) => pixels[i * channels + (channels === 3 ? c : 0)]);
+      const strength = saliency ? Math.min(1, Math.abs(saliency[i])) ** 0.8 * 0.85 : 0;
+      const over = saliency?.[i] >= 0 ? colours[0] : colours[1];
+      data.data.set(own.map((value, c) => (strength ? value * (1 - strength) * 0.8 + over[c] * strength : value)), 4 * i);
+      data.data[4 * i + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(data, 0, 0);
+  }
+}
+
+/** A colour of the style sheet as three numbers. */
+function colour(name) {
+  const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  return [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
+}

@@ -1,0 +1,37 @@
+// Pictures from elsewhere: opened, dropped or pasted. They are decoded by the browser and never leave it.
+
+const MOST_PIXELS = 50_000_000;
+
+function startPictures(target, show, say) {
+  const take = async (file) => {
+    if (!file) return;
+    try {
+      const picture = await createImageBitmap(file);
+      if (picture.width * picture.height > MOST_PIXELS) throw new Error("too large");
+      show(picture);
+    } catch {
+      say("This file is no picture that the browser can read, or it is too large.");
+    }
+  };
+  const first = (files) => Array.from(files).find((file) => file.type.startsWith("image/")) ?? files[0];
+
+  byId("file").addEventListener("change", (event) => {
+    take(first(event.target.files));
+    event.target.value = ""; // the same file may be opened again
+  });
+  addEventListener("paste", (event) => take(first(event.clipboardData?.files ?? [])));
+  addEventListener("dragover", (event) => {
+    if (![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault();
+    target.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) target.classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    target.classList.remove("dropping");
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    take(first(event.dataTransfer.files));
+  });
+}

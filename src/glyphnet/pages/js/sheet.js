@@ -1,0 +1,86 @@
+// What is on the pad: strokes and pictures, in their order. Every change keeps what was there before, for undo.
+
+const LONGEST = 448; // pixels of the sheet that the network's image is made from
+const PEN = 0.062; // width of a stroke, as a share of the sheet's shorter side
+
+class Sheet {
+  constructor(width, height) {
+    this.aspect = width / height;
+    this.items = [];
+    this.before = [];
+    this.canvas = document.createElement("canvas");
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.render();
+  }
+
+  get empty() {
+    return this.items.length === 0;
+  }
+
+  get picture() {
+    return this.items.find((item) => item.picture)?.picture ?? null;
+  }
+
+  change(items) {
+    this.before.push(this.items);
+    this.items = items;
+    this.render();
+  }
+
+  undo() {
+    if (this.before.length) this.items = this.before.pop();
+    this.render();
+  }
+
+  clear() {
+    if (!this.empty) this.change([]);
+  }
+
+  show(picture) {
+    this.change([{ picture }]);
+  }
+
+  /** Begin a stroke; places are shares of the sheet's width and height. */
+  begin(place) {
+    this.change([...this.items, { stroke: [place] }]);
+  }
+
+  /** Draw the newest stroke on. */
+  extend(places) {
+    const { stroke } = this.items.at(-1);
+    const from = stroke.length - 1;
+    stroke.push(...places);
+    this.line(stroke.slice(from));
+  }
+
+  render() {
+    const picture = this.picture;
+    const aspect = picture ? picture.width / picture.height : this.aspect;
+    this.canvas.width = Math.max(1, Math.round(LONGEST * Math.min(1, aspect)));
+    this.canvas.height = Math.max(1, Math.round(LONGEST / Math.max(1, aspect)));
+    const { width, height } = this.canvas;
+    this.context.fillStyle = "#fff";
+    this.context.fillRect(0, 0, width, height);
+    this.context.imageSmoothingQuality = "high";
+    if (picture) this.context.drawImage(picture, 0, 0, width, height);
+    for (const { stroke } of this.items) if (stroke) this.line(stroke);
+  }
+
+  line(places) {
+    const { context, canvas } = this;
+    context.strokeStyle = "#000";
+    context.lineWidth = PEN * Math.min(canvas.width, canvas.height);
+    context.lineCap = context.lineJoin = "round";
+    context.beginPath();
+    const [first, ...rest] = places.map(([x, y]) => [x * canvas.width, y * canvas.height]);
+    context.moveTo(...first);
+    for (const place of rest.length ? rest : [first]) context.lineTo(...place); // a tap is a dot
+    context.stroke();
+  }
+
+  /** Its pixels: RGBA, width, height. */
+  pixels() {
+    const { width, height } = this.canvas;
+    return [this.context.getImageData(0, 0, width, height).data, width, height];
+  }
+}

@@ -1,0 +1,33 @@
+// The model as the page carries it: a description, and all weights in one base64 text.
+
+/** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last axis. */
+function readTensor(bytes, { offset, length, outputs }) {
+  if (outputs === 0) return new Float32Array(bytes.slice(offset, offset + 4 * length));
+  const scales = new Float32Array(bytes.slice(offset, offset + 4 * outputs));
+  const start = offset + 4 * outputs;
+  const steps = new Int16Array(bytes.slice(start, start + 2 * length));
+  return Float32Array.from(steps, (step, index) => step * scales[index % outputs]);
+}
+
+function readBytes(text) {
+  const characters = atob(text.trim());
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes.buffer;
+}
+
+/** The model with every tensor's number in the list replaced by its values. */
+function readModel() {
+  const model = JSON.parse(byId("model").textContent);
+  const bytes = readBytes(byId("weights").textContent);
+  const tensors = model.tensors.map((tensor) => readTensor(bytes, tensor));
+  const filled = (layer) => {
+    for (const name of ["weight", "bias", "scale", "shift", "inputs", "states"]) {
+      if (name in layer) layer[name] = tensors[layer[name]];
+    }
+    for (const name of ["branch", "shortcut"]) layer[name]?.forEach(filled);
+    for (const level of layer.levels ?? []) level.forEach(filled);
+  };
+  model.layers.forEach(filled);
+  return model;
+}

@@ -1,0 +1,56 @@
+"""Whatever predicts, and how it is loaded: a model file with torch, an exported ONNX file without."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from ._imagebatches import Images
+from .data.decode import ImageShape
+from .data.ink import InkSpec
+from .errors import DeviceError
+from .onnxmodel import Float32Array, load_onnx
+
+
+class Predictor(Protocol):
+    """What `Classifier` and `OnnxModel` have in common; see there."""
+
+    @property
+    def input_shape(self) -> ImageShape:
+        """(H, W, C) of its images."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names, in label order."""
+
+    @property
+    def threshold(self) -> float | None:
+        """Confidence below which an image may be rejected."""
+
+    @property
+    def ink(self) -> InkSpec | None:
+        """How its training images look; None only resizes pictures."""
+
+    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """Probability of each class: float32 (N, K)."""
+
+    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+        """The name of the likeliest class of each image."""
+
+    def need_threshold(self) -> float:
+        """The threshold, or SettingsError."""
+
+
+def load_predictor(path: str | os.PathLike[str], device: str = "cpu") -> Predictor:
+    """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
+
+    Raises:
+        ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
+    """
+    if os.fspath(path).lower().endswith(".onnx"):
+        if device not in ("auto", "cpu"):
+            raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
+        return load_onnx(path)
+    from .classifier import load_model  # torch, which takes a second to load
+
+    return load_model(path, device)

@@ -1,0 +1,165 @@
+"""The data as a report shows them: how many, what they look like, what is there twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data import ImageDataset, Splits, inspect
+from ..data.inspect import DataReport
+from ..evaluation import Evaluation
+from .tiles import Tiles, lay_out
+from .wording import plural
+
+MOST_COMPARED = 100_000  # images, and
+MOST_PIXELS = 200_000_000  # values in them, among which duplicates are looked for: a few seconds
+MOST_CLASSES = 60  # with a line of their own
+MOST_TILES = 400
+MOST_BYTES = 400_000  # of PNG
+EXAMPLES = 10  # a class, where there are few classes
+_AVERAGED = 60_000  # images that the mean images are made of, at most
+_PIECE = 4096
+_PARTS = {"train": "Training", "validation": "Validation", "test": "Test"}
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """One class: its images in each part, and where its mean image and examples are on the sheet."""
+
+    name: str
+    counts: tuple[int, ...]
+    mean: int | None
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DataView:
+    """What the section on the data shows.
+
+    Attributes:
+        size: of the images, in words.
+        parts: the parts' names.
+        totals: images of each.
+        lines: one a class, as many as have room.
+        left_out: classes that have no line.
+        most: images of the largest class in the first part: the full length of a bar.
+        facts: sentences: how the data were read, what is there twice.
+        warnings: sentences on what looks wrong, and what to do.
+        report: what was found, or None where there was too much to look through.
+        tiles: mean images and examples.
+    """
+
+    size: str
+    parts: tuple[str, ...]
+    totals: tuple[int, ...]
+    lines: tuple[ClassLine, ...]
+    left_out: int
+    most: int
+    facts: tuple[str, ...]
+    warnings: tuple[str, ...]
+    report: DataReport | None
+    tiles: Tiles
+
+
+def view_data(evaluation: Evaluation, splits: Splits | None) -> DataView:
+    """The view of all parts, or, where only the judged images are known, of these."""
+    judged_only = splits is None
+    splits = splits or _only(evaluation)
+    parts = [(name, part) for name, part in splits if len(part)]
+    report = inspect(splits) if _is_little(splits) else None
+    first = parts[0][1]
+    tiles, means, examples = _pictures(first)
+    lines = tuple(
+        ClassLine(
+            name=name,
+            counts=tuple(int(part.counts[label]) for _, part in parts),
+            mean=means.get(label),
+            examples=examples.get(label, ()),
+        )
+        for label, name in enumerate(splits.classes[:MOST_CLASSES])
+    )
+    height, width, channels = splits.image_shape
+    return DataView(
+        size=f"{height} × {width} pixels, {'grey' if channels == 1 else 'colour'}",
+        parts=("Judged",) if judged_only else tuple(_PARTS[name] for name, _ in parts),
+        totals=tuple(len(part) for _, part in parts),
+        lines=lines,
+        left_out=len(splits.classes) - len(lines),
+        most=max(1, int(first.counts.max())),
+        facts=(*splits.notes, _twice(report)),
+        warnings=() if judged_only or report is None else report.warnings,
+        report=report,
+        tiles=tiles,
+    )
+
+
+def _only(evaluation: Evaluation) -> Splits:
+    """The judged images as splits with nothing else in them."""
+    judged = ImageDataset(
+        np.asarray(evaluation.images),
+        evaluation.labels.astype(np.int64),
+        evaluation.classes,
+        evaluation.names,
+    )
+    none = judged.subset(np.zeros(len(judged), dtype=np.bool_))
+    return Splits(evaluation.data, none, none, judged)
+
+
+def _is_little(splits: Splits) -> bool:
+    count = sum(len(part) for _, part in splits)
+    return count <= MOST_COMPARED and count * int(np.prod(splits.image_shape)) <= MOST_PIXELS
+
+
+def _twice(report: DataReport | None) -> str:
+    if report is None:
+        return "Duplicates were not looked for among so many images: glyphnet data DATA does it."
+    exact, near = report.exact_duplicates.count, report.near_duplicates.count
+    if not exact and not near:
+        return "No image is there twice, and no two are nearly the same."
+    copies = f"{plural(exact, 'image')} {'is an exact copy' if exact == 1 else 'are exact copies'} of another"
+    alike = f"{plural(near, 'pair')} of images {'is' if near == 1 else 'are'} nearly the same"
+    shared = "" if report.leaks or len(report.counts) < 2 else "; none of them in two parts"
+    return " and ".join([copies] * bool(exact) + [alike] * bool(near)) + shared + "."
+
+
+def _pictures(part: ImageDataset) -> tuple[Tiles, dict[int, int], dict[int, tuple[int, ...]]]:
+    """The sheet, and by label the places of the mean image and of the examples on it."""
+    labels = [int(label) for label in np.flatnonzero(part.counts)[:MOST_CLASSES]]
+    wanted = max(0, min(EXAMPLES, MOST_TILES // len(labels) - 1))
+    means = _means(part, labels)
+    while True:
+        chosen = {label: _examples(part, label, wanted) for label in labels}
+        rows = np.concatenate(list(chosen.values())).astype(np.int64)
+        tiles = lay_out(np.concatenate([means, np.asarray(part.images[rows])]))
+        if len(tiles.png) <= MOST_BYTES or wanted == 0:
+            break
+        wanted -= 1
+    ends = len(labels) + np.cumsum([len(rows) for rows in chosen.values()])
+    places = {
+        label: tuple(range(int(end) - len(chosen[label]), int(end))) for label, end in zip(labels, ends, strict=True)
+    }
+    return tiles, {label: place for place, label in enumerate(labels)}, places
+
+
+def _examples(part: ImageDataset, label: int, count: int) -> Int64Array:
+    mine = np.flatnonzero(part.labels == label)
+    return np.sort(np.random.default_rng(label).permutation(mine)[:count]).astype(np.int64)
+
+
+def _means(part: ImageDataset, labels: list[int]) -> npt.NDArray[np.uint8]:
+    """The mean image of each class: uint8 (K, H, W, C); of a great many images every n-th counts."""
+    step = max(1, len(part) // _AVERAGED)
+    sums = np.zeros((len(labels), int(np.prod(part.image_shape))))
+    counts = np.zeros(len(labels))
+    for start in range(0, len(part), step * _PIECE):
+        here = slice(start, start + step * _PIECE, step)
+        belongs = part.labels[here][None, :] == np.array(labels)[:, None]
+        pixels = part.images[here].reshape(belongs.shape[1], -1).astype(np.float32)
+        sums += belongs.astype(np.float32) @ pixels
+        counts += belongs.sum(axis=1)
+    means = np.round(sums / np.maximum(counts, 1)[:, None]).astype(np.uint8)
+    return means.reshape(len(labels), *part.image_shape)

@@ -1,0 +1,89 @@
+// Accuracy against coverage: what leaving the unsure images unanswered gives; the model's threshold is marked.
+
+function startCoverage() {
+  const { coverage, accuracy, thresholds, mark } = data.coverage;
+  const figure = byId("coverage");
+  const low = Math.min(...accuracy);
+  const floor = Math.max(0, low - Math.max(0.12 * (1 - low), 0.0005));
+  const start = coverageFrom(coverage, accuracy, mark);
+  const axes = {
+    x: [start, 1],
+    y: [floor, 1],
+    xTicks: roundTicks(start, 1),
+    yTicks: roundTicks(floor, 1),
+    xFormat: (share) => `${Math.round(100 * share)}`,
+    yFormat: (share) => `${Number((100 * share).toFixed(2))}`,
+    xName: "images answered, %",
+  };
+  const chart = makeChart(figure, "Accuracy by the share of images that is answered, the surest first", axes);
+  const inside = [...coverage.keys()].filter((i) => coverage[i] >= start);
+  const line = inside.map((i, n) => `${n ? "L" : "M"}${chart.x(coverage[i]).toFixed(1)} ${chart.y(accuracy[i]).toFixed(1)}`);
+  chart.root.append(svg("path", { class: "first", d: line.join("") }));
+  if (mark) markThreshold(chart, mark);
+  const told = html("p", { class: "legend" });
+  const tell = (i) => {
+    const parts = [`surer than ${percent(thresholds[i])}`, `${percent(coverage[i])} answered`, `${percent(accuracy[i], 2)} right`];
+    told.replaceChildren(...parts.map((text) => html("span", { text })));
+  };
+  figure.append(told, chart.root);
+  readCoverage(chart, inside.map((i) => coverage[i]), inside.map((i) => accuracy[i]), (n) => tell(inside[n]));
+}
+
+/** Where the curve is worth seeing from: what is flat before is left out. */
+function coverageFrom(coverage, accuracy, mark) {
+  const last = accuracy[accuracy.length - 1];
+  const flat = (start) => coverage.every((share, i) => share > start || accuracy[i] >= 1 - 0.1 * (1 - last));
+  return [0.9, 0.8, 0.5].find((start) => flat(start) && (!mark || mark[1] > start + 0.2 * (1 - start))) ?? 0;
+}
+
+function markThreshold(chart, [threshold, share, right]) {
+  const place = chart.x(share);
+  const leftHalf = place < chart.width / 2;
+  chart.root.append(
+    svg("line", { class: "best", x1: place, x2: place, y1: CHART.top - 10, y2: CHART.height - CHART.bottom }),
+    svg("circle", { class: "first", cx: place, cy: chart.y(right), r: 4.5 }),
+    svg("text", {
+      class: "best-name",
+      x: place + (leftHalf ? 5 : -5),
+      y: CHART.top - 8,
+      "text-anchor": leftHalf ? "start" : "end",
+      text: `threshold ${percent(threshold)}`,
+    }),
+  );
+}
+
+/** The legend tells the point under the pointer, or the one that the arrow keys chose; at first that of all images. */
+function readCoverage({ root, x, y, width }, coverage, accuracy, tell) {
+  const last = coverage.length - 1;
+  let chosen = last;
+  const dot = svg("circle", { class: "first", r: 3.5, visibility: "hidden" });
+  root.append(dot);
+  root.setAttribute("tabindex", "0");
+  const show = (i, withDot) => {
+    chosen = i;
+    tell(i);
+    dot.setAttribute("visibility", withDot ? "visible" : "hidden");
+    dot.setAttribute("cx", x(coverage[i]));
+    dot.setAttribute("cy", y(accuracy[i]));
+  };
+  root.addEventListener("pointermove", (event) => {
+    const box = root.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * width;
+    let best = 0;
+    coverage.forEach((share, i) => {
+      if (Math.abs(x(share) - at) < Math.abs(x(coverage[best]) - at)) best = i;
+    });
+    show(best, true);
+  });
+  root.addEventListener("pointerleave", () => show(last, false));
+  root.addEventListener("focus", () => show(chosen, true));
+  root.addEventListener("blur", () => show(last, false));
+  root.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const jump = Math.max(1, Math.round(coverage.length / 50));
+    show(Math.min(last, Math.max(0, chosen + step * jump)), true);
+  });
+  show(last, false);
+}

@@ -1,0 +1,65 @@
+// What was decided on suspected labels: kept in the browser where it lets a file keep something, saved as CSV on demand.
+
+const COLUMNS = ["part", "file", "given", "suggested", "score", "decision"];
+
+let decisions = {}; // "part/place" → "keep", "relabel", "drop", or "=7": the class of that number
+
+function loadDecisions() {
+  try {
+    decisions = JSON.parse(localStorage.getItem(data.labels.key)) ?? {};
+  } catch {
+    decisions = {};
+  }
+}
+
+function storeDecisions() {
+  try {
+    localStorage.setItem(data.labels.key, JSON.stringify(decisions));
+  } catch {
+    // They hold until the page is closed.
+  }
+}
+
+function decide(id, decision) {
+  if (decision === null) delete decisions[id];
+  else decisions[id] = decision;
+  storeDecisions();
+}
+
+/** The table of what was decided, as text; a field that needs quotes has them. */
+function decisionsCsv() {
+  const field = (value) => (/[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const rows = [COLUMNS];
+  for (const part of data.labels.parts) {
+    part.files.forEach((file, place) => {
+      const decision = decisions[`${part.part}/${place}`];
+      if (!decision) return;
+      const given = data.classes[part.given[place]];
+      const [suggested, word] = inWords(decision, data.classes[part.suggested[place]]);
+      rows.push([part.part, file, given, suggested, part.scores[place].toFixed(4), word]);
+    });
+  }
+  return rows.map((row) => `${row.map(field).join(",")}\r\n`).join("");
+}
+
+/** What stands in the columns suggested and decision. A class that is called like a decision is reached as the suggestion. */
+function inWords(decision, suggested) {
+  if (!decision.startsWith("=")) return [suggested, decision];
+  const name = data.classes[Number(decision.slice(1))];
+  return /^(keep|relabel|drop)?$/i.test(name.trim()) || name !== name.trim() ? [name, "relabel"] : [suggested, name];
+}
+
+/** UTF-8; a file name that is no valid Unicode gets its very bytes back, which Python put into lone surrogates. */
+function encode(text) {
+  const parts = text.split(/([\udc80-\udcff])(?<![\ud800-\udbff][\udc80-\udcff])/);
+  return parts.map((part, i) => (i % 2 ? new Uint8Array([part.charCodeAt(0) - 0xdc00]) : part));
+}
+
+function saveDecisions() {
+  const address = URL.createObjectURL(new Blob(encode(decisionsCsv()), { type: "text/csv" }));
+  const link = html("a", { href: address, download: "labels.csv" });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

@@ -1,0 +1,114 @@
+// Suspected labels: a card each, with the image and a choice. One stop of the Tab key a card; K, R and D decide.
+
+const CARDS_AT_ONCE = matchMedia("(max-width: 36rem)").matches ? 6 : 12;
+const BY_KEY = { k: "keep", r: "relabel", d: "drop" };
+
+function startLabels() {
+  if (!data.labels.parts.length) return;
+  loadDecisions();
+  for (const part of data.labels.parts) startPart(part);
+  byId("label-save").addEventListener("click", saveDecisions);
+  byId("label-forget").addEventListener("click", () => {
+    decisions = {};
+    storeDecisions();
+    for (const radio of document.querySelectorAll(".card input")) radio.checked = false;
+    for (const select of document.querySelectorAll(".card select")) select.value = "";
+    for (const card of document.querySelectorAll(".card")) markCard(card, null);
+    tellDecisions();
+  });
+  tellDecisions();
+}
+
+function startPart(part) {
+  const place = byId(part.sheet);
+  const [list, more] = [place.querySelector(".cards"), place.querySelector(".more")];
+  const show = () => {
+    const from = list.children.length;
+    for (let i = from; i < Math.min(part.files.length, from + CARDS_AT_ONCE); i++) list.append(makeCard(part, i));
+    const left = part.files.length - list.children.length;
+    more.hidden = left === 0;
+    more.textContent = `Show ${Math.min(left, CARDS_AT_ONCE)} more of ${left}`;
+    return from;
+  };
+  more.addEventListener("click", () => list.children[show()].querySelector("input").focus());
+  show();
+}
+
+function makeCard(part, i) {
+  const id = `${part.part}/${i}`;
+  const [given, suggested] = [data.classes[part.given[i]], data.classes[part.suggested[i]]];
+  const canvas = html("canvas", { class: "pixels", role: "img", "aria-label": part.files[i] });
+  drawTile(canvas, part.sheet, i);
+  const choice = (value, text, title) =>
+    html(
+      "label",
+      {},
+      html("input", { type: "radio", name: id, value, "aria-label": title }),
+      html("span", { text, title }),
+    );
+  const other = html("select", { "aria-label": `Another class for ${part.files[i]}` });
+  other.append(html("option", { value: "", text: "other …" }));
+  data.classes.forEach((name, k) => {
+    if (k !== part.given[i] && k !== part.suggested[i]) other.append(html("option", { value: `=${k}`, text: name }));
+  });
+  const card = html(
+    "div",
+    { class: "card", role: "group", "aria-label": `${part.files[i]}: given ${given}, suggested ${suggested}`, "data-id": id },
+    canvas,
+    html(
+      "div",
+      { class: "about-label" },
+      html("p", {}, html("span", { class: "sure", text: "given " }), html("b", { text: given })),
+      html("p", {}, html("span", { class: "sure", text: "suggested " }), html("b", { class: "suggested", text: suggested })),
+      html("p", { class: "sure", text: `score ${percent(part.scores[i], 0)}` }),
+      html("p", { class: "sure end", title: part.files[i] }, html("bdi", { text: part.files[i] })),
+    ),
+    html(
+      "div",
+      { class: "choices" },
+      html(
+        "div",
+        { class: "switch", role: "radiogroup", "aria-label": "Decision" },
+        choice("keep", "Keep", `Keep ${given}`),
+        choice("relabel", "Relabel", `Relabel as ${suggested}`),
+        choice("drop", "Drop", "Drop the image"),
+      ),
+      other,
+    ),
+  );
+  card.addEventListener("change", (event) => takeDecision(card, event.target.value || null));
+  card.addEventListener("keydown", (event) => decideByKey(card, event));
+  markCard(card, decisions[id] ?? null);
+  return html("li", {}, card);
+}
+
+function takeDecision(card, decision) {
+  decide(card.dataset.id, decision);
+  markCard(card, decision);
+  tellDecisions();
+}
+
+/** Show what is decided. */
+function markCard(card, decision) {
+  card.classList.toggle("decided", decision !== null);
+  for (const radio of card.querySelectorAll("input")) radio.checked = radio.value === decision;
+  card.querySelector("select").value = decision?.startsWith("=") ? decision : "";
+}
+
+/** A letter decides and goes on to the next card. */
+function decideByKey(card, event) {
+  const decision = BY_KEY[event.key.toLowerCase()];
+  if (!decision || event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+  event.preventDefault();
+  takeDecision(card, decision);
+  const next = card.parentElement.nextElementSibling?.querySelector("input") ?? card.closest(".suspects").querySelector(".more:not([hidden])");
+  next?.focus();
+}
+
+function tellDecisions() {
+  const ids = data.labels.parts.flatMap((part) => part.files.map((_, i) => `${part.part}/${i}`));
+  const count = ids.filter((id) => id in decisions).length;
+  byId("label-count").textContent = count ? `${count} of ${ids.length} decided.` : "Nothing is decided yet.";
+  byId("label-save").disabled = count === 0;
+  byId("label-forget").disabled = count === 0;
+}

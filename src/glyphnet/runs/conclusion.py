@@ -1,0 +1,129 @@
+"""The end of a training: a classifier is made of what was trained, judged, and written down."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from ..classifier import Classifier
+from ..data import Splits
+from ..data.ink import measure_ink
+from ..data.listing import Progress
+from ..evaluation import choose_threshold, fit_temperature
+from ..hardware import hardware
+from ..history import write_history
+from ..modelfile import Provenance, library_versions, pick_samples
+from ..training import FitResult, Recipe
+from ..training.device import using_threads
+from .folder import RunFolder
+from .judgement import judge_after_training, write_judgement
+from .review import review
+from .run import Run
+
+
+def conclude(
+    result: FitResult,
+    recipe: Recipe,
+    splits: Splits,
+    folder: RunFolder | None,
+    progress: Progress | None,
+    command: str,
+    began: str,
+    *,
+    check_labels: bool,
+) -> Run:
+    """Make a classifier of what was trained, judge it if it was trained to the end, write both down.
+
+    Args:
+        check_labels: look for wrong labels as well.
+        The others: as in `glyphnet.runs.training`.
+    """
+    classifier = make_classifier(result, recipe, splits, began) if result.best_epoch else None
+    if folder is not None:
+        write_history(folder.history, result.history)
+        if classifier is not None:
+            classifier.save(folder.model)  # judging may be interrupted: the model is there then
+    judged, doubts = None, None
+    if classifier is not None and result.ending != "stopped":
+        with using_threads(result.threads):
+            judged = judge_after_training(classifier, splits, progress)
+        if check_labels:
+            doubts = review(splits, device=result.device, progress=progress)
+            if folder is not None:
+                doubts.write_csv(folder.suspects)
+    if judged is not None:
+        classifier, evaluation, held = judged
+        if folder is not None:
+            classifier.save(folder.model)
+            write_judgement(
+                folder,
+                classifier,
+                evaluation,
+                doubts,
+                history=result.history,
+                warnings=held.warnings,
+                command=command,
+                provenance=_provenance(result, recipe, splits),
+                splits=splits,
+                model=shlex.quote(str(folder.model)),
+            )
+    return Run(
+        classifier=classifier,
+        evaluation=judged[1] if judged else None,
+        recipe=recipe,
+        splits=splits,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        ending=result.ending,
+        seconds=result.seconds,
+        folder=folder,
+        review=doubts,
+    )
+
+
+def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
+    """The classifier that a training gave; its temperature and threshold are chosen on validation data."""
+    plain = Classifier(
+        network=result.network,
+        spec=recipe.network,
+        input_shape=splits.image_shape,
+        classes=splits.classes,
+        preprocessing=result.preprocessing,
+        recipe=recipe.model_dump(mode="json"),
+        metrics={"best_epoch": result.best_epoch, "ending": result.ending},
+        provenance=Provenance(
+            data=splits.name,
+            fingerprint=splits.train.fingerprint,
+            created=began,
+            versions=library_versions(),
+        ),
+        samples=pick_samples((splits.validation if len(splits.validation) else splits.test).images, recipe.samples),
+        ink=measure_ink(splits.train.images),
+    )
+    if not len(splits.validation):
+        return plain
+    with using_threads(result.threads):  # sums in another order have other last bits
+        logits, labels = plain.logits(splits.validation.images), splits.validation.labels
+    temperature = fit_temperature(logits, labels)
+    threshold = choose_threshold(softmax(logits / np.float32(temperature), axis=1), labels, recipe.answer_precision)
+    return replace(plain, temperature=temperature, threshold=threshold)
+
+
+def _provenance(result: FitResult, recipe: Recipe, splits: Splits) -> dict[str, Any]:
+    """Where and when, for the report."""
+    return {
+        "seed": recipe.seed,
+        "training time": f"{result.seconds:.1f} s",
+        "hardware": hardware(),
+        "device": result.device,
+        "precision": result.precision,
+        "threads": result.threads,
+        "versions": library_versions(),
+        "data": {name: len(part) for name, part in splits},
+        "data as read": " ".join(splits.notes),
+        "fingerprint of the training data": splits.train.fingerprint,
+    }

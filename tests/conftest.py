@@ -1,0 +1,69 @@
+"""What tests of several packages share: one real browser for all pages."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it said and asked for meanwhile."""
+
+    page: Any
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium; only one Playwright can run in a process, so all tests use this one."""
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser on this machine: install one of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open a file or an address: ``open_page(path, scheme="dark", width=390, address="#part", ready="html")``.
+
+    ``ready`` is a selector to wait for; more arguments are the browser context's (``bypass_csp=True``).
+    """
+    contexts = []
+
+    def opened(place: Path | str, *, scheme="light", width=1280, address="", ready=None, **context_options) -> Opened:
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **context_options)
+        context.set_default_timeout(10_000)  # milliseconds
+        contexts.append(context)
+        found = Opened(context.new_page())
+        found.page.on("console", lambda message: found.console.append(message.text))
+        found.page.on("pageerror", lambda error: found.console.append(str(error)))
+        found.page.on("request", lambda request: found.requests.append(request.url))
+        found.page.goto((place.as_uri() if isinstance(place, Path) else place) + address)
+        if ready:
+            found.page.wait_for_selector(ready)
+        return found
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -1,0 +1,281 @@
+"""Pictures made like the training images: what is measured of these, and what becomes of pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+from glyphnet.data import load
+from glyphnet.data.decode import fit_image
+from glyphnet.data.digits import read_digits
+from glyphnet.data.ink import InkSpec, make_like, measure_ink
+from glyphnet.data.ink.paper import ink_depth
+from glyphnet.data.ink.pen import stroke_widths
+
+UInt8 = npt.NDArray[np.uint8]
+SHAPE = (28, 28, 1)
+MNIST = InkSpec(
+    kind="ink",
+    background=0,
+    ink=253,
+    box=(20, 20),
+    centring="mass",
+    centre=(14.49, 14.5),
+    drift=0.51,
+    sizes=(0.85, 1.0),
+    strokes=(1.46, 2.73),
+)
+
+
+@pytest.fixture(scope="module")
+def mnist() -> UInt8:
+    return named("mnist")
+
+
+def named(name: str) -> UInt8:
+    """The test images of a named data set that is on this machine."""
+    if not (Path(os.environ.get("GLYPHNET_DATA", "/nowhere")) / name).is_dir():
+        pytest.skip(f"{name} is not in $GLYPHNET_DATA")
+    return np.asarray(load(name).test.images)
+
+
+def seven(size: int = 200, width: int = 18, room: tuple[float, float, float, float] = (0.3, 0.2, 0.7, 0.8)) -> UInt8:
+    """A 7 as coverage, 0 to 255, within (left, top, right, bottom)."""
+    left, top, right, bottom = (4 * size * share for share in room)
+    sheet = Image.new("L", (4 * size, 4 * size))
+    corners = [(left, top), (right, top), (left + (right - left) / 3, bottom)]
+    ImageDraw.Draw(sheet).line(corners, fill=255, width=4 * width, joint="curve")
+    return np.asarray(sheet.resize((size, size), Image.Resampling.BOX))
+
+
+def extent(made: UInt8, least: int = 64) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero((made >= least).any(axis=(1, 2))), np.flatnonzero((made >= least).any(axis=(0, 2)))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def far(one: UInt8, other: UInt8) -> float:
+    """Mean difference over the mean of the ink."""
+    return float(np.abs(one.astype(int) - other).mean() / one.mean())
+
+
+# --- what is measured ---------------------------------------------------------------------------------------
+
+
+def test_mnist_is_ink_in_a_box_of_20_centred_by_mass(mnist: UInt8) -> None:
+    spec = measure_ink(mnist)
+    assert (spec.kind, spec.background, spec.box, spec.centring) == ("ink", 0, (20, 20), "mass")
+    assert spec.ink > 250
+    assert spec.centre == pytest.approx((14.5, 14.5), abs=0.03)
+    assert spec.drift < 0.6
+    assert str(spec) == (
+        "The images are drawings, light on dark: pictures to classify are made so, scaled to 20×20, centred by centre "
+        "of mass."
+    )
+
+
+def test_the_same_images_give_the_same_specification_whatever_their_polarity(mnist: UInt8) -> None:
+    spec, turned = measure_ink(mnist), measure_ink(255 - mnist)
+    assert measure_ink(mnist) == spec
+    assert (turned.background, turned.ink) == (255, 255 - spec.ink)
+    same = {"background", "ink"}
+    assert turned.model_dump(exclude=same) == spec.model_dump(exclude=same)
+    assert "dark on light" in str(turned)
+
+
+def test_digits_are_ink_that_fills_its_images() -> None:
+    spec = measure_ink(read_digits()[0].reshape(-1, 8, 8, 1))
+    assert (spec.kind, spec.background, spec.ink, spec.centring) == ("ink", 0, 255, "box")
+    assert spec.box[0] == 8
+
+
+def test_fashion_mnist_is_photographs_before_an_even_background() -> None:
+    spec = measure_ink(named("fashion-mnist"))
+    assert (spec.kind, spec.background, spec.box) == ("photo", 0, (28, 28))
+    assert "cropped to their subject" in str(spec)
+
+
+def photos(channels: int) -> UInt8:
+    """Gradients with something in them, a different one in each image."""
+    generator = np.random.default_rng(0)
+    slopes = generator.uniform(-80, 80, (300, 1, 1, channels, 2))
+    y, x = np.mgrid[-0.5:0.5:32j, -0.5:0.5:32j, 0:1][:2]
+    values = generator.uniform(80, 170, (300, 1, 1, channels)) + slopes[..., 0] * y + slopes[..., 1] * x
+    return (values + generator.normal(0, 8, values.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_photographs_without_an_even_background_are_resized_whole(channels: int) -> None:
+    spec = measure_ink(photos(channels))
+    assert (spec.kind, spec.background) == ("photo", None)
+    assert "resized, whole" in str(spec)
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 90, 3), dtype=np.uint8))
+    np.testing.assert_array_equal(make_like(picture, spec, (32, 32, 3)), fit_image(picture, (32, 32, 3)))
+
+
+def test_drawings_in_colour_are_photographs_and_grey_ones_in_three_channels_are_not() -> None:
+    images = np.stack([seven(32, width) for width in range(3, 7)] * 20)[..., np.newaxis]
+    assert measure_ink(images.repeat(3, axis=3)).kind == "ink"
+    tinted = images * np.array([1, 0.2, 0.2])
+    assert measure_ink(tinted.astype(np.uint8)) == InkSpec(kind="photo")
+
+
+def test_no_contrast_and_no_images_are_photographs() -> None:
+    assert measure_ink(np.full((5, 9, 9, 1), 7, np.uint8)) == InkSpec(kind="photo")
+    assert measure_ink(np.empty((0, 9, 9, 1), np.uint8)) == InkSpec(kind="photo")
+
+
+def test_the_specification_survives_json_and_refuses_nonsense() -> None:
+    assert InkSpec.model_validate(json.loads(MNIST.model_dump_json())) == MNIST
+    with pytest.raises(ValidationError, match="drawings need a background and an ink of another level"):
+        InkSpec(kind="ink")
+    with pytest.raises(ValidationError, match="sizes"):
+        InkSpec.model_validate({"kind": "photo", "sizes": [0, float("inf")]})
+
+
+# --- what becomes of pictures -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_test_images_pass_bit_for_bit_and_so_do_their_negatives(name: str) -> None:
+    images = named(name)
+    spec = measure_ink(images[::2])
+    for image in images[:600]:
+        np.testing.assert_array_equal(make_like(Image.fromarray(image[..., 0]), spec, SHAPE), image)
+    if name == "mnist":
+        for image in images[:300]:
+            np.testing.assert_array_equal(make_like(255 - image, spec, SHAPE), image)
+
+
+def test_digits_pass_bit_for_bit() -> None:
+    images = read_digits()[0].reshape(-1, 8, 8, 1)
+    spec = measure_ink(images[::2])
+    for image in images:
+        np.testing.assert_array_equal(make_like(image, spec, (8, 8, 1)), image)
+
+
+def test_large_mnist_comes_back_nearly_as_it_was(mnist: UInt8) -> None:
+    spec = measure_ink(mnist)
+    distances = []
+    for image in mnist[:100]:
+        large = Image.fromarray(255 - image[..., 0]).resize((200, 200), Image.Resampling.BICUBIC)
+        distances.append(far(image, make_like(large, spec, SHAPE)))
+    assert np.median(distances) < 0.25
+
+
+def test_the_box_is_filled_and_the_mass_is_centred() -> None:
+    for number, room in enumerate([(0.3, 0.2, 0.7, 0.8), (0.05, 0.6, 0.3, 0.95), (0.1, 0.4, 0.9, 0.6)]):
+        made = make_like(255 - seven(room=room, width=6), MNIST, SHAPE)
+        top, bottom, left, right = extent(made)
+        assert max(bottom - top, right - left) in (19, 20), number
+        weights = made[..., 0].astype(float)
+        middle = [(weights.sum(axis=1 - axis) @ (np.arange(28) + 0.5)) / weights.sum() for axis in (0, 1)]
+        assert middle == pytest.approx(MNIST.centre, abs=0.51)
+        assert made.max() == 253
+        assert made.min() == 0
+
+
+REFERENCE = (0.3, 0.2, 0.7, 0.8)
+
+
+@pytest.mark.parametrize("shadow", [0, 100, 150])
+@pytest.mark.parametrize("light_ink", [False, True])
+@pytest.mark.parametrize("direction", [0, 1])
+def test_uneven_paper_changes_hardly_anything(shadow: int, light_ink: bool, direction: int) -> None:
+    cover = seven().astype(float) / 255
+    light = 240 - shadow * np.linspace(0, 1, 200)
+    paper = light[:, np.newaxis] if direction else light[np.newaxis]
+    noise = np.random.default_rng(0).normal(0, 3, cover.shape)
+    given = np.clip(paper * (1 - cover) + 0.25 * paper * cover + noise, 0, 255).astype(np.uint8)
+    made = make_like(255 - given if light_ink else given, MNIST, SHAPE)
+    assert far(make_like(255 - seven(), MNIST, SHAPE), made) < 0.15
+
+
+def test_specks_and_the_edge_of_the_table_are_left_out() -> None:
+    clean = 255 - seven()
+    dirty = clean.copy()
+    for y, x in [(12, 20), (180, 170), (30, 185)]:
+        dirty[y : y + 4, x : x + 4] = 0
+    dirty[:, 194:] = 30
+    assert far(make_like(clean, MNIST, SHAPE), make_like(dirty, MNIST, SHAPE)) < 0.02
+
+
+def test_dust_between_the_strokes_is_left_out() -> None:
+    dusty = 255 - seven()
+    dusty[145:150, 130:135] = 0  # within the bounding box of the 7
+    np.testing.assert_array_equal(make_like(dusty, MNIST, SHAPE), make_like(255 - seven(), MNIST, SHAPE))
+
+
+def test_paper_is_flat_up_to_its_border_however_light_falls() -> None:
+    y, x = np.mgrid[0:1:200j, 0:1:160j]
+    for slope in (x, 1 - x, y, x + y, x - y + 1):
+        sheet = (60 + 90 * slope).astype(np.uint8)
+        assert ink_depth(sheet).max() <= 8
+
+
+def test_what_is_off_centre_or_too_small_is_no_training_image(mnist: UInt8) -> None:
+    spec = measure_ink(mnist)
+    for image in mnist[:50]:
+        moved = np.roll(image, 2, axis=1)
+        made = make_like(moved, spec, SHAPE)
+        assert np.abs(made.astype(int) - image).mean() < np.abs(made.astype(int) - moved).mean()
+    small = make_like(255 - seven(), spec.model_copy(update={"box": (11, 11)}), SHAPE)
+    top, bottom, left, right = extent(make_like(small, spec, SHAPE))
+    assert max(bottom - top, right - left) >= 19
+
+
+def test_strokes_get_the_width_of_training() -> None:
+    as_drawn = MNIST.model_copy(update={"strokes": (0.0, 4096.0)})
+
+    def width_of(width: int, spec: InkSpec) -> float:
+        return float(stroke_widths(make_like(255 - seven(width=width), spec, SHAPE)[np.newaxis, ..., 0])[0])
+
+    for width in (3, 5, 15, 28, 36):
+        assert MNIST.strokes[0] - 0.25 < width_of(width, MNIST) < MNIST.strokes[1] + 0.45, width
+    assert width_of(3, as_drawn) < 0.9
+    assert width_of(36, as_drawn) > 3.5
+
+
+def test_an_empty_sheet_is_background_only() -> None:
+    noise = np.random.default_rng(0).normal(0, 3, (200, 200))
+    shadow = np.linspace(150, 230, 200)[np.newaxis] + noise
+    for sheet in (np.full((50, 60), 255), np.zeros((1, 1)), shadow):
+        assert not make_like(sheet.astype(np.uint8), MNIST, SHAPE).any()
+    dark = MNIST.model_copy(update={"background": 240, "ink": 20})
+    assert (make_like(np.full((50, 60), 255, np.uint8), dark, SHAPE) == 240).all()
+
+
+def test_transparency_is_white_paper_and_three_channels_are_three_times_the_same() -> None:
+    cover = seven()
+    see_through = Image.fromarray(np.dstack([np.zeros((200, 200, 3), np.uint8), cover]))
+    made = make_like(see_through, MNIST, (28, 28, 3))
+    assert far(make_like(255 - cover, MNIST, SHAPE).repeat(3, axis=2), made) < 0.01
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 5), (2000, 31), (900, 700)])
+def test_any_size_and_any_content(size: tuple[int, int]) -> None:
+    generator = np.random.default_rng(0)
+    photo = InkSpec(kind="photo", background=0, box=(28, 28), centre=(14.0, 14.0))
+    for spec in (MNIST, MNIST.model_copy(update={"centring": "box"}), photo, None):
+        for values in (generator.integers(0, 256, size), np.where(generator.random(size) < 0.01, 0, 255)):
+            made = make_like(values.astype(np.uint8), spec, SHAPE)
+            assert (made.shape, made.dtype) == (SHAPE, np.uint8)
+
+
+def test_a_shoe_on_white_is_cropped_and_turned_to_its_negative() -> None:
+    photo = InkSpec(kind="photo", background=0, ink=229, box=(28, 28), centre=(14.0, 14.0))
+    sheet = np.full((120, 200), 245, np.uint8)
+    sheet[40:70, 60:140] = np.linspace(40, 160, 80).astype(np.uint8)
+    made = make_like(sheet, photo, SHAPE)
+    top, bottom, left, right = extent(made)
+    assert (right - left, bottom - top) == (28, pytest.approx(28 * 30 / 80, abs=1))
+    assert top + bottom == pytest.approx(28, abs=1)
+    assert made[14, 2, 0] == pytest.approx(245 - 40, abs=12), "its greys are kept"
+    uneven = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
+    np.testing.assert_array_equal(make_like(uneven, photo, SHAPE), fit_image(Image.fromarray(uneven), SHAPE))

@@ -1,0 +1,258 @@
+"""The drawing page in a real browser: strokes, undo, pictures, bars, rejection, saliency, and no network."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+
+import pytest
+
+from glyphnet.pages.assembly import one_script
+from glyphnet.pages.drawing import SCRIPTS
+
+STROKES = {
+    "0": [
+        [
+            (0.5, 0.2),
+            (0.36, 0.3),
+            (0.32, 0.5),
+            (0.37, 0.7),
+            (0.5, 0.8),
+            (0.63, 0.7),
+            (0.68, 0.5),
+            (0.63, 0.3),
+            (0.5, 0.2),
+        ]
+    ],
+    "1": [[(0.5, 0.18), (0.5, 0.82)]],
+    "7": [[(0.32, 0.22), (0.68, 0.22), (0.45, 0.8)]],
+}
+
+
+def draw(page, strokes):
+    box = page.locator("#pad").bounding_box()
+    for first, *rest in strokes:
+        page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
+        page.mouse.down()
+        for x, y in rest:
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
+        page.mouse.up()
+    page.wait_for_timeout(100)
+
+
+def name(page):
+    return page.inner_text("#name")
+
+
+def seen(page):
+    return page.evaluate("Array.from(glyphnet.pixels())")
+
+
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_drawn_digit_is_read(open_drawing, digit):
+    opened = open_drawing(threshold=None)
+    draw(opened.page, STROKES[digit])
+    assert name(opened.page) == digit
+    best = opened.page.locator("#bars .best")
+    assert best.locator(".name").inner_text() == digit
+    filled = best.locator(".fill").bounding_box()["width"] / best.locator(".rail").bounding_box()["width"]
+    assert filled == pytest.approx(float(best.locator(".much").inner_text().strip("<>\u202f %")) / 100, abs=0.01)
+    assert opened.console == []
+
+
+def test_the_bars_move_while_one_draws_and_the_screen_reader_hears_the_end(open_drawing):
+    page = open_drawing(threshold=None).page
+    box = page.locator("#pad").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.7 * box["height"], steps=10)
+    page.wait_for_function("() => document.querySelectorAll('#bars .best').length === 1")
+    assert page.inner_text("#heard") == ""
+    page.mouse.up()
+    page.wait_for_function("() => document.getElementById('heard').textContent !== ''")
+    assert page.inner_text("#heard") == f"{name(page)}. {page.inner_text('#sure')}."
+    assert page.get_attribute("#heard", "aria-live") == "polite"
+
+
+def test_what_is_shown_is_what_the_network_sees(open_drawing):
+    page = open_drawing().page
+    draw(page, STROKES["7"])
+    shown = page.evaluate(
+        """() => {
+            const canvas = document.getElementById("seen");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return [canvas.width, canvas.height, Array.from(data).filter((_, i) => i % 4 === 0)];
+        }"""
+    )
+    assert shown == [8, 8, seen(page)]
+    assert max(seen(page)) > 100
+
+
+def test_undo_takes_one_step_back_and_clear_can_be_undone(open_drawing):
+    page = open_drawing().page
+    assert page.is_disabled("#undo")
+    assert page.is_disabled("#clear")
+    empty = seen(page)
+    draw(page, STROKES["1"])
+    one = seen(page)
+    draw(page, [[(0.3, 0.5), (0.7, 0.5)]])
+    both = seen(page)
+    assert len({tuple(pixels) for pixels in (empty, one, both)}) == 3
+    page.click("#clear")
+    page.wait_for_timeout(50)
+    assert seen(page) == empty
+    assert name(page) == "The answer will stand here."
+    for expected in (both, one, empty):
+        page.keyboard.press("Control+z")
+        page.wait_for_timeout(50)
+        assert seen(page) == expected
+    draw(page, STROKES["1"])
+    page.keyboard.press("Delete")
+    page.wait_for_timeout(50)
+    assert seen(page) == empty
+
+
+def test_touch_draws_and_does_not_scroll(open_drawing):
+    page = open_drawing(width=390).page
+    assert page.evaluate("getComputedStyle(document.getElementById('pad')).touchAction") == "none"
+    fire = """() => {
+        const pad = document.getElementById("pad");
+        const box = pad.getBoundingClientRect();
+        pad.setPointerCapture = () => {};
+        const at = (type, x, y, id) => pad.dispatchEvent(new PointerEvent(type, {
+            pointerId: id, pointerType: "touch", bubbles: true, button: 0,
+            clientX: box.left + x * box.width, clientY: box.top + y * box.height,
+        }));
+        at("pointerdown", 0.5, 0.2, 1);
+        at("pointerdown", 0.1, 0.9, 2);  // a second finger draws nothing
+        at("pointermove", 0.1, 0.1, 2);
+        at("pointermove", 0.5, 0.8, 1);
+        at("pointerup", 0.5, 0.8, 1);
+    }"""
+    page.evaluate(fire)
+    page.wait_for_timeout(100)
+    touched = seen(page)
+    page.click("#clear")
+    draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
+    assert seen(page) == touched
+
+
+def test_below_the_threshold_it_is_none_of_these(open_drawing):
+    opened = open_drawing(threshold=1.0)
+    draw(opened.page, [[(0.2, 0.2), (0.8, 0.8)], [(0.8, 0.2), (0.2, 0.8)], [(0.1, 0.5), (0.9, 0.5)]])
+    assert name(opened.page) == "none of these"
+    assert opened.page.inner_text("#sure").startswith("Most like “")
+    assert opened.page.locator("#bars .best").count() == 0
+
+
+def test_a_picture_can_be_opened_dropped_and_pasted(open_drawing, one_picture):
+    page = open_drawing().page
+    page.set_input_files("#file", one_picture)
+    page.wait_for_selector(".paper.pictured")
+    page.wait_for_timeout(100)
+    opened = seen(page)
+    assert max(opened) > 100
+    content = base64.b64encode(one_picture.read_bytes()).decode()
+    transfer = """content => {
+        const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], "one.png", { type: "image/png" }));
+        return transfer;
+    }"""
+    for event, key in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        page.click("#clear")
+        page.wait_for_timeout(50)
+        assert seen(page) != opened
+        handle = page.evaluate_handle(transfer, content)
+        fire = f"""([transfer, type]) => {{
+            const Kind = type === "drop" ? DragEvent : ClipboardEvent;
+            const init = {{ bubbles: true, cancelable: true, {key}: transfer }};
+            document.getElementById("pad").dispatchEvent(new Kind(type, init));
+        }}"""
+        page.evaluate(fire, [handle, event])
+        page.wait_for_selector(".paper.pictured")
+        page.wait_for_timeout(100)
+        assert seen(page) == opened, event
+
+
+def test_a_file_that_is_no_picture_is_told(open_drawing, tmp_path):
+    (tmp_path / "no.png").write_bytes(b"this is no picture")
+    page = open_drawing().page
+    page.set_input_files("#file", tmp_path / "no.png")
+    page.wait_for_function("() => document.getElementById('trouble').textContent.startsWith('This file is no picture')")
+    assert page.get_attribute("#trouble", "role") == "alert"
+
+
+def test_saliency_colours_what_the_answer_rests_on(open_drawing):
+    page = open_drawing(threshold=None).page
+    draw(page, STROKES["7"])
+    colours = """() => {
+        const { data } = document.getElementById("seen").getContext("2d").getImageData(0, 0, 8, 8);
+        return Array.from(data).some((v, i) => i % 4 === 0 && v !== data[i + 1]);
+    }"""
+    assert not page.evaluate(colours)
+    page.check("#looked")
+    page.wait_for_function(colours)
+    page.uncheck("#looked")
+    page.wait_for_function(f"() => !({colours})()")
+
+
+def test_class_names_stay_text_and_the_page_asks_for_nothing(open_drawing):
+    evil = "<img src=x onerror=document.title='owned'>"
+    classes = (evil, "</script><script>document.title='owned'</script>", *map(str, range(2, 10)))
+    opened = open_drawing(classes=classes, threshold=None)
+    draw(opened.page, STROKES["0"])
+    page = opened.page
+    assert page.locator("img").count() == 0
+    assert "owned" not in page.title()
+    assert page.locator(".class").first.inner_text() == evil
+    assert page.locator("#bars .name").first.inner_text() == evil
+    assert len(opened.requests) == 1
+    assert opened.requests[0].startswith("file://")
+    assert opened.console == []
+
+
+def test_of_many_classes_the_likeliest_ten_are_shown_in_order(make_many, open_page, tmp_path):
+    opened = open_page(make_many(tmp_path / "page.html", 60), ready="html[data-ready]")
+    draw(opened.page, STROKES["0"])
+    assert opened.page.locator("#bars li").count() == 10
+    shares = [float(text.strip("<>\u202f %")) for text in opened.page.locator("#bars .much").all_inner_texts()]
+    assert shares == sorted(shares, reverse=True)
+    assert opened.page.locator("#bars li").first.get_attribute("class") == "best"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(open_drawing, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = open_drawing(scheme=scheme, width=width).page
+    draw(page, STROKES["7"])
+    page.check("#looked")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+
+
+def test_everything_is_reached_with_the_keyboard(open_drawing, one_picture):
+    page = open_drawing().page
+    page.set_input_files("#file", one_picture)
+    page.wait_for_selector(".paper.drawn")
+    page.wait_for_timeout(100)
+    reached = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert reached[:6] == ["skip", "theme", "undo", "clear", "open", "looked"]
+    with page.expect_file_chooser():
+        page.focus("#open")
+        page.keyboard.press("Enter")
+
+
+def test_no_two_scripts_declare_the_same_name():
+    """They share one scope: a second declaration would silently take the place of the first."""
+    text = one_script(SCRIPTS)
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
+    assert len(names) > 80
+    assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -1,0 +1,106 @@
+"""axe-core finds nothing serious; the keyboard reaches everything; nothing is wider than a phone."""
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from glyphnet.report import SuspectPart
+
+HISTORY = [
+    {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.1 / epoch, "accuracy": 0.8, "val_accuracy": 0.7, "lr": 0.1}
+    for epoch in range(1, 6)
+]
+
+
+@pytest.fixture(scope="module")
+def everything(digits):
+    """All that a report can have, suspects in two parts among it."""
+    issues = digits.evaluation.label_issues()
+    rows = np.arange(7)
+    validation, given = digits.splits.validation, digits.splits.validation.labels[:7]
+    made = type(issues)(rows, given, (given + 1) % 10, np.linspace(1, 0.5, 7), len(validation))
+    return {
+        "evaluation": digits.evaluation,
+        "classifier": digits.classifier,
+        "splits": digits.splits,
+        "history": HISTORY,
+        "suspects": [
+            SuspectPart("validation", validation, made),
+            SuspectPart("test", digits.splits.test, type(issues)(*(getattr(made, name)[:2] for name in (
+                "indices", "given", "suggested", "scores")), len(digits.splits.test))),
+        ],
+        "notes": ["Something to know."],
+        "command": "glyphnet train digits",
+        "provenance": {"seed": 0, "hardware": "a machine"},
+    }  # fmt: skip
+
+
+def faults(page):
+    """What axe-core finds that is serious or critical, in words."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['impact']}: {each['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_no_serious_fault(open_report, everything, scheme, width):
+    # The policy forbids foreign scripts, and axe-core is one: only this test's context lets it in.
+    opened = open_report(scheme=scheme, width=width, context={"bypass_csp": True}, **everything)
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert faults(page) == []
+    page.click(".tile >> nth=0")
+    page.check("input[name=looks][value=both]", force=True)
+    assert faults(page) == []
+    assert opened.console == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_page(open_report, everything, width):
+    page = open_report(width=width, **everything).page
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((element) => {
+            const box = element.getBoundingClientRect();
+            return box.width && box.right > innerWidth + 16 && !element.closest(".scroll, .unseen");
+        }).map((element) => element.outerHTML.slice(0, 120))"""
+    )
+    assert wide == []
+
+
+def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(open_report, everything):
+    page = open_report(**everything).page
+    wanted = page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")];
+            const stop = (element) => element.tabIndex >= 0 && !element.disabled && element.checkVisibility();
+            const stops = all.filter(stop).filter((element) => {
+                // Of radio buttons that belong together one is a stop: the checked, or the first.
+                if (element.type !== "radio") return true;
+                const group = [...document.getElementsByName(element.name)];
+                return element === (group.find((one) => one.checked) ?? group[0]);
+            });
+            stops.forEach((element, i) => (element.dataset.stop = i));
+            return stops.length;
+        }"""
+    )
+    assert wanted > 100
+    passed = []
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate("Number(document.activeElement.dataset.stop ?? -1)"))
+    assert passed == list(range(wanted))
+
+
+def test_what_is_printed_has_no_controls_and_is_not_wider(open_report, everything):
+    page = open_report(**everything).page
+    page.emulate_media(media="print")
+    assert not page.is_visible(".bar")
+    assert not page.is_visible(".choices >> nth=0")
+    assert page.is_visible("#labels .card >> nth=0")
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280

@@ -3,7 +3,6 @@
     python benchmarks/label_noise.py [ROW ...] [--runs 5] [--first-seed 0] [--record]
 
 Rows: see ROWS; all of them unless named. MNIST and Fashion-MNIST are found in $GLYPHNET_DATA or downloaded.
-``--record`` writes the table into benchmarks/RESULTS.md, between its two marks.
 
 In each run another seed chooses the labels and flips each to one of the other classes, all alike. Recall and precision
 are those of the whole list of suspects; labels that were wrong before any was flipped count as our mistakes. Seconds
@@ -13,26 +12,16 @@ How suspects are told was chosen on the seeds 100 to 102, which are none of the 
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
-import torch
+from _results import arguments_parser, publish
 
-from glyphnet import Splits, load
-from glyphnet.hardware import hardware
-from glyphnet.modelfile import library_versions
-from glyphnet.runs.review import review
+from glyphnet import Splits, load, review
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-BEGIN, END = "<!-- label noise: begin -->", "<!-- label noise: end -->"
-HEADING = "## Label errors: how many are found"
 NOISE = 0.03
 
 
@@ -62,31 +51,21 @@ ROWS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_parser(__doc__)
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[], metavar="ROW")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
-    warn_if_busy()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.runs)
     lines = [
-        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; "
-        f"{torch.get_num_threads()} threads; {datetime.now(UTC).date()}.",
-        "",
-        f"`python benchmarks/label_noise.py {' '.join([*arguments.rows, f'--runs {arguments.runs}'])}`, "
-        f"seeds {seeds[0]} to {seeds[-1]}.",
-        "",
         "| data | wrong labels | recall, mean ± standard deviation (least) "
         "| precision, mean ± standard deviation (least) | suspects, mean | n | seconds, median (most) | goal |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in arguments.rows or list(ROWS):
         lines.append(measure(ROWS[name], seeds))
-        print(lines[-1], flush=True)
-    print("\n".join(lines))
-    if arguments.record:
-        record(lines)
+        print(lines[-1], file=sys.stderr, flush=True)
+    publish("label-noise", lines, recorded=arguments.record)
 
 
 def measure(row: Row, seeds: Sequence[int]) -> str:
@@ -120,21 +99,6 @@ def review_once(splits: Splits, seed: int) -> Outcome:
 def in_words(shares: Sequence[float]) -> str:
     spread = statistics.stdev(shares) if len(shares) > 1 else float("nan")
     return f"{100 * statistics.mean(shares):.1f} ± {100 * spread:.1f} % ({100 * min(shares):.1f})"
-
-
-def warn_if_busy() -> None:
-    if os.getloadavg()[0] > 0.5:
-        print(f"The machine is busy (load {os.getloadavg()[0]:.1f}): times will be too long.", file=sys.stderr)
-
-
-def record(lines: Sequence[str]) -> None:
-    """Replace what stands between the marks in RESULTS.md; a new section at its end where there are none."""
-    text = RESULTS.read_text(encoding="utf-8")
-    if BEGIN not in text:
-        text = f"{text.rstrip()}\n\n{HEADING}\n\n{BEGIN}\n{END}\n"
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    RESULTS.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,40 +3,31 @@
     python benchmarks/report.py [--runs 3] [--record]
 
 A classifier is trained on MNIST by the preset "fast" (not counted), and its 10,000 test images are judged and reported,
-as the end of a training does it. ``--record`` writes the table into benchmarks/RESULTS.md, between its two marks.
-Opening is measured where Chromium and Playwright are there: from the navigation to the moment at which everything on
-the page is drawn.
+as the end of a training does it. Opening is measured where Chromium and Playwright are there: from the navigation to the
+moment at which everything on the page is drawn.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
+from _results import arguments_parser, publish
 
 from glyphnet import Splits, load, train
 from glyphnet.classifier import Classifier
 from glyphnet.evaluation import Evaluation, evaluate
-from glyphnet.hardware import hardware
-from glyphnet.modelfile import library_versions
 from glyphnet.report import page
 from glyphnet.runs import RunFolder
 from glyphnet.runs.judgement import suspects, write_judgement
-
-RESULTS = Path(__file__).with_name("RESULTS.md")
-BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
 
 PARTS = {
     "make_sheet": "sheet of images",
@@ -51,11 +42,9 @@ Seconds = dict[str, list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
-    warn_if_busy()
     splits = load("mnist")
     classifier = train(splits, preset="fast").classifier
     assert classifier is not None
@@ -64,10 +53,7 @@ def main() -> None:
         for _ in range(arguments.runs):
             size = judge_once(classifier, splits, Path(folder), seconds)
             seconds["opening in Chromium"] += opening(Path(folder) / "report.html")
-    lines = [*heading(arguments.runs), *table(seconds, size)]
-    print("\n".join(lines))
-    if arguments.record:
-        record(lines)
+    publish("report", table(seconds, size), recorded=arguments.record)
 
 
 def judge_once(classifier: Classifier, splits: Splits, folder: Path, seconds: Seconds) -> int:
@@ -142,16 +128,6 @@ def opening(report: Path) -> list[float]:
     return [took]
 
 
-def heading(runs: int) -> list[str]:
-    return [
-        f"{hardware()}; {', '.join(f'{name} {version}' for name, version in library_versions().items())}; "
-        f"{torch.get_num_threads()} threads; {datetime.now(UTC).date()}.",
-        "",
-        f"`python benchmarks/report.py --runs {runs}`: MNIST, 10,000 test images judged, 70,000 looked through.",
-        "",
-    ]
-
-
 def table(seconds: Seconds, size: int) -> list[str]:
     """A row a part, the dearest first within the whole."""
     totals = ["prediction", "everything beyond prediction", "opening in Chromium"]
@@ -163,19 +139,6 @@ def table(seconds: Seconds, size: int) -> list[str]:
             title = f"– {name}" if name in inner else name
             lines.append(f"| {title} | {statistics.median(taken):.2f} ({max(taken):.2f}) | {goals.get(name, '')} |")
     return [*lines, "", f"Size of report.html: {size / 1e6:.2f} MB (goal: at most 15 MB)."]
-
-
-def warn_if_busy() -> None:
-    if os.getloadavg()[0] > 0.5:
-        print(f"The machine is busy (load {os.getloadavg()[0]:.1f}): times will be too long.", file=sys.stderr)
-
-
-def record(lines: Sequence[str]) -> None:
-    """Replace what stands between the marks in RESULTS.md."""
-    text = RESULTS.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    RESULTS.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

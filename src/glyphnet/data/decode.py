@@ -34,6 +34,7 @@ FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI",
     "SUN", "TIFF", "WEBP", "XBM", "XPM",
 )  # fmt: skip
+COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
 # TGA files carry no mark at their head, so nearly any file may pass for one: the name has to say it.
 UNMARKED_FORMATS = {".tga": "TGA"}
 
@@ -92,8 +93,8 @@ def picture_from_bytes(data: bytes, name: str | os.PathLike[str]) -> Image.Image
     """
     if not data:
         raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
-    formats = _formats(os.path.splitext(os.fspath(name))[1].lower())
-    return _guarded(lambda: Image.open(io.BytesIO(data), formats=formats), name)
+    suffix = os.path.splitext(os.fspath(name))[1].lower()
+    return _guarded(lambda: _open(data, suffix), name)
 
 
 def picture_from_image(image: Image.Image) -> Image.Image:
@@ -103,6 +104,14 @@ def picture_from_image(image: Image.Image) -> Image.Image:
         BadFileError: it cannot be read, is too large, or its values have no agreed brightness.
     """
     return _guarded(lambda: image, str(getattr(image, "filename", "") or "image"))
+
+
+def _open(data: bytes, suffix: str) -> Image.Image:
+    try:
+        # These are nearly all pictures there are, and Pillow has loaded them: the others take longer than a picture.
+        return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
+    except UnidentifiedImageError:
+        return Image.open(io.BytesIO(data), formats=_formats(suffix))
 
 
 @functools.cache

@@ -12,12 +12,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import BadFileError, DataError, SettingsError
 from ..files import atomic_write_text
 from .cache import cache_folder
-from .download import Patience, download
 from .gzipped import content_sha256, is_gzipped
+
+if TYPE_CHECKING:
+    from .download import Patience
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ def _download(
     progress: Callable[[int, int, str], None] | None,
     patience: Patience | None,
 ) -> None:
+    from .download import download  # an HTTP client, which few runs need
+
     download(
         [mirror + file.name for mirror in dataset.mirrors],
         folder / file.name,

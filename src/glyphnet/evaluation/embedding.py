@@ -102,7 +102,7 @@ def embed(features: npt.NDArray[np.floating], rows: Int64Array, *, seed: int = 0
 
 def _tsne(components: Float64Array, seed: int) -> Float64Array:
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it along
+    from threadpoolctl import threadpool_limits
 
     # From the principal components: alike on every run, and the large distances mean more than from chance.
     # The scale is that of t-SNE's own start by PCA.

@@ -3,8 +3,8 @@
     python benchmarks/report.py [--runs 3] [--record]
 
 A classifier is trained on MNIST by the preset "fast" (not counted), and its 10,000 test images are judged and reported,
-as the end of a training does it. Opening is measured where Chromium and Playwright are there: from the navigation to the
-moment at which everything on the page is drawn.
+as the end of a training does it. Opening is measured where Chromium and Playwright are there: from the navigation to
+the moment at which everything on the page is drawn.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ def test_the_accuracy_that_is_printed_is_the_one_in_the_file(tmp_path: Path) -> 
     said = run.stderr.splitlines()
     assert said[:3] == [
         "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override).",
-        "The images are drawings, light on dark: pictures to classify are made so, scaled to 7×8, centred by bounding box.",
+        "The images are drawings, light on dark: pictures to classify are made so, scaled to 7×8, "
+        "centred by bounding box.",
         f"The run is written to {out}.",
     ]
     assert re.fullmatch(

@@ -93,7 +93,7 @@ class Recipe(Settings):
         precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster.
         answer_precision: share of the given answers that shall be right: by it the confidence is chosen, on validation
             images, below which the model may answer "none of these".
-        samples: validation images that the model file carries, so that an export of it can be tried on them; 0 for none,
+        samples: validation images that the model file carries, so that an export can be tried on them; 0 for none,
             where they must not leave the house.
         seed: of the initial weights, the order, dropout and augmentation.
     """

@@ -1,0 +1,38 @@
+# syntax=docker/dockerfile:1
+# One model over HTTP.
+#
+#   docker build -t glyphnet .
+#   docker run --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 -v "$PWD/model.safetensors:/model.safetensors:ro" glyphnet
+#
+# An .onnx file is served the same way, from its own path: … -v "$PWD/model.onnx:/model.onnx:ro" glyphnet /model.onnx
+# The image holds torch (for processors, without CUDA) in any case, because glyphnet needs it to train; it makes up most
+# of the size. A name other than localhost, by which the service is to be called, wants --allow-host NAME.
+
+FROM python:3.12-slim AS build
+RUN python -m venv /opt/glyphnet
+ENV PATH=/opt/glyphnet/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /source
+COPY constraints.txt ./
+# torch first, in a layer of its own that a change of the code leaves as it is; without CUDA, from PyTorch's own index.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip install --constraint constraints.txt --extra-index-url "$TORCH_INDEX" torch
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN pip install --constraint constraints.txt ".[serve,export]"
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin glyphnet
+COPY --from=build /opt/glyphnet /opt/glyphnet
+ENV PATH=/opt/glyphnet/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    OMP_NUM_THREADS=1 \
+    MPLCONFIGDIR=/tmp
+USER 10001
+WORKDIR /
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+ENTRYPOINT ["glyphnet", "serve", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["/model.safetensors"]

@@ -1,0 +1,262 @@
+"""Measures `glyphnet serve` with one 28×28 PNG a request: requests a second, how long they take, what an overload does.
+
+    python benchmarks/service.py [MODEL ...] [--seconds 20] [--minutes 0] [--profile] [--record]
+
+MODEL: files to serve; unless given an MNIST model (preset fast) is trained, and exported to ONNX. The service is a
+process of its own; the clients are another, one event loop over HTTP/1.1 connections that are kept. Three rows a model:
+
+- 16 clients, each asking again as soon as it is answered;
+- 48 such clients;
+- three times the load of the goal, 3,000 requests a second whether answered or not, on at most 480 connections.
+
+--minutes M adds a soak: 16 clients for M minutes, and what the service's memory (resident) grew from after its first
+tenth. --profile writes service.prof (cProfile) of the service, whose figures are then no figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import uvloop
+from _results import arguments_parser, publish
+from PIL import Image
+
+import glyphnet
+from glyphnet.export import export
+
+GOAL = 1000
+TOO_MANY = 3 * GOAL
+MOST_CONNECTIONS = 480
+Done = Callable[["Connection", int, float], None]
+
+
+def main() -> None:
+    parser = arguments_parser(__doc__)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--profile", action="store_true")
+    arguments = parser.parse_args()
+    lines = [
+        "| model | load | requests a second | p50, ms | p99, ms (answered with 200) | statuses "
+        "| processor time of the service, ms a request |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in arguments.models or trained(Path(scratch)):
+            with service(model, profiled=arguments.profile) as (port, process):
+                name = Path(model).suffix
+                closed(port, 16, min(2.0, arguments.seconds))  # the first requests are slower
+                for clients in (16, 48):
+                    used = computed(process.pid)
+                    figures = closed(port, clients, arguments.seconds)
+                    lines.append(row(name, f"{clients} clients", figures, computed(process.pid) - used))
+                used = computed(process.pid)
+                figures = opened(port, TOO_MANY, arguments.seconds)
+                lines.append(row(name, f"{TOO_MANY:,} a second", figures, computed(process.pid) - used))
+                if arguments.minutes:
+                    lines.append(soak(name, port, process.pid, 60 * arguments.minutes))
+    publish("service", lines, recorded=arguments.record)
+
+
+def trained(folder: Path) -> list[str]:
+    run = glyphnet.train("mnist", preset="fast")
+    assert run.classifier is not None
+    run.classifier.save(folder / "mnist.safetensors")
+    export(run.classifier, folder / "mnist.onnx")
+    return [str(folder / "mnist.safetensors"), str(folder / "mnist.onnx")]
+
+
+@contextmanager
+def service(model: str, *, profiled: bool) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    profile = ["-m", "cProfile", "-o", "service.prof"] if profiled else []
+    command = [sys.executable, *profile, "-m", "glyphnet", "serve", model, "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        if "Serving" not in line:
+            sys.exit(f"the service did not start: {line}{process.stderr.read()}")
+        yield int(line.strip().rpartition(":")[2]), process
+    finally:
+        process.terminate()
+        if (status := process.wait(15)) != 0:
+            print(f"the service ended with status {status}", file=sys.stderr)
+
+
+class Figures:
+    """What became of the requests."""
+
+    def __init__(self) -> None:
+        self.began = self.ended = time.perf_counter()
+        self.statuses: Counter[int] = Counter()
+        self.accepted: list[float] = []
+
+    def add(self, status: int, seconds: float) -> None:
+        self.ended = time.perf_counter()
+        self.statuses[status] += 1
+        if status == 200:
+            self.accepted.append(seconds)
+
+
+class Connection(asyncio.Protocol):
+    """One connection: a request, its answer, and then whatever `done` does."""
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self._sent = 0.0
+        self._answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def ask(self, request: bytes) -> None:
+        self._sent, self._answer = time.perf_counter(), b""
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        head, found, body = self._answer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = head.index(b"content-length: ") + 16
+        if len(body) >= int(head[length:].partition(b"\r")[0]):
+            self._done(self, int(head[9:12]), time.perf_counter() - self._sent)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._done(self, 0, 0.0)
+
+
+def requests(port: int) -> Iterator[bytes]:
+    """Requests with an MNIST test digit each, over and over."""
+    found = []
+    for pixels in glyphnet.load("mnist").test.images[:500]:
+        file = io.BytesIO()
+        Image.fromarray(pixels[:, :, 0]).save(file, "PNG")
+        picture = file.getvalue()
+        head = (
+            f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: image/png\r\n"
+            f"Content-Length: {len(picture)}\r\n\r\n"
+        )
+        found.append(head.encode() + picture)
+    return cycle(found)
+
+
+def closed(port: int, clients: int, seconds: float) -> Figures:
+    """So many clients, each asking again when it is answered."""
+    return uvloop.run(_closed(port, clients, seconds, requests(port)))
+
+
+async def _closed(port: int, clients: int, seconds: float, asked: Iterator[bytes]) -> Figures:
+    figures, over = Figures(), False
+    finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    working = clients
+
+    def done(connection: Connection, status: int, took: float) -> None:
+        nonlocal working
+        if over and status == 0:  # we closed it
+            return
+        figures.add(status, took)
+        if status and time.perf_counter() - figures.began < seconds:
+            connection.ask(next(asked))
+            return
+        working -= 1
+        if working == 0 and not finished.done():
+            finished.set_result(None)
+
+    connections = [await _connect(port, done) for _ in range(clients)]
+    figures.began = time.perf_counter()
+    for connection in connections:
+        connection.ask(next(asked))
+    await finished
+    over = True
+    for connection in connections:
+        connection.transport.abort()
+    return figures
+
+
+def opened(port: int, rate: float, seconds: float) -> Figures:
+    """So many requests a second, whether the earlier ones are answered or not."""
+    return uvloop.run(_opened(port, rate, seconds, requests(port)))
+
+
+async def _opened(port: int, rate: float, seconds: float, asked: Iterator[bytes]) -> Figures:
+    figures, free, over = Figures(), deque[Connection](), False
+
+    def done(connection: Connection, status: int, took: float) -> None:
+        if over and status == 0:
+            return
+        figures.add(status, took)
+        if status:
+            free.append(connection)
+
+    connections = [await _connect(port, done) for _ in range(MOST_CONNECTIONS)]
+    free.extend(connections)
+    figures.began, sent = time.perf_counter(), 0
+    while (now := time.perf_counter() - figures.began) < seconds:
+        while sent < rate * now and free:
+            free.popleft().ask(next(asked))
+            sent += 1
+        await asyncio.sleep(0.001)
+    while figures.statuses.total() < sent:
+        await asyncio.sleep(0.01)
+    over = True
+    for connection in connections:
+        connection.transport.abort()
+    if sent < 0.98 * rate * seconds:
+        print(f"  offered {sent / seconds:,.0f} a second: all connections were waiting", file=sys.stderr)
+    return figures
+
+
+async def _connect(port: int, done: Done) -> Connection:
+    _, protocol = await asyncio.get_running_loop().create_connection(lambda: Connection(done), "127.0.0.1", port)
+    return protocol
+
+
+def row(name: str, load: str, figures: Figures, computing: float) -> str:
+    seconds = figures.ended - figures.began
+    rate = figures.statuses.total() / seconds
+    median, slow = 1000 * np.quantile(figures.accepted or [np.nan], (0.5, 0.99))
+    statuses = ", ".join(f"{count:,} × {status or 'lost'}" for status, count in sorted(figures.statuses.items()))
+    line = f"| {name} | {load} | {rate:,.0f} | {median:.1f} | {slow:.1f} | {statuses} "
+    line += f"| {1000 * computing / figures.statuses.total():.2f} |"
+    print(line, file=sys.stderr, flush=True)
+    return line
+
+
+def soak(name: str, port: int, process: int, seconds: float) -> str:
+    closed(port, 16, seconds / 10)
+    before, used = resident(process), computed(process)
+    figures = closed(port, 16, 0.9 * seconds)
+    after = resident(process)
+    grown = f"memory {before / 2**20:.0f} → {after / 2**20:.0f} MiB ({100 * (after / before - 1):+.1f} %)"
+    return row(name, f"16 clients, {seconds / 60:g} minutes: {grown}", figures, computed(process) - used)
+
+
+def computed(process: int) -> float:
+    """Seconds that a process has computed, on all cores together."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(process: int) -> int:
+    """Bytes of a process that are in memory."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""``glyphnet serve``: a model over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import emit_json, printable, say
+from .options import JsonOption
+
+
+def serve(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen: only this machine unless given.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Where to listen; 0 takes any that is free.")
+    ] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name that the service is called by; may be repeated."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may ask; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option("--limit", metavar="NAME=VALUE", help="Another limit, as queue=64; may be repeated."),
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="A line for every request on standard error.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer over HTTP what is on images: POST /predict, a page to draw on at /, a description at /docs.
+
+    It ends with status 0 at SIGTERM or Ctrl-C, when the requests that it has taken are answered. Limits:
+    body_bytes, json_bytes, buffered_bytes, picture_pixels, images, queue, connections, head_bytes, head_seconds,
+    body_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
+    """
+    from ..serving import Server, listen, load, parse_limits
+
+    limits = parse_limits(limit or ())
+    listener = listen(host, port)  # before the model is loaded: a port that is taken is told at once
+    try:
+        server = Server(
+            load(model),
+            listener,
+            limits,
+            hosts=allow_host or (),
+            origins=allow_origin or (),
+            on_answer=_tell if access_log else None,
+        )
+        server.run(_announce(model.name, server.address, as_json))
+    finally:
+        listener.close()
+
+
+def _announce(name: str, address: str, as_json: bool) -> Callable[[], None]:
+    def announce() -> None:
+        say(f"Serving {name} on {address}")
+        if as_json:
+            emit_json({"model": name, "address": address})
+
+    return announce
+
+
+def _tell(client: str, method: str, path: str, status: int, seconds: float) -> None:
+    when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    say(f"{when} {client} {printable(method)} {printable(path)} {status or 'left'} {1000 * seconds:.1f} ms")

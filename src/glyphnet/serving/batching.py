@@ -1,0 +1,166 @@
+"""One thread that runs the model, and the queue before it: what waits together is answered as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._imagebatches import default_batch_size
+from ..data.dataset import UInt8Array
+from ..predictor import Predictor
+from .refusals import Refusal
+
+Float32Array = npt.NDArray[np.float32]
+
+MEMORY_SECONDS = 0.25
+
+
+class _Asked(NamedTuple):
+    pixels: UInt8Array
+    answer: asyncio.Future[Float32Array]
+
+
+class Room:
+    """How many images may wait: many in a burst, fewer in an overload that lasts.
+
+    A queue that is always full answers no more than one that is nearly empty; it only makes everybody wait
+    (Nichols and Jacobson, Controlling Delay, 2012). What counts is the mean over the last quarter of a second.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._mean = 0.0
+        self._seen = clock()
+
+    def most(self, waiting: int) -> int:
+        """The limit now, while so many wait."""
+        now = self._clock()
+        old = math.exp((self._seen - now) / MEMORY_SECONDS)
+        self._mean = old * self._mean + (1 - old) * waiting
+        self._seen = now
+        return self._most if self._mean < self._most / 4 else max(1, 3 * self._most // 8)
+
+
+class Batcher:
+    """Answers images in the order in which they come, as many at once as there are.
+
+    While the model computes one batch the next gathers: nobody waits for others to come, and the more there is to
+    do the larger, and the cheaper for each image, the batches become.
+
+    Args:
+        predictor: what answers; only the one thread touches it.
+        most: images that may wait or be in work.
+        threads: that the model may use for a batch.
+        on_batch: called in the thread with the number of images of each batch.
+    """
+
+    def __init__(self, predictor: Predictor, most: int, threads: int, on_batch: Callable[[int], None]) -> None:
+        self.admitted = 0
+        self._predictor = predictor
+        self._room = Room(most)
+        self._threads = threads
+        self._on_batch = on_batch
+        self._largest = default_batch_size(predictor.input_shape)
+        self._inbox: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="glyphnet-model", daemon=True)
+        self._thread.start()
+
+    def check_room(self, images: int) -> None:
+        """Raises:
+        Refusal: queue_full.
+        """
+        most = self._room.most(self.admitted)
+        if self.admitted + images > most:
+            raise Refusal(
+                "queue_full",
+                f"{self.admitted} images wait already, and {most} is the limit now.",
+                "Ask again in a second, with longer pauses each time.",
+            )
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Room for images, from before they are decoded until they are answered; on the event loop only.
+
+        Raises:
+            Refusal: queue_full.
+        """
+        self.check_room(images)
+        self.admitted += images
+        try:
+            yield
+        finally:
+            self.admitted -= images
+
+    async def probabilities(self, pixels: UInt8Array) -> Float32Array:
+        """Probability of each class for images, uint8 (N, H, W, C): float32 (N, K)."""
+        answer: asyncio.Future[Float32Array] = self._loop.create_future()
+        self._inbox.put(_Asked(pixels, answer))
+        return await answer
+
+    def works(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread, after what is in the queue."""
+        self._inbox.put(None)
+        self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        if (torch := sys.modules.get("torch")) is not None:  # an .onnx is run without it
+            torch.set_num_threads(self._threads)
+        left: _Asked | None = None
+        while (first := left or self._inbox.get()) is not None:
+            batch, left, last = self._gather(first)
+            self._answer(batch)
+            if last:
+                return
+
+    def _gather(self, first: _Asked) -> tuple[list[_Asked], _Asked | None, bool]:
+        """What waits now and fits into one batch, the request that did not fit, and whether the end has come."""
+        batch, count = [first], len(first.pixels)
+        while count < self._largest:
+            try:
+                asked = self._inbox.get_nowait()
+            except Empty:
+                break
+            if asked is None:
+                return batch, None, True
+            if count + len(asked.pixels) > self._largest:
+                return batch, asked, False
+            batch.append(asked)
+            count += len(asked.pixels)
+        return batch, None, False
+
+    def _answer(self, batch: list[_Asked]) -> None:
+        pixels = np.concatenate([asked.pixels for asked in batch]) if len(batch) > 1 else batch[0].pixels
+        try:
+            probabilities: Float32Array | Exception = self._predictor.predict_proba(pixels)
+        except Exception as error:  # told to whoever waits: they must not wait for ever
+            probabilities = error
+        self._on_batch(len(pixels))
+        self._loop.call_soon_threadsafe(_deliver, batch, probabilities)
+
+
+def _deliver(batch: list[_Asked], probabilities: Float32Array | Exception) -> None:
+    start = 0
+    for asked in batch:
+        end = start + len(asked.pixels)
+        if not asked.answer.done():  # whoever asked may have gone
+            if isinstance(probabilities, Exception):
+                asked.answer.set_exception(probabilities)
+            else:
+                asked.answer.set_result(probabilities[start:end])
+        start = end

@@ -1,0 +1,143 @@
+"""The forms of questions and answers, for ``/openapi.json``; the answers themselves are written without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from ..data.decode import ImageShape
+from .contents import JSON, MULTIPART, RAW
+from .limits import Limits
+from .multipart import FIELD
+from .refusals import KINDS
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ClassProbability(BaseModel):
+    """A class and how probable it is."""
+
+    label: str
+    probability: _Share
+
+
+class Prediction(BaseModel):
+    """The answer for one image."""
+
+    label: Annotated[str, Field(description="The likeliest class.")]
+    probability: Annotated[_Share, Field(description="How probable it is.")]
+    rejected: Annotated[bool, Field(description="Whether that is less than the model's threshold: none of these.")]
+    probabilities: Annotated[list[ClassProbability], Field(description="The likeliest classes, the first first.")]
+
+
+class Answer(BaseModel):
+    """One prediction for each image, in the order of the request."""
+
+    model: Annotated[str, Field(description="SHA-256 of the model file.", pattern="^[0-9a-f]{64}$")]
+    predictions: list[Prediction]
+
+
+class Input(BaseModel):
+    """What the model takes."""
+
+    height: int
+    width: int
+    channels: Literal[1, 3]
+    dtype: Literal["uint8"]
+    colours: str
+    pictures: Annotated[str, Field(description="What is done with a picture before the model sees it.")]
+
+
+class Accuracy(BaseModel):
+    """How often the model was right, with its 95 % interval and what it was judged on."""
+
+    value: _Share
+    interval: Annotated[list[_Share], Field(min_length=2, max_length=2)]
+    n: int
+    judged_on: str
+
+
+class Origin(BaseModel):
+    """Where the model comes from."""
+
+    data: str
+    fingerprint: Annotated[str, Field(description="SHA-256 of the training images and labels, or empty.")]
+    created: str
+    versions: dict[str, str]
+
+
+class ModelCard(BaseModel):
+    """The model that answers."""
+
+    id: Annotated[str, Field(description="SHA-256 of the model file.", pattern="^[0-9a-f]{64}$")]
+    classes: list[str]
+    input: Input
+    threshold: Annotated[_Share | None, Field(description="Below it an image is rejected; null: never measured.")]
+    network: Annotated[str, Field(description="Its kind: mlp, cnn and so on.")]
+    accuracy: Accuracy | None
+    provenance: Origin
+
+
+class State(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "ready"]
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    code: Annotated[Literal[tuple(KINDS)], Field(description="For programs.")]  # type: ignore[valid-type]
+    message: Annotated[str, Field(description="For people.")]
+    remedy: Annotated[str | None, Field(description="What to do.")] = None
+
+
+class Error(BaseModel):
+    """Every answer that is none."""
+
+    error: ErrorDetail
+
+
+def refusals(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's ``responses`` for these codes; those of one status become one entry."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        kind = KINDS[code]
+        entry = found.setdefault(kind.status, {"model": Error, "description": ""})
+        entry["description"] = f"{entry['description']}\n`{code}`: {kind.about}".strip()
+        if kind.retry_after is not None:
+            about = {"description": "Seconds to wait before asking again.", "schema": {"type": "integer", "minimum": 1}}
+            entry["headers"] = {"Retry-After": about}
+    return found
+
+
+def predict_body(shape: ImageShape, limits: Limits) -> dict[str, Any]:
+    """OpenAPI's ``requestBody`` of ``/predict``."""
+    height, width, channels = shape
+    binary = {"type": "string", "format": "binary"}
+    many = {"minItems": 1, "maxItems": limits.images}
+    value: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 255}
+    pixel = value if channels == 1 else _rows(value, channels)
+    image = _rows(_rows(pixel, width), height)
+    return {
+        "required": True,
+        "description": f"One picture as it is, several as {MULTIPART}, or pixels, 0 black to 255 white, as JSON.",
+        "content": {
+            RAW: {"schema": binary},
+            "image/*": {"schema": binary},
+            MULTIPART: {
+                "schema": _object(FIELD, {"type": "array", "items": binary, **many}),
+            },
+            JSON: {"schema": _object("images", {"type": "array", "items": image, **many})},
+        },
+    }
+
+
+def _rows(items: dict[str, Any], count: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": count, "maxItems": count}
+
+
+def _object(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}

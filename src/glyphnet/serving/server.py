@@ -1,0 +1,220 @@
+"""Listening, serving and stopping: the process around the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from ..errors import SettingsError
+from ..predictor import load_predictor
+from .about import about_model, model_id
+from .accepting import Acceptor
+from .app import make_app, predict_directly
+from .connections import Doors, GuardedProtocol
+from .gate import SECURITY, Callers, Gate, OnAnswer
+from .limits import Limits
+from .pages import front_page
+from .service import Model, Service
+
+SWITCH_SECONDS = 0.0002
+"""How long a thread of Python computes before another may: with its 5 ms the model would wait at each of its layers."""
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """A model file and all that is served of it.
+
+    Raises:
+        ModelFileError, MissingExtraError: see `load_predictor`.
+    """
+    predictor = load_predictor(path)
+    identity = model_id(path)
+    name = Path(path).name
+    return Model(name, identity, predictor, about_model(predictor, identity), front_page(predictor, name))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes any that is free.
+
+    Raises:
+        SettingsError: there is no such host.
+        OSError: the port is taken or not allowed.
+    """
+    try:
+        [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise SettingsError(f"--host {host!r} is no address to listen on: {error}.") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        error.filename = address_of(host, port)
+        raise
+    return listener
+
+
+def address_of(host: str, port: int) -> str:
+    """``http://127.0.0.1:8000``."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server:
+    """A model in service on a socket.
+
+    Args:
+        model: from `load`.
+        listener: from `listen`; the server closes it.
+        hosts, origins: see `Callers`.
+        on_answer: called for every request that was answered.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        listener: socket.socket,
+        limits: Limits | None = None,
+        *,
+        hosts: Collection[str] = (),
+        origins: Collection[str] = (),
+        on_answer: OnAnswer | None = None,
+    ) -> None:
+        self.host, self.port = listener.getsockname()[:2]
+        self._model = model
+        self._listener = listener
+        self._limits = limits or Limits()
+        self._callers = Callers(self.host, hosts, origins)
+        self._on_answer = on_answer
+        self._uvicorn: _Uvicorn | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is to be asked."""
+        return address_of(self.host, self.port)
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM, SIGINT or `stop`; every request that was admitted by then is answered.
+
+        First ``/readyz`` says that no more should come; ``notice_seconds`` later no connection is taken any more.
+
+        Args:
+            on_ready: called when requests are answered.
+        """
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send: they are told
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        try:
+            with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+                runner.run(self._serve(on_ready))
+        finally:
+            sys.setswitchinterval(before)
+
+    def stop(self) -> None:
+        """As SIGTERM; from any thread."""
+        if self._uvicorn is not None:
+            self._uvicorn.handle_exit(0, None)
+
+    async def _serve(self, on_ready: Callable[[], None]) -> None:
+        service = Service(self._model, self._limits)
+        doors = Doors(self._limits, SECURITY, service.metrics.refused)
+        service.metrics.watch("glyphnet_connections", "Connections that are open.", lambda: len(doors.inside))
+
+        def on_answer(client: str, method: str, path: str, status: int, seconds: float) -> None:
+            service.metrics.answered(method, path, status, seconds)
+            if self._on_answer is not None:
+                self._on_answer(client, method, path, status, seconds)
+
+        direct = {("POST", "/predict"): predict_directly(service)}
+        gate = Gate(make_app(service), self._callers, on_answer, direct)
+        self._uvicorn = _Uvicorn(_config(gate, self._limits), service, doors, self._listener, on_ready)
+        watching = asyncio.create_task(doors.watch())
+        try:
+            await self._uvicorn.serve([])  # it takes no connections itself
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            service.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, that says "not ready" before it stops, and ends with status 0 as it did what it was asked to."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        doors: Doors,
+        listener: socket.socket,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._acceptor: Acceptor | None = None
+        self._service = service
+        self._doors = doors
+        self._on_ready = on_ready
+        self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._acceptor = Acceptor(self._listener, self._make_connection)
+        self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._stop_at is not None and sig:  # asked twice: somebody is in a hurry
+            self.should_exit = self.force_exit = True
+            return
+        self._service.stopping = True
+        self._stop_at = time.monotonic() + self._service.limits.notice_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._acceptor is not None:
+            self._acceptor.close()
+        self._doors.close_soon(self._service.limits.stop_seconds / 3)
+        await super().shutdown(sockets)
+
+    def _make_connection(self) -> asyncio.Protocol:
+        return GuardedProtocol(doors=self._doors, config=self.config, server_state=self.server_state, app_state={})
+
+
+def _config(app: Any, limits: Limits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(limits.idle_seconds) + 1,
+        timeout_graceful_shutdown=int(limits.stop_seconds + 0.999),
+    )
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return None
+    return uvloop.new_event_loop

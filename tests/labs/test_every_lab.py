@@ -1,0 +1,103 @@
+"""What every lab owes its reader; a new row in LABS is tested here with no new test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from glyphnet.labs import LABS, load_lab
+
+
+def numbers_of(folder):
+    return json.loads(folder.numbers.read_text(encoding="utf-8"))
+
+
+def test_the_page_loads_every_picture_and_says_nothing_on_the_console(any_lab, open_page):
+    name, folder = any_lab
+    opened = open_page(folder.page)
+    pictures = opened.page.evaluate(
+        "[...document.images].map(i => ({wide: i.complete ? i.naturalWidth : 0, alt: i.alt.trim()}))"
+    )
+    assert pictures, f"{name} shows no picture"
+    assert all(picture["wide"] > 100 for picture in pictures)
+    assert all(len(picture["alt"]) > 20 for picture in pictures), "an alternative text says what is to be seen"
+    assert len({picture["alt"] for picture in pictures}) == len(pictures)
+    assert len(pictures) == len(list(folder.path.glob("*.png")))
+    assert opened.console == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_nothing_scrolls_sideways_on_a_phone(any_lab, open_page):
+    _, folder = any_lab
+    page = open_page(folder.page, width=390).page
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_answers_are_hidden_until_they_are_opened_by_key(any_lab, open_page):
+    _, folder = any_lab
+    page = open_page(folder.page).page
+    questions = page.locator("details")
+    assert questions.count() == 3
+    for index in range(3):
+        answer = questions.nth(index).locator("p")
+        assert not answer.is_visible()
+        questions.nth(index).locator("summary").press("Enter")
+        assert answer.is_visible()
+
+
+def test_the_answers_follow_from_numbers_json(any_lab, open_page):
+    name, folder = any_lab
+    numbers = numbers_of(folder)["numbers"]
+    page = open_page(folder.page).page
+    shown = page.evaluate("[...document.querySelectorAll('details p')].map(p => p.textContent)")
+    lab = load_lab(name)
+    assert shown == [question.answer(numbers).replace("`", "") for question in lab.questions]
+    for question in lab.questions:
+        assert question.answer(numbers) != question.answer(bent(numbers)), (
+            f"{name}: the answer to {question.text!r} does not depend on what was measured"
+        )
+
+
+def test_numbers_json_says_how_it_was_made(any_lab):
+    name, folder = any_lab
+    read = numbers_of(folder)
+    assert read["lab"] == name
+    assert read["made"]["settings"]["quick"] is True
+    assert read["made"]["command"] == "the command"
+    assert {"seconds", "hardware", "versions", "date"} <= set(read["made"])
+
+
+def test_every_lab_is_listed_with_what_it_can_be_asked():
+    listed = run("lab").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == list(LABS)
+    first = next(iter(LABS))
+    options = run("lab", first, "--options").stdout
+    for name, field in load_lab(first).settings.model_fields.items():
+        assert f"--{name.replace('_', '-')} " in options
+        assert field.description in options
+
+
+def test_a_near_miss_of_a_name_and_of_an_option_is_told():
+    name = next(iter(LABS))
+    wrong = run("lab", name[:-1] + "_")
+    assert wrong.returncode == 1
+    assert f'did you mean "{name}"?' in wrong.stderr
+    wrong = run("lab", name, "--quik")
+    assert wrong.returncode == 1
+    assert 'unknown setting "quik"; did you mean "quick"?' in wrong.stderr
+
+
+def bent(value):
+    """The same numbers, all of them others: what follows from them must change."""
+    if isinstance(value, dict):
+        return {key: bent(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [bent(inner) for inner in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value * 0.5 + 1 if isinstance(value, float) else value + 3
+
+
+def run(*words):
+    return subprocess.run([sys.executable, "-m", "glyphnet", *words], capture_output=True, text=True, check=False)

@@ -1,0 +1,80 @@
+"""The queue before the model: much room for a burst, less in an overload that lasts, and nothing mixed up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from glyphnet.serving.batching import Batcher, Room
+from glyphnet.serving.refusals import Refusal
+
+
+def test_room_shrinks_while_the_queue_is_full_and_grows_again():
+    now = 0.0
+    room = Room(256, clock=lambda: now)
+    assert room.most(0) == 256
+    now = 0.02
+    assert room.most(200) == 256, "a burst is let in"
+    now = 0.5
+    assert room.most(200) == 96, "a queue that stays full is kept short"
+    now = 0.6
+    assert room.most(90) == 96
+    now = 2.0
+    assert room.most(0) == 256
+    assert Room(1).most(1) == 1, "there is always room for one"
+
+
+class Echo:
+    """Answers with the pixels themselves, slowly, and remembers what it was asked together."""
+
+    input_shape, classes, threshold, ink = (1, 2, 1), ("a", "b"), None, None
+
+    def __init__(self):
+        self.batches: list[int] = []
+
+    def predict_proba(self, images):
+        self.batches.append(len(images))
+        time.sleep(0.05)
+        return images.reshape(len(images), 2).astype(np.float32)
+
+
+def test_what_waits_together_is_one_batch_and_each_gets_its_own():
+    model = Echo()
+
+    async def ask() -> list[np.ndarray]:
+        batcher = Batcher(model, 100, 1, lambda images: None)
+        asked = [np.full((n % 3 + 1, 1, 2, 1), n, np.uint8) for n in range(40)]
+        answers = await asyncio.gather(*map(batcher.probabilities, asked))
+        batcher.stop()
+        assert not batcher.works()
+        return answers
+
+    answers = _in_thread(ask)
+    for n, answer in enumerate(answers):
+        assert answer.shape == (n % 3 + 1, 2)
+        assert (answer == n).all(), n
+    assert len(model.batches) <= 4, model.batches
+    assert sum(model.batches) == sum(n % 3 + 1 for n in range(40))
+
+
+def test_room_is_given_back():
+    async def ask() -> None:
+        batcher = Batcher(Echo(), 2, 1, lambda images: None)
+        with batcher.admit(2):
+            with pytest.raises(Refusal, match="2 images wait already, and 2 is the limit now"), batcher.admit(1):
+                pass
+            assert batcher.admitted == 2
+        assert batcher.admitted == 0
+        batcher.stop()
+
+    _in_thread(ask)
+
+
+def _in_thread(work):
+    """In the tests' own thread the browser's event loop may run."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()

@@ -1,0 +1,154 @@
+"""Slow and silent clients: they are told to go, and keep out nobody."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from .conftest import images, png
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n\r\n"
+
+
+@pytest.fixture
+def picture():
+    return png(images(1)[0])
+
+
+def closed_by_service(connection: socket.socket, within: float) -> bool:
+    connection.settimeout(within)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_a_head_that_does_not_come(serve, picture):
+    with serve(head_seconds=0.5) as client:
+        silent = client.connect()
+        began = time.monotonic()
+        dripping = client.connect(b"GET / HT")
+        for letter in b"TP/1.1\r\nHost: local":  # a letter at a time must not put it off
+            time.sleep(0.05)
+            try:
+                dripping.send(bytes([letter]))
+            except OSError:
+                break
+        answer = client.heard(dripping)
+        assert 0.4 < time.monotonic() - began < 3
+        assert (answer.status, answer.code) == (408, "too_slow")
+        assert answer.json["error"]["message"] == "The head of the request did not arrive within 0.5 seconds."
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert closed_by_service(silent, 2), "who says nothing at all is not answered"
+        assert client.predict(picture).status == 200
+
+
+def test_a_body_that_does_not_come(serve, picture):
+    with serve(body_seconds=0.5) as client:
+        waiting = client.connect(HEAD + b"begin")
+        answer = client.heard(waiting)
+        assert (answer.status, answer.code) == (408, "too_slow")
+        assert answer.json["error"]["message"] == "The body of the request did not arrive within 0.5 seconds."
+        assert closed_by_service(waiting, 2)
+        assert client.predict(picture).status == 200
+
+
+def test_a_body_after_its_answer(serve, picture):
+    """GET answers at once; whoever then keeps sending a body is not listened to for ever."""
+    with serve(body_seconds=0.5) as client:
+        connection = client.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nabc")
+        assert client.heard(connection).status == 200
+        assert closed_by_service(connection, 3)
+
+
+def test_idle_connections_are_closed(serve, picture):
+    with serve(idle_seconds=0.5) as client:
+        connection = client.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.heard(connection).status == 200
+        assert closed_by_service(connection, 3)
+
+
+def test_an_endless_head(serve):
+    with serve(head_bytes=4000) as client:
+        connection = client.connect(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        for _ in range(20):
+            try:
+                connection.sendall(b"X-Filler: " + b"x" * 500 + b"\r\n")
+            except OSError:
+                break
+        answer = client.heard(connection)
+        assert (answer.status, answer.code) == (431, "head_too_large")
+
+
+def test_what_is_no_http(serve):
+    with serve() as client:
+        for words in (
+            b"\x16\x03\x01hello\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        ):
+            answer = client.heard(client.connect(words))
+            assert (answer.status, answer.code) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "words", [b"", b"GET / HTTP/1.1\r\nHost: loc", HEAD + b"begin"], ids=["silent", "head", "body"]
+)
+def test_slow_clients_in_every_place_keep_out_nobody(serve, picture, words):
+    with serve(connections=20) as client:
+        slow = [client.connect(words) for _ in range(30)]
+        time.sleep(0.3)
+        began = time.monotonic()
+        for _ in range(5):
+            assert client.predict(picture).status == 200
+        assert time.monotonic() - began < 3
+        gone = [connection for connection in slow if closed_by_service(connection, 0.01)]
+        if not words:
+            assert 10 <= len(gone) <= 16, "only as many leave as others need their places"
+
+
+def test_all_places_taken_by_those_who_wait_for_an_answer(serve, loaded, picture):
+    from dataclasses import replace
+
+    from .test_limits import Slow
+
+    with serve(model=replace(loaded, predictor=Slow()), connections=3) as client:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        asking = [client.connect(head + b"Content-Length: %d\r\n\r\n" % len(picture) + picture) for _ in range(3)]
+        time.sleep(0.2)
+        answer = client.heard(client.connect())
+        assert (answer.status, answer.code) == (503, "too_many_connections")
+        assert answer.headers["retry-after"] == "1"
+        assert [client.heard(connection).status for connection in asking] == [200, 200, 200]
+
+
+def test_who_does_not_take_the_answer(serve, picture):
+    """Hundreds of pages asked for and none read: the connection is ended, its memory given back."""
+    with serve(answer_seconds=0.5, idle_seconds=0.5) as client:
+        connection = client.connect()
+        connection.setblocking(False)
+        try:
+            for _ in range(400):
+                connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
+        except BlockingIOError:
+            pass
+        time.sleep(2.5)
+        assert client.figure("glyphnet_connections") <= 2
+        assert client.predict(picture).status == 200
+
+
+def test_requests_one_behind_the_other(serve, picture):
+    with serve() as client:
+        one = (
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+            % len(picture)
+        )
+        connection = client.connect((one + picture) * 3)
+        text = b""
+        while text.count(b'"predictions"') < 3:
+            text += connection.recv(65536)
+        assert text.count(b"HTTP/1.1 200 OK") == 3

@@ -1,0 +1,107 @@
+"""SIGTERM to a real process under load: not ready first, all admitted requests answered, status 0 in time."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from .conftest import Client, images, png
+
+
+@contextmanager
+def process(model_file, *options: str):
+    command = [sys.executable, "-m", "glyphnet", "serve", str(model_file), "--port", "0", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as served:
+        try:
+            line = served.stderr.readline()
+            assert line.startswith("Serving model.safetensors on http://127.0.0.1:"), line + served.stderr.read()
+            yield served, Client(int(line.rpartition(":")[2]))
+        finally:
+            if served.poll() is None:
+                served.kill()
+
+
+class Asking(threading.Thread):
+    """Asks over one connection until it is closed between two requests, or refused."""
+
+    def __init__(self, port: int, picture: bytes) -> None:
+        super().__init__(daemon=True)
+        self.port, self.picture = port, picture
+        self.statuses: list[int] = []
+        self.broken = ""
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            while True:
+                try:
+                    connection.request("POST", "/predict", self.picture, {"Content-Type": "image/png"})
+                    answer = connection.getresponse()
+                except (http.client.RemoteDisconnected, ConnectionError):
+                    return  # closed before this request was taken: it may be asked again elsewhere
+                self.statuses.append(answer.status)
+                answer.read()
+        except Exception as error:  # an answer cut off in the middle, or none at all in time
+            self.broken = repr(error)
+        finally:
+            connection.close()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_under_load(model_file, sent):
+    with process(model_file, "--limit", "notice_seconds=1") as (served, client):
+        picture = png(images(1)[0])
+        asking = [Asking(client.port, picture) for _ in range(8)]
+        for thread in asking:
+            thread.start()
+        slow = client.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
+        silent = client.connect()
+        time.sleep(0.5)
+        assert client.get("/readyz").status == 200
+        began = time.monotonic()
+        served.send_signal(sent)
+        time.sleep(0.3)
+        answer = client.get("/readyz")
+        assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "stopping", "5")
+        assert client.get("/healthz").status == 200, "alive until the end"
+        assert client.predict(picture).status == 200, "who comes before the doors close is answered"
+        assert served.wait(12) == 0
+        assert time.monotonic() - began < 10
+        assert served.stderr.read() == "", "nothing went wrong"
+        for thread in asking:
+            thread.join(5)
+            assert thread.broken == ""
+            assert set(thread.statuses) == {200}
+            assert len(thread.statuses) > 5
+        slow.close()
+        silent.close()
+
+
+def test_all_that_was_admitted_is_answered(model_file):
+    """Large requests that are in work when the signal comes: none may be lost."""
+    from .conftest import multipart
+
+    body, kind = multipart([png(each) for each in images(64)])
+    with process(model_file, "--limit", "notice_seconds=0") as (served, client):
+        head = (
+            f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        connections = [client.connect(head.encode() + body) for _ in range(4)]
+        time.sleep(0.02)
+        served.send_signal(signal.SIGTERM)
+        statuses = [client.heard(connection).status for connection in connections]
+        assert statuses == [200] * 4
+        assert served.wait(10) == 0
+        for connection in connections:
+            connection.close()

@@ -126,7 +126,7 @@ def test_all_places_taken_by_those_who_wait_for_an_answer(serve, loaded, picture
         assert [client.heard(connection).status for connection in asking] == [200, 200, 200]
 
 
-def test_who_does_not_take_the_answer(serve, picture):
+def test_who_does_not_take_the_answer(serve, picture, caplog):
     """Hundreds of pages asked for and none read: the connection is ended, its memory given back."""
     with serve(answer_seconds=0.5, idle_seconds=0.5) as client:
         connection = client.connect()
@@ -139,6 +139,7 @@ def test_who_does_not_take_the_answer(serve, picture):
         time.sleep(2.5)
         assert client.figure("glyphnet_connections") <= 2
         assert client.predict(picture).status == 200
+    assert caplog.text == "", "a client that goes is no fault of the service"
 
 
 def test_requests_one_behind_the_other(serve, picture):

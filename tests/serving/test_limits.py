@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glyphnet.errors import BadFileError
+
 from .conftest import CLASSES, images, multipart, png
 
 
@@ -202,6 +204,16 @@ def test_of_several_pictures_the_bad_one_is_named(client, picture):
         "message": "Image 2: not an image, or of a format that is not read.",
         "remedy": "Save it as PNG or JPEG, or remove it.",
     }
+
+
+def test_no_address_of_memory_is_told(client, picture, monkeypatch):
+    """Pillow calls bytes in memory by their address, in some of its messages."""
+
+    def fail(*_):
+        raise BadFileError("image", "damaged (cannot read <_io.BytesIO object at 0x7f4d245241c0>)", "Save it again.")
+
+    monkeypatch.setattr("glyphnet.serving.decoding.image_batches", fail)
+    assert client.predict(picture).json["error"]["message"] == "Image 1: damaged (cannot read the file)."
 
 
 def test_other_formats_of_pictures(client, classifier):

@@ -49,7 +49,7 @@ class Callers:
         Refusal: host_not_allowed, origin_not_allowed.
         """
         name = _host_of(hosts[0]) if len(hosts) == 1 else None
-        if False and not (name in self._hosts or "*" in self._hosts or (self._any_address and _is_address(name))):
+        if name is None or not (name in self._hosts or "*" in self._hosts or (self._any_address and _is_address(name))):
             raise Refusal(
                 "host_not_allowed",
                 "This service is not called by the name that the request's Host header has.",

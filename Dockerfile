@@ -5,7 +5,7 @@
 #   docker run --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 -v "$PWD/model.safetensors:/model.safetensors:ro" glyphnet
 #
 # An .onnx file is served the same way, from its own path: … -v "$PWD/model.onnx:/model.onnx:ro" glyphnet /model.onnx
-# The image holds torch (for processors, without CUDA) in any case, because glyphnet needs it to train; it makes up most
+# The image holds torch in any case, because glyphnet needs it to train; it makes up most
 # of the size. A name other than localhost, by which the service is to be called, wants --allow-host NAME.
 
 FROM python:3.12-slim AS build
@@ -13,9 +13,10 @@ RUN python -m venv /opt/glyphnet
 ENV PATH=/opt/glyphnet/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 COPY constraints.txt ./
-# torch first, in a layer of its own that a change of the code leaves as it is; without CUDA, from PyTorch's own index.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install --constraint constraints.txt --extra-index-url "$TORCH_INDEX" torch
+# torch first, in a layer of its own that a change of the code leaves as it is. For a small image, without CUDA, give the
+# address of PyTorch's page of CPU builds: docker build --build-arg PIP_EXTRA_INDEX_URL=… -t glyphnet .
+ARG PIP_EXTRA_INDEX_URL=
+RUN pip install --constraint constraints.txt torch
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN pip install --constraint constraints.txt ".[serve,export]"

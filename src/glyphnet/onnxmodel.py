@@ -107,8 +107,12 @@ class OnnxModel:
         return self.threshold
 
 
-def load_onnx(path: str | os.PathLike[str]) -> OnnxModel:
+def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
     """Read an ONNX file that ``glyphnet export`` wrote.
+
+    Args:
+        path: the file.
+        threads: how many predict one batch; None takes all that the process may use.
 
     Raises:
         CorruptFileError: no ONNX file, damaged, or not one of ours.
@@ -116,10 +120,10 @@ def load_onnx(path: str | os.PathLike[str]) -> OnnxModel:
         ModelFileError: it is not there, cannot be read or is too large.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    return parse_onnx(_read(path), path)
+    return parse_onnx(_read(path), path, threads)
 
 
-def parse_onnx(content: bytes, name: str | os.PathLike[str]) -> OnnxModel:
+def parse_onnx(content: bytes, name: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
     """The model in the content of an ONNX file, which errors call ``name``; raises as `load_onnx` does."""
     if what := looks_like(content):
         raise CorruptFileError(f"{name}: looks like {what}; {_NEEDED}.")
@@ -137,7 +141,7 @@ def parse_onnx(content: bytes, name: str | os.PathLike[str]) -> OnnxModel:
             f"{name}: has format version {metadata['glyphnet'][:20]!r}, and this GlyphNet reads {FORMAT_VERSION}. "
             "Upgrade with: pip install --upgrade glyphnet"
         )
-    session = _session(content, name)
+    session = _session(content, name, threads)
     try:
         return _described(session, {key: json.loads(text) for key, text in metadata.items()})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -164,14 +168,16 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ModelFileError(f"{path!r}: cannot be read: {error}.") from None
 
 
-def _session(content: bytes, name: str | os.PathLike[str]) -> InferenceSession:
+def _session(content: bytes, name: str | os.PathLike[str], threads: int | None) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingExtraError("Predicting with an ONNX model", "export") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is raised, and told by us
-    if hasattr(os, "sched_getaffinity"):  # it would count the machine's cores, not those that it may use
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    elif hasattr(os, "sched_getaffinity"):  # it would count the machine's cores, not those that it may use
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -41,8 +41,13 @@ class Predictor(Protocol):
         """The threshold, or SettingsError."""
 
 
-def load_predictor(path: str | os.PathLike[str], device: str = "cpu") -> Predictor:
+def load_predictor(path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None) -> Predictor:
     """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
+
+    Args:
+        path: the file.
+        device: where a model file computes.
+        threads: of an ONNX file; a model file computes on those that torch is set to.
 
     Raises:
         ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
@@ -50,7 +55,7 @@ def load_predictor(path: str | os.PathLike[str], device: str = "cpu") -> Predict
     if os.fspath(path).lower().endswith(".onnx"):
         if device not in ("auto", "cpu"):
             raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
-        return load_onnx(path)
+        return load_onnx(path, threads)
     from .classifier import load_model  # torch, which takes a second to load
 
     return load_model(path, device)

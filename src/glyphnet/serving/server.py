@@ -25,7 +25,7 @@ from .connections import Doors, GuardedProtocol
 from .gate import SECURITY, Callers, Gate, OnAnswer
 from .limits import Limits
 from .pages import front_page
-from .service import Model, Service
+from .service import MODEL_THREADS, Model, Service
 
 SWITCH_SECONDS = 0.0002
 """How long a thread of Python computes before another may: with its 5 ms the model would wait at each of its layers."""
@@ -37,7 +37,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     Raises:
         ModelFileError, MissingExtraError: see `load_predictor`.
     """
-    predictor = load_predictor(path)
+    predictor = load_predictor(path, threads=MODEL_THREADS)
     identity = model_id(path)
     name = Path(path).name
     return Model(name, identity, predictor, about_model(predictor, identity), front_page(predictor, name))

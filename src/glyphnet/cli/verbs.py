@@ -10,6 +10,8 @@ import io
 import os
 import select
 import sys
+import threading
+from _thread import interrupt_main
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -63,6 +65,7 @@ class VerbGroup(TyperGroup):
         """Parse, run, end the process with the verb's status: the one place where errors become lines."""
         words, debug = _without_debug(sys.argv[1:] if args is None else args)
         _replace_closed_outputs()
+        sys.unraisablehook = _never_lose_an_interrupt
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A file name may hold what the terminal's encoding has not: show it escaped, never fail.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -90,6 +93,16 @@ def _without_debug(args: Sequence[str]) -> tuple[list[str], bool]:
     """The arguments without ``--debug``, which may stand anywhere but behind ``--``, where all are names."""
     end = args.index("--") if "--" in args else len(args)
     return [word for word in args[:end] if word != "--debug"] + list(args[end:]), "--debug" in args[:end]
+
+
+def _never_lose_an_interrupt(lost: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C that comes while compiled code calls Python (pydantic does) is dropped there: let it come once more."""
+    if lost.exc_type is KeyboardInterrupt:
+        again = threading.Timer(0.02, interrupt_main)  # seconds; at once, it would come in here, and be dropped again
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _replace_closed_outputs() -> None:

@@ -237,9 +237,10 @@ def interrupted(words: list[object], when: Path, number: int = signal.SIGINT) ->
     return process.returncode, output, said
 
 
-def test_ctrl_c_while_data_are_read_ends_at_once_and_leaves_no_folder(tmp_path: Path) -> None:
+def test_ctrl_c_while_data_are_read_ends_at_once_and_leaves_no_folder(tmp_path: Path, monkeypatch) -> None:
     data = colour_folder(tmp_path / "data", {"a": (9, 9, 9), "b": (99, 9, 9)}, 1500)
-    code, output, said = interrupted(["train", data, *FAST, "--out", tmp_path / "run"], tmp_path / "run" / ".lock")
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))  # it is made when the first picture is decoded
+    code, output, said = interrupted(["train", data, *FAST, "--out", tmp_path / "run"], tmp_path / "cache")
     assert (code, output, said) == (130, "", "glyphnet: interrupted\n")
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,7 @@
-"""Judging a classifier: its answers on labelled images, and every figure with how sure it is."""
+"""Judging a classifier: its answers on labelled images, and every figure with how sure it is.
+
+scikit-learn, and what of SciPy is slow to import, are imported where a figure needs them: a training begins without.
+"""
 
 from .calibration import ReliabilityBin, choose_threshold, fit_temperature
 from .confusions import ClassScores, Confusion

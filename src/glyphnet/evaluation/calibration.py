@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import softmax
 
 from ..errors import DataError, SettingsError
 from .intervals import Interval, wilson
@@ -99,6 +97,9 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises:
         DataError: a logit is NaN or infinite, or the shapes do not fit.
     """
+    from scipy.optimize import brentq
+    from scipy.special import softmax
+
     logits = np.asarray(logits, dtype=np.float64)
     labels = np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
@@ -131,6 +132,8 @@ def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float
     Returns:
         float (N, K) of the same dtype. A probability too small for its dtype, 0, stays 0.
     """
+    from scipy.special import softmax
+
     if temperature == 1:
         return probabilities
     with np.errstate(divide="ignore"):  # log 0 is -inf, and softmax makes 0 of it

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics
 
 from .intervals import Figure, Tally, percentiles, proportion
 
@@ -65,9 +64,9 @@ def class_scores(
         matrix: their confusion matrix, int64 (K, K).
         resampled: bootstrapped from it, for the interval of F1.
     """
-    _, _, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predictions, labels=np.arange(len(matrix)), zero_division=0.0
-    )
+    from sklearn.metrics import precision_recall_fscore_support
+
+    _, _, f1, _ = precision_recall_fscore_support(labels, predictions, labels=np.arange(len(matrix)), zero_division=0.0)
     hits, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     drawn = resampled.f1
     return tuple(

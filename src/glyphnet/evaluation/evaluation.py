@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics
 
 from ..errors import DataError
 from . import drawing, notebook
@@ -123,20 +122,17 @@ class Evaluation:
     @cached_property
     def balanced_accuracy(self) -> float:
         """The mean recall over the classes that occur (``sklearn.metrics.balanced_accuracy_score``)."""
-        return float(
-            metrics.recall_score(
-                self.labels,
-                self.predictions,
-                labels=np.unique(self.labels),
-                average="macro",
-                zero_division=0.0,
-            )
-        )
+        from sklearn.metrics import recall_score
+
+        occurring = np.unique(self.labels)
+        return float(recall_score(self.labels, self.predictions, labels=occurring, average="macro", zero_division=0.0))
 
     @cached_property
     def macro_f1(self) -> float:
         """The mean F1 over the classes that occur or are predicted (``sklearn.metrics.f1_score``)."""
-        return float(metrics.f1_score(self.labels, self.predictions, average="macro", zero_division=0.0))
+        from sklearn.metrics import f1_score
+
+        return float(f1_score(self.labels, self.predictions, average="macro", zero_division=0.0))
 
     @property
     def log_loss(self) -> float:
@@ -161,7 +157,9 @@ class Evaluation:
             return int(self.correct.sum())
         if k >= len(self.classes):
             return len(self)
-        hits = metrics.top_k_accuracy_score(
+        from sklearn.metrics import top_k_accuracy_score
+
+        hits = top_k_accuracy_score(
             self.labels, self.probabilities, k=k, labels=np.arange(len(self.classes)), normalize=False
         )
         return round(float(hits))

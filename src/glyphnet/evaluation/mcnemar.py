@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from .intervals import LEVEL, Figure, Interval, wilson
 
@@ -66,8 +65,10 @@ class Paired:
         or percentages"; Dietterich (1998), "Approximate statistical tests for comparing supervised
         classification learning algorithms".
         """
+        from scipy.stats import binomtest
+
         discordant = self.only_a + self.only_b
-        return float(stats.binomtest(self.only_a, discordant).pvalue) if discordant else 1.0
+        return float(binomtest(self.only_a, discordant).pvalue) if discordant else 1.0
 
     @property
     def difference(self) -> Figure:

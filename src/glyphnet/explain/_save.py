@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import warnings
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ..files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -50,7 +50,8 @@ class ResNetSpec(BaseSpec):
         stack.dropout("dropout", self.dropout)
         network = stack.network(classes)
         for layer in network.modules():
-            if isinstance(layer, nn.Conv2d):
+            # On the meta device there is nothing to set, and PyTorch would load its compiler for it.
+            if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         return network
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from ._flops import FlopCounter
 from .networks import build
 from .spec import BaseSpec, InputShape
 
@@ -91,29 +91,49 @@ def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int
         with torch.device("meta"):
             shadow = build(network, input_shape, classes)
     else:
-        shadow = copy.deepcopy(network).to("meta")  # a network without numbers: only shapes are followed
-    shadow.eval()
+        shadow = copy.deepcopy(network).to("meta")
+    _fill_with_zeros(shadow.eval())
     shapes: dict[str, tuple[int, ...]] = {}
     layers = {name: module for name, module in shadow.named_modules() if not any(module.children())}
+    counter = FlopCounter()
     for name, module in layers.items():
+        module.register_forward_pre_hook(_marker(counter, name))
         module.register_forward_hook(_recorder(shapes, name))
     channels_first = input_shape if len(input_shape) == 1 else (input_shape[2], *input_shape[:2])
-    # On the meta device the counter sees an LSTM's multiplications; on the CPU it sees one call and skips it.
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(torch.zeros(1, *channels_first, device="meta"))
-    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
-    prefix = type(shadow).__name__
+    with counter, torch.no_grad():
+        shadow(torch.zeros(1, *channels_first, dtype=torch.float64))
     rows = (
         LayerSummary(
             name=name,
             layer=type(layers[name]).__name__,
             output_shape=shape,
             parameters=sum(p.numel() for p in layers[name].parameters() if p.requires_grad),
-            flops=flops.get(f"{prefix}.{name}", 0),
+            flops=counter.flops[name],
         )
         for name, shape in shapes.items()
     )
     return NetworkSummary(input_shape, tuple(rows))
+
+
+def _fill_with_zeros(network: nn.Module) -> None:
+    """From the meta device to the CPU: on the meta device PyTorch would load its compiler to follow shapes.
+
+    In float64, in which an LSTM is made of products that are counted; in float32 it may be one call of oneDNN.
+    """
+    zeros = {
+        name: torch.zeros(tensor.shape, dtype=torch.float64 if tensor.is_floating_point() else tensor.dtype)
+        for name, tensor in network.state_dict().items()
+    }
+    network.load_state_dict(zeros, assign=True)
+
+
+def _marker(counter: FlopCounter, name: str) -> Any:
+    """A hook before a layer's forward that says whose FLOPs come next."""
+
+    def mark(module: nn.Module, inputs: object) -> None:
+        counter.place = name
+
+    return mark
 
 
 def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:

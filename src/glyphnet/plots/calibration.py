@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from sklearn.calibration import CalibrationDisplay
 
 from .style import BLUE, INK, RED, SOFT, THIN, axes_or_new, legend, percent_axis
 
@@ -42,6 +41,8 @@ def reliability(
         series: "first" or "second": its colour and line.
         ax: axes to draw into, or None.
     """
+    from sklearn.calibration import CalibrationDisplay
+
     confidence, accuracy = np.asarray(confidence, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
     ax = axes_or_new(ax, 4.8, 4.8)
     if intervals is not None:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from .style import COOL, HEAT, INK, RED, SOFT, axes_or_new, literal, name_ticks, room_of, short, tint, whole_axis
 
@@ -34,6 +33,8 @@ def confusion_matrix(
             ("pred"), of "all"; None for counts.
         ax: axes to draw into, or None.
     """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     counts = np.asarray(matrix)
     side = float(np.clip(1.5 + 0.45 * len(counts), 3.5, 10))
     ax = axes_or_new(ax, side, side)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from ..evaluation import Evaluation, evaluate
 from ..evaluation.evaluate import Progress
 from ..evaluation.heldout import HeldOut, held_out_in_training
 from ..files import atomic_write_text
-from ..report import SuspectPart, write_report
-from ..report.curves import History
 from .folder import RunFolder
 from .review import Review
+
+if TYPE_CHECKING:
+    from ..report import SuspectPart
+    from ..report.curves import History
 
 _JUDGED = {"test part": "test", "validation part": "validation", "all images": "all"}
 """How `HeldOut.data` ends: what the part is called. Of the training part no label can be suspected: it was learnt."""
@@ -71,6 +73,8 @@ def write_judgement(
         splits: all the data, where they are known.
         model: what to call the model file in commands.
     """
+    from ..report import write_report  # templates and pictures: a training can begin without
+
     figures = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2)
     atomic_write_text(folder.evaluation, figures + "\n")
     evaluation.write_predictions_csv(folder.predictions)
@@ -91,6 +95,8 @@ def write_judgement(
 
 def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]:
     """The labels that look wrong: those of the review, and of the judged images if it does not have them."""
+    from ..report import SuspectPart
+
     reviewed = () if review is None else review.parts
     parts = [SuspectPart(part.name, part.dataset, part.issues) for part in reviewed]
     judged = _JUDGED.get(evaluation.data.rpartition(", ")[2])

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Settings
+from .eager import eager
 
 Rate = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -52,7 +53,7 @@ class SGD(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused SGD."""
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             network.parameters(), lr=_rate(self.lr, network), momentum=self.momentum,
             nesterov=self.nesterov and self.momentum > 0, fused=_fused(network),
         )  # fmt: skip
@@ -73,7 +74,7 @@ class Adam(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused Adam."""
-        return torch.optim.Adam(
+        return eager(torch.optim.Adam)(
             network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps,
             fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -96,7 +97,7 @@ class AdamW(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused AdamW; biases and norms do not decay."""
-        return torch.optim.AdamW(
+        return eager(torch.optim.AdamW)(
             _decay_groups(network.parameters(), self.weight_decay), lr=_rate(self.lr, network),
             betas=self.betas, eps=self.eps, fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -149,7 +150,7 @@ class LBFGS(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's L-BFGS; one call of ``step`` is one iteration."""
-        return torch.optim.LBFGS(
+        return eager(torch.optim.LBFGS)(
             network.parameters(), lr=self.lr, max_iter=1, max_eval=25, tolerance_grad=self.tolerance,
             tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
         )  # fmt: skip
@@ -161,6 +162,7 @@ AnyOptimizer = Annotated[
 ]
 
 
+@eager
 class _MuonAndAdamW(torch.optim.Optimizer):
     """Two optimizers that step as one. Muon sees each convolution's weight as a matrix (output, inputs)."""
 
@@ -171,7 +173,7 @@ class _MuonAndAdamW(torch.optim.Optimizer):
         self._parts: list[torch.optim.Optimizer] = []
         if matrices:
             self._parts.append(
-                torch.optim.Muon(
+                eager(torch.optim.Muon)(
                     self._matrices,
                     lr=settings.lr,
                     momentum=settings.momentum,
@@ -180,7 +182,9 @@ class _MuonAndAdamW(torch.optim.Optimizer):
                 )
             )
         if rest:
-            self._parts.append(torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr))
+            self._parts.append(
+                eager(torch.optim.AdamW)(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr)
+            )
         super().__init__([*matrices, *rest], {})
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 

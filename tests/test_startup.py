@@ -1,0 +1,79 @@
+"""What is imported when: a training begins as soon as PyTorch is there, and so does a prediction.
+
+Each of these packages takes from a tenth of a second to more than PyTorch itself, as its compiler does
+(``torch._dynamo``, which imports ``sympy``).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "captum", "fastapi", "jinja2", "matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "pyarrow", "ray", "rich",
+    "scipy", "sklearn", "sympy", "torch._dynamo", "torch._inductor", "xgboost",
+)  # fmt: skip
+
+SCRIPT = f"""
+import json, sys
+
+def loaded(when):
+    print(json.dumps([when, [name for name in {HEAVY} if name in sys.modules]]))
+
+import glyphnet.runs, glyphnet.runs.review, glyphnet.evaluation, glyphnet.explain, glyphnet.predictor, glyphnet.hardware
+loaded("the packages are imported")
+
+import glyphnet.cli.train, glyphnet.cli.predict, glyphnet.cli.evaluate, glyphnet.cli.data, glyphnet.cli.explain
+loaded("the verbs are imported")
+
+import torch
+from glyphnet.nn import NETWORKS, build, parse_network, summary
+for kind in NETWORKS:
+    with torch.device("meta"):
+        build(parse_network(kind), (32, 32, 1), 10)
+loaded("networks of every kind are described")
+for kind in NETWORKS:
+    assert summary(parse_network(kind), (32, 32, 1), 10).flops > 0
+loaded("networks of every kind are summed up")
+
+from glyphnet.training import Watcher
+
+class Stop(Watcher):
+    def after_step(self, moment, state):
+        loaded("a step of " + state.recipe.optimizer.name + " is done")
+        return True
+
+def step(optimizer, network="mlp"):
+    changes = {{"network": network, "optimizer": optimizer, "augment": {{}}, "epochs": 1}}
+    glyphnet.train("digits", changes=changes, watchers=[Stop()])
+
+step("adamw", "resnet")
+step("adam", "cnn")
+step("sgd")
+step("muon")
+step("lbfgs")
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, list[str]]:
+    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return dict(map(json.loads, run.stdout.splitlines()))
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "the packages are imported",
+        "the verbs are imported",
+        "networks of every kind are described",
+        "networks of every kind are summed up",
+        *(f"a step of {name} is done" for name in ("adamw", "adam", "sgd", "muon", "lbfgs")),
+    ],
+)
+def test_nothing_is_imported_that_is_needed_later_or_by_others(loaded: dict[str, list[str]], when: str) -> None:
+    assert loaded[when] == []

@@ -18,7 +18,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from glyphnet.cli import app
-from glyphnet.cli.compare import parse_duration
+from glyphnet.cli.options import parse_duration
 
 
 def compare(*words: object) -> Result:

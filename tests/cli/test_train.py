@@ -40,14 +40,17 @@ def glyphnet(*words: object, **options: object) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
 
 
-def colour_folder(root: Path, classes: dict[str, tuple[int, int, int]], count: int) -> Path:
-    """JPEGs of one colour each, with noise, of several sizes."""
+def colour_folder(root: Path, classes: dict[str, tuple[int, int, int]], count: int, copies: int = 1) -> Path:
+    """JPEGs of one colour each, with noise, of several sizes; of each as many copies."""
     generator = np.random.default_rng(0)
     for name, colour in classes.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
             pixels = np.asarray(colour) + generator.integers(-40, 40, (20 + number % 5, 24, 3))
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"bild {number} é.jpg")
+            first = root / name / f"bild {number} é.jpg"
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(first)
+            for copy in range(1, copies):
+                (root / name / f"bild {number} é {copy}.jpg").write_bytes(first.read_bytes())
     return root
 
 
@@ -137,8 +140,8 @@ def test_a_recipe_gives_the_same_bits_and_takes_other_data(tmp_path: Path) -> No
     ],
 )
 def test_options_that_would_be_ignored_are_refused(words: list[str], line: str) -> None:
-    run = glyphnet("train", *words)
-    assert (run.returncode, run.stdout) == (2, "")
+    run = train(*words)
+    assert (run.exit_code, run.stdout) == (2, "")
     assert run.stderr == f"glyphnet: invalid value: {line} See: glyphnet train --help\n"
 
 
@@ -168,11 +171,14 @@ def test_options_that_would_be_ignored_are_refused(words: list[str], line: str) 
         ),
     ],
 )
-def test_what_is_wrong_is_one_line(words: list[str], line: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(
+    words: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    run = glyphnet("train", *words, cwd=tmp_path)
-    assert (run.returncode, run.stdout, run.stderr) == (1, "", f"glyphnet: {line}\n")
+    run = train(*words)
+    assert (run.exit_code, run.stdout, run.stderr) == (1, "", f"glyphnet: {line}\n")
     assert {path.name for path in tmp_path.iterdir()} == {"list.yaml", "binary"}
 
 
@@ -221,10 +227,16 @@ def test_resume_goes_on_from_another_folder_and_its_report_names_the_recipe(tmp_
     assert f"glyphnet train --recipe {run / 'recipe.yaml'}" in (run / "report.html").read_text(encoding="utf-8")
 
 
+# A shell's background job ignores SIGINT, and what it starts inherits that.
+HEARS_CTRL_C = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from glyphnet.cli import main; main()"
+)
+
+
 def interrupted(words: list[object], when: Path, number: int = signal.SIGINT) -> tuple[int, str, str]:
     """Send a signal to the command as soon as something is there."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "glyphnet", *map(str, words)],
+        [sys.executable, "-c", HEARS_CTRL_C, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -238,7 +250,7 @@ def interrupted(words: list[object], when: Path, number: int = signal.SIGINT) ->
 
 
 def test_ctrl_c_while_data_are_read_ends_at_once_and_leaves_no_folder(tmp_path: Path, monkeypatch) -> None:
-    data = colour_folder(tmp_path / "data", {"a": (9, 9, 9), "b": (99, 9, 9)}, 1500)
+    data = colour_folder(tmp_path / "data", {"a": (9, 9, 9), "b": (99, 9, 9)}, 1, copies=1500)
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))  # it is made when the first picture is decoded
     code, output, said = interrupted(["train", data, *FAST, "--out", tmp_path / "run"], tmp_path / "cache")
     assert (code, output, said) == (130, "", "glyphnet: interrupted\n")

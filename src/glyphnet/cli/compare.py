@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,26 +13,22 @@ import typer
 
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
-from .options import ColorOption, DataArgument, DeviceOption, JsonOption, OnBadFileOption, SeedOption, SizeOption
+from .options import (
+    ColorOption,
+    DataArgument,
+    DeviceOption,
+    JsonOption,
+    OnBadFileOption,
+    SeedOption,
+    SizeOption,
+    parse_duration,
+)
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, ModelComparison
 
 SHOWN = 20  # differing images on the terminal; the files have them all
 NARROW = 88  # columns of a terminal on which not the whole table fits
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-def parse_duration(text: str) -> float:
-    """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds.
-
-    Raises:
-        typer.BadParameter: anything else, or nothing; the command line ends with status 2.
-    """
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|)", text.strip().lower(), flags=re.ASCII)
-    if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def compare(

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 LARGEST_SIDE = 4096  # far beyond what the networks are for: a slip of the finger, not a wish
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class Size(NamedTuple):
@@ -36,6 +37,18 @@ def parse_size(text: str) -> Size:
     if not all(1 <= side <= LARGEST_SIDE for side in size):
         raise typer.BadParameter(f"{text!r} is no size: each side must lie in 1 to {LARGEST_SIDE} pixels.")
     return size
+
+
+def parse_duration(text: str) -> float:
+    """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds.
+
+    Raises:
+        typer.BadParameter: anything else, or nothing; the command line ends with status 2.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|)", text.strip().lower(), flags=re.ASCII)
+    if match is None or not float(match[1]):
+        raise typer.BadParameter(f"{text!r} is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 DataArgument = Annotated[

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import emit_json, printable, progress, say
+from .failures import FAILED
 from .options import (
     ColorOption,
     DataArgument,
@@ -17,12 +20,13 @@ from .options import (
     JsonOption,
     OnBadFileOption,
     SizeOption,
+    parse_duration,
 )
+from .recipes import DATA_OPTIONS, changes_from, data_settings, given_parameters
 from .reviewing import tell_suspects
 
 if TYPE_CHECKING:
     from ..runs import Run
-    from ..training import DataSettings, Recipe
 
 STOPPED = 130  # what a shell shows for a program that Ctrl-C has ended
 
@@ -34,6 +38,16 @@ def train(
         str,
         typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets)."),
     ] = "balanced",
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--time",
+            metavar="TIME",
+            parser=parse_duration,
+            help="Train as well as is possible in so much time (90s, 10m, 2h): chooses the preset, unless one is "
+            "given, and the number of epochs.",
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         typer.Option(
@@ -79,6 +93,16 @@ def train(
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
     ] = False,
     device: DeviceOption = "auto",
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes",
+            metavar="N",
+            min=1,
+            help="Train with so many processes on this machine, each on its share of every batch. "
+            "For several machines: torchrun … -m glyphnet train …",
+        ),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier on labelled images and write its run folder: model, figures, report.
@@ -86,39 +110,46 @@ def train(
     DATA is divided into training, validation and test images; the test images are looked at once, at the
     end. Ctrl-C stops after the step that is running, and --resume goes on from there to the very same result.
     """
-    given = _given(ctx)
+    given = given_parameters(ctx)
     _refuse_together(given)
-    changes = _changes(settings or [])
+    changes = changes_from(settings or [])
     if network is not None:
         changes["network"] = network
     if seed is not None:
         changes["seed"] = seed
     from .. import runs
     from ..training import StopOnSignal
+    from ..training.places import place_from_environment
     from .trainingbar import TrainingBar
 
     described = None if recipe is None else runs.read_recipe(recipe)
-    source = _data_settings(described, {name: ctx.params[name] for name in _DATA_OPTIONS if name in given})
+    source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
     if resume is None and out is None:
-        out = _free_folder(Path("runs"), source.source, "recipe" if recipe else preset)
+        out = _free_folder(Path("runs"), source.source, _how(given, preset))
     try:
-        with progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
+        first = place_from_environment().rank == 0  # of torchrun's processes one shows how it goes
+        with _told_once(), progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
+            watchers = (stop, bar) if first else (stop,)
             if resume is not None:
                 run = runs.resume(
-                    resume, device=device, watchers=(stop, bar), progress=reading, said=say, check_labels=check_labels,
+                    resume, device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
+                    processes=processes,
                     command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
                 )  # fmt: skip
             else:
                 run = runs.train(
-                    source, preset=preset, recipe=described, changes=changes, out=out, overwrite=overwrite,
-                    device=device, watchers=(stop, bar), progress=reading, said=say, check_labels=check_labels,
-                    command=shlex.join(["glyphnet", *sys.argv[1:]]),
+                    source, preset=None if seconds and "preset" not in given else preset, seconds=seconds,
+                    recipe=described, changes=changes, out=out, overwrite=overwrite,
+                    device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
+                    processes=processes, command=shlex.join(["glyphnet", *sys.argv[1:]]),
                 )  # fmt: skip
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or out or Path())
         if folder.checkpoint.exists():
             say(_how_to_go_on(folder.path))
         raise
+    if not first:
+        raise typer.Exit(STOPPED if run.ending == "stopped" else 0)
     if as_json:
         emit_json(_as_dict(run))
     elif run.ending != "stopped":
@@ -130,20 +161,20 @@ def train(
         raise typer.Exit(STOPPED)
 
 
-_DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file", "labels": "labels"}
-"""Parameter of the verb → setting of the recipe's section ``data``."""
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Let one of torchrun's processes tell what went wrong, and the others end without a word."""
+    from ..training import distributed
+
+    try:
+        yield
+    except Exception as error:
+        if distributed.may_tell():
+            raise
+        raise typer.Exit(FAILED) from error
 
 
-def _given(ctx: typer.Context) -> dict[str, str]:
-    """The parameters that stand on the command line, with what they are called there."""
-    return {
-        parameter.name: parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
-        for parameter in ctx.command.params
-        if parameter.name and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
-    }
-
-
-_WITH_RESUME = ("resume", "device", "check_labels", "as_json")
+_WITH_RESUME = ("resume", "device", "processes", "check_labels", "as_json")
 """Parameters that change nothing of what is trained, and may stand beside --resume."""
 
 
@@ -159,23 +190,11 @@ def _refuse_together(given: dict[str, str]) -> None:
         raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
 
 
-def _data_settings(recipe: Recipe | None, given: dict[str, object]) -> DataSettings:
-    """The data of the recipe, or the default ones, with what stands on the command line."""
-    from ..training import DataSettings
-
-    base = (recipe.data if recipe else None) or DataSettings()
-    return base.model_copy(update={_DATA_OPTIONS[name]: value for name, value in given.items()})
-
-
-def _changes(settings: list[str]) -> dict[str, object]:
-    """``["optimizer.lr=0.01"]`` → ``{"optimizer.lr": "0.01"}``."""
-    changes: dict[str, object] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip():
-            raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
-        changes[name.strip()] = value
-    return changes
+def _how(given: dict[str, str], preset: str) -> str:
+    """What the run is called after, beside the data."""
+    if "recipe" in given:
+        return "recipe"
+    return "timed" if "seconds" in given and "preset" not in given else preset
 
 
 def _free_folder(parent: Path, data: str, how: str) -> Path:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from ..classifier import Classifier
 from ..data import Splits
@@ -87,6 +86,8 @@ def conclude(
 
 def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
     """The classifier that a training gave; its temperature and threshold are chosen on validation data."""
+    from scipy.special import softmax
+
     plain = Classifier(
         network=result.network,
         spec=recipe.network,
@@ -122,6 +123,7 @@ def _provenance(result: FitResult, recipe: Recipe, splits: Splits) -> dict[str, 
         "device": result.device,
         "precision": result.precision,
         "threads": result.threads,
+        "processes": result.processes,
         "versions": library_versions(),
         "data": {name: len(part) for name, part in splits},
         "data as read": " ".join(splits.notes),

@@ -34,7 +34,6 @@ def prepare(
     """
     _check_early(preset, recipe, changes)
     own = {name: value for name, value in changes.items() if _section(name) == "data"}
-    others = {name: value for name, value in changes.items() if name not in own}
     if isinstance(data, Splits):
         if own:
             raise SettingsError(
@@ -46,8 +45,23 @@ def prepare(
         settings = _data_settings(data, recipe).override({name.partition(".")[2]: own[name] for name in own})
         splits = read(settings, progress)
     if recipe is None:
-        recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
-    return recipe.model_copy(update={"data": settings}).override(others), splits
+        return recipe_of(preset, splits, settings, changes), splits
+    return _changed(recipe, settings, changes), splits
+
+
+def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe that a preset has for these data, with changes.
+
+    Args:
+        data: how the data were read; None where they were in memory.
+    """
+    recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
+    return _changed(recipe, data, changes)
+
+
+def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
+    others = {name: value for name, value in changes.items() if _section(name) != "data"}
+    return recipe.model_copy(update={"data": data}).override(others)
 
 
 def read(settings: DataSettings, progress: Progress | None) -> Splits:

@@ -24,8 +24,8 @@ class Run:
 
     Attributes:
         classifier: with the weights of the best epoch; None if it was stopped before the first was finished.
-        evaluation: on the test data, or on the validation data where there are none; None if it was stopped,
-            or no image was held out.
+        evaluation: on the test data, or on the validation data where there are none; None if it was stopped, if no
+            image was held out, or in another of torchrun's processes than the first.
         recipe: what was trained.
         splits: the data.
         history: a row an epoch.

@@ -9,24 +9,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..data import ImageDataset, Splits
+from ..data import Splits
 from ..data.decisions import refuse_to_lose_decisions
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError
 from ..files import FolderLock, atomic_write_text
 from ..history import HistoryWriter, write_history
-from ..training import CheckpointWriter, Examples, FitResult, Fitting, Recipe, Watcher
+from ..training import CheckpointWriter, FitResult, Fitting, Recipe, Watcher, distributed
+from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
 from .preparation import Source, prepare, read, read_recipe
+from .processes import fitting_of, others, place_of, unjudged
 from .run import Run
 
 
 def train(
     data: Source | None = None,
     *,
-    preset: str = "balanced",
+    preset: str | None = None,
+    seconds: float | None = None,
     recipe: Recipe | None = None,
     changes: Mapping[str, Any] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -38,12 +41,15 @@ def train(
     command: str = "",
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
+    processes: int = 1,
 ) -> Run:
     """Train a classifier on labelled images, judge it on test data, and write the run folder.
 
     Args:
         data: what `glyphnet.load` takes, or loaded splits; None for the recipe's data, or "digits".
-        preset: "fast", "balanced" or "best", where no recipe is given.
+        preset: "fast", "balanced" or "best", where no recipe is given; None for "balanced", or with ``seconds`` for
+            whichever does best in that time.
+        seconds: how long the training may take, about: the number of epochs is chosen so that it fits.
         recipe: every setting.
         changes: settings to change, by dotted name: ``{"optimizer.lr": 0.01}``.
         out: the run folder to make; None writes nothing.
@@ -56,27 +62,46 @@ def train(
         check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. They are
             shown in the report and listed in the folder's ``suspects.csv``.
         checkpoint_every: least seconds between two checkpoints.
+        processes: how many train together on this machine; the others are started, and end with the training. A
+            script that asks for them needs the line ``if __name__ == "__main__":``, as always with processes.
+
+    Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
+    and in the others the run has no evaluation.
 
     Raises:
         RunFolderError: ``out`` is in use, or holds a run.
+        TrainingError: another process has ended before its time.
         DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last
             good weights are in the folder all the same.
     """
+    place = place_of(processes)
+    check_time(seconds, changes or {}, place.size * processes)
+    if place.rank:
+        out = progress = said = None
     folder = None if out is None else RunFolder(Path(out))
     with contextlib.nullcontext() if folder is None else folder.held():
         if folder is not None and not overwrite:
             folder.refuse_if_used()
         changes = dict(changes or {})
-        recipe, splits = prepare(data, preset, recipe, changes, progress)
-        _tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
-        _tell(said, str(measure_ink(splits.train.images)))
-        fitting = _fitting(recipe, splits, device)
-        if folder is not None:
-            folder.clear()
-            atomic_write_text(folder.recipe, recipe.to_yaml())
-            _tell(said, f"The run is written to {folder.path}.")
-        began = datetime.now(UTC).date().isoformat()
-        result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+        with distributed.joined(place, None, device):
+            with distributed.first_in_turn():
+                chosen = recipe or preset
+                recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
+            _tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
+            _tell(said, str(measure_ink(splits.train.images)))
+            if seconds is not None:
+                recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
+                _tell(said, sentence)
+            began = datetime.now(UTC).date().isoformat()
+            with others(processes, recipe, splits, device):
+                fitting = fitting_of(recipe, splits, device)
+                if folder is not None:
+                    folder.clear()
+                    atomic_write_text(folder.recipe, recipe.to_yaml())
+                    _tell(said, f"The run is written to {folder.path}.")
+                result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+        if place.rank:
+            return unjudged(result, recipe, splits, began)
         return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels)
 
 
@@ -91,53 +116,59 @@ def resume(
     command: str = "",
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
+    processes: int = 1,
 ) -> Run:
     """Go on with the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
 
     Args:
         out: the run folder.
         splits: the data, where the run was made from loaded splits and cannot load them itself.
-        device, watchers, progress, said, command, check_labels, checkpoint_every: as for `train`.
+        device, watchers, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
+            number of processes than before gives the same, but for rounding and for what is drawn at random.
 
     Raises:
         RunFolderError: there is nothing to go on with, another process is at it, or the data have changed.
     """
+    place = place_of(processes)
     folder = RunFolder(Path(out))
-    if not folder.recipe.is_file():
+    if place.rank:
+        progress = said = None
+    elif not folder.recipe.is_file():
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
-    with FolderLock(folder.path):
-        if check_labels:
+    with contextlib.nullcontext() if place.rank else FolderLock(folder.path):
+        if check_labels and not place.rank:
             refuse_to_lose_decisions(folder.suspects)
-        recipe = read_recipe(folder.recipe)
-        if splits is None:
-            if recipe.data is None:
-                raise RunFolderError(
-                    f"{folder.path}: this run was made from data in memory. Resume it from Python: "
-                    "glyphnet.resume(folder, splits=...)."
-                )
-            splits = read(recipe.data, progress)
-        _tell(said, *splits.notes, *splits.warnings)
-        fitting = _fitting(recipe, splits, device)
-        began = datetime.now(UTC).date().isoformat()
-        if folder.checkpoint.exists():
-            began = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, began))["began"]
-        result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+        written = None if place.rank else read_recipe(folder.recipe).model_dump(mode="json")
+        with distributed.joined(place, None, device):
+            recipe = Recipe.parse(distributed.from_first(written))  # the folder may be on the first machine's disk
+            with distributed.first_in_turn():
+                splits = splits or _read_again(folder, recipe, progress)
+            _tell(said, *splits.notes, *splits.warnings)
+            began = datetime.now(UTC).date().isoformat()
+            with others(processes, recipe, splits, device):
+                fitting = fitting_of(recipe, splits, device)
+                if not place.rank and folder.checkpoint.exists():
+                    began = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, began))["began"]
+                result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
+        if place.rank:
+            return unjudged(result, recipe, splits, began)
         return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels)
+
+
+def _read_again(folder: RunFolder, recipe: Recipe, progress: Progress | None) -> Splits:
+    """The data of a run."""
+    if recipe.data is None:
+        raise RunFolderError(
+            f"{folder.path}: this run was made from data in memory. Resume it from Python: "
+            "glyphnet.resume(folder, splits=...)."
+        )
+    return read(recipe.data, progress)
 
 
 def _tell(said: Callable[[str], None] | None, *sentences: str) -> None:
     for sentence in sentences:
         if said:
             said(sentence)
-
-
-def _fitting(recipe: Recipe, splits: Splits, device: str) -> Fitting:
-    validation = _examples(splits.validation) if len(splits.validation) else None
-    return Fitting(recipe, _examples(splits.train), validation, len(splits.classes), device)
-
-
-def _examples(dataset: ImageDataset) -> Examples:
-    return Examples.of(dataset.images, dataset.labels)
 
 
 def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:

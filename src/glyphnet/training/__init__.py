@@ -3,11 +3,12 @@
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device, keep_freed_memory
 from .examples import Examples
-from .fit import FitResult, Fitting, fit
+from .fit import Fitting, fit
 from .judging import judge
 from .presets import PRESETS, preset
 from .progress import Moment, Watcher
 from .recipe import DataSettings, EarlyStopping, Recipe
+from .result import FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .stopping import StopOnSignal
 

@@ -17,8 +17,8 @@ from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 1
 
-TAKEN_OVER = ("threads", "precision", "began")
-"""Terms in which a resumed training follows the checkpoint, whatever it would choose by itself."""
+FREE = ("threads", "precision", "began", "processes")
+"""Terms that may differ: a resumed training takes them over, or does as the checkpoint's but for rounding."""
 
 
 def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     """Bring ``state`` to where it was when the checkpoint was written.
 
     Returns:
-        The terms of then. Number of threads and precision may differ from those of now: the caller takes them over.
+        The terms of then. Threads, precision and processes may differ from those of now: the caller sees to them.
 
     Raises:
         RunFolderError: the checkpoint is of another recipe, other data or other terms: it names what differs.
@@ -59,7 +59,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     header, tensors = read_tensors(path, kind="checkpoint")
     now = {"recipe": state.recipe.model_dump(mode="json"), **terms}
     then = {"recipe": header.get("recipe"), **header.get("terms", {})}
-    if differing := [name for name in now if now[name] != then.get(name) and name not in TAKEN_OVER]:
+    if differing := [name for name in now if now[name] != then.get(name) and name not in FREE]:
         raise RunFolderError(
             f"{path}: cannot go on from here, because {_differences(now, then, differing)}. Go on with what the "
             "training began with, or start a new one in another folder."

@@ -6,57 +6,35 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import nn
 
 from ..errors import DivergedError
 from ..nn import Preprocessing, build, summary
+from . import distributed
+from .batches import Batches
 from .checkpoint import read_checkpoint
 from .checks import check_together, likely_cause
-from .device import PRECISIONS, choose_device, compute_dtype, keep_freed_memory, threads_for, using_threads
+from .device import PRECISIONS, compute_dtype, flushing_denormals, keep_freed_memory, threads_for, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
 from .judging import is_better, judge
+from .meetings import Meetings
+from .places import check_parts
 from .progress import Moment, Watcher
 from .recipe import Recipe
+from .result import Ending, FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .step import Steps, make_step, set_learning_rate
-
-Ending = Literal["finished", "early_stopping", "converged", "stopped"]
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """What a training gave.
-
-    Attributes:
-        network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.
-        preprocessing: measured on the training inputs.
-        history: a row an epoch; see `HistoryRow`.
-        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
-        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a watcher.
-        seconds: spent in training and validation, pauses left out.
-        device, precision, threads: how the arithmetic was done.
-    """
-
-    network: nn.Module
-    preprocessing: Preprocessing
-    history: list[HistoryRow]
-    best_epoch: int
-    ending: Ending
-    seconds: float
-    device: str
-    precision: str
-    threads: int
-
-
 class Fitting:
     """A training that can be run, stopped, written down and gone on with. `fit` is the short way to it.
+
+    Made within a group of processes (see `distributed`), with the same arguments in each, it is their training.
 
     Args:
         recipe: all its settings.
@@ -78,20 +56,22 @@ class Fitting:
     ) -> None:
         check_together(recipe, train, validation, classes)
         self.recipe, self.classes = recipe, classes
-        where = choose_device(device)
+        check_parts(distributed.world_size(), len(train), recipe)
+        where = distributed.own_device(device)
         self.dtype = compute_dtype(recipe.precision, where)
         preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
         self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where)
-        self.threads = threads_for(
-            summary(recipe.network, train.input_shape, classes).flops * min(recipe.batch_size, len(train))
-        )
+        images = min(recipe.batch_size, len(train)) // distributed.world_size()
+        flops = summary(recipe.network, train.input_shape, classes).flops * images
+        self.threads = distributed.own_threads(threads_for(flops))
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 
     def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> dict[str, Any]:
         """Go to where a training of the same recipe, data and terms was when the checkpoint was written.
 
-        The arithmetic is done as it was done then, with as many threads and in the same precision.
+        The arithmetic is done as it was done then, in the same precision and, where as many processes share the
+        work, with as many threads.
 
         Returns:
             The terms of then.
@@ -101,7 +81,9 @@ class Fitting:
             CorruptFileError: the file is damaged.
         """
         then = read_checkpoint(path, self.state, terms)
-        self.threads, self.dtype = then["threads"], PRECISIONS[then["precision"]]
+        self.dtype = PRECISIONS[then["precision"]]
+        if then.get("processes", 1) == distributed.world_size():
+            self.threads = then["threads"]
         self.learn_from(self.train)
         return then
 
@@ -109,14 +91,18 @@ class Fitting:
         """Take other examples from here on, of the same shape and classes."""
         self.train = train.on(self.state.device)
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
-        self._steps = Steps(self.state, self.train, self.classes, self.dtype)
-        self._step = make_step(self._steps, self.state, self.train)
+        batches = Batches(self.state, self.train, self.classes)
+        self._steps = Steps(self.state, batches, self.dtype)
+        self._step = make_step(self._steps, self.state, batches, self.dtype)
 
     @property
     def terms(self) -> dict[str, Any]:
         """How the arithmetic is done: what must be the same for the same bits."""
         precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
-        return {"device": self.state.device.type, "precision": precision, "threads": self.threads}
+        return {
+            "device": self.state.device.type, "precision": precision, "threads": self.threads,
+            "processes": distributed.world_size(),
+        }  # fmt: skip
 
     def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
         """Train from where it stands to the recipe's last epoch, or for ``epochs`` more.
@@ -129,8 +115,9 @@ class Fitting:
         keep_freed_memory()
         last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
         cuda = [self.state.device] if self.state.device.type == "cuda" else []
-        with using_threads(self.threads), torch.random.fork_rng(devices=cuda):
+        with using_threads(self.threads), flushing_denormals(), torch.random.fork_rng(devices=cuda):
             self.state.restore_random()
+            self._follow_first()
             ending = self._run(last, watchers)
             for watcher in watchers:
                 watcher.at_end(self.state)
@@ -154,13 +141,23 @@ class Fitting:
             **self.terms,
         )
 
+    def _follow_first(self) -> None:
+        """Begin where the first process stands: it may have read a checkpoint, and chosen the precision."""
+        if distributed.world_size() == 1:
+            return
+        first = distributed.from_first({"precision": self.terms["precision"], "state": self.state.state_dict()})
+        if distributed.rank():
+            self.state.load_state_dict(first["state"])
+            self.dtype = PRECISIONS[first["precision"]]
+            self.learn_from(self.train)
+
     def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
         while (ending := self._ending(last)) is None:
             if not self._run_epoch(last, watchers):
                 return "stopped"
             # A list, so that all are told, also of what an earlier one stops.
             asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
-            if any(asked):
+            if distributed.any_of_all(any(asked)):
                 return self._ending(last) or "stopped"
         return ending
 
@@ -182,20 +179,25 @@ class Fitting:
             torch.manual_seed(derived_seed(self.recipe.seed, "steps", state.epoch))
             state.totals.zero_()
         state.network.train()
-        batches = self._batches()
+        batches, meetings = self._batches(), Meetings(state)
         for batch in batches[first:]:
             self._learn(batch, len(batches))
             now = time.perf_counter()
             state.seconds = before + now - began
-            if now - looked > LOOK_EVERY:
+            if not meetings.due(len(batches)):
+                continue
+            meetings.add_up()
+            if now - looked > LOOK_EVERY or distributed.world_size() > 1:
                 self._check_loss()
                 looked = now
+            stop = False
             if watchers:
                 speed = (state.step - first) * len(self.train) / len(batches) / (now - began)
                 moment = Moment(state.epoch + 1, last, state.step, len(batches), speed)
                 asked = [watcher.after_step(moment, state) for watcher in watchers]
-                if any(asked) and state.step < len(batches):
-                    return False
+                stop = any(asked)
+            if meetings.agree(stop) and state.step < len(batches):
+                return False
         self._check_loss(weights_too=True)
         row = self._judge()
         row["seconds"] = before + time.perf_counter() - began
@@ -215,6 +217,9 @@ class Fitting:
         state, recipe = self.state, self.recipe
         done = (state.total_steps + 0.5) / (steps * recipe.epochs)
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
+        if distributed.world_size() > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
+            purpose = f"steps of process {distributed.rank()}"
+            torch.manual_seed(derived_seed(recipe.seed, purpose, state.total_steps))
         if recipe.optimizer.full_batch:
             state.converged = not self._steps.descend_on_all(batch)
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from ..nn import Preprocessing, logits_in_batches
+from .distributed import own_part, sum_of_all
 from .examples import Examples
 from .recipe import Recipe
 from .state import HistoryRow
@@ -14,13 +16,18 @@ JUDGED_AT_ONCE = 1000
 
 
 def judge(network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe) -> tuple[float, float]:
-    """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``."""
+    """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``.
+
+    Of several processes each looks at a part, and all get the same figures.
+    """
     loss = right = 0.0
-    labels = examples.labels.split(JUDGED_AT_ONCE)
-    answers = logits_in_batches(network, preprocessing, examples.inputs, batch_size=JUDGED_AT_ONCE)
+    inputs, own_labels = own_part(examples.inputs), own_part(examples.labels)
+    labels = own_labels.split(JUDGED_AT_ONCE) if len(own_labels) else ()
+    answers = logits_in_batches(network, preprocessing, inputs, batch_size=JUDGED_AT_ONCE) if labels else ()
     for logits, wanted in zip(answers, labels, strict=True):
         loss += recipe.loss.per_image(logits, wanted).sum().item()
         right += (logits.argmax(1) == wanted).sum().item()
+    loss, right = sum_of_all(torch.tensor([loss, right], dtype=torch.float64)).tolist()
     return loss / len(examples), right / len(examples)
 
 

@@ -34,9 +34,21 @@ class Loss(Settings):
 
         Args:
             logits: float (N, K).
-            targets: int64 labels (N,), or the wanted probabilities, float (N, K).
+            targets: int64 labels (N,), or the wanted probabilities, float (N, K), of which each row sums to 1.
         """
         raise NotImplementedError
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The derivatives of `per_image` by the logits: float (N, K). Takes what `per_image` takes."""
+        raise NotImplementedError
+
+    def _wanted(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The smoothed targets as probabilities: float (N, K)."""
+        if targets.ndim == 1:
+            targets = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+        if not self.label_smoothing:
+            return targets
+        return targets * (1.0 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
 
 
 class CrossEntropy(Loss):
@@ -47,6 +59,10 @@ class CrossEntropy(Loss):
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the softmax: float (N,)."""
         return F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Softmax minus targets."""
+        return torch.softmax(logits, 1).sub_(self._wanted(logits, targets))
 
 
 class BinaryCrossEntropy(Loss):
@@ -59,11 +75,12 @@ class BinaryCrossEntropy(Loss):
 
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the sigmoids, summed over the K outputs: float (N,)."""
-        classes = logits.shape[1]
-        if targets.ndim == 1:
-            targets = F.one_hot(targets, classes).to(logits.dtype)
-        targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+        wanted = self._wanted(logits, targets)
+        return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(1)
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Sigmoid minus targets."""
+        return torch.sigmoid(logits).sub_(self._wanted(logits, targets))
 
 
 AnyLoss = Annotated[

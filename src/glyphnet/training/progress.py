@@ -36,7 +36,10 @@ class Watcher:
     """
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        """Called after each step; true asks the training to stop here."""
+        """Called after each step; true asks the training to stop here.
+
+        With several processes: several times a second, and after the last step of an epoch.
+        """
         return False
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

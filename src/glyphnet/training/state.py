@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from ..augment import Augmenter
 from ..nn import Preprocessing, build
+from ..nn.backpropagation import Backpropagation
 from ..nn.spec import InputShape
 from .averaging import WeightAverage
+from .distributed import world_size
 from .examples import derived_seed
 from .recipe import Recipe
+from .tally import Tally
 
 HistoryRow = dict[str, float | None]
 """One epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy (None without validation), lr, seconds."""
@@ -34,7 +37,7 @@ class TrainingState:
         epoch: finished epochs.
         step: finished steps of the epoch now running.
         total_steps: finished steps since the start.
-        totals: float64 (2,) on the device: summed loss and number of right answers in the epoch now running.
+        tally: the summed loss and the number of right answers in the epoch now running.
         seconds: time spent in the epoch now running, before the last pause.
         history: a row an epoch.
         best: weights and buffers of the epoch to keep, on the CPU, and which epoch that was.
@@ -49,7 +52,7 @@ class TrainingState:
     augmenter: Augmenter
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None
-    totals: Tensor
+    tally: Tally
     full_rates: tuple[float, ...]
     epoch: int = 0
     step: int = 0
@@ -79,6 +82,9 @@ class TrainingState:
         # Full-batch optimizers look at all weights as one vector, and PyTorch's does so only in row-major memory.
         layout = torch.contiguous_format if recipe.optimizer.full_batch else torch.channels_last
         network = network.to(device=device).to(memory_format=layout)  # type: ignore[call-overload]  # torch has it
+        alone = device.type == "cpu" and world_size() == 1
+        if alone and not recipe.optimizer.full_batch and Backpropagation.covers(network):
+            Backpropagation.lay_out(network)
         optimizer = recipe.optimizer.build(network)
         return cls(
             recipe=recipe,
@@ -87,14 +93,19 @@ class TrainingState:
             augmenter=Augmenter(recipe.augment),
             optimizer=optimizer,
             average=WeightAverage(network, recipe.ema) if recipe.ema else None,
-            totals=torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device),
+            tally=Tally(recipe.loss, device),
             full_rates=tuple(float(group["lr"]) for group in optimizer.param_groups),
         )
 
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return self.totals.device
+        return self.tally.device
+
+    @property
+    def totals(self) -> Tensor:
+        """Summed loss and number of right answers in the epoch now running: float64 (2,), the live tensor."""
+        return self.tally.totals()
 
     def network_to_judge(self) -> nn.Module:
         """The network that validation looks at: the averaged one where there is one."""
@@ -104,8 +115,9 @@ class TrainingState:
         return self.average.network
 
     def weights_to_keep(self) -> dict[str, Tensor]:
-        """A copy of weights and buffers of `network_to_judge`, on the CPU."""
-        return {name: tensor.detach().cpu().clone() for name, tensor in self.network_to_judge().state_dict().items()}
+        """A copy of weights and buffers of `network_to_judge`, on the CPU, row by row."""
+        kept = self.network_to_judge().state_dict()
+        return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in kept.items()}
 
     def keep_random(self) -> None:
         """Remember where torch's random numbers stand."""

@@ -1,0 +1,180 @@
+"""The other processes of a training on one machine: started, watched, and ended, whatever happens.
+
+The process that asks for them is the first of the training: it alone hears Ctrl-C, shows and writes. They find one
+another through a file in a folder that only the user can open, and talk through the loopback interface.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from torch.distributed.distributed_c10d import Store
+from torch.multiprocessing.spawn import ProcessContext, start_processes
+
+from ..errors import GlyphNetError, TrainingError
+from .distributed import PeerLostError, joined
+from .places import Place
+
+Work = Callable[..., Callable[[], object]]
+"""Takes the arguments, reads what it needs, and returns what is to be done together."""
+
+FAILED, LOST = 1, 3
+"""Exit status of a follower that has failed, and of one that ends because another process has."""
+
+_FAREWELL = 10.0  # seconds that followers get to end after the work is done, or after one has failed
+
+
+@contextmanager
+def followers(count: int, device: str, work: Work, *arguments: Any) -> Iterator[None]:
+    """Have ``count`` other processes do the same work as the block, as one group with this process.
+
+    Args:
+        count: 0 for none: then the block is as without.
+        device: as for `device_at`.
+        work: a function of a module, called with ``arguments`` in each, which must be picklable.
+
+    Raises:
+        TrainingError: one of them has ended before its time; it says which, and how. All have ended then.
+    """
+    if not count:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _loopback_only():
+        store = _store(folder)
+        context: ProcessContext | None = None
+        try:
+            with _interrupted_later():
+                context = _start(count, (folder, count + 1, device, work, arguments))
+            _wait_until_ready(context.processes, store)
+            with joined(Place(0, count + 1, 0, count + 1), store, device):
+                yield
+            _let_end(context.processes)
+        except PeerLostError as error:
+            assert context is not None
+            _let_end(context.processes)
+            raise TrainingError(_obituary(context.processes, store) or str(error)) from error
+        finally:
+            for process in context.processes if context else ():
+                process.kill()
+                process.join()
+
+
+def _start(count: int, arguments: tuple[Any, ...]) -> ProcessContext:
+    context = start_processes(_follow, arguments, nprocs=count, join=False, start_method="spawn")
+    assert isinstance(context, ProcessContext)
+    return context
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is done, and never reach the processes that are started in it.
+
+    A blocked signal stays blocked in a new process. In this one that is not enough: other threads take it.
+    """
+    came: list[int] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number)) if in_main_thread else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _follow(index: int, folder: str, size: int, device: str, work: Work, arguments: tuple[Any, ...]) -> None:
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets the one that may be waiting
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # PyTorch has asked the kernel for one should the first process die
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    first = multiprocessing.parent_process()
+    if first is None or not first.is_alive():  # it died before PyTorch could ask
+        sys.exit(LOST)
+    store, rank = _store(folder), index + 1
+    try:
+        together = work(*arguments)
+        store.set(f"ready/{rank}", "")
+        with joined(Place(rank, size, rank, size), store, device):
+            together()
+    except PeerLostError:
+        sys.exit(LOST)
+    except Exception as error:
+        # Not as PyTorch would tell it: the user reads a line, not a traceback of another process.
+        store.set(
+            f"failed/{rank}", str(error) if isinstance(error, GlyphNetError) else f"{type(error).__name__}: {error}"
+        )
+        sys.exit(FAILED)
+
+
+def _store(folder: str) -> Store:
+    from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch has it
+
+    return FileStore(os.path.join(folder, "store"))
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Have gloo use the interface that nobody else can reach, here and in processes started meanwhile."""
+    name = "GLOO_SOCKET_IFNAME"
+    interface = next((each for _, each in socket.if_nameindex() if each in ("lo", "lo0")), None)
+    if interface is None or name in os.environ:
+        yield
+        return
+    os.environ[name] = interface
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _wait_until_ready(processes: list[BaseProcess], store: Store) -> None:
+    keys = [f"ready/{rank}" for rank in range(1, len(processes) + 1)]
+    while not store.check(keys):
+        if any(process.exitcode is not None for process in processes):
+            raise PeerLostError("another process of this training has ended before it began.")
+        time.sleep(0.02)
+
+
+def _let_end(processes: list[BaseProcess]) -> None:
+    """Wait until all have ended, but not for long."""
+    last = time.monotonic() + _FAREWELL
+    for process in processes:
+        process.join(max(0.0, last - time.monotonic()))
+
+
+def _obituary(processes: list[BaseProcess], store: Store) -> str:
+    """Who ended first, and how; empty if nobody is known to have ended."""
+    codes = [process.exitcode for process in processes]
+    at_fault = [rank for rank, code in enumerate(codes, start=1) if code not in (None, 0, LOST)]
+    if not at_fault:
+        return ""
+    rank, code = at_fault[0], codes[at_fault[0] - 1]
+    assert code is not None
+    return (
+        f"process {rank + 1} of {len(codes) + 1} {_cause(rank, code, store)}, and the others have stopped. "
+        "Go on with --resume; the number of processes may be another."
+    )
+
+
+def _cause(rank: int, code: int, store: Store) -> str:
+    if code < 0:
+        hint = " (is there enough memory?)" if code == -signal.SIGKILL else ""
+        return f"was ended by {signal.Signals(-code).name}{hint}"
+    if store.check([f"failed/{rank}"]):
+        return f"has failed ({store.get(f'failed/{rank}').decode()})"
+    guard = 'if __name__ == "__main__":'
+    return f"has ended with status {code} (a script that asks for processes needs the line {guard})"

@@ -1,0 +1,63 @@
+"""Counting while a network learns: the summed loss, and how many answers were right."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .losses import Loss
+
+COUNTED_AT_ONCE = 64
+"""Steps whose answers are counted together: for small networks counting costs as much as a step's arithmetic."""
+
+
+class Tally:
+    """The totals of the epoch now running.
+
+    Args:
+        loss: from answers and targets to losses.
+        device: where the training is.
+    """
+
+    def __init__(self, loss: Loss, device: torch.device) -> None:
+        self.device = device
+        self._loss = loss
+        self._totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+        self._waiting: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+
+    def totals(self) -> Tensor:
+        """Summed loss and number of right answers, all of them: float64 (2,) on the device, the live tensor."""
+        if self._waiting:
+            self._count_waiting()
+        return self._totals
+
+    def count(self, losses: Tensor, right: Tensor) -> None:
+        """Add a batch; nothing is read back from the device.
+
+        Args:
+            losses: float (n,), weighted.
+            right: bool (n,).
+        """
+        self._totals += torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
+
+    def count_later(self, logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> None:
+        """Add a batch when the totals are next asked for, or with the next few dozen.
+
+        Args:
+            logits: float32 (n, K), not changed any more.
+            labels: int64 (n,).
+            targets: what the loss is measured against: the labels, or float (n, K).
+            weights: float32 (n,) of the losses, or None.
+        """
+        self._waiting.append((logits, labels, targets, weights))
+        if len(self._waiting) >= COUNTED_AT_ONCE:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        logits, labels, targets, weights = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        answers, wanted = torch.cat(logits), torch.cat(labels)
+        losses = self._loss.per_image(answers, wanted if targets[0] is labels[0] else torch.cat(targets))
+        if weights[0] is not None:
+            losses = losses * torch.cat(weights)
+        self.count(losses, answers.argmax(1) == wanted)

@@ -1,0 +1,119 @@
+"""``glyphnet train --processes`` and torchrun: real processes, killed and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cleans nothing up
+
+
+@contextmanager
+def started(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A command in a session of its own; nothing of it is left after the block."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    seen: set[int] = set()
+    try:
+        yield process
+        seen = children(process.pid)
+    finally:
+        for each in {*seen, *children(process.pid)}:
+            os.kill(each, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def children(pid: int) -> set[int]:
+    """The processes that ``pid`` has started to train with it."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return {int(each) for each in found if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()}
+    except FileNotFoundError:
+        return set()
+
+
+def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pids: set[int]) -> bool:
+    return any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    with started("-m", "glyphnet", "train", "digits", *LONG, "--processes", 3, "--out", checkpoint.parent) as process:
+        wait_for(checkpoint.exists, process)
+        others = children(process.pid)
+        assert len(others) == 2
+        os.kill(max(others), signal.SIGKILL)
+        began = time.monotonic()
+        output, messages = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 1
+    assert output == ""
+    assert not alive(others)
+    assert "Traceback" not in messages
+    said = [line for line in messages.splitlines() if line.startswith("glyphnet: ")]
+    assert said == messages.splitlines()[-1:]
+    assert "of 3 was ended by SIGKILL (is there enough memory?), and the others have stopped. Go on with" in said[0]
+
+    before = checkpoint.stat().st_mtime_ns
+    with started("-m", "glyphnet", "train", "--resume", checkpoint.parent, "--processes", 2) as process:
+        wait_for(lambda: checkpoint.stat().st_mtime_ns != before, process)
+        others = children(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+        began = time.monotonic()
+        output, messages = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    assert process.returncode == 130, messages
+    assert len(others) == 1
+    assert not alive(others)
+    assert messages.splitlines()[-1].endswith(f"Go on with: glyphnet train --resume {checkpoint.parent}")
+    assert "Stopped in epoch " in messages.splitlines()[-1]
+    assert "Traceback" not in messages
+
+
+def test_killing_the_first_process_ends_the_others_even_before_they_have_begun(tmp_path: Path) -> None:
+    with started("-m", "glyphnet", "train", "digits", *LONG, "--processes", 2, "--out", tmp_path / "run") as process:
+        wait_for(lambda: children(process.pid), process)
+        others = children(process.pid)
+        process.kill()
+        deadline = time.monotonic() + 30
+        while alive(others) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(others)
+        assert "Traceback" not in process.communicate()[1]
+
+
+def test_torchrun(tmp_path: Path) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
+    short = ["--preset", "fast", "--set", "epochs=2", "--device", "cpu", "--json"]
+    with started(*torchrun, "-m", "glyphnet", "train", "digits", *short, "--out", tmp_path / "run") as process:
+        output, messages = process.communicate(timeout=120)
+    assert process.returncode == 0, messages
+    assert json.loads(output)["evaluation"]["accuracy"]["n"] == 359
+    assert messages.count("The run is written to") == 1
+    assert (tmp_path / "run" / "report.html").is_file()

@@ -22,7 +22,7 @@ from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError
 from glyphnet.nn import Preprocessing, build, parse_network
-from glyphnet.predictfiles import image_files, predict_files
+from glyphnet.predictfiles import decoding, formats, image_files, predict_files, predicting, writing
 
 CLASSES = ("zero", "größe, 数字", 'with "quotes"', "[red]four[/red]")
 ODD_NAMES = [
@@ -158,6 +158,66 @@ def test_topk_gives_the_likeliest_classes_in_order(model: Path, tmp_path: Path) 
     assert sum(entry["probability"] for entry in row["top"]) == pytest.approx(1, abs=1e-5)
 
 
+def test_probabilities_of_every_class(model: Path, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png")
+    probabilities = load_model(model).predict_proba(file)[0]
+    [row] = table(predict("--probabilities", model, file))
+    assert list(row) == ["file", "label", "probability", *(f"probability_{name}" for name in CLASSES)]
+    np.testing.assert_allclose([float(row[f"probability_{name}"]) for name in CLASSES], probabilities, atol=1e-6)
+    [answer] = json.loads(predict("--probabilities", "--json", model, file).stdout)["predictions"]
+    assert list(answer["probabilities"]) == list(CLASSES)
+    np.testing.assert_allclose(list(answer["probabilities"].values()), probabilities, atol=1e-6)
+
+
+def test_out_writes_a_file_and_tells_the_first_that_are_unreadable(model: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "p" / "a.png")
+    for number in range(12):
+        (tmp_path / "p" / f"{number}.png").write_bytes(b"")
+    out = tmp_path / "new" / "o.csv"
+    result = predict(model, tmp_path / "p", "--out", out)
+    assert result.exit_code == 1
+    assert result.stdout == f"{out}: 13 images, 12 of them unreadable.\n"
+    assert len(result.stderr.splitlines()) == 11
+    assert result.stderr.splitlines()[10] == f"glyphnet: what else cannot be read has its error in {out}."
+    with open(out, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["error"] for row in rows] == [*["empty (0 bytes)"] * 12, ""]
+    [answer] = table(predict(model, tmp_path / "p" / "a.png"))
+    assert {name: rows[-1][name] for name in answer} == answer
+    told = json.loads(predict("--json", model, tmp_path / "p" / "a.png", "--out", out).stdout)
+    assert told == {"model": str(model), "file": str(out), "images": 1, "unreadable": 0, "resumed": 0}
+
+
+def test_after_ctrl_c_it_says_how_to_go_on_and_does(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [picture(tmp_path / f"{seed}.png", seed) for seed in range(8)]
+    monkeypatch.setattr(predicting, "default_batch_size", lambda _: 2)
+    monkeypatch.setattr(writing, "PART_SECONDS", 0.0)
+    real, parts = formats.FORMATS[".csv"], 0
+
+    def write(*arguments: object) -> None:
+        nonlocal parts
+        parts += 1
+        if parts == 3:
+            raise KeyboardInterrupt
+        real.write(*arguments)
+
+    with monkeypatch.context() as interrupting:
+        interrupting.setitem(formats.FORMATS, ".csv", real._replace(write=write))
+        result = predict(model, *files, "--out", tmp_path / "o.csv")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines() == [
+        f"What is done is kept in {tmp_path}/o.csv.parts. Go on with the same command and --resume.",
+        "glyphnet: interrupted",
+    ]
+    result = predict(model, *files, "--out", tmp_path / "o.csv", "--resume")
+    assert (result.exit_code, result.stderr) == (0, "4 images are done.\n")
+    assert (tmp_path / "o.csv").read_text().splitlines()[1:] == [
+        line + "," for line in predict(model, *files).stdout.splitlines()[1:]
+    ]
+
+
 def test_reject_says_none_of_these_under_the_threshold(model: Path, tmp_path: Path) -> None:
     files = [picture(tmp_path / f"{seed:02}.png", seed) for seed in range(30)]
     plain, careful = table(predict(model, *files)), table(predict("--reject", "--topk", 2, model, *files))
@@ -185,6 +245,9 @@ def test_reject_without_a_threshold_is_a_clear_error(model: Path, tmp_path: Path
         (["--csv", "--json", "MODEL", "a.png"], 2, "--csv and --json exclude each other"),
         (["--topk", "0", "MODEL", "a.png"], 2, "'--topk': Input should be greater than or equal to 1"),
         (["MODEL"], 2, "issing argument 'PATH...'"),
+        (["--out", "o.csv", "--csv", "MODEL", "a.png"], 2, "--out says by its ending what is written: leave out --csv"),
+        (["--resume", "MODEL", "a.png"], 2, "--resume goes on with a file: name it by --out"),
+        (["--out", "o.xlsx", "MODEL", "a.png"], 1, "o.xlsx: predictions are written as .parquet, .csv, .json"),
         (["nowhere.safetensors", "a.png"], 1, "nowhere.safetensors: there is no such file"),
         (["--device", "tpu9", "MODEL", "a.png"], 1, "The device 'tpu9' cannot be used"),
     ],
@@ -247,7 +310,8 @@ def test_files_stream_by_batch(model: Path, tmp_path: Path) -> None:
     predictions = predict_files(classifier, paths(), lambda _: None)
     for _ in range(1500):
         assert next(predictions).file == file
-    assert taken == 1536  # three batches of 512
+    ahead = (2 * decoding.WORKERS + 2) * decoding.BLOCK_PICTURES
+    assert 1536 <= taken <= 1536 + ahead  # three batches of 512, and what is decoded meanwhile
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

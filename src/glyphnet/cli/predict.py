@@ -9,33 +9,40 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import printable, say
+from .console import emit_json, printable, progress, say
 from .failures import FAILED
 from .options import DeviceOption, JsonOption
 
 if TYPE_CHECKING:
     from ..data.ink import InkSpec
     from ..errors import BadFileError
-    from ..predictfiles import FilePrediction
-    from ..predictor import Predictor
+    from ..predictfiles import Answer, Answering, Asked
 
 _PAGE = 1000  # rows of a table on the terminal: a table is laid out whole, and there may be a million files
-
-
-class Answer(NamedTuple):
-    """What is printed of one file: its likeliest labels with their probabilities, the first first."""
-
-    file: str
-    ranked: list[tuple[str, float]]
+_TOLD = 10  # unreadable images: those of a file that is written are all in it
 
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Image files, folders of them, or Parquet tables of images."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write a .parquet, .csv or .json file instead: for any number of images.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --out where a run that did not finish has stopped.")
+    ] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
     ] = False,
@@ -43,6 +50,9 @@ def predict(
     topk: Annotated[
         int, typer.Option("--topk", metavar="N", min=1, help="Print the N likeliest classes of each image.")
     ] = 1,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add the probability of every class, a column for each.")
+    ] = False,
     reject: Annotated[
         bool,
         typer.Option("--reject", help='Say "none of these" where the model is less sure than its threshold.'),
@@ -55,16 +65,80 @@ def predict(
 ) -> None:
     """Name the class of images, with probabilities: a table of file, label, probability.
 
-    Folders are searched at any depth. A file that cannot be read is told on standard error and passed over;
+    Folders are searched at any depth. A table has a column image, with the bytes of image files, or file_name, and
+    maybe id. What cannot be read is told on standard error and passed over, or has its error in the file of --out;
     the exit status is then 1.
+
+    With --out, answers are kept as they come: after an interruption the same command with --resume goes on, and the
+    file becomes what it would have been.
     """
     if as_csv and as_json:
         raise typer.BadParameter("--csv and --json exclude each other: choose one.")
-    from ..predictfiles import predict_files
+    if out is not None and as_csv:
+        raise typer.BadParameter("--out says by its ending what is written: leave out --csv.")
+    if resume and out is None:
+        raise typer.BadParameter("--resume goes on with a file: name it by --out.")
+    from ..predictfiles import Asked
+
+    asked = Asked(topk, reject=reject, probabilities=probabilities)
+    if out is not None:
+        unreadable = _write(model, paths, out, asked, resume=resume, as_is=as_is, device=device, as_json=as_json)
+    else:
+        unreadable = _print(model, paths, asked, as_is=as_is, device=device, as_csv=as_csv, as_json=as_json)
+    if unreadable:
+        raise typer.Exit(FAILED)
+
+
+def _write(
+    model: Path, paths: list[str], out: Path, asked: Asked, *, resume: bool, as_is: bool, device: str, as_json: bool
+) -> int:
+    """Write the file; how many images could not be read."""
+    from ..predictfiles import Watching, unfinished_folder, write_predictions
+
+    told = 0
+
+    def on_bad_file(error: BadFileError) -> None:
+        nonlocal told
+        told += 1
+        if told <= _TOLD:
+            say(f"glyphnet: {error}")
+        if told == _TOLD:
+            say(f"glyphnet: what else cannot be read has its error in {out}.")
+
+    try:
+        with progress() as report_progress:
+            watching = Watching(
+                on_bad_file, _tell_remade, lambda images: say(f"{images:,} images are done."), report_progress
+            )
+            written = write_predictions(
+                model, paths, out, asked=asked, as_is=as_is, device=device, resume=resume, watching=watching
+            )
+    except KeyboardInterrupt:
+        if (folder := unfinished_folder(out)) is not None:
+            say(f"What is done is kept in {folder}. Go on with the same command and --resume.")
+        raise
+    if as_json:
+        facts = {"images": written.images, "unreadable": written.unreadable, "resumed": written.resumed}
+        emit_json({"model": str(model), "file": str(out), **facts})
+    else:
+        failed = f", {written.unreadable:,} of them unreadable" if written.unreadable else ""
+        print(f"{printable(str(out))}: {written.images:,} images{failed}.")
+    return written.unreadable
+
+
+def _tell_remade(ink: InkSpec) -> None:
+    say(f"{ink} Pass --as-is to leave them as they are.")
+
+
+def _print(
+    model: Path, paths: list[str], asked: Asked, *, as_is: bool, device: str, as_csv: bool, as_json: bool
+) -> int:
+    """Print the answers as they come; how many images could not be read."""
+    from ..predictfiles import Answering, predict_files
     from ..predictor import load_predictor
 
     classifier = load_predictor(model, device)
-    threshold = classifier.need_threshold() if reject else 0.0
+    answering = Answering(classifier, asked)
     unreadable = 0
 
     def on_bad_file(error: BadFileError) -> None:
@@ -72,57 +146,38 @@ def predict(
         unreadable += 1
         say(f"glyphnet: {error}")
 
-    def on_remade(ink: InkSpec) -> None:
-        say(f"{ink} Pass --as-is to leave them as they are.")
-
-    predictions = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=on_remade)
-    answers = (_answer(prediction, classifier, topk, threshold) for prediction in predictions)
+    predicted = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade)
+    answers = (answering.of(*each) for each in predicted)
     if as_json:
-        _print_json(model, answers, lambda: unreadable)
-    elif as_csv or not sys.stdout.isatty():
-        _print_csv(answers)
+        _print_json(model, answers, answering, lambda: unreadable)
+    elif as_csv or asked.probabilities or not sys.stdout.isatty():  # no terminal has room for every class
+        _print_csv(answers, answering)
     else:
         _print_tables(answers)
-    if unreadable:
-        raise typer.Exit(FAILED)
+    return unreadable
 
 
-def _answer(prediction: FilePrediction, classifier: Predictor, topk: int, threshold: float) -> Answer:
-    from .._answers import NONE_OF_THESE
-
-    probabilities = prediction.probabilities
-    order = (-probabilities).argsort(kind="stable")[:topk]
-    ranked = [(classifier.classes[label], float(probabilities[label])) for label in order]
-    if ranked[0][1] < threshold:
-        ranked = [(NONE_OF_THESE, ranked[0][1])]
-    return Answer(prediction.file, ranked)
-
-
-def _print_csv(answers: Iterable[Answer]) -> None:
+def _print_csv(answers: Iterable[Answer], answering: Answering) -> None:
     """CSV with a line of column names; names of files and classes exactly as they are."""
+    from ..predictfiles import csv_rows
+
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() in ("utf-8", "utf8"):
         # A file's name may be any bytes; Python holds those that are no UTF-8 in a way that this undoes.
         sys.stdout.reconfigure(errors="surrogateescape")
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", "probability"])
+    writer.writerow(answering.columns)
     for answer in answers:
-        for label, probability in answer.ranked:
-            writer.writerow([answer.file, label, f"{probability:.6f}"])
+        writer.writerows(csv_rows(answer))
 
 
-def _print_json(model: Path, answers: Iterable[Answer], unreadable: Callable[[], int]) -> None:
+def _print_json(model: Path, answers: Iterable[Answer], answering: Answering, unreadable: Callable[[], int]) -> None:
     """One JSON object, a line for each file: it is written as the answers come, never held whole."""
+    from ..predictfiles import json_row
+
     print(f'{{"model": {_json(str(model))}, "predictions": [', end="")
     for number, answer in enumerate(answers):
-        row: dict[str, object] = {"file": answer.file, **_labelled(*answer.ranked[0])}
-        if len(answer.ranked) > 1:
-            row["top"] = [_labelled(*pair) for pair in answer.ranked]
-        print(",\n" if number else "\n", _json(row), sep="", end="")
+        print(",\n" if number else "\n", _json(json_row(answer, answering.classes)), sep="", end="")
     print(f'\n], "unreadable": {unreadable()}}}')
-
-
-def _labelled(label: str, probability: float) -> dict[str, object]:
-    return {"label": label, "probability": round(probability, 6)}
 
 
 def _json(value: object) -> str:

@@ -1,0 +1,142 @@
+"""What a run that did not finish leaves: its answers in parts, and how far it came."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+from ..errors import SettingsError
+from ..files import atomic_write_text
+from .pictures import Picture, pictures_in
+
+_BEGIN_ANEW = "Delete that folder to begin anew."
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run came.
+
+    Attributes:
+        job: what it is to do: names and values of which a difference means another run.
+        parts: how many parts are written.
+        images: how many pictures these answer for, the unreadable included.
+        unreadable: how many of them could not be read.
+        places: the digest of their places, see `Places`.
+    """
+
+    job: Mapping[str, object]
+    parts: int = 0
+    images: int = 0
+    unreadable: int = 0
+    places: str = ""
+
+
+class Places:
+    """A digest of where pictures lie, in order: whether the same ones are still there."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def add(self, place: str) -> None:
+        """Take one more."""
+        self._digest.update(os.fsencode(place) + b"\0")
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()
+
+
+def unfinished_folder(out: Path) -> Path | None:
+    """The folder with the answers of a run to ``out`` that did not finish, if there is one."""
+    unfinished = Unfinished(Path(os.path.realpath(out)))
+    return unfinished.folder if unfinished.exists else None
+
+
+class Unfinished:
+    """The folder ``OUT.parts`` beside the file that is to be written, which is put together in it.
+
+    Every file in it is written all or nothing, a part before the progress that counts it: whenever the process is
+    killed, what the progress counts is there, and what it does not count is written again.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.folder = out.with_name(f"{out.name}.parts")
+        self.whole = self.folder / f"whole{out.suffix}"
+        self._progress = self.folder / "progress.json"
+
+    def part(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"part-{number:06d}{self._out.suffix}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to go on with."""
+        return self._progress.exists()
+
+    def read(self) -> Progress:
+        """How far it came.
+
+        Raises:
+            SettingsError: that cannot be read.
+        """
+        try:
+            return Progress(**json.loads(self._progress.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{self._progress}: cannot be read ({error}). {_BEGIN_ANEW}") from error
+
+    def write(self, progress: Progress) -> None:
+        """Count what is written."""
+        atomic_write_text(self._progress, json.dumps(asdict(progress), indent=2) + "\n")
+
+    def remaining(self, paths: Iterable[str], progress: Progress, places: Places) -> Iterator[Picture]:
+        """The pictures that are not answered for yet; ``places`` takes the others.
+
+        Raises:
+            SettingsError: those that were are no longer the first ones.
+        """
+        waiting = pictures_in(paths, skip=progress.images, on_skipped=places.add)
+        first = next(waiting, None)  # all before it have been passed over
+        if progress.images and str(places) != progress.places:
+            raise SettingsError(
+                f"{self.folder}: has answers for {progress.images:,} images, and these are not the first ones now: "
+                f"some came, went or were renamed since. {_BEGIN_ANEW}"
+            )
+        return iter(()) if first is None else chain((first,), waiting)
+
+    def check(self, progress: Progress, job: Mapping[str, object]) -> None:
+        """Refuse to go on with something else.
+
+        Raises:
+            SettingsError: the run was begun with another job; it says what differs.
+        """
+        different = [name for name in job if progress.job.get(name) != job[name]]
+        if different:
+            raise SettingsError(
+                f"{self.folder}: was begun with another {' and another '.join(different)}. "
+                f"Give the same again, or delete that folder to begin anew."
+            )
+
+    def put_whole(self) -> None:
+        """Give the file that was put together its name, to stay before its parts are removed."""
+        os.replace(self.whole, self._out)
+        folder = os.open(self._out.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def remove(self) -> None:
+        """Remove the folder; files in it that are not ours stay, and it with them."""
+        with contextlib.suppress(FileNotFoundError):
+            # The progress goes first: parts that it does not count are nothing to go on with.
+            parts = self.folder.glob(f"part-*{self._out.suffix}")
+            for path in [self._progress, *parts, self.whole, self.folder / ".lock"]:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()

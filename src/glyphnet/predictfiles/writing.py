@@ -1,0 +1,205 @@
+"""Predictions into a file, as they come; a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from .._version import __version__
+from ..errors import BadFileError, SettingsError
+from ..files import FolderLock, atomic_write
+from ..predictor import Predictor, load_predictor
+from .answers import Answer, Answering, Asked
+from .formats import About, Format, format_of
+from .pictures import OnBadFile
+from .predicting import OnRemade, Prediction, predictions
+from .unfinished import Places, Progress, Unfinished
+
+PART_IMAGES = 8192  # answers that are in memory
+PART_VALUES = 1 << 22  # or so many probabilities
+PART_SECONDS = 30.0  # the work that is lost when a process is killed, at most, and a batch
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        images: how many pictures have an answer in it, the unreadable included.
+        unreadable: how many of these could not be read.
+        resumed: how many were there from the run before.
+    """
+
+    path: Path
+    images: int
+    unreadable: int
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who is told what while it goes on.
+
+    Attributes:
+        on_bad_file: the error of each picture that cannot be read.
+        on_remade: once, when a picture was made like the training images by more than size and colour.
+        on_resumed: how many pictures the run before has answered for.
+        progress: called as ``progress(done, total, what)`` now and then; the total is 0, for it is not known.
+    """
+
+    on_bad_file: OnBadFile = lambda _: None
+    on_remade: OnRemade | None = None
+    on_resumed: Callable[[int], None] = lambda _: None
+    progress: Callable[[int, int, str], None] = lambda *_: None
+
+
+def write_predictions(
+    model: str | os.PathLike[str],
+    paths: Sequence[str],
+    out: str | os.PathLike[str],
+    *,
+    asked: Asked | None = None,
+    as_is: bool = False,
+    device: str = "cpu",
+    resume: bool = False,
+    watching: Watching | None = None,
+) -> Written:
+    """Classify pictures and write a table: file, label, probability, those of all classes if asked, error.
+
+    However many they are, a few thousand answers are in memory. They are kept as they come in the folder
+    ``OUT.parts``, and ``out`` takes its name, and the place of an older file, when it is complete. A row whose
+    picture cannot be read has an error in place of a label.
+
+    Args:
+        model: a model file (``.safetensors`` or ``.onnx``).
+        paths: see `pictures_in`.
+        out: a ``.parquet``, ``.csv`` or ``.json`` file.
+        asked: what to tell of each picture; the likeliest label unless given.
+        as_is: see `predictions`.
+        device: see `load_predictor`.
+        resume: go on with a run that did not finish; begin one if there is none. The file becomes what it would
+            have been, to the last bit on the same machine.
+        watching: who is told what.
+
+    Raises:
+        SettingsError: the name of the file is of no known kind; it lies in a folder that is to be classified; a run
+            to it did not finish and ``resume`` is not given; what it was begun with is not what is given now.
+        RunFolderError: another process is writing it.
+        DataError: a table is damaged.
+        ModelFileError, DeviceError, MissingExtraError: see `load_predictor`.
+    """
+    asked, watching = asked or Asked(), watching or Watching()
+    target = Path(os.path.realpath(out))  # the place of a link's file is taken, not the link's
+    form = format_of(target)
+    unfinished = Unfinished(target)
+    _check_place(target, paths)
+    _check_start(target, unfinished, resume)
+    classifier = load_predictor(model, device)
+    answering = Answering(classifier, asked)
+    job = {
+        "model": _digest([Path(model).read_bytes()]),
+        "list of images": _digest(os.fsencode(path) + b"\0" for path in paths),
+        "choice of options": {**asdict(asked), "as_is": as_is},
+        "version of GlyphNet": __version__,
+    }
+    with FolderLock(unfinished.folder):
+        try:
+            begun = unfinished.read() if unfinished.exists else Progress(job)
+            unfinished.check(begun, job)
+            run = _Run(classifier, answering, form, unfinished, watching)
+            done = run.answer(paths, begun, as_is)
+            with atomic_write(unfinished.whole) as file:
+                parts = [unfinished.part(number) for number in range(done.parts)]
+                form.join(file, parts, answering, About(os.fspath(model), done.unreadable))
+            unfinished.put_whole()
+        except BaseException:
+            if not unfinished.exists:
+                unfinished.remove()
+            raise
+        unfinished.remove()
+    return Written(Path(out), done.images, done.unreadable, begun.images)
+
+
+def _check_place(target: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        if os.path.isdir(path) and target.is_relative_to(os.path.realpath(path)):
+            raise SettingsError(
+                f"{target}: lies in {path}, and all that is in there is classified. Write it elsewhere."
+            )
+
+
+def _check_start(target: Path, unfinished: Unfinished, resume: bool) -> None:
+    if unfinished.exists and not resume:
+        raise SettingsError(
+            f"{unfinished.folder}: holds {unfinished.read().images:,} answers of a run that did not finish. Go on with "
+            f"it by --resume, or delete that folder to begin anew."
+        )
+    if resume and not unfinished.exists and target.exists():
+        raise SettingsError(f"{target}: is finished. Leave out --resume to write it anew.")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The answers for some pictures, part by part."""
+
+    classifier: Predictor
+    answering: Answering
+    form: Format
+    unfinished: Unfinished
+    watching: Watching
+
+    def answer(self, paths: Iterable[str], begun: Progress, as_is: bool) -> Progress:
+        """Write the parts that are missing; how far it has come then."""
+        places = Places()
+        remaining = self.unfinished.remaining(paths, begun, places)
+        if begun.images:
+            self.watching.on_resumed(begun.images)
+        done = begun
+        part = _Part()
+        most = min(PART_IMAGES, PART_VALUES // len(self.classifier.classes))
+        for batch in predictions(self.classifier, remaining, as_is=as_is, on_remade=self.watching.on_remade):
+            for prediction in batch:
+                self._take(prediction, part, places)
+            self.watching.progress(done.images + len(part.answers), 0, "Classifying images")
+            if len(part.answers) >= most or time.monotonic() - part.begun >= PART_SECONDS:
+                done, part = self._written(part, done, places), _Part()
+        return self._written(part, done, places) if part.answers else done
+
+    def _take(self, prediction: Prediction, part: _Part, places: Places) -> None:
+        places.add(prediction.place)
+        part.answers.append(self.answering(prediction))
+        if isinstance(prediction.outcome, BadFileError):
+            part.unreadable += 1
+            self.watching.on_bad_file(prediction.outcome)
+
+    def _written(self, part: _Part, done: Progress, places: Places) -> Progress:
+        with atomic_write(self.unfinished.part(done.parts)) as file:
+            self.form.write(file, part.answers, self.answering)
+        counted = replace(
+            done,
+            parts=done.parts + 1,
+            images=done.images + len(part.answers),
+            unreadable=done.unreadable + part.unreadable,
+            places=str(places),
+        )
+        self.unfinished.write(counted)
+        return counted
+
+
+@dataclass
+class _Part:
+    answers: list[Answer] = field(default_factory=list)
+    unreadable: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .runs import Run, resume, train
     from .runs.review import review
     from .training import Recipe, preset
+    from .tuning import tune
 
 __all__ = [
     "Classifier",
@@ -50,6 +51,7 @@ __all__ = [
     "resume",
     "review",
     "train",
+    "tune",
 ]
 
 _HOMES = {
@@ -70,6 +72,7 @@ _HOMES = {
     "train": ".runs",
     "Recipe": ".training",
     "preset": ".training",
+    "tune": ".tuning",
 }
 
 

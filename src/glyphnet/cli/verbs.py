@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": (".export", "Write a model as a web page, as ONNX or as a PyTorch program."),
     "serve": (".serve", "Answer over HTTP: an interface for programs, a page to draw on."),
     "compare": (".compare", "Compare methods on the same data, or two saved models: accuracy, time, size."),
+    "tune": (".tune", "Search for better settings, then train the winner."),
     "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
     "data": (".data", "Look data over: counts, sizes, duplicates, leaks, bad files."),
 }

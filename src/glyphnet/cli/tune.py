@@ -1,0 +1,195 @@
+"""``glyphnet tune``: search for better settings, then train the winner."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import emit_json, printable, progress, say
+from .failures import INTERRUPTED
+from .options import (
+    ColorOption,
+    DataArgument,
+    DeviceOption,
+    JsonOption,
+    OnBadFileOption,
+    SizeOption,
+    parse_duration,
+)
+from .recipes import DATA_OPTIONS, changes_from, data_settings, given_parameters
+
+if TYPE_CHECKING:
+    from ..tuning import Tuning
+
+
+def tune(
+    ctx: typer.Context,
+    data: DataArgument = "digits",
+    searched: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="NAME=WHAT", help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
+                     "network.stem=8..32:step8, optimizer=adamw,sgd. Unless given: learning rate, weight decay, "
+                     "dropout, label smoothing and augmentation, about the preset's values."),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", metavar="N", min=1, help="Trials in all, those of earlier and other processes "
+                     "included; 30 unless this or --time is given."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--time", metavar="TIME", parser=parse_duration,
+                     help="Time to search: 90s, 10m, 2h. The winner's training comes on top."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option("--preset", help="What the trials begin from: fast, balanced or best.")
+    ] = "balanced",
+    network: Annotated[
+        str | None, typer.Option("--network", metavar="KIND", help="Another network than the preset's.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe that the trials begin from."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. A search "
+                     "that is there is gone on with."),
+    ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option("--storage", metavar="FILE", help="SQLite file of the study, which several processes may share; "
+                     "study.db in --out unless given."),
+    ] = None,
+    pruning: Annotated[
+        bool, typer.Option("--pruning/--no-pruning", help="Stop trials that are among the worst quarter on the way.")
+    ] = True,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
+    ] = None,
+    size: SizeOption = None,
+    color: ColorOption = "auto",
+    on_bad_file: OnBadFileOption = "error",
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", metavar="FILE", help="Correct labels first, as the decisions in this table say."),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Search for better settings by validation images, then train the winner and judge it once on the test images.
+
+    Writes the study, the table of all trials, what mattered, best.yaml (for "glyphnet train --recipe") and the
+    winner's run folder. The same command again goes on with the search, and several processes may run it at
+    once: they share the trials.
+    """
+    given = given_parameters(ctx)
+    if "recipe" in given and "preset" in given:
+        raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
+    changes = changes_from(settings or [])
+    changes |= {name: value for name, value in (("network", network), ("seed", seed)) if value is not None}
+    search = _search(searched or [])
+    from .. import runs
+    from ..training import StopOnSignal
+    from ..tuning import tune as run
+    from ..tuning.study import require_optuna
+    from ..tuning.tuning import STUDY_FILE
+    from .trainingbar import TrainingBar
+    from .tuningbar import StopSearchOnSignal, TuningBar
+
+    require_optuna()
+    described = None if recipe is None else runs.read_recipe(recipe)
+    source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
+    if out is None:
+        out = Path("runs") / _name(source.source, "recipe" if recipe else preset)
+    stop, bar, end, winner_bar = StopSearchOnSignal(), TuningBar(), StopOnSignal(), TrainingBar()
+    try:
+        with progress() as reading, stop, bar, end, winner_bar:
+            found = run(
+                source, search=search, preset=preset, recipe=described, changes=changes, trials=trials,
+                seconds=seconds, out=out, storage=storage, pruning=pruning, device=device, watchers=(stop, bar),
+                winner_watchers=(end, winner_bar), progress=reading, said=say,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if (storage or out / STUDY_FILE).exists():
+            say(_how_to_go_on())
+        raise
+    if as_json:
+        emit_json(found.to_dict())
+    else:
+        _show(found)
+    if found.ending == "stopped":
+        count = len(found.trials)
+        say(f"Stopped; {count} {'trial is' if count == 1 else 'trials are'} kept. {_how_to_go_on()}")
+        raise typer.Exit(INTERRUPTED)
+    if found.ending == "shared":
+        say("Other processes are still at it: the last one to end trains the winner.")
+
+
+def _search(searched: list[str]) -> dict[str, str] | None:
+    """``["optimizer.lr=1e-4..1e-1:log"]`` → ``{"optimizer.lr": "1e-4..1e-1:log"}``; None where none is given."""
+    found: dict[str, str] = {}
+    for each in searched:
+        name, equals, what = each.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"--search {each}: write NAME=WHAT, such as optimizer.lr=1e-4..1e-1:log.")
+        if name.strip() in found:
+            raise typer.BadParameter(f"--search {name.strip()} is given twice.")
+        found[name.strip()] = what
+    return found or None
+
+
+def _name(data: str, how: str) -> str:
+    """``tune-mnist-fast``: always the same for the same words, so that the same command goes on."""
+    return f"tune-{Path(data).resolve().name if Path(data).exists() else data}-{how}"
+
+
+def _show(found: Tuning) -> None:
+    """The table with what stands under it: for a person, or as plain lines where there is no terminal."""
+    from ..tuning import wording
+
+    if not sys.stdout.isatty():
+        print(*map(printable, wording.lines(found)), sep="\n")
+    else:
+        _show_on_terminal(found)
+    if found.folder is not None and found.best is not None:
+        folder = found.folder
+        print(f"\nTrials:  {printable(str(folder / 'trials.csv'))}, history.png, slices.png")
+        print(f"Recipe:  {printable(shlex.quote(str(folder / 'best.yaml')))}, for glyphnet train --recipe")
+        if found.test is not None:
+            assert found.winner_folder is not None
+            print(f"Model:   {printable(shlex.quote(str(found.winner_folder / 'model.safetensors')))}")
+            print(f"Report:  {printable(str(found.winner_folder / 'report.html'))}")
+
+
+def _show_on_terminal(found: Tuning) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..tuning import wording
+
+    console = Console(highlight=False)
+    console.print(Text(printable(wording.heading(found))))
+    if found.best is None:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(wording.HEADINGS):
+        last = place == len(wording.HEADINGS) - 1
+        table.add_column(name, justify="left" if last else "right", no_wrap=not last)
+    for number, cells in enumerate(wording.cells(found)):
+        table.add_row(*(Text(printable(cell)) for cell in cells), style="" if number else "bold")
+    console.print(table)
+    for line in wording.below(found):
+        console.print(Text(printable(line)))
+
+
+def _how_to_go_on() -> str:
+    return f"The same command goes on: {shlex.join(['glyphnet', *sys.argv[1:]])}"

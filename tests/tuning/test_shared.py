@@ -1,0 +1,133 @@
+"""Several processes at one study: real ones, that wait for each other where the test needs them to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from glyphnet.tuning import Standing, Trial, Tuning, Watcher
+from glyphnet.tuning.workers import Workers
+
+WORKER = """
+import sys, time
+from pathlib import Path
+import glyphnet
+from glyphnet.training import Recipe
+from glyphnet.tuning import Watcher
+
+marks, name, other, trials = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+
+class Meet(Watcher):
+    "Says that it is at a trial, and stays there until the other is at one, or for ever if there is none such."
+    def trial_began(self, standing):
+        (marks / name).touch()
+        while not (marks / other).exists():
+            time.sleep(0.01)
+
+recipe = Recipe.parse({"network": {"kind": "linear"}, "optimizer": {"name": "adamw", "lr": 0.01}, "epochs": 3,
+                       "batch_size": 64})
+found = glyphnet.tune("digits", search={"optimizer.lr": "1e-3..0.1:log"}, recipe=recipe, trials=trials, device="cpu",
+                      storage=marks / "study.db", watchers=[Meet()])
+print(found.ending, found.test is not None)
+"""
+
+
+def start(marks: Path, name: str, other: str, trials: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-W", "error", "-c", WORKER, str(marks), name, other, str(trials)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until, "it did not happen within 60 s"
+        time.sleep(0.02)
+
+
+def states(file: Path) -> Counter[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return Counter(state for (state,) in connection.execute("SELECT state FROM trials"))
+
+
+def test_two_processes_share_the_trials_and_the_last_one_trains_the_winner(tmp_path: Path) -> None:
+    workers = [start(tmp_path, "a", "b", 12), start(tmp_path, "b", "a", 12)]
+    ended = [worker.communicate(timeout=100) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], ended
+    assert [errors for _, errors in ended] == ["", ""]
+    said = sorted(words.split()[-1] for words, _ in ended)
+    assert said[-1] == "True", f"nobody trained the winner: {ended}"
+    counts = states(tmp_path / "study.db")
+    assert counts["COMPLETE"] + counts["PRUNED"] == 12 == counts.total(), "no trial too many, none lost"
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
+        query = "SELECT DISTINCT value_json FROM trial_user_attributes WHERE key = 'worker'"
+        assert len(connection.execute(query).fetchall()) == 2, "both took part"
+        query = "SELECT count(DISTINCT number), max(number) FROM trials"
+        assert connection.execute(query).fetchone() == (12, 11)
+    left = [path.name for path in (tmp_path / ".study.db.workers").iterdir() if path.suffix != ".lock"]
+    assert left == [], "nobody is at work any more"
+
+
+def test_a_killed_process_leaves_a_trial_that_is_in_nobodys_way(tune: Callable[..., Tuning], tmp_path: Path) -> None:
+    killed = start(tmp_path, "a", "nobody", 3)
+    try:
+        wait_for((tmp_path / "a").exists)
+        assert states(tmp_path / "study.db") == {"RUNNING": 1}
+        os.kill(killed.pid, signal.SIGKILL)
+    finally:
+        killed.kill()
+        killed.communicate()
+    found = tune(trials=3, storage=tmp_path / "study.db")
+    assert [trial.ending for trial in found.trials] == ["abandoned", "finished", "finished", "finished"]
+    assert found.ending == "trials"
+    assert found.test is not None, "the dead trial is not waited for"
+    assert states(tmp_path / "study.db") == {"COMPLETE": 3, "FAIL": 1}
+
+
+def test_who_ends_while_another_is_at_a_trial_leaves_the_winner_to_it(
+    tune: Callable[..., Tuning], tmp_path: Path
+) -> None:
+    """The other one is this very process, inside of its last trial; the trial runs, and its worker is alive."""
+    endings: list[str] = []
+
+    class EndWithin(Watcher):
+        def trial_began(self, standing: Standing) -> None:
+            if standing.number == 2:
+                endings.append(tune(trials=3, storage=tmp_path / "study.db").ending)
+
+    found = tune(trials=3, storage=tmp_path / "study.db", watchers=[EndWithin()])
+    assert endings == ["shared"]
+    assert found.ending == "trials"
+    assert found.test is not None
+
+
+def test_a_worker_is_alive_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    with Workers(tmp_path / "study.db") as one, Workers(tmp_path / "study.db") as other:
+        assert one.is_alive(other.token)
+        assert other.is_alive(one.token)
+        assert not one.is_alive("4711-00000000")
+        assert not one.is_alive("../study.db")
+    with Workers(tmp_path / "study.db") as later:
+        assert not later.is_alive(one.token)
+
+
+def test_the_best_so_far_is_told_across_processes(tune: Callable[..., Tuning], tmp_path: Path) -> None:
+    class Remember(Watcher):
+        best: Trial | None = None
+
+        def trial_began(self, standing: Standing) -> None:
+            self.best = standing.best
+            assert standing.ended == 1
+
+    tune(trials=1, storage=tmp_path / "study.db")
+    remember = Remember()
+    tune(trials=2, storage=tmp_path / "study.db", watchers=[remember])
+    assert remember.best is not None
+    assert remember.best.number == 0

@@ -85,7 +85,7 @@ def test_every_kind_of_network_comes_back_to_the_bit(tmp_path: Path, kind: str, 
 names = st.text(st.characters(), max_size=30)  # lone surrogates too: a folder's name may be no valid UTF-8
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     classes=st.lists(names, min_size=1, max_size=6, unique=True).map(tuple),
     temperature=st.floats(1e-6, 1e6),

@@ -125,7 +125,7 @@ def _train(folder: str) -> None:
 def processes() -> ForkServerContext:
     """Real processes that need not import torch anew."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["glyphnet.runs", "sklearn.datasets", "torch._dynamo"])
+    context.set_forkserver_preload(["glyphnet.report", "glyphnet.runs", "captum.attr", "sklearn.manifold"])
     return context
 
 

@@ -58,7 +58,7 @@ print(json.dumps([(row["check_name"], row["status"], repr(row["exception"])) for
     "parameters",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        pytest.param({"solver": "lbfgs"}, marks=pytest.mark.slow),
+        pytest.param({"solver": "lbfgs", "max_iter": 50}, marks=pytest.mark.slow),
         {"early_stopping": True, "learning_rate_init": 0.01},
         {"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 30, "dropout": 0.1},
     ],

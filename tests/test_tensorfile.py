@@ -95,7 +95,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(names, tensors_of_any_kind(), max_size=5), json_values)
 def test_any_tensors_and_any_json_make_the_round_trip(
     tmp_path: Path, tensors: dict[str, torch.Tensor], value: object

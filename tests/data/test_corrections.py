@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glyphnet.data import Splits, load
@@ -146,7 +146,6 @@ def test_a_name_in_two_parts_is_told_apart_by_the_part(splits, table):
         apply_decisions(twins, table("a/0.png,cat,dog,relabel", head="file,given,suggested,decision"))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

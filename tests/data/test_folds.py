@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glyphnet.data.folds import stratified_folds
 from glyphnet.errors import SettingsError
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=6, max_size=200), st.integers(2, 6), st.integers(0, 2**32 - 1), st.data())
 def test_copies_stay_together_and_classes_are_shared_out(labels, folds, seed, data):
     labels = np.array(labels)

@@ -107,6 +107,7 @@ def test_a_wrong_file_given_by_hand_is_named_with_both_hashes(web, tmp_path, mon
         (gzip.compress(bytes(50_000_000)), "has more than 5,000 bytes of content, where 5,000 are expected"),
         (gzip.compress(CONTENTS["a.gz"])[:-1], "the gzip data end too early: the file is truncated"),
     ],
+    ids=["short", "long", "truncated"],  # the bytes hold the second of their making: no two workers would agree
 )
 def test_other_faults_of_a_file_given_by_hand(web, tmp_path, monkeypatch, content, message):
     give_by_hand(tmp_path, monkeypatch, content)

@@ -32,7 +32,7 @@ def divided(
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), fractions, fractions, st.integers(0, 2**32))
 def test_every_class_has_its_share_to_within_one(labels: list[int], validation: float, test: float, seed: int) -> None:
     array = np.array(labels)
@@ -47,7 +47,7 @@ def test_every_class_has_its_share_to_within_one(labels: list[int], validation: 
             assert counts[TEST] >= total * test - 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, max_size=120),
     fractions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glyphnet.data import load
@@ -41,14 +41,12 @@ def joint_as_in_the_paper(labels, probabilities):
     return joint
 
 
-@settings(deadline=None)
 @given(answers())
 def test_the_confident_joint_is_the_papers(case):
     labels, probabilities = case
     np.testing.assert_array_equal(confident_joint(labels, probabilities), joint_as_in_the_paper(labels, probabilities))
 
 
-@settings(deadline=None)
 @given(answers())
 def test_what_is_always_true_of_issues(case):
     labels, probabilities = case
@@ -72,7 +70,6 @@ def test_what_is_always_true_of_issues(case):
     assert likely.min(initial=1) > 0.5 / probabilities.shape[1]
 
 
-@settings(deadline=None)
 @given(answers(), st.randoms())
 def test_the_order_of_the_images_plays_no_part(case, random):
     labels, probabilities = case

@@ -108,13 +108,13 @@ def test_named_cases_are_as_scikit_learn_has_them(case):
     check(*case)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers())
 def test_random_cases_are_as_scikit_learn_has_them(case):
     check(*case)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers())
 def test_every_proportion_has_scipys_wilson_interval(case):
     judged = judge(*case)
@@ -129,7 +129,7 @@ def test_every_proportion_has_scipys_wilson_interval(case):
         assert (figure.interval.low, figure.interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
 def test_wilson_is_scipys(counts, level):
     expected = binomtest(*counts).proportion_ci(level, method="wilson")
@@ -137,7 +137,7 @@ def test_wilson_is_scipys(counts, level):
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers())
 def test_the_reliability_diagram_is_scikit_learns_calibration_curve(case):
     labels, probabilities = case
@@ -150,7 +150,7 @@ def test_the_reliability_diagram_is_scikit_learns_calibration_curve(case):
     assert sum(each.count for each in bins) == len(labels)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers(most_images=80), st.floats(0.1, 4.0))
 def test_the_temperature_is_scipys_minimum(case, scale):
     labels, probabilities = case
@@ -168,7 +168,7 @@ def test_the_temperature_is_scipys_minimum(case, scale):
         assert loss(np.log(found)) <= least.fun + 1e-9
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(answers(), st.integers(1, 100))
 def test_the_threshold_is_the_best_of_all_there_are(case, per_cent):
     labels, probabilities = case
@@ -183,7 +183,7 @@ def test_the_threshold_is_the_best_of_all_there_are(case, per_cent):
     assert choose_threshold(probabilities, labels, per_cent / 100) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers())
 def test_coverage_and_accuracy_are_what_every_threshold_gives(case):
     judged = judge(*case)
@@ -196,7 +196,7 @@ def test_coverage_and_accuracy_are_what_every_threshold_gives(case):
     assert (curve.coverage[-1], curve.accuracy[-1]) == (1.0, pytest.approx(judged.accuracy))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers(), st.floats(0, 1))
 def test_a_rejection_counts_what_the_threshold_accepts(case, threshold):
     judged = judge(*case, threshold=threshold)

@@ -1,22 +1,29 @@
-"""Each lab, run once for all tests that look at what it left."""
+"""Each lab, run once for all tests that look at what it left, whichever worker they run on."""
 
 from __future__ import annotations
+
+import fcntl
+import os
 
 import pytest
 
 from glyphnet.labs import LABS, LabFolder, run_lab
 
-_done: dict[str, LabFolder] = {}
-
 
 @pytest.fixture(scope="session")
 def quick_lab(tmp_path_factory: pytest.TempPathFactory):
     """A function: the folder that ``glyphnet lab NAME --quick`` leaves."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "labs"
+    shared.mkdir(exist_ok=True)
 
     def run(name: str) -> LabFolder:
-        if name not in _done:
-            _done[name] = run_lab(name, {"quick": True}, out=tmp_path_factory.mktemp(name), command="the command")
-        return _done[name]
+        folder = LabFolder(shared / name)
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker may be at it
+            if not folder.page.exists():
+                run_lab(name, {"quick": True}, out=folder.path, command="the command")
+        return folder
 
     return run
 

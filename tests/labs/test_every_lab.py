@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
+from typer.testing import CliRunner
+
+from glyphnet.cli import app
 from glyphnet.labs import LABS, load_lab
 
 
@@ -81,10 +82,10 @@ def test_every_lab_is_listed_with_what_it_can_be_asked():
 def test_a_near_miss_of_a_name_and_of_an_option_is_told():
     name = next(iter(LABS))
     wrong = run("lab", name[:-1] + "_")
-    assert wrong.returncode == 1
+    assert wrong.exit_code == 1
     assert f'did you mean "{name}"?' in wrong.stderr
     wrong = run("lab", name, "--quik")
-    assert wrong.returncode == 1
+    assert wrong.exit_code == 1
     assert 'unknown setting "quik"; did you mean "quick"?' in wrong.stderr
 
 
@@ -100,4 +101,4 @@ def bent(value):
 
 
 def run(*words):
-    return subprocess.run([sys.executable, "-m", "glyphnet", *words], capture_output=True, text=True, check=False)
+    return CliRunner().invoke(app, words)

@@ -26,7 +26,7 @@ demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs
 test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-bench: $(VENV)/.core ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/.
+bench: $(VENV)/.bench ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/; takes hours.
 	@for script in benchmarks/[a-z]*.py; do \
 	  echo "== $$script"; $(VENV)/bin/python "$$script" || exit 1; \
 	done
@@ -54,16 +54,18 @@ clean: ## Remove .venv and everything else that the targets here have made, but 
 	@rm -rf $(VENV) runs/demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The environment, in three sizes. A stamp is older than pyproject.toml or constraints.txt after a change there,
+# The environment, in three sizes, and one for the benchmarks. A stamp is older than pyproject.toml or constraints.txt after a change there,
 # and its size is then installed again; otherwise nothing is done. A larger size holds the smaller ones.
 
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
+$(VENV)/.bench: EXTRAS := [bench]
 $(VENV)/.core: STAMPS := $(VENV)/.core
 $(VENV)/.test: STAMPS := $(VENV)/.core $(VENV)/.test
 $(VENV)/.dev: STAMPS := $(VENV)/.core $(VENV)/.test $(VENV)/.dev
+$(VENV)/.bench: STAMPS := $(VENV)/.core $(VENV)/.test $(VENV)/.bench
 
-$(VENV)/.core $(VENV)/.test $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.core $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing glyphnet$(EXTRAS) into $(VENV); PyTorch is large, so the first time takes some minutes." >&2
 	@$(INSTALL) hatchling editables
 	@$(INSTALL) --no-build-isolation --editable ".$(EXTRAS)"

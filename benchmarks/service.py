@@ -1,6 +1,6 @@
 """Measures `glyphnet serve` with one 28×28 PNG a request: requests a second, how long they take, what an overload does.
 
-    python benchmarks/service.py [MODEL ...] [--seconds 20] [--minutes 0] [--profile] [--record]
+    python benchmarks/service.py [MODEL ...] [--seconds 20] [--minutes M] [--profile] [--record]
 
 MODEL: files to serve; unless given an MNIST model (preset fast) is trained, and exported to ONNX. The service is a
 process of its own; the clients are another, one event loop over HTTP/1.1 connections that are kept. Three rows a model:
@@ -9,8 +9,9 @@ process of its own; the clients are another, one event loop over HTTP/1.1 connec
 - 48 such clients;
 - three times the load of the goal, 3,000 requests a second whether answered or not, on at most 480 connections.
 
---minutes M adds a soak: 16 clients for M minutes, and what the service's memory (resident) grew from after its first
-tenth. --profile writes service.prof (cProfile) of the service, whose figures are then no figures.
+--minutes M is a soak instead: 16 clients for M minutes, all models at the same time, and what each service's memory
+(resident) grew from after the first tenth. --profile writes service.prof (cProfile) of the service, whose figures are
+then no figures.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import cast
@@ -40,6 +42,11 @@ from glyphnet.export import export
 GOAL = 1000
 TOO_MANY = 3 * GOAL
 MOST_CONNECTIONS = 480
+HEAD = (
+    "| model | load | requests a second | p50, ms | p99, ms (answered with 200) | statuses "
+    "| processor time of the service, ms a request |",
+    "|---|---|---|---|---|---|---|",
+)
 Done = Callable[["Connection", int, float], None]
 
 
@@ -50,26 +57,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
-    lines = [
-        "| model | load | requests a second | p50, ms | p99, ms (answered with 200) | statuses "
-        "| processor time of the service, ms a request |",
-        "|---|---|---|---|---|---|---|",
-    ]
     with tempfile.TemporaryDirectory() as scratch:
-        for model in arguments.models or trained(Path(scratch)):
-            with service(model, profiled=arguments.profile) as (port, process):
-                name = Path(model).suffix
-                closed(port, 16, min(2.0, arguments.seconds))  # the first requests are slower
-                for clients in (16, 48):
-                    used = computed(process.pid)
-                    figures = closed(port, clients, arguments.seconds)
-                    lines.append(row(name, f"{clients} clients", figures, computed(process.pid) - used))
-                used = computed(process.pid)
-                figures = opened(port, TOO_MANY, arguments.seconds)
-                lines.append(row(name, f"{TOO_MANY:,} a second", figures, computed(process.pid) - used))
-                if arguments.minutes:
-                    lines.append(soak(name, port, process.pid, 60 * arguments.minutes))
-    publish("service", lines, recorded=arguments.record)
+        models = arguments.models or trained(Path(scratch))
+        lines = soaks(models, arguments.minutes) if arguments.minutes else []
+        for model in () if arguments.minutes else models:
+            with service(model, arguments.profile) as started:
+                lines += loads(*started, arguments.seconds)
+    publish("soak" if arguments.minutes else "service", [*HEAD, *lines], recorded=arguments.record)
 
 
 def trained(folder: Path) -> list[str]:
@@ -81,7 +75,8 @@ def trained(folder: Path) -> list[str]:
 
 
 @contextmanager
-def service(model: str, *, profiled: bool) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def service(model: str, profiled: bool = False) -> Iterator[tuple[str, int, int]]:
+    """Serve a model: the kind of its file, the port, the number of the process."""
     profile = ["-m", "cProfile", "-o", "service.prof"] if profiled else []
     command = [sys.executable, *profile, "-m", "glyphnet", "serve", model, "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -90,7 +85,7 @@ def service(model: str, *, profiled: bool) -> Iterator[tuple[int, subprocess.Pop
         line = process.stderr.readline()
         if "Serving" not in line:
             sys.exit(f"the service did not start: {line}{process.stderr.read()}")
-        yield int(line.strip().rpartition(":")[2]), process
+        yield Path(model).suffix, int(line.strip().rpartition(":")[2]), process.pid
     finally:
         process.terminate()
         if (status := process.wait(15)) != 0:
@@ -153,6 +148,18 @@ def requests(port: int) -> Iterator[bytes]:
         )
         found.append(head.encode() + picture)
     return cycle(found)
+
+
+def loads(name: str, port: int, process: int, seconds: float) -> Iterator[str]:
+    """A row for each of the three loads."""
+    closed(port, 16, min(2.0, seconds))  # the first requests are slower
+    for clients in (16, 48):
+        used = computed(process)
+        figures = closed(port, clients, seconds)
+        yield row(name, f"{clients} clients", figures, computed(process) - used)
+    used = computed(process)
+    figures = opened(port, TOO_MANY, seconds)
+    yield row(name, f"{TOO_MANY:,} a second", figures, computed(process) - used)
 
 
 def closed(port: int, clients: int, seconds: float) -> Figures:
@@ -235,6 +242,13 @@ def row(name: str, load: str, figures: Figures, computing: float) -> str:
     line += f"| {1000 * computing / figures.statuses.total():.2f} |"
     print(line, file=sys.stderr, flush=True)
     return line
+
+
+def soaks(models: Sequence[str], minutes: float) -> list[str]:
+    """A row for each model, all served and asked at the same time."""
+    with ExitStack() as services, ThreadPoolExecutor(len(models)) as pool:
+        started = [services.enter_context(service(model)) for model in models]
+        return list(pool.map(lambda each: soak(*each, 60 * minutes), started))
 
 
 def soak(name: str, port: int, process: int, seconds: float) -> str:

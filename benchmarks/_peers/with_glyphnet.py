@@ -1,0 +1,67 @@
+"""GlyphNet through its public training interface: uint8 images, default precision and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from _turns import Turns
+from _works import CLASSES, Data, Int64Array, Work
+
+from glyphnet.nn import logits_in_batches
+from glyphnet.training import Examples, FitResult, HistoryRow, Recipe, TrainingState, Watcher, fit
+
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "conv": {"kind": "cnn-classic"},
+    "residual": {"kind": "resnet", "channels": [32, 64, 128], "blocks": 1},
+}
+_PREPROCESSING = {"range": "unit_range", "norm": "unit_norm"}
+_OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"name": "sgd", "momentum": 0.0},
+    "adam": {"name": "adam"},
+    "lbfgs": {"name": "lbfgs", "tolerance": 0.0},
+}
+
+
+class _Pause(Watcher):
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        self._turns.epoch_over()
+        return False
+
+
+def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array, str]:
+    """Train for so many turns; the labels given to the test images, and how the arithmetic was done."""
+    examples = Examples.of(data.images, data.labels)
+    if work.optimizer == "lbfgs":
+        for seed in range(wanted):
+            result = fit(recipe_of(work, work.epochs, seed), examples, classes=CLASSES)
+            turns.turn_over(len(result.history))
+    else:
+        result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, watchers=[_Pause(turns)])
+    return _labels(result, data), f"{result.precision}, {result.threads} thread{'s' * (result.threads > 1)}"
+
+
+def recipe_of(work: Work, epochs: int, seed: int = 0) -> Recipe:
+    network = _NETWORKS.get(
+        work.network,
+        {"kind": "mlp", "hidden": list(work.hidden), "activation": work.activation, "dropout": work.dropout},
+    )
+    rate = {} if work.optimizer == "lbfgs" else {"lr": work.rate}
+    return Recipe.parse(
+        {
+            "network": network,
+            "preprocessing": _PREPROCESSING[work.scaled],
+            "optimizer": {**_OPTIMIZERS[work.optimizer], **rate},
+            "batch_size": work.batch,
+            "epochs": epochs,
+            "seed": seed,
+        }
+    )
+
+
+def _labels(result: FitResult, data: Data) -> Int64Array:
+    answers = logits_in_batches(result.network, result.preprocessing, data.test_images)
+    return np.concatenate([logits.argmax(1).numpy() for logits in answers])

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from glyphnet.nn import build
-from glyphnet.training import Examples, Recipe
+from glyphnet.training import Examples, Recipe, batches
 from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
 from glyphnet.training.fit import Fitting
-from glyphnet.training.handwritten import HandwrittenStep
+from glyphnet.training.handwritten import Gradients, HandwrittenStep
 from glyphnet.training.updates import quick_update
 
 RECIPES: list[dict[str, Any]] = [
@@ -25,15 +25,21 @@ RECIPES: list[dict[str, Any]] = [
     {"network": "mlp", "loss": {"name": "binary_cross_entropy", "label_smoothing": 0.1}, "ema": 0.9},
     {"network": "mlp", "optimizer": {"name": "muon"}},
     {"network": "mlp", "augment": {"shift": 1, "mixup": 0.3}},
+    {
+        "network": "mlp",
+        "optimizer": "lbfgs",
+        "l2": 0.001,
+        "loss": {"name": "cross_entropy", "class_weight": "balanced"},
+    },
 ]
 
 
 def trained(recipe: Recipe, train: Examples, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool) -> Any:
     with monkeypatch.context() as patch:
         if not by_hand:
-            patch.setattr(HandwrittenStep, "suits", staticmethod(lambda state, dtype: False))
+            patch.setattr(Gradients, "suits", staticmethod(lambda state, dtype: False))
         fitting = Fitting(recipe, train, None, 10, "cpu")
-    assert isinstance(fitting._step, HandwrittenStep) == by_hand
+    assert (isinstance(fitting._step, HandwrittenStep) or fitting._steps._gradients is not None) == by_hand
     return fitting.run()
 
 
@@ -57,10 +63,11 @@ def test_it_is_left_alone_where_it_does_not_suit(train_examples: Examples) -> No
     for settings in (
         {"network": "cnn"},
         {"network": "mlp", "precision": "bf16"},
-        {"network": "mlp", "optimizer": "lbfgs"},
+        {"network": "cnn", "optimizer": "lbfgs"},
     ):
         fitting = Fitting(Recipe.parse(settings), train_examples, None, 10, "cpu")
         assert not isinstance(fitting._step, HandwrittenStep), settings
+        assert fitting._steps._gradients is None, settings
 
 
 def test_totals_are_whole_whenever_they_are_looked_at(train_examples: Examples) -> None:
@@ -73,6 +80,21 @@ def test_totals_are_whole_whenever_they_are_looked_at(train_examples: Examples) 
             right += (fitting.state.network(x).argmax(1) == labels).sum().item()
         fitting._step(index)
         assert fitting.state.totals[1].item() == right
+
+
+@pytest.mark.parametrize("mode", ["standardize", "unit_range", "unit_norm"])
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_images_kept_ready_are_those_made_anew(
+    mode: str, network: str, train_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Fitting(Recipe.parse({"network": network, "preprocessing": mode}), train_examples, None, 10, "cpu").state
+    index = torch.randperm(len(train_examples))[:7]
+    ready = Batches(state, train_examples, 10)
+    monkeypatch.setattr(batches, "KEPT_READY", 0)
+    anew = Batches(state, train_examples, 10)
+    assert (ready._ready is None, anew._ready is None) == (False, True)
+    assert torch.equal(ready(index).x, anew(index).x)
+    assert ready(index).x.stride() == anew(index).x.stride()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

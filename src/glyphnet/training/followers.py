@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -32,7 +33,8 @@ Work = Callable[..., Callable[[], object]]
 FAILED, LOST = 1, 3
 """Exit status of a follower that has failed, and of one that ends because another process has."""
 
-_FAREWELL = 10.0  # seconds that followers get to end after the work is done, or after one has failed
+_FAREWELL = 10.0  # seconds that followers get to end after the work is done
+_A_MOMENT = 1.0  # seconds
 
 
 @contextmanager
@@ -52,22 +54,19 @@ def followers(count: int, device: str, work: Work, *arguments: Any) -> Iterator[
         return
     with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _loopback_only():
         store = _store(folder)
-        context: ProcessContext | None = None
+        fate = _SharedFate()
         try:
             with _interrupted_later():
-                context = _start(count, (folder, count + 1, device, work, arguments))
-            _wait_until_ready(context.processes, store)
+                fate.of(_start(count, (folder, count + 1, device, work, arguments)).processes)
+            _wait_until_ready(count, fate, store)
             with joined(Place(0, count + 1, 0, count + 1), store, device):
                 yield
-            _let_end(context.processes)
+            fate.join(_FAREWELL)
         except PeerLostError as error:
-            assert context is not None
-            _let_end(context.processes)
-            raise TrainingError(_obituary(context.processes, store) or str(error)) from error
+            fate.join(_FAREWELL)
+            raise TrainingError(_obituary(fate, count + 1, store) or str(error)) from error
         finally:
-            for process in context.processes if context else ():
-                process.kill()
-                process.join()
+            fate.end()
 
 
 def _start(count: int, arguments: tuple[Any, ...]) -> ProcessContext:
@@ -141,31 +140,67 @@ def _loopback_only() -> Iterator[None]:
         del os.environ[name]
 
 
-def _wait_until_ready(processes: list[BaseProcess], store: Store) -> None:
-    keys = [f"ready/{rank}" for rank in range(1, len(processes) + 1)]
+def _wait_until_ready(count: int, fate: _SharedFate, store: Store) -> None:
+    keys = [f"ready/{rank}" for rank in range(1, count + 1)]
     while not store.check(keys):
-        if any(process.exitcode is not None for process in processes):
+        if fate.first is not None:
             raise PeerLostError("another process of this training has ended before it began.")
         time.sleep(0.02)
 
 
-def _let_end(processes: list[BaseProcess]) -> None:
-    """Wait until all have ended, but not for long."""
-    last = time.monotonic() + _FAREWELL
-    for process in processes:
-        process.join(max(0.0, last - time.monotonic()))
+class _SharedFate(threading.Thread):
+    """Ends all followers when one has ended before its time.
+
+    Left to themselves the others might wait for it as long as half an hour: what connects them tells only those of a
+    loss who are just waiting for the lost one.
+
+    Attributes:
+        first: the rank that ended first, and its exit status; None while none has failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="glyphnet-followers")
+        self._processes: list[BaseProcess] = []
+        self.first: tuple[int, int] | None = None
+
+    def of(self, processes: list[BaseProcess]) -> None:
+        """Begin to watch them."""
+        self._processes = processes
+        self.start()
+
+    def end(self) -> None:
+        """End those that are left, whatever they are at."""
+        for process in self._processes:
+            process.kill()
+            process.join()
+
+    def run(self) -> None:
+        """Wait for the ends of all."""
+        running = {process.sentinel for process in self._processes}
+        while running and self.first is None:
+            running -= set(wait(list(running)))
+            self._look()
+            if self.first is None and any(process.exitcode == LOST for process in self._processes):
+                wait(list(running), _A_MOMENT)  # who ended because of another is a little quicker, at times
+                self._look(lost_too=True)
+        if self.first is not None:
+            self.end()
+
+    def _look(self, *, lost_too: bool = False) -> None:
+        codes = {rank: process.exitcode for rank, process in enumerate(self._processes, start=1)}
+        failed = {rank: code for rank, code in codes.items() if code}
+        by_itself = {rank: code for rank, code in failed.items() if code != LOST}
+        found = by_itself or (failed if lost_too else {})
+        self.first = next(iter(found.items()), None)
 
 
-def _obituary(processes: list[BaseProcess], store: Store) -> str:
+def _obituary(fate: _SharedFate, size: int, store: Store) -> str:
     """Who ended first, and how; empty if nobody is known to have ended."""
-    codes = [process.exitcode for process in processes]
-    at_fault = [rank for rank, code in enumerate(codes, start=1) if code not in (None, 0, LOST)]
-    if not at_fault:
+    if fate.first is None or fate.first[1] == LOST:
         return ""
-    rank, code = at_fault[0], codes[at_fault[0] - 1]
-    assert code is not None
+    rank, code = fate.first
     return (
-        f"process {rank + 1} of {len(codes) + 1} {_cause(rank, code, store)}, and the others have stopped. "
+        f"process {rank + 1} of {size} {_cause(rank, code, store)}, and the others have stopped. "
         "Go on with --resume; the number of processes may be another."
     )
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .batches import Batches
 from .distributed import mean_of_all, own_part, share_of_mean, world_size
 from .graphed import GraphedStep
-from .handwritten import HandwrittenStep
+from .handwritten import Gradients, HandwrittenStep
 from .optimizers import weights_of
 from .state import TrainingState
 from .synchronised import as_one
@@ -24,7 +24,7 @@ FULL_BATCH_PART = 4096
 
 
 class Steps:
-    """The steps of one training, with autograd's gradients.
+    """The steps of one training, with autograd's gradients, or with those written out where there are such.
 
     Args:
         state: what the steps change.
@@ -35,6 +35,8 @@ class Steps:
     def __init__(self, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
         self._state, self._batches, self._dtype = state, batches, dtype
         self._penalised = weights_of(state.network)
+        by_hand = state.recipe.optimizer.full_batch and Gradients.suits(state, dtype)
+        self._gradients = Gradients(state, batches) if by_hand else None
 
     @cached_property
     def _network(self) -> nn.Module:
@@ -66,6 +68,13 @@ class Steps:
 
         def closure() -> Tensor:
             nonlocal first_look
+            if self._gradients is not None and len(parts) == 1:
+                with torch.no_grad():
+                    answers = self._gradients.of(index)
+                    if first_look:
+                        state.tally.count_later(answers)
+                    first_look = False
+                    return self._with_penalty(state.tally.losses(answers).mean())
             state.optimizer.zero_grad(set_to_none=True)
             loss = self._with_penalty(torch.zeros((), device=state.device))
             if loss.requires_grad:
@@ -105,7 +114,7 @@ def make_step(steps: Steps, state: TrainingState, batches: Batches, dtype: torch
         return steps.descend
     if state.device.type == "cuda" and state.recipe.optimizer.capturable and batches.examples.inputs.is_cuda:
         return GraphedStep(steps.descend, state)
-    if HandwrittenStep.suits(state, dtype):
+    if Gradients.suits(state, dtype) and not state.recipe.optimizer.full_batch:
         return HandwrittenStep(state, batches)
     return steps.descend
 

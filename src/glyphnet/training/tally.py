@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,22 @@ from .losses import Loss
 
 COUNTED_AT_ONCE = 64
 """Steps whose answers are counted together: for small networks counting costs as much as a step's arithmetic."""
+
+
+class Answers(NamedTuple):
+    """What a network said to a batch, and what it should have said.
+
+    Attributes:
+        logits: float32 (n, K), not changed any more.
+        labels: int64 (n,).
+        targets: what the loss is measured against: the labels, or float (n, K).
+        weights: float32 (n,) of the losses, or None.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    targets: Tensor
+    weights: Tensor | None
 
 
 class Tally:
@@ -23,7 +41,7 @@ class Tally:
         self.device = device
         self._loss = loss
         self._totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-        self._waiting: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+        self._waiting: list[Answers] = []
 
     def totals(self) -> Tensor:
         """Summed loss and number of right answers, all of them: float64 (2,) on the device, the live tensor."""
@@ -40,24 +58,25 @@ class Tally:
         """
         self._totals += torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
 
-    def count_later(self, logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> None:
-        """Add a batch when the totals are next asked for, or with the next few dozen.
-
-        Args:
-            logits: float32 (n, K), not changed any more.
-            labels: int64 (n,).
-            targets: what the loss is measured against: the labels, or float (n, K).
-            weights: float32 (n,) of the losses, or None.
-        """
-        self._waiting.append((logits, labels, targets, weights))
+    def count_later(self, answers: Answers) -> None:
+        """Add a batch when the totals are next asked for, or with the next few dozen."""
+        self._waiting.append(answers)
         if len(self._waiting) >= COUNTED_AT_ONCE:
             self._count_waiting()
+
+    def losses(self, answers: Answers) -> Tensor:
+        """The weighted loss of each example: float32 (n,)."""
+        losses = self._loss.per_image(answers.logits, answers.targets)
+        return losses if answers.weights is None else losses * answers.weights
 
     def _count_waiting(self) -> None:
         logits, labels, targets, weights = zip(*self._waiting, strict=True)
         self._waiting.clear()
-        answers, wanted = torch.cat(logits), torch.cat(labels)
-        losses = self._loss.per_image(answers, wanted if targets[0] is labels[0] else torch.cat(targets))
-        if weights[0] is not None:
-            losses = losses * torch.cat(weights)
-        self.count(losses, answers.argmax(1) == wanted)
+        wanted = torch.cat(labels)
+        together = Answers(
+            torch.cat(logits),
+            wanted,
+            wanted if targets[0] is labels[0] else torch.cat(targets),
+            None if weights[0] is None else torch.cat(weights),
+        )
+        self.count(self.losses(together), together.logits.argmax(1) == wanted)

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from ..training import DataSettings, Recipe
+
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="KIND",
+        help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
+    ),
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
+]
+RecipeOption = Annotated[
+    Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
+    ),
+]
 
 DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file", "labels": "labels"}
 """Parameter of the verb → setting of the recipe's section ``data``."""

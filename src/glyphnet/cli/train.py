@@ -22,7 +22,16 @@ from .options import (
     SizeOption,
     parse_duration,
 )
-from .recipes import DATA_OPTIONS, changes_from, data_settings, given_parameters
+from .recipes import (
+    DATA_OPTIONS,
+    LabelsOption,
+    NetworkOption,
+    RecipeOption,
+    SettingsOption,
+    changes_from,
+    data_settings,
+    given_parameters,
+)
 from .reviewing import tell_suspects
 
 if TYPE_CHECKING:
@@ -48,21 +57,9 @@ def train(
             "given, and the number of epochs.",
         ),
     ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            metavar="KIND",
-            help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
-    ] = None,
+    network: NetworkOption = None,
+    settings: SettingsOption = None,
+    recipe: RecipeOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given."),
@@ -80,14 +77,7 @@ def train(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels",
-            metavar="FILE",
-            help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     check_labels: Annotated[
         bool,
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),

@@ -20,7 +20,16 @@ from .options import (
     SizeOption,
     parse_duration,
 )
-from .recipes import DATA_OPTIONS, changes_from, data_settings, given_parameters
+from .recipes import (
+    DATA_OPTIONS,
+    LabelsOption,
+    NetworkOption,
+    RecipeOption,
+    SettingsOption,
+    changes_from,
+    data_settings,
+    given_parameters,
+)
 
 if TYPE_CHECKING:
     from ..tuning import Tuning
@@ -48,16 +57,9 @@ def tune(
     preset: Annotated[
         str, typer.Option("--preset", help="What the trials begin from: fast, balanced or best.")
     ] = "balanced",
-    network: Annotated[
-        str | None, typer.Option("--network", metavar="KIND", help="Another network than the preset's.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe that the trials begin from."),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
-    ] = None,
+    network: NetworkOption = None,
+    settings: SettingsOption = None,
+    recipe: RecipeOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. A search "
@@ -77,10 +79,7 @@ def tune(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", metavar="FILE", help="Correct labels first, as the decisions in this table say."),
-    ] = None,
+    labels: LabelsOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Times whole processes from a cold start: the import, the help, one prediction, beside importing torch alone.
+"""Times whole processes from a cold start: imports, the help, a first step, one prediction, beside torch alone.
 
     python benchmarks/start.py [--runs 7]
 
@@ -19,6 +19,18 @@ from _results import arguments_parser, publish
 from PIL import Image
 
 import glyphnet
+from glyphnet.export import export
+
+FIRST_STEP = """
+import glyphnet
+from glyphnet.training import Watcher
+
+class First(Watcher):
+    def after_step(self, moment, state):
+        return True
+
+glyphnet.train("digits", preset="fast", watchers=[First()])
+"""
 
 
 def main() -> None:
@@ -31,13 +43,18 @@ def main() -> None:
         run = glyphnet.train("digits", preset="fast")
         assert run.classifier is not None
         run.classifier.save(model)
+        export(run.classifier, onnx := model.with_suffix(".onnx"))
         Image.fromarray(run.splits.test.images[0, :, :, 0]).save(image)
         python = sys.executable
+        predict = [python, "-m", "glyphnet", "predict"]
         commands = {
             "import torch": [python, "-c", "import torch"],
             "import glyphnet": [python, "-c", "import glyphnet"],
             "glyphnet --help": [python, "-m", "glyphnet", "--help"],
-            "glyphnet predict, one image": [python, "-m", "glyphnet", "predict", str(model), str(image)],
+            "import glyphnet.runs": [python, "-c", "import glyphnet.runs"],
+            "glyphnet.train, to its first step": [python, "-c", FIRST_STEP],
+            "glyphnet predict model.safetensors, one image": [*predict, str(model), str(image)],
+            "glyphnet predict model.onnx, one image": [*predict, str(onnx), str(image)],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for turn in range(runs + 1):

@@ -105,7 +105,6 @@ def test_killing_the_first_process_ends_the_others_even_before_they_have_begun(t
         while alive(others) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not alive(others)
-        assert "Traceback" not in process.communicate()[1]
 
 
 def test_torchrun(tmp_path: Path) -> None:

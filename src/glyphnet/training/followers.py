@@ -143,7 +143,7 @@ def _loopback_only() -> Iterator[None]:
 def _wait_until_ready(count: int, fate: _SharedFate, store: Store) -> None:
     keys = [f"ready/{rank}" for rank in range(1, count + 1)]
     while not store.check(keys):
-        if fate.first is not None:
+        if fate.first is not None or not fate.is_alive():
             raise PeerLostError("another process of this training has ended before it began.")
         time.sleep(0.02)
 
@@ -176,12 +176,18 @@ class _SharedFate(threading.Thread):
 
     def run(self) -> None:
         """Wait for the ends of all."""
-        running = {process.sentinel for process in self._processes}
+        running = list(self._processes)
         while running and self.first is None:
-            running -= set(wait(list(running)))
+            ended = set(wait([process.sentinel for process in running]))
+            for process in running:
+                if process.sentinel in ended:
+                    process.join()  # its status is there a little later than its end
+            running = [process for process in running if process.sentinel not in ended]
             self._look()
             if self.first is None and any(process.exitcode == LOST for process in self._processes):
-                wait(list(running), _A_MOMENT)  # who ended because of another is a little quicker, at times
+                wait(
+                    [process.sentinel for process in running], _A_MOMENT
+                )  # who ended because of another is a little quicker, at times
                 self._look(lost_too=True)
         if self.first is not None:
             self.end()

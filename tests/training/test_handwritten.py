@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glyphnet.nn import build
-from glyphnet.training import Examples, Recipe, batches
+from glyphnet.training import Examples, Recipe
 from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
 from glyphnet.training.fit import Fitting
@@ -80,21 +80,6 @@ def test_totals_are_whole_whenever_they_are_looked_at(train_examples: Examples) 
             right += (fitting.state.network(x).argmax(1) == labels).sum().item()
         fitting._step(index)
         assert fitting.state.totals[1].item() == right
-
-
-@pytest.mark.parametrize("mode", ["standardize", "unit_range", "unit_norm"])
-@pytest.mark.parametrize("network", ["mlp", "cnn"])
-def test_images_kept_ready_are_those_made_anew(
-    mode: str, network: str, train_examples: Examples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = Fitting(Recipe.parse({"network": network, "preprocessing": mode}), train_examples, None, 10, "cpu").state
-    index = torch.randperm(len(train_examples))[:7]
-    ready = Batches(state, train_examples, 10)
-    monkeypatch.setattr(batches, "KEPT_READY", 0)
-    anew = Batches(state, train_examples, 10)
-    assert (ready._ready is None, anew._ready is None) == (False, True)
-    assert torch.equal(ready(index).x, anew(index).x)
-    assert ready(index).x.stride() == anew(index).x.stride()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

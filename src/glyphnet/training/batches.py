@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,15 +28,8 @@ class Batch(NamedTuple):
     weights: Tensor | None
 
 
-KEPT_READY = 256 << 20
-"""Bytes of images, as the network takes them, that are kept where nothing else is done to them."""
-
-
 class Batches:
     """The batches of one training.
-
-    Where images are not augmented, fit into `KEPT_READY` and lie in memory, they are made floats once and not anew in
-    each epoch: for small networks that is a tenth of a step, for wide batches more.
 
     Args:
         state: whose augmentation and preprocessing they go through.
@@ -49,7 +41,6 @@ class Batches:
         self.examples = examples
         self._augmenter, self._preprocessing, self._classes = state.augmenter, state.preprocessing, classes
         self._weights = examples.weights
-        self._ready = self._made_ready() if self._may_be_kept() else None
         by_class = class_weights(state.recipe.loss, examples.labels, classes)
         if by_class is not None:
             by_example = by_class[examples.labels]
@@ -59,29 +50,9 @@ class Batches:
         """The examples at ``index``, int64 (n,), augmented, as the network takes them."""
         labels = targets = self.examples.labels.index_select(0, index)
         weights = None if self._weights is None else self._weights.index_select(0, index)
-        if self._ready is not None:
-            return Batch(_channels_second(self._ready.index_select(0, index)), labels, targets, weights)
         x = self._preprocessing.to_float(self.examples.gather(index))
         if self._augmenter.changes_images:
             x = self._augmenter(x)
         if self._augmenter.mixes_targets:
             x, targets = self._augmenter.mix(x, F.one_hot(labels, self._classes).to(x.dtype))
         return Batch(self._preprocessing.normalise(x), labels, targets, weights)
-
-    def _may_be_kept(self) -> bool:
-        inputs = self.examples.inputs
-        changed = self._augmenter.changes_images or self._augmenter.mixes_targets
-        return inputs.device.type == "cpu" and 4 * inputs.numel() <= KEPT_READY and not changed
-
-    def _made_ready(self) -> Tensor:
-        """All inputs as the network takes them, but channels last: float32 (N, H, W, C) or (N, D)."""
-        inputs = self.examples.inputs
-        ready = torch.empty(inputs.shape)
-        for part, made in zip(inputs.split(4096), ready.split(4096), strict=True):
-            x = self._preprocessing(part)
-            made.copy_(x.permute(0, 2, 3, 1) if x.ndim == 4 else x)
-        return ready
-
-
-def _channels_second(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2) if x.ndim == 4 else x

@@ -91,6 +91,15 @@ def test_lbfgs_says_when_it_has_converged(blobs: Examples) -> None:
     assert len(result.history) < 100
 
 
+def test_lbfgs_ends_where_no_step_moves_it_any_more(train_examples: Examples) -> None:
+    never = {"name": "lbfgs", "tolerance": 0.0}  # no gradient is small enough; but float32 has no smaller steps
+    for network in ({"kind": "mlp", "hidden": [16]}, {"kind": "cnn", "stem_stride": 1, "channels": [4], "dense": [16]}):
+        recipe = Recipe.parse({"network": network, "optimizer": never, "epochs": 400, "precision": "fp32"})
+        result = fit(recipe, train_examples, classes=10)
+        assert result.ending == "converged", network
+        assert result.history[-1]["loss"] == pytest.approx(0.0, abs=1e-6), network
+
+
 def test_lbfgs_trains_convolutions(train_examples: Examples) -> None:
     recipe = Recipe.parse({"network": {"kind": "cnn", "stem_stride": 1}, "optimizer": "lbfgs", "epochs": 15})
     history = fit(recipe, train_examples, classes=10, device="cpu").history

@@ -12,6 +12,7 @@ from glyphnet.training import Examples, Recipe
 from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
 from glyphnet.training.fit import Fitting
+from glyphnet.training.fullbatch import FullBatchStep
 from glyphnet.training.handwritten import Gradients, HandwrittenStep
 from glyphnet.training.updates import quick_update
 
@@ -34,12 +35,17 @@ RECIPES: list[dict[str, Any]] = [
 ]
 
 
+def is_by_hand(fitting: Fitting) -> bool:
+    step = fitting._step
+    return isinstance(step, HandwrittenStep) or (isinstance(step, FullBatchStep) and step._gradients is not None)
+
+
 def trained(recipe: Recipe, train: Examples, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool) -> Any:
     with monkeypatch.context() as patch:
         if not by_hand:
             patch.setattr(Gradients, "suits", staticmethod(lambda state, dtype: False))
         fitting = Fitting(recipe, train, None, 10, "cpu")
-    assert (isinstance(fitting._step, HandwrittenStep) or fitting._steps._gradients is not None) == by_hand
+    assert is_by_hand(fitting) == by_hand
     return fitting.run()
 
 
@@ -66,8 +72,7 @@ def test_it_is_left_alone_where_it_does_not_suit(train_examples: Examples) -> No
         {"network": "cnn", "optimizer": "lbfgs"},
     ):
         fitting = Fitting(Recipe.parse(settings), train_examples, None, 10, "cpu")
-        assert not isinstance(fitting._step, HandwrittenStep), settings
-        assert fitting._steps._gradients is None, settings
+        assert not is_by_hand(fitting), settings
 
 
 def test_totals_are_whole_whenever_they_are_looked_at(train_examples: Examples) -> None:

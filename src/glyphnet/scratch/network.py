@@ -88,15 +88,20 @@ def penalty(weights: Weights, l1: float, l2: float) -> float:
     return float(sum(l2 / 2 * np.vdot(W, W) + l1 / 2 * np.abs(W).sum() for W in (weights.W1, weights.W2)))
 
 
+def pull(W: Array, l1: float, l2: float) -> Array:
+    """The slope of `penalty`. That of |w| is 1 or −1, however small w is: it drives needless weights to 0 itself."""
+    slope: Array = l2 * W
+    return slope + l1 / 2 * np.sign(W) if l1 else slope
+
+
 def backpropagate(weights: Weights, X: Array, Y: Array, a2: Array, logits: Array, l1: float, l2: float) -> Array:
     """The gradient of J, flat, from what `forward` has computed: the chain rule, from the outputs to the inputs."""
     # The derivatives of the logarithm and of the sigmoid cancel. What is left says how wrong each output is.
     delta3 = sigmoid(logits) - Y
     # Blame goes back along the weights that the signal came by. A saturated unit (a2 near 0 or 1) takes none.
     delta2 = (delta3 @ weights.W2) * (a2 * (1.0 - a2))
-    # |w| has slope 1 or −1, however small w is: that is what drives needless weights to 0 itself, as w² does not.
-    W1 = delta2.T @ X + l2 * weights.W1 + l1 / 2 * np.sign(weights.W1)
-    W2 = delta3.T @ a2 + l2 * weights.W2 + l1 / 2 * np.sign(weights.W2)
+    W1 = delta2.T @ X + pull(weights.W1, l1, l2)
+    W2 = delta3.T @ a2 + pull(weights.W2, l1, l2)
     return np.concatenate([W1.ravel(), delta2.sum(axis=0), W2.ravel(), delta3.sum(axis=0)])
 
 
@@ -138,6 +143,7 @@ def descend(
     weights = split(flat, sizes)
     step = np.zeros_like(flat)
     order = np.arange(len(X))
+    batch = np.empty((-(-len(X) // minibatches), X.shape[1]), dtype=flat.dtype)  # the same memory each time is quicker
     rate = learning_rate
     for epoch in range(epochs):
         # Long steps first, to get near; short ones later, or the noise of the batches keeps it from coming nearer.
@@ -146,9 +152,11 @@ def descend(
             order = generator.permutation(len(X))
         steps = []
         for rows in np.array_split(order, minibatches):
-            gradient, measured = look(weights, X[rows], labels[rows], l1, l2)
+            batch[: len(rows)] = X[rows]
+            gradient, measured = look(weights, batch[: len(rows)], labels[rows], l1, l2)
             # A ball that keeps rolling: it gains speed where slopes agree; where they alternate they cancel.
-            step = momentum * step - rate * gradient
+            step *= momentum
+            step -= rate * gradient
             flat += step
             steps.append(measured)
         each_epoch(steps)

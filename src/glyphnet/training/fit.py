@@ -25,7 +25,7 @@ from .progress import Moment, Watcher
 from .recipe import Recipe
 from .result import Ending, FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
-from .step import Steps, make_step, set_learning_rate
+from .step import make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -91,9 +91,7 @@ class Fitting:
         """Take other examples from here on, of the same shape and classes."""
         self.train = train.on(self.state.device)
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
-        batches = Batches(self.state, self.train, self.classes)
-        self._steps = Steps(self.state, batches, self.dtype)
-        self._step = make_step(self._steps, self.state, batches, self.dtype)
+        self._step = make_step(self.state, Batches(self.state, self.train, self.classes), self.dtype)
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -176,7 +174,7 @@ class Fitting:
         first, before = state.step, state.seconds
         began = looked = time.perf_counter()
         if first == 0:
-            torch.manual_seed(derived_seed(self.recipe.seed, "steps", state.epoch))
+            state.seed_random(derived_seed(self.recipe.seed, "steps", state.epoch))
             state.totals.zero_()
         state.network.train()
         batches, meetings = self._batches(), Meetings(state)
@@ -219,11 +217,8 @@ class Fitting:
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
         if distributed.world_size() > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
             purpose = f"steps of process {distributed.rank()}"
-            torch.manual_seed(derived_seed(recipe.seed, purpose, state.total_steps))
-        if recipe.optimizer.full_batch:
-            state.converged = not self._steps.descend_on_all(batch)
-        else:
-            self._step(batch)
+            state.seed_random(derived_seed(recipe.seed, purpose, state.total_steps))
+        self._step(batch)
         if state.average:
             state.average.update(state.network, state.total_steps)
         state.step += 1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..nn.backpropagation import Backpropagation
-from .batches import Batches
+from .batches import Batch, Batches
 from .distributed import world_size
 from .optimizers import weights_of
 from .state import TrainingState
@@ -19,11 +19,10 @@ class Gradients:
 
     Args:
         state: whose network it is; `suits` says for which it is possible.
-        batches: gives what each look is at.
     """
 
-    def __init__(self, state: TrainingState, batches: Batches) -> None:
-        self._state, self._batches = state, batches
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
         self._passes = Backpropagation(state.network)
         self._penalised = [(weight, weight.grad) for weight in weights_of(state.network) if weight.grad is not None]
 
@@ -37,9 +36,9 @@ class Gradients:
             and Backpropagation.covers(state.network)
         )
 
-    def of(self, index: Tensor) -> Answers:
-        """Write the parameters' ``grad``, penalties included, of the mean loss of the examples at ``index``."""
-        x, labels, targets, weights = self._batches(index)
+    def of(self, batch: Batch) -> Answers:
+        """Write the parameters' ``grad``, penalties included, of a batch's mean loss."""
+        x, labels, targets, weights = batch
         logits = self._passes.forward(x)
         gradient = self._state.recipe.loss.gradient(logits, targets)
         gradient.mul_(1.0 / len(labels) if weights is None else weights[:, None] / len(labels))
@@ -54,16 +53,16 @@ class Gradients:
 
 
 class HandwrittenStep:
-    """Does what `Steps.descend` does, to within rounding."""
+    """Does what `AutogradStep` does, to within rounding."""
 
     def __init__(self, state: TrainingState, batches: Batches) -> None:
-        self._tally = state.tally
-        self._gradients = Gradients(state, batches)
+        self._tally, self._batches = state.tally, batches
+        self._gradients = Gradients(state)
         self._update = quick_update(state.optimizer)
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``."""
         with torch.no_grad():
-            answers = self._gradients.of(index)
+            answers = self._gradients.of(self._batches(index))
             self._update()
         self._tally.count_later(answers)

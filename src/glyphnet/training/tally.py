@@ -28,6 +28,11 @@ class Answers(NamedTuple):
     targets: Tensor
     weights: Tensor | None
 
+    @property
+    def right(self) -> Tensor:
+        """Which answers are right: bool (n,)."""
+        return self.logits.argmax(1) == self.labels
+
 
 class Tally:
     """The totals of the epoch now running.
@@ -79,4 +84,4 @@ class Tally:
             wanted if targets[0] is labels[0] else torch.cat(targets),
             None if weights[0] is None else torch.cat(weights),
         )
-        self.count(self.losses(together), together.logits.argmax(1) == wanted)
+        self.count(self.losses(together), together.right)

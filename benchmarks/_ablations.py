@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -73,8 +74,9 @@ def _for(name: str, **changes: Any) -> Callable[[Splits], Recipe]:
 
 
 def _replace(name: str, by: Any) -> Callable[[], object]:
-    """Put something else in the place of what is found at a dotted name, for the rest of the process."""
-    return lambda: patch(f"glyphnet.{name}", by).start()
+    """Put something else in the place of a module's name, for the rest of the process."""
+    module, _, attribute = name.rpartition(".")
+    return lambda: patch.object(import_module(f"glyphnet.{module}"), attribute, by).start()
 
 
 def _row_by_row() -> None:

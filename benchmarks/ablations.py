@@ -63,9 +63,11 @@ def measure(base: str, wanted: Sequence[str] | None, runs: int) -> list[str]:
             started = [Row(name, changes[name].title, trial)]
             in_turn(started, lambda row: row.trial.ask(go=False))  # waits for it, so that none shares the machine
             rows += started
-        for _ in range(runs):
+        for run in range(runs):
+            # Each round begins with another: whoever comes first in all of them was seen to be a tenth slower.
+            rows = rows[1:] + rows[:1] if run else rows
             in_turn(rows, _turn)
-    return table(BASES[base].title, rows)
+    return table(BASES[base].title, sorted(rows, key=lambda row: names.index(row.name)))
 
 
 def _turn(row: Row) -> None:
@@ -85,8 +87,9 @@ def table(title: str, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         difference = "–" if row is first else _difference(row.accuracies, first.accuracies)
         seconds, usual = statistics.median(row.seconds), statistics.median(first.seconds)
+        spread = f"{statistics.stdev(row.accuracies):.3f}" if len(row.accuracies) > 1 else "–"
         lines.append(
-            f"| {row.title} | {statistics.fmean(row.accuracies):.3f} ± {_spread(row.accuracies):.3f} % | {difference} "
+            f"| {row.title} | {statistics.fmean(row.accuracies):.3f} ± {spread} % | {difference} "
             f"| {seconds:.2f} | {seconds / usual:.2f} | {len(row.accuracies)} |"
         )
     return lines
@@ -98,12 +101,8 @@ def _difference(these: Sequence[float], those: Sequence[float]) -> str:
     mean = statistics.fmean(differences)
     if len(differences) < 2:
         return f"{mean:+.3f}"
-    half = stats.t.ppf(0.975, len(differences) - 1) * _spread(differences) / math.sqrt(len(differences))
+    half = stats.t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))
     return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
-
-
-def _spread(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else float("nan")
 
 
 if __name__ == "__main__":

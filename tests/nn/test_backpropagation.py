@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -15,10 +17,18 @@ COVERED = [
     {"kind": "mlp", "hidden": [9, 5], "activation": "tanh"},
     {"kind": "mlp", "hidden": []},
 ]
+COVERED_OF_IMAGES = [
+    {"kind": "cnn", "stem": 4, "channels": [6], "dense": [9]},
+    {"kind": "cnn", "stem": 4, "channels": [6, 8], "dense": [9], "batch_norm": True},
+    {"kind": "cnn", "stem": 4, "channels": [6], "downsample": "pool", "batch_norm": True, "activation": "tanh"},
+    {"kind": "cnn-classic", "channels": [4, 6], "dropout": 0.0, "padding": True},
+    {"kind": "cnn-classic", "channels": [4], "dropout": 0.0, "batch_norm": True, "convs_per_stage": 2},
+]
 LEFT_TO_AUTOGRAD = [
     {"kind": "mlp", "hidden": [9], "activation": "gelu"},
     {"kind": "mlp", "hidden": [9], "batch_norm": True},
-    {"kind": "cnn"},
+    {"kind": "cnn", "activation": "silu"},
+    {"kind": "resnet"},
     {"kind": "rnn"},
 ]
 
@@ -26,19 +36,36 @@ LEFT_TO_AUTOGRAD = [
 @pytest.mark.parametrize("spec", COVERED, ids=str)
 @pytest.mark.parametrize("shape", [(6, 5, 1), (12,)])
 def test_gradients_are_autograds(spec: dict[str, object], shape: tuple[int, ...]) -> None:
+    check_against_autograd(spec, shape, torch.contiguous_format)
+
+
+@pytest.mark.parametrize("spec", COVERED_OF_IMAGES, ids=str)
+@pytest.mark.parametrize("shape", [(13, 12, 1), (13, 12, 3)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_gradients_of_convolutions_are_autograds(
+    spec: dict[str, object], shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    check_against_autograd(spec, shape, layout)
+
+
+def check_against_autograd(spec: dict[str, object], shape: tuple[int, ...], layout: torch.memory_format) -> None:
     torch.manual_seed(0)
-    network = build(parse_network(spec), shape, 4)
-    x = torch.randn(8, *shape) if len(shape) == 1 else torch.randn(8, shape[2], *shape[:2])
+    network = build(parse_network(spec), shape, 4).to(memory_format=layout)  # type: ignore[call-overload]
+    x = torch.randn(8, *shape) if len(shape) == 1 else torch.randn(8, shape[2], *shape[:2]).to(memory_format=layout)
     wanted = torch.randn(8, 4)
-    expected = torch.autograd.grad((network(x) * wanted).sum(), list(network.parameters()))
+    other = copy.deepcopy(network)
     passes = Backpropagation(network)
-    with torch.no_grad():
-        for _ in range(2):  # the second overwrites what the first left
+    for _ in range(2):  # the second overwrites what the first left
+        expected = torch.autograd.grad((other(x) * wanted).sum(), list(other.parameters()))
+        with torch.no_grad():
             logits = passes.forward(x)
             passes.backward(wanted.clone())
-    torch.testing.assert_close(logits, network(x).detach())
     for (name, parameter), gradient in zip(network.named_parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, msg=name)
+        torch.testing.assert_close(parameter.grad, gradient, msg=lambda text, name=name: f"{name}: {text}")
+    for (name, found), (_, usual) in zip(network.named_buffers(), other.named_buffers(), strict=True):
+        torch.testing.assert_close(found, usual, msg=lambda text, name=name: f"{name}: {text}")
+    with torch.no_grad():
+        torch.testing.assert_close(logits, other(x))
 
 
 def test_what_dropout_drops_gets_no_gradient_and_the_rest_is_made_up_for() -> None:
@@ -60,7 +87,7 @@ def test_what_dropout_drops_gets_no_gradient_and_the_rest_is_made_up_for() -> No
 
 
 def test_only_stacks_of_known_layers_are_covered() -> None:
-    for spec in COVERED:
-        assert Backpropagation.covers(build(parse_network(spec), (8, 8, 1), 3)), spec
+    for spec in (*COVERED, *COVERED_OF_IMAGES):
+        assert Backpropagation.covers(build(parse_network(spec), (16, 16, 1), 3)), spec
     for spec in LEFT_TO_AUTOGRAD:
-        assert not Backpropagation.covers(build(parse_network(spec), (8, 8, 1), 3)), spec
+        assert not Backpropagation.covers(build(parse_network(spec), (16, 16, 1), 3)), spec

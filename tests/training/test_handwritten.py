@@ -26,6 +26,8 @@ RECIPES: list[dict[str, Any]] = [
     {"network": "mlp", "loss": {"name": "binary_cross_entropy", "label_smoothing": 0.1}, "ema": 0.9},
     {"network": "mlp", "optimizer": {"name": "muon"}},
     {"network": "mlp", "augment": {"shift": 1, "mixup": 0.3}},
+    {"network": {"kind": "cnn", "batch_norm": True}, "optimizer": "adamw", "augment": {"shift_batch": 1}, "ema": 0.9},
+    {"network": {"kind": "cnn", "downsample": "pool"}, "optimizer": {"name": "sgd", "lr": 0.05}},
     {
         "network": "mlp",
         "optimizer": "lbfgs",
@@ -67,9 +69,9 @@ def test_it_trains_as_autograd_does(
 
 def test_it_is_left_alone_where_it_does_not_suit(train_examples: Examples) -> None:
     for settings in (
-        {"network": "cnn"},
+        {"network": "resnet"},
         {"network": "mlp", "precision": "bf16"},
-        {"network": "cnn", "optimizer": "lbfgs"},
+        {"network": "rnn", "optimizer": "lbfgs"},
     ):
         fitting = Fitting(Recipe.parse(settings), train_examples, None, 10, "cpu")
         assert not is_by_hand(fitting), settings

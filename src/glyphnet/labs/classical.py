@@ -20,14 +20,14 @@ _MINUTE = 60
 _HOW = {
     "kmeans": "puts centres where images gather, then names each centre by the majority around it",
     "logistic": "weighs every pixel once, a template for each class",
-    "knn": "is a vote: all images are kept, and the five most alike are asked",
+    "knn": "keeps all images, and asks the five most alike to vote",
     "svm": "draws the boundary that keeps the classes farthest apart, bent by a kernel",
     "forest": "lets a hundred trees of yes-or-no questions about pixels vote",
     "xgboost": "adds tree upon tree, each mending what those before it got wrong",
-    "mlp": "is a network of one hidden layer, fully connected",
-    "fast": "is our convolutional network, trained for seconds",
-    "balanced": "is a wider one, on images moved and turned a little, for about a minute",
-    "best": "is wider still, for many passes",
+    "mlp": "learns one hidden layer, fully connected",
+    "fast": "learns our convolutional network, for seconds",
+    "balanced": "learns a wider one, from images moved and turned a little, for about a minute",
+    "best": "learns a wider one still, in many passes",
 }
 
 
@@ -126,14 +126,9 @@ def _how(numbers: Numbers) -> Section:
         "chosen by looking at test images. Our networks keep some images aside to choose their epoch; the others "
         "learn from all.",
     )
-    each = tuple(
-        f"{_capital(row['title'])} {_HOW[row['name']]}. Here: {row['settings']}." for row in numbers["methods"]
-    )
-    return Section(f"{len(each)} ways to learn from examples", (*text, *each))
-
-
-def _capital(title: str) -> str:
-    return title[0].upper() + title[1:]
+    each = tuple((row["title"], _HOW[row["name"]], row["settings"]) for row in numbers["methods"])
+    shown = Table(("Method", "What it does", "Settings here"), each, prose=True)
+    return Section(f"{len(each)} ways to learn from examples", text, (shown,))
 
 
 def _table(comparison: Comparison, numbers: Numbers) -> Section:

@@ -47,11 +47,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header; numbers come as the text that is to be shown."""
+    """Rows of cells under a header; numbers come as the text that is to be shown.
+
+    Attributes:
+        prose: whether the cells hold words, which begin at the left and break, and not numbers.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True)

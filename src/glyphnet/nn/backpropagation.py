@@ -1,8 +1,9 @@
-"""Forward and backward pass of fully connected networks, written out.
+"""Forward and backward pass of networks that are a stack of layers, written out.
 
 Autograd notes down each operation and afterwards walks back through its notes. In layers as small as these the notes
-take as long as the arithmetic. The formulas are the usual ones (Rumelhart, Hinton and Williams, 1986); autograd is what
-they are tested against.
+take as long as the arithmetic. The formulas are the usual ones (Rumelhart, Hinton and Williams, 1986); those of
+convolution, pooling and batch normalisation are PyTorch's own kernels, called straight. Autograd is what all are tested
+against.
 """
 
 from __future__ import annotations
@@ -71,13 +72,102 @@ class Backpropagation:
 
 
 class _Flat:
+    """An image as a vector, and back."""
+
     learns = False
 
-    def __init__(self, layer: nn.Module) -> None:
-        self.forward = layer.forward
+    def __init__(self, layer: Flatten) -> None:
+        self._layer = layer
+        self._shape = torch.Size()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._shape = x.shape
+        flat: Tensor = self._layer(x)
+        return flat
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        raise AssertionError("images become vectors before the first layer that learns")
+        if len(self._shape) == 2:
+            return gradient
+        count, channels, height, width = self._shape
+        return gradient.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+class _Convolution:
+    """PyTorch's convolution, of square kernels without dilation or groups."""
+
+    learns = True
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        self._layer, self._weight, self._bias = layer, layer.weight, layer.bias
+        self._x = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._x = x
+        y: Tensor = self._layer(x)
+        return y
+
+    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
+        bias = None if self._bias is None else [len(self._bias)]
+        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
+            gradient, self._x, self._weight, bias, self._layer.stride, self._layer.padding, (1, 1), False, (0, 0), 1,
+            (wanted, True, self._bias is not None),
+        )  # fmt: skip
+        _write_gradient(self._weight, by_weight)
+        if self._bias is not None:
+            _write_gradient(self._bias, by_bias)
+        return by_input if wanted else gradient
+
+
+class _Normalisation:
+    """PyTorch's batch normalisation, by the batch's own mean and variance, which the running ones follow."""
+
+    learns = True
+
+    def __init__(self, layer: nn.BatchNorm2d) -> None:
+        self._layer, self._momentum = layer, layer.momentum or 0.0
+        self._x = self._mean = self._scale = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self._layer
+        assert layer.num_batches_tracked is not None
+        layer.num_batches_tracked.add_(1)
+        self._x = x
+        y, self._mean, self._scale = torch.native_batch_norm(
+            x, layer.weight, layer.bias, layer.running_mean, layer.running_var, True, self._momentum, layer.eps
+        )
+        return y
+
+    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
+        layer = self._layer
+        by_input, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, self._x, layer.weight, layer.running_mean, layer.running_var, self._mean, self._scale, True,
+            layer.eps, (wanted, True, True),
+        )  # fmt: skip
+        _write_gradient(layer.weight, by_weight)
+        _write_gradient(layer.bias, by_bias)
+        return by_input if wanted else gradient
+
+
+class _MaxPool:
+    """PyTorch's max-pooling, of parts that do not overlap."""
+
+    learns = False
+
+    def __init__(self, layer: nn.MaxPool2d) -> None:
+        self._size = (layer.kernel_size,) * 2
+        self._x = self._places = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._x = x
+        y: Tensor
+        y, self._places = torch.ops.aten.max_pool2d_with_indices(x, self._size, self._size)
+        return y
+
+    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
+        by_input: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
+            gradient, self._x, self._size, self._size, (0, 0), (1, 1), False, self._places
+        )
+        return by_input
 
 
 class _Dense:
@@ -135,6 +225,11 @@ class _Dropout:
         return gradient.mul_(self._mask)
 
 
+def _write_gradient(parameter: Tensor, gradient: Tensor) -> None:
+    assert parameter.grad is not None
+    parameter.grad.copy_(gradient)
+
+
 def _relu(layer: nn.Module) -> _Pass:
     return _Activation(torch.relu_, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0.0))
 
@@ -150,6 +245,9 @@ def _tanh(layer: nn.Module) -> _Pass:
 _PASSES: dict[type[nn.Module], Callable[..., _Pass]] = {
     Flatten: _Flat,
     nn.Linear: _Dense,
+    nn.Conv2d: _Convolution,
+    nn.BatchNorm2d: _Normalisation,
+    nn.MaxPool2d: _MaxPool,
     nn.Dropout: _Dropout,
     nn.ReLU: _relu,
     nn.Sigmoid: _sigmoid,

@@ -30,7 +30,7 @@ class Loss(Settings):
     class_weight: Literal["balanced"] | tuple[Weight, ...] | None = None
 
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each image: float (N,).
+        """The loss of each image: float (N,). It does not depend, in no bit, on which others are looked at together.
 
         Args:
             logits: float (N, K).
@@ -58,16 +58,18 @@ class CrossEntropy(Loss):
 
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the softmax: float (N,)."""
-        # Classes first: over a short last dimension PyTorch's softmax takes up to ten times as long.
-        log_p = torch.log_softmax(logits.t(), 0)
-        right = log_p.gather(0, targets[None])[0] if targets.ndim == 1 else (log_p * targets.t()).sum(0)
-        if not self.label_smoothing:
-            return -right
-        return -(1.0 - self.label_smoothing) * right - self.label_smoothing * log_p.mean(0)
+        return F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Softmax minus targets."""
-        return torch.softmax(logits.t(), 0).t().sub_(self._wanted(logits, targets))
+        # Classes first: over a short last dimension PyTorch's softmax takes up to ten times as long.
+        gradient = torch.softmax(logits.t(), 0)
+        if targets.ndim > 1:
+            return gradient.t().sub_(self._wanted(logits, targets))
+        if self.label_smoothing:
+            gradient.sub_(self.label_smoothing / logits.shape[1])
+        surely = gradient.new_full((1, len(targets)), self.label_smoothing - 1.0)
+        return gradient.scatter_add_(0, targets[None], surely).t()
 
 
 class BinaryCrossEntropy(Loss):

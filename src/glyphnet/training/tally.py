@@ -84,4 +84,7 @@ class Tally:
             wanted if targets[0] is labels[0] else torch.cat(targets),
             None if weights[0] is None else torch.cat(weights),
         )
-        self.count(self.losses(together), together.right)
+        # One after another: how many are counted together must not show, for a run may be stopped in between.
+        losses = self.losses(together).to(self._totals.dtype)
+        self._totals[0] = torch.cat((self._totals[:1], losses)).cumsum(0)[-1]
+        self._totals[1] += together.right.sum()

@@ -27,12 +27,16 @@ def quick_update(optimizer: torch.optim.Optimizer) -> Update:
     updates: list[Update] = []
 
     def update() -> None:
-        if updates:
-            for each in updates:
-                each()
-        else:
-            optimizer.step()  # makes the state that the kernels change
+        if not updates:
+            begun = _has_state(optimizer)
+            if not begun:
+                optimizer.step()  # makes the state that the kernels change
             updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
+            if not begun:
+                return
+        # Also in the first step of a training that is gone on with: the kernels round otherwise than ``step``.
+        for each in updates:
+            each()
 
     return update
 
@@ -46,16 +50,28 @@ def _plain(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
+def _has_state(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether all is there that the kernels change."""
+    return all(
+        optimizer.state.get(parameter) or group.get("momentum") == 0
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    )
+
+
 def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
     kernel = torch._fused_adamw_ if isinstance(optimizer, torch.optim.AdamW) else torch._fused_adam_
     parameters, gradients = _of_group(group)
     slots = [optimizer.state[parameter] for parameter in group["params"]]
     means, squares = ([_as_it_lies(slot[name]) for slot in slots] for name in ("exp_avg", "exp_avg_sq"))
-    steps = [slot["step"] for slot in slots]
+    step = slots[0]["step"]
+    for slot in slots:
+        slot["step"] = step  # one count for all: to count up each would take as long as a small layer
+    steps = [step] * len(slots)
     beta1, beta2 = group["betas"]
 
     def update() -> None:
-        torch._foreach_add_(steps, 1)
+        step.add_(1)
         kernel(
             parameters, gradients, means, squares, [], steps, lr=group["lr"], beta1=beta1, beta2=beta2,
             weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False,
@@ -91,7 +107,7 @@ def _as_it_lies(tensor: Tensor) -> Tensor:
     return tensor.as_strided((tensor.numel(),), (1,))
 
 
-_NEEDED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_foreach_add_")
+_NEEDED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_")
 _KERNELS: dict[type, Callable[[torch.optim.Optimizer, dict[str, Any]], Update]] = {
     torch.optim.SGD: _sgd,
     torch.optim.Adam: _adam,  # and AdamW, which is a subclass

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, evaluate
     from .runs import Run, resume, train
     from .runs.review import review
+    from .seeds import SeedRuns, resume_seeds, train_seeds
     from .training import Recipe, preset
     from .tuning import tune
 
@@ -38,6 +39,7 @@ __all__ = [
     "ImageDataset",
     "Recipe",
     "Run",
+    "SeedRuns",
     "Splits",
     "__version__",
     "compare",
@@ -49,8 +51,10 @@ __all__ = [
     "load_model",
     "preset",
     "resume",
+    "resume_seeds",
     "review",
     "train",
+    "train_seeds",
     "tune",
 ]
 
@@ -69,6 +73,9 @@ _HOMES = {
     "Run": ".runs",
     "resume": ".runs",
     "review": ".runs.review",
+    "SeedRuns": ".seeds",
+    "resume_seeds": ".seeds",
+    "train_seeds": ".seeds",
     "train": ".runs",
     "Recipe": ".training",
     "preset": ".training",

@@ -24,7 +24,7 @@ from ._version import __version__
 from .data.dataset import UInt8Array
 from .data.ink import InkSpec
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
-from .nn import NetworkSpec, Preprocessing, build
+from .nn import Preprocessing, SavedNetworkSpec, build
 from .tensorfile import Header, read_tensors, write_tensors
 
 FORMAT_VERSION = 1
@@ -111,7 +111,7 @@ class ModelHeader(BaseModel):
 
     kind: Literal["model"] = "model"
     format_version: Literal[1] = 1
-    network: NetworkSpec
+    network: SavedNetworkSpec
     input_shape: Annotated[tuple[_Side, _Side, _Side], Field(strict=False)]  # JSON has lists for tuples
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=65_536)]
     preprocessing: Preprocessing

@@ -54,6 +54,14 @@ def test_a_dense_layers_weights_lie_as_the_pixels_do(make, channels: int) -> Non
         np.testing.assert_allclose(weights.images[:, 4, 2, channels - 1], answer[0], rtol=1e-5, atol=1e-6)
 
 
+def test_an_ensemble_of_linear_networks_is_shown_as_the_linear_network_that_it_is(make) -> None:
+    ensemble = make({"kind": "ensemble", "member": {"kind": "linear"}}, (6, 5, 3))
+    head = ensemble.network.head.weight.detach().numpy()
+    weights = first_layer_weights(ensemble)
+    assert (weights.images.shape, len(weights.names)) == ((4, 6, 5, 3), 4)
+    np.testing.assert_allclose(weights.images.reshape(4, -1), head[:, :90] + head[:, 90:], rtol=1e-6)
+
+
 def test_kernels_and_gates_are_those_of_the_layer(make) -> None:
     cnn = make("cnn", (14, 12, 3))
     kernels = first_layer_weights(cnn)

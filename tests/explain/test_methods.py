@@ -16,13 +16,18 @@ from glyphnet.data.ink import InkSpec, make_like
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.explain import METHODS, activations, explain_image, saliency
 from glyphnet.nn import NETWORKS
+from glyphnet.nn.ensemble import EnsembleSpec, join
 
-KINDS = [*NETWORKS, "bidirectional"]
+KINDS = [*NETWORKS, "bidirectional", "ensemble of cnn"]
 PAIRS = [(method, kind) for method in METHODS for kind in KINDS]
 
 
 def network_of(kind: str):
-    return {"kind": "rnn", "bidirectional": True, "layers": 2, "dropout": 0.5} if kind == "bidirectional" else kind
+    twists = {
+        "bidirectional": {"kind": "rnn", "bidirectional": True, "layers": 2, "dropout": 0.5},
+        "ensemble of cnn": {"kind": "ensemble", "members": 3, "member": {"kind": "cnn"}},
+    }
+    return twists.get(kind, kind)
 
 
 def suits(method: str, classifier) -> bool:
@@ -73,6 +78,19 @@ def test_the_network_comes_back_as_it_was(make, pixels, method: str, kind: str) 
     assert state() == before
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
     np.testing.assert_array_equal(maps, saliency(make(network_of(kind)), pixels(2), method=method))  # no dropout in it
+
+
+def test_the_grad_cam_of_an_ensemble_is_the_mean_of_its_members(make, pixels) -> None:
+    single, other = make("cnn"), make({"kind": "cnn", "dropout": 0.1})
+    with torch.no_grad():
+        for parameter in other.network.parameters():
+            parameter.mul_(0.7).add_(0.01)
+    joined = join([single.network, other.network])
+    spec = EnsembleSpec(members=2, member=single.spec)
+    given = {"method": "grad-cam", "targets": 1}
+    each = [saliency(classifier, pixels(2), **given) for classifier in (single, other)]
+    found = saliency(replace(single, network=joined, spec=spec), pixels(2), **given)
+    np.testing.assert_allclose(found, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)

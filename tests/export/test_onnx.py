@@ -25,6 +25,7 @@ NETWORKS_AND_TWISTS = [
     {"kind": "mlp", "batch_norm": True, "hidden": [9, 7], "input_dropout": 0.1},
     {"kind": "resnet", "blocks": 2, "channels": [4, 8], "stem_stride": 2},
     {"kind": "rnn", "hidden": 7, "layers": 2, "bidirectional": True},
+    *({"kind": "ensemble", "members": 3, "member": {"kind": kind}} for kind in ("linear", "cnn", "resnet", "rnn")),
     *({"kind": "cnn", "activation": name, "batch_norm": True} for name in ACTIVATIONS),
 ]
 

@@ -26,6 +26,7 @@ TWISTS = [
     {"kind": "cnn", "batch_norm": True, "downsample": "pool", "stem_kernel": 3, "stem_stride": 1},
     {"kind": "resnet", "blocks": 2, "channels": [4, 8], "stem_stride": 2},
     {"kind": "rnn", "hidden": 7, "layers": 2, "bidirectional": True},
+    {"kind": "ensemble", "members": 3, "member": {"kind": "cnn", "batch_norm": True, "downsample": "pool"}},
     *({"kind": "cnn", "activation": name, "batch_norm": True} for name in ACTIVATIONS if name != "relu"),
 ]
 

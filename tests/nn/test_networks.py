@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from glyphnet.errors import SettingsError
-from glyphnet.nn import NETWORKS, NetworkSpec, build, parse_network
+from glyphnet.nn import NETWORKS, SavedNetworkSpec, build, parse_network
 
 KINDS = list(NETWORKS)
 SHAPES = [(28, 28, 1), (32, 32, 3), (96, 96, 3), (17, 31, 1)]
@@ -101,7 +101,7 @@ def test_runs_in_bfloat16_and_channels_last(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_description_survives_json(kind: str) -> None:
-    adapter = TypeAdapter(NetworkSpec)
+    adapter = TypeAdapter(SavedNetworkSpec)
     spec = parse_network({"kind": kind, **SMALL.get(kind, {})})
     again = adapter.validate_json(adapter.dump_json(spec))
     assert again == spec

@@ -33,6 +33,8 @@ from .recipes import (
     given_parameters,
 )
 from .reviewing import tell_suspects
+from .runfolders import free_folder, how_made, how_to_go_on
+from .seeds import AtOnceOption, EnsembleOption, SeedsOption, concerns_seeds, train_seeds
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -93,6 +95,9 @@ def train(
             "For several machines: torchrun … -m glyphnet train …",
         ),
     ] = 1,
+    seeds: SeedsOption = None,
+    ensemble: EnsembleOption = False,
+    at_once: AtOnceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier on labelled images and write its run folder: model, figures, report.
@@ -101,6 +106,7 @@ def train(
     end. Ctrl-C stops after the step that is running, and --resume goes on from there to the very same result.
     """
     given = given_parameters(ctx)
+    several = concerns_seeds(given, resume)
     _refuse_together(given)
     changes = changes_from(settings or [])
     if network is not None:
@@ -115,7 +121,13 @@ def train(
     described = None if recipe is None else runs.read_recipe(recipe)
     source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
     if resume is None and out is None:
-        out = _free_folder(Path("runs"), source.source, _how(given, preset))
+        out = free_folder(source.source, how_made(given, preset) + (f"-{seeds}-seeds" if several else ""))
+    if several:
+        train_seeds(
+            source, seeds=seeds, ensemble=ensemble, at_once=at_once, preset=preset, recipe=described, changes=changes,
+            out=out, overwrite=overwrite, resume=resume, device=device, as_json=as_json,
+        )  # fmt: skip
+        return
     try:
         first = place_from_environment().rank == 0  # of torchrun's processes one shows how it goes
         with _told_once(), progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
@@ -136,7 +148,7 @@ def train(
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or out or Path())
         if folder.checkpoint.exists():
-            say(_how_to_go_on(folder.path))
+            say(how_to_go_on(folder.path))
         raise
     if not first:
         raise typer.Exit(STOPPED if run.ending == "stopped" else 0)
@@ -147,7 +159,7 @@ def train(
         tell_suspects(run)
     if run.ending == "stopped":
         assert run.folder is not None
-        say(f"{run} {_how_to_go_on(run.folder.path)}")
+        say(f"{run} {how_to_go_on(run.folder.path)}")
         raise typer.Exit(STOPPED)
 
 
@@ -164,7 +176,7 @@ def _told_once() -> Iterator[None]:
         raise typer.Exit(FAILED) from error
 
 
-_WITH_RESUME = ("resume", "device", "processes", "check_labels", "as_json")
+_WITH_RESUME = ("resume", "device", "processes", "check_labels", "ensemble", "at_once", "as_json")
 """Parameters that change nothing of what is trained, and may stand beside --resume."""
 
 
@@ -178,22 +190,6 @@ def _refuse_together(given: dict[str, str]) -> None:
             )
     if "recipe" in given and "preset" in given:
         raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
-
-
-def _how(given: dict[str, str], preset: str) -> str:
-    """What the run is called after, beside the data."""
-    if "recipe" in given:
-        return "recipe"
-    return "timed" if "seconds" in given and "preset" not in given else preset
-
-
-def _free_folder(parent: Path, data: str, how: str) -> Path:
-    """``runs/mnist-fast``, or the first of ``runs/mnist-fast-2``, … that is not there."""
-    name = f"{Path(data).resolve().name if Path(data).exists() else data}-{how}".lstrip(".")
-    number = 1
-    while (folder := parent / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
 
 
 def _tell(run: Run) -> None:
@@ -232,7 +228,3 @@ def _as_dict(run: Run) -> dict[str, object]:
         "evaluation": None if run.evaluation is None else run.evaluation.to_dict(),
         "labels": None if run.review is None else run.review.to_dict(),
     }
-
-
-def _how_to_go_on(folder: Path) -> str:
-    return f"Go on with: glyphnet train --resume {shlex.quote(str(folder))}"

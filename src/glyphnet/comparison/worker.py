@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..childprocess import Message, talk_with_parent
+from ..data.handover import take_over
 from ..errors import GlyphNetError
 from .contestants import Contestant
-from .handover import take_over, without_test
+from .handover import without_test
 
 JOB, PROBABILITIES = "job.pickle", "probabilities.npy"
 _WARM_UP = 8  # training images to answer on before the clock runs: a first call loads and lays out what it needs
 _BY_THE_WAY = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)  # of no matter for the figures
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[Message], None]
 
 
 def main(data: str, trial: str) -> None:
     """Run the job in the folder ``trial`` on the splits in the folder ``data``."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not come between the messages
-
-    def tell(message: dict[str, Any]) -> None:
-        print(json.dumps(message), file=channel, flush=True)
-
+    tell = talk_with_parent()
     try:
         _run(Path(data), Path(trial), tell)
     except Exception as error:
@@ -65,13 +57,6 @@ def _run(data: Path, trial: Path, tell: Tell) -> None:
             "notes": _notes(caught),
         }
     )
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, even by SIGKILL: the pipe to standard input is closed then."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
 
 
 def _notes(caught: list[warnings.WarningMessage]) -> list[str]:

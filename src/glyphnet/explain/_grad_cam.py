@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ..nn.activations import ACTIVATIONS
+from ..nn.ensemble import summands
 from ._method import Method
 
 _ACTIVATIONS = tuple({type(make()) for make in ACTIVATIONS.values()})
@@ -17,7 +19,8 @@ class GradCam(Method):
 
     The channels of the last convolution, after its activation, each weighted by the mean gradient of the logit,
     summed, and enlarged to the image's size. The paper's last step, which drops what is negative, is left out:
-    a map here tells what speaks against a class as well. Its unit is no pixel's share: only places compare.
+    a map here tells what speaks against a class as well. Its unit is no pixel's share: only places compare. The map
+    of an ensemble is the sum of its members' maps, as its logit is the sum of theirs.
     """
 
     doc: ClassVar[str] = "which places of the last feature maps speak for the class; convolutional networks only"
@@ -31,9 +34,11 @@ class GradCam(Method):
         """See `Method.maps`."""
         from captum.attr import LayerAttribution, LayerGradCam
 
-        coarse = LayerGradCam(network, last_feature_maps(network)).attribute(x, target=targets)
-        fine: Tensor = LayerAttribution.interpolate(coarse, tuple(x.shape[2:]), interpolate_mode="bilinear")
-        return fine[:, 0]
+        maps: list[Tensor] = []
+        for part in summands(network):
+            coarse = LayerGradCam(part, last_feature_maps(part)).attribute(x, target=targets)
+            maps.append(LayerAttribution.interpolate(coarse, tuple(x.shape[2:]), interpolate_mode="bilinear"))
+        return torch.stack(maps).sum(dim=0)[:, 0]
 
 
 def last_feature_maps(network: nn.Module) -> nn.Module:

@@ -67,7 +67,9 @@ def first_layer_weights(classifier: Classifier) -> FirstLayerWeights:
 
 
 def _dense(layer: Any, shape: ImageShape) -> tuple[Tensor, tuple[str, ...]]:
-    return layer.weight.reshape(-1, *shape), _numbered("unit", len(layer.weight))  # Flatten has this order
+    # Flatten has this order. An ensemble of linear networks reads the image several times: its weights add up.
+    weights = layer.weight.reshape(len(layer.weight), -1, *shape).sum(dim=1)
+    return weights, _numbered("unit", len(layer.weight))
 
 
 def _convolution(layer: Any, shape: ImageShape) -> tuple[Tensor, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..errors import ExportError
 from ..nn.activations import ACTIVATIONS
+from ..nn.ensemble import SideBySide as SideBySideModule
 from ..nn.flatten import Flatten as FlattenModule
 from ..nn.resnet import ResidualBlock
 from ..nn.rnn import LastState, Rows
@@ -81,6 +82,13 @@ class Residual:
     shortcut: tuple[Layer, ...]
 
 
+@dataclass(frozen=True)
+class SideBySide:
+    """The vectors that several lists of layers make of the same image, joined to one."""
+
+    parts: tuple[tuple[Layer, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One LSTM in one direction, its gates in torch's order: input, forget, cell, output.
@@ -103,7 +111,9 @@ class Recurrent:
     levels: tuple[tuple[Reading, ...], ...]
 
 
-Layer: TypeAlias = Convolution | Dense | Affine | MaxPool | MeanPixel | Flatten | Activation | Residual | Recurrent
+Layer: TypeAlias = (
+    Convolution | Dense | Affine | MaxPool | MeanPixel | Flatten | Activation | Residual | SideBySide | Recurrent
+)
 
 
 def layers_of(network: nn.Module) -> tuple[Layer, ...]:
@@ -210,5 +220,6 @@ _READERS: dict[type[nn.Module], Callable[[Any], list[Layer]]] = {
     LastState: _nothing,  # and ends with the last state
     FlattenModule: lambda _: [Flatten()],
     ResidualBlock: _residual,
+    SideBySideModule: lambda members: [SideBySide(tuple(tuple(_folded(_plain(each))) for each in members))],
     **{type(make()): _nothing if name == "identity" else _named(name) for name, make in ACTIVATIONS.items()},
 }

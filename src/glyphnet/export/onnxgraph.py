@@ -25,6 +25,7 @@ from .layers import (
     Reading,
     Recurrent,
     Residual,
+    SideBySide,
 )
 
 OPSET = 17
@@ -167,6 +168,10 @@ def _residual(builder: Builder, layer: Residual, value: Value) -> Value:
     return Value(builder.node("Add", *parts), channels_first=True)
 
 
+def _side_by_side(builder: Builder, layer: SideBySide, value: Value) -> Value:
+    return Value(builder.node("Concat", *(_emit(builder, part, value).name for part in layer.parts), axis=1))
+
+
 def _recurrent(builder: Builder, layer: Recurrent, value: Value) -> Value:
     def shape(*sides: int) -> str:
         return builder.constant("shape", sides, np.int64)
@@ -177,7 +182,8 @@ def _recurrent(builder: Builder, layer: Recurrent, value: Value) -> Value:
     for number, readings in enumerate(layer.levels, start=1):
         uppermost = number == len(layer.levels)
         # Of the uppermost nobody reads what it says at every row.
-        every, last = "" if uppermost else f"every_state_{number}", f"last_state_{number}"
+        place = len(builder.nodes)  # a name once only, also where an ensemble has several such networks
+        every, last = "" if uppermost else f"every_state_{place}", f"last_state_{place}"
         builder.node(
             "LSTM",
             sequence,
@@ -235,5 +241,6 @@ _EMITTERS: dict[type[Any], Callable[[Builder, Any, Value], Value]] = {
     Flatten: _flatten,
     Activation: _activation,
     Residual: _residual,
+    SideBySide: _side_by_side,
     Recurrent: _recurrent,
 }

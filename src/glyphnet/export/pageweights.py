@@ -21,6 +21,7 @@ from .layers import (
     MeanPixel,
     Recurrent,
     Residual,
+    SideBySide,
 )
 
 Encoding: TypeAlias = Literal["int16", "float32"]
@@ -108,6 +109,10 @@ def _residual(layer: Residual, weights: Weights) -> dict[str, Any]:
     return {"type": "residual", "branch": branch, "shortcut": shortcut}
 
 
+def _side_by_side(layer: SideBySide, weights: Weights) -> dict[str, Any]:
+    return {"type": "sideBySide", "parts": [described(part, weights) for part in layer.parts]}
+
+
 def _recurrent(layer: Recurrent, weights: Weights) -> dict[str, Any]:
     levels = [
         [
@@ -132,5 +137,6 @@ _DESCRIBERS: dict[type[Any], Callable[[Any, Weights], dict[str, Any]]] = {
     Flatten: lambda _, __: {"type": "flatten"},
     Activation: lambda layer, _: {"type": "activation", "name": layer.name},
     Residual: _residual,
+    SideBySide: _side_by_side,
     Recurrent: _recurrent,
 }

@@ -64,6 +64,10 @@ def _residual(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
     return _through(x, layer["branch"], tensors) + _through(x, layer["shortcut"], tensors)
 
 
+def _side_by_side(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    return torch.cat([_through(x, part, tensors) for part in layer["parts"]], dim=1)
+
+
 def _recurrent(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
     rows = x.permute(0, 2, 3, 1).flatten(2)
     last = rows
@@ -91,5 +95,6 @@ _LAYERS: dict[str, Callable[[Tensor, dict[str, Any], Tensors], Tensor]] = {
     "flatten": lambda x, _, __: x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x,
     "activation": lambda x, layer, _: activation(layer["name"])(x),
     "residual": _residual,
+    "sideBySide": _side_by_side,
     "recurrent": _recurrent,
 }

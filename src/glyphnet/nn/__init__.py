@@ -6,7 +6,7 @@ Adding a network is one file with a subclass of :class:`BaseSpec` and one row in
 from ._moments import Inputs
 from ._twin import twin, without_head
 from .inference import as_tensor, logits_in_batches
-from .networks import NETWORKS, AnySpec, NetworkSpec, build, parse_network
+from .networks import NETWORKS, AnySpec, NetworkSpec, SavedNetworkSpec, build, parse_network
 from .preprocessing import Mode, Preprocessing
 from .spec import BaseSpec, InputShape
 from .summary import LayerSummary, NetworkSummary, summary
@@ -22,6 +22,7 @@ __all__ = [
     "NetworkSpec",
     "NetworkSummary",
     "Preprocessing",
+    "SavedNetworkSpec",
     "as_tensor",
     "build",
     "logits_in_batches",

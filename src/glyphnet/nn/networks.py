@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import nn
 
 from ..errors import SettingsError
 from ..settings import parse_settings, suggestion
 from .classic_cnn import ClassicCNNSpec
 from .cnn import CNNSpec
+from .ensemble import EnsembleSpec
 from .linear import LinearSpec
 from .mlp import MLPSpec
 from .resnet import ResNetSpec
@@ -19,7 +20,7 @@ from .rnn import RNNSpec
 from .spec import BaseSpec, InputShape
 
 # The table: one row a network. Everything else here, and every contract test, is made from it.
-AnySpec = (
+SingleSpec = (
     LinearSpec  #
     | MLPSpec
     | CNNSpec
@@ -28,8 +29,26 @@ AnySpec = (
     | RNNSpec
 )
 
-NetworkSpec = Annotated[AnySpec, Field(discriminator="kind")]
-"""The description of a network: use it as the type of a pydantic field."""
+EnsembleSpec.model_rebuild(_types_namespace={"SingleSpec": SingleSpec})  # a member is any of them
+
+AnySpec = SingleSpec | EnsembleSpec
+
+
+def _trained_from_scratch(value: Any) -> Any:
+    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", value)
+    if kind == "ensemble":
+        raise ValueError(
+            "an ensemble is made of networks that were trained one by one: "
+            "train them with another network and glyphnet train --seeds 10 --ensemble"
+        )
+    return value
+
+
+NetworkSpec = Annotated[SingleSpec, Field(discriminator="kind"), BeforeValidator(_trained_from_scratch)]
+"""The description of a network that a recipe can train: use it as the type of a pydantic field."""
+
+SavedNetworkSpec = Annotated[AnySpec, Field(discriminator="kind")]
+"""The description of a network that a model file can hold: as a field's type, likewise."""
 
 NETWORKS: dict[str, type[AnySpec]] = {spec.model_fields["kind"].default: spec for spec in get_args(AnySpec)}
 """Each kind of network with the class of its description."""

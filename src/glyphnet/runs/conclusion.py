@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier
-from ..data import Splits
+from ..data import ImageDataset, Splits
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import choose_threshold, fit_temperature
@@ -86,8 +86,6 @@ def conclude(
 
 def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
     """The classifier that a training gave; its temperature and threshold are chosen on validation data."""
-    from scipy.special import softmax
-
     plain = Classifier(
         network=result.network,
         spec=recipe.network,
@@ -105,12 +103,20 @@ def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: st
         samples=pick_samples((splits.validation if len(splits.validation) else splits.test).images, recipe.samples),
         ink=measure_ink(splits.train.images),
     )
-    if not len(splits.validation):
-        return plain
     with using_threads(result.threads):  # sums in another order have other last bits
-        logits, labels = plain.logits(splits.validation.images), splits.validation.labels
-    temperature = fit_temperature(logits, labels)
-    threshold = choose_threshold(softmax(logits / np.float32(temperature), axis=1), labels, recipe.answer_precision)
+        return calibrated(plain, splits.validation, recipe)
+
+
+def calibrated(plain: Classifier, validation: ImageDataset, recipe: Recipe) -> Classifier:
+    """The classifier with the temperature and the threshold that validation images choose; as it is without any."""
+    from scipy.special import softmax
+
+    if not len(validation):
+        return plain
+    logits = plain.logits(validation.images)
+    temperature = fit_temperature(logits, validation.labels)
+    probabilities = softmax(logits / np.float32(temperature), axis=1)
+    threshold = choose_threshold(probabilities, validation.labels, recipe.answer_precision)
     return replace(plain, temperature=temperature, threshold=threshold)
 
 

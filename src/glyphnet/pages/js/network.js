@@ -116,6 +116,11 @@ function joined(parts) {
   return result;
 }
 
+function sideBySide({ parts }, x) {
+  const vector = joined(parts.map((part) => through(part, x).values));
+  return image(1, 1, vector.length, vector);
+}
+
 function recurrent({ levels }, x) {
   const width = x.width * x.channels;
   let rows = Array.from({ length: x.height }, (_, row) => x.values.subarray(row * width, (row + 1) * width));
@@ -156,7 +161,7 @@ function activation({ name }, x) {
   return x;
 }
 
-const LAYERS = { convolution, dense, affine, maxPool, meanPixel, flatten, activation, residual, recurrent };
+const LAYERS = { convolution, dense, affine, maxPool, meanPixel, flatten, activation, residual, sideBySide, recurrent };
 
 function through(layers, x) {
   return layers.reduce((y, layer) => LAYERS[layer.type](layer, y), x);

@@ -26,7 +26,7 @@ function readModel() {
       if (name in layer) layer[name] = tensors[layer[name]];
     }
     for (const name of ["branch", "shortcut"]) layer[name]?.forEach(filled);
-    for (const level of layer.levels ?? []) level.forEach(filled);
+    for (const list of [...(layer.levels ?? []), ...(layer.parts ?? [])]) list.forEach(filled);
   };
   model.layers.forEach(filled);
   return model;

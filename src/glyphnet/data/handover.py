@@ -1,0 +1,38 @@
+"""Handing splits to child processes: arrays as files, which every child maps into memory instead of copying."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .dataset import ImageDataset, Splits
+
+
+def hand_over(splits: Splits, folder: Path) -> None:
+    """Write the splits into a folder, which must be there."""
+    described = {
+        "name": splits.name,
+        "classes": splits.classes,
+        "notes": splits.notes,
+        "warnings": splits.warnings,
+        "names": {part: list(dataset.names) for part, dataset in splits},
+    }
+    (folder / "data.json").write_text(json.dumps(described), encoding="utf-8")
+    for part, dataset in splits:
+        np.save(folder / f"{part}-images.npy", dataset.images)
+        np.save(folder / f"{part}-labels.npy", dataset.labels)
+
+
+def take_over(folder: Path) -> Splits:
+    """The splits that `hand_over` wrote; their images are read-only memory maps."""
+    told = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    parts = {part: _part(folder, part, tuple(told["classes"]), names) for part, names in told["names"].items()}
+    return Splits(told["name"], **parts, notes=tuple(told["notes"]), warnings=tuple(told["warnings"]))
+
+
+def _part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:
+    labels = np.load(folder / f"{part}-labels.npy")
+    images = np.load(folder / f"{part}-images.npy", mmap_mode="r" if len(labels) else None)  # no map of 0 bytes
+    return ImageDataset(images, labels, classes, names)

@@ -1,0 +1,82 @@
+"""The ensemble of trained classifiers: one classifier, calibrated, judged and written down as every other is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..classifier import Classifier
+from ..data import Splits
+from ..data.listing import Progress
+from ..errors import SettingsError
+from ..files import atomic_write_text
+from ..hardware import hardware
+from ..modelfile import library_versions
+from ..nn.ensemble import MOST_MEMBERS, EnsembleSpec, join
+from ..runs import RunFolder, write_judgement
+from ..runs.conclusion import calibrated
+from ..runs.judgement import judge_after_training
+from .plan import Plan
+from .results import Ensemble
+
+
+def check_members(seeds: int, ensemble: bool) -> None:
+    """Raise SettingsError if there are more members than an ensemble may have."""
+    if ensemble and seeds > MOST_MEMBERS:
+        raise SettingsError(f"an ensemble has {MOST_MEMBERS} members at most, not {seeds}: train fewer seeds.")
+
+
+def average(members: Sequence[Classifier], recipe_of_members: Plan, splits: Splits) -> Classifier:
+    """The classifier whose logits are the mean of those of ``members``, trained as the plan says.
+
+    Its temperature and its threshold are chosen on the validation images, as theirs were.
+    """
+    plan, first = recipe_of_members, members[0]
+    plain = replace(
+        first,
+        network=join([member.network for member in members]),
+        spec=EnsembleSpec(members=len(members), member=plan.recipe.network),
+        temperature=1.0,
+        threshold=None,
+        metrics={"seeds": list(plan.seeds), "members": [member.metrics["accuracy"] for member in members]},
+    )
+    return calibrated(plain, splits.validation, plan.recipe)
+
+
+def conclude(
+    members: Sequence[Classifier],
+    plan: Plan,
+    splits: Splits,
+    folder: RunFolder | None,
+    progress: Progress | None,
+    command: str,
+) -> Ensemble:
+    """Make the ensemble, judge it, and write it down if there is a folder."""
+    judged = judge_after_training(average(members, plan, splits), splits, progress)
+    assert judged is not None  # `train_seeds` has seen to it that there are images to judge by
+    classifier, evaluation, held = judged
+    if folder is not None:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(folder.recipe, plan.recipe.to_yaml())
+        classifier.save(folder.model)
+        write_judgement(
+            folder,
+            classifier,
+            evaluation,
+            history=None,
+            warnings=held.warnings,
+            command=command,
+            provenance={
+                "seeds of the members": json.dumps(plan.seeds),
+                "hardware": hardware(),
+                "versions": library_versions(),
+                "data": {name: len(part) for name, part in splits},
+                "fingerprint of the training data": splits.train.fingerprint,
+            },
+            splits=splits,
+            model=shlex.quote(str(folder.model)),
+        )
+    return Ensemble(classifier, evaluation, None if folder is None else Path(folder.path))

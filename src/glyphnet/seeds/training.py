@@ -1,0 +1,168 @@
+"""The verbs: train with several seeds, and go on with such trainings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..data import Splits
+from ..data.ink import measure_ink
+from ..data.listing import Progress
+from ..errors import SettingsError
+from ..files import FolderLock
+from ..runs.preparation import Source, prepare, read
+from ..training import Examples, Recipe
+from ..training.checks import check_together
+from ..training.places import place_from_environment
+from .atonce import choose_at_once
+from .ensemble import check_members
+from .folder import SeedsFolder
+from .plan import Plan, read_plan
+from .results import SeedRuns
+from .watching import Watcher
+from .work import Work
+
+
+def train_seeds(
+    data: Source | None = None,
+    *,
+    seeds: int = 10,
+    ensemble: bool = False,
+    at_once: int | None = None,
+    preset: str = "balanced",
+    recipe: Recipe | None = None,
+    changes: Mapping[str, Any] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    watchers: Sequence[Watcher] = (),
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+    command: str = "",
+) -> SeedRuns:
+    """Train several times, with nothing but the seed changed: how accurate, and how far that is luck.
+
+    The first seed is the recipe's, and each next one is one more. The data and their division are the same for all:
+    what differs are the first weights, the order, dropout and augmentation. Each training is the very one that
+    `glyphnet.train` does with that seed, and has its own complete run folder.
+
+    Args:
+        seeds: how many trainings, 2 or more.
+        ensemble: also average the networks: one classifier whose logits are the mean of theirs.
+        at_once: how many side by side, each in a process of its own with its share of the cores; 1 for one after
+            another in this process. None for `choose_at_once`. With other threads than alone a large network's
+            sums are rounded otherwise.
+        out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
+        overwrite: whether trainings that are in ``out`` already may be replaced.
+        watchers: told how the trainings go; if one asks to stop, all stop where they can be gone on with.
+        data, preset, recipe, changes, device, progress, said, command: as for `glyphnet.train`.
+
+    Raises:
+        SettingsError: wrong settings, or no image is held out to judge by; told before anything is trained.
+        RunFolderError: ``out`` is in use, or holds trainings.
+        TrainingError: one has diverged, or its process has ended. The others have stopped; `resume_seeds` goes on.
+        DataError, DeviceError: as for `glyphnet.train`.
+    """
+    _check(seeds, at_once, ensemble)
+    folder = None if out is None else SeedsFolder(Path(out))
+    if folder is not None and not overwrite:
+        folder.refuse_if_used()
+    changes = dict(changes or {})
+    recipe, splits = prepare(data, preset, recipe, changes, progress)
+    for sentence in (*splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes))):
+        _tell(said, sentence)
+    _tell(said, str(measure_ink(splits.train.images)))
+    plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
+    at_once = _at_once(at_once, plan, splits, device)
+    with _held(folder) as place:
+        if folder is not None:
+            folder.clear()
+            _tell(said, f"The runs are written to {folder.path}.")
+        return Work(plan, splits, place, at_once, device, watchers).run(progress, command)
+
+
+def resume_seeds(
+    out: str | os.PathLike[str],
+    *,
+    splits: Splits | None = None,
+    ensemble: bool = False,
+    at_once: int | None = None,
+    device: str = "auto",
+    watchers: Sequence[Watcher] = (),
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+    command: str = "",
+) -> SeedRuns:
+    """Go on with the trainings in a folder: the finished ones stay, the others come to the very same end.
+
+    Args:
+        out: the folder.
+        splits: the data, where the trainings were begun with loaded splits.
+        ensemble: average the networks, also if that was not asked for at the beginning.
+        at_once, device, watchers, progress, said, command: as for `train_seeds`.
+
+    Raises:
+        RunFolderError: there is nothing to go on with, or another process is at it.
+        The others: as for `train_seeds`.
+    """
+    folder = SeedsFolder(Path(out))
+    plan = read_plan(folder)
+    plan = replace(plan, ensemble=plan.ensemble or ensemble)
+    _check(len(plan.seeds), at_once, plan.ensemble)
+    if splits is None:
+        if plan.recipe.data is None:
+            raise SettingsError(
+                f"{folder.path}: these trainings were begun with data in memory. Go on with them from Python: "
+                "glyphnet.resume_seeds(folder, splits=...)."
+            )
+        splits = read(plan.recipe.data, progress)
+    for sentence in (*splits.notes, *splits.warnings):
+        _tell(said, sentence)
+    at_once = _at_once(at_once, plan, splits, device)
+    with FolderLock(folder.path):
+        return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)
+
+
+@contextmanager
+def _held(folder: SeedsFolder | None) -> Iterator[SeedsFolder]:
+    """The folder, locked; one that is gone afterwards where nothing is to be written."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="glyphnet-") as name:
+            yield SeedsFolder(Path(name), stays=False)
+    else:
+        with FolderLock(folder.path):
+            yield folder
+
+
+def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
+    """Refuse what cannot be before any data are read."""
+    if seeds < 2:
+        raise SettingsError(f"seeds is {seeds}: it must be 2 or more. One training is glyphnet train --seed N.")
+    if at_once is not None and at_once < 1:
+        raise SettingsError(f"at_once is {at_once}: it must be 1 or more.")
+    check_members(seeds, ensemble)
+    if place_from_environment().size > 1:
+        raise SettingsError("torchrun divides one training, not several seeds. Give --seeds without torchrun.")
+
+
+def _at_once(at_once: int | None, plan: Plan, splits: Splits, device: str) -> int:
+    """How many side by side, once it is sure that the recipe goes with the data."""
+    if not len(splits.test) and not len(splits.validation):
+        raise SettingsError(
+            "no image is held out, so there is no accuracy to average. Set data.test_fraction or "
+            "data.validation_fraction above 0."
+        )
+    train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+    check_together(plan.recipe, train, validation, len(splits.classes))
+    best = choose_at_once(plan.recipe, splits, len(plan.seeds), device)  # refuses a network that the images do not fit
+    return best if at_once is None else min(at_once, len(plan.seeds))
+
+
+def _tell(said: Callable[[str], None] | None, sentence: str) -> None:
+    if said is not None:
+        said(sentence)

@@ -1,0 +1,271 @@
+"""Several seeds: each training is the one that it would be alone, the figures are right, and nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import glyphnet
+from glyphnet.data import ImageDataset, Splits
+from glyphnet.errors import RunFolderError, SettingsError, TrainingError
+from glyphnet.nn.ensemble import EnsembleSpec
+from glyphnet.runs import RunFolder
+from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
+from glyphnet.seeds.atonce import START_SECONDS, choose_at_once, expected_seconds
+from glyphnet.training import Recipe
+from glyphnet.training.device import using_threads
+
+RECIPE = Recipe.parse(
+    {
+        "network": {"kind": "mlp", "hidden": [16], "dropout": 0.1},
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "epochs": 6,
+        "batch_size": 32,
+        "seed": 5,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def few() -> Splits:
+    """A few digits, with their names."""
+    splits = glyphnet.load("digits")
+    parts = (part.subset(slice(count)) for (_, part), count in zip(splits, (300, 80, 90), strict=True))
+    return Splits("a few", *parts)
+
+
+class StopAfter(Watcher):
+    """Asks to stop when so many have finished, and one more has begun."""
+
+    def __init__(self, count: int) -> None:
+        self.left, self.moves, self.runs = count, 0, []  # type: ignore[var-annotated]
+        self.seeds: Sequence[int] = ()
+        self.first: dict[int, float] = {}  # seed → how far it was when it was first heard of
+
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
+        self.seeds = tuple(seeds)
+
+    def moved(self, standing: Standing) -> None:
+        self.moves += len(self.runs) >= self.left
+        self.first.setdefault(standing.seed, standing.share)
+
+    def finished(self, run: SeedRun) -> None:
+        self.runs.append(run.seed)
+
+    def stop_asked(self) -> bool:
+        return self.moves > 0
+
+
+def model(folder: Path, seed: int) -> bytes:
+    return RunFolder(folder / f"seed-{seed}").model.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def alone(few: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each seed by ``glyphnet.train``."""
+    folder = tmp_path_factory.mktemp("alone")
+    for seed in (5, 6, 7):
+        glyphnet.train(few, recipe=RECIPE.override({"seed": seed}), out=folder / f"seed-{seed}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(few: Splits, tmp_path_factory: pytest.TempPathFactory) -> glyphnet.SeedRuns:
+    return train_seeds(few, seeds=3, recipe=RECIPE, ensemble=True, out=tmp_path_factory.mktemp("made") / "runs")
+
+
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_one_after_another_each_is_the_training_of_that_seed_alone(
+    made: glyphnet.SeedRuns, alone: Path, seed: int
+) -> None:
+    assert made.folder is not None
+    assert made.at_once == 1
+    assert model(made.folder, seed) == model(alone, seed)
+    names = {path.name for path in RunFolder(alone / f"seed-{seed}").files()}
+    assert {path.name for path in RunFolder(made.folder / f"seed-{seed}").files()} == names
+    assert len({model(alone, each) for each in (5, 6, 7)}) == 3
+
+
+def test_side_by_side_each_is_the_training_of_that_seed_alone(few: Splits, alone: Path, tmp_path: Path) -> None:
+    watcher = StopAfter(9)
+    found = train_seeds(few, seeds=3, at_once=2, recipe=RECIPE, out=tmp_path / "runs", watchers=[watcher])
+    assert (found.at_once, found.ending, sorted(watcher.runs)) == (2, "finished", [5, 6, 7])
+    for seed in (5, 6, 7):
+        assert model(tmp_path / "runs", seed) == model(alone, seed), "also where other processes compute"
+    predictions = RunFolder(tmp_path / "runs" / "seed-6").predictions.read_text()
+    assert predictions == RunFolder(alone / "seed-6").predictions.read_text(), "with the images' own names"
+
+
+def test_mean_spread_and_interval_are_those_of_the_files(made: glyphnet.SeedRuns) -> None:
+    assert made.folder is not None
+    evaluations = [json.loads((made.folder / f"seed-{seed}" / "evaluation.json").read_text()) for seed in (5, 6, 7)]
+    values = [each["accuracy"]["value"] for each in evaluations]
+    told = json.loads((made.folder / "seeds.json").read_text())
+    assert told == made.to_dict()
+    figure = told["accuracy"]
+    np.testing.assert_allclose(figure["mean"], np.mean(values), atol=1e-6)
+    np.testing.assert_allclose(figure["standard_deviation"], np.std(values, ddof=1), atol=1e-6)
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    np.testing.assert_allclose((figure["low"], figure["high"]), (max(0, low), min(1, high)), atol=1e-5)
+    assert (figure["seeds"], told["n"], told["judged_on"]) == (3, 90, "a few, test part")
+    assert told["log_loss"]["mean"] == pytest.approx(np.mean([e["calibration"]["log_loss"] for e in evaluations]))
+    with open(made.folder / "seeds.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["seed"] for row in rows] == ["5", "6", "7"]
+    assert [float(row["accuracy"]) for row in rows] == pytest.approx(values, abs=1e-6)
+    assert {row["epochs"] for row in rows} == {"6"}
+
+
+def test_the_sentence(made: glyphnet.SeedRuns) -> None:
+    mean, spread = 100 * made.accuracy.mean, 100 * made.accuracy.spread
+    assert str(made).startswith(f"Test accuracy {mean:.2f} % ± {spread:.2f} (standard deviation of 3 seeds; 95 % inter")
+    assert ", on the same 90 images. Accuracy on a few, test part: " in str(made)
+    assert str(made).endswith(" 90 images: their ensemble.")
+
+
+def test_the_ensemble_is_the_mean_of_its_members_and_a_model_as_any(made: glyphnet.SeedRuns, few: Splits) -> None:
+    assert made.folder is not None
+    assert made.ensemble is not None
+    loaded = glyphnet.load_model(made.folder / "ensemble" / "model.safetensors")
+    assert loaded.spec == EnsembleSpec(members=3, member=RECIPE.network)
+    mean = np.mean([run.classifier.logits(few.test) for run in made.runs], axis=0)
+    np.testing.assert_allclose(loaded.logits(few.test), mean, atol=1e-5)
+    assert loaded.metrics["accuracy"] == made.ensemble.evaluation.accuracy == made.to_dict()["ensemble"]["accuracy"]
+    assert (mean.argmax(axis=1) == few.test.labels).mean() == loaded.metrics["accuracy"]
+    assert {path.name for path in RunFolder(made.folder / "ensemble").files()} == {
+        "recipe.yaml", "model.safetensors", "evaluation.json", "predictions.csv", "report.html",
+    }  # fmt: skip
+    assert "ensemble" in (made.folder / "ensemble" / "report.html").read_text()
+
+
+def test_the_test_images_choose_nothing_of_the_ensemble(made: glyphnet.SeedRuns, few: Splits) -> None:
+    wrong = ImageDataset(few.test.images, (few.test.labels + 1) % 10, few.classes, few.test.names)
+    other = train_seeds(
+        Splits("a few", few.train, few.validation, wrong), seeds=3, recipe=RECIPE, ensemble=True, at_once=1
+    )
+    assert made.ensemble is not None
+    assert other.ensemble is not None
+    assert other.folder is other.runs[0].folder is other.ensemble.folder is None
+    ours, theirs = made.ensemble.classifier, other.ensemble.classifier
+    assert (ours.temperature, ours.threshold) == (theirs.temperature, theirs.threshold)
+    assert ours.temperature != 1.0
+    assert other.accuracy.mean < 0.3 < made.accuracy.mean
+
+
+def test_stopped_trainings_are_gone_on_with_to_the_same_bits(few: Splits, alone: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    before_it = StopAfter(1)
+    stopped = train_seeds(few, seeds=3, recipe=RECIPE, out=out, watchers=[before_it])
+    assert (stopped.ending, [run.seed for run in stopped.runs], stopped.ensemble) == ("stopped", [5], None)
+    assert RunFolder(out / "seed-6").checkpoint.exists()
+    before = RunFolder(out / "seed-5").model.stat().st_mtime_ns
+    with pytest.raises(RunFolderError, match=f"trainings of several seeds already. Go on with them by --resume {out}"):
+        train_seeds(few, seeds=3, recipe=RECIPE, out=out)
+    with pytest.raises(SettingsError, match=r"begun with data in memory. .* glyphnet.resume_seeds\(folder, splits="):
+        resume_seeds(out)
+    watcher = StopAfter(9)
+    found = resume_seeds(out, splits=few, ensemble=True, watchers=[watcher])
+    assert (found.ending, watcher.seeds, watcher.runs) == ("finished", (6, 7), [6, 7])
+    assert RunFolder(out / "seed-5").model.stat().st_mtime_ns == before, "what was finished is left alone"
+    assert watcher.first[6] > before_it.first[6] == watcher.first[7], "what was begun is gone on with"
+    assert found.ensemble is not None
+    for seed in (5, 6, 7):
+        assert model(out, seed) == model(alone, seed)
+
+
+def test_overwriting_leaves_nothing_of_before_but_other_files(few: Splits, tmp_path: Path) -> None:
+    train_seeds(few, seeds=3, recipe=RECIPE, ensemble=True, out=tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "seed-7" / "notes.txt").write_text("mine too")
+    train_seeds(few, seeds=2, recipe=RECIPE.override({"seed": 0}), out=tmp_path, overwrite=True)
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*")}
+    assert there == {".lock", "notes.txt", "seed-0", "seed-1", "seed-7", "seeds.csv", "seeds.json"}
+    assert [path.name for path in (tmp_path / "seed-7").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_seed_that_diverges_is_named_and_ends_all(few: Splits, tmp_path: Path, at_once: int) -> None:
+    wild = RECIPE.override({"optimizer": "sgd", "optimizer.lr": 1e30})
+    with pytest.raises(TrainingError, match=r"^seed [56]: The loss became NaN or infinite in epoch 1.*optimizer\.lr="):
+        train_seeds(few, seeds=2, recipe=wild, at_once=at_once, out=tmp_path)
+    assert json.loads((tmp_path / "seeds.json").read_text())["ending"] == "failed"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_path: Path) -> None:
+    class Killer(Watcher):
+        """Kills the process of one seed when both are in their training."""
+
+        seen: ClassVar[set[int]] = set()
+        workers: tuple[int, ...] = ()
+
+        def moved(self, standing: Standing) -> None:
+            self.seen.add(standing.seed)
+            if len(self.seen) == 2 and not self.workers:
+                self.workers = tuple(children())
+                os.kill(self.workers[-1], signal.SIGKILL)
+
+    def children() -> list[int]:
+        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return [int(each) for each in found if "glyphnet.seeds.worker" in Path(f"/proc/{each}/cmdline").read_text()]
+
+    killer, began = Killer(), time.monotonic()
+    long = RECIPE.override({"epochs": 100_000})
+    with pytest.raises(TrainingError) as caught:
+        train_seeds(few, seeds=3, recipe=long, at_once=2, out=tmp_path, watchers=[killer])
+    assert re.fullmatch(
+        r"seed [56]: its process was killed by the system, most likely because memory ran out\. The other seeds have "
+        rf"stopped\. Go on with --resume {re.escape(str(tmp_path))}",
+        str(caught.value),
+    )
+    assert len(killer.workers) == 2
+    assert children() == []
+    assert time.monotonic() - began < 60
+    assert any(RunFolder(tmp_path / f"seed-{seed}").checkpoint.exists() for seed in (5, 6)), "the other can go on"
+
+
+def test_what_cannot_be_is_refused_before_anything_is_trained(
+    few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(message: str, data: Splits = few, **settings: object) -> None:
+        with pytest.raises(SettingsError, match=message):
+            train_seeds(data, recipe=RECIPE, out=tmp_path / "runs", **settings)  # type: ignore[arg-type]
+        assert not (tmp_path / "runs").exists()
+
+    refused("seeds is 1: it must be 2 or more", seeds=1)
+    refused("at_once is 0: it must be 1 or more", at_once=0)
+    refused("an ensemble has 100 members at most, not 101", seeds=101, ensemble=True)
+    nothing = few.test.subset([False] * len(few.test))
+    refused("no image is held out", Splits("a few", few.train, nothing, nothing))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "LOCAL_RANK", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    refused("torchrun divides one training")
+
+
+def test_processes_are_started_where_they_save_more_than_they_cost(few: Splits) -> None:
+    assert expected_seconds(RECIPE, few) < START_SECONDS / 4
+    longer = RECIPE.override({"epochs": 10_000})
+    assert expected_seconds(longer, few) > START_SECONDS
+    with using_threads(4):
+        assert choose_at_once(RECIPE, few, 5, "cpu") == 1
+        assert choose_at_once(longer, few, 10, "cpu") == 4
+        assert choose_at_once(longer, few, 3, "cpu") == 3
+    with using_threads(1):
+        assert choose_at_once(longer, few, 10, "cpu") == 1
+    assert torch.get_num_threads() >= 1

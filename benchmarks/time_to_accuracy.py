@@ -58,20 +58,16 @@ def changed(name: str, changes: Mapping[str, Any]) -> Make:
     return lambda splits: preset(name, splits.image_shape, len(splits.train), len(splits.classes)).override(changes)
 
 
-def _budgets(name: str, epochs: tuple[int, ...], **changes: Any) -> dict[str, Make]:
-    return {f"{name}-{count}": changed(name, {"epochs": count, **changes}) for count in epochs}
-
-
-_SMALL = {"network.stem": 8, "network.channels": [16]}
+_POOLED = {"network.stem": 16, "network.channels": [32], "network.downsample": "pool"}
 _CLOTHES = {"augment": {"flip": 0.5, "shift": 1}}
 _ERASED = {"augment": {"flip": 0.5, "shift": 1, "erase": 0.2}}
 
 RECIPES: dict[str, dict[str, Make]] = {
     "mnist": {
-        "small-1": changed("fast", {**_SMALL, "epochs": 1}),
-        "small-2": changed("fast", {**_SMALL, "epochs": 2}),
-        **_budgets("fast", (1, 2, 3)),
-        **_budgets("balanced", (4, 6, 10, 14)),
+        "once": changed("fast", {"epochs": 1, "batch_size": 192, "augment": {}}),
+        "fast": changed("fast", {}),
+        "pooled-4": changed("balanced", {**_POOLED, "epochs": 4}),
+        "pooled-7": changed("balanced", {**_POOLED, "epochs": 7}),
     },
     "fashion-mnist": {
         "clothes-10": changed("balanced", {**_CLOTHES, "epochs": 10}),

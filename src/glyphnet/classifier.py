@@ -193,10 +193,18 @@ class Classifier:
 
     def _gather(self, batches: Iterator[torch.Tensor], *, width: int | None = None) -> Float32Array:
         """The batches as one array, of K columns unless ``width`` says otherwise."""
-        parts = [batch.cpu().numpy() for batch in batches]
-        if parts:
-            return np.concatenate(parts)
-        return np.empty((0, len(self.classes) if width is None else width), dtype=np.float32)
+        rows = np.empty((0, len(self.classes) if width is None else width), dtype=np.float32)
+        count = 0
+        # In one array that grows: small ones, kept one by one, come to lie between the large ones that a network
+        # makes and frees, whose memory then cannot be used again. A million images were seen to take 5 GB so.
+        for batch in batches:
+            if count + len(batch) > len(rows):
+                grown = np.empty((max(2 * len(rows), count + len(batch)), rows.shape[1]), dtype=np.float32)
+                grown[:count] = rows[:count]
+                rows = grown
+            rows[count : count + len(batch)] = batch.cpu().numpy()
+            count += len(batch)
+        return rows if count == len(rows) else rows[:count].copy()
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Classifier:

@@ -18,6 +18,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
+from glyphnet import parallel
 from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError
@@ -310,7 +311,7 @@ def test_files_stream_by_batch(model: Path, tmp_path: Path) -> None:
     predictions = predict_files(classifier, paths(), lambda _: None)
     for _ in range(1500):
         assert next(predictions).file == file
-    ahead = (2 * decoding.WORKERS + 2) * decoding.BLOCK_PICTURES
+    ahead = (2 * parallel.WORKERS + 2) * decoding.BLOCK_PICTURES
     assert 1536 <= taken <= 1536 + ahead  # three batches of 512, and what is decoded meanwhile
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from .processes import children, started, wait_for
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
@@ -21,41 +20,6 @@ LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cleans nothing up
-
-
-@contextmanager
-def started(*command: object) -> Iterator[subprocess.Popen[str]]:
-    """A command in a session of its own; nothing of it is left after the block."""
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    seen: set[int] = set()
-    try:
-        yield process
-        seen = children(process.pid)
-    finally:
-        for each in {*seen, *children(process.pid)}:
-            os.kill(each, signal.SIGKILL)
-        process.kill()
-        process.communicate()
-
-
-def children(pid: int) -> set[int]:
-    """The processes that ``pid`` has started to train with it."""
-    try:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {int(each) for each in found if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()}
-    except FileNotFoundError:
-        return set()
-
-
-def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def alive(pids: set[int]) -> bool:

@@ -6,11 +6,8 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from glyphnet.cli import app
+
+from .processes import children, started, wait_for
 
 QUICK = ["--network", "mlp", "--set", "epochs=2", "--device", "cpu"]
 LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
@@ -107,41 +106,6 @@ def test_an_ensemble_cannot_be_trained_as_a_network(tmp_path: Path) -> None:
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
 
-@contextmanager
-def started(*words: object) -> Iterator[subprocess.Popen[str]]:
-    """A training in a session of its own; nothing of it is left after the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "glyphnet", "train", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    seen: set[int] = set()
-    try:
-        yield process
-        seen = children(process.pid)
-    finally:
-        for each in {*seen, *children(process.pid)}:
-            os.kill(each, signal.SIGKILL)
-        process.kill()
-        process.communicate()
-
-
-def children(pid: int) -> set[int]:
-    """The workers of a training."""
-    try:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {int(each) for each in found if "glyphnet.seeds.worker" in Path(f"/proc/{each}/cmdline").read_text()}
-    except FileNotFoundError:
-        return set()
-
-
-def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def alive(pids: set[int]) -> bool:
     """Whether one of them runs: a dead one whom nobody has buried does not."""
     states = (Path(f"/proc/{pid}/stat") for pid in pids)
@@ -152,7 +116,7 @@ def alive(pids: set[int]) -> bool:
 def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "my runs"
     checkpoints = [out / f"seed-{seed}" / "checkpoint.safetensors" for seed in (0, 1)]
-    with started("digits", *LONG, "--seeds", 3, "--at-once", 2, "--out", out) as process:
+    with started("-m", "glyphnet", "train", "digits", *LONG, "--seeds", 3, "--at-once", 2, "--out", out) as process:
         wait_for(lambda: all(path.exists() for path in checkpoints), process)
         workers = children(process.pid)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
@@ -171,7 +135,9 @@ def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 @linux
 def test_killing_the_parent_ends_its_children_even_before_they_have_begun(tmp_path: Path) -> None:
-    with started("digits", *LONG, "--seeds", 2, "--at-once", 2, "--out", tmp_path / "runs") as process:
+    with started(
+        "-m", "glyphnet", "train", "digits", *LONG, "--seeds", 2, "--at-once", 2, "--out", tmp_path / "runs"
+    ) as process:
         wait_for(lambda: len(children(process.pid)) == 2, process)
         workers = children(process.pid)
         process.kill()

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from glyphnet.evaluation.repeats import Repeats
 from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.repeats import Repeats, percent
+from glyphnet.labs.repeats import percent
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from glyphnet import parallel
 from glyphnet.classifier import Classifier
 from glyphnet.errors import BadFileError, RunFolderError, SettingsError
 from glyphnet.files import FolderLock
-from glyphnet.predictfiles import Asked, Watching, decoding, predicting, write_predictions, writing
+from glyphnet.predictfiles import Asked, Watching, predicting, write_predictions, writing
 
 from .conftest import CLASSES, pixels_of, png, write_table
 
@@ -245,7 +246,7 @@ def test_no_picture_at_all(model: Path, tmp_path: Path, suffix: str) -> None:
 
 def test_no_picture_is_kept(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers wait until their part is full, the content of their pictures does not."""
-    monkeypatch.setattr(decoding, "WORKERS", 2)
+    monkeypatch.setattr(parallel, "WORKERS", 2)
     contents = [png(each) + bytes(50_000) for each in pixels_of(1600)]  # 80 MB
     table = write_table(tmp_path / "t.parquet", {"image": contents}, compression="none")
     del contents

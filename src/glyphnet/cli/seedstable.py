@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..seeds import SeedRun, Standing, Watcher
 from ..seeds.wording import result
-from ..training.stopping import SIGNALS, StopOnSignal
+from ..training import StopOnSignal
 from .console import printable, say
 
 if TYPE_CHECKING:
@@ -104,9 +102,8 @@ class StopSeedsOnSignal(StopOnSignal, Watcher):
     """Turns Ctrl-C and SIGTERM into a stop of all trainings, from the first one's beginning to the last one's end."""
 
     def began(self, seeds: Sequence[int], at_once: int) -> None:
-        """Take the signals, where Python takes any: in the main thread."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        """Take the signals."""
+        self._listen()
 
     def stop_asked(self) -> bool:
         """Whether a signal came."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 import PIL
 
 from ..errors import BadFileError, DataError
+from ..parallel import map_in_order
 from .cache import ImageWriter, cache_key, entry
 from .dataset import Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_image, read_picture
@@ -20,9 +19,6 @@ from .duplicates import duplicate_groups
 from .listing import BadFile, ImageFiles, Progress, bad_in_words, refuse_bad_files
 from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
 
-# Threads rather than processes: Pillow lets go of the interpreter while it decodes and resizes, small files
-# are faster than any process could be started, and a script needs no __main__ guard.
-WORKERS = min(8, os.cpu_count() or 1)
 BLOCK_FILES = 64
 BLOCK_BYTES = 8 * 1024 * 1024
 
@@ -112,14 +108,13 @@ def _survey(files: ImageFiles, wish: ShapeWish) -> ImageShape:
     bad: list[BadFile] = []
     any_colored = False
     rows = sample_rows(len(files.names))
-    with ThreadPoolExecutor(WORKERS) as workers:
-        for row, outcome in zip(rows, workers.map(lambda row: _look_at(files, row), rows), strict=True):
-            if isinstance(outcome, str):
-                bad.append(BadFile(files.names[row], outcome))
-            else:
-                height, width, colored = outcome
-                sizes.append((height, width))
-                any_colored |= colored
+    for row, outcome in zip(rows, map_in_order(partial(_look_at, files), rows), strict=True):
+        if isinstance(outcome, str):
+            bad.append(BadFile(files.names[row], outcome))
+        else:
+            height, width, colored = outcome
+            sizes.append((height, width))
+            any_colored |= colored
     if not sizes:
         raise DataError(
             f"{files.root}: none of the {len(bad):,} files looked at can be used: {bad_in_words(bad)}. "
@@ -139,22 +134,11 @@ def _look_at(files: ImageFiles, row: int) -> tuple[int, int, bool] | str:
 def _blocks(files: ImageFiles, shape: ImageShape) -> Iterator[_Block]:
     """The decoded blocks, in order; only a few of them are in memory at any time."""
     step = max(1, min(BLOCK_FILES, BLOCK_BYTES // int(np.prod(shape))))
-    starts = iter(range(0, len(files.names), step))
-    waiting: deque[Future[_Block]] = deque()
-    workers = ThreadPoolExecutor(WORKERS)
-    try:
-        for start in starts:
-            names = files.names[start : start + step]
-            waiting.append(workers.submit(_decode_block, str(files.root), names, shape))
-            if len(waiting) > 2 * WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # Ctrl-C as well: what has not begun is not begun
-        workers.shutdown(wait=True, cancel_futures=True)
+    blocks = (files.names[start : start + step] for start in range(0, len(files.names), step))
+    return map_in_order(partial(_decode_block, str(files.root), shape=shape), blocks)
 
 
-def _decode_block(root: str, names: Sequence[str], shape: ImageShape) -> _Block:
+def _decode_block(root: str, names: Sequence[str], *, shape: ImageShape) -> _Block:
     images = np.empty((len(names), *shape), dtype=np.uint8)
     sizes: set[tuple[int, int]] = set()
     bad: list[BadFile] = []

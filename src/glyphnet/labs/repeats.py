@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..evaluation.repeats import Repeats as Repeats
-
 
 def percent(figure: dict[str, Any], digits: int = 2) -> str:
     """``97.83% ± 0.12``, as `Repeats.to_dict` has it: the mean and half its interval.

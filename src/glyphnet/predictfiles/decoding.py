@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,15 +14,11 @@ from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape, fit_image, picture_from_bytes, read_picture
 from ..data.ink import InkSpec, make_like
 from ..errors import BadFileError
+from ..parallel import map_in_order
 from .pictures import Picture
 
-# Threads rather than processes, as in training: Pillow lets go of the interpreter while it decodes.
-WORKERS = min(8, os.cpu_count() or 1)
 BLOCK_PICTURES = 64
 BLOCK_BYTES = 4 << 20  # of undecoded pictures out of tables
-
-_Given = TypeVar("_Given")
-_Made = TypeVar("_Made")
 
 
 class Decoded(NamedTuple):
@@ -87,7 +81,7 @@ class Decoding:
 
 def decode_ahead(pictures: Iterable[Picture], decoding: Decoding) -> Iterator[Decoded]:
     """Every picture decoded, in order; a few blocks of them are decoded, or being so, ahead of the one asked for."""
-    return chain.from_iterable(_in_order(decoding, _blocks(pictures)))
+    return chain.from_iterable(map_in_order(decoding, _blocks(pictures)))
 
 
 def _blocks(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
@@ -101,26 +95,3 @@ def _blocks(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
             block, size = [], 0
     if block:
         yield block
-
-
-def _in_order(work: Callable[[_Given], _Made], items: Iterator[_Given]) -> Iterator[_Made]:
-    """What ``work`` makes of each item, in order; twice as many as there are workers are under way."""
-    first, second = next(items, None), next(items, None)
-    if first is None:
-        return
-    if second is None:  # not worth a thread
-        yield work(first)
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    waiting: deque[Future[_Made]] = deque()
-    workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="glyphnet-decode")
-    try:
-        for item in chain((first, second), items):
-            waiting.append(workers.submit(work, item))
-            if len(waiting) > 2 * WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # Ctrl-C as well: what has not begun is not begun
-        workers.shutdown(wait=True, cancel_futures=True)

@@ -87,18 +87,18 @@ def train(
             with distributed.first_in_turn():
                 chosen = recipe or preset
                 recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
-            _tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
-            _tell(said, str(measure_ink(splits.train.images)))
+            tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
+            tell(said, str(measure_ink(splits.train.images)))
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
-                _tell(said, sentence)
+                tell(said, sentence)
             began = datetime.now(UTC).date().isoformat()
             with others(processes, recipe, splits, device):
                 fitting = fitting_of(recipe, splits, device)
                 if folder is not None:
                     folder.clear()
                     atomic_write_text(folder.recipe, recipe.to_yaml())
-                    _tell(said, f"The run is written to {folder.path}.")
+                    tell(said, f"The run is written to {folder.path}.")
                 result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
         if place.rank:
             return unjudged(result, recipe, splits, began)
@@ -143,7 +143,7 @@ def resume(
             recipe = Recipe.parse(distributed.from_first(written))  # the folder may be on the first machine's disk
             with distributed.first_in_turn():
                 splits = splits or _read_again(folder, recipe, progress)
-            _tell(said, *splits.notes, *splits.warnings)
+            tell(said, *splits.notes, *splits.warnings)
             began = datetime.now(UTC).date().isoformat()
             with others(processes, recipe, splits, device):
                 fitting = fitting_of(recipe, splits, device)
@@ -165,7 +165,8 @@ def _read_again(folder: RunFolder, recipe: Recipe, progress: Progress | None) ->
     return read(recipe.data, progress)
 
 
-def _tell(said: Callable[[str], None] | None, *sentences: str) -> None:
+def tell(said: Callable[[str], None] | None, *sentences: str) -> None:
+    """Say sentences to the user, if anybody listens."""
     for sentence in sentences:
         if said:
             said(sentence)

@@ -16,6 +16,7 @@ from ..data.listing import Progress
 from ..errors import SettingsError
 from ..files import FolderLock
 from ..runs.preparation import Source, prepare, read
+from ..runs.training import tell
 from ..training import Examples, Recipe
 from ..training.checks import check_together
 from ..training.places import place_from_environment
@@ -74,15 +75,14 @@ def train_seeds(
         folder.refuse_if_used()
     changes = dict(changes or {})
     recipe, splits = prepare(data, preset, recipe, changes, progress)
-    for sentence in (*splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes))):
-        _tell(said, sentence)
-    _tell(said, str(measure_ink(splits.train.images)))
+    tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
+    tell(said, str(measure_ink(splits.train.images)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _at_once(at_once, plan, splits, device)
     with _held(folder) as place:
         if folder is not None:
             folder.clear()
-            _tell(said, f"The runs are written to {folder.path}.")
+            tell(said, f"The runs are written to {folder.path}.")
         return Work(plan, splits, place, at_once, device, watchers).run(progress, command)
 
 
@@ -121,8 +121,7 @@ def resume_seeds(
                 "glyphnet.resume_seeds(folder, splits=...)."
             )
         splits = read(plan.recipe.data, progress)
-    for sentence in (*splits.notes, *splits.warnings):
-        _tell(said, sentence)
+    tell(said, *splits.notes, *splits.warnings)
     at_once = _at_once(at_once, plan, splits, device)
     with FolderLock(folder.path):
         return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)
@@ -161,8 +160,3 @@ def _at_once(at_once: int | None, plan: Plan, splits: Splits, device: str) -> in
     check_together(plan.recipe, train, validation, len(splits.classes))
     best = choose_at_once(plan.recipe, splits, len(plan.seeds), device)  # refuses a network that the images do not fit
     return best if at_once is None else min(at_once, len(plan.seeds))
-
-
-def _tell(said: Callable[[str], None] | None, sentence: str) -> None:
-    if said is not None:
-        said(sentence)

@@ -12,6 +12,7 @@ from .distributed import own_part, share_of_mean
 from .optimizers import weights_of
 from .state import TrainingState
 from .synchronised import as_one
+from .tally import Answers
 
 
 class AutogradStep:
@@ -37,9 +38,8 @@ class AutogradStep:
         x, labels, targets, weights = self._batches(index)
         with torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32):
             logits = self._network(x)
-        logits = logits.float()
-        losses = self._state.recipe.loss.per_image(logits, targets)
-        return losses if weights is None else losses * weights, logits.detach().argmax(1) == labels
+        answers = Answers(logits.float(), labels, targets, weights)
+        return self._state.tally.losses(answers), answers.right
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``, of which each process of a group takes its part."""

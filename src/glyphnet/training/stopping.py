@@ -38,6 +38,12 @@ class StopOnSignal(Watcher):
     ) -> None:
         self._put_back()
 
+    def _listen(self) -> None:
+        """Take the signals, where Python takes any: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._listens = True
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._put_back()
@@ -49,9 +55,8 @@ class StopOnSignal(Watcher):
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Stop here, if a signal came."""
-        if not self._listens and threading.current_thread() is threading.main_thread():
-            self._listens = True
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        if not self._listens:
+            self._listen()
         return self.received is not None
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

@@ -28,13 +28,11 @@ def quick_update(optimizer: torch.optim.Optimizer) -> Update:
 
     def update() -> None:
         if not updates:
-            begun = _has_state(optimizer)
-            if not begun:
+            if not _has_state(optimizer):
                 optimizer.step()  # makes the state that the kernels change
-            updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
-            if not begun:
                 return
-        # Also in the first step of a training that is gone on with: the kernels round otherwise than ``step``.
+            # Also for the first step of a training that is gone on with: the kernels round otherwise than ``step``.
+            updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
         for each in updates:
             each()
 

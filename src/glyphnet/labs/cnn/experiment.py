@@ -9,8 +9,8 @@ import numpy as np
 
 from ...data import ImageDataset, Splits
 from ...data.dataset import UInt8Array
+from ...evaluation.repeats import Repeats
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import Course, Trained, TrainingSettings, recipe
 from .layers import changes, fields
 

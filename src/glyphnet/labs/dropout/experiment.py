@@ -8,9 +8,9 @@ from typing import Any
 from ...data import Splits
 from ...evaluation import evaluate
 from ...evaluation.intervals import wilson
+from ...evaluation.repeats import Repeats
 from ...nn import summary
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import Course, Trained, TrainingSettings, recipe
 
 WITHOUT, WITH, CNN = "without", "with", "cnn"

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from ...data import Splits
 from ...evaluation.intervals import wilson
+from ...evaluation.repeats import Repeats
 from ...explain import DeadUnits, dead_units
 from ...nn import Preprocessing, build, summary
 from ...training import Recipe
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import Course, Trained, TrainingSettings, recipe
 
 ACTIVATIONS = ("relu", "sigmoid")

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...data import Splits
 from ...evaluation.intervals import wilson
+from ...evaluation.repeats import Repeats
 from ...nn import NetworkSummary, summary
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import Course, Trained, TrainingSettings, recipe
 
 TITLES = {

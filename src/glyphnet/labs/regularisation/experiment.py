@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from ...data import Splits
+from ...evaluation.repeats import Repeats
 from ...training import Recipe
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import Course, Trained, TrainingSettings, fewer, recipe
 
 NONE, FLIP, TOGETHER = "none", "flip", "together"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...data import ImageDataset, Splits
+from ...evaluation.repeats import Repeats
 from ...scratch import NeuralNetMLP
 from ...scratch.network import Array, cross_entropy, forward
 from ..lab import Progress
-from ..repeats import Repeats
 from ..training import fewer
 
 SIZES = (250, 500, 1000, 2000, 5000)

@@ -1,0 +1,48 @@
+"""Commands as real processes, and those that they start in turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def started(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A command in a session of its own; nothing of it is left after the block."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    seen: set[int] = set()
+    try:
+        yield process
+        seen = children(process.pid)
+    finally:
+        for each in {*seen, *children(process.pid)}:
+            os.kill(each, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def children(pid: int) -> set[int]:
+    """The processes that ``pid`` has started to train with it, or for it."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        said = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in found}
+        return {each for each, words in said.items() if "spawn_main" in words or "glyphnet.seeds.worker" in words}
+    except FileNotFoundError:
+        return set()
+
+
+def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

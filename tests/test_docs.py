@@ -71,6 +71,7 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
     exec(code, names)
 
 
+@pytest.mark.slow
 def test_the_examples_run_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

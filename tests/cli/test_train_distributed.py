@@ -26,6 +26,7 @@ def alive(pids: set[int]) -> bool:
     return any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+@pytest.mark.slow
 def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     with started("-m", "glyphnet", "train", "digits", *LONG, "--processes", 3, "--out", checkpoint.parent) as process:
@@ -71,6 +72,7 @@ def test_killing_the_first_process_ends_the_others_even_before_they_have_begun(t
         assert not alive(others)
 
 
+@pytest.mark.slow
 def test_torchrun(tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
     short = ["--preset", "fast", "--set", "epochs=2", "--device", "cpu", "--json"]

@@ -109,6 +109,7 @@ def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) ->
     return [np.array(one, dtype=np.uint8) for one in made]
 
 
+@pytest.mark.slow
 def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
     cases = [(picture(seed), *SPECS[seed % 2 and seed // 2 % len(SPECS)]) for seed in range(200)]
     python = [make_like(image, spec, shape) for image, spec, shape in cases]

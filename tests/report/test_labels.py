@@ -133,6 +133,7 @@ def test_where_training_labels_were_not_checked_the_page_says_how(open_report, j
     assert "glyphnet train DATA --check-labels" in text
 
 
+@pytest.mark.slow
 def test_a_run_that_checks_labels_reports_the_suspects_of_every_part(tmp_path):
     splits = load("digits")
     wrong = splits.train.labels.copy()

@@ -2,8 +2,8 @@
 
     python benchmarks/presets.py [ROW ...] [--runs 10] [--record]
 
-Rows: see ROWS; all but those of ``best``, which take long, unless named. MNIST and Fashion-MNIST are found in
-$GLYPHNET_DATA or downloaded.
+Rows: see ROWS; all unless named. The preset ``best`` takes long and has a script of its own, best.py. MNIST and
+Fashion-MNIST are found in $GLYPHNET_DATA or downloaded.
 
 Every run is trained anew by a preset as it is, with another seed (for digits: another division of the images, too), and
 judged once on the test images. Seconds are those of the loop, validation after each epoch included, data and start-up
@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import statistics
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from _results import arguments_parser, publish
@@ -25,12 +27,19 @@ from glyphnet.training import Examples, fit, judge
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what is trained, and what was promised of it."""
+    """One line of the table: what is trained, and what was promised of it.
+
+    Attributes:
+        new_split: whether each run divides the images anew.
+        label: what the table says of ``changes``, the settings of the preset's recipe that are changed.
+    """
 
     data: str
     preset: str
     goal: str
     new_split: bool = False
+    label: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 ROWS = {
@@ -40,8 +49,6 @@ ROWS = {
     "fashion-fast": Row("fashion-mnist", "fast", ""),
     "mnist": Row("mnist", "balanced", "99.5 % in about a minute"),
     "fashion": Row("fashion-mnist", "balanced", ""),
-    "mnist-best": Row("mnist", "best", ""),
-    "fashion-best": Row("fashion-mnist", "best", ""),
 }
 
 
@@ -50,15 +57,21 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[], metavar="ROW")
     parser.add_argument("--runs", type=int, default=10)
     arguments = parser.parse_args()
+    lines = table([ROWS[name] for name in arguments.rows or ROWS], arguments.runs)
+    publish("presets", lines, recorded=arguments.record)
+
+
+def table(rows: Iterable[Row], runs: int) -> list[str]:
+    """The lines of the table: each row's runs one after another."""
     lines = [
         "| data | preset | test accuracy, mean ± standard deviation (least to most) | n "
         "| seconds of training, median (most) | goal |",
         "|---|---|---|---|---|---|",
     ]
-    for name in arguments.rows or [name for name, row in ROWS.items() if row.preset != "best"]:
-        lines.append(measure(ROWS[name], arguments.runs))
+    for row in rows:
+        lines.append(measure(row, runs))
         print(lines[-1], file=sys.stderr, flush=True)
-    publish("presets", lines, recorded=arguments.record)
+    return lines
 
 
 def measure(row: Row, runs: int) -> str:
@@ -67,7 +80,7 @@ def measure(row: Row, runs: int) -> str:
     for seed in range(runs):
         if row.new_split:
             splits = load(row.data, seed=seed)
-        accuracy, took = train_once(splits, row.preset, seed)
+        accuracy, took = train_once(splits, row, seed)
         accuracies.append(100 * accuracy)
         seconds.append(took)
         print(
@@ -77,15 +90,16 @@ def measure(row: Row, runs: int) -> str:
         )
     spread = np.std(accuracies, ddof=1) if runs > 1 else float("nan")
     return (
-        f"| {row.data} | {row.preset} | {np.mean(accuracies):.3f} ± {spread:.3f} % "
+        f"| {row.data} | {row.preset}{row.label} | {np.mean(accuracies):.3f} ± {spread:.3f} % "
         f"({min(accuracies):.2f} to {max(accuracies):.2f}) | {runs}{' splits' if row.new_split else ' seeds'} "
         f"| {statistics.median(seconds):.2f} ({max(seconds):.2f}) | {row.goal or '–'} |"
     )
 
 
-def train_once(splits: Splits, name: str, seed: int) -> tuple[float, float]:
+def train_once(splits: Splits, row: Row, seed: int) -> tuple[float, float]:
     """Test accuracy and seconds of one training."""
-    recipe = preset(name, splits.image_shape, len(splits.train), len(splits.classes)).override({"seed": seed})
+    recipe = preset(row.preset, splits.image_shape, len(splits.train), len(splits.classes))
+    recipe = recipe.override({**row.changes, "seed": seed})
     train, validation, test = (Examples.of(part.images, part.labels) for _, part in splits)
     result = fit(recipe, train, validation, classes=len(splits.classes))
     _, accuracy = judge(result.network, result.preprocessing, test, recipe)

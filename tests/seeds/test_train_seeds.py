@@ -196,6 +196,14 @@ def test_overwriting_leaves_nothing_of_before_but_other_files(few: Splits, tmp_p
     assert [path.name for path in (tmp_path / "seed-7").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_one_training_does_not_go_among_several(few: Splits, tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "seeds.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"several seeds \(seeds.json\).* Name another folder by --out"):
+        glyphnet.train(few, recipe=RECIPE, out=tmp_path, overwrite=overwrite)
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "seeds.json"}
+
+
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_seed_that_diverges_is_named_and_ends_all(few: Splits, tmp_path: Path, at_once: int) -> None:
     wild = RECIPE.override({"optimizer": "sgd", "optimizer.lr": 1e30})

@@ -11,6 +11,9 @@ from pathlib import Path
 from ..errors import RunFolderError
 from ..files import FolderLock
 
+SEVERAL = "seeds.json"
+"""The file by which the folder of several trainings is known; see `glyphnet.seeds`."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -70,6 +73,14 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it "
                 f"by --resume {self.path}, name another folder by --out, or replace it with --overwrite."
+            )
+
+    def refuse_if_of_several(self) -> None:
+        """Raise RunFolderError if it is the folder of several trainings, one below it for each seed."""
+        if (self.path / SEVERAL).exists():
+            raise RunFolderError(
+                f"{self.path}: holds trainings of several seeds ({SEVERAL}), among which one run cannot stand. "
+                "Name another folder by --out, or train --seeds again with --overwrite."
             )
 
     def clear(self) -> None:

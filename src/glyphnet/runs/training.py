@@ -69,7 +69,7 @@ def train(
     and in the others the run has no evaluation.
 
     Raises:
-        RunFolderError: ``out`` is in use, or holds a run.
+        RunFolderError: ``out`` is in use, holds a run, or trainings of several seeds.
         TrainingError: another process has ended before its time.
         DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last
             good weights are in the folder all the same.
@@ -80,8 +80,10 @@ def train(
         out = progress = said = None
     folder = None if out is None else RunFolder(Path(out))
     with contextlib.nullcontext() if folder is None else folder.held():
-        if folder is not None and not overwrite:
-            folder.refuse_if_used()
+        if folder is not None:
+            folder.refuse_if_of_several()
+            if not overwrite:
+                folder.refuse_if_used()
         changes = dict(changes or {})
         with distributed.joined(place, None, device):
             with distributed.first_in_turn():

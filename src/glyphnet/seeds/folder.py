@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import RunFolderError
 from ..runs import RunFolder
+from ..runs.folder import SEVERAL
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class SeedsFolder:
     @property
     def summary(self) -> Path:
         """Everything, for programs; it is there from the beginning, and says how to go on."""
-        return self.path / "seeds.json"
+        return self.path / SEVERAL
 
     @property
     def table(self) -> Path:

@@ -85,9 +85,21 @@ def _elsewhere(path: str, holder: type[BaseModel], model: type[BaseModel]) -> st
     if nearest(name, siblings):
         return suggestion(name, siblings)
     by_name = {dotted.rpartition(".")[2]: dotted for dotted in dotted_names(model)}
+    if others := _kinds_with(path, model):
+        return f" for {_tag(holder)}: {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it"
     if near := nearest(name, by_name):
         return f'; did you mean "{by_name[near]}"?'
     return suggestion(name, siblings)
+
+
+def _kinds_with(path: str, model: type[BaseModel]) -> list[str]:
+    """The kinds of a section that have the setting which another kind has not."""
+    *sections, name = path.split(".")
+    candidates = [model]
+    for section in sections:
+        infos = [each.model_fields[section] for each in candidates if section in each.model_fields]
+        candidates = [found for info in infos for found in models_in(info.annotation)]
+    return [str(_tag(each)) for each in candidates if name in each.model_fields]
 
 
 def dotted_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

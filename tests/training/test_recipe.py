@@ -59,6 +59,13 @@ def test_a_setting_in_the_wrong_section_is_pointed_to_its_own() -> None:
         Recipe.parse({"network": "mlp"}).override({"label_smoothing": 0.1})
 
 
+def test_a_setting_of_another_kind_is_said_to_be_that() -> None:
+    with pytest.raises(SettingsError, match=r'unknown setting "network\.hidden" for cnn: mlp and rnn have it$'):
+        Recipe.parse({"network": "cnn"}).override({"network.hidden": [64]})
+    with pytest.raises(SettingsError, match='"optimizer.momentum" for adam: sgd and muon have it$'):
+        Recipe.parse({"network": "mlp", "optimizer": "adam"}).override({"optimizer.momentum": 0.9})
+
+
 def test_another_kind_starts_its_section_afresh_whatever_the_order() -> None:
     recipe = Recipe.parse({"network": "mlp", "optimizer": {"name": "adamw", "weight_decay": 0.5}})
     changed = recipe.override({"optimizer.momentum": "0.5", "optimizer.name": "sgd", "network": "linear"})

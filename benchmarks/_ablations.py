@@ -146,6 +146,8 @@ _ENGINE = {
     "denormals": Change("denormals kept", engine=_replace("training.fit.flushing_denormals", nullcontext)),
 }
 
+_ADAMW = {"name": "adamw", "lr": 0.01, "weight_decay": 0.01}
+
 BASES = {
     "fast": Base(
         "MNIST, preset `fast`",
@@ -153,7 +155,9 @@ BASES = {
         _for("fast"),
         {
             **AS_IT_IS,
-            "constant": Change("constant rate", {"schedule": "constant", "optimizer.lr": 0.003}),
+            "constant": Change(
+                "constant rate", {"schedule": "constant", "optimizer.lr": 0.015, "optimizer.adam_lr": 0.003}
+            ),
             "cosine": Change("cosine instead of one cycle", {"schedule": "cosine"}),
             "smoothing": Change("no label smoothing", {"loss.label_smoothing": 0.0}),
             "still": Change("no shift", {"augment": {}}),
@@ -161,12 +165,12 @@ BASES = {
             "norm": Change("no batch norm", {"network.batch_norm": False}),
             "pool": Change("pooled instead of strided", {"network.downsample": "pool"}),
             "ema": Change("averaged weights (0.95)", {"ema": 0.95}),
-            "betas": Change("Adam's usual betas (0.9, 0.999)", {"optimizer.betas": [0.9, 0.999]}),
+            "adamw": Change("AdamW (betas 0.7, 0.9) instead of Muon", {"optimizer": {**_ADAMW, "betas": [0.7, 0.9]}}),
+            "betas": Change("AdamW with its usual betas", {"optimizer": _ADAMW}),
             "sgd": Change(
                 "SGD with momentum (0.9, Nesterov)",
                 {"optimizer": {"name": "sgd", "lr": 0.15, "nesterov": True}},
             ),
-            "muon": Change("Muon", {"optimizer": {"name": "muon", "lr": 0.05, "adam_lr": 0.01}}),
             "bf16": Change("bf16", {"precision": "bf16"}),
             "whiten": Change("whitened stem", begin=whiten),
             "unsure": Change("the unsure tenth asked again, shifted", judge=shifted_if_unsure),

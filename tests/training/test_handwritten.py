@@ -62,8 +62,8 @@ def test_it_trains_as_autograd_does(
         values = [[row[key] for row in result.history] for result in (quick, usual)]
         assert values[0] == pytest.approx(values[1], rel=1e-4), key
     for name, tensor in usual.network.state_dict().items():
-        # Muon makes matrices orthogonal in bfloat16, which magnifies the last digits.
-        tolerance = 0.05 if recipe.optimizer.name == "muon" else 1e-4
+        # To make a matrix orthogonal magnifies its small singular values, and the last digits with them.
+        tolerance = 0.03 if recipe.optimizer.name == "muon" else 1e-4
         torch.testing.assert_close(quick.network.state_dict()[name], tensor, rtol=1e-3, atol=tolerance, msg=name)
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Settings
+from . import muon
 from .eager import eager
 
 Rate = Annotated[float, Field(gt=0.0)]
@@ -114,8 +115,6 @@ class Muon(Optimizer):
         adam_lr: AdamW's learning rate. A schedule multiplies both.
     """
 
-    capturable: ClassVar[bool] = False
-
     name: Literal["muon"] = "muon"
     lr: Rate = 0.02
     momentum: Share = 0.95
@@ -124,11 +123,26 @@ class Muon(Optimizer):
     adam_lr: Rate = 1e-3
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """PyTorch's Muon on the matrices, its AdamW on the rest, as one optimizer."""
+        """Muon on the weights, PyTorch's fused AdamW on the rest, as one optimizer."""
         head = {id(parameter) for parameter in getattr(network, "head", nn.Module()).parameters()}
-        matrices = [p for p in network.parameters() if p.ndim >= 2 and id(p) not in head]
+        weights = [p for p in network.parameters() if p.ndim >= 2 and id(p) not in head]
         rest = [p for p in network.parameters() if p.ndim < 2 or id(p) in head]
-        return _MuonAndAdamW(self, matrices, rest)
+        parts: list[torch.optim.Optimizer] = []
+        if weights:
+            parts.append(
+                muon.Muon(
+                    weights, lr=_rate(self.lr, network), momentum=self.momentum, nesterov=self.nesterov,
+                    weight_decay=self.weight_decay,
+                )
+            )  # fmt: skip
+        if rest:
+            parts.append(
+                eager(torch.optim.AdamW)(
+                    _decay_groups(rest, self.weight_decay), lr=_rate(self.adam_lr, network),
+                    fused=_fused(network), capturable=_on_cuda(network),
+                )
+            )  # fmt: skip
+        return muon.Together(*parts)
 
 
 class LBFGS(Optimizer):
@@ -162,57 +176,6 @@ AnyOptimizer = Annotated[
 ]
 
 
-@eager
-class _MuonAndAdamW(torch.optim.Optimizer):
-    """Two optimizers that step as one. Muon sees each convolution's weight as a matrix (output, inputs)."""
-
-    def __init__(self, settings: Muon, matrices: list[nn.Parameter], rest: list[nn.Parameter]) -> None:
-        # A view of the same memory: what Muon does to the matrix is done to the weight.
-        self._weights = matrices
-        self._matrices = [nn.Parameter(_as_matrix(weight.detach(), weight)) for weight in matrices]
-        self._parts: list[torch.optim.Optimizer] = []
-        if matrices:
-            self._parts.append(
-                eager(torch.optim.Muon)(
-                    self._matrices,
-                    lr=settings.lr,
-                    momentum=settings.momentum,
-                    nesterov=settings.nesterov,
-                    weight_decay=settings.weight_decay,
-                )
-            )
-        if rest:
-            self._parts.append(
-                eager(torch.optim.AdamW)(_decay_groups(rest, settings.weight_decay), lr=settings.adam_lr)
-            )
-        super().__init__([*matrices, *rest], {})
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One step of each part."""
-        for weight, matrix in zip(self._weights, self._matrices, strict=True):
-            matrix.grad = None if weight.grad is None else _as_matrix(weight.grad, weight)
-        for part in self._parts:
-            part.step(closure)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of weights and matrices alike."""
-        for part in self._parts:
-            part.zero_grad(set_to_none)
-        for weight in self._weights:
-            weight.grad = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """The parts' states, in order."""
-        return {"parts": [part.state_dict() for part in self._parts]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        for part, state in zip(self._parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
-
-
 def weights_of(network: nn.Module) -> list[nn.Parameter]:
     """The parameters that decay and penalties act on: all but biases and norms."""
     return [parameter for parameter in network.parameters() if parameter.ndim >= 2]
@@ -225,13 +188,6 @@ def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> li
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
-
-
-def _as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
-    """``tensor`` as (rows, everything else), in the order in which ``weight`` lies in memory: of itself, a view."""
-    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
-        tensor = tensor.permute(0, 2, 3, 1)
-    return tensor.reshape(tensor.shape[0], -1)
 
 
 def _on_cuda(network: nn.Module) -> bool:

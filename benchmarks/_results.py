@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -54,6 +55,12 @@ def publish(section: str, lines: Sequence[str], *, recorded: bool) -> None:
     if not (found and closed):
         sys.exit(f"{RESULTS}: has no place for this table. Add a heading and the lines {begin} and {end}.")
     RESULTS.write_text(f"{head}{begin}\n" + "\n".join(lines) + f"\n{end}{tail}", encoding="utf-8")
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """``99.118 ± 0.127``: mean and standard deviation, which one value alone has not."""
+    mean = f"{statistics.fmean(values):.3f}"
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
 
 
 def warn_if_busy() -> None:

@@ -11,7 +11,10 @@ from __future__ import annotations
 from _results import arguments_parser, publish
 from presets import Row, table
 
-PERCEPTRON = {"network": {"kind": "mlp", "hidden": [1024, 1024], "batch_norm": True, "dropout": 0.2}, "epochs": 100}
+PERCEPTRON = {
+    "network": {"kind": "mlp", "hidden": [1024, 1024], "batch_norm": True, "dropout": 0.2},
+    "optimizer": {"name": "muon", "lr": 0.03, "weight_decay": 0.01, "adam_lr": 0.003},
+}
 CLOTHES = {"augment": {"flip": 0.5, "shift": 2, "erase": 0.2}}
 
 ROWS = {

@@ -18,8 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from _results import arguments_parser, publish
+from _results import arguments_parser, mean_and_spread, publish
 
 from glyphnet import Splits, load, preset
 from glyphnet.training import Examples, fit, judge
@@ -88,9 +87,8 @@ def measure(row: Row, runs: int) -> str:
             file=sys.stderr,
             flush=True,
         )
-    spread = np.std(accuracies, ddof=1) if runs > 1 else float("nan")
     return (
-        f"| {row.data} | {row.preset}{row.label} | {np.mean(accuracies):.3f} ± {spread:.3f} % "
+        f"| {row.data} | {row.preset}{row.label} | {mean_and_spread(accuracies)} % "
         f"({min(accuracies):.2f} to {max(accuracies):.2f}) | {runs}{' splits' if row.new_split else ' seeds'} "
         f"| {statistics.median(seconds):.2f} ({max(seconds):.2f}) | {row.goal or '–'} |"
     )

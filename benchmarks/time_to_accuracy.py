@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from _peers import INSTALL, PEERS
-from _results import arguments_parser, publish
+from _results import arguments_parser, mean_and_spread, publish
 from _turns import Trial, TrialError, script
 
 from glyphnet import Recipe, Splits, load, preset
@@ -63,13 +63,12 @@ _CLOTHES = {"augment": {"flip": 0.5, "shift": 1}}
 
 RECIPES: dict[str, dict[str, Make]] = {
     "mnist": {
-        "once": changed("fast", {"epochs": 1, "batch_size": 256, "augment": {}}),
+        "once": changed("fast", {"epochs": 1, "batch_size": 128, "augment": {}}),
         "fast": changed("fast", {}),
         "pooled-4": changed("balanced", {**_POOLED, "epochs": 4}),
-        "pooled-6": changed("balanced", {**_POOLED, "epochs": 6}),
     },
     "fashion-mnist": {
-        "clothes-10": changed("balanced", {**_CLOTHES, "epochs": 10}),
+        "clothes-12": changed("balanced", {**_CLOTHES, "epochs": 12}),
         "clothes-16": changed("balanced", {**_CLOTHES, "epochs": 16}),
     },
 }
@@ -92,9 +91,8 @@ class Row:
         return statistics.median(self.seconds)
 
     def line(self, data: str) -> str:
-        spread = np.std(self.accuracies, ddof=1) if len(self.accuracies) > 1 else float("nan")
         return (
-            f"| {data} | {self.name} | {self.mean:.3f} ± {spread:.3f} % ({min(self.accuracies):.2f} to "
+            f"| {data} | {self.name} | {mean_and_spread(self.accuracies)} % ({min(self.accuracies):.2f} to "
             f"{max(self.accuracies):.2f}) | {len(self.accuracies)} | {self.median_seconds:.2f} "
             f"({min(self.seconds):.2f} to {max(self.seconds):.2f}) |"
         )

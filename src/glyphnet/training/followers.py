@@ -35,6 +35,7 @@ FAILED, LOST = 1, 3
 
 _FAREWELL = 10.0  # seconds that followers get to end after the work is done
 _A_MOMENT = 1.0  # seconds
+_SET_FREE = 15.0  # seconds in which the first process hears of a loss, unless it never does
 
 
 @contextmanager
@@ -54,17 +55,20 @@ def followers(count: int, device: str, work: Work, *arguments: Any) -> Iterator[
         return
     with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _loopback_only():
         store = _store(folder)
-        fate = _SharedFate()
+        fate = _SharedFate(store)
         try:
             with _interrupted_later():
                 fate.of(_start(count, (folder, count + 1, device, work, arguments)).processes)
-            _wait_until_ready(count, fate, store)
-            with joined(Place(0, count + 1, 0, count + 1), store, device):
-                yield
+            try:
+                _wait_until_ready(count, fate, store)
+                with joined(Place(0, count + 1, 0, count + 1), store, device):
+                    yield
+            finally:
+                fate.left.set()
             fate.join(_FAREWELL)
         except PeerLostError as error:
             fate.join(_FAREWELL)
-            raise TrainingError(_obituary(fate, count + 1, store) or str(error)) from error
+            raise TrainingError(fate.obituary() or str(error)) from error
         finally:
             fate.end()
 
@@ -152,16 +156,20 @@ class _SharedFate(threading.Thread):
     """Ends all followers when one has ended before its time.
 
     Left to themselves the others might wait for it as long as half an hour: what connects them tells only those of a
-    loss who are just waiting for the lost one.
+    loss who are just waiting for the lost one. It was seen not to tell even the first process, when all others had
+    ended: as nothing else would free it, not even Ctrl-C, that one is then ended too.
 
     Attributes:
         first: the rank that ended first, and its exit status; None while none has failed.
+        left: set when the first process does nothing together with the others any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(daemon=True, name="glyphnet-followers")
+        self._store = store
         self._processes: list[BaseProcess] = []
         self.first: tuple[int, int] | None = None
+        self.left = threading.Event()
 
     def of(self, processes: list[BaseProcess]) -> None:
         """Begin to watch them."""
@@ -191,6 +199,19 @@ class _SharedFate(threading.Thread):
                 self._look(lost_too=True)
         if self.first is not None:
             self.end()
+            if not self.left.wait(_SET_FREE):
+                print(f"glyphnet: {self.obituary()}", file=sys.stderr, flush=True)
+                os._exit(FAILED)
+
+    def obituary(self) -> str:
+        """Who ended first, and how; empty if nobody is known to have ended."""
+        if self.first is None or self.first[1] == LOST:
+            return ""
+        rank, code = self.first
+        return (
+            f"process {rank + 1} of {len(self._processes) + 1} {_cause(rank, code, self._store)}, and the others have "
+            "stopped. Go on with --resume; the number of processes may be another."
+        )
 
     def _look(self, *, lost_too: bool = False) -> None:
         codes = {rank: process.exitcode for rank, process in enumerate(self._processes, start=1)}
@@ -198,17 +219,6 @@ class _SharedFate(threading.Thread):
         by_itself = {rank: code for rank, code in failed.items() if code != LOST}
         found = by_itself or (failed if lost_too else {})
         self.first = next(iter(found.items()), None)
-
-
-def _obituary(fate: _SharedFate, size: int, store: Store) -> str:
-    """Who ended first, and how; empty if nobody is known to have ended."""
-    if fate.first is None or fate.first[1] == LOST:
-        return ""
-    rank, code = fate.first
-    return (
-        f"process {rank + 1} of {size} {_cause(rank, code, store)}, and the others have stopped. "
-        "Go on with --resume; the number of processes may be another."
-    )
 
 
 def _cause(rank: int, code: int, store: Store) -> str:

@@ -2,8 +2,8 @@
 
     python benchmarks/best.py [ROW ...] [--runs 1] [--record]
 
-Rows: see ROWS; all unless named. What a row changes in the recipe was chosen by validation images. The rest is as in
-presets.py.
+Rows: see ROWS; all unless named. How the clothes are augmented was chosen by validation images; the fully connected
+network is a first guess. The rest is as in presets.py.
 """
 
 from __future__ import annotations

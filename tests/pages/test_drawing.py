@@ -11,6 +11,8 @@ import pytest
 from glyphnet.pages.assembly import one_script
 from glyphnet.pages.drawing import SCRIPTS
 
+from ..browsing import wait_until
+
 STROKES = {
     "0": [
         [
@@ -67,10 +69,10 @@ def test_the_bars_move_while_one_draws_and_the_screen_reader_hears_the_end(open_
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.7 * box["height"], steps=10)
-    page.wait_for_function("() => document.querySelectorAll('#bars .best').length === 1")
+    wait_until(page, "() => document.querySelectorAll('#bars .best').length === 1")
     assert page.inner_text("#heard") == ""
     page.mouse.up()
-    page.wait_for_function("() => document.getElementById('heard').textContent !== ''")
+    wait_until(page, "() => document.getElementById('heard').textContent !== ''")
     assert page.inner_text("#heard") == f"{name(page)}. {page.inner_text('#sure')}."
     assert page.get_attribute("#heard", "aria-live") == "polite"
 
@@ -180,7 +182,7 @@ def test_a_file_that_is_no_picture_is_told(open_drawing, tmp_path):
     (tmp_path / "no.png").write_bytes(b"this is no picture")
     page = open_drawing().page
     page.set_input_files("#file", tmp_path / "no.png")
-    page.wait_for_function("() => document.getElementById('trouble').textContent.startsWith('This file is no picture')")
+    wait_until(page, "() => document.getElementById('trouble').textContent.startsWith('This file is no picture')")
     assert page.get_attribute("#trouble", "role") == "alert"
 
 
@@ -193,9 +195,9 @@ def test_saliency_colours_what_the_answer_rests_on(open_drawing):
     }"""
     assert not page.evaluate(colours)
     page.check("#looked")
-    page.wait_for_function(colours)
+    wait_until(page, colours)
     page.uncheck("#looked")
-    page.wait_for_function(f"() => !({colours})()")
+    wait_until(page, f"() => !({colours})()")
 
 
 def test_class_names_stay_text_and_the_page_asks_for_nothing(open_drawing):

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from ..browsing import wait_until
+
 HISTORY = [
     {
         "epoch": epoch,
@@ -41,7 +43,7 @@ def test_a_click_on_a_cell_shows_its_images_and_no_others(open_report, judged):
     page = open_report(judged).page
     pair = judged.most_confused(1)[0]
     page.click(cell(pair.true, pair.predicted))
-    page.wait_for_function(f"document.querySelectorAll('.tile').length === {pair.count}")
+    wait_until(page, f"document.querySelectorAll('.tile').length === {pair.count}")
     assert shown(page) == expected(judged, pair.true, pair.predicted)
     title = f"“{pair.true}” taken for “{pair.predicted}” · {pair.count} images"
     assert page.inner_text("#gallery-title") == title
@@ -69,7 +71,7 @@ def test_the_matrix_is_one_tab_stop_with_arrow_keys_and_enter(open_report, judge
     assert place[0] >= 1
     assert place[1] >= 1
     page.keyboard.press("Enter")
-    page.wait_for_function(f"location.hash === '#true={place[0]}&predicted={place[1]}'")
+    wait_until(page, f"location.hash === '#true={place[0]}&predicted={place[1]}'")
     assert shown(page)[:30] == expected(judged, *place)[:30]
     assert page.locator('.cell[tabindex="0"]').count() == 1
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
@@ -129,7 +131,7 @@ def test_the_worst_mistakes_come_first_and_the_least_sure_are_a_click_away(open_
     worst = [row for row in judged.top_losses(400) if not judged.correct[row]]
     assert shown(page) == [judged.names[row] for row in worst[:30]]
     page.click(".shortcuts >> text=Least sure")
-    page.wait_for_function("document.getElementById('gallery-title').textContent.startsWith('Least sure')")
+    wait_until(page, "document.getElementById('gallery-title').textContent.startsWith('Least sure')")
     assert shown(page) == [judged.names[row] for row in judged.least_sure(30)]
 
 
@@ -137,7 +139,7 @@ def test_the_filters_show_what_they_say(open_report, judged):
     page = open_report(judged).page
     page.select_option("select[name=true]", "3")
     page.select_option("select[name=only]", "wrong")
-    page.wait_for_function("location.hash.includes('true=3')")
+    wait_until(page, "location.hash.includes('true=3')")
     wanted = np.flatnonzero((judged.labels == 3) & ~judged.correct)
     assert sorted(shown(page)) == sorted(judged.names[row] for row in wanted)
     assert page.inner_text("#gallery-title") == f"Mistakes on “3” · {len(wanted)} images"
@@ -147,7 +149,7 @@ def test_a_link_of_the_most_confused_pairs_goes_to_the_same_images(open_report, 
     page = open_report(judged).page
     pair = judged.most_confused(1)[0]
     page.click(".pairs a")
-    page.wait_for_function(f"document.querySelectorAll('.tile').length === {pair.count}")
+    wait_until(page, f"document.querySelectorAll('.tile').length === {pair.count}")
     assert shown(page) == expected(judged, pair.true, pair.predicted)
     assert page.get_attribute(cell(pair.true, pair.predicted), "aria-pressed") == "true"
 

@@ -8,6 +8,8 @@ import pytest
 from glyphnet.evaluation import wilson
 from glyphnet.report.wording import percent, rejection, temperature
 
+from ..browsing import wait_until
+
 
 @pytest.fixture
 def judged(make_evaluation):
@@ -86,7 +88,7 @@ def test_the_filter_by_probability_shows_these_and_no_others(open_report, make_e
     page.keyboard.press("Tab")
     page.keyboard.type("45.5")
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash.includes('least=30') && location.hash.includes('most=45.5')")
+    wait_until(page, "location.hash.includes('least=30') && location.hash.includes('most=45.5')")
     wanted = names_between(judged, 30, 45.5)
     assert 30 < len(wanted) < 400
     while page.is_visible("#more"):

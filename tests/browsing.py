@@ -1,0 +1,18 @@
+"""What tests of pages share."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def wait_until(page: Any, condition: str) -> None:
+    """Wait until an expression of JavaScript holds.
+
+    Playwright's own ``wait_for_function`` asks a second time from within the page, whose policy forbids ``eval``: it
+    works only where the first answer is yes.
+    """
+    deadline = time.monotonic() + 30  # seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)

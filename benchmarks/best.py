@@ -2,8 +2,7 @@
 
     python benchmarks/best.py [ROW ...] [--runs 1] [--record]
 
-Rows: see ROWS; all unless named. How the clothes are augmented was chosen by validation images; the fully connected
-network is a first guess. The rest is as in presets.py.
+Rows: see ROWS; all unless named. What they change in the recipe is a first guess. The rest is as in presets.py.
 """
 
 from __future__ import annotations

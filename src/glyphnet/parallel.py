@@ -43,38 +43,37 @@ def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> It
     workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="glyphnet-parallel")
 
     def taken() -> _Made:
-        with _interrupts_wait():
+        with interrupts_wait():
             return waiting.popleft().result()
 
     try:
         for item in chain(head, items):
-            with _interrupts_wait():
+            with interrupts_wait():
                 waiting.append(workers.submit(work, item))
             if len(waiting) > 2 * WORKERS:
                 yield taken()
         while waiting:
             yield taken()
     finally:
-        with _interrupts_wait():
+        with interrupts_wait():
             workers.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
-def _interrupts_wait() -> Iterator[None]:
+def interrupts_wait() -> Iterator[None]:
     """Let Ctrl-C come after the block only.
 
     In the midst of `threading.Condition.__enter__` it would leave the lock taken for ever, and the worker that wants it
     next would wait as long: the command would hang instead of ending.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield  # no other thread is ever interrupted, and who ignores Ctrl-C goes on doing so
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread is ever interrupted
         return
-    came = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, usual or signal.SIG_DFL)
         if came:
-            usual(signal.SIGINT, came[0])
+            signal.raise_signal(signal.SIGINT)  # who ignores it goes on doing so

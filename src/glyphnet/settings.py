@@ -84,9 +84,9 @@ def _elsewhere(path: str, holder: type[BaseModel], model: type[BaseModel]) -> st
     siblings = [field for field in holder.model_fields if field not in ("kind",)]
     if nearest(name, siblings):
         return suggestion(name, siblings)
-    by_name = {dotted.rpartition(".")[2]: dotted for dotted in dotted_names(model)}
     if others := _kinds_with(path, model):
         return f" for {_tag(holder)}: {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it"
+    by_name = {dotted.rpartition(".")[2]: dotted for dotted in dotted_names(model)}
     if near := nearest(name, by_name):
         return f'; did you mean "{by_name[near]}"?'
     return suggestion(name, siblings)

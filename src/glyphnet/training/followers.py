@@ -24,6 +24,7 @@ from torch.distributed.distributed_c10d import Store
 from torch.multiprocessing.spawn import ProcessContext, start_processes
 
 from ..errors import GlyphNetError, TrainingError
+from ..parallel import interrupts_wait
 from .distributed import PeerLostError, joined
 from .places import Place
 
@@ -85,18 +86,12 @@ def _interrupted_later() -> Iterator[None]:
 
     A blocked signal stays blocked in a new process. In this one that is not enough: other threads take it.
     """
-    came: list[int] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number)) if in_main_thread else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
-        if came:
-            signal.raise_signal(signal.SIGINT)
+    with interrupts_wait():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _follow(index: int, folder: str, size: int, device: str, work: Work, arguments: tuple[Any, ...]) -> None:

@@ -103,9 +103,11 @@ def test_numbers_too_small_are_taken_for_zero_inside_and_only_there(threads: int
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("settings", [{"name": "sgd"}, {"name": "sgd", "momentum": 0.0}, "adam", "adamw"], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"name": "sgd"}, {"name": "sgd", "momentum": 0.0}, "adam", "adamw", "muon"], ids=str
+)
 def test_the_quick_update_is_the_optimizers_own_step(settings: Any) -> None:
-    recipe = Recipe.parse({"network": "linear", "optimizer": settings})
+    recipe = Recipe.parse({"network": {"kind": "mlp", "hidden": [5]}, "optimizer": settings})
     networks = [build(recipe.network, (4,), 3) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     quick, usual = (recipe.optimizer.build(network) for network in networks)

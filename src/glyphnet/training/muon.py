@@ -99,21 +99,24 @@ class Together(torch.optim.Optimizer):
     """Optimizers of different parameters that step as one.
 
     Its groups and its state are those of its parts.
+
+    Attributes:
+        parts: they.
     """
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:
-        self._parts = parts
+        self.parts = parts
         groups = [group for part in parts for group in part.param_groups]
         super().__init__([parameter for group in groups for parameter in group["params"]], {})
         self._take_over()
 
     def _take_over(self) -> None:
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     @property
     def state(self) -> defaultdict[Tensor, Any]:
         """What the parts keep of their parameters."""
-        return defaultdict(dict, {each: slots for part in self._parts for each, slots in part.state.items()})
+        return defaultdict(dict, {each: slots for part in self.parts for each, slots in part.state.items()})
 
     @state.setter
     def state(self, value: object) -> None:
@@ -121,20 +124,20 @@ class Together(torch.optim.Optimizer):
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step of each part."""
-        for part in self._parts:
+        for part in self.parts:
             part.step(closure)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
-        for part in self._parts:
+        for part in self.parts:
             part.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
         """The parts' states, in order."""
-        return {"parts": [part.state_dict() for part in self._parts]}
+        return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        for part, state in zip(self._parts, state_dict["parts"], strict=True):
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self._take_over()

@@ -1,4 +1,4 @@
-"""Optimizers: PyTorch's own, each described by its settings.
+"""Optimizers, each described by its settings: PyTorch's own, and two that are quicker here than its own.
 
 Weight decay and the L1 and L2 penalties act on weights alone (tensors of two dimensions or more), never on biases or
 norms. To add an optimizer: a class here with a ``name`` and ``build``, and its name in ``AnyOptimizer``.
@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Settings
-from . import muon
+from . import lbfgs, muon
 from .eager import eager
 
 Rate = Annotated[float, Field(gt=0.0)]
@@ -163,11 +163,8 @@ class LBFGS(Optimizer):
     tolerance: NotNegative = 1e-5
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """PyTorch's L-BFGS; one call of ``step`` is one iteration."""
-        return eager(torch.optim.LBFGS)(
-            network.parameters(), lr=self.lr, max_iter=1, max_eval=25, tolerance_grad=self.tolerance,
-            tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
-        )  # fmt: skip
+        """L-BFGS over all parameters; one call of ``step`` is one iteration."""
+        return lbfgs.LBFGS(network.parameters(), lr=self.lr, history_size=self.history_size, tolerance=self.tolerance)
 
 
 AnyOptimizer = Annotated[

@@ -79,9 +79,7 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(recipe.seed, "weights"))
             network = build(recipe.network, input_shape, classes)
-        # Full-batch optimizers look at all weights as one vector, and PyTorch's does so only in row-major memory.
-        layout = torch.contiguous_format if recipe.optimizer.full_batch else torch.channels_last
-        network = network.to(device=device).to(memory_format=layout)  # type: ignore[call-overload]  # torch has it
+        network = network.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         alone = device.type == "cpu" and world_size() == 1
         if alone and not recipe.optimizer.full_batch and Backpropagation.covers(network):
             Backpropagation.lay_out(network)

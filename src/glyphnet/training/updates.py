@@ -12,15 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .muon import Together
+
 Update = Callable[[], object]
 """Changes the parameters by their gradients; what it returns is not looked at."""
 
 
 def quick_update(optimizer: torch.optim.Optimizer) -> Update:
-    """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW.
+    """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW, also beside Muon.
 
     Every parameter must have its gradient, in the same memory, from the first call on.
     """
+    if isinstance(optimizer, Together):
+        each_part = [quick_update(part) for part in optimizer.parts]
+        return lambda: [update() for update in each_part]
     kernels = next((_KERNELS[kind] for kind in type(optimizer).__mro__ if kind in _KERNELS), None)
     if kernels is None or not all(hasattr(torch, name) for name in _NEEDED) or not _plain(optimizer):
         return optimizer.step

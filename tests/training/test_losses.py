@@ -27,6 +27,23 @@ def test_cross_entropy(smoothing: float) -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("classes", [2, 10, 60])
+def test_cross_entropy_is_autograds_and_each_image_has_its_own(classes: int, smoothing: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(2_000, classes, generator=draw) * 10
+    logits[:2] *= 1_000  # surely right, surely wrong: no infinity
+    labels = torch.randint(classes, (len(logits),), generator=draw)
+    labels[:2] = torch.stack((logits[0].argmax(), logits[1].argmin()))
+    loss = CrossEntropy(label_smoothing=smoothing)
+    counted = loss.per_image(logits, labels)
+    torch.testing.assert_close(counted, loss.per_image(logits.clone().requires_grad_(), labels).detach())
+    for first in (0, 1, 7, 1_000):
+        for count in (1, 2, 31, 64, 333):
+            part = slice(first, first + count)
+            assert torch.equal(loss.per_image(logits[part], labels[part]), counted[part])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_binary_cross_entropy(smoothing: float) -> None:
     wanted, yes = ONE_HOT * (1 - smoothing) + smoothing / 3, expit(LOGITS.numpy())
     expected = -(wanted * np.log(yes) + (1 - wanted) * np.log(1 - yes)).sum(1)

@@ -21,7 +21,10 @@ from safetensors.torch import load_file
 from glyphnet.data import Splits, load
 from glyphnet.errors import CorruptFileError, RunFolderError
 from glyphnet.runs import resume, train
-from glyphnet.training import Moment, Recipe, TrainingState, Watcher
+from glyphnet.tensorfile import read_tensors, write_tensors
+from glyphnet.training import Examples, Moment, Recipe, TrainingState, Watcher
+from glyphnet.training.checkpoint import VERSION, write_checkpoint
+from glyphnet.training.fit import Fitting
 
 # Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
 # averaged weights, early stopping (which ends the run before the last epoch).
@@ -219,6 +222,30 @@ def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Pat
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.override({"l2": 0.5, "optimizer.lr": 0.1}).to_yaml())
     with pytest.raises(RunFolderError, match="the recipe differs in optimizer, l2"):
+        resume(tmp_path, splits=splits)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon", "lbfgs"])
+def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, splits: Splits, tmp_path: Path) -> None:
+    recipe = Recipe.parse(
+        {"network": {"kind": "mlp", "hidden": [12]}, "optimizer": optimizer, "epochs": 9, "batch_size": 100}
+    )
+    examples = Examples.of(splits.train.images, splits.train.labels)
+    whole, stopped, resumed = (Fitting(recipe, examples, None, classes=10) for _ in range(3))
+    stopped.run(watchers=[StopAt(7)])
+    write_checkpoint(tmp_path / "checkpoint", stopped.state, stopped.terms)
+    resumed.read_checkpoint(tmp_path / "checkpoint", resumed.terms)
+    results = whole.run(), resumed.run()
+    for one, other in zip(*(result.network.parameters() for result in results), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_an_earlier_version_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
+    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    path = tmp_path / "checkpoint.safetensors"
+    header, tensors = read_tensors(path, kind="checkpoint", newest=VERSION)
+    write_tensors(path, tensors, {**header, "format_version": VERSION - 1})
+    with pytest.raises(RunFolderError, match="written by an earlier version of GlyphNet.* start a new training"):
         resume(tmp_path, splits=splits)
 
 

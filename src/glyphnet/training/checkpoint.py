@@ -15,7 +15,8 @@ from .packing import pack, unpack
 from .progress import Moment, Watcher
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
-VERSION = 1
+VERSION = 2
+"""1 had the states of PyTorch's Muon and L-BFGS, which were then used."""
 
 FREE = ("threads", "precision", "began", "processes")
 """Terms that may differ: a resumed training takes them over, or does as the checkpoint's but for rounding."""
@@ -53,10 +54,16 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
         The terms of then. Threads, precision and processes may differ from those of now: the caller sees to them.
 
     Raises:
-        RunFolderError: the checkpoint is of another recipe, other data or other terms: it names what differs.
+        RunFolderError: the checkpoint is of another recipe, other data, other terms or an earlier version: it names
+            what differs.
         CorruptFileError: the file is damaged.
     """
-    header, tensors = read_tensors(path, kind="checkpoint")
+    header, tensors = read_tensors(path, kind="checkpoint", newest=VERSION)
+    if header["format_version"] < VERSION:
+        raise RunFolderError(
+            f"{path}: was written by an earlier version of GlyphNet, whose optimizers kept other things in mind. Go "
+            "on with that version, or start a new training in another folder."
+        )
     now = {"recipe": state.recipe.model_dump(mode="json"), **terms}
     then = {"recipe": header.get("recipe"), **header.get("terms", {})}
     if differing := [name for name in now if now[name] != then.get(name) and name not in FREE]:

@@ -167,7 +167,7 @@ def search(look: Callable[[float], Point], begin: Point, length: float) -> tuple
     Returns:
         That point, ``begin`` itself if none was lower; and the point that was looked at last.
     """
-    low, high = begin, None  # the lowest so far; beyond which a good one is known to lie before
+    low, high = begin, None  # the lowest so far; and, once known, the other end of where a good one must lie
     here = begin
     for _ in range(MOST_LOOKS):
         before, here = low, look(length)

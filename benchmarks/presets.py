@@ -20,7 +20,7 @@ from typing import Any
 
 from _results import arguments_parser, mean_and_spread, publish
 
-from glyphnet import Splits, load, preset
+from glyphnet import Splits, load, preset, train_seeds
 from glyphnet.training import Examples, fit, judge
 
 
@@ -30,6 +30,7 @@ class Row:
 
     Attributes:
         new_split: whether each run divides the images anew.
+        networks: how many are trained in each run, with a seed each, and averaged; seconds are those of all.
         label: what the table says of ``changes``, the settings of the preset's recipe that are changed.
     """
 
@@ -37,6 +38,7 @@ class Row:
     preset: str
     goal: str
     new_split: bool = False
+    networks: int = 1
     label: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,17 +89,23 @@ def measure(row: Row, runs: int) -> str:
             file=sys.stderr,
             flush=True,
         )
+    unit = "split" if row.new_split else "seed" if row.networks == 1 else "ensemble"
     return (
         f"| {row.data} | {row.preset}{row.label} | {mean_and_spread(accuracies)} % "
-        f"({min(accuracies):.2f} to {max(accuracies):.2f}) | {runs}{' splits' if row.new_split else ' seeds'} "
+        f"({min(accuracies):.2f} to {max(accuracies):.2f}) | {runs} {unit}{'s' * (runs > 1)} "
         f"| {statistics.median(seconds):.2f} ({max(seconds):.2f}) | {row.goal or '–'} |"
     )
 
 
 def train_once(splits: Splits, row: Row, seed: int) -> tuple[float, float]:
-    """Test accuracy and seconds of one training."""
+    """Test accuracy and seconds of one training, or of one ensemble."""
     recipe = preset(row.preset, splits.image_shape, len(splits.train), len(splits.classes))
-    recipe = recipe.override({**row.changes, "seed": seed})
+    recipe = recipe.override({**row.changes, "seed": seed * row.networks})
+    if row.networks > 1:
+        runs = train_seeds(splits, seeds=row.networks, ensemble=True, recipe=recipe)
+        print(f"  each by itself: {runs}", file=sys.stderr, flush=True)
+        assert runs.ensemble is not None
+        return runs.ensemble.evaluation.accuracy, runs.seconds
     train, validation, test = (Examples.of(part.images, part.labels) for _, part in splits)
     result = fit(recipe, train, validation, classes=len(splits.classes))
     _, accuracy = judge(result.network, result.preprocessing, test, recipe)

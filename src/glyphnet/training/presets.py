@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable
 
 from ..errors import SettingsError
+from ..nn.classic_cnn import ClassicCNNSpec
 from ..nn.cnn import CNNSpec
 from ..settings import suggestion
 from .losses import CrossEntropy
-from .optimizers import AdamW, Muon
+from .optimizers import Muon
 from .recipe import Recipe
 from .schedules import OneCycle
 
@@ -52,7 +53,7 @@ def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
 
 
 def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """Half as wide again, warped images, averaged weights, more passes: about a minute for 60,000 images of 28×28."""
+    """Twice as wide, warped images, averaged weights, more passes: about a minute for 60,000 images of 28×28."""
     return Recipe(
         network=_strided(image_shape, stem=32, channels=64),
         optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
@@ -66,19 +67,17 @@ def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
 
 
 def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """Wide, pooled instead of strided, many passes: as good as it gets, in a quarter of an hour on two cores."""
-    network = _strided(image_shape, stem=48, channels=96)
-    if min(image_shape[:2]) >= 8:  # smaller ones have no pixels to pool
-        network = network.model_copy(update={"downsample": "pool", "channels": (96, 192), "dropout": 0.3})
+    """Pairs of convolutions that see every pixel, warped images, many passes: as good as it gets, in a quarter of an
+    hour on two cores for 60,000 images of 28×28."""
     return Recipe(
-        network=network,
-        optimizer=AdamW(lr=0.005, betas=(0.9, 0.99), weight_decay=0.05),
+        network=_paired(image_shape, channels=128),
+        optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
         schedule=OneCycle(),
-        loss=CrossEntropy(label_smoothing=0.1),
+        loss=CrossEntropy(label_smoothing=0.05),
         augment={"rotate": 10, "scale": 0.1, "shear": 5, "shift": _shift(image_shape)},
-        epochs=_epochs(images, at_60_000=30),
+        epochs=_epochs(images, at_60_000=20),
         batch_size=_batch_size(images, largest=256),
-        ema=0.999,
+        ema=0.99,
     )
 
 
@@ -111,3 +110,14 @@ def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
     if side < 16:
         return CNNSpec(stem=stem, stem_kernel=3, stem_stride=1, channels=each, batch_norm=True)
     return CNNSpec(stem=stem, channels=each, batch_norm=True)
+
+
+def _paired(image_shape: ImageShape, channels: int) -> ClassicCNNSpec | CNNSpec:
+    """Two convolutions, then a pooling, until three to five pixels of a side are left; ``channels`` the last time, half
+    as many each time before, 16 at least. Images too small to be pooled go through a network without pooling."""
+    side = min(image_shape[:2])
+    if side < 8:
+        return _strided(image_shape, stem=channels // 4, channels=channels // 2)
+    stages = max(2, int(math.log2(side / 3)))
+    each = tuple(max(16, channels >> step) for step in reversed(range(stages)))
+    return ClassicCNNSpec(channels=each, convs_per_stage=2, padding=True, batch_norm=True, dense=(128,), dropout=0.0)

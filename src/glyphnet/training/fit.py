@@ -176,7 +176,8 @@ class Fitting:
         if first == 0:
             state.seed_random(derived_seed(self.recipe.seed, "steps", state.epoch))
             state.totals.zero_()
-        state.network.train()
+        if not state.network.training:
+            state.network.train()
         batches, meetings = self._batches(), Meetings(state)
         for batch in batches[first:]:
             self._learn(batch, len(batches))
@@ -230,7 +231,7 @@ class Fitting:
         sound = math.isfinite(state.totals[0].item())
         if sound and weights_too:  # the last step's harm would only show in the next one's loss
             norms = torch._foreach_norm(list(state.network.parameters()))
-            sound = bool(torch.stack(norms).isfinite().all())
+            sound = math.isfinite(torch.stack(norms).sum().item())
         if sound:
             return
         rate = max(float(group["lr"]) for group in state.optimizer.param_groups)

@@ -114,10 +114,10 @@ def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
 
 def _paired(image_shape: ImageShape, channels: int) -> ClassicCNNSpec | CNNSpec:
     """Two convolutions, then a pooling, until three to five pixels of a side are left; ``channels`` the last time, half
-    as many each time before, 16 at least. Images too small to be pooled go through a network without pooling."""
+    as many each time before, 16 at least. Below 16 pixels a strided network errs no more, in half the time."""
     side = min(image_shape[:2])
-    if side < 8:
+    if side < 16:
         return _strided(image_shape, stem=channels // 4, channels=channels // 2)
-    stages = max(2, int(math.log2(side / 3)))
+    stages = int(math.log2(side / 3))
     each = tuple(max(16, channels >> step) for step in reversed(range(stages)))
     return ClassicCNNSpec(channels=each, convs_per_stage=2, padding=True, batch_norm=True, dense=(128,), dropout=0.0)

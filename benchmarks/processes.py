@@ -22,9 +22,11 @@ from _results import arguments_parser, publish
 
 import glyphnet
 
+_PLAIN = ["--network", "mlp", "--set", "optimizer=adam", "--set", "augment={}"]
+
 WORKS = {
-    "784–128–10, batch 32": ["--network", "mlp", "--set", "network.hidden=[128]", "--set", "batch_size=32"],
-    "784–784–10, batch 512": ["--network", "mlp", "--set", "network.hidden=[784]", "--set", "batch_size=512"],
+    "784–128–10, Adam, batch 32": [*_PLAIN, "--set", "network.hidden=[128]", "--set", "batch_size=32"],
+    "784–784–10, Adam, batch 512": [*_PLAIN, "--set", "network.hidden=[784]", "--set", "batch_size=512"],
     "preset fast": ["--preset", "fast"],
     "preset balanced": ["--preset", "balanced"],
 }

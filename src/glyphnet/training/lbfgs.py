@@ -127,7 +127,7 @@ def _direction(past: dict[str, Any], gradient: Tensor) -> tuple[Tensor, float]:
     rows, count = past["rows"], past["count"]
     kept = len(rows) // 2
     rows[-1] = gradient
-    products: npt.NDArray[np.float64] = (rows @ rows.T).double().cpu().numpy()
+    products: npt.NDArray[np.float64] = (rows @ rows.T).cpu().double().numpy()
     shares = np.zeros(len(rows))  # the direction as a sum of rows
     shares[-1] = -1.0
     order = [index % kept for index in range(max(0, count - kept), count)]  # from the oldest on
@@ -141,7 +141,7 @@ def _direction(past: dict[str, Any], gradient: Tensor) -> tuple[Tensor, float]:
     for step in order:
         beta = products[kept + step] @ shares / products[step, kept + step]
         shares[step] += alphas[step] - beta
-    direction = torch.from_numpy(shares).to(rows) @ rows
+    direction = torch.tensor(shares, dtype=rows.dtype).to(rows.device) @ rows
     return direction, float(products[-1] @ shares)
 
 

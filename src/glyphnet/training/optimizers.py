@@ -107,6 +107,10 @@ class AdamW(Optimizer):
 class Muon(Optimizer):
     """Muon (Jordan et al., 2024): momentum made orthogonal, for weights; AdamW for biases, norms and the head.
 
+    For a layer of M×N weights, M the smaller, a step multiplies as often as the layer's own passes over
+    M·(0.7 + 6·M/N) images do: 200 images where it is 128×784, 7,000 where it is 1024×1024. With wide layers in small
+    batches AdamW is quicker.
+
     Attributes:
         lr: the learning rate of the weights, in Muon's own scale.
         momentum: share of the averaged gradient that stays at each step.

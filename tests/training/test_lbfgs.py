@@ -27,7 +27,6 @@ def minimise(optimizer: LBFGS, function, weights: list[nn.Parameter], iterations
     """How often the function was looked at."""
     looks = 0
 
-    @torch.enable_grad()
     def closure() -> torch.Tensor:
         nonlocal looks
         looks += 1

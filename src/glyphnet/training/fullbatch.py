@@ -59,7 +59,6 @@ class FullBatchStep:
         # The next step would begin where this one has, and so end there too.
         self._state.converged = self._weights_are(before)
 
-    @torch.enable_grad()
     def _look(self, index: Tensor, count: bool) -> Tensor:
         """The loss of all examples, part by part; writes the parameters' gradients."""
         self._state.optimizer.zero_grad(set_to_none=True)
@@ -76,6 +75,7 @@ class FullBatchStep:
                 self._state.tally.count(losses, right)
         return mean_of_all(value)
 
+    @torch.no_grad()
     def _look_by_hand(self, index: Tensor, count: bool) -> Tensor:
         """The same in one part; what the last look has found, where it was at the same weights.
 

@@ -69,9 +69,9 @@ class LBFGS(torch.optim.Optimizer):
         """One iteration.
 
         Args:
-            closure: gives the loss at the present weights and writes their gradients; if that takes autograd, it
-                switches it on.
+            closure: gives the loss at the present weights and writes their gradients; autograd is on.
         """
+        closure = torch.enable_grad()(closure)
         start = torch.cat([weight.reshape(-1) for weight in self._weights])
         loss, gradient = float(closure()), self._gradient()
         if not math.isfinite(loss) or float(gradient.abs().max()) <= self.param_groups[0]["tolerance"]:

@@ -79,6 +79,16 @@ def names_between(judged, least, most):
     return [judged.names[row] for row in rows[np.argsort(-judged.confidence[rows], kind="stable")]]
 
 
+def test_what_is_being_typed_stays_while_the_gallery_follows_the_field_before(open_report, make_evaluation):
+    page = open_report(make_evaluation(), address="#only=all&order=surest").page
+    page.focus("[name=most]")
+    page.keyboard.type("4")
+    page.evaluate("location.hash = '#only=all&order=surest&least=30'")
+    wait_until(page, "document.querySelector('[name=least]').value === '30'")
+    page.keyboard.type("5")
+    assert page.input_value("[name=most]") == "45"
+
+
 def test_the_filter_by_probability_shows_these_and_no_others(open_report, make_evaluation):
     judged = make_evaluation()
     page = open_report(judged, address="#only=all&order=surest").page

@@ -50,7 +50,11 @@ function showGallery(state) {
   byId("nothing").hidden = found.length > 0;
   byId("tiles").replaceChildren();
   showMore();
-  for (const key of KEYS) byId("filters").elements[key].value = state[key] ?? "";
+  for (const key of KEYS) {
+    const field = byId("filters").elements[key];
+    // Who types on in one field while the other's number is taken over must not lose a digit.
+    if (field.type !== "number" || field !== document.activeElement) field.value = state[key] ?? "";
+  }
   markCell(state);
 }
 

@@ -22,9 +22,9 @@ help: ## Show this list.
 demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs/demo).
 	@$(VENV)/bin/glyphnet train digits --out runs/demo --overwrite
 
-# Two workers, each with the tests of whole files; one thread of computing each, for two would only wait for another.
+# Three workers, each with the tests of whole files: two cores are then busy also while tests wait for what they started.
 test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.bench ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/; takes hours.
 	@for script in benchmarks/[a-z]*.py; do \

@@ -83,6 +83,7 @@ class HasTrial(Protocol):
 
 
 AnyRow = TypeVar("AnyRow", bound=HasTrial)
+Trained = TypeVar("Trained")
 
 
 def in_turn(rows: list[AnyRow], ask: Callable[[AnyRow], None]) -> None:
@@ -123,6 +124,17 @@ class Turns:
         if self._done == self._epochs:
             self._done = 0
             self.turn_over(self._epochs)
+
+    def of_fits(self, wanted: int, fits: int, fit: Callable[[int], tuple[Trained, int]]) -> Trained:
+        """So many turns, each of ``fits`` trainings from the start; the last one's outcome.
+
+        Args:
+            fit: trains with a seed; gives what came of it, and after how many passes it ended.
+        """
+        for turn in range(wanted):
+            done = [fit(turn * fits + number) for number in range(fits)]
+            self.turn_over(sum(passes for _, passes in done))
+        return done[-1][0]
 
     def turn_over(self, epochs: int) -> None:
         """The turn is done, after so many passes."""

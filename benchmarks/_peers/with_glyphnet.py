@@ -36,9 +36,12 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
     """Train for so many turns; the labels given to the test images, and how the arithmetic was done."""
     examples = Examples.of(data.images, data.labels)
     if work.optimizer == "lbfgs":
-        for seed in range(wanted):
+
+        def fitted(seed: int) -> tuple[FitResult, int]:
             result = fit(recipe_of(work, work.epochs, seed), examples, classes=CLASSES)
-            turns.turn_over(len(result.history))
+            return result, len(result.history)
+
+        result = turns.of_fits(wanted, work.fits, fitted)
     else:
         result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, watchers=[_Pause(turns)])
     return _labels(result, data), f"{result.precision}, {result.threads} thread{'s' * (result.threads > 1)}"

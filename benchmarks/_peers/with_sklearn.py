@@ -18,9 +18,12 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
     warnings.simplefilter("ignore", ConvergenceWarning)  # stopping at the wanted iteration is the work
     inputs, test = data.floats(work)
     if work.optimizer == "lbfgs":
-        for seed in range(wanted):
+
+        def fit(seed: int) -> tuple[MLPClassifier, int]:
             model = _model(work, seed).fit(inputs, data.labels)
-            turns.turn_over(model.n_iter_)
+            return model, model.n_iter_
+
+        model = turns.of_fits(wanted, work.fits, fit)
     else:
         model = _model(work, 0)
         for _ in range(wanted * work.epochs):

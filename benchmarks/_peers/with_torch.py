@@ -15,10 +15,12 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
     """Train for so many turns; the labels given to the test images, and a note."""
     inputs, labels, test = tensors_of(work, data)
     if work.optimizer == "lbfgs":
-        for seed in range(wanted):
+
+        def fit(seed: int) -> tuple[nn.Module, int]:
             network = network_of(work, inputs.shape[1], seed)
-            turns.turn_over(_minimise(network, inputs, labels, work.epochs))
-        return labels_of(network, test), ""
+            return network, _minimise(network, inputs, labels, work.epochs)
+
+        return labels_of(turns.of_fits(wanted, work.fits, fit), test), ""
     network = network_of(work, inputs.shape[1])
     kind, rate = optimizer_of(work)
     optimizer = kind(network.parameters(), lr=rate)

@@ -14,6 +14,7 @@ from glyphnet.training.device import flushing_denormals
 from glyphnet.training.fit import Fitting
 from glyphnet.training.fullbatch import FullBatchStep
 from glyphnet.training.handwritten import Gradients, HandwrittenStep
+from glyphnet.training.lbfgs import LBFGS
 from glyphnet.training.updates import quick_update
 
 RECIPES: list[dict[str, Any]] = [
@@ -65,6 +66,37 @@ def test_it_trains_as_autograd_does(
         # To make a matrix orthogonal magnifies its small singular values, and the last digits with them.
         tolerance = 0.03 if recipe.optimizer.name == "muon" else 1e-4
         torch.testing.assert_close(quick.network.state_dict()[name], tensor, rtol=1e-3, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("network", ["linear", "rnn"])  # by hand, and by autograd
+def test_a_full_batch_is_not_looked_at_twice_at_the_same_weights(
+    network: str, train_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.parse({"network": network, "optimizer": "lbfgs", "epochs": 6, "precision": "fp32"})
+
+    def train() -> tuple[list[Any], int]:
+        looks = 0
+        fitting = Fitting(recipe, train_examples, None, 10, "cpu")
+        step = fitting._step
+        assert isinstance(step, FullBatchStep)
+        name = "_look" if step._gradients is None else "_look_by_hand"
+        look = getattr(step, name)
+
+        def counted(index: torch.Tensor) -> Any:
+            nonlocal looks
+            looks += 1
+            return look(index)
+
+        monkeypatch.setattr(step, name, counted)
+        history = fitting.run().history
+        return [(row["loss"], row["accuracy"]) for row in history], looks
+
+    once, few = train()
+    with monkeypatch.context() as patch:
+        patch.setattr(LBFGS, "looked_here", property(lambda self: False, lambda self, value: None), raising=False)
+        again, many = train()
+    assert once == again
+    assert few < many
 
 
 def test_it_is_left_alone_where_it_does_not_suit(train_examples: Examples) -> None:

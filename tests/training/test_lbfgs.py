@@ -110,8 +110,43 @@ def test_where_nothing_is_lower_the_start_is_given_back() -> None:
 
 def test_at_the_lowest_point_the_weights_stay() -> None:
     x = weight(3.0)
-    assert minimise(optimizer_of(x, tolerance=1e-6), lambda x: ((x - 3) ** 2).sum(), [x], 3) == 3
+    optimizer = optimizer_of(x, tolerance=1e-6)
+    assert minimise(optimizer, lambda x: ((x - 3) ** 2).sum(), [x], 3) == 3
     assert x.item() == 3.0
+    x.grad = torch.zeros(1, dtype=torch.float64)
+    assert not optimizer.step(lambda: torch.zeros(()))
+
+
+def test_what_it_has_seen_where_it_stands_need_not_be_looked_at_again() -> None:
+    def walk(*, again: bool) -> tuple[list[float], int]:
+        x = weight(-1.2, 1.0, -1.2, 1.0, 0.5)
+        optimizer, looks, seen = optimizer_of(x), 0, torch.empty(0)
+
+        def closure() -> torch.Tensor:
+            nonlocal looks, seen
+            if again or not optimizer.looked_here:
+                looks += 1
+                optimizer.zero_grad()
+                seen = rosenbrock(x)
+                seen.backward()
+            return seen
+
+        assert all(optimizer.step(closure) for _ in range(30))
+        return x.tolist(), looks
+
+    (where, looks), (same, fewer) = walk(again=True), walk(again=False)
+    assert where == same
+    assert fewer < looks - 20
+
+
+def test_other_weights_are_to_be_looked_at() -> None:
+    x = weight(3.0, 1.0)
+    optimizer = optimizer_of(x)
+    assert not optimizer.looked_here
+    minimise(optimizer, rosenbrock, [x], 1)
+    assert optimizer.looked_here
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert not optimizer.looked_here
 
 
 def test_where_the_gradient_lies_the_weights_come_back() -> None:

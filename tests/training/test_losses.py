@@ -37,6 +37,8 @@ def test_cross_entropy_is_autograds_and_each_image_has_its_own(classes: int, smo
     loss = CrossEntropy(label_smoothing=smoothing)
     counted = loss.per_image(logits, labels)
     torch.testing.assert_close(counted, loss.per_image(logits.clone().requires_grad_(), labels).detach())
+    both = loss.with_gradient(logits, labels)
+    torch.testing.assert_close(both, (counted, loss.gradient(logits, labels)))
     for first in (0, 1, 7, 1_000):
         for count in (1, 2, 31, 64, 333):
             part = slice(first, first + count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment
@@ -197,7 +198,9 @@ def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:
     return [figure.interval for figure in figures if figure.interval is not None]
 
 
+@cache
 def _environment() -> Environment:
+    """The page's templates; in a process that writes several reports they are compiled once."""
     templates = environment("report")
     templates.filters["percent"] = wording.percent
     templates.filters["zip"] = lambda *columns: zip(*columns, strict=True)

@@ -11,6 +11,7 @@ from .autograd import AutogradStep
 from .batches import Batch, Batches
 from .distributed import mean_of_all, own_part, world_size
 from .handwritten import Gradients
+from .lbfgs import LBFGS
 from .state import TrainingState
 
 AT_ONCE = 4096
@@ -18,16 +19,23 @@ AT_ONCE = 4096
 
 
 class _Look(NamedTuple):
-    """What one look at all examples has shown; the gradients are the parameters' own."""
+    """What one look at all examples has shown; the gradients are the parameters' own.
 
-    weights: list[Tensor]
-    losses: Tensor
+    Attributes:
+        loss: the mean, penalties included: float32 ().
+        losses: weighted, of each example: float32 (n,).
+        right: which were answered right: bool (n,).
+    """
+
     loss: Tensor
+    losses: Tensor
     right: Tensor
 
 
 class FullBatchStep:
     """A step of such an optimizer, with autograd's gradients, or with those written out where there are such.
+
+    It needs no random numbers: such optimizers allow nothing that is drawn.
 
     Args:
         autograd: from examples to losses.
@@ -37,8 +45,8 @@ class FullBatchStep:
     """
 
     def __init__(self, autograd: AutogradStep, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
-        self._autograd, self._state, self._batches = autograd, state, batches
-        self._weights = list(state.network.parameters())
+        assert isinstance(state.optimizer, LBFGS)
+        self._autograd, self._state, self._batches, self._optimizer = autograd, state, batches, state.optimizer
         by_hand = Gradients.suits(state, dtype) and len(batches.examples) <= AT_ONCE
         self._gradients = Gradients(state) if by_hand else None
         self._whole: Batch | None = None
@@ -46,54 +54,45 @@ class FullBatchStep:
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``: all of them."""
-        first = True
+        counted = False
 
         def closure() -> Tensor:
-            nonlocal first
-            loss = self._look(index, first) if self._gradients is None else self._look_by_hand(index, first)
-            first = False
-            return loss
+            nonlocal counted
+            # A step mostly begins where the line search of the one before has looked last.
+            if self._last is None or not self._optimizer.looked_here:
+                self._last = self._look(index) if self._gradients is None else self._look_by_hand(index)
+            if not counted:
+                self._state.tally.count(self._last.losses, self._last.right)
+                counted = True
+            return self._last.loss
 
-        before = self._copy_of_weights()
-        self._state.optimizer.step(closure)  # type: ignore[arg-type]  # torch types the closure as returning a float
-        # The next step would begin where this one has, and so end there too.
-        self._state.converged = self._weights_are(before)
+        # Where it has not moved, the next step would begin where this one has, and so end there, too.
+        self._state.converged = not self._optimizer.step(closure)
 
-    def _look(self, index: Tensor, count: bool) -> Tensor:
-        """The loss of all examples, part by part; writes the parameters' gradients."""
-        self._state.optimizer.zero_grad(set_to_none=True)
+    def _look(self, index: Tensor) -> _Look:
+        """Write the parameters' gradients, part by part."""
+        self._optimizer.zero_grad(set_to_none=True)
         loss = self._autograd.with_penalty(torch.zeros((), device=self._state.device))
         if loss.requires_grad:
             loss.backward()
         value = loss.detach().clone()
+        seen = []
         for part in index.tensor_split(-(-len(index) // AT_ONCE)):
             losses, right = self._autograd.losses(own_part(part))
             share = losses.sum() * world_size() / len(index)
             share.backward()
             value += share.detach()
-            if count:
-                self._state.tally.count(losses, right)
-        return mean_of_all(value)
+            seen.append((losses.detach(), right))
+        every, all_right = (torch.cat(each) for each in zip(*seen, strict=True))
+        return _Look(mean_of_all(value), every, all_right)
 
     @torch.no_grad()
-    def _look_by_hand(self, index: Tensor, count: bool) -> Tensor:
-        """The same in one part; what the last look has found, where it was at the same weights.
-
-        It mostly was when a step begins, for the line search of the one before has ended there.
-        """
-        if self._last is None or not self._weights_are(self._last.weights):
-            assert self._gradients is not None
-            self._whole = self._whole or self._batches(index)  # such optimizers allow nothing that is drawn at random
-            answers = self._gradients.of(self._whole)
-            losses = self._state.tally.losses(answers)
-            loss = self._autograd.with_penalty(losses.mean())
-            self._last = _Look(self._copy_of_weights(), losses, loss, answers.right)
-        if count:
-            self._state.tally.count(self._last.losses, self._last.right)
-        return self._last.loss
-
-    def _copy_of_weights(self) -> list[Tensor]:
-        return [weight.detach().clone() for weight in self._weights]
-
-    def _weights_are(self, these: list[Tensor]) -> bool:
-        return all(map(torch.equal, self._weights, these))
+    def _look_by_hand(self, index: Tensor) -> _Look:
+        """The same in one part."""
+        assert self._gradients is not None
+        self._whole = self._whole or self._batches(index)
+        answers = self._gradients.forward(self._whole)
+        losses, gradient = self._state.recipe.loss.with_gradient(answers.logits, answers.targets)
+        self._gradients.backward(answers, gradient)
+        losses = losses if answers.weights is None else losses * answers.weights
+        return _Look(self._autograd.with_penalty(losses.mean()), losses, answers.right)

@@ -36,12 +36,20 @@ class Gradients:
             and Backpropagation.covers(state.network)
         )
 
-    def of(self, batch: Batch) -> Answers:
-        """Write the parameters' ``grad``, penalties included, of a batch's mean loss."""
+    def forward(self, batch: Batch) -> Answers:
+        """What the network says to a batch."""
         x, labels, targets, weights = batch
-        logits = self._passes.forward(x)
-        gradient = self._state.recipe.loss.gradient(logits, targets)
-        gradient.mul_(1.0 / len(labels) if weights is None else weights[:, None] / len(labels))
+        return Answers(self._passes.forward(x), labels, targets, weights)
+
+    def backward(self, answers: Answers, gradient: Tensor) -> None:
+        """Write the parameters' ``grad`` of the mean loss, penalties included.
+
+        Args:
+            answers: of the last `forward`.
+            gradient: the derivatives of each loss by its logits, without weights: float32 (n, K); is overwritten.
+        """
+        count, weights = len(answers.labels), answers.weights
+        gradient.mul_(1.0 / count if weights is None else weights[:, None] / count)
         self._passes.backward(gradient)
         l1, l2 = self._state.recipe.l1, self._state.recipe.l2
         for weight, grad in self._penalised:
@@ -49,20 +57,20 @@ class Gradients:
                 grad.add_(weight.sign(), alpha=l1)
             if l2:
                 grad.add_(weight, alpha=l2)
-        return Answers(logits, labels, targets, weights)
 
 
 class HandwrittenStep:
     """Does what `AutogradStep` does, to within rounding."""
 
     def __init__(self, state: TrainingState, batches: Batches) -> None:
-        self._tally, self._batches = state.tally, batches
+        self._tally, self._batches, self._loss = state.tally, batches, state.recipe.loss
         self._gradients = Gradients(state)
         self._update = quick_update(state.optimizer)
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``."""
         with torch.no_grad():
-            answers = self._gradients.of(self._batches(index))
+            answers = self._gradients.forward(self._batches(index))
+            self._gradients.backward(answers, self._loss.gradient(answers.logits, answers.targets))
             self._update()
         self._tally.count_later(answers)

@@ -58,27 +58,37 @@ class LBFGS(torch.optim.Optimizer):
         lr: length of the first step tried on each line.
         history_size: number of past steps that are kept, m.
         tolerance: no step where no derivative is larger.
+
+    Attributes:
+        looked_here: whether the closure was last called at the weights that are there now: what it gave still holds.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], *, lr: float, history_size: int, tolerance: float) -> None:
         super().__init__(weights, {"lr": lr, "history_size": history_size, "tolerance": tolerance})
         self._weights: list[Tensor] = self.param_groups[0]["params"]
         self._sizes = [weight.numel() for weight in self._weights]
+        self.looked_here = False
 
-    def step(self, closure: Callable[[], Tensor]) -> None:  # type: ignore[override]
-        """One iteration.
+    def step(self, closure: Callable[[], Tensor]) -> bool:  # type: ignore[override]
+        """One iteration; whether it has found a better place.
 
         Args:
             closure: gives the loss at the present weights and writes their gradients; autograd is on.
         """
         closure = torch.enable_grad()(closure)
         start = torch.cat([weight.reshape(-1) for weight in self._weights])
-        loss, gradient = float(closure()), self._gradient()
+        loss, gradient = self._look(closure)
         if not math.isfinite(loss) or float(gradient.abs().max()) <= self.param_groups[0]["tolerance"]:
-            return
+            return False
         past = self._past(gradient)
-        while not self._go(closure, start, loss, gradient, past) and past["count"]:
+        while not (moved := self._go(closure, start, loss, gradient, past)) and past["count"]:
             past["count"] = 0  # what it remembers misleads: once more, straight downhill
+        return moved
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` gave; the weights may be others, too."""
+        super().load_state_dict(state_dict)
+        self.looked_here = False
 
     def _go(
         self, closure: Callable[[], Tensor], start: Tensor, loss: float, gradient: Tensor, past: dict[str, Any]
@@ -88,7 +98,7 @@ class LBFGS(torch.optim.Optimizer):
 
         def look(length: float) -> Point:
             self._write(torch.add(start, direction, alpha=length))
-            there, slopes = float(closure()), self._gradient()
+            there, slopes = self._look(closure)
             return Point(length, there, float(slopes.dot(direction)), slopes)
 
         first = 1.0 if past["count"] else min(1.0, 1.0 / float(gradient.abs().sum()))
@@ -112,12 +122,15 @@ class LBFGS(torch.optim.Optimizer):
             slots["count"] = 0
         return slots
 
-    def _gradient(self) -> Tensor:
-        """All derivatives in one row: float (n,)."""
+    def _look(self, closure: Callable[[], Tensor]) -> tuple[float, Tensor]:
+        """The loss, and all derivatives in one row: float (n,)."""
+        loss = float(closure())
+        self.looked_here = True
         gradients = (torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self._weights)
-        return torch.cat([gradient.reshape(-1) for gradient in gradients])
+        return loss, torch.cat([gradient.reshape(-1) for gradient in gradients])
 
     def _write(self, flat: Tensor) -> None:
+        self.looked_here = False
         parts = flat.split(self._sizes)
         torch._foreach_copy_(self._weights, [part.view_as(w) for part, w in zip(parts, self._weights, strict=True)])
 

@@ -17,6 +17,9 @@ from ..settings import Settings
 _SHORT = 50
 """Classes up to which PyTorch's cross-entropy takes longer, up to five times as long, than its parts one by one."""
 
+_FAR = -80.0
+"""Below it nothing is left of an exponential beside a sum of 1 and more, but to raise it takes ten times as long."""
+
 Weight = Annotated[float, Field(gt=0.0)]
 
 
@@ -45,6 +48,10 @@ class Loss(Settings):
         """The derivatives of `per_image` by the logits: float (N, K). Takes what `per_image` takes."""
         raise NotImplementedError
 
+    def with_gradient(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """`per_image` and `gradient` to within rounding, where both are wanted."""
+        return self.per_image(logits, targets), self.gradient(logits, targets)
+
     def _wanted(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The smoothed targets as probabilities: float (N, K)."""
         if targets.ndim == 1:
@@ -67,8 +74,7 @@ class CrossEntropy(Loss):
         wanted = below.gather(1, targets[:, None])[:, 0]
         if self.label_smoothing:
             wanted = wanted.lerp(below.mean(1), self.label_smoothing)
-        # Below -80 nothing is left of a sum of 1 and more, but the exponential takes ten times as long.
-        return below.clamp_(min=-80.0).exp_().sum(1).log_().sub_(wanted)
+        return below.clamp_(min=_FAR).exp_().sum(1).log_().sub_(wanted)
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Softmax minus targets."""
@@ -80,6 +86,19 @@ class CrossEntropy(Loss):
             gradient.sub_(self.label_smoothing / logits.shape[1])
         surely = gradient.new_full((1, len(targets)), self.label_smoothing - 1.0)
         return gradient.scatter_add_(0, targets[None], surely).t()
+
+    def with_gradient(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Both from the same exponentials."""
+        if targets.ndim > 1 or self.label_smoothing or logits.shape[1] > _SHORT:
+            return super().with_gradient(logits, targets)
+        below = logits.t().contiguous()
+        below -= below.amax(0)
+        wanted = below.gather(0, targets[None])[0]
+        powers = below.clamp_(min=_FAR).exp_()
+        total = powers.sum(0)
+        gradient = powers.div_(total)
+        gradient.scatter_add_(0, targets[None], gradient.new_full((1, len(targets)), -1.0))
+        return total.log_().sub_(wanted), gradient.t()
 
 
 class BinaryCrossEntropy(Loss):

@@ -101,30 +101,29 @@ def measure(letter: str, peers: Sequence[str], images: int | None, rounds: int, 
     """Let all peers do one work, in turn; those that finished it."""
     work = WORKS[letter].shortened(images)
     size = ["--images", str(images)] if images else []
-    turns = 1 + rounds + work.afterwards
     rows: list[Row] = []
     with ExitStack() as processes:
         for peer in (name for name in peers if letter in PEERS[name].works):
-            command = [script("_trial.py"), peer, letter, "--turns", str(turns), *size]
+            command = [script("_trial.py"), peer, letter, "--turns", str(rounds + 1), *size]
             environment = {**PEERS[peer].environment, "CUDA_VISIBLE_DEVICES": ""}
             trial = processes.enter_context(Trial(f"{letter} {peer}", command, environment))
             started = [Row(letter, work, peer, trial)]
             # Waits for it, so that none has to share the machine while it starts.
             in_turn(started, lambda row: versions.update(row.trial.ask(go=False)["versions"]))
             rows += started
-        for turn in range(turns):
-            in_turn(rows, partial(_turn, first=turn == 0, counts=0 < turn <= rounds))
+        for turn in range(rounds + 1):
+            in_turn(rows, partial(_turn, first=turn == 0))
         in_turn(rows, _finish)
     judge(rows)
     return rows
 
 
-def _turn(row: Row, *, first: bool, counts: bool) -> None:
+def _turn(row: Row, *, first: bool) -> None:
     answer = row.trial.ask()
     seconds, epochs = answer["seconds"], answer["epochs"]
     if first:
         row.first = seconds
-    if counts:
+    else:
         row.seconds.append(seconds / epochs)
     print(f"  {row.trial.name}: {seconds:.2f} s, epochs: {epochs}", file=sys.stderr, flush=True)
 

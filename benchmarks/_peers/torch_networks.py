@@ -29,6 +29,23 @@ def tensors_of(work: Work, data: Data) -> tuple[Tensor, Tensor, Tensor]:
     return inputs, torch.from_numpy(data.labels), test
 
 
+@torch.no_grad()
+def measure_norms(network: nn.Module, inputs: Tensor, batch: int) -> None:
+    """Have batch norms take the means and variances of the training images anew, if there are any.
+
+    Those that they have gathered are of other weights, to a different degree from step to step: after few steps of a
+    quick training accuracy then hangs on when it is asked for.
+    """
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    if norms:
+        network.train()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over all batches
+        for part in inputs.split(batch):
+            network(part)
+
+
 @torch.inference_mode()
 def labels_of(network: nn.Module, inputs: Tensor) -> Int64Array:
     network.eval()

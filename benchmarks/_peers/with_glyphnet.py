@@ -11,6 +11,8 @@ from _works import CLASSES, Data, Int64Array, Work
 from glyphnet.nn import logits_in_batches
 from glyphnet.training import Examples, FitResult, HistoryRow, Recipe, TrainingState, Watcher, fit
 
+from .torch_networks import measure_norms
+
 _NETWORKS: dict[str, dict[str, Any]] = {
     "conv": {"kind": "cnn-classic"},
     "residual": {"kind": "resnet", "channels": [32, 64, 128], "blocks": 1},
@@ -44,6 +46,7 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         result = turns.of_fits(wanted, work.fits, fitted)
     else:
         result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, watchers=[_Pause(turns)])
+    measure_norms(result.network, result.preprocessing(examples.inputs), work.batch)
     return _labels(result, data), f"{result.precision}, {result.threads} thread{'s' * (result.threads > 1)}"
 
 

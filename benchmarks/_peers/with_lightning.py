@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
-from .torch_networks import labels_of, network_of, optimizer_of, tensors_of
+from .torch_networks import labels_of, measure_norms, network_of, optimizer_of, tensors_of
 
 
 class _Module(lightning.LightningModule):
@@ -46,4 +46,5 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         enable_progress_bar=False, enable_model_summary=False, callbacks=[_Pause(turns)],
     )  # fmt: skip
     trainer.fit(module, DataLoader(TensorDataset(inputs, labels), batch_size=work.batch, shuffle=True))
+    measure_norms(module.network, inputs, work.batch)
     return labels_of(module.network, test), ""

@@ -10,7 +10,7 @@ from _works import Data, Int64Array, Work
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from .torch_networks import labels_of, network_of, optimizer_of, tensors_of
+from .torch_networks import labels_of, measure_norms, network_of, optimizer_of, tensors_of
 
 
 class _Pause(Callback):
@@ -31,4 +31,5 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         iterator_train__shuffle=True, callbacks=[("pause", _Pause(turns))], callbacks__print_log=None,
     )  # fmt: skip
     net.fit(inputs, labels)
+    measure_norms(net.module_, inputs, work.batch)
     return labels_of(net.module_, test), ""

@@ -7,7 +7,7 @@ from _turns import Turns
 from _works import Data, Int64Array, Work
 from torch.utils.data import DataLoader, TensorDataset
 
-from .torch_networks import labels_of, network_of, optimizer_of, tensors_of
+from .torch_networks import labels_of, measure_norms, network_of, optimizer_of, tensors_of
 
 
 def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array, str]:
@@ -24,4 +24,5 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
             loss.backward()
             optimizer.step()
         turns.epoch_over()
+    measure_norms(network, inputs, work.batch)
     return labels_of(network, test), ""

@@ -13,6 +13,7 @@ import time
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -25,6 +26,9 @@ from glyphnet.tensorfile import read_tensors, write_tensors
 from glyphnet.training import Examples, Moment, Recipe, TrainingState, Watcher
 from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
+from glyphnet.training.optimizers import AnyOptimizer
+
+OPTIMIZERS = [row.model_fields["name"].default for row in get_args(get_args(AnyOptimizer)[0])]
 
 # Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
 # averaged weights, early stopping (which ends the run before the last epoch).
@@ -225,7 +229,7 @@ def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Pat
         resume(tmp_path, splits=splits)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon", "lbfgs"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, splits: Splits, tmp_path: Path) -> None:
     recipe = Recipe.parse(
         {"network": {"kind": "mlp", "hidden": [12]}, "optimizer": optimizer, "epochs": 9, "batch_size": 100}

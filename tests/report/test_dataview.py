@@ -1,6 +1,8 @@
 """The section on the data: counts, mean images, examples, what is there twice."""
 
+import gc
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -36,6 +38,17 @@ def tile_of(view, place):
 @pytest.fixture
 def judged(make_evaluation):
     return make_evaluation(classes=("a", "b", "nobody"), count=20, shape=(6, 5, 1))
+
+
+def test_data_are_looked_through_once_and_forgotten_with_their_last_user(judged):
+    splits, others = splits_of(), splits_of(leak=True)
+    view = view_data(judged, splits)
+    assert view_data(judged, splits) is view
+    assert view_data(judged, others) is not view
+    gone = weakref.ref(splits)
+    del splits
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("shape", [(6, 5, 1), (6, 5, 3)])

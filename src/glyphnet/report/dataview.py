@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +68,18 @@ class DataView:
 
 def view_data(evaluation: Evaluation, splits: Splits | None) -> DataView:
     """The view of all parts, or, where only the judged images are known, of these."""
-    judged_only = splits is None
-    splits = splits or _only(evaluation)
+    if splits is None:
+        return _view(_only(evaluation), judged_only=True)
+    if splits not in _views:
+        _views[splits] = _view(splits, judged_only=False)
+    return _views[splits]
+
+
+_views: WeakKeyDictionary[Splits, DataView] = WeakKeyDictionary()
+"""Of data that are still in use: each of several seeds reports the same."""
+
+
+def _view(splits: Splits, *, judged_only: bool) -> DataView:
     parts = [(name, part) for name, part in splits if len(part)]
     report = inspect(splits) if _is_little(splits) else None
     first = parts[0][1]

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from glyphnet.nn.ensemble import EnsembleSpec
 from glyphnet.runs import RunFolder
 from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
 from glyphnet.seeds.atonce import START_SECONDS, choose_at_once, expected_seconds
+from glyphnet.seeds.results import read_run
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
 
@@ -266,14 +267,34 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
     refused("torchrun divides one training")
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_without_a_folder_no_reports_are_made(at_once: int, few: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+
+    def looked_at(folder: RunFolder, *arguments: Any, **settings: Any) -> Any:
+        if folder.evaluation.exists():
+            read.append(sorted(file.name for file in folder.path.iterdir()))
+        return read_run(folder, *arguments, **settings)
+
+    monkeypatch.setattr("glyphnet.seeds.work.read_run", looked_at)
+    found = train_seeds(few, seeds=2, at_once=at_once, recipe=RECIPE)
+    assert len(found.runs) == len(read) == 2
+    assert not any("report.html" in names for names in read)
+
+
 def test_processes_are_started_where_they_save_more_than_they_cost(few: Splits) -> None:
-    assert expected_seconds(RECIPE, few) < START_SECONDS / 4
     longer = RECIPE.override({"epochs": 10_000})
-    assert expected_seconds(longer, few) > START_SECONDS
+    assert expected_seconds(RECIPE, few, reports=True) < START_SECONDS / 4
+    assert expected_seconds(RECIPE, few, reports=False) < expected_seconds(RECIPE, few, reports=True)
+    assert expected_seconds(longer, few, reports=False) > START_SECONDS
+
+    def at_once(recipe: Recipe, seeds: int) -> int:
+        return choose_at_once(recipe, few, seeds, "cpu", reports=True)
+
     with using_threads(4):
-        assert choose_at_once(RECIPE, few, 5, "cpu") == 1
-        assert choose_at_once(longer, few, 10, "cpu") == 4
-        assert choose_at_once(longer, few, 3, "cpu") == 3
+        assert at_once(RECIPE, 5) == 1
+        assert at_once(longer, 10) == 4
+        assert at_once(longer, 3) == 3
     with using_threads(1):
-        assert choose_at_once(longer, few, 10, "cpu") == 1
+        assert at_once(longer, 10) == 1
     assert torch.get_num_threads() >= 1

@@ -34,11 +34,13 @@ def conclude(
     began: str,
     *,
     check_labels: bool,
+    report: bool = True,
 ) -> Run:
     """Make a classifier of what was trained, judge it if it was trained to the end, write both down.
 
     Args:
         check_labels: look for wrong labels as well.
+        report: write report.html, too.
         The others: as in `glyphnet.runs.training`.
     """
     classifier = make_classifier(result, recipe, splits, began) if result.best_epoch else None
@@ -69,6 +71,7 @@ def conclude(
                 provenance=_provenance(result, recipe, splits),
                 splits=splits,
                 model=shlex.quote(str(folder.model)),
+                report=report,
             )
     return Run(
         classifier=classifier,

@@ -59,6 +59,7 @@ def write_judgement(
     provenance: Mapping[str, Any],
     splits: Splits | None = None,
     model: str = "MODEL",
+    report: bool = True,
 ) -> None:
     """Write evaluation.json, predictions.csv and report.html, each all or nothing.
 
@@ -72,12 +73,15 @@ def write_judgement(
         provenance: versions, hardware, fingerprints: plain values, may be nested.
         splits: all the data, where they are known.
         model: what to call the model file in commands.
+        report: whether to write report.html.
     """
-    from ..report import write_report  # templates and pictures: a training can begin without
-
     figures = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2)
     atomic_write_text(folder.evaluation, figures + "\n")
     evaluation.write_predictions_csv(folder.predictions)
+    if not report:
+        return
+    from ..report import write_report  # templates and pictures: a training can begin without
+
     write_report(
         folder.report,
         evaluation,

@@ -119,6 +119,7 @@ def resume(
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
     processes: int = 1,
+    report: bool = True,
 ) -> Run:
     """Go on with the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
 
@@ -127,6 +128,7 @@ def resume(
         splits: the data, where the run was made from loaded splits and cannot load them itself.
         device, watchers, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
             number of processes than before gives the same, but for rounding and for what is drawn at random.
+        report: write report.html, too, which takes most of the time of a small training.
 
     Raises:
         RunFolderError: there is nothing to go on with, another process is at it, or the data have changed.
@@ -154,7 +156,9 @@ def resume(
                 result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
         if place.rank:
             return unjudged(result, recipe, splits, began)
-        return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels)
+        return conclude(
+            result, recipe, splits, folder, progress, command, began, check_labels=check_labels, report=report
+        )
 
 
 def _read_again(folder: RunFolder, recipe: Recipe, progress: Progress | None) -> Splits:

@@ -13,12 +13,12 @@ START_SECONDS = 4.0
 """What a process takes more than this one until its first step and its first report: imports."""
 
 _REPORT_SECONDS = 0.5  # of a small one,
-_JUDGING_SECONDS = 2e-4  # and more for each image in it
+_REPORT_SECONDS_AN_IMAGE = 2e-4  # and more for each image in it
 _STEP_SECONDS = 1e-4  # of a step of the smallest networks, on any machine of today
 _FLOPS_A_SECOND = 6e10  # of one core, forward and backward, in convolutions and products
 
 
-def choose_at_once(recipe: Recipe, splits: Splits, seeds: int, device: str) -> int:
+def choose_at_once(recipe: Recipe, splits: Splits, seeds: int, device: str, *, reports: bool) -> int:
     """How many of so many trainings are best side by side: 1 means one after another in this process.
 
     On a GPU, which one training can fill, 1. On a processor one for each core: a core that computes a step alone waits
@@ -30,7 +30,7 @@ def choose_at_once(recipe: Recipe, splits: Splits, seeds: int, device: str) -> i
     if choose_device(device).type != "cpu" or at_once < 2:
         return 1
     rounds = -(-seeds // at_once)
-    saved = expected_seconds(recipe, splits) * (seeds - rounds)
+    saved = expected_seconds(recipe, splits, reports=reports) * (seeds - rounds)
     return at_once if saved > START_SECONDS else 1
 
 
@@ -39,8 +39,8 @@ def threads_each(at_once: int) -> int:
     return max(1, torch.get_num_threads() // at_once)
 
 
-def expected_seconds(recipe: Recipe, splits: Splits) -> float:
-    """Roughly how long one training with all that follows takes on one core, if no early stop ends it.
+def expected_seconds(recipe: Recipe, splits: Splits, *, reports: bool) -> float:
+    """Roughly how long one training, and its report if it has one, take on one core, if no early stop ends it.
 
     Raises:
         SettingsError: the network does not go with the images.
@@ -49,4 +49,4 @@ def expected_seconds(recipe: Recipe, splits: Splits) -> float:
     flops = 3 * summary(recipe.network, splits.image_shape, len(splits.classes)).flops  # backward: twice the forward
     steps = 1 if recipe.optimizer.full_batch else batch_count(images, recipe.batch_size)
     training = recipe.epochs * (steps * _STEP_SECONDS + images * flops / _FLOPS_A_SECOND)
-    return training + _REPORT_SECONDS + _JUDGING_SECONDS * len(splits.test)
+    return training + reports * (_REPORT_SECONDS + _REPORT_SECONDS_AN_IMAGE * len(splits.test))

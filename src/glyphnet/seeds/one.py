@@ -12,17 +12,22 @@ from ..runs import RunFolder
 from ..training import Recipe, Watcher
 
 
-def train_one(recipe: Recipe, splits: Splits, folder: RunFolder, device: str, watcher: Watcher) -> str:
+def train_one(recipe: Recipe, splits: Splits, folder: RunFolder, device: str, watcher: Watcher, *, report: bool) -> str:
     """Train as ``recipe`` says, judge and write the run folder, as `glyphnet.train` does; its ending.
 
     What a run of the same recipe has left in the folder is gone on with; another run is removed.
+
+    Args:
+        report: whether to write report.html, too.
     """
     if not _is_of(folder, recipe):
         folder.clear()
         folder.path.mkdir(parents=True, exist_ok=True)
         atomic_write_text(folder.recipe, recipe.to_yaml())
     command = shlex.join(["glyphnet", "train", "--recipe", str(folder.recipe)])
-    return runs.resume(folder.path, splits=splits, device=device, watchers=[watcher], command=command).ending
+    return runs.resume(
+        folder.path, splits=splits, device=device, watchers=[watcher], command=command, report=report
+    ).ending
 
 
 def _is_of(folder: RunFolder, recipe: Recipe) -> bool:

@@ -151,9 +151,10 @@ def read_run(folder: RunFolder, recipe: Recipe, *, keep: bool) -> SeedRun | None
 
     Args:
         recipe: with the run's seed.
-        keep: whether the folder stays.
+        keep: whether the folder stays; without a report where it does not.
     """
-    if not folder.report.is_file():  # what is written last
+    written_last = folder.report if keep else folder.predictions
+    if not written_last.is_file():
         return None
     from ..report import read_history  # templates and pictures: a training can begin without
 

@@ -49,7 +49,8 @@ def train_side_by_side(
         TrainingError: one of them has failed, or its process has ended; it says which, and why. The others have
             stopped then.
     """
-    with _children(plan, min(at_once, len(seeds)), threads, splits, device) as (children, messages):
+    started = _children(plan, min(at_once, len(seeds)), threads, splits, device, reports=folder.stays)
+    with started as (children, messages):
         crew = _Crew(children, deque(seeds), folder, watcher, finished)
         while crew.at_work:
             if watcher.stop_asked():
@@ -65,7 +66,7 @@ def train_side_by_side(
 
 @contextmanager
 def _children(
-    plan: Plan, count: int, threads: int, splits: Splits, device: str
+    plan: Plan, count: int, threads: int, splits: Splits, device: str, *, reports: bool
 ) -> Iterator[tuple[list[Child], queue.Queue[tuple[int, Message]]]]:
     """So many running workers, and the queue of their messages, each with its worker's number."""
     messages: queue.Queue[tuple[int, Message]] = queue.Queue()
@@ -76,6 +77,7 @@ def _children(
             {
                 "recipe": plan.recipe.model_dump(mode="json"),
                 "device": device,
+                "report": reports,
                 "splits": name if plan.recipe.data is None else None,
             }
         )

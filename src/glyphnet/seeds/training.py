@@ -78,7 +78,7 @@ def train_seeds(
     tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
     tell(said, str(measure_ink(splits.train.images)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
-    at_once = _at_once(at_once, plan, splits, device)
+    at_once = _at_once(at_once, plan, splits, device, reports=folder is not None)
     with _held(folder) as place:
         if folder is not None:
             folder.clear()
@@ -122,7 +122,7 @@ def resume_seeds(
             )
         splits = read(plan.recipe.data, progress)
     tell(said, *splits.notes, *splits.warnings)
-    at_once = _at_once(at_once, plan, splits, device)
+    at_once = _at_once(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):
         return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)
 
@@ -149,7 +149,7 @@ def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
         raise SettingsError("torchrun divides one training, not several seeds. Give --seeds without torchrun.")
 
 
-def _at_once(at_once: int | None, plan: Plan, splits: Splits, device: str) -> int:
+def _at_once(at_once: int | None, plan: Plan, splits: Splits, device: str, *, reports: bool) -> int:
     """How many side by side, once it is sure that the recipe goes with the data."""
     if not len(splits.test) and not len(splits.validation):
         raise SettingsError(
@@ -158,5 +158,6 @@ def _at_once(at_once: int | None, plan: Plan, splits: Splits, device: str) -> in
         )
     train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
     check_together(plan.recipe, train, validation, len(splits.classes))
-    best = choose_at_once(plan.recipe, splits, len(plan.seeds), device)  # refuses a network that the images do not fit
+    # Refuses a network that the images do not fit.
+    best = choose_at_once(plan.recipe, splits, len(plan.seeds), device, reports=reports)
     return best if at_once is None else min(at_once, len(plan.seeds))

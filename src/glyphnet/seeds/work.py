@@ -80,7 +80,10 @@ class Work:
             return False
         teller = Teller(seed, self._watcher.moved, self._watcher.stop_asked)
         try:
-            ending = train_one(self._plan.of(seed), self._splits, self._folder.of(seed), self._device, teller)
+            ending = train_one(
+                self._plan.of(seed), self._splits, self._folder.of(seed), self._device, teller,
+                report=self._folder.stays,
+            )  # fmt: skip
         except DivergedError as error:
             raise TrainingError(f"seed {seed}: {error}") from error
         if ending == "stopped":

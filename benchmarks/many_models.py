@@ -8,8 +8,9 @@
 - Batched, vmap: torch.func.vmap over stacked parameters, autograd, and one fused Adam.
 
 The batched ones have all models' images gathered at once, as many threads as one training alone chooses, and do no
-augmentation and no validation, which is to their favour. At last the whole of glyphnet.train_seeds: starts, judging,
-reports and all. Times are wall seconds for all models together, medians of rounds in which the ways take turns.
+augmentation and no validation, which is to their favour. At last the whole of glyphnet.train_seeds: starts, judging and
+all, without a folder, and into one, with a report of each. Times are wall seconds for all models together, medians of
+rounds in which the ways take turns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from _results import arguments_parser, publish
@@ -219,6 +222,8 @@ def measure(work: Work, models: int, rounds: int, cores: int) -> dict[str, list[
     for at_once in (1, cores):
         call = partial(glyphnet.train_seeds, data, seeds=models, recipe=work.recipe, at_once=at_once)
         times[f"whole call, at_once={at_once}"] = [timed(call)]
+        with TemporaryDirectory() as folder:
+            times[f"whole call with reports, at_once={at_once}"] = [timed(partial(call, out=Path(folder) / "runs"))]
     return times
 
 
@@ -242,7 +247,8 @@ def main() -> None:
         times = measure(work, models, arguments.rounds, cores)
         for name, seconds in times.items():
             middle = statistics.median(seconds)
-            base = times["whole call, at_once=1" if name.startswith("whole") else "one after another"]
+            whole = name.partition(", at_once")[0]
+            base = times[f"{whole}, at_once=1" if name.startswith("whole") else "one after another"]
             spread = f"{middle:.2f}" + (f" ({min(seconds):.2f}–{max(seconds):.2f})" if len(seconds) > 1 else "")
             ratio = statistics.median(base) / middle
             lines.append(f"| {work.title} | {name} | {spread} | {middle / models:.3f} | {ratio:.2f} |")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ def tensors_of(work: Work, data: Data) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def measure_norms(network: nn.Module, inputs: Tensor, batch: int) -> None:
-    """Have batch norms take the means and variances of the training images anew, if there are any.
+def measure_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Have batch norms take the means and variances of the training images anew; without any, no batch is asked for.
 
     Those that they have gathered are of other weights, to a different degree from step to step: after few steps of a
     quick training accuracy then hangs on when it is asked for.
@@ -42,8 +42,8 @@ def measure_norms(network: nn.Module, inputs: Tensor, batch: int) -> None:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over all batches
-        for part in inputs.split(batch):
-            network(part)
+        for batch in batches:
+            network(batch)
 
 
 @torch.inference_mode()

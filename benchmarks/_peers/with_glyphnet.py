@@ -46,7 +46,7 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         result = turns.of_fits(wanted, work.fits, fitted)
     else:
         result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, watchers=[_Pause(turns)])
-    measure_norms(result.network, result.preprocessing(examples.inputs), work.batch)
+    measure_norms(result.network, map(result.preprocessing, examples.inputs.split(work.batch)))
     return _labels(result, data), f"{result.precision}, {result.threads} thread{'s' * (result.threads > 1)}"
 
 

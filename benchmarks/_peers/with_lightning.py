@@ -46,5 +46,5 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         enable_progress_bar=False, enable_model_summary=False, callbacks=[_Pause(turns)],
     )  # fmt: skip
     trainer.fit(module, DataLoader(TensorDataset(inputs, labels), batch_size=work.batch, shuffle=True))
-    measure_norms(module.network, inputs, work.batch)
+    measure_norms(module.network, inputs.split(work.batch))
     return labels_of(module.network, test), ""

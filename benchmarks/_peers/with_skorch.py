@@ -31,5 +31,5 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
         iterator_train__shuffle=True, callbacks=[("pause", _Pause(turns))], callbacks__print_log=None,
     )  # fmt: skip
     net.fit(inputs, labels)
-    measure_norms(net.module_, inputs, work.batch)
+    measure_norms(net.module_, inputs.split(work.batch))
     return labels_of(net.module_, test), ""

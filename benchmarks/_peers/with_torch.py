@@ -31,7 +31,7 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
             loss.backward()
             optimizer.step()
         turns.epoch_over()
-    measure_norms(network, inputs, work.batch)
+    measure_norms(network, inputs.split(work.batch))
     return labels_of(network, test), ""
 
 

@@ -94,5 +94,5 @@ class FullBatchStep:
         answers = self._gradients.forward(self._whole)
         losses, gradient = self._state.recipe.loss.with_gradient(answers.logits, answers.targets)
         self._gradients.backward(answers, gradient)
-        losses = losses if answers.weights is None else losses * answers.weights
+        losses = answers.weighted(losses)
         return _Look(self._autograd.with_penalty(losses.mean()), losses, answers.right)

@@ -33,6 +33,10 @@ class Answers(NamedTuple):
         """Which answers are right: bool (n,)."""
         return self.logits.argmax(1) == self.labels
 
+    def weighted(self, losses: Tensor) -> Tensor:
+        """Losses of these examples, float32 (n,), as much as each weighs."""
+        return losses if self.weights is None else losses * self.weights
+
 
 class Tally:
     """The totals of the epoch now running.
@@ -71,8 +75,7 @@ class Tally:
 
     def losses(self, answers: Answers) -> Tensor:
         """The weighted loss of each example: float32 (n,)."""
-        losses = self._loss.per_image(answers.logits, answers.targets)
-        return losses if answers.weights is None else losses * answers.weights
+        return answers.weighted(self._loss.per_image(answers.logits, answers.targets))
 
     def _count_waiting(self) -> None:
         logits, labels, targets, weights = zip(*self._waiting, strict=True)

@@ -98,7 +98,8 @@ class CheckpointWriter(Watcher):
     """Keeps ``path`` no more than a few seconds behind the training, and right up to date when it stops.
 
     Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
-    the writing took: 2 % of the training at most.
+    the writing took: 2 % of the training at most. The first pause begins with the first step, however long that one
+    took: whoever sees a new checkpoint knows that the training hears its signals.
 
     Args:
         path: the checkpoint; written anew each time, all or nothing.
@@ -108,24 +109,30 @@ class CheckpointWriter(Watcher):
 
     def __init__(self, path: str | os.PathLike[str], terms: dict[str, Any], *, every: float = 1.0) -> None:
         self._path, self._terms, self._every = path, terms, every
-        self._due = time.perf_counter() + every
+        self._due: float | None = None
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Write, if it is time."""
         # The last step of an epoch is written with what follows from it.
-        if time.perf_counter() >= self._due and moment.step < moment.steps:
+        if self._is_due() and moment.step < moment.steps:
             self._write(state)
         return False
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Write, if it is time."""
-        if time.perf_counter() >= self._due:
+        if self._is_due():
             self._write(state)
         return False
 
     def at_end(self, state: TrainingState) -> None:
         """Write where the training ended or stopped."""
         self._write(state)
+
+    def _is_due(self) -> bool:
+        now = time.perf_counter()
+        if self._due is None:
+            self._due = now + self._every
+        return now >= self._due
 
     def _write(self, state: TrainingState) -> None:
         if not math.isfinite(state.totals[0].item()):

@@ -243,7 +243,7 @@ def test_the_default_batch_shrinks_with_the_image() -> None:
     classifier = classifier_of("linear", (96, 96, 3))
     classifier.network.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
     classifier.logits(np.zeros((80, 96, 96, 3), np.uint8))
-    assert sizes == [37, 37, 6]
+    assert sizes == [1, 37, 37, 6], "the first is to see how large the layers' outputs are"
 
 
 @pytest.mark.parametrize(

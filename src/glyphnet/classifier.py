@@ -84,7 +84,7 @@ class Classifier:
 
         Args:
             images: see the class.
-            batch_size: images computed at once; None chooses by the image's size.
+            batch_size: images computed at once; None chooses by the sizes of the image and of the network's layers.
 
         Raises:
             DataError: something that is no image, or an array of another dtype or shape.
@@ -189,7 +189,7 @@ class Classifier:
         for pixels in image_batches(images, self.input_shape, size, self.ink):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
-            yield from logits_in_batches(network, self.preprocessing, batch, batch_size=size, device=self.device)
+            yield from logits_in_batches(network, self.preprocessing, batch, batch_size=batch_size, device=self.device)
 
     def _gather(self, batches: Iterator[torch.Tensor], *, width: int | None = None) -> Float32Array:
         """The batches as one array, of K columns unless ``width`` says otherwise."""

@@ -35,7 +35,8 @@ AtOnceOption = Annotated[
         "--at-once",
         metavar="N",
         min=1,
-        help="With --seeds: how many side by side, each with its share of the cores; chosen unless given.",
+        help="With --seeds: how many side by side, each with its share of the cores. Unless given, the quickest way is "
+        "chosen: side by side, one after another, or the smallest networks as one batched computation.",
     ),
 ]
 

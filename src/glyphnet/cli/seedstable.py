@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..seeds import SeedRun, Standing, Watcher
+from ..seeds import SeedRun, Standing, Watcher, Way
 from ..seeds.wording import result
 from ..training import StopOnSignal
 from .console import printable, say
@@ -42,11 +42,10 @@ class SeedsTable(Watcher):
     ) -> None:
         self.ended()
 
-    def began(self, seeds: Sequence[int], at_once: int) -> None:
+    def began(self, seeds: Sequence[int], way: Way) -> None:
         """Say how many there are; open the table."""
         self._count = len(seeds)
-        side_by_side = f", {at_once} side by side" if at_once > 1 else ", one after another"
-        say(f"{self._count} {'training' if self._count == 1 else 'trainings'}{side_by_side if seeds else ''}.")
+        say(f"{self._count} {'training' if self._count == 1 else 'trainings'}{f', {way}' if seeds else ''}.")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -101,7 +100,7 @@ class SeedsTable(Watcher):
 class StopSeedsOnSignal(StopOnSignal, Watcher):
     """Turns Ctrl-C and SIGTERM into a stop of all trainings, from the first one's beginning to the last one's end."""
 
-    def began(self, seeds: Sequence[int], at_once: int) -> None:
+    def began(self, seeds: Sequence[int], way: Way) -> None:
         """Take the signals."""
         self._listen()
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ._moments import Inputs
+from .memory import keep_freed_memory
 from .preprocessing import Preprocessing
+
+LARGEST_OUTPUT = 8 << 20
+"""Bytes of a layer's output, for all inputs at one time, with which processors were seen to be quickest, by up to a
+third: less is called too often, and more is not in a cache any longer when the next layer wants it."""
+
+MOST_AT_ONCE = 1000
+
+_output_bytes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
 def as_tensor(inputs: Inputs) -> Tensor:
@@ -28,7 +38,7 @@ def logits_in_batches(
     preprocessing: Preprocessing,
     inputs: Inputs,
     *,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     device: torch.device | None = None,
 ) -> Iterator[Tensor]:
     """The network's answers, batch by batch, in evaluation mode and without gradients.
@@ -36,19 +46,47 @@ def logits_in_batches(
     Args:
         network: on any device; its training mode is restored afterwards.
         inputs: uint8 (N, H, W, C) or float (N, D), on any device; a memory map is read batch by batch.
-        batch_size: inputs computed at once.
+        batch_size: inputs computed at once; None for what is quickest, `MOST_AT_ONCE` at most.
         device: where the network is; asked of its weights unless given, for a part of a network may have none.
 
     Yields:
-        float32 (n, K) on the network's device, n at most ``batch_size``; what the network gives if it is a part.
+        float32 (n, K) on the network's device; what the network gives if it is a part.
     """
     if device is None:
         device = next(network.parameters()).device
+    keep_freed_memory()
     was_training = network.training
     network.eval()
     try:
         with torch.inference_mode():
-            for part in torch.split(as_tensor(inputs), batch_size):
+            rows = as_tensor(inputs)
+            for part in torch.split(rows, batch_size or _quickest(network, preprocessing, rows, device)):
                 yield network(preprocessing(part.to(device)))
     finally:
         network.train(was_training)
+
+
+def _quickest(network: nn.Module, preprocessing: Preprocessing, rows: Tensor, device: torch.device) -> int:
+    """How many of ``rows`` to compute at once."""
+    if device.type != "cpu" or len(rows) <= 1:
+        return MOST_AT_ONCE
+    if network not in _output_bytes:
+        _output_bytes[network] = _largest_output(network, preprocessing(rows[:1].to(device)))
+    return max(1, min(MOST_AT_ONCE, LARGEST_OUTPUT // _output_bytes[network]))
+
+
+def _largest_output(network: nn.Module, x: Tensor) -> int:
+    """Bytes of the largest output of a layer, or of the input ``x``: the network is tried on it."""
+    sizes = [x.nbytes]
+
+    def note(layer: nn.Module, given: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.nbytes)
+
+    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
+    try:
+        network(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes)

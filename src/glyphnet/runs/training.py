@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError
 from ..files import FolderLock, atomic_write_text
-from ..history import HistoryWriter, write_history
-from ..training import CheckpointWriter, FitResult, Fitting, Recipe, Watcher, distributed
+from ..history import write_history
+from ..training import FitResult, Fitting, Recipe, Watcher, distributed
 from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
+from .keeping import go_on, today, writers
 from .preparation import Source, prepare, read, read_recipe
 from .processes import fitting_of, others, place_of, unjudged
 from .run import Run
@@ -94,7 +94,7 @@ def train(
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
                 tell(said, sentence)
-            began = datetime.now(UTC).date().isoformat()
+            began = today()
             with others(processes, recipe, splits, device):
                 fitting = fitting_of(recipe, splits, device)
                 if folder is not None:
@@ -148,11 +148,9 @@ def resume(
             with distributed.first_in_turn():
                 splits = splits or _read_again(folder, recipe, progress)
             tell(said, *splits.notes, *splits.warnings)
-            began = datetime.now(UTC).date().isoformat()
             with others(processes, recipe, splits, device):
                 fitting = fitting_of(recipe, splits, device)
-                if not place.rank and folder.checkpoint.exists():
-                    began = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, began))["began"]
+                began = today() if place.rank else go_on(fitting, splits, folder)
                 result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
         if place.rank:
             return unjudged(result, recipe, splits, began)
@@ -178,12 +176,6 @@ def tell(said: Callable[[str], None] | None, *sentences: str) -> None:
             said(sentence)
 
 
-def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
-    """What must be the same when the training is gone on with, and the day on which it began, which is kept."""
-    data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
-    return {**fitting.terms, **data, "began": began}
-
-
 def _fit(
     fitting: Fitting,
     splits: Splits,
@@ -195,13 +187,8 @@ def _fit(
     """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
     if folder is None:
         return fitting.run(watchers=watchers)
-    # First, so that what the others do with the state is never ahead of what is written down.
-    writers = [
-        CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=checkpoint_every),
-        HistoryWriter(folder.history),
-    ]
     try:
-        return fitting.run(watchers=[*writers, *watchers])
+        return fitting.run(watchers=[*writers(fitting, splits, folder, began, checkpoint_every), *watchers])
     except DivergedError as error:
         if isinstance(error.result, FitResult):
             write_history(folder.history, error.result.history)

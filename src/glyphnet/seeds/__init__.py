@@ -5,6 +5,7 @@ from .plan import Plan
 from .results import Ensemble, SeedRun, SeedRuns
 from .training import resume_seeds, train_seeds
 from .watching import Standing, Watcher
+from .way import Way
 
 __all__ = [
     "Ensemble",
@@ -14,6 +15,7 @@ __all__ = [
     "SeedsFolder",
     "Standing",
     "Watcher",
+    "Way",
     "is_seeds_folder",
     "resume_seeds",
     "train_seeds",

@@ -20,14 +20,19 @@ def train_one(recipe: Recipe, splits: Splits, folder: RunFolder, device: str, wa
     Args:
         report: whether to write report.html, too.
     """
-    if not _is_of(folder, recipe):
-        folder.clear()
-        folder.path.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(folder.recipe, recipe.to_yaml())
+    make_ready(folder, recipe)
     command = shlex.join(["glyphnet", "train", "--recipe", str(folder.recipe)])
     return runs.resume(
         folder.path, splits=splits, device=device, watchers=[watcher], command=command, report=report
     ).ending
+
+
+def make_ready(folder: RunFolder, recipe: Recipe) -> None:
+    """Make the folder one in which such a training can be gone on with; another run in it is removed."""
+    if not _is_of(folder, recipe):
+        folder.clear()
+        folder.path.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(folder.recipe, recipe.to_yaml())
 
 
 def _is_of(folder: RunFolder, recipe: Recipe) -> bool:

@@ -15,6 +15,7 @@ from ..evaluation.repeats import Repeats
 from ..runs import RunFolder
 from ..training import Recipe
 from .plan import Plan
+from .way import Way
 
 Ending = Literal["running", "finished", "stopped", "failed"]
 
@@ -31,7 +32,7 @@ class SeedRun:
         judged_on: what they are called ("mnist, test part").
         best_epoch, epochs: whose weights were kept, and of how many.
         ending: "finished", "early_stopping" or "converged".
-        seconds: of training.
+        seconds: of training, by the clock: those that learn as one computation have it in common.
         classifier: with the weights of the best epoch.
         folder: its run folder; None where nothing was to be written.
     """
@@ -99,7 +100,7 @@ class SeedRuns:
         ensemble: of all; None where it was not asked for, or not all have come to their end.
         ending: "finished" or "stopped".
         seconds: of wall time, of this call.
-        at_once: how many were trained side by side.
+        way: side by side, or how else.
         images: how many there were to train on, to validate and to test.
         folder: where they are written; None where nothing was to be written.
     """
@@ -109,7 +110,7 @@ class SeedRuns:
     ensemble: Ensemble | None
     ending: Ending
     seconds: float
-    at_once: int
+    way: Way
     images: Mapping[str, int]
     folder: Path | None
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..data import Splits
 from ..data.listing import Progress
 from ..errors import DivergedError, TrainingError
-from .atonce import threads_each
+from .batched import train_batched
 from .ensemble import conclude
 from .folder import SeedsFolder
 from .one import train_one
@@ -17,6 +17,7 @@ from .record import write
 from .results import Ending, Ensemble, SeedRun, SeedRuns, read_run
 from .sidebyside import train_side_by_side
 from .watching import Teller, Watcher, Watchers
+from .way import Way, threads_each
 
 
 class Work:
@@ -26,7 +27,7 @@ class Work:
         plan: what is trained.
         splits: the data.
         folder: where; this process has its lock.
-        at_once: how many are trained side by side.
+        way: side by side, or how else.
         device: as for `glyphnet.train`.
         watchers: told how it goes.
     """
@@ -36,12 +37,12 @@ class Work:
         plan: Plan,
         splits: Splits,
         folder: SeedsFolder,
-        at_once: int,
+        way: Way,
         device: str,
         watchers: Sequence[Watcher],
     ) -> None:
         self._plan, self._splits, self._folder = plan, splits, folder
-        self._at_once, self._device, self._watcher = at_once, device, Watchers(watchers)
+        self._way, self._device, self._watcher = way, device, Watchers(watchers)
         self._began = time.monotonic()
         self._runs = {seed: self._read(seed) for seed in plan.seeds}
 
@@ -49,7 +50,7 @@ class Work:
         """Train the seeds that are not finished, and average them if that was asked for."""
         self._write("running")
         left = [seed for seed, run in self._runs.items() if run is None]
-        self._watcher.began(left, self._at_once)
+        self._watcher.began(left, self._way)
         try:
             done = self._train(left)
         except TrainingError:
@@ -68,11 +69,14 @@ class Work:
 
     def _train(self, seeds: Sequence[int]) -> bool:
         """Whether all of ``seeds`` have come to their end."""
-        if self._at_once == 1:
+        if self._way.batched:
+            train_batched(self._plan, seeds, self._splits, self._folder, self._device, self._watcher)
+        at_once = self._way.at_once
+        if at_once == 1 or self._watcher.stop_asked():
             return all(self._train_here(seed) for seed in seeds)
         return train_side_by_side(
-            self._plan, seeds, self._at_once, threads_each(self._at_once), self._splits, self._folder, self._device,
-            self._watcher, self._note,
+            self._plan, seeds, at_once, threads_each(at_once), self._splits, self._folder, self._device, self._watcher,
+            self._note,
         )  # fmt: skip
 
     def _train_here(self, seed: int) -> bool:
@@ -113,7 +117,7 @@ class Work:
             ensemble=ensemble,
             ending=ending,
             seconds=time.monotonic() - self._began,
-            at_once=self._at_once,
+            way=self._way,
             images={name: len(part) for name, part in self._splits},
             folder=self._folder.path if self._folder.stays else None,
         )

@@ -1,7 +1,8 @@
 """Training: the recipe, the loop, and what the loop is made of."""
 
+from ..nn.memory import keep_freed_memory
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
-from .device import choose_device, keep_freed_memory
+from .device import choose_device
 from .examples import Examples
 from .fit import Fitting, fit
 from .judging import judge

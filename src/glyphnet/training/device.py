@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -134,18 +133,3 @@ def _openmp_pause() -> Callable[[int], int] | None:
     for library in (Path(torch.__file__).parent / "lib").glob("libgomp*.so*"):
         return getattr(ctypes.CDLL(str(library)), "omp_pause_resource_all", None)
     return None
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory that is freed, once for this process.
-
-    Otherwise each large temporary is given back to the kernel and each next one faults its pages in anew, which
-    was seen to cost up to half of a training step. Elsewhere than on glibc this does nothing.
-    """
-    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    trim_threshold, mmap_threshold = -1, -3
-    mallopt(trim_threshold, 1 << 30)
-    mallopt(mmap_threshold, 1 << 30)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from ..errors import DivergedError
 from ..nn import Preprocessing, build, summary
+from ..nn.memory import keep_freed_memory
 from . import distributed
 from .batches import Batches
 from .checkpoint import read_checkpoint
-from .checks import check_together, likely_cause
-from .device import PRECISIONS, compute_dtype, flushing_denormals, keep_freed_memory, threads_for, using_threads
+from .checks import check_together, how_it_diverged, is_sound
+from .device import PRECISIONS, compute_dtype, flushing_denormals, threads_for, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
 from .judging import is_better, judge
 from .meetings import Meetings
@@ -45,6 +46,7 @@ class Fitting:
 
     Attributes:
         state: everything that changes.
+        batches: what its steps look at.
 
     Raises:
         SettingsError: the recipe does not go with these examples.
@@ -91,7 +93,8 @@ class Fitting:
         """Take other examples from here on, of the same shape and classes."""
         self.train = train.on(self.state.device)
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
-        self._step = make_step(self.state, Batches(self.state, self.train, self.classes), self.dtype)
+        self.batches = Batches(self.state, self.train, self.classes)
+        self._step = make_step(self.state, self.batches, self.dtype)
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -110,16 +113,41 @@ class Fitting:
         Raises:
             DivergedError: the loss became NaN or infinite. Its ``result`` is a `FitResult` with the last good weights.
         """
+        steps = self.steps(watchers=watchers, epochs=epochs)
+        with self.arithmetic(), self.state.own_random():
+            self._follow_first()
+            try:
+                while True:
+                    self._step(next(steps))
+            except StopIteration as end:
+                result: FitResult = end.value
+        return result
+
+    @contextmanager
+    def arithmetic(self) -> Iterator[None]:
+        """What its steps are done under: memory, threads, small numbers; the caller's random numbers stay his."""
         keep_freed_memory()
-        last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
         cuda = [self.state.device] if self.state.device.type == "cuda" else []
         with using_threads(self.threads), flushing_denormals(), torch.random.fork_rng(devices=cuda):
-            self.state.restore_random()
-            self._follow_first()
-            ending = self._run(last, watchers)
-            for watcher in watchers:
-                watcher.at_end(self.state)
-            self.state.keep_random()
+            yield
+
+    def steps(
+        self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None
+    ) -> Generator[torch.Tensor, None, FitResult]:
+        """The training without its steps: each is asked for, and done by whoever goes through this.
+
+        `run` is the usual way. To be gone through within `arithmetic`, and with the state's own random numbers.
+
+        Yields:
+            The indices of the batch that the network is to learn from next, int64 (n,), on the training's device.
+
+        Returns:
+            What `run` returns; and it raises what `run` raises.
+        """
+        last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
+        ending = yield from self._run(last, watchers)
+        for watcher in watchers:
+            watcher.at_end(self.state)
         return self.result(ending)
 
     def result(self, ending: Ending) -> FitResult:
@@ -149,9 +177,9 @@ class Fitting:
             self.dtype = PRECISIONS[first["precision"]]
             self.learn_from(self.train)
 
-    def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
+    def _run(self, last: int, watchers: Sequence[Watcher]) -> Generator[torch.Tensor, None, Ending]:
         while (ending := self._ending(last)) is None:
-            if not self._run_epoch(last, watchers):
+            if not (yield from self._run_epoch(last, watchers)):
                 return "stopped"
             # A list, so that all are told, also of what an earlier one stops.
             asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
@@ -168,7 +196,7 @@ class Fitting:
             return "early_stopping"
         return "finished" if self.state.epoch >= last else None
 
-    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> bool:
+    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> Generator[torch.Tensor, None, bool]:
         """Run an epoch, or the rest of one; false if a watcher stopped it on the way."""
         state = self.state
         first, before = state.step, state.seconds
@@ -180,7 +208,9 @@ class Fitting:
             state.network.train()
         batches, meetings = self._batches(), Meetings(state)
         for batch in batches[first:]:
-            self._learn(batch, len(batches))
+            self._before_step(len(batches))
+            yield batch
+            self._after_step()
             now = time.perf_counter()
             state.seconds = before + now - began
             if not meetings.due(len(batches)):
@@ -211,15 +241,17 @@ class Fitting:
         # Even parts: no small last batch whose step weighs as much as the others'.
         return list(order.tensor_split(self.steps_an_epoch))
 
-    def _learn(self, batch: torch.Tensor, steps: int) -> None:
-        """One step of the optimizer, at the rate that the schedule has for it."""
+    def _before_step(self, steps: int) -> None:
+        """Set the rate that the schedule has for the next step of the optimizer, of ``steps`` in an epoch."""
         state, recipe = self.state, self.recipe
         done = (state.total_steps + 0.5) / (steps * recipe.epochs)
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
         if distributed.world_size() > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
             purpose = f"steps of process {distributed.rank()}"
             state.seed_random(derived_seed(recipe.seed, purpose, state.total_steps))
-        self._step(batch)
+
+    def _after_step(self) -> None:
+        state = self.state
         if state.average:
             state.average.update(state.network, state.total_steps)
         state.step += 1
@@ -227,26 +259,10 @@ class Fitting:
 
     def _check_loss(self, *, weights_too: bool = False) -> None:
         """Raise DivergedError if the loss of this epoch, or a weight, is no number any more."""
-        state = self.state
-        sound = math.isfinite(state.totals[0].item())
-        if sound and weights_too:  # the last step's harm would only show in the next one's loss
-            norms = torch._foreach_norm(list(state.network.parameters()))
-            sound = math.isfinite(torch.stack(norms).sum().item())
-        if sound:
-            return
-        rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
-        kept = (
-            f"the weights of epoch {state.best_epoch} are kept"
-            if state.best_epoch
-            else "no epoch was finished before it"
-        )
-        error = DivergedError(
-            f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} "
-            f"(learning rate {rate:.3g}); "
-            f"{kept}. {likely_cause(self.recipe)}"
-        )
-        error.result = self.result("stopped") if state.best_epoch else None
-        raise error
+        if not is_sound(self.state, weights_too=weights_too):
+            error = DivergedError(how_it_diverged(self.state))
+            error.result = self.result("stopped") if self.state.best_epoch else None
+            raise error
 
     def _judge(self) -> HistoryRow:
         """The row of the epoch that has run out of steps, without its time."""

@@ -48,7 +48,7 @@ class FullBatchStep:
         assert isinstance(state.optimizer, LBFGS)
         self._autograd, self._state, self._batches, self._optimizer = autograd, state, batches, state.optimizer
         by_hand = Gradients.suits(state, dtype) and len(batches.examples) <= AT_ONCE
-        self._gradients = Gradients(state) if by_hand else None
+        self._gradients = Gradients(state.network, state.recipe) if by_hand else None
         self._whole: Batch | None = None
         self._last: _Look | None = None
 

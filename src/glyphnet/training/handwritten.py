@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..nn.backpropagation import Backpropagation
 from .batches import Batch, Batches
 from .distributed import world_size
 from .optimizers import weights_of
+from .recipe import Recipe
 from .state import TrainingState
 from .tally import Answers
 from .updates import quick_update
@@ -18,13 +19,15 @@ class Gradients:
     """What autograd would make of a batch, to within rounding, in about half the time where layers are small.
 
     Args:
-        state: whose network it is; `suits` says for which it is possible.
+        network: `suits` says of which training's it is possible, or several as one: see `nn.batched`.
+        recipe: for its penalties.
+        networks: how many are in it; each has its own mean loss.
     """
 
-    def __init__(self, state: TrainingState) -> None:
-        self._state = state
-        self._passes = Backpropagation(state.network)
-        self._penalised = [(weight, weight.grad) for weight in weights_of(state.network) if weight.grad is not None]
+    def __init__(self, network: nn.Module, recipe: Recipe, networks: int = 1) -> None:
+        self._passes, self._networks = Backpropagation(network), networks
+        self._l1, self._l2 = recipe.l1, recipe.l2
+        self._penalised = [(weight, weight.grad) for weight in weights_of(network) if weight.grad is not None]
 
     @staticmethod
     def suits(state: TrainingState, dtype: torch.dtype) -> bool:
@@ -48,15 +51,14 @@ class Gradients:
             answers: of the last `forward`.
             gradient: the derivatives of each loss by its logits, without weights: float32 (n, K); is overwritten.
         """
-        count, weights = len(answers.labels), answers.weights
+        count, weights = len(answers.labels) / self._networks, answers.weights
         gradient.mul_(1.0 / count if weights is None else weights[:, None] / count)
         self._passes.backward(gradient)
-        l1, l2 = self._state.recipe.l1, self._state.recipe.l2
         for weight, grad in self._penalised:
-            if l1:
-                grad.add_(weight.sign(), alpha=l1)
-            if l2:
-                grad.add_(weight, alpha=l2)
+            if self._l1:
+                grad.add_(weight.sign(), alpha=self._l1)
+            if self._l2:
+                grad.add_(weight, alpha=self._l2)
 
 
 class HandwrittenStep:
@@ -64,7 +66,7 @@ class HandwrittenStep:
 
     def __init__(self, state: TrainingState, batches: Batches) -> None:
         self._tally, self._batches, self._loss = state.tally, batches, state.recipe.loss
-        self._gradients = Gradients(state)
+        self._gradients = Gradients(state.network, state.recipe)
         self._update = quick_update(state.optimizer)
 
     def __call__(self, index: Tensor) -> None:

@@ -11,9 +11,6 @@ from .examples import Examples
 from .recipe import Recipe
 from .state import HistoryRow
 
-JUDGED_AT_ONCE = 1000
-"""Validation examples in the network at one time."""
-
 
 def judge(network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe) -> tuple[float, float]:
     """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``.
@@ -21,10 +18,9 @@ def judge(network: nn.Module, preprocessing: Preprocessing, examples: Examples, 
     Of several processes each looks at a part, and all get the same figures.
     """
     loss = right = 0.0
-    inputs, own_labels = own_part(examples.inputs), own_part(examples.labels)
-    labels = own_labels.split(JUDGED_AT_ONCE) if len(own_labels) else ()
-    answers = logits_in_batches(network, preprocessing, inputs, batch_size=JUDGED_AT_ONCE) if labels else ()
-    for logits, wanted in zip(answers, labels, strict=True):
+    inputs, labels = own_part(examples.inputs), own_part(examples.labels)
+    for logits in logits_in_batches(network, preprocessing, inputs) if len(labels) else ():
+        wanted, labels = labels[: len(logits)], labels[len(logits) :]
         loss += recipe.loss.per_image(logits, wanted).sum().item()
         right += (logits.argmax(1) == wanted).sum().item()
     loss, right = sum_of_all(torch.tensor([loss, right], dtype=torch.float64)).tolist()

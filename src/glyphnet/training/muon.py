@@ -31,26 +31,28 @@ def orthogonal(matrix: Tensor) -> Tensor:
     depends on the first X·Xᵀ alone: the iterations go on with the small square matrices.
 
     Args:
-        matrix: float (M, N).
+        matrix: float (M, N), or several as (B, M, N), each by itself.
     """
-    is_wide = matrix.shape[0] <= matrix.shape[1]
+    is_wide = matrix.shape[-2] <= matrix.shape[-1]
     wide = matrix if is_wide else matrix.mT
-    wide = wide / wide.norm().clamp(min=1e-7)
+    wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     a, b, c = COEFFICIENTS
     first = gram = wide @ wide.mT
-    product = torch.eye(len(first), dtype=first.dtype, device=first.device)
+    product = torch.eye(first.shape[-1], dtype=first.dtype, device=first.device).expand_as(first)
+    add_product = torch.addmm if matrix.ndim == 2 else torch.baddbmm
     for iteration in range(ITERATIONS):
         if iteration:
             gram = product @ first @ product
-        change = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        product = torch.addmm(product, change, product, beta=a)
+        change = add_product(gram, gram, gram, beta=b, alpha=c)
+        product = add_product(product, change, product, beta=a)
     result: Tensor = product @ wide
     return result if is_wide else result.mT
 
 
 @eager
 class Muon(torch.optim.Optimizer):
-    """Muon on weights of two dimensions or more; a convolution's is seen as the matrix (outputs, everything else).
+    """Muon on weights of two dimensions or more; a convolution's is seen as the matrix (outputs, everything else), and
+    one of three dimensions as several matrices.
 
     Args:
         weights: what it changes.
@@ -81,14 +83,19 @@ class Muon(torch.optim.Optimizer):
             slots["momentum_buffer"] = torch.zeros_like(weight)
         average = slots["momentum_buffer"].lerp_(gradient, 1 - momentum)
         direction = as_matrix(gradient.lerp(average, momentum) if group["nesterov"] else average, weight)
-        height, width = direction.shape
+        height, width = direction.shape[-2:]
         matrix = as_matrix(weight.detach(), weight)
         matrix.mul_(1 - rate * group["weight_decay"])
         matrix.sub_(orthogonal(direction).mul_(rate * max(1.0, height / width) ** 0.5))
 
 
 def as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
-    """``tensor`` as (rows, everything else), in the order in which ``weight`` lies in memory: of itself, a view."""
+    """``tensor`` as (rows, everything else), in the order in which ``weight`` lies in memory: of itself, a view.
+
+    What has three dimensions is several matrices, and stays.
+    """
+    if weight.ndim == 3:
+        return tensor
     if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
         tensor = tensor.permute(0, 2, 3, 1)
     return tensor.reshape(tensor.shape[0], -1)

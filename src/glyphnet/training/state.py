@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,12 +132,15 @@ class TrainingState:
         if self.device.type == "cuda":
             self.random["cuda"] = torch.cuda.get_rng_state(self.device)
 
-    def restore_random(self) -> None:
-        """Put torch's random numbers back to where `keep_random` found them; nothing before it was called."""
+    @contextmanager
+    def own_random(self) -> Iterator[None]:
+        """Inside the block torch's random numbers go on from where `keep_random` found them, if it was called."""
         if "cpu" in self.random:
             torch.set_rng_state(self.random["cpu"])
         if "cuda" in self.random:
             torch.cuda.set_rng_state(self.random["cuda"], self.device)
+        yield
+        self.keep_random()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes; tensors are the live ones, not copies."""

@@ -33,11 +33,13 @@ def quick_update(optimizer: torch.optim.Optimizer) -> Update:
 
     def update() -> None:
         if not updates:
-            if not _has_state(optimizer):
+            is_new = not _has_state(optimizer)
+            if is_new:
                 optimizer.step()  # makes the state that the kernels change
-                return
             # Also for the first step of a training that is gone on with: the kernels round otherwise than ``step``.
             updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
+            if is_new:
+                return
         for each in updates:
             each()
 

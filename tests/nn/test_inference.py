@@ -1,0 +1,54 @@
+"""The prediction loop: how many inputs are computed at once changes the time, not the answers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glyphnet.nn import NETWORKS, Preprocessing, build, inference, logits_in_batches, parse_network
+
+PLAIN = Preprocessing(mode="unit_range")
+
+
+class Counting(nn.Module):
+    """Makes numbers a hundred times as wide as its input, and notes how many inputs it was given each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.widen = nn.Upsample(scale_factor=10)
+        self.given: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.given.append(len(x))
+        return self.widen(x).mean((1, 2, 3))[:, None] * self.scale
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "ensemble"])
+def test_the_answers_are_those_of_single_inputs(kind: str) -> None:
+    network = build(parse_network({"kind": kind}), (20, 20, 1), 5).train()
+    images = torch.randint(0, 256, (23, 20, 20, 1), dtype=torch.uint8)
+    chosen = torch.cat(list(logits_in_batches(network, PLAIN, images)))
+    assert network.training, "as it was"
+    assert not any(layer._forward_hooks for layer in network.modules())
+    for size in (1, 7, 100):
+        torch.testing.assert_close(torch.cat(list(logits_in_batches(network, PLAIN, images, batch_size=size))), chosen)
+
+
+def test_so_many_are_computed_at_once_that_layers_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Counting()
+    images = torch.randint(0, 256, (50, 8, 8, 1), dtype=torch.uint8)
+    monkeypatch.setattr(inference, "LARGEST_OUTPUT", 20 * 4 * 6400)
+    for _ in range(2):
+        network.given.clear()
+        list(logits_in_batches(network, PLAIN, images))
+        assert network.given[-3:] == [20, 20, 10]
+    assert len(network.given) == 3, "what a layer gives is measured once"
+    network.given.clear()
+    list(logits_in_batches(network, PLAIN, images, batch_size=30))
+    assert network.given == [30, 20]
+    monkeypatch.setattr(inference, "LARGEST_OUTPUT", 1)
+    network.given.clear()
+    list(logits_in_batches(network, PLAIN, images[:3]))
+    assert network.given == [1, 1, 1]

@@ -4,13 +4,15 @@
 
 - One after another: GlyphNet's own training, with the threads that it chooses.
 - Side by side: the same in as many processes as there are cores, one thread each; the processes have started before.
-- Batched, bmm: all models as one computation, forward and backward written out with torch.bmm and one fused Adam.
-- Batched, vmap: torch.func.vmap over stacked parameters, autograd, and one fused Adam.
+- As one computation: GlyphNet's own trainings, step by step together, where that is possible.
+- Bare, bmm: as one computation, forward and backward written out with torch.bmm and one fused Adam, nothing else.
+- Bare, vmap: torch.func.vmap over stacked parameters, autograd, and one fused Adam, nothing else.
 
-The batched ones have all models' images gathered at once, as many threads as one training alone chooses, and do no
-augmentation and no validation, which is to their favour. At last the whole of glyphnet.train_seeds: starts, judging and
-all, without a folder, and into one, with a report of each. Times are wall seconds for all models together, medians of
-rounds in which the ways take turns.
+The bare ones have all models' images gathered at once, as many threads as one training alone chooses, and do no
+augmentation, no validation and no bookkeeping, which is to their favour: they show what there is to gain. At last the
+whole of glyphnet.train_seeds: starts, judging and all, without a folder, and into one, with a report of each; one after
+another, side by side, and as it chooses itself. Times are wall seconds for all models together, medians of rounds in
+which the ways take turns.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import torch
 from _results import arguments_parser, publish
@@ -36,6 +39,9 @@ from glyphnet.data import Splits
 from glyphnet.nn import Preprocessing, build
 from glyphnet.training import Examples, Fitting, Recipe, preset
 from glyphnet.training.device import using_threads
+from glyphnet.training.lockstep import run_in_lockstep
+
+Made = TypeVar("Made")
 
 MLP = {"optimizer": {"name": "adam", "lr": 0.001}, "precision": "fp32"}
 
@@ -186,10 +192,11 @@ def batched_vmap(work: Work, models: int) -> None:
             update()
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], Made]) -> tuple[float, Made]:
+    """Seconds, and what was made."""
     began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    made = work()
+    return time.perf_counter() - began, made
 
 
 def measure(work: Work, models: int, rounds: int, cores: int) -> dict[str, list[float]]:
@@ -200,7 +207,10 @@ def measure(work: Work, models: int, rounds: int, cores: int) -> dict[str, list[
         for seed in range(models):
             fit_one(work, seed)
 
-    def batched(way: Callable[[Work, int], None]) -> None:
+    def together() -> None:
+        run_in_lockstep([fitting(work, seed=seed) for seed in range(models)], [[]] * models)
+
+    def bare(way: Callable[[Work, int], None]) -> None:
         with using_threads(threads):
             way(work, models)
 
@@ -208,22 +218,25 @@ def measure(work: Work, models: int, rounds: int, cores: int) -> dict[str, list[
         ways: dict[str, Callable[[], object]] = {
             "one after another": one_after_another,
             f"{cores} side by side": lambda: list(pool.map(fit_one, [work] * models, range(models))),
-            "batched, vmap": lambda: batched(batched_vmap),
+            "bare, vmap": lambda: bare(batched_vmap),
         }
         if work.network:
-            ways["batched, bmm"] = lambda: batched(batched_bmm)
+            ways |= {"as one computation": together, "bare, bmm": lambda: bare(batched_bmm)}
         fitting(work, epochs=1).run()
         list(pool.map(fit_one, [work] * cores, range(cores)))
         times: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
-                times[name].append(timed(way))
+                times[name].append(timed(way)[0])
     data = work.data if work.images is None else splits(work)
-    for at_once in (1, cores):
+    for at_once in (1, cores, None):
+        no_folder: dict[str, Any] = {}
         call = partial(glyphnet.train_seeds, data, seeds=models, recipe=work.recipe, at_once=at_once)
-        times[f"whole call, at_once={at_once}"] = [timed(call)]
         with TemporaryDirectory() as folder:
-            times[f"whole call with reports, at_once={at_once}"] = [timed(partial(call, out=Path(folder) / "runs"))]
+            for kind, given in (("", no_folder), (" with reports", {"out": Path(folder) / "runs"})):
+                seconds, made = timed(partial(call, **given))
+                chosen = "" if at_once else " (chosen)"
+                times.setdefault(f"whole call{kind}, {made.way}{chosen}", []).append(seconds)
     return times
 
 
@@ -247,8 +260,8 @@ def main() -> None:
         times = measure(work, models, arguments.rounds, cores)
         for name, seconds in times.items():
             middle = statistics.median(seconds)
-            whole = name.partition(", at_once")[0]
-            base = times[f"{whole}, at_once=1" if name.startswith("whole") else "one after another"]
+            whole = name.partition(", ")[0]
+            base = times[f"{whole}, one after another" if name.startswith("whole") else "one after another"]
             spread = f"{middle:.2f}" + (f" ({min(seconds):.2f}–{max(seconds):.2f})" if len(seconds) > 1 else "")
             ratio = statistics.median(base) / middle
             lines.append(f"| {work.title} | {name} | {spread} | {middle / models:.3f} | {ratio:.2f} |")

@@ -59,11 +59,14 @@ def changed(name: str, changes: Mapping[str, Any]) -> Make:
 
 
 _POOLED = {"network.stem": 16, "network.channels": [32], "network.downsample": "pool"}
+_ONCE = {"epochs": 1, "batch_size": 128, "augment": {}}
+_NARROW = {"network.stem": 8, "network.channels": [16], "network.dense": [32], "network.batch_norm": False}
 _CLOTHES = {"augment": {"flip": 0.5, "shift": 1}}
 
 RECIPES: dict[str, dict[str, Make]] = {
     "mnist": {
-        "once": changed("fast", {"epochs": 1, "batch_size": 128, "augment": {}}),
+        "brief": changed("fast", {**_ONCE, **_NARROW}),
+        "once": changed("fast", _ONCE),
         "fast": changed("fast", {}),
         "pooled-4": changed("balanced", {**_POOLED, "epochs": 4}),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 
 import pytest
 import torch
@@ -165,6 +166,25 @@ def test_an_epoch_sees_every_example_once_in_even_batches() -> None:
     assert sizes == {25, 26}
     assert batch_count(10, 200) == 1
     assert derived_seed(1, "order", 2) != derived_seed(1, "steps", 2)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="bfloat16 is known of these processors only")
+@pytest.mark.parametrize(
+    ("settings", "precision"),
+    [
+        ({"network": "mlp"}, "fp32"),
+        ({"network": {"kind": "mlp", "hidden": [1000, 1000]}}, "bf16"),
+        ({"network": {"kind": "mlp", "hidden": [1000, 1000]}, "optimizer": "lbfgs"}, "fp32"),
+        ({"network": "mlp", "precision": "bf16"}, "bf16"),
+    ],
+    ids=str,
+)
+def test_bf16_is_taken_for_large_steps_on_processors_that_multiply_it_quickly(
+    settings: dict[str, object], precision: str, train_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    recipe = Recipe.parse({"epochs": 1, "batch_size": 128, **settings})
+    assert fit(recipe, train_examples, classes=10, device="cpu").precision == precision
 
 
 def test_bf16_learns_as_well(train_examples: Examples, validation_examples: Examples) -> None:

@@ -12,6 +12,7 @@ from ..nn import summary
 from ..training import Recipe, choose_device
 from ..training.examples import batch_count
 from ..training.lockstep import can_go_in_lockstep
+from ..training.step import flops_a_step
 
 START_SECONDS = 4.0
 """What a process takes more than this one until its first step and its first report: imports."""
@@ -74,7 +75,7 @@ def choose_way(recipe: Recipe, splits: Splits, seeds: int, device: str, *, repor
 def _suits_a_batch(recipe: Recipe, splits: Splits, device: str) -> bool:
     """Whether one batched computation is possible, and clearly quicker than one training after another."""
     shape, classes = splits.image_shape, len(splits.classes)
-    flops = summary(recipe.network, shape, classes).flops * min(recipe.batch_size, len(splits.train))
+    flops = flops_a_step(recipe, shape, classes, len(splits.train))
     is_small = flops <= BATCHED_FLOPS and not Augmenter(recipe.augment).warps
     return is_small and can_go_in_lockstep(recipe, shape, classes, choose_device(device))
 

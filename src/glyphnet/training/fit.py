@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from ..errors import DivergedError
-from ..nn import Preprocessing, build, summary
+from ..nn import Preprocessing, build
 from ..nn.memory import keep_freed_memory
 from . import distributed
 from .batches import Batches
 from .checkpoint import read_checkpoint
 from .checks import check_together, how_it_diverged, is_sound
-from .device import PRECISIONS, compute_dtype, flushing_denormals, threads_for, using_threads
+from .device import PRECISIONS, flushing_denormals, threads_for, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
 from .judging import is_better, judge
 from .meetings import Meetings
@@ -26,7 +26,7 @@ from .progress import Moment, Watcher
 from .recipe import Recipe
 from .result import Ending, FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
-from .step import make_step, set_learning_rate
+from .step import dtype_of, flops_a_step, make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -60,12 +60,11 @@ class Fitting:
         self.recipe, self.classes = recipe, classes
         check_parts(distributed.world_size(), len(train), recipe)
         where = distributed.own_device(device)
-        self.dtype = compute_dtype(recipe.precision, where)
+        flops = flops_a_step(recipe, train.input_shape, classes, len(train))
+        self.dtype = dtype_of(recipe, where, flops)
+        self.threads = distributed.own_threads(threads_for(flops))
         preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
         self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where)
-        images = min(recipe.batch_size, len(train)) // distributed.world_size()
-        flops = summary(recipe.network, train.input_shape, classes).flops * images
-        self.threads = distributed.own_threads(threads_for(flops))
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 

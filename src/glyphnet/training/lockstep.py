@@ -19,12 +19,12 @@ from ..errors import DivergedError
 from ..nn import InputShape, build
 from ..nn.batched import OwnRandom, batched, can_be_batched, part, together
 from .batches import Batch
-from .device import compute_dtype
 from .fit import Fitting
 from .handwritten import Gradients
 from .muon import Together
 from .progress import Watcher
 from .recipe import Recipe
+from .step import dtype_of, flops_a_step
 from .updates import quick_update
 
 
@@ -32,7 +32,8 @@ def can_go_in_lockstep(recipe: Recipe, input_shape: InputShape, classes: int, de
     """Whether such trainings can be done together: fully connected networks on the processor, batch by batch."""
     with torch.device("meta"):
         network = build(recipe.network, input_shape, classes)
-    is_float32 = compute_dtype(recipe.precision, device) == torch.float32
+    flops = flops_a_step(recipe, input_shape, classes, recipe.batch_size)
+    is_float32 = dtype_of(recipe, device, flops) == torch.float32
     return device.type == "cpu" and is_float32 and not recipe.optimizer.full_batch and can_be_batched(network)
 
 

@@ -90,7 +90,7 @@ class Recipe(Settings):
         ema: share of the averaged weights that stays at each step (0.99…); 0 for no averaging.
         early_stopping: when to stop before the last epoch; None for never.
         keep_best: keep the weights of the best epoch on validation, not those of the last.
-        precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster.
+        precision: "fp32", "bf16", or "auto": bf16 for large steps on processors and GPUs that multiply it faster.
         answer_precision: share of the given answers that shall be right: by it the confidence is chosen, on validation
             images, below which the model may answer "none of these".
         samples: validation images that the model file carries, so that an export can be tried on them; 0 for none,

@@ -3,9 +3,9 @@
 Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
 """
 
-from ._moments import Inputs
 from ._twin import twin, without_head
-from .inference import as_tensor, logits_in_batches
+from .inference import logits_in_batches
+from .inputs import Inputs, as_tensor
 from .networks import NETWORKS, AnySpec, NetworkSpec, SavedNetworkSpec, build, parse_network
 from .preprocessing import Mode, Preprocessing
 from .spec import BaseSpec, InputShape

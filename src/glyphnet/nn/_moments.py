@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ..errors import SettingsError
+from .inputs import Inputs, as_tensor
 
-Inputs = npt.NDArray[Any] | torch.Tensor
 Float32Array = npt.NDArray[np.float32]
 
 _PART_BYTES = 1 << 19
@@ -31,12 +31,10 @@ def pixel_moments(images: Inputs) -> tuple[Float32Array, Float32Array]:
     channels = images.shape[3]
     total, squares, pixels = [0] * channels, [0] * channels, 0
     for part in _parts(images, itemsize=1):
-        values = part.reshape(-1, channels).astype(np.float64)  # whole numbers below 2**53: float64 is exact
-        sums = np.ones(len(values)) @ values
-        products = values.T @ values
-        total = [t + int(s) for t, s in zip(total, sums, strict=True)]
-        squares = [t + int(s) for t, s in zip(squares, products.diagonal(), strict=True)]
+        values = part.reshape(-1, channels).to(torch.float64)  # whole numbers below 2**53: float64 is exact
         pixels += len(values)
+        total = [t + int(s) for t, s in zip(total, values.sum(0).tolist(), strict=True)]
+        squares = [t + int(s) for t, s in zip(squares, values.square_().sum(0).tolist(), strict=True)]
     mean = np.array([t / (pixels * 255) for t in total], dtype=np.float32)
     # n·Σx² - (Σx)² is n² times the variance, as a whole number; 64 more bits keep its root precise.
     roots = [isqrt((pixels * q - t * t) << 128) / 2**64 for t, q in zip(total, squares, strict=True)]
@@ -56,13 +54,13 @@ def feature_moments(features: Inputs) -> tuple[Float32Array, Float32Array]:
     lowest, highest = np.full(columns, np.inf), np.full(columns, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
         for part in _parts(features, itemsize=8):
-            values = part.astype(np.float64)
+            values = part.numpy().astype(np.float64)
             total += values.sum(axis=0)
             lowest, highest = np.minimum(lowest, values.min(axis=0)), np.maximum(highest, values.max(axis=0))
         mean = total / rows
         squares = np.zeros(columns)
         for part in _parts(features, itemsize=8):
-            squares += np.square(part.astype(np.float64) - mean).sum(axis=0)
+            squares += np.square(part.numpy().astype(np.float64) - mean).sum(axis=0)
         std = np.sqrt(squares / rows).astype(np.float32)
         # A constant column can have a tiny std from rounding alone; its extremes tell it for sure.
         std = np.where((std > 0) & (lowest < highest), std, np.float32(1))
@@ -81,10 +79,11 @@ def _need_some(inputs: Inputs) -> None:
         raise SettingsError("there are no training inputs to measure a mean from.")
 
 
-def _parts(inputs: Inputs, itemsize: int) -> Iterator[npt.NDArray[Any]]:
-    """Consecutive rows, about ``_PART_BYTES`` of them at a time, as NumPy arrays."""
+def _parts(inputs: Inputs, itemsize: int) -> Iterator[Tensor]:
+    """Consecutive rows, about ``_PART_BYTES`` of them at a time, in memory."""
     row = max(1, itemsize * int(np.prod(inputs.shape[1:])))
     step = max(1, _PART_BYTES // row)
     for start in range(0, inputs.shape[0], step):
         part = inputs[start : start + step]
-        yield part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part)
+        # An array may run backwards, which no tensor can.
+        yield (part if isinstance(part, Tensor) else as_tensor(np.ascontiguousarray(part))).detach().cpu()

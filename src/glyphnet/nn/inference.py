@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._moments import Inputs
+from .inputs import Inputs, as_tensor
 from .memory import keep_freed_memory
 from .preprocessing import Preprocessing
 
@@ -21,16 +19,6 @@ third: less is called too often, and more is not in a cache any longer when the 
 MOST_AT_ONCE = 1000
 
 _output_bytes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
-
-
-def as_tensor(inputs: Inputs) -> Tensor:
-    """An array or memory map as a tensor over the same memory; a tensor as it is."""
-    if isinstance(inputs, Tensor):
-        return inputs
-    with warnings.catch_warnings():
-        # A read-only memory map cannot be written through a tensor either: nothing here writes to inputs.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(np.asarray(inputs))
 
 
 def logits_in_batches(

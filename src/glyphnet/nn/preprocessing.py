@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from ._moments import Inputs, feature_moments, pixel_moments
+from ._moments import feature_moments, pixel_moments
+from .inputs import Inputs
 
 Mode = Literal["standardize", "unit_range", "unit_norm"]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -21,10 +21,12 @@ the cores, each of the threads waits for the other at every operation: such step
 as long.
 """
 
-BF16_STEP = 100e6
-"""Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly: below, to convert
-the weights and images takes what the products save, and float32 has its passes written out besides. On an AMD EPYC a step
-of 6 million took twice as long in bfloat16, one of 60 million a tenth longer, one of 400 million a tenth to a half less.
+BF16_STEP = 200e6
+"""Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
+
+Below, the conversions take what the products save, and float32 has its passes written out besides: on an AMD EPYC a step
+of 6 million took twice as long in bfloat16, one of 60 million a tenth longer, those of 100 to 200 million as long or up
+to a tenth less, and larger ones a twentieth to a half less.
 """
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -41,7 +41,7 @@ def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Ste
 
 
 def flops_a_step(recipe: Recipe, input_shape: InputShape, classes: int, examples: int) -> int:
-    """Forward work of one step on so many examples, in FLOPs: each process' own, and of what it looks at at one time."""
+    """Forward work of one step on so many examples, in FLOPs: of each process, and of what is in it at one time."""
     images = min(AT_ONCE if recipe.optimizer.full_batch else recipe.batch_size, examples)
     return summary(recipe.network, input_shape, classes).flops * (images // world_size())
 

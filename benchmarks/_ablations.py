@@ -171,6 +171,10 @@ BASES = {
                 "SGD with momentum (0.9, Nesterov)",
                 {"optimizer": {"name": "sgd", "lr": 0.15, "nesterov": True}},
             ),
+            "momentum": Change(
+                "Muon's usual momentum (0.95, rate 0.03)", {"optimizer.momentum": 0.95, "optimizer.lr": 0.03}
+            ),
+            "fp32": Change("fp32", {"precision": "fp32"}),
             "bf16": Change("bf16", {"precision": "bf16"}),
             "whiten": Change("whitened stem", begin=whiten),
             "unsure": Change("the unsure tenth asked again, shifted", judge=shifted_if_unsure),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..nn.backpropagation import Backpropagation
 from .batches import Batch, Batches
 from .distributed import world_size
+from .losses import Loss
 from .optimizers import weights_of
 from .recipe import Recipe
 from .state import TrainingState
@@ -38,6 +39,12 @@ class Gradients:
             and dtype == torch.float32
             and Backpropagation.covers(state.network)
         )
+
+    def of(self, batch: Batch, loss: Loss) -> Answers:
+        """Write the parameters' ``grad`` of a batch's mean loss; what the network said to it."""
+        answers = self.forward(batch)
+        self.backward(answers, loss.gradient(answers.logits, answers.targets))
+        return answers
 
     def forward(self, batch: Batch) -> Answers:
         """What the network says to a batch."""
@@ -72,7 +79,6 @@ class HandwrittenStep:
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``."""
         with torch.no_grad():
-            answers = self._gradients.forward(self._batches(index))
-            self._gradients.backward(answers, self._loss.gradient(answers.logits, answers.targets))
+            answers = self._gradients.of(self._batches(index), self._loss)
             self._update()
         self._tally.count_later(answers)

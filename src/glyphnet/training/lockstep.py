@@ -129,8 +129,7 @@ class BatchedStep:
         for group, own in zip(self._optimizer.param_groups, self._states[0].optimizer.param_groups, strict=True):
             group["lr"] = own["lr"]
         with torch.no_grad():
-            answers = self._gradients.forward(self._batch(indices))
-            self._gradients.backward(answers, self._loss.gradient(answers.logits, answers.targets))
+            answers = self._gradients.of(self._batch(indices), self._loss)
             self._update()
         if not self._are_parts:  # now the optimizer has all that it will ever have
             self._give_parts()

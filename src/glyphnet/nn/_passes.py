@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .batched import BatchedDropout, BatchedLinear
 from .flatten import Flatten
+from .products import product, product_into
 
 
 class Pass(Protocol):
@@ -135,13 +136,14 @@ class _Dense:
 
     def forward(self, x: Tensor) -> Tensor:
         self._x = x
-        return torch.nn.functional.linear(x, self._weight, self._bias)
+        return product(x, self._weight.t(), self._bias)
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        torch.mm(gradient.t(), self._x, out=self._weight.grad)
+        assert self._weight.grad is not None
+        product_into(self._weight.grad, gradient.t(), self._x)
         if self._bias is not None:
             torch.sum(gradient, 0, out=self._bias.grad)
-        return gradient.mm(self._weight) if wanted else gradient
+        return product(gradient, self._weight) if wanted else gradient
 
 
 class _Activation:

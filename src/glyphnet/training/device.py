@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from ..errors import DeviceError
+from ..nn.processor import processor_vendor
 
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.
@@ -77,17 +78,7 @@ def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
     if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64") or flops_a_step < BF16_STEP:
         return False
     features = torch.cpu.get_capabilities()
-    return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in _processor_vendor()))
-
-
-@cache
-def _processor_vendor() -> str:
-    """The processor's maker as Linux tells it ("AuthenticAMD", "GenuineIntel"), or ""."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+    return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor()))
 
 
 def threads_for(flops_a_step: float) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..nn.products import product
 from .eager import eager
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -37,15 +38,15 @@ def orthogonal(matrix: Tensor) -> Tensor:
     wide = matrix if is_wide else matrix.mT
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     a, b, c = COEFFICIENTS
-    first = gram = wide @ wide.mT
-    product = torch.eye(first.shape[-1], dtype=first.dtype, device=first.device).expand_as(first)
-    add_product = torch.addmm if matrix.ndim == 2 else torch.baddbmm
+    times, add_times = (product, torch.addmm) if matrix.ndim == 2 else (torch.bmm, torch.baddbmm)
+    first = gram = times(wide, wide.mT)
+    factor = torch.eye(first.shape[-1], dtype=first.dtype, device=first.device).expand_as(first)
     for iteration in range(ITERATIONS):
         if iteration:
-            gram = product @ first @ product
-        change = add_product(gram, gram, gram, beta=b, alpha=c)
-        product = add_product(product, change, product, beta=a)
-    result: Tensor = product @ wide
+            gram = times(times(factor, first), factor)
+        change = add_times(gram, gram, gram, beta=b, alpha=c)
+        factor = add_times(factor, change, factor, beta=a)
+    result = times(factor, wide)
     return result if is_wide else result.mT
 
 

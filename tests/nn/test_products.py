@@ -1,0 +1,67 @@
+"""Products by oneDNN are those of PyTorch, on whatever processor: here it is taken everywhere."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from glyphnet.nn import products
+from glyphnet.nn.products import product, product_into
+
+SHAPES = [(32, 784, 128), (784, 50, 784), (300, 1200, 50), (3, 4, 5)]
+
+
+@pytest.fixture(autouse=True)
+def onednn(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """Take oneDNN wherever it has a call, and note what it was called for."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this PyTorch has no such call")
+    monkeypatch.setattr(products, "processor_vendor", lambda: "AuthenticAMD")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    products._linear.cache_clear()
+    linear, called = products._linear(), list[torch.Size]()
+    assert linear is not None
+
+    def noted(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        called.append(x.shape)
+        return linear(x, weight, bias)
+
+    monkeypatch.setattr(products, "_linear", lambda: noted)
+    return called
+
+
+def laid_out(rows: int, columns: int, by_column: bool) -> torch.Tensor:
+    return torch.randn(columns, rows).t() if by_column else torch.randn(rows, columns)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("by_column", [False, True])
+def test_a_product_is_the_same_in_any_order_of_memory(
+    shape: tuple[int, int, int], by_column: bool, onednn: list[torch.Size]
+) -> None:
+    m, k, n = shape
+    a, b, bias = laid_out(m, k, by_column), laid_out(k, n, by_column), torch.randn(n)
+    wanted = a.double() @ b.double()
+    torch.testing.assert_close(product(a, b).double(), wanted, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(product(a, b, bias).double(), wanted + bias, rtol=1e-4, atol=1e-3)
+    assert len(onednn) == (2 if 2 * m * k * n >= products.WORTHWHILE else 0)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("by_column", [False, True])
+def test_a_product_is_written_into_memory_of_any_order(
+    shape: tuple[int, int, int], by_column: bool, onednn: list[torch.Size]
+) -> None:
+    m, k, n = shape
+    a, b, out = torch.randn(k, m).t(), torch.randn(k, n), laid_out(m, n, by_column)
+    lies_at = out.data_ptr()
+    product_into(out, a, b)
+    torch.testing.assert_close(out.double(), a.double() @ b.double(), rtol=1e-4, atol=1e-3)
+    assert out.data_ptr() == lies_at
+    assert len(onednn) == (2 * m * k * n >= 3 * products.WORTHWHILE and min(m, n) >= products.NARROW)
+
+
+def test_other_numbers_than_float32_are_pytorchs_own(onednn: list[torch.Size]) -> None:
+    a, b = torch.randn(200, 200, dtype=torch.float64), torch.randn(200, 200, dtype=torch.float64)
+    assert torch.equal(product(a, b), a @ b)
+    assert not onednn

@@ -29,7 +29,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
         b: (K, N), in any order.
         bias: (N,), added to each row.
     """
-    if (by_onednn := _linear_for(a, b, WORTHWHILE)) is not None:
+    if 2 * a.size(0) * b.numel() >= WORTHWHILE and (by_onednn := _linear_for(a)) is not None:
         return by_onednn(a, b.t(), bias)
     return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
 
@@ -42,8 +42,9 @@ def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
         a: (M, K), in any order.
         b: (K, N), in any order.
     """
-    by_onednn = _linear_for(a, b, 3 * WORTHWHILE)
-    if by_onednn is None or min(out.shape) < NARROW:
+    is_worthwhile = 2 * a.size(0) * b.numel() >= 3 * WORTHWHILE and min(out.shape) >= NARROW
+    by_onednn = _linear_for(a) if is_worthwhile else None
+    if by_onednn is None:
         torch.mm(a, b, out=out)
     elif out.stride(0) == 1:
         out.t().copy_(by_onednn(b.t(), a, None))  # what it computes lies row by row
@@ -55,9 +56,8 @@ _Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """From x, w and b to x·wᵀ + b."""
 
 
-def _linear_for(a: Tensor, b: Tensor, worthwhile: float) -> _Linear | None:
-    is_float32 = a.dtype == torch.float32 and a.device.type == "cpu"
-    return _linear() if is_float32 and 2 * a.shape[0] * b.numel() >= worthwhile else None
+def _linear_for(a: Tensor) -> _Linear | None:
+    return _linear() if a.dtype == torch.float32 and a.device.type == "cpu" else None
 
 
 @cache

@@ -226,7 +226,8 @@ class Fitting:
                 stop = any(asked)
             if meetings.agree(stop) and state.step < len(batches):
                 return False
-        self._check_loss(weights_too=True)
+        # L-BFGS goes nowhere without having looked at the loss there.
+        self._check_loss(weights_too=not self.recipe.optimizer.full_batch)
         row = self._judge()
         row["seconds"] = before + time.perf_counter() - began
         self._keep(row)

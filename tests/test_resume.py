@@ -15,12 +15,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from glyphnet.data import Splits, load
-from glyphnet.errors import CorruptFileError, RunFolderError
+from glyphnet.errors import CorruptFileError, DataError, RunFolderError
 from glyphnet.runs import resume, train
 from glyphnet.tensorfile import read_tensors, write_tensors
 from glyphnet.training import Examples, Moment, Recipe, TrainingState, Watcher
@@ -266,6 +267,20 @@ def test_a_damaged_checkpoint_is_told(splits: Splits, tmp_path: Path) -> None:
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"no run to resume: there is no recipe\.yaml"):
         resume(tmp_path / "nowhere")
+
+
+def test_a_relative_path_is_found_from_where_the_run_began(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    np.savez(tmp_path / "few.npz", x=splits.train.images, y=splits.train.labels)
+    monkeypatch.chdir(tmp_path)
+    train("few.npz", changes={"network": "linear"}, out="run", watchers=[StopAt(1)])
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"'few\.npz' is not in this folder\. .* go on with it there"):
+        resume(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert resume("run").ending == "finished"
 
 
 def test_a_run_goes_on_with_the_threads_and_precision_it_began_with(splits: Splits, tmp_path: Path) -> None:

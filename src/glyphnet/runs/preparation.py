@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from ..data import Splits, load
 from ..data.listing import Progress
-from ..errors import SettingsError
+from ..data.named import NAMED
+from ..errors import DataError, SettingsError
 from ..training import DataSettings, Recipe
 from ..training import preset as recipe_of_preset
 
@@ -67,6 +68,21 @@ def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, An
 def read(settings: DataSettings, progress: Progress | None) -> Splits:
     """The data that the settings describe."""
     return load(**settings.model_dump(), progress=progress)
+
+
+def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
+    """The data of a training that is gone on with.
+
+    Raises:
+        DataError: they are not there any more, or not from here.
+    """
+    source = Path(settings.source).expanduser()
+    if settings.source not in NAMED and not source.is_absolute() and not source.exists():
+        raise DataError(
+            f"{settings.source!r} is not in this folder. The training's images were named from the folder in which it "
+            "was started: go on with it there."
+        )
+    return read(settings, progress)
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

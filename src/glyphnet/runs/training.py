@@ -20,7 +20,7 @@ from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
 from .keeping import go_on, today, writers
-from .preparation import Source, prepare, read, read_recipe
+from .preparation import Source, prepare, read_again, read_recipe
 from .processes import fitting_of, others, place_of, unjudged
 from .run import Run
 
@@ -166,7 +166,7 @@ def _read_again(folder: RunFolder, recipe: Recipe, progress: Progress | None) ->
             f"{folder.path}: this run was made from data in memory. Resume it from Python: "
             "glyphnet.resume(folder, splits=...)."
         )
-    return read(recipe.data, progress)
+    return read_again(recipe.data, progress)
 
 
 def tell(said: Callable[[str], None] | None, *sentences: str) -> None:

@@ -15,7 +15,7 @@ from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import SettingsError
 from ..files import FolderLock
-from ..runs.preparation import Source, prepare, read
+from ..runs.preparation import Source, prepare, read_again
 from ..runs.training import tell
 from ..training import Examples, Recipe
 from ..training.checks import check_together
@@ -121,7 +121,7 @@ def resume_seeds(
                 f"{folder.path}: these trainings were begun with data in memory. Go on with them from Python: "
                 "glyphnet.resume_seeds(folder, splits=...)."
             )
-        splits = read(plan.recipe.data, progress)
+        splits = read_again(plan.recipe.data, progress)
     tell(said, *splits.notes, *splits.warnings)
     way = _way(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):

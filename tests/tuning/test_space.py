@@ -109,7 +109,7 @@ def test_whole_numbers_stay_whole_and_steps_are_kept() -> None:
 
 def test_the_search_begins_with_the_recipe_itself_where_it_can_be_drawn() -> None:
     space = read_space({"optimizer": "sgd,muon", "optimizer.lr": "1e-3..1:log", "network.stem": "8..32"}, RECIPE)
-    assert space.values_of(RECIPE) == {"optimizer": "muon", "optimizer.lr": 0.03, "network.stem": 16}
+    assert space.values_of(RECIPE) == {"optimizer": "muon", "optimizer.lr": 0.04, "network.stem": 16}
     assert read_space({"optimizer.lr": "0.1..1"}, RECIPE).values_of(RECIPE) is None
     assert read_space({"network.stem": "8..32:step7"}, RECIPE).values_of(RECIPE) is None
     assert read_space({"augment.rotate": "0..10"}, RECIPE).values_of(RECIPE) == {"augment.rotate": 0.0}

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from ..data import Splits, load
 from ..data.listing import Progress
-from ..data.named import NAMED
+from ..data.load import NAMED
 from ..errors import DataError, SettingsError
 from ..training import DataSettings, Recipe
 from ..training import preset as recipe_of_preset

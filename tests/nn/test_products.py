@@ -8,7 +8,7 @@ import torch
 from glyphnet.nn import products
 from glyphnet.nn.products import product, product_into
 
-SHAPES = [(32, 784, 128), (784, 50, 784), (300, 1200, 50), (3, 4, 5)]
+SHAPES = [(32, 784, 128), (784, 50, 784), (300, 1200, 50), (50, 1200, 300), (3, 4, 5)]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_a_product_is_written_into_memory_of_any_order(
     product_into(out, a, b)
     torch.testing.assert_close(out.double(), a.double() @ b.double(), rtol=1e-4, atol=1e-3)
     assert out.data_ptr() == lies_at
-    assert len(onednn) == (2 * m * k * n >= 3 * products.WORTHWHILE and min(m, n) >= products.NARROW)
+    assert len(onednn) == (2 * m * k * n >= 3 * products.WORTHWHILE)
 
 
 def test_other_numbers_than_float32_are_pytorchs_own(onednn: list[torch.Size]) -> None:

@@ -17,9 +17,6 @@ from .processor import processor_vendor
 WORTHWHILE = 4e6
 """FLOPs from which a product by oneDNN is the quicker one: to call it takes 9 µs more."""
 
-NARROW = 100
-"""Rows or columns below which one that is written into given memory, and so copied once more, gains nothing by it."""
-
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """a·b + bias, to within rounding.
@@ -42,14 +39,14 @@ def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
         a: (M, K), in any order.
         b: (K, N), in any order.
     """
-    is_worthwhile = 2 * a.size(0) * b.numel() >= 3 * WORTHWHILE and min(out.shape) >= NARROW
-    by_onednn = _linear_for(a) if is_worthwhile else None
+    by_onednn = _linear_for(a) if 2 * a.size(0) * b.numel() >= 3 * WORTHWHILE else None
+    height, width = out.shape
     if by_onednn is None:
         torch.mm(a, b, out=out)
-    elif out.stride(0) == 1:
-        out.t().copy_(by_onednn(b.t(), a, None))  # what it computes lies row by row
+    elif 2 * height <= width or (height < 2 * width and out.stride(1) == 1):
+        out.copy_(by_onednn(a, b.t(), None))  # quickest for few rows; else as ``out`` lies
     else:
-        out.copy_(by_onednn(a, b.t(), None))
+        out.t().copy_(by_onednn(b.t(), a, None))
 
 
 _Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]

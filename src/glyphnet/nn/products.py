@@ -39,6 +39,7 @@ def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
         a: (M, K), in any order.
         b: (K, N), in any order.
     """
+    # Three times as much: what is computed is copied, too.
     by_onednn = _linear_for(a) if 2 * a.size(0) * b.numel() >= 3 * WORTHWHILE else None
     height, width = out.shape
     if by_onednn is None:

@@ -173,8 +173,8 @@ def test_an_epoch_sees_every_example_once_in_even_batches() -> None:
     ("settings", "precision"),
     [
         ({"network": "mlp"}, "fp32"),
-        ({"network": {"kind": "mlp", "hidden": [1000, 1000]}}, "bf16"),
-        ({"network": {"kind": "mlp", "hidden": [1000, 1000]}, "optimizer": "lbfgs"}, "fp32"),
+        ({"network": {"kind": "mlp", "hidden": [2000, 2000]}}, "bf16"),
+        ({"network": {"kind": "mlp", "hidden": [2000, 2000]}, "optimizer": "lbfgs"}, "fp32"),
         ({"network": "mlp", "precision": "bf16"}, "bf16"),
     ],
     ids=str,

@@ -22,12 +22,12 @@ the cores, each of the threads waits for the other at every operation: such step
 as long.
 """
 
-BF16_STEP = 200e6
+BF16_STEP = 700e6
 """Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
 
 Below, the conversions take what the products save, and float32 has its passes written out besides: on an AMD EPYC a
-step of 6 million took twice as long in bfloat16, one of 60 million a tenth longer, those of 100 to 200 million as long
-or up to a tenth less, and larger ones a twentieth to a half less.
+step of 7 million took twice as long in bfloat16, those of 60 to 670 million a third longer to a tenth less, and larger
+ones a sixth to a third less (benchmarks/arithmetic.py).
 """
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

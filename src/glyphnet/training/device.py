@@ -26,8 +26,8 @@ BF16_STEP = 700e6
 """Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
 
 Below, the conversions take what the products save, and float32 has its passes written out besides: on an AMD EPYC a
-step of 7 million took twice as long in bfloat16, those of 60 to 670 million a third longer to a tenth less, and larger
-ones a sixth to a third less (benchmarks/arithmetic.py).
+step of 7 million took twice as long in bfloat16, those of 60 to 670 million from half longer to a tenth less, and
+larger ones a sixth to a third less (benchmarks/arithmetic.py).
 """
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

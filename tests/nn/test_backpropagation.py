@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from glyphnet.nn import build, parse_network
+from glyphnet.nn import backpropagation, build, parse_network
 from glyphnet.nn.backpropagation import Backpropagation
 
 COVERED = [
@@ -35,7 +35,11 @@ LEFT_TO_AUTOGRAD = [
 
 @pytest.mark.parametrize("spec", COVERED, ids=str)
 @pytest.mark.parametrize("shape", [(6, 5, 1), (12,)])
-def test_gradients_are_autograds(spec: dict[str, object], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("by_row", [False, True])  # as it is quickest on one processor, and on another
+def test_gradients_are_autograds(
+    spec: dict[str, object], shape: tuple[int, ...], by_row: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backpropagation, "by_row_is_quick", lambda: by_row)
     check_against_autograd(spec, shape, torch.contiguous_format)
 
 
@@ -54,6 +58,7 @@ def check_against_autograd(spec: dict[str, object], shape: tuple[int, ...], layo
     x = torch.randn(8, *shape) if len(shape) == 1 else torch.randn(8, shape[2], *shape[:2]).to(memory_format=layout)
     wanted = torch.randn(8, 4)
     other = copy.deepcopy(network)
+    Backpropagation.lay_out(network)
     passes = Backpropagation(network)
     for _ in range(2):  # the second overwrites what the first left
         expected = torch.autograd.grad((other(x) * wanted).sum(), list(other.parameters()))
@@ -61,6 +66,7 @@ def check_against_autograd(spec: dict[str, object], shape: tuple[int, ...], layo
             logits = passes.forward(x)
             passes.backward(wanted.clone())
     for (name, parameter), gradient in zip(network.named_parameters(), expected, strict=True):
+        assert parameter.grad.stride() == parameter.stride(), name
         torch.testing.assert_close(parameter.grad, gradient, msg=lambda text, name=name: f"{name}: {text}")
     for (name, found), (_, usual) in zip(network.named_buffers(), other.named_buffers(), strict=True):
         torch.testing.assert_close(found, usual, msg=lambda text, name=name: f"{name}: {text}")

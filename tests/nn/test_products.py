@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from glyphnet.nn import products
-from glyphnet.nn.products import product, product_into
+from glyphnet.nn.products import product
 
 SHAPES = [(32, 784, 128), (784, 50, 784), (300, 1200, 50), (50, 1200, 300), (3, 4, 5)]
 
@@ -47,20 +47,6 @@ def test_a_product_is_the_same_in_any_order_of_memory(
     torch.testing.assert_close(product(a, b).double(), wanted, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(product(a, b, bias).double(), wanted + bias, rtol=1e-4, atol=1e-3)
     assert len(onednn) == (2 if 2 * m * k * n >= products.WORTHWHILE else 0)
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("by_column", [False, True])
-def test_a_product_is_written_into_memory_of_any_order(
-    shape: tuple[int, int, int], by_column: bool, onednn: list[torch.Size]
-) -> None:
-    m, k, n = shape
-    a, b, out = torch.randn(k, m).t(), torch.randn(k, n), laid_out(m, n, by_column)
-    lies_at = out.data_ptr()
-    product_into(out, a, b)
-    torch.testing.assert_close(out.double(), a.double() @ b.double(), rtol=1e-4, atol=1e-3)
-    assert out.data_ptr() == lies_at
-    assert len(onednn) == (2 * m * k * n >= 3 * products.WORTHWHILE)
 
 
 def test_other_numbers_than_float32_are_pytorchs_own(onednn: list[torch.Size]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .batched import BatchedDropout, BatchedLinear
 from .flatten import Flatten
-from .products import product, product_into
+from .products import product
 
 
 class Pass(Protocol):
@@ -67,9 +67,9 @@ class _Convolution:
             gradient, self._x, self._weight, bias, self._layer.stride, self._layer.padding, (1, 1), False, (0, 0), 1,
             (wanted, True, self._bias is not None),
         )  # fmt: skip
-        _write_gradient(self._weight, by_weight)
+        _set_gradient(self._weight, by_weight)
         if self._bias is not None:
-            _write_gradient(self._bias, by_bias)
+            _set_gradient(self._bias, by_bias)
         return by_input if wanted else gradient
 
 
@@ -98,8 +98,8 @@ class _Normalisation:
             gradient, self._x, layer.weight, layer.running_mean, layer.running_var, self._mean, self._scale, True,
             layer.eps, (wanted, True, True),
         )  # fmt: skip
-        _write_gradient(layer.weight, by_weight)
-        _write_gradient(layer.bias, by_bias)
+        _set_gradient(layer.weight, by_weight)
+        _set_gradient(layer.bias, by_bias)
         return by_input if wanted else gradient
 
 
@@ -132,6 +132,7 @@ class _Dense:
 
     def __init__(self, layer: nn.Linear) -> None:
         self._weight, self._bias = layer.weight, layer.bias
+        self._by_row = layer.weight.is_contiguous()
         self._x = torch.empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,10 +140,10 @@ class _Dense:
         return product(x, self._weight.t(), self._bias)
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        assert self._weight.grad is not None
-        product_into(self._weight.grad, gradient.t(), self._x)
+        by_weight = product(gradient.t(), self._x) if self._by_row else product(self._x.t(), gradient).t()
+        self._weight.grad = by_weight
         if self._bias is not None:
-            torch.sum(gradient, 0, out=self._bias.grad)
+            self._bias.grad = gradient.sum(0)
         return product(gradient, self._weight) if wanted else gradient
 
 
@@ -169,7 +170,7 @@ class _Dropout:
     learns = False
 
     def __init__(self, layer: nn.Dropout | BatchedDropout) -> None:
-        self._kept = 1.0 - layer.p
+        self._kept = torch.tensor(1.0 - layer.p)  # a number would be made a tensor of at each step
         self._mask = torch.empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -202,10 +203,8 @@ class _BatchedDense:
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
         count, outputs, inputs = self._weight.shape
         gradient = gradient.reshape(count, -1, outputs)
-        assert self._weight.grad is not None
-        assert self._bias.grad is not None
-        torch.bmm(self._x.mT, gradient, out=self._weight.grad.mT)
-        torch.sum(gradient, 1, out=self._bias.grad.view(count, outputs))
+        self._weight.grad = self._x.mT.bmm(gradient).mT
+        self._bias.grad = gradient.sum(1).view(-1)
         return gradient.bmm(self._weight).view(-1, inputs) if wanted else gradient
 
 
@@ -236,9 +235,11 @@ def pooled_first(passes: list[Pass]) -> list[Pass]:
     return passes
 
 
-def _write_gradient(parameter: Tensor, gradient: Tensor) -> None:
-    assert parameter.grad is not None
-    parameter.grad.copy_(gradient)
+def _set_gradient(parameter: Tensor, gradient: Tensor) -> None:
+    """Make it the parameter's, in the same order in memory: so optimizers want it."""
+    if gradient.stride() != parameter.stride():
+        gradient = torch.empty_like(parameter).copy_(gradient)
+    parameter.grad = gradient
 
 
 def _relu(layer: nn.Module) -> Pass:

@@ -8,22 +8,20 @@ against.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ._passes import PASSES, pooled_first
+from .products import by_row_is_quick
 
 
 class Backpropagation:
-    """The passes of one network on the processor, in float32. Its gradients are overwritten, never added up.
+    """The passes of one network on the processor, in float32. Its gradients are new each time, never added up.
 
     Args:
         network: for which `covers` is true.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        for parameter in network.parameters():
-            parameter.grad = torch.zeros_like(parameter)
         self._passes = pooled_first([PASSES[type(layer)](layer) for layer in network.children()])
         # Below the lowest layer that learns nobody asks for derivatives.
         self._lowest = next(index for index, each in enumerate(self._passes) if each.learns)
@@ -35,10 +33,12 @@ class Backpropagation:
 
     @staticmethod
     def lay_out(network: nn.Module) -> None:
-        """Lay the weights out anew in memory, column by column: a small batch then takes up to half the time.
+        """Lay the weights out anew in memory, column by column, where a small batch then takes up to half the time.
 
         Whatever else refers to a weight's memory must be made afterwards.
         """
+        if by_row_is_quick():
+            return
         for parameter in network.parameters():
             if parameter.ndim == 2:
                 parameter.data = parameter.data.t().contiguous().t()
@@ -50,6 +50,10 @@ class Backpropagation:
         return x
 
     def backward(self, gradient: Tensor) -> None:
-        """Write each parameter's ``grad``, from the derivatives by the last `forward`'s logits: float32 (N, K)."""
+        """Set each parameter's ``grad``, which lies in memory as the parameter does.
+
+        Args:
+            gradient: the derivatives by the last `forward`'s logits, float32 (N, K).
+        """
         for index in range(len(self._passes) - 1, self._lowest - 1, -1):
             gradient = self._passes[index].backward(gradient, index > self._lowest)

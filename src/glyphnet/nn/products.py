@@ -22,32 +22,21 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """a·b + bias, to within rounding.
 
     Args:
-        a: (M, K), best row by row in memory.
+        a: (M, K), in any order; quickest row by row in memory.
         b: (K, N), in any order.
         bias: (N,), added to each row.
+
+    Returns:
+        (M, N), row by row.
     """
     if 2 * a.size(0) * b.numel() >= WORTHWHILE and (by_onednn := _linear_for(a)) is not None:
-        return by_onednn(a, b.t(), bias)
+        return by_onednn(a.contiguous(), b.t(), bias)  # it would take twice the time to turn the matrix round itself
     return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
 
 
-def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
-    """Write a·b, to within rounding.
-
-    Args:
-        out: (M, N), row by row or column by column in memory.
-        a: (M, K), in any order.
-        b: (K, N), in any order.
-    """
-    # Three times as much: what is computed is copied, too.
-    by_onednn = _linear_for(a) if 2 * a.size(0) * b.numel() >= 3 * WORTHWHILE else None
-    height, width = out.shape
-    if by_onednn is None:
-        torch.mm(a, b, out=out)
-    elif 2 * height <= width or (height < 2 * width and out.stride(1) == 1):
-        out.copy_(by_onednn(a, b.t(), None))  # quickest for few rows; else as ``out`` lies
-    else:
-        out.t().copy_(by_onednn(b.t(), a, None))
+def by_row_is_quick() -> bool:
+    """Whether products with a matrix that lies row by row are as quick as with one that lies column by column."""
+    return _linear() is not None
 
 
 _Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]

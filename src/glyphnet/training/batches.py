@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .distributed import world_size
 from .examples import Examples
 from .losses import class_weights
 from .state import TrainingState
+
+GATHERED_AT_ONCE = 1 << 21
+"""Bytes of float32 inputs that are gathered at one time, however many batches they are: a small batch by itself takes
+several times as long as its share of this."""
 
 
 class Batch(NamedTuple):
@@ -45,9 +52,40 @@ class Batches:
         if by_class is not None:
             by_example = by_class[examples.labels]
             self._weights = by_example if self._weights is None else by_example * self._weights
+        self._coming: Iterator[tuple[Tensor, Batch]] = iter(())
+        self._next: tuple[Tensor, Batch] | None = None
+
+    def expect(self, indices: Sequence[Tensor], first: int) -> None:
+        """Say for which indices batches will be asked, and with which of them it begins; others may come between.
+
+        Nothing changes but the time: what is drawn at random is drawn when a batch is asked for.
+        """
+        if len(indices) == 1 or world_size() > 1 or self.examples.labels.device.type != "cpu":
+            return
+        by_itself = self._augmenter.changes_images or self._augmenter.mixes_targets
+        count = GATHERED_AT_ONCE // (4 * self.examples.inputs[0].numel() * len(indices[0]))
+        if count > 1 and not by_itself:
+            self._coming, self._next = self._gathered_ahead(indices, first, count), None
 
     def __call__(self, index: Tensor) -> Batch:
         """The examples at ``index``, int64 (n,), augmented, as the network takes them."""
+        if self._next is None:
+            self._next = next(self._coming, None)
+        if self._next is None or self._next[0] is not index:
+            return self._gathered(index)
+        batch, self._next = self._next[1], None
+        return batch
+
+    def _gathered_ahead(self, indices: Sequence[Tensor], first: int, count: int) -> Iterator[tuple[Tensor, Batch]]:
+        """Each index with its batch, of which ``count`` are gathered together."""
+        for start in range(first, len(indices), count):
+            own = indices[start : start + count]
+            whole, sizes = self._gathered(torch.cat(list(own))), [len(index) for index in own]
+            x, labels = whole.x.split(sizes), whole.labels.split(sizes)
+            weights = [None] * len(own) if whole.weights is None else whole.weights.split(sizes)
+            yield from zip(own, map(Batch, x, labels, labels, weights), strict=True)
+
+    def _gathered(self, index: Tensor) -> Batch:
         labels = targets = self.examples.labels.index_select(0, index)
         weights = None if self._weights is None else self._weights.index_select(0, index)
         x = self._preprocessing.to_float(self.examples.gather(index))

@@ -206,6 +206,7 @@ class Fitting:
         if not state.network.training:
             state.network.train()
         batches, meetings = self._batches(), Meetings(state)
+        self.batches.expect(batches, first)
         for batch in batches[first:]:
             self._before_step(len(batches))
             yield batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -24,12 +25,12 @@ class _Look(NamedTuple):
     Attributes:
         loss: the mean, penalties included: float32 ().
         losses: weighted, of each example: float32 (n,).
-        right: which were answered right: bool (n,).
+        right: tells which were answered right: bool (n,).
     """
 
     loss: Tensor
     losses: Tensor
-    right: Tensor
+    right: Callable[[], Tensor]
 
 
 class FullBatchStep:
@@ -62,7 +63,7 @@ class FullBatchStep:
             if self._last is None or not self._optimizer.looked_here:
                 self._last = self._look(index) if self._gradients is None else self._look_by_hand(index)
             if not counted:
-                self._state.tally.count(self._last.losses, self._last.right)
+                self._state.tally.count(self._last.losses, self._last.right())
                 counted = True
             return self._last.loss
 
@@ -84,7 +85,7 @@ class FullBatchStep:
             value += share.detach()
             seen.append((losses.detach(), right))
         every, all_right = (torch.cat(each) for each in zip(*seen, strict=True))
-        return _Look(mean_of_all(value), every, all_right)
+        return _Look(mean_of_all(value), every, lambda: all_right)
 
     @torch.no_grad()
     def _look_by_hand(self, index: Tensor) -> _Look:
@@ -95,4 +96,4 @@ class FullBatchStep:
         losses, gradient = self._state.recipe.loss.with_gradient(answers.logits, answers.targets)
         self._gradients.backward(answers, gradient)
         losses = answers.weighted(losses)
-        return _Look(self._autograd.with_penalty(losses.mean()), losses, answers.right)
+        return _Look(self._autograd.with_penalty(losses.mean()), losses, lambda: answers.right)

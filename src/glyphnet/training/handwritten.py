@@ -28,7 +28,7 @@ class Gradients:
     def __init__(self, network: nn.Module, recipe: Recipe, networks: int = 1) -> None:
         self._passes, self._networks = Backpropagation(network), networks
         self._l1, self._l2 = recipe.l1, recipe.l2
-        self._penalised = [(weight, weight.grad) for weight in weights_of(network) if weight.grad is not None]
+        self._penalised = list(weights_of(network)) if recipe.l1 or recipe.l2 else []
 
     @staticmethod
     def suits(state: TrainingState, dtype: torch.dtype) -> bool:
@@ -41,7 +41,7 @@ class Gradients:
         )
 
     def of(self, batch: Batch, loss: Loss) -> Answers:
-        """Write the parameters' ``grad`` of a batch's mean loss; what the network said to it."""
+        """Set the parameters' ``grad`` of a batch's mean loss; what the network said to it."""
         answers = self.forward(batch)
         self.backward(answers, loss.gradient(answers.logits, answers.targets))
         return answers
@@ -52,7 +52,7 @@ class Gradients:
         return Answers(self._passes.forward(x), labels, targets, weights)
 
     def backward(self, answers: Answers, gradient: Tensor) -> None:
-        """Write the parameters' ``grad`` of the mean loss, penalties included.
+        """Set the parameters' ``grad`` of the mean loss, penalties included.
 
         Args:
             answers: of the last `forward`.
@@ -61,11 +61,12 @@ class Gradients:
         count, weights = len(answers.labels) / self._networks, answers.weights
         gradient.mul_(1.0 / count if weights is None else weights[:, None] / count)
         self._passes.backward(gradient)
-        for weight, grad in self._penalised:
+        for weight in self._penalised:
+            assert weight.grad is not None
             if self._l1:
-                grad.add_(weight.sign(), alpha=self._l1)
+                weight.grad.add_(weight.sign(), alpha=self._l1)
             if self._l2:
-                grad.add_(weight, alpha=self._l2)
+                weight.grad.add_(weight, alpha=self._l2)
 
 
 class HandwrittenStep:

@@ -21,7 +21,7 @@ Update = Callable[[], object]
 def quick_update(optimizer: torch.optim.Optimizer) -> Update:
     """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW, also beside Muon.
 
-    Every parameter must have its gradient, in the same memory, from the first call on.
+    At each call every parameter must have its gradient, in the same order in memory as itself.
     """
     if isinstance(optimizer, Together):
         each_part = [quick_update(part) for part in optimizer.parts]
@@ -78,7 +78,7 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
     def update() -> None:
         step.add_(1)
         kernel(
-            parameters, gradients, means, squares, [], steps, lr=group["lr"], beta1=beta1, beta2=beta2,
+            parameters, gradients(), means, squares, [], steps, lr=group["lr"], beta1=beta1, beta2=beta2,
             weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False,
         )  # fmt: skip
 
@@ -93,7 +93,7 @@ def _sgd(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
 
     def update() -> None:
         torch._fused_sgd_(
-            parameters, gradients, momenta, lr=group["lr"], momentum=group["momentum"],
+            parameters, gradients(), momenta, lr=group["lr"], momentum=group["momentum"],
             dampening=group["dampening"], weight_decay=group["weight_decay"], nesterov=group["nesterov"],
             maximize=False, is_first_step=False,
         )  # fmt: skip
@@ -101,15 +101,19 @@ def _sgd(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
     return update
 
 
-def _of_group(group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters of a group and their gradients."""
+def _of_group(group: dict[str, Any]) -> tuple[list[Tensor], Callable[[], list[Tensor]]]:
+    """The parameters of a group, and what gives their gradients of the moment."""
     parameters = group["params"]
-    return [_as_it_lies(each.detach()) for each in parameters], [_as_it_lies(each.grad) for each in parameters]
+
+    def gradients() -> list[Tensor]:
+        return [_as_it_lies(each.grad) for each in parameters]
+
+    return [_as_it_lies(each.detach()) for each in parameters], gradients
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
     """``tensor`` as one row, in the order of its memory: any other order costs the kernels twice the time."""
-    return tensor.as_strided((tensor.numel(),), (1,))
+    return tensor if tensor.is_contiguous() else tensor.as_strided((tensor.numel(),), (1,))
 
 
 _NEEDED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from glyphnet.nn import NETWORKS, Preprocessing, build, inference, logits_in_batches, parse_network
+from glyphnet.nn.quick import quick
 
 PLAIN = Preprocessing(mode="unit_range")
 
@@ -34,6 +38,32 @@ def test_the_answers_are_those_of_single_inputs(kind: str) -> None:
     assert not any(layer._forward_hooks for layer in network.modules())
     for size in (1, 7, 100):
         torch.testing.assert_close(torch.cat(list(logits_in_batches(network, PLAIN, images, batch_size=size))), chosen)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"])
+@pytest.mark.parametrize("member", [{"kind": "cnn-classic"}, {"kind": "cnn", "downsample": "pool"}], ids=str)
+@pytest.mark.parametrize("members", [1, 2])
+def test_pooling_in_front_of_the_activation_changes_no_answer(
+    activation: str, member: dict[str, str], members: int
+) -> None:
+    spec = {**member, "activation": activation}
+    whole = spec if members == 1 else {"kind": "ensemble", "members": members, "member": spec}
+    network = build(parse_network(whole), (21, 23, 3), 5).eval()
+    images = torch.randint(0, 256, (9, 21, 23, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        usual = network(PLAIN(images))
+    torch.testing.assert_close(torch.cat(list(logits_in_batches(network, PLAIN, images))), usual)
+    assert [type(layer) for layer in quick(network).modules()].count(nn.MaxPool2d) == 0
+
+
+def test_a_network_that_is_not_needed_is_forgotten() -> None:
+    for make in (Counting, lambda: build(parse_network("cnn"), (8, 8, 1), 5)):
+        network = make()
+        list(logits_in_batches(network, PLAIN, torch.zeros(2, 8, 8, 1, dtype=torch.uint8)))
+        seen = weakref.ref(network)
+        del network
+        gc.collect()
+        assert seen() is None
 
 
 def test_so_many_are_computed_at_once_that_layers_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:

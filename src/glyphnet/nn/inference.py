@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .inputs import Inputs, as_tensor
 from .memory import keep_freed_memory
 from .preprocessing import Preprocessing
+from .quick import quick
 
 LARGEST_OUTPUT = 8 << 20
 """Bytes of a layer's output, for all inputs at one time, with which processors were seen to be quickest, by up to a
@@ -18,6 +19,7 @@ third: less is called too often, and more is not in a cache any longer when the 
 
 MOST_AT_ONCE = 1000
 
+_quick: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 _output_bytes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
@@ -47,15 +49,27 @@ def logits_in_batches(
     network.eval()
     try:
         with torch.inference_mode():
-            rows = as_tensor(inputs)
-            for part in torch.split(rows, batch_size or _quickest(network, preprocessing, rows, device)):
-                yield network(preprocessing(part.to(device)))
+            rows, computing = as_tensor(inputs), _computing(network, device)
+            for part in torch.split(rows, batch_size or _at_once(computing, preprocessing, rows, device)):
+                yield computing(preprocessing(part.to(device)))
     finally:
         network.train(was_training)
 
 
-def _quickest(network: nn.Module, preprocessing: Preprocessing, rows: Tensor, device: torch.device) -> int:
-    """How many of ``rows`` to compute at once."""
+def _computing(network: nn.Module, device: torch.device) -> nn.Module:
+    """What gives the network's answers soonest."""
+    if device.type != "cpu":
+        return network
+    computing = _quick.get(network)
+    if computing is None:
+        computing = quick(network)
+        if computing is not network:  # else it would keep itself alive
+            _quick[network] = computing
+    return computing
+
+
+def _at_once(network: nn.Module, preprocessing: Preprocessing, rows: Tensor, device: torch.device) -> int:
+    """How many of ``rows`` to compute at once, for the least time."""
     if device.type != "cpu" or len(rows) <= 1:
         return MOST_AT_ONCE
     if network not in _output_bytes:

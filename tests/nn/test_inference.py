@@ -56,6 +56,16 @@ def test_pooling_in_front_of_the_activation_changes_no_answer(
     assert [type(layer) for layer in quick(network).modules()].count(nn.MaxPool2d) == 0
 
 
+def test_who_looks_at_layers_sees_the_networks_own() -> None:
+    network = build(parse_network("cnn-classic"), (12, 12, 1), 5)
+    images, seen = torch.zeros(2, 12, 12, 1, dtype=torch.uint8), []
+    list(logits_in_batches(network, PLAIN, images))
+    for name, layer in network.named_children():
+        layer.register_forward_hook(lambda *_, name=name: seen.append(name))
+    list(logits_in_batches(network, PLAIN, images, batch_size=2))
+    assert seen == [name for name, _ in network.named_children()]
+
+
 def test_a_network_that_is_not_needed_is_forgotten() -> None:
     for make in (Counting, lambda: build(parse_network("cnn"), (8, 8, 1), 5)):
         network = make()

@@ -132,7 +132,6 @@ class _Dense:
 
     def __init__(self, layer: nn.Linear) -> None:
         self._weight, self._bias = layer.weight, layer.bias
-        self._by_row = layer.weight.is_contiguous()
         self._x = torch.empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -140,8 +139,8 @@ class _Dense:
         return product(x, self._weight.t(), self._bias)
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        by_weight = product(gradient.t(), self._x) if self._by_row else product(self._x.t(), gradient).t()
-        self._weight.grad = by_weight
+        by_row = self._weight.is_contiguous()
+        self._weight.grad = product(gradient.t(), self._x) if by_row else product(self._x.t(), gradient).t()
         if self._bias is not None:
             self._bias.grad = gradient.sum(0)
         return product(gradient, self._weight) if wanted else gradient

@@ -57,8 +57,8 @@ def logits_in_batches(
 
 
 def _computing(network: nn.Module, device: torch.device) -> nn.Module:
-    """What gives the network's answers soonest."""
-    if device.type != "cpu":
+    """What gives the network's answers soonest; the network itself where somebody looks at its layers."""
+    if device.type != "cpu" or any(layer._forward_hooks or layer._forward_pre_hooks for layer in network.modules()):
         return network
     computing = _quick.get(network)
     if computing is None:

@@ -14,7 +14,7 @@ from .examples import Examples
 from .losses import class_weights
 from .state import TrainingState
 
-GATHERED_AT_ONCE = 1 << 21
+GATHERED_AT_ONCE = 1 << 20
 """Bytes of float32 inputs that are gathered at one time, however many batches they are: a small batch by itself takes
 several times as long as its share of this."""
 

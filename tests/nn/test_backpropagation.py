@@ -35,11 +35,11 @@ LEFT_TO_AUTOGRAD = [
 
 @pytest.mark.parametrize("spec", COVERED, ids=str)
 @pytest.mark.parametrize("shape", [(6, 5, 1), (12,)])
-@pytest.mark.parametrize("by_row", [False, True])  # as it is quickest on one processor, and on another
+@pytest.mark.parametrize("by_row", [False, True])  # as weights lie on one processor, and on another
 def test_gradients_are_autograds(
     spec: dict[str, object], shape: tuple[int, ...], by_row: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backpropagation, "by_row_is_quick", lambda: by_row)
+    monkeypatch.setattr(backpropagation, "uses_onednn", lambda: by_row)
     check_against_autograd(spec, shape, torch.contiguous_format)
 
 

@@ -330,7 +330,7 @@ def test_without_a_folder_no_reports_are_made(
     assert not any("report.html" in names for names in read)
 
 
-def test_the_way_is_chosen_by_the_work_and_the_cores(few: Splits) -> None:
+def test_the_way_is_chosen_by_the_work_and_the_cores(few: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     longer = RECIPE.override({"epochs": 10_000})
     assert expected_seconds(RECIPE, few, reports=True) < START_SECONDS / 4
     assert expected_seconds(RECIPE, few, reports=False) < expected_seconds(RECIPE, few, reports=True)
@@ -350,6 +350,10 @@ def test_the_way_is_chosen_by_the_work_and_the_cores(few: Splits) -> None:
         assert way(longer, 10) == Way(4), "four cores do more than one batch"
         assert not way(RECIPE.override({"augment.rotate": 5}), 5).batched
         assert not way(RECIPE.override({"network": "cnn", "batch_size": 1}), 5).batched
+        larger_step = RECIPE.override({"network.hidden": [500]})
+        for by_onednn in (False, True):
+            monkeypatch.setattr("glyphnet.seeds.way.uses_onednn", lambda by_onednn=by_onednn: by_onednn)
+            assert way(larger_step, 5) == Way(1, batched=not by_onednn)
     with using_threads(1):
         assert way(longer.override(larger), 10) == Way(1)
         assert way(longer, 10) == Way(1, batched=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ._passes import PASSES, pooled_first
-from .products import by_row_is_quick
+from .products import uses_onednn
 
 
 class Backpropagation:
@@ -33,12 +33,12 @@ class Backpropagation:
 
     @staticmethod
     def lay_out(network: nn.Module) -> None:
-        """Lay the weights out anew in memory, column by column, where a small batch then takes up to half the time.
+        """Lay the weights out anew in memory, column by column: to MKL a small batch then takes up to half the time.
 
         Whatever else refers to a weight's memory must be made afterwards.
         """
-        if by_row_is_quick():
-            return
+        if uses_onednn():
+            return  # which takes as long either way
         for parameter in network.parameters():
             if parameter.ndim == 2:
                 parameter.data = parameter.data.t().contiguous().t()

@@ -13,7 +13,7 @@ from .memory import keep_freed_memory
 from .preprocessing import Preprocessing
 from .quick import quick
 
-LARGEST_OUTPUT = 8 << 20
+LARGEST_OUTPUT = 5 << 20
 """Bytes of a layer's output, for all inputs at one time, with which processors were seen to be quickest, by up to a
 third: less is called too often, and more is not in a cache any longer when the next layer wants it."""
 

@@ -34,8 +34,8 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
 
 
-def by_row_is_quick() -> bool:
-    """Whether products with a matrix that lies row by row are as quick as with one that lies column by column."""
+def uses_onednn() -> bool:
+    """Whether large products of float32 go to oneDNN, on this processor."""
     return _linear() is not None
 
 

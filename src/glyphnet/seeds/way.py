@@ -9,6 +9,7 @@ import torch
 from ..augment import Augmenter
 from ..data import Splits
 from ..nn import summary
+from ..nn.products import uses_onednn
 from ..training import Recipe, choose_device
 from ..training.examples import batch_count
 from ..training.lockstep import can_go_in_lockstep
@@ -24,6 +25,9 @@ _FLOPS_A_SECOND = 6e10  # of one core, forward and backward, in convolutions and
 
 BATCHED_FLOPS = 7e6
 """Forward work of one network's step up to which one batched computation was 1.6 to 2.7 times as quick, on one core."""
+
+BATCHED_FLOPS_BESIDE_ONEDNN = 2e6
+"""The same where oneDNN does the products of each network alone, and MKL, at half its speed, those of all at once."""
 
 _BATCHED_GAIN = 2.0
 _SIDE_BY_SIDE_GAIN = 0.8  # of each process: two were seen to be 1.5 to 1.75 times as quick as one
@@ -76,7 +80,8 @@ def _suits_a_batch(recipe: Recipe, splits: Splits, device: str) -> bool:
     """Whether one batched computation is possible, and clearly quicker than one training after another."""
     shape, classes = splits.image_shape, len(splits.classes)
     flops = flops_a_step(recipe, shape, classes, len(splits.train))
-    is_small = flops <= BATCHED_FLOPS and not Augmenter(recipe.augment).warps
+    most = BATCHED_FLOPS_BESIDE_ONEDNN if uses_onednn() else BATCHED_FLOPS
+    is_small = flops <= most and not Augmenter(recipe.augment).warps
     return is_small and can_go_in_lockstep(recipe, shape, classes, choose_device(device))
 
 

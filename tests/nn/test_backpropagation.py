@@ -15,6 +15,7 @@ COVERED = [
     {"kind": "mlp", "hidden": [7]},
     {"kind": "mlp", "hidden": [9, 5], "activation": "sigmoid"},
     {"kind": "mlp", "hidden": [9, 5], "activation": "tanh"},
+    {"kind": "mlp", "hidden": [40, 50]},
     {"kind": "mlp", "hidden": []},
 ]
 COVERED_OF_IMAGES = [
@@ -35,11 +36,11 @@ LEFT_TO_AUTOGRAD = [
 
 @pytest.mark.parametrize("spec", COVERED, ids=str)
 @pytest.mark.parametrize("shape", [(6, 5, 1), (12,)])
-@pytest.mark.parametrize("by_row", [False, True])  # as weights lie on one processor, and on another
+@pytest.mark.parametrize("onednn", [False, True])  # weights lie otherwise on one processor than on another
 def test_gradients_are_autograds(
-    spec: dict[str, object], shape: tuple[int, ...], by_row: bool, monkeypatch: pytest.MonkeyPatch
+    spec: dict[str, object], shape: tuple[int, ...], onednn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backpropagation, "uses_onednn", lambda: by_row)
+    monkeypatch.setattr(backpropagation, "uses_onednn", lambda: onednn)
     check_against_autograd(spec, shape, torch.contiguous_format)
 
 

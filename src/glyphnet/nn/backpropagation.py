@@ -33,14 +33,14 @@ class Backpropagation:
 
     @staticmethod
     def lay_out(network: nn.Module) -> None:
-        """Lay the weights out anew in memory, column by column: to MKL a small batch then takes up to half the time.
+        """Lay weights out anew in memory, column by column, where a small batch then takes less time.
 
+        With MKL that is up to half the time; with oneDNN a tenth less if the layer does not narrow, and else no less.
         Whatever else refers to a weight's memory must be made afterwards.
         """
-        if uses_onednn():
-            return  # which takes as long either way
+        narrowing_too = not uses_onednn()
         for parameter in network.parameters():
-            if parameter.ndim == 2:
+            if parameter.ndim == 2 and (narrowing_too or parameter.shape[0] >= parameter.shape[1]):
                 parameter.data = parameter.data.t().contiguous().t()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from .parallel import interrupts_wait
+
 Message: TypeAlias = Mapping[str, Any]
 """Plain JSON values. ``{"phase": "gone"}`` is the last one of every child."""
 
@@ -38,28 +40,41 @@ class Child:
         self, main: str, arguments: Sequence[str], *, threads: int, log: Path, heard: Callable[[Message], None]
     ) -> None:
         module, _, name = main.partition(":")
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {module} import {name}\n{name}(*{list(arguments)!r})"
-        self._log, self._heard = log, heard
-        with open(log, "wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
-                start_new_session=True,  # Ctrl-C is for us; and with the child we can kill what it has started
-            )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._code = (
+            f"import sys; sys.path[:] = {sys.path!r}\nfrom {module} import {name}\n{name}(*{list(arguments)!r})"
+        )
+        self._threads, self._log, self._heard = threads, log, heard
 
     def __enter__(self) -> Child:
-        self._listener.start()
+        try:
+            with interrupts_wait():  # in the midst of its start nobody would know of the child yet
+                self._start()
+        except KeyboardInterrupt:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        with open(self._log, "wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", self._code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, **dict.fromkeys(_THREADS, str(self._threads))},
+                start_new_session=True,  # Ctrl-C is for us; and with the child we can kill what it has started
+            )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of the dead
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORKERS = min(8, os.cpu_count() or 1)
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
@@ -61,7 +63,7 @@ def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> It
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C come after the block only.
+    """Let Ctrl-C, and what else is told to end a command as that does, come after the block only.
 
     In the midst of `threading.Condition.__enter__` it would leave the lock taken for ever, and the worker that wants it
     next would wait as long: the command would hang instead of ending.
@@ -70,10 +72,13 @@ def interrupts_wait() -> Iterator[None]:
         yield  # no other thread is ever interrupted
         return
     came: list[int] = []
-    usual = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    usual = {number: handler for number in _INTERRUPTS if callable(handler := signal.getsignal(number))}
+    for number in usual:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual or signal.SIG_DFL)
-        if came:
-            signal.raise_signal(signal.SIGINT)  # who ignores it goes on doing so
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)

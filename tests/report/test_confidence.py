@@ -98,7 +98,10 @@ def test_the_filter_by_probability_shows_these_and_no_others(open_report, make_e
     page.keyboard.press("Tab")
     page.keyboard.type("45.5")
     page.keyboard.press("Enter")
-    wait_until(page, "location.hash.includes('least=30') && location.hash.includes('most=45.5')")
+    wait_until(page, "document.getElementById('gallery-title').textContent.startsWith('Images, 30 to 45.5')")
+    address = page.evaluate("location.hash")
+    assert "least=30" in address
+    assert "most=45.5" in address
     wanted = names_between(judged, 30, 45.5)
     assert 30 < len(wanted) < 400
     while page.is_visible("#more"):

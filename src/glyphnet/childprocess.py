@@ -46,12 +46,11 @@ class Child:
         self._threads, self._log, self._heard = threads, log, heard
 
     def __enter__(self) -> Child:
-        try:
+        with contextlib.ExitStack() as undoing:
             with interrupts_wait():  # in the midst of its start nobody would know of the child yet
                 self._start()
-        except KeyboardInterrupt:
-            self._end()
-            raise
+                undoing.callback(self._end)
+            undoing.pop_all()
         return self
 
     def __exit__(

@@ -59,13 +59,12 @@ def test_it_trains_as_autograd_does(
     recipe = Recipe.parse({**settings, "epochs": 3, "batch_size": 32, "precision": "fp32"})
     quick = trained(recipe, train_examples, monkeypatch, by_hand=True)
     usual = trained(recipe, train_examples, monkeypatch, by_hand=False)
-    # To make a matrix orthogonal magnifies its small singular values, and the last digits with them.
-    tolerance, an_image = (0.03, 1 / len(train_examples)) if recipe.optimizer.name == "muon" else (1e-4, 0.0)
     for key in ("loss", "accuracy", "lr"):
         values = [[row[key] for row in result.history] for result in (quick, usual)]
-        swing = 1.01 * an_image if key == "accuracy" else 0.0
-        assert values[0] == pytest.approx(values[1], rel=1e-4, abs=swing), key
+        assert values[0] == pytest.approx(values[1], rel=1e-4), key
     for name, tensor in usual.network.state_dict().items():
+        # To make a matrix orthogonal magnifies its small singular values, and the last digits with them.
+        tolerance = 0.03 if recipe.optimizer.name == "muon" else 1e-4
         torch.testing.assert_close(quick.network.state_dict()[name], tensor, rtol=1e-3, atol=tolerance, msg=name)
 
 

@@ -46,6 +46,11 @@ class Augmenter:
         return bool(self._warps or self._pixels)
 
     @property
+    def changes_batches(self) -> bool:
+        """Whether anything of a batch is changed, images or targets."""
+        return self.changes_images or self.mixes_targets
+
+    @property
     def warps(self) -> bool:
         """Whether images are sampled anew, which takes as long as many a step of the smallest networks."""
         return bool(self._warps)

@@ -222,18 +222,6 @@ class _BatchedDropout(_Dropout):
         return drawn
 
 
-def pooled_first(passes: list[Pass]) -> list[Pass]:
-    """The same passes, with each pooling in front of the activation before it, which then sees a quarter of the pixels.
-
-    All activations here rise: the largest stays the largest.
-    """
-    for index in range(1, len(passes)):
-        first, second = passes[index - 1 : index + 1]
-        if isinstance(first, _Activation) and isinstance(second, _MaxPool):
-            passes[index - 1 : index + 1] = second, first
-    return passes
-
-
 def _set_gradient(parameter: Tensor, gradient: Tensor) -> None:
     """Make it the parameter's, in the same order in memory: so optimizers want it."""
     if gradient.stride() != parameter.stride():

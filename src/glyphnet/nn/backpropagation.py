@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ._passes import PASSES, pooled_first
+from ._passes import PASSES
+from .activations import pooled_first
 from .products import uses_onednn
 
 
@@ -22,7 +23,7 @@ class Backpropagation:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._passes = pooled_first([PASSES[type(layer)](layer) for layer in network.children()])
+        self._passes = [PASSES[type(layer)](layer) for layer in pooled_first(network.children())]
         # Below the lowest layer that learns nobody asks for derivatives.
         self._lowest = next(index for index, each in enumerate(self._passes) if each.learns)
 

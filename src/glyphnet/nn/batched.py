@@ -21,7 +21,7 @@ OwnRandom = Callable[[], AbstractContextManager[None]]
 
 def together(parts: Sequence[Tensor]) -> Tensor:
     """Biases (D,) of M networks as one row (M·D,), for what has one dimension is taken for a bias; weights (O, D) as
-    (M, O, D), of which each matrix lies column by column, as `Backpropagation.lay_out` has it."""
+    (M, O, D), of which each matrix lies column by column: see `Backpropagation.lay_out`."""
     if parts[0].ndim == 1:
         return torch.cat(list(parts))
     return torch.stack([part.t() for part in parts]).mT

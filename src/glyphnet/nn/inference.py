@@ -19,7 +19,7 @@ third: less is called too often, and more is not in a cache any longer when the 
 
 MOST_AT_ONCE = 1000
 
-_quick: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
+_quick: WeakKeyDictionary[nn.Module, nn.Module | None] = WeakKeyDictionary()
 _output_bytes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
@@ -58,13 +58,14 @@ def logits_in_batches(
 
 def _computing(network: nn.Module, device: torch.device) -> nn.Module:
     """What gives the network's answers soonest; the network itself where somebody looks at its layers."""
-    if device.type != "cpu" or any(layer._forward_hooks or layer._forward_pre_hooks for layer in network.modules()):
+    if device.type != "cpu":
         return network
-    computing = _quick.get(network)
-    if computing is None:
-        computing = quick(network)
-        if computing is not network:  # else it would keep itself alive
-            _quick[network] = computing
+    if network not in _quick:
+        found = quick(network)
+        _quick[network] = None if found is network else found  # itself it would keep alive
+    computing = _quick[network]
+    if computing is None or any(layer._forward_hooks or layer._forward_pre_hooks for layer in network.modules()):
+        return network
     return computing
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import operator
+
 import torch
 from torch import Tensor, nn
 
+from .activations import pooled_first
 from .ensemble import SideBySide
-
-_RISING = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
 
 
 def quick(network: nn.Module) -> nn.Module:
-    """The network's own layers, each pooling in front of the activation before it, which then sees a quarter of the
-    pixels: of an activation that rises the largest stays the largest. Only for `torch.inference_mode`.
-    """
-    if isinstance(network, SideBySide):
-        return SideBySide(map(quick, network))
-    if not isinstance(network, nn.Sequential):
+    """The network's own layers, ordered and pooled so as to be quicker; the network itself if it pools nothing."""
+    if not isinstance(network, nn.Sequential | SideBySide):
         return network
-    layers = [_Pool() if _is_pooling(layer) else quick(layer) for layer in network]
-    for index in range(1, len(layers)):
-        first, second = layers[index - 1 : index + 1]
-        if isinstance(first, _RISING) and isinstance(second, _Pool):
-            layers[index - 1 : index + 1] = second, first
-    return nn.Sequential(*layers)
+    layers = [_Pool() if _is_pooling(layer) else quick(layer) for layer in pooled_first(network)]
+    if all(map(operator.is_, layers, network)):
+        return network
+    return SideBySide(layers) if isinstance(network, SideBySide) else nn.Sequential(*layers)
 
 
 def _is_pooling(layer: nn.Module) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,8 +53,9 @@ class Batches:
         if by_class is not None:
             by_example = by_class[examples.labels]
             self._weights = by_example if self._weights is None else by_example * self._weights
-        self._coming: Iterator[tuple[Tensor, Batch]] = iter(())
-        self._next: tuple[Tensor, Batch] | None = None
+        self._coming: deque[Tensor] = deque()
+        self._ready: deque[tuple[Tensor, Batch]] = deque()
+        self._count = 1
 
     def expect(self, indices: Sequence[Tensor], first: int) -> None:
         """Say for which indices batches will be asked, and with which of them it begins; others may come between.
@@ -62,28 +64,25 @@ class Batches:
         """
         if len(indices) == 1 or world_size() > 1 or self.examples.labels.device.type != "cpu":
             return
-        by_itself = self._augmenter.changes_images or self._augmenter.mixes_targets
-        count = GATHERED_AT_ONCE // (4 * self.examples.inputs[0].numel() * len(indices[0]))
-        if count > 1 and not by_itself:
-            self._coming, self._next = self._gathered_ahead(indices, first, count), None
+        self._count = GATHERED_AT_ONCE // (4 * self.examples.inputs[0].numel() * len(indices[0]))
+        if self._count > 1 and not self._augmenter.changes_batches:
+            self._coming, self._ready = deque(indices[first:]), deque()
 
     def __call__(self, index: Tensor) -> Batch:
         """The examples at ``index``, int64 (n,), augmented, as the network takes them."""
-        if self._next is None:
-            self._next = next(self._coming, None)
-        if self._next is None or self._next[0] is not index:
-            return self._gathered(index)
-        batch, self._next = self._next[1], None
-        return batch
+        if not self._ready and self._coming and self._coming[0] is index:
+            self._gather_ahead()
+        if self._ready and self._ready[0][0] is index:
+            return self._ready.popleft()[1]
+        return self._gathered(index)
 
-    def _gathered_ahead(self, indices: Sequence[Tensor], first: int, count: int) -> Iterator[tuple[Tensor, Batch]]:
-        """Each index with its batch, of which ``count`` are gathered together."""
-        for start in range(first, len(indices), count):
-            own = indices[start : start + count]
-            whole, sizes = self._gathered(torch.cat(list(own))), [len(index) for index in own]
-            x, labels = whole.x.split(sizes), whole.labels.split(sizes)
-            weights = [None] * len(own) if whole.weights is None else whole.weights.split(sizes)
-            yield from zip(own, map(Batch, x, labels, labels, weights), strict=True)
+    def _gather_ahead(self) -> None:
+        """Make the next few batches ready."""
+        indices = [self._coming.popleft() for _ in range(min(self._count, len(self._coming)))]
+        whole, sizes = self._gathered(torch.cat(indices)), [len(index) for index in indices]
+        x, labels = whole.x.split(sizes), whole.labels.split(sizes)
+        weights = [None] * len(indices) if whole.weights is None else whole.weights.split(sizes)
+        self._ready.extend(zip(indices, map(Batch, x, labels, labels, weights), strict=True))
 
     def _gathered(self, index: Tensor) -> Batch:
         labels = targets = self.examples.labels.index_select(0, index)

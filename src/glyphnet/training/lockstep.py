@@ -24,6 +24,7 @@ from .handwritten import Gradients
 from .muon import Together
 from .progress import Watcher
 from .recipe import Recipe
+from .state import TrainingState
 from .step import dtype_of, flops_a_step
 from .updates import quick_update
 
@@ -66,7 +67,7 @@ class _Running:
 
     def __init__(self, fitting: Fitting, watchers: Sequence[Watcher]) -> None:
         self.fitting, self._steps = fitting, fitting.steps(watchers=watchers)
-        self.own_random: OwnRandom = fitting.state.own_random if _draws(fitting) else nullcontext
+        self.own_random: OwnRandom = fitting.state.own_random if _draws(fitting.state) else nullcontext
 
     def next(self) -> Tensor | None:
         """The indices of its next batch, or None if it has come to an end."""
@@ -82,13 +83,8 @@ class _Running:
             return self.fitting.batches(index)
 
 
-def _draws(fitting: Fitting) -> bool:
-    return _augments(fitting) or any(isinstance(layer, nn.Dropout) for layer in fitting.state.network.children())
-
-
-def _augments(fitting: Fitting) -> bool:
-    augmenter = fitting.state.augmenter
-    return augmenter.changes_images or augmenter.mixes_targets
+def _draws(state: TrainingState) -> bool:
+    return state.augmenter.changes_batches or any(isinstance(layer, nn.Dropout) for layer in state.network.children())
 
 
 def _run(running: list[_Running]) -> None:
@@ -114,7 +110,7 @@ class BatchedStep:
 
     def __init__(self, running: Sequence[_Running]) -> None:
         self._running, self._states = running, [each.fitting.state for each in running]
-        recipe, self._augments = self._states[0].recipe, _augments(running[0].fitting)
+        recipe, self._augments = self._states[0].recipe, self._states[0].augmenter.changes_batches
         network = batched([state.network for state in self._states], [each.own_random for each in running])
         self._loss, self._optimizer = recipe.loss, recipe.optimizer.build(network)
         self._gradients = Gradients(network, recipe, len(running))

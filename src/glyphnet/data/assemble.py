@@ -23,7 +23,7 @@ _BLOCK_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Options:
-    """What `glyphnet.data.load` was asked for."""
+    """What `glyphnet.data.load` was asked for; see there."""
 
     wish: ShapeWish
     validation_fraction: float
@@ -31,6 +31,9 @@ class Options:
     seed: int
     on_bad_file: str
     progress: Progress | None
+    layout: str = "auto"
+    only: str | None = None
+    to_train: bool = True
 
 
 @dataclass(frozen=True, eq=False)

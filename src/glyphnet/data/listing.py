@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ..errors import BadFileError, DataError
 from .dataset import Int64Array
+from .decode import picture_from_bytes, read_picture
 
 # The part of a data set that a folder's name, or the word in a table, stands for.
 PART_NAMES = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
@@ -43,6 +45,9 @@ class ImageFiles:
         parts: int8 (N,): 0 train, 1 validation, 2 test; all 0 where the data do not come divided.
         bad: files that were found unusable while listing.
         notes: sentences for the user.
+        read: returns the content of a file that does not lie in a folder (in an archive, in a Parquet table);
+            None: the names are paths below ``root``. Several threads call it.
+        state: changes whenever the file does that holds all pictures; unused where ``read`` is None.
     """
 
     root: Path
@@ -52,6 +57,18 @@ class ImageFiles:
     parts: npt.NDArray[np.int8]
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
+    read: Callable[[str], bytes] | None = None
+    state: str = ""
+
+    def picture(self, name: str) -> Image.Image:
+        """The picture called ``name``, as `decode.read_picture` gives it.
+
+        Raises:
+            BadFileError: it cannot be read.
+        """
+        if self.read is None:
+            return read_picture(f"{self.root}/{name}")
+        return picture_from_bytes(self.read(name), name)
 
     def stamp(self) -> str:
         """SHA-256 (hex) over place, name, size, times and inode of each file: any change of a file shows.
@@ -60,6 +77,9 @@ class ImageFiles:
         program can set it back: a file that was replaced by one of the same size and date is seen.
         """
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.root)))
+        if self.read is not None:
+            digest.update(os.fsencode("\0".join([self.state, *self.names])))
+            return digest.hexdigest()
         root = os.fspath(self.root)
         for name in self.names:
             try:
@@ -69,6 +89,63 @@ class ImageFiles:
                 state = f"\0{error.errno}\0"
             digest.update(os.fsencode(name) + state.encode())
         return digest.hexdigest()
+
+
+Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError
+"""Of a picture: the path of its file, the bytes of one, its pixels, or why there is none."""
+
+
+class Picture(NamedTuple):
+    """A picture to classify.
+
+    Attributes:
+        file: what its answer is called: its path, exactly as given or, in a folder, as given with the rest
+            appended; or what its row in a table is called.
+        place: where it lies: its path, or ``FILE#ROW``, rows counted from 0.
+        content: what there is of it.
+    """
+
+    file: str
+    place: str
+    content: Content
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The pictures in one file that holds many, for prediction; labels beside them are ignored.
+
+    Attributes:
+        count: how many there are.
+        place: where the picture of a row, counted from 0, lies.
+        pictures: yields the picture of each row from the given one on, a few at a time in memory.
+    """
+
+    count: int
+    place: Callable[[int], str]
+    pictures: Callable[[int], Iterator[Picture]]
+
+
+def unlabelled_arrays(path: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Unlabelled:
+    """The images of an array file, those of all its arrays one after the other.
+
+    Args:
+        path: the file.
+        arrays: name to images (N, H, W), (N, H, W, C) or (N, D), of any numeric type: the values as they were
+            saved. Where there is more than one array, its name is part of the place: ``FILE#x_test/7``.
+    """
+    several = len(arrays) > 1
+    rows = [(name, row) for name, array in arrays.items() for row in range(len(array))]
+
+    def place(number: int) -> str:
+        name, row = rows[number]
+        return f"{path}#{name}/{row}" if several else f"{path}#{row}"
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for number in range(start, len(rows)):
+            name, row = rows[number]
+            yield Picture(place(number), place(number), np.asarray(arrays[name][row]))
+
+    return Unlabelled(len(rows), place, pictures)
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:

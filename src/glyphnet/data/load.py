@@ -19,7 +19,7 @@ from .corrections import apply_decisions
 from .dataset import Splits
 from .digits import read_digits
 from .folder import read_folder
-from .listing import BadFile, ImageFiles, Progress, bad_in_words
+from .listing import BadFile, ImageFiles, Progress, Unlabelled, bad_in_words
 from .pictures import decode_all
 from .split import check_fractions
 from .survey import ShapeWish
@@ -70,12 +70,16 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     try:
         if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
-        kind = next((kind for kind in PATHS if kind.matches(path)), None)
+        kind = source_of(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{os.fspath(source)!r} cannot be looked at ({error}). {_accepted()}") from error
     if kind is None:
         raise DataError(f"{path}: not a data set that can be read. {_accepted()}")
-    return kind.read(path, options)
+    found = kind.read(path, options)
+    if isinstance(found, ImageFiles):
+        return _from_files(found, options)
+    name = path.resolve().stem if path.is_file() else path.resolve().name
+    return from_arrays(name, str(path), found.parts, found.classes, options, _stamp(path), found.notes)
 
 
 def _options(
@@ -116,41 +120,20 @@ def _load_named(name: str, options: Options) -> Splits:
     return from_arrays(name, name, idx.read_idx_folder(folder), named.NAMED[name].classes, options)
 
 
-def _load_idx(path: Path, options: Options) -> Splits:
+def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
     parts = idx.read_idx_folder(path)
     labels, classes, notes = conform_labels({part: labels for part, (_, labels) in parts.items()})
-    pairs = {part: (images, labels[part]) for part, (images, _) in parts.items()}
-    return from_arrays(path.resolve().name, str(path), pairs, classes, options, _stamp(path), notes)
+    return arrays.RawArrays({part: (images, labels[part]) for part, (images, _) in parts.items()}, classes, notes)
 
 
-def _load_npz(path: Path, options: Options) -> Splits:
-    return _from_raw(path, arrays.read_npz(path), options)
-
-
-def _load_npy(path: Path, options: Options) -> Splits:
-    return _from_raw(path, arrays.read_npy_pair(path), options)
-
-
-def _from_raw(path: Path, raw: arrays.RawArrays, options: Options) -> Splits:
-    return from_arrays(path.resolve().stem, str(path), raw.parts, raw.classes, options, _stamp(path), raw.notes)
-
-
-def _load_table(path: Path, options: Options) -> Splits:
-    return _from_files(path.resolve().parent.name, read_table(path), options)
-
-
-def _load_table_folder(path: Path, options: Options) -> Splits:
+def _read_table_folder(path: Path, _: Options) -> ImageFiles:
     tables = [path / name for name in TABLE_NAMES if (path / name).is_file()]
     if len(tables) > 1:
         raise DataError(f"{path}: there are both {tables[0].name} and {tables[1].name}. Name one of them.")
-    return _load_table(tables[0], options)
+    return read_table(tables[0])
 
 
-def _load_folder(path: Path, options: Options) -> Splits:
-    return _from_files(path.resolve().name, read_folder(path), options)
-
-
-def _from_files(name: str, files: ImageFiles, options: Options) -> Splits:
+def _from_files(files: ImageFiles, options: Options) -> Splits:
     pictures = decode_all(files, options.wish, options.on_bad_file, options.progress)
     labels = files.labels[pictures.rows]
     gone = np.setdiff1d(files.labels, labels)
@@ -161,7 +144,7 @@ def _from_files(name: str, files: ImageFiles, options: Options) -> Splits:
         )
     names = [files.names[row] for row in pictures.rows.tolist()]
     data = Labelled(
-        name=name,
+        name=files.root.resolve().name,
         where=str(files.root),
         key=pictures.key,
         images=pictures.images,
@@ -199,32 +182,58 @@ NAMED: dict[str, Callable[[str, Options], Splits]] = {
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of path: what to call it, how to know it, how to read it."""
+class Source:
+    """A kind of path: what to call it, how to recognise it, how to read it.
+
+    Attributes:
+        title: what messages call it.
+        matches: whether a path that exists is of this kind; by content, not by its name, where that is possible.
+        read: the labelled images for training and evaluation, before they are divided.
+        pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
+            one by one, and for what prediction does not read.
+    """
 
     title: str
     matches: Callable[[Path], bool]
-    read: Callable[[Path, Options], Splits]
+    read: Callable[[Path, Options], arrays.RawArrays | ImageFiles]
+    pictures: Callable[[str], Unlabelled] | None = None
 
 
-# In this order: a folder of class folders is what any other folder is taken for.
-PATHS: tuple[Kind, ...] = (
-    Kind("an .npz file", lambda path: path.is_file() and path.suffix.lower() == ".npz", _load_npz),
-    Kind("a pair of .npy files", lambda path: path.is_file() and path.suffix.lower() == ".npy", _load_npy),
-    Kind(
+# In this order: a folder that is nothing else is a folder of class folders.
+PATHS: tuple[Source, ...] = (
+    Source(
+        "an .npz file",
+        lambda path: path.is_file() and path.suffix.lower() == ".npz",
+        lambda path, _: arrays.read_npz(path),
+    ),
+    Source(
+        "a pair of .npy files",
+        lambda path: path.is_file() and path.suffix.lower() == ".npy",
+        lambda path, _: arrays.read_npy_pair(path),
+    ),
+    Source(
         "a table (.csv, .tsv or .parquet with the columns file_name and label)",
         lambda path: path.is_file() and path.suffix.lower() in READERS,
-        _load_table,
+        lambda path, _: read_table(path),
     ),
-    Kind(
+    Source(
         "a folder with metadata.csv or metadata.parquet",
         lambda path: any((path / name).is_file() for name in TABLE_NAMES),
-        _load_table_folder,
+        _read_table_folder,
     ),
-    Kind("a folder of IDX files", lambda path: path.is_dir() and idx.is_idx_folder(path), _load_idx),
-    Kind("a folder of .npy files", lambda path: path.is_dir() and arrays.is_npy_folder(path), _load_npy),
-    Kind("a folder of class folders", Path.is_dir, _load_folder),
+    Source("a folder of IDX files", lambda path: path.is_dir() and idx.is_idx_folder(path), _read_idx),
+    Source(
+        "a folder of .npy files",
+        lambda path: path.is_dir() and arrays.is_npy_folder(path),
+        lambda path, _: arrays.read_npy_pair(path),
+    ),
+    Source("a folder of class folders", Path.is_dir, lambda path, _: read_folder(path)),
 )
+
+
+def source_of(path: Path) -> Source | None:
+    """The row of `PATHS` for a path that exists; None if there is none."""
+    return next((kind for kind in PATHS if kind.matches(path)), None)
 
 
 def _unknown(source: str | os.PathLike[str]) -> str:

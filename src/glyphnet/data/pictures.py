@@ -14,7 +14,7 @@ from ..errors import BadFileError, DataError
 from ..parallel import map_in_order
 from .cache import ImageWriter, cache_key, entry
 from .dataset import Int64Array, UInt8Array
-from .decode import DECODER_VERSION, ImageShape, fit_image, read_picture
+from .decode import DECODER_VERSION, ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .listing import BadFile, ImageFiles, Progress, bad_in_words, refuse_bad_files
 from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
@@ -125,7 +125,7 @@ def _survey(files: ImageFiles, wish: ShapeWish) -> ImageShape:
 
 def _look_at(files: ImageFiles, row: int) -> tuple[int, int, bool] | str:
     try:
-        picture = read_picture(f"{files.root}/{files.names[row]}")
+        picture = files.picture(files.names[row])
     except BadFileError as error:
         return error.reason
     return picture.height, picture.width, is_colored(picture)
@@ -135,17 +135,17 @@ def _blocks(files: ImageFiles, shape: ImageShape) -> Iterator[_Block]:
     """The decoded blocks, in order; only a few of them are in memory at any time."""
     step = max(1, min(BLOCK_FILES, BLOCK_BYTES // int(np.prod(shape))))
     blocks = (files.names[start : start + step] for start in range(0, len(files.names), step))
-    return map_in_order(partial(_decode_block, str(files.root), shape=shape), blocks)
+    return map_in_order(partial(_decode_block, files, shape=shape), blocks)
 
 
-def _decode_block(root: str, names: Sequence[str], *, shape: ImageShape) -> _Block:
+def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape) -> _Block:
     images = np.empty((len(names), *shape), dtype=np.uint8)
     sizes: set[tuple[int, int]] = set()
     bad: list[BadFile] = []
     good = colors_lost = 0
     for name in names:
         try:
-            picture = read_picture(f"{root}/{name}")
+            picture = files.picture(name)
         except BadFileError as error:
             bad.append(BadFile(name, error.reason))
             continue

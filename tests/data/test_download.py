@@ -1,4 +1,4 @@
-"""Downloads against a real HTTP server on this machine that misbehaves in every way seen in the wild."""
+"""Downloads of named data sets from real HTTP servers on this machine that misbehave as servers in the wild do."""
 
 import gzip
 import hashlib
@@ -9,36 +9,36 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from glyphnet.data.download import Patience, download
-from glyphnet.errors import DownloadError
+from glyphnet.data import named
+from glyphnet.errors import DataError, DownloadError
 
 CONTENT = hashlib.shake_256(b"glyphnet").digest(300_000)
-LIMIT = 400_000
+PACKED = gzip.compress(CONTENT, mtime=0)
 
 
 @dataclass
 class Mirror:
     """A server whose answers to successive requests are given by a list of behaviours; the last one stays."""
 
-    behaviours: list = field(default_factory=list)
-    content: bytes = CONTENT
+    behaviours: list
     requests: list = field(default_factory=list)
-    etag: str = '"v1"'
     url: str = ""
 
 
 @pytest.fixture
-def mirror():
+def mirror(monkeypatch):
     servers = []
+    monkeypatch.setattr(named, "_ROUNDS", (0.0, 0.01, 0.01))
+    monkeypatch.setattr(named, "_TIMEOUT", 5.0)
 
-    def start(*behaviours, **attributes):
-        served = Mirror(list(behaviours), **attributes)
+    def start(*behaviours):
+        served = Mirror(list(behaviours))
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 served.requests.append(dict(self.headers))
                 behaviour = served.behaviours.pop(0) if len(served.behaviours) > 1 else served.behaviours[0]
-                behaviour(self, served)
+                behaviour(self)
 
             def log_message(self, *_):
                 pass
@@ -47,7 +47,7 @@ def mirror():
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
-        served.url = f"http://127.0.0.1:{server.server_port}/file"
+        served.url = f"http://127.0.0.1:{server.server_port}/"
         return served
 
     yield start
@@ -56,275 +56,173 @@ def mirror():
         server.server_close()
 
 
-def ranged(handler, served, *, end=None):
-    """As a good server answers: Range and If-Range are honoured. It breaks off at ``end``."""
-    start = 0
-    if "Range" in handler.headers and handler.headers.get("If-Range", served.etag) == served.etag:
-        start = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-    if start >= len(served.content):
-        handler.send_error(416)
-        return
-    handler.send_response(206 if start else 200)
-    if start:
-        total = len(served.content)
-        handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-    whole(handler, served, start, end)
+@pytest.fixture
+def fetch(monkeypatch, cache):
+    monkeypatch.delenv("GLYPHNET_DATA", raising=False)
+
+    def run(*mirrors, file=None, **options):
+        file = file or named.NamedFile("a.gz", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+        urls = tuple(served if isinstance(served, str) else served.url for served in mirrors)
+        row = named.NamedDataset("Toy", "CC0", "https://example.org", ("0", "1"), (file,), urls)
+        monkeypatch.setitem(named.NAMED, "toy", row)
+        try:
+            return (named.fetch("toy", **options) / "a.gz").read_bytes()
+        finally:
+            left = [path.name for path in (cache / "datasets").rglob("*") if path.is_file()]
+            assert left in ([], ["a.gz"]), "nothing unfinished stays"
+
+    return run
 
 
-def whole(handler, served, start=0, end=None):
-    handler.send_header("Content-Length", str(len(served.content) - start))
-    if served.etag:
-        handler.send_header("ETag", served.etag)
-    handler.end_headers()
-    handler.wfile.write(served.content[start:end])
-
-
-def good(handler, served):
-    ranged(handler, served)
-
-
-def drops_at(end):
-    return lambda handler, served: ranged(handler, served, end=end)
-
-
-def ignores_range(end=None):
-    def answer(handler, served):
-        handler.send_response(200)
-        whole(handler, served, 0, end)
-
-    return answer
-
-
-def status(code, **headers):
-    def answer(handler, served):
-        handler.send_response(code)
+def sends(body, *, status=200, announced=None, **headers):
+    def answer(handler):
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if announced is None else announced))
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
         handler.end_headers()
+        handler.wfile.write(body)
 
     return answer
 
 
-def endless(handler, served):
+good = sends(PACKED)
+drops = sends(PACKED[:100_000], announced=len(PACKED))
+
+
+def refuses(code, **headers):
+    return sends(b"", status=code, **headers)
+
+
+def endless(handler):
     handler.send_response(200)
     handler.end_headers()
     try:
         while True:
             handler.wfile.write(bytes(50_000))
     except OSError:
-        served.behaviours.append("cut")
+        pass
 
 
-def silent(handler, served):
+def silent(handler):
     time.sleep(1)
-
-
-def check(path):
-    return "" if path.read_bytes() == CONTENT else "the content is wrong"
-
-
-@pytest.fixture
-def fetch(tmp_path):
-    waits = []
-
-    def run(*urls, **options):
-        options = {"check": check, "max_bytes": LIMIT, **options}
-        patience = options.pop("patience", Patience(timeout=5, attempts=3, wait=1, sleep=waits.append))
-        download(urls, tmp_path / "data" / "file", patience=patience, **options)
-        assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["file", "file.lock"]
-        return (tmp_path / "data" / "file").read_bytes()
-
-    run.waits = waits
-    run.part = tmp_path / "data" / "file.part"
-    return run
 
 
 def test_a_good_mirror_needs_one_request_and_tells_progress(mirror, fetch):
     served, told = mirror(good), []
-    assert fetch(served.url, progress=lambda *args: told.append(args)) == CONTENT
+    assert fetch(served, progress=lambda *args: told.append(args)) == PACKED
     assert len(served.requests) == 1
-    assert told[-1] == (300_000, 300_000, "file")
+    assert told[-1] == (len(PACKED), len(PACKED), "a.gz")
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert fetch(served.url) == CONTENT
+    assert fetch(served) == PACKED
     assert len(served.requests) == 1, "what is there and right is not fetched again"
 
 
-def test_a_dropped_connection_goes_on_where_it_broke(mirror, fetch):
-    served = mirror(drops_at(100_000), drops_at(200_000), good)
-    assert fetch(served.url) == CONTENT
-    assert [r.get("Range") for r in served.requests] == [None, "bytes=100000-", "bytes=200000-"]
-    assert served.requests[1]["If-Range"] == '"v1"'
-
-
-def test_headway_forgives_any_number_of_drops(mirror, fetch):
-    served = mirror(*(drops_at(end) for end in range(30_000, 300_000, 30_000)), good)
-    assert fetch(served.url) == CONTENT
-    assert len(served.requests) == 10
-    assert fetch.waits == [1] * 9
-
-
-def test_a_file_that_changed_meanwhile_comes_whole(mirror, fetch):
-    def changes(handler, served):
-        ranged(handler, served, end=100_000)
-        served.content, served.etag = CONTENT, '"v2"'
-
-    served = mirror(changes, good, content=bytes(300_000))
-    assert fetch(served.url) == CONTENT
-    assert len(served.requests) == 2
-
-
-def test_a_server_that_ignores_range_begins_anew(mirror, fetch):
-    served = mirror(ignores_range(100_000), ignores_range())
-    assert fetch(served.url) == CONTENT
-
-
-def test_a_server_that_always_begins_anew_and_drops_is_given_up(mirror, fetch):
-    served = mirror(ignores_range(100_000))
-    with pytest.raises(DownloadError, match=r"broke after 100,000 of 300,000 bytes, 3 times in a row"):
-        fetch(served.url)
+@pytest.mark.parametrize("trouble", [drops, refuses(500), refuses(503), refuses(429)])
+def test_a_mirror_in_trouble_is_asked_again_after_the_others(mirror, fetch, trouble):
+    served = mirror(trouble, trouble, good)
+    assert fetch(served) == PACKED
     assert len(served.requests) == 3
-    assert fetch.waits == [1, 2]
+    first, second = mirror(trouble), mirror(good)
+    (named.cache_folder() / "datasets" / "toy" / "a.gz").unlink()
+    assert fetch(first, second) == PACKED
+    assert len(first.requests) == 1
 
 
-def test_a_later_call_goes_on_from_what_is_left(mirror, fetch):
-    served = mirror(drops_at(100_000))
-    with pytest.raises(DownloadError):
-        fetch(served.url)
-    served.behaviours[:] = [good]
-    served.requests.clear()
-    assert fetch(served.url) == CONTENT
-    assert served.requests[0]["Range"] == "bytes=100000-"
-
-
-def test_another_mirror_never_continues_the_first_ones_file(mirror, fetch):
-    first, second = mirror(drops_at(100_000), status(404)), mirror(good)
-    assert fetch(first.url, second.url) == CONTENT
-    assert "Range" not in second.requests[0]
-
-
-def test_wrong_pieces_joined_get_one_more_chance_in_one_piece(mirror, fetch):
-    def changes_silently(handler, served):
-        ranged(handler, served, end=100_000)
-        served.content = CONTENT
-
-    served = mirror(changes_silently, good, content=bytes(300_000), etag="")
-    assert fetch(served.url) == CONTENT
-    assert [r.get("Range") for r in served.requests] == [None, "bytes=100000-", None]
-
-
-def test_wrong_bytes_are_deleted_and_the_next_mirror_asked(mirror, fetch):
-    wrong, right = mirror(good, content=CONTENT[::-1]), mirror(good)
-    assert fetch(wrong.url, right.url) == CONTENT
-    assert len(wrong.requests) == 1
-    fetch.part.with_name("file").unlink()
-    with pytest.raises(DownloadError, match=r"the content is wrong. Do it by hand.$"):
-        fetch(wrong.url, remedy="Do it by hand.")
-    assert not fetch.part.exists()
+def test_a_mirror_that_stays_in_trouble_is_given_up(mirror, fetch):
+    served = mirror(drops)
+    with pytest.raises(
+        DownloadError, match=rf"not be downloaded. {served.url}a.gz: the connection broke off. .*put a.gz"
+    ):
+        fetch(served)
+    assert len(served.requests) == 3
 
 
 @pytest.mark.parametrize("code", [403, 404, 410])
-def test_a_refusal_sends_to_the_next_mirror_at_once(mirror, fetch, code):
-    refusing, right = mirror(status(code)), mirror(good)
-    assert fetch(refusing.url, right.url) == CONTENT
-    assert len(refusing.requests) == 1
-    assert fetch.waits == []
+def test_a_refusal_is_asked_once(mirror, fetch, code):
+    refusing, right = mirror(refuses(code)), mirror(refuses(500), good)
+    assert fetch(refusing, right) == PACKED
+    assert (len(refusing.requests), len(right.requests)) == (1, 2)
 
 
-@pytest.mark.parametrize(("after", "waited"), [("7", 7), ("9999", 30), ("soon", 1)])
-def test_a_busy_server_is_waited_for_as_it_asks_within_bounds(mirror, fetch, after, waited):
-    served = mirror(status(503, Retry_After=after), good)
-    assert fetch(served.url) == CONTENT
-    assert fetch.waits == [waited]
+def test_wrong_bytes_send_to_the_next_mirror(mirror, fetch):
+    wrong = gzip.compress(CONTENT[::-1])
+    served, right = mirror(sends(wrong)), mirror(good)
+    assert fetch(served, right) == PACKED
+    (named.cache_folder() / "datasets" / "toy" / "a.gz").unlink()
+    with pytest.raises(DownloadError, match=r"its content has SHA-256 [0-9a-f]{64}, expected is [0-9a-f]{64}"):
+        fetch(served)
+    assert len(served.requests) == 2
 
 
-def test_waits_double(mirror, fetch):
-    served = mirror(status(500), status(502), good)
-    assert fetch(served.url) == CONTENT
-    assert fetch.waits == [1, 2]
+@pytest.mark.parametrize("answer", [sends(b"", announced="many"), lambda handler: handler.wfile.write(b"hello\n")])
+def test_an_answer_that_is_not_http_is_one_typed_error(mirror, fetch, answer):
+    with pytest.raises(DownloadError, match=r"a.gz could not be downloaded"):
+        fetch(mirror(answer))
 
 
-def test_an_endless_server_is_cut_off(mirror, fetch):
-    served, right = mirror(endless), mirror(good)
-    assert fetch(served.url, right.url) == CONTENT
-    fetch.part.with_name("file").unlink()
-    with pytest.raises(DownloadError, match="sends more than the 400,000 bytes that the file can have"):
-        fetch(served.url)
+@pytest.mark.parametrize("flood", [endless, sends(bytes(100_000), announced=10**12)])
+def test_a_server_that_sends_too_much_is_cut_off(mirror, fetch, flood):
+    limit = len(CONTENT) + len(CONTENT) // 1000 + 4096
+    with pytest.raises(DownloadError, match=f"sends more than the {limit:,} bytes that the file can have"):
+        fetch(mirror(flood))
 
 
-def test_a_length_beyond_the_limit_is_refused_before_reading(mirror, fetch):
-    served = mirror(good)
-    with pytest.raises(DownloadError, match="announces 300,000 bytes, more than the 299,999 that the file can have"):
-        fetch(served.url, max_bytes=299_999)
-
-
-def test_a_silent_server_is_left(mirror, fetch):
+def test_a_silent_server_is_left(mirror, fetch, monkeypatch):
     served = mirror(silent)
-    patience = Patience(timeout=0.1, attempts=2, wait=0)
-    with pytest.raises(DownloadError, match=r"silent for 0.1 s, 2 times in a row"):
-        fetch(served.url, patience=patience)
-
-
-def test_a_part_that_is_too_long_is_thrown_away(mirror, fetch):
-    served = mirror(drops_at(100_000))
-    with pytest.raises(DownloadError):
-        fetch(served.url)
-    fetch.part.write_bytes(bytes(300_000))
-    served.behaviours[:] = [good]
-    assert fetch(served.url) == CONTENT
+    monkeypatch.setattr(named, "_TIMEOUT", 0.1)
+    with pytest.raises(DownloadError, match=r"silent for 0.1 s"):
+        fetch(served)
+    assert len(served.requests) == 3
 
 
 def test_only_http_and_no_way_out_of_it(mirror, fetch, tmp_path):
-    (tmp_path / "secret").write_bytes(CONTENT)
-    secret = (tmp_path / "secret").as_uri()
-    redirecting = [mirror(status(302, Location=url)) for url in (secret, "ftp://127.0.0.1/file")]
+    (tmp_path / "a.gz").write_bytes(PACKED)
+    secret = tmp_path.as_uri() + "/"
+    redirecting = [mirror(refuses(302, Location=url)) for url in (secret + "a.gz", "ftp://127.0.0.1/a.gz")]
     with pytest.raises(DownloadError) as caught:
-        fetch(secret, *(served.url for served in redirecting))
-    message = str(caught.value)
-    assert f"{secret}: not an http or https address" in message
-    assert f"{redirecting[0].url}: HTTP 302" in message
-    assert "unknown url type: ftp" in message
-    served = mirror(good)
-    assert fetch(mirror(status(302, Location=served.url)).url) == CONTENT
+        fetch(secret, *redirecting)
+    assert str(caught.value).count("not an http or https address") == 3
+    assert fetch(mirror(refuses(302, Location=mirror(good).url))) == PACKED
 
 
-def test_the_one_error_lists_every_mirror_and_the_remedy(mirror, fetch):
-    urls = [mirror(status(403)).url, mirror(status(503)).url, "http://127.0.0.1:9/file"]
+def test_the_one_error_names_every_mirror_and_the_remedy(mirror, fetch):
+    mirrors = [mirror(refuses(403)).url, mirror(refuses(503)).url, "http://127.0.0.1:9/"]
     with pytest.raises(DownloadError) as caught:
-        fetch(*urls, remedy="Put file into FOLDER.")
+        fetch(*mirrors)
     message = str(caught.value)
-    assert message.startswith(f"file could not be downloaded. {urls[0]}: HTTP 403 Forbidden; {urls[1]}: HTTP 503")
-    assert f"{urls[2]}: no connection" in message
-    assert message.endswith("Put file into FOLDER.")
+    for url, reason in zip(mirrors, ["HTTP 403 Forbidden", "HTTP 503 Service", "no connection ("], strict=True):
+        assert f"{url}a.gz: {reason}" in message
+    assert "put a.gz into $GLYPHNET_DATA/toy, where GLYPHNET_DATA is a folder of your choice." in message
 
 
-def test_two_at_once_take_turns(mirror, fetch, tmp_path):
-    def slowly(handler, served):
-        time.sleep(0.2)
-        good(handler, served)
+def test_several_at_once_get_the_whole_file(mirror, fetch):
+    served, contents = mirror(good), []
+    fetch(served)
+    path = named.cache_folder() / "datasets" / "toy" / "a.gz"
+    path.unlink()
 
-    served = mirror(slowly)
-    target = tmp_path / "data" / "file"
-    threads = [
-        threading.Thread(target=download, args=([served.url], target), kwargs={"check": check, "max_bytes": LIMIT})
-        for _ in range(4)
-    ]
+    def fetch_too():
+        contents.append((named.fetch("toy") / "a.gz").read_bytes())
+
+    threads = [threading.Thread(target=fetch_too) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert target.read_bytes() == CONTENT
-    assert len(served.requests) == 1
+    assert contents == [PACKED] * 4
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_gzip_stays_as_it_is(mirror, fetch):
-    packed = gzip.compress(CONTENT)
-
-    def labelled(handler, served):
-        handler.send_response(200)
-        handler.send_header("Content-Encoding", "gzip")
-        whole(handler, served)
-
-    served = mirror(labelled, content=packed)
-    assert fetch(served.url, check=lambda path: "") == packed
+    file = named.NamedFile("a.gz", len(CONTENT), gzip_sha256=hashlib.sha256(PACKED).hexdigest())
+    served = mirror(sends(PACKED, Content_Encoding="gzip"))
+    assert fetch(served, file=file) == PACKED
     assert served.requests[0]["Accept-Encoding"] == "identity"
+
+
+def test_a_cache_that_cannot_be_written_is_named(mirror, fetch, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"file/datasets/toy: Not a directory. Set GLYPHNET_CACHE to a folder"):
+        fetch(mirror(good))

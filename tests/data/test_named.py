@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from glyphnet.data import gzipped, named
-from glyphnet.data.download import Patience
 from glyphnet.errors import BadFileError, DownloadError, SettingsError
 
 CONTENTS = {"a.gz": b"first" * 1000, "b.gz": b"second" * 10}
@@ -46,7 +45,7 @@ def web(tmp_path, monkeypatch):
     server.server_close()
 
 
-fetch = partial(named.fetch, "toy", patience=Patience(timeout=5, attempts=1))
+fetch = partial(named.fetch, "toy")
 
 
 def test_downloads_once_into_the_cache(web, tmp_path):

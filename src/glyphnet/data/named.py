@@ -9,18 +9,24 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from ..errors import BadFileError, DataError, SettingsError
+from .._version import __version__
+from ..errors import BadFileError, DataError, DownloadError, SettingsError
 from ..files import atomic_write_text
 from .cache import cache_folder
 from .gzipped import content_sha256, is_gzipped
 
 if TYPE_CHECKING:
-    from .download import Patience
+    import requests
+
+_TIMEOUT = 20.0  # seconds that a server may stay silent
+_ROUNDS = (0.0, 1.0, 4.0)  # seconds of waiting before each round of asking all mirrors
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,6 @@ def fetch(
     name: str,
     *,
     progress: Callable[[int, int, str], None] | None = None,
-    patience: Patience | None = None,
 ) -> Path:
     """The folder with the files of a named data set, checked; downloaded where they are not here yet.
 
@@ -146,7 +151,6 @@ def fetch(
     Args:
         name: a key of `NAMED`.
         progress: called with (bytes done, bytes in all or 0, file name) while downloading.
-        patience: how long to bear with slow and failing mirrors.
 
     Raises:
         SettingsError: there is no such name.
@@ -173,32 +177,119 @@ def fetch(
     try:
         for file in dataset.files:
             if not (folder / file.name).is_file() or _fault(folder / file.name, file):
-                _download(dataset, file, folder, remedy, progress, patience)
+                _download(dataset, file, folder, remedy, progress)
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}. Set GLYPHNET_CACHE to a folder to write to.") from error
     return folder
 
 
 def _download(
-    dataset: NamedDataset,
-    file: NamedFile,
-    folder: Path,
-    remedy: str,
-    progress: Callable[[int, int, str], None] | None,
-    patience: Patience | None,
+    dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str, progress: Callable[[int, int, str], None] | None
 ) -> None:
-    from .download import download  # an HTTP client, which few runs need
+    """Fetch a file from the first mirror that has it right, and put it in place in one step.
 
-    download(
-        [mirror + file.name for mirror in dataset.mirrors],
-        folder / file.name,
-        check=lambda path: _measure(path, file),
-        # Deflate's worst case adds five bytes to 16 thousand.
-        max_bytes=file.size + file.size // 1000 + 4096,
-        remedy=remedy,
-        progress=progress,
-        patience=patience,
-    )
+    A mirror that refuses (HTTP 4xx) or sends wrong bytes is asked once, one in trouble once in each round of
+    `_ROUNDS`.
+
+    Raises:
+        DownloadError: no mirror had it; the message gives the last reason of each.
+    """
+    from requests import RequestException  # an HTTP client, which few runs need
+
+    urls = [mirror + file.name for mirror in dataset.mirrors]
+    reasons: dict[str, str] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{file.name}-") as room:
+        for wait in _ROUNDS:
+            time.sleep(wait)
+            for url in list(urls):
+                try:
+                    received = _receive(url, Path(room) / file.name, file, progress)
+                    os.replace(received, folder / file.name)
+                    return
+                except (RequestException, ValueError) as error:  # ValueError: a header that is no number, too
+                    reasons[url], again = _judge(error)
+                    if not again:
+                        urls.remove(url)
+            if not urls:
+                break
+    told = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+    raise DownloadError(f"{file.name} could not be downloaded. {told}. {remedy}")
+
+
+class _RefusedError(ValueError):
+    """What a mirror sends is not the file."""
+
+
+def _receive(url: str, path: Path, file: NamedFile, progress: Callable[[int, int, str], None] | None) -> Path:
+    """Download ``url`` to ``path`` and check the content."""
+    from pooch import HTTPDownloader
+
+    with path.open("wb") as target:
+        receiver = _Receiver(target, file, progress)
+        fetch_url = HTTPDownloader(
+            progressbar=receiver,
+            chunk_size=1 << 16,
+            timeout=_TIMEOUT,
+            headers={"User-Agent": f"glyphnet/{__version__}", "Accept-Encoding": "identity"},
+            hooks={"response": _keep_packed},
+        )
+        fetch_url(url, receiver, None)
+    if wrong := _measure(path, file):
+        raise _RefusedError(wrong)
+    return path
+
+
+class _Receiver:
+    """What pooch writes to, and its progress bar: passes progress on and bounds what a server sends.
+
+    Attributes:
+        total: bytes that the server announced, 0 if it did not; set by pooch.
+    """
+
+    total = 0
+
+    def __init__(self, target: IO[bytes], file: NamedFile, progress: Callable[[int, int, str], None] | None) -> None:
+        self._target = target
+        self._what = file.name
+        self._limit = file.size + file.size // 1000 + 4096  # deflate's worst case adds five bytes to 16 thousand
+        self._progress = progress
+        self._done = 0
+
+    def write(self, piece: bytes) -> None:
+        self._done += len(piece)
+        if max(self._done, self.total) > self._limit:
+            raise _RefusedError(f"sends more than the {self._limit:,} bytes that the file can have")
+        self._target.write(piece)
+        if self._progress is not None:
+            self._progress(self._done, self.total, self._what)
+
+    def update(self, _: int = 0) -> None:
+        """Nothing: `write` passes the progress on, and the file is flushed when it is closed."""
+
+    flush = reset = close = update
+
+
+def _keep_packed(response: requests.Response, **_: object) -> None:
+    """Leave a .gz file packed even if the server labels it as compressed for the transfer."""
+    response.raw.headers.pop("Content-Encoding", None)
+
+
+def _judge(error: Exception) -> tuple[str, bool]:
+    """Why a mirror failed, and whether it may be asked again."""
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        code = error.response.status_code
+        return f"HTTP {code} {error.response.reason}".rstrip(), code >= 500 or code in (408, 425, 429)
+    if isinstance(error, requests.Timeout):
+        return f"silent for {_TIMEOUT:g} s", True
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return "not an http or https address", False
+    if isinstance(error, requests.RequestException):
+        cause = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's, of a failed connection
+        return f"no connection ({str(cause).rpartition(': ')[2]})" if cause else "the connection broke off", True
+    return str(error), False
 
 
 def _find(folder: Path, file: NamedFile) -> Path | None:

@@ -1,7 +1,8 @@
-"""Arrays out of .npy files and out of .npz archives, with every size checked before anything is allocated.
+"""Arrays from .npy files and .npz archives, read by NumPy after every announced size was checked.
 
-NumPy's own reader believes the header of an archive member: a file of a kilobyte can make it ask for
-terabytes. Here the header, the zip directory and the limit must agree first. Nothing is ever unpickled.
+`numpy.load` allocates what a header announces: a file of a kilobyte can make it ask for terabytes. Here the
+header must first agree with the size of the file, or with the zip directory and the limit. Nothing is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,45 +24,33 @@ from ..errors import BadFileError
 MAX_BYTES = 2 << 30  # of one archive, unpacked; .npy files are memory-mapped and have no limit
 MAX_HEADER = 10_000  # bytes; NumPy's own limit, and a plain array's header has about a hundred
 
-_PIECE = 1 << 20
 _AGAIN = "Copy or download the file again."
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 _Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Announced(NamedTuple):
     shape: tuple[int, ...]
-    fortran_order: bool
     dtype: np.dtype[Any]
-    start: int  # where the values begin
+    size: int  # bytes of header and values
 
-    @property
-    def size(self) -> int:
-        """Bytes of the whole member: header and values."""
-        return self.start + math.prod(self.shape) * self.dtype.itemsize
+    def __str__(self) -> str:
+        return f"announces shape {self.shape} {self.dtype}, {self.size:,} bytes in all"
 
 
-def _read_header(file: IO[bytes], path: Path, what: str) -> _Header:
-    """The header of an array in .npy format; ``what`` names it in errors.
+def _read_header(file: IO[bytes], path: Path, what: str) -> _Announced:
+    """What the header of an array in .npy format announces; ``what`` names the array in errors.
 
     Raises:
         BadFileError: not such an array, or one of Python objects.
     """
-    head = file.read(12)
-    if len(head) < 12 or head[:6] != b"\x93NUMPY" or head[6] not in (1, 2):
-        raise BadFileError(path, f"{what} is not an array in NumPy's format", _AGAIN)
-    start = 10 + int.from_bytes(head[8:10], "little") if head[6] == 1 else 12 + int.from_bytes(head[8:12], "little")
-    if start > MAX_HEADER:
-        raise BadFileError(path, f"{what} announces a header of {start:,} bytes; {MAX_HEADER:,} are allowed", _AGAIN)
-    head += file.read(start - len(head))
-    text = io.BytesIO(head)
-    np.lib.format.read_magic(text)
-    read = np.lib.format.read_array_header_1_0 if head[6] == 1 else np.lib.format.read_array_header_2_0
+    head = io.BytesIO(file.read(MAX_HEADER))  # NumPy checks the length of a header only after it was read
     try:
-        shape, fortran_order, dtype = read(text, max_header_size=MAX_HEADER)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise BadFileError(path, f"the header of {what} is damaged", _AGAIN) from None
+        shape, _, dtype = _HEADER_READERS[np.lib.format.read_magic(head)](head)
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+        reason = f"{what} is not an array in NumPy's format, or its header is damaged or longer than {MAX_HEADER:,}"
+        raise BadFileError(path, f"{reason} bytes", _AGAIN) from None
     if any(side < 0 for side in shape):
         raise BadFileError(path, f"{what} announces the shape {shape}", _AGAIN)
     if dtype.hasobject:
@@ -71,7 +59,7 @@ def _read_header(file: IO[bytes], path: Path, what: str) -> _Header:
             f"{what} holds Python objects, which only pickle could read; it was not read and nothing was run",
             "Save plain numbers or strings: numpy.stack(images), labels.astype('int64') or astype('str').",
         )
-    return _Header(shape, fortran_order, dtype, start)
+    return _Announced(shape, dtype, head.tell() + math.prod(shape) * dtype.itemsize)
 
 
 def map_npy(path: str | os.PathLike[str]) -> _Array:
@@ -82,16 +70,13 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
     """
     path = Path(path)
     with path.open("rb") as file:
-        header = _read_header(file, path, "it")
+        announced = _read_header(file, path, "it")
     stored = path.stat().st_size
-    if stored != header.size:
-        state = "truncated" if stored < header.size else "followed by bytes that do not belong to it"
-        reason = f"announces shape {header.shape} {header.dtype}, {header.size:,} bytes in all, but has {stored:,}"
-        raise BadFileError(path, f"{reason}: the file is {state}", _AGAIN)
-    if header.size == header.start:
-        return np.empty(header.shape, header.dtype)  # an empty file region cannot be mapped
-    order: Literal["F", "C"] = "F" if header.fortran_order else "C"
-    mapped: _Array = np.memmap(path, header.dtype, "r", header.start, header.shape, order)
+    if stored != announced.size:
+        state = "truncated" if stored < announced.size else "followed by bytes that do not belong to it"
+        raise BadFileError(path, f"{announced}, but has {stored:,}: the file is {state}", _AGAIN)
+    # An empty region of a file cannot be mapped.
+    mapped: _Array = np.load(path, mmap_mode="r" if math.prod(announced.shape) else None, allow_pickle=False)
     return mapped
 
 
@@ -111,10 +96,7 @@ class NpzFile:
             self._zip = zipfile.ZipFile(self._path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
-        self._members = {
-            info.filename.removesuffix(".npy"): info for info in self._zip.infolist() if info.filename.endswith(".npy")
-        }
-        self.names = tuple(self._members)
+        self.names = tuple(name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy"))
 
     def __enter__(self) -> NpzFile:
         return self
@@ -131,15 +113,14 @@ class NpzFile:
         """
         names = tuple(names)
         try:
-            headers = {name: self._header(name) for name in names}
-            total = sum(header.size for header in headers.values())
+            total = sum(self._checked_size(name) for name in names)
             if total > max_bytes:
                 raise BadFileError(
                     self._path,
                     f"{', '.join(names)} unpack to {total:,} bytes; the limit is {max_bytes:,}",
                     "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit.",
                 )
-            return {name: self._unpack(name, headers[name]) for name in names}
+            return {name: self._unpack(name) for name in names}
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -147,33 +128,22 @@ class NpzFile:
             NotImplementedError,
             RuntimeError,
             OSError,
+            ValueError,
         ) as error:
             raise BadFileError(self._path, f"the archive is damaged or encrypted ({error})", _AGAIN) from None
 
-    def _header(self, name: str) -> _Header:
-        info = self._members[name]
+    def _checked_size(self, name: str) -> int:
+        """Bytes of an array, header included, which its header and the zip directory must agree on."""
+        info = self._zip.getinfo(f"{name}.npy")
         with self._zip.open(info) as file:
-            header = _read_header(file, self._path, f"array {name!r}")
-        if header.size != info.file_size:
-            raise BadFileError(
-                self._path,
-                f"array {name!r} announces shape {header.shape} {header.dtype}, "
-                f"{header.size:,} bytes in all, but the archive says {info.file_size:,}",
-                _AGAIN,
-            )
-        return header
+            announced = _read_header(file, self._path, f"array {name!r}")
+        if announced.size != info.file_size:
+            reason = f"array {name!r} {announced}, but the archive says {info.file_size:,}"
+            raise BadFileError(self._path, reason, _AGAIN)
+        return announced.size
 
-    def _unpack(self, name: str, header: _Header) -> _Array:
-        values = np.empty(header.size - header.start, np.uint8)
-        done = 0
-        with self._zip.open(self._members[name]) as file:
-            file.read(header.start)
-            # One read more than there are values: only at the end is the checksum compared.
-            while piece := file.read(_PIECE):
-                values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-                done += len(piece)
-        if done != len(values):
-            raise BadFileError(self._path, f"array {name!r} ends after {done:,} of {len(values):,} bytes", _AGAIN)
-        if header.dtype.itemsize == 0:
-            return np.empty(header.shape, header.dtype)
-        return values.view(header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")
+    def _unpack(self, name: str) -> _Array:
+        with self._zip.open(f"{name}.npy") as file:
+            array: _Array = np.load(file, allow_pickle=False)
+            file.read(1)  # the checksum is compared only at the end of the member
+        return array

@@ -2,8 +2,9 @@
 
     python benchmarks/drawings.py [--preset fast] [--count 10000] [--model FILE] [--record]
 
-Every test image is rendered in each of the ways of WAYS, seeded, and classified as a file would be, by what `make_like`
-makes of it. "lost" is in points of accuracy against the original pixels. "only resized" is what happened to the same
+Every test image is rendered in each of the ways of WAYS, seeded, and classified as a file would be, by what
+`normalize_picture` makes of it.
+"lost" is in points of accuracy against the original pixels. "only resized" is what happened to the same
 pictures without it (``glyphnet predict --as-is``). The ways were developed on the validation part; nothing was chosen
 by the test part.
 """
@@ -24,7 +25,7 @@ from PIL import Image, ImageFilter
 
 from glyphnet import Classifier, load, load_model, train
 from glyphnet.data.dataset import UInt8Array
-from glyphnet.data.ink import make_like
+from glyphnet.data.ink import normalize_picture
 
 SIDE = 200
 GOAL = 1.5  # points lost at most, by all changes together
@@ -127,7 +128,7 @@ def measure(
     generator = np.random.default_rng(0)
     pictures = [rendered(name, way, image[..., 0], generator) for image in images]
     began = time.perf_counter()
-    made = np.stack([make_like(picture, classifier.ink, classifier.input_shape) for picture in pictures])
+    made = np.stack([normalize_picture(picture, classifier.ink, classifier.input_shape).pixels for picture in pictures])
     took = (time.perf_counter() - began) / len(pictures)
     accuracy = 100 * float((classifier.predict_labels(made) == labels).mean())
     as_is = dataclasses.replace(classifier, ink=None).predict_labels(pictures)

@@ -14,11 +14,11 @@ from torch import nn
 
 from ._answers import NONE_OF_THESE as NONE_OF_THESE
 from ._answers import class_names
-from ._imagebatches import Images, default_batch_size, image_batches
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec
 from .errors import DeviceError, SettingsError
+from .images import Images, default_batch_size, image_batches
 from .modelfile import ModelHeader, Provenance, describe_model, read_whole_model, write_model
 from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
@@ -186,7 +186,7 @@ class Classifier:
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
-        for pixels in image_batches(images, self.input_shape, size, self.ink):
+        for pixels, _ in image_batches(images, self.input_shape, size, self.ink):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
             yield from logits_in_batches(network, self.preprocessing, batch, batch_size=batch_size, device=self.device)

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from ._answers import class_names
 from ._filekinds import looks_like
-from ._imagebatches import Images, default_batch_size, image_batches
 from ._onnxwire import reaches_outside, read_metadata
 from .data.dataset import Int64Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
+from .images import Images, default_batch_size, image_batches
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -73,7 +73,7 @@ class OnnxModel:
         size = batch_size or default_batch_size(self.input_shape)
         parts = [
             self.session.run(["probabilities"], {"images": np.ascontiguousarray(pixels)})[0]
-            for pixels in image_batches(images, self.input_shape, size, self.ink)
+            for pixels, _ in image_batches(images, self.input_shape, size, self.ink)
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
 

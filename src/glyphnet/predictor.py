@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from ._imagebatches import Images
 from .data.decode import ImageShape
 from .data.ink import InkSpec
 from .errors import DeviceError
+from .images import Images
 from .onnxmodel import Float32Array, load_onnx
 
 

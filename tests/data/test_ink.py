@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from glyphnet.data import load
 from glyphnet.data.decode import fit_image
 from glyphnet.data.digits import read_digits
-from glyphnet.data.ink import InkSpec, make_like, measure_ink
+from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.data.ink.paper import ink_depth
 from glyphnet.data.ink.pen import stroke_widths
 
@@ -116,7 +116,7 @@ def test_photographs_without_an_even_background_are_resized_whole(channels: int)
     assert (spec.kind, spec.background) == ("photo", None)
     assert "resized, whole" in str(spec)
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 90, 3), dtype=np.uint8))
-    np.testing.assert_array_equal(make_like(picture, spec, (32, 32, 3)), fit_image(picture, (32, 32, 3)))
+    np.testing.assert_array_equal(normalize_picture(picture, spec, (32, 32, 3)).pixels, fit_image(picture, (32, 32, 3)))
 
 
 def test_drawings_in_colour_are_photographs_and_grey_ones_in_three_channels_are_not() -> None:
@@ -147,17 +147,17 @@ def test_test_images_pass_bit_for_bit_and_so_do_their_negatives(name: str) -> No
     images = named(name)
     spec = measure_ink(images[::2])
     for image in images[:600]:
-        np.testing.assert_array_equal(make_like(Image.fromarray(image[..., 0]), spec, SHAPE), image)
+        np.testing.assert_array_equal(normalize_picture(Image.fromarray(image[..., 0]), spec, SHAPE).pixels, image)
     if name == "mnist":
         for image in images[:300]:
-            np.testing.assert_array_equal(make_like(255 - image, spec, SHAPE), image)
+            np.testing.assert_array_equal(normalize_picture(255 - image, spec, SHAPE).pixels, image)
 
 
 def test_digits_pass_bit_for_bit() -> None:
     images = read_digits()[0].reshape(-1, 8, 8, 1)
     spec = measure_ink(images[::2])
     for image in images:
-        np.testing.assert_array_equal(make_like(image, spec, (8, 8, 1)), image)
+        np.testing.assert_array_equal(normalize_picture(image, spec, (8, 8, 1)).pixels, image)
 
 
 def test_large_mnist_comes_back_nearly_as_it_was(mnist: UInt8) -> None:
@@ -165,13 +165,13 @@ def test_large_mnist_comes_back_nearly_as_it_was(mnist: UInt8) -> None:
     distances = []
     for image in mnist[:100]:
         large = Image.fromarray(255 - image[..., 0]).resize((200, 200), Image.Resampling.BICUBIC)
-        distances.append(far(image, make_like(large, spec, SHAPE)))
+        distances.append(far(image, normalize_picture(large, spec, SHAPE).pixels))
     assert np.median(distances) < 0.25
 
 
 def test_the_box_is_filled_and_the_mass_is_centred() -> None:
     for number, room in enumerate([(0.3, 0.2, 0.7, 0.8), (0.05, 0.6, 0.3, 0.95), (0.1, 0.4, 0.9, 0.6)]):
-        made = make_like(255 - seven(room=room, width=6), MNIST, SHAPE)
+        made = normalize_picture(255 - seven(room=room, width=6), MNIST, SHAPE).pixels
         top, bottom, left, right = extent(made)
         assert max(bottom - top, right - left) in (19, 20), number
         weights = made[..., 0].astype(float)
@@ -193,8 +193,8 @@ def test_uneven_paper_changes_hardly_anything(shadow: int, light_ink: bool, dire
     paper = light[:, np.newaxis] if direction else light[np.newaxis]
     noise = np.random.default_rng(0).normal(0, 3, cover.shape)
     given = np.clip(paper * (1 - cover) + 0.25 * paper * cover + noise, 0, 255).astype(np.uint8)
-    made = make_like(255 - given if light_ink else given, MNIST, SHAPE)
-    assert far(make_like(255 - seven(), MNIST, SHAPE), made) < 0.15
+    made = normalize_picture(255 - given if light_ink else given, MNIST, SHAPE).pixels
+    assert far(normalize_picture(255 - seven(), MNIST, SHAPE).pixels, made) < 0.15
 
 
 def test_specks_and_the_edge_of_the_table_are_left_out() -> None:
@@ -203,13 +203,15 @@ def test_specks_and_the_edge_of_the_table_are_left_out() -> None:
     for y, x in [(12, 20), (180, 170), (30, 185)]:
         dirty[y : y + 4, x : x + 4] = 0
     dirty[:, 194:] = 30
-    assert far(make_like(clean, MNIST, SHAPE), make_like(dirty, MNIST, SHAPE)) < 0.02
+    assert far(normalize_picture(clean, MNIST, SHAPE).pixels, normalize_picture(dirty, MNIST, SHAPE).pixels) < 0.02
 
 
 def test_dust_between_the_strokes_is_left_out() -> None:
     dusty = 255 - seven()
     dusty[145:150, 130:135] = 0  # within the bounding box of the 7
-    np.testing.assert_array_equal(make_like(dusty, MNIST, SHAPE), make_like(255 - seven(), MNIST, SHAPE))
+    np.testing.assert_array_equal(
+        normalize_picture(dusty, MNIST, SHAPE).pixels, normalize_picture(255 - seven(), MNIST, SHAPE).pixels
+    )
 
 
 def test_paper_is_flat_up_to_its_border_however_light_falls() -> None:
@@ -223,10 +225,10 @@ def test_what_is_off_centre_or_too_small_is_no_training_image(mnist: UInt8) -> N
     spec = measure_ink(mnist)
     for image in mnist[:50]:
         moved = np.roll(image, 2, axis=1)
-        made = make_like(moved, spec, SHAPE)
+        made = normalize_picture(moved, spec, SHAPE).pixels
         assert np.abs(made.astype(int) - image).mean() < np.abs(made.astype(int) - moved).mean()
-    small = make_like(255 - seven(), spec.model_copy(update={"box": (11, 11)}), SHAPE)
-    top, bottom, left, right = extent(make_like(small, spec, SHAPE))
+    small = normalize_picture(255 - seven(), spec.model_copy(update={"box": (11, 11)}), SHAPE).pixels
+    top, bottom, left, right = extent(normalize_picture(small, spec, SHAPE).pixels)
     assert max(bottom - top, right - left) >= 19
 
 
@@ -234,7 +236,9 @@ def test_strokes_get_the_width_of_training() -> None:
     as_drawn = MNIST.model_copy(update={"strokes": (0.0, 4096.0)})
 
     def width_of(width: int, spec: InkSpec) -> float:
-        return float(stroke_widths(make_like(255 - seven(width=width), spec, SHAPE)[np.newaxis, ..., 0])[0])
+        return float(
+            stroke_widths(normalize_picture(255 - seven(width=width), spec, SHAPE).pixels[np.newaxis, ..., 0])[0]
+        )
 
     for width in (3, 5, 15, 28, 36):
         assert MNIST.strokes[0] - 0.25 < width_of(width, MNIST) < MNIST.strokes[1] + 0.45, width
@@ -246,16 +250,16 @@ def test_an_empty_sheet_is_background_only() -> None:
     noise = np.random.default_rng(0).normal(0, 3, (200, 200))
     shadow = np.linspace(150, 230, 200)[np.newaxis] + noise
     for sheet in (np.full((50, 60), 255), np.zeros((1, 1)), shadow):
-        assert not make_like(sheet.astype(np.uint8), MNIST, SHAPE).any()
+        assert not normalize_picture(sheet.astype(np.uint8), MNIST, SHAPE).pixels.any()
     dark = MNIST.model_copy(update={"background": 240, "ink": 20})
-    assert (make_like(np.full((50, 60), 255, np.uint8), dark, SHAPE) == 240).all()
+    assert (normalize_picture(np.full((50, 60), 255, np.uint8), dark, SHAPE).pixels == 240).all()
 
 
 def test_transparency_is_white_paper_and_three_channels_are_three_times_the_same() -> None:
     cover = seven()
     see_through = Image.fromarray(np.dstack([np.zeros((200, 200, 3), np.uint8), cover]))
-    made = make_like(see_through, MNIST, (28, 28, 3))
-    assert far(make_like(255 - cover, MNIST, SHAPE).repeat(3, axis=2), made) < 0.01
+    made = normalize_picture(see_through, MNIST, (28, 28, 3)).pixels
+    assert far(normalize_picture(255 - cover, MNIST, SHAPE).pixels.repeat(3, axis=2), made) < 0.01
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 5), (2000, 31), (900, 700)])
@@ -264,7 +268,7 @@ def test_any_size_and_any_content(size: tuple[int, int]) -> None:
     photo = InkSpec(kind="photo", background=0, box=(28, 28), centre=(14.0, 14.0))
     for spec in (MNIST, MNIST.model_copy(update={"centring": "box"}), photo, None):
         for values in (generator.integers(0, 256, size), np.where(generator.random(size) < 0.01, 0, 255)):
-            made = make_like(values.astype(np.uint8), spec, SHAPE)
+            made = normalize_picture(values.astype(np.uint8), spec, SHAPE).pixels
             assert (made.shape, made.dtype) == (SHAPE, np.uint8)
 
 
@@ -272,10 +276,12 @@ def test_a_shoe_on_white_is_cropped_and_turned_to_its_negative() -> None:
     photo = InkSpec(kind="photo", background=0, ink=229, box=(28, 28), centre=(14.0, 14.0))
     sheet = np.full((120, 200), 245, np.uint8)
     sheet[40:70, 60:140] = np.linspace(40, 160, 80).astype(np.uint8)
-    made = make_like(sheet, photo, SHAPE)
+    made = normalize_picture(sheet, photo, SHAPE).pixels
     top, bottom, left, right = extent(made)
     assert (right - left, bottom - top) == (28, pytest.approx(28 * 30 / 80, abs=1))
     assert top + bottom == pytest.approx(28, abs=1)
     assert made[14, 2, 0] == pytest.approx(245 - 40, abs=12), "its greys are kept"
     uneven = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
-    np.testing.assert_array_equal(make_like(uneven, photo, SHAPE), fit_image(Image.fromarray(uneven), SHAPE))
+    np.testing.assert_array_equal(
+        normalize_picture(uneven, photo, SHAPE).pixels, fit_image(Image.fromarray(uneven), SHAPE)
+    )

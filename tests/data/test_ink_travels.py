@@ -18,7 +18,7 @@ from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.data.decode import fit_image
-from glyphnet.data.ink import InkSpec, make_like, measure_ink
+from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.errors import CorruptFileError, SettingsError
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.tensorfile import read_header, read_tensors, write_tensors
@@ -52,7 +52,7 @@ def test_files_images_bytes_and_arrays_of_other_sizes_are_made_like_training(
     classifier: Classifier, drawing: Path
 ) -> None:
     image = Image.open(drawing)
-    expected = classifier.predict_proba(make_like(image, INK, SHAPE))
+    expected = classifier.predict_proba(normalize_picture(image, INK, SHAPE).pixels)
     given = [drawing, str(drawing), image, drawing.read_bytes(), np.asarray(image), [drawing], [np.asarray(image)]]
     for one in (*given, np.asarray(image)[np.newaxis, ..., np.newaxis]):
         np.testing.assert_array_equal(classifier.predict_proba(one), expected)
@@ -120,5 +120,5 @@ def test_predict_says_once_that_pictures_were_changed_and_as_is_leaves_them(
     assert plain.stderr == ""
     assert plain.stdout.splitlines()[1] != result.stdout.splitlines()[1]
     like = tmp_path / "like.png"
-    Image.fromarray(make_like(Image.open(drawing), INK, SHAPE)[..., 0]).save(like)
+    Image.fromarray(normalize_picture(Image.open(drawing), INK, SHAPE).pixels[..., 0]).save(like)
     assert predict(model, like).stderr == "", "nothing was changed"

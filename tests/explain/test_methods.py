@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from glyphnet.data.decode import fit_image
-from glyphnet.data.ink import InkSpec, make_like
+from glyphnet.data.ink import InkSpec, normalize_picture
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.explain import METHODS, activations, explain_image, saliency
 from glyphnet.nn import NETWORKS
@@ -167,7 +167,7 @@ def test_what_is_explained_is_what_is_predicted_on(make) -> None:
     sheet = np.full((60, 60), 255, dtype=np.uint8)
     sheet[5:30, 8:12] = 0
     drawing = Image.fromarray(sheet)
-    seen = make_like(drawing, classifier.ink, classifier.input_shape)
+    seen = normalize_picture(drawing, classifier.ink, classifier.input_shape).pixels
     assert not np.array_equal(seen, fit_image(drawing, classifier.input_shape))
     explained = explain_image(classifier, drawing)
     np.testing.assert_array_equal(explained.image, seen)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from glyphnet.data.digits import read_digits
-from glyphnet.data.ink import InkSpec, make_like, page_spec
+from glyphnet.data.ink import InkSpec, normalize_picture, page_spec
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -85,7 +85,7 @@ def picture(seed: int) -> Image.Image:
 
 
 def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) -> list[UInt8]:
-    """What makeLike makes of each, all in one call."""
+    """The pixels that normalizePicture makes of each, all in one call."""
     given = []
     for image, spec in cases:
         pixels = base64.b64encode(image.convert("RGBA").tobytes()).decode()
@@ -99,7 +99,7 @@ def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) ->
                 {source}
                 return given.map(({{ pixels, width, height, spec }}) => {{
                     const bytes = Uint8ClampedArray.from(atob(pixels), (letter) => letter.charCodeAt(0));
-                    return [...makeLike(bytes, width, height, spec)];
+                    return [...normalizePicture(bytes, width, height, spec).pixels];
                 }});
             }}""",
             given,
@@ -112,7 +112,7 @@ def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) ->
 @pytest.mark.slow
 def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
     cases = [(picture(seed), *SPECS[seed % 2 and seed // 2 % len(SPECS)]) for seed in range(200)]
-    python = [make_like(image, spec, shape) for image, spec, shape in cases]
+    python = [normalize_picture(image, spec, shape).pixels for image, spec, shape in cases]
     javascript = in_browser(browser, [(image, page_spec(spec, shape)) for image, spec, shape in cases])
     worst = {}
     for seed, (ours, theirs) in enumerate(zip(python, javascript, strict=True)):
@@ -142,6 +142,6 @@ def test_a_blank_sheet_is_known(browser: Any, empty: bool) -> None:
     page = browser.new_page()
     spec = json.dumps(page_spec(MNIST, (28, 28, 1)))
     pixels = list(image.convert("RGBA").tobytes())
-    code = f"(pixels) => {{ {source}; const spec = {spec}; return isBlank(makeLike(pixels, 50, 50, spec), spec); }}"
-    assert page.evaluate(code, pixels) is empty
+    code = f"(pixels) => {{ {source}; const spec = {spec}; return normalizePicture(pixels, 50, 50, spec).reason; }}"
+    assert page.evaluate(code, pixels) == ("no_drawing" if empty else None)
     page.close()

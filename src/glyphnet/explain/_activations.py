@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .._imagebatches import Images, image_batches
 from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
 from ..errors import DataError
+from ..images import Images, image_batches
 from ..nn import twin
 
 
@@ -67,7 +67,7 @@ def one_image(image: Images, classifier: Classifier) -> UInt8Array:
         BadFileError: a file that cannot be decoded.
     """
     found: list[UInt8Array] = []
-    for pixels in image_batches(image, classifier.input_shape, 2, classifier.ink):
+    for pixels, _ in image_batches(image, classifier.input_shape, 2, classifier.ink):
         found.append(pixels)
         if len(pixels) > 1 or len(found) > 1:
             raise DataError("There is more than one image: give them one at a time.")

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from .._imagebatches import Images
 from ..classifier import Classifier
 from ..errors import DataError
+from ..images import Images
 from ..nn import twin
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._imagebatches import Images
 from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
+from ..images import Images
 from ._activations import LayerActivation, activations, one_image
 from ._methods import METHODS
 from ._saliency import class_label, saliency

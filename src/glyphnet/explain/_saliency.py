@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .._imagebatches import Images, default_batch_size, image_batches
 from ..classifier import Classifier, Float32Array
 from ..errors import DataError, SettingsError
+from ..images import Images, default_batch_size, image_batches
 from ..nn import as_tensor, twin
 from ..settings import parse_settings, suggestion
 from ._method import Method
@@ -53,7 +53,7 @@ def saliency(
     at_once = default_batch_size(classifier.input_shape)
     network = _own(classifier.network)
     parts, done = [], 0
-    for pixels in image_batches(images, classifier.input_shape, at_once, classifier.ink):
+    for pixels, _ in image_batches(images, classifier.input_shape, at_once, classifier.ink):
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
             x = classifier.preprocessing(as_tensor(pixels.copy()).to(classifier.device))
             mine = _targets(network, x, wanted, done)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from .._imagebatches import image_batches
 from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape, fit_image, picture_from_bytes, read_picture
-from ..data.ink import InkSpec, make_like
+from ..data.ink import InkSpec, normalize_picture
 from ..errors import BadFileError
+from ..images import image_batches
 from ..parallel import map_in_order
 from .pictures import Picture
 
@@ -64,10 +64,10 @@ class Decoding:
             if isinstance(content, BadFileError):
                 raise content
             if isinstance(content, np.ndarray):
-                [pixels] = next(image_batches([content], self._shape, 1, self._ink))
+                [pixels] = next(image_batches([content], self._shape, 1, self._ink)).pixels
                 return Decoded(file, place, pixels)
             seen = read_picture(content) if isinstance(content, str) else picture_from_bytes(content, place)
-            pixels = make_like(seen, self._ink, self._shape)
+            pixels = normalize_picture(seen, self._ink, self._shape).pixels
             return Decoded(file, place, pixels, self.tell_remade and self._differs(seen, pixels))
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))

@@ -11,9 +11,9 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._imagebatches import default_batch_size
 from ..data.ink import InkSpec
 from ..errors import BadFileError
+from ..images import default_batch_size
 from ..onnxmodel import Float32Array
 from ..predictor import Predictor
 from .decoding import Decoded, Decoding, decode_ahead

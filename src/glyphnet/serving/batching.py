@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._imagebatches import default_batch_size
 from ..data.dataset import UInt8Array
+from ..images import default_batch_size
 from ..predictor import Predictor
 from .refusals import Refusal
 

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from .._imagebatches import image_batches
 from ..data.dataset import UInt8Array
 from ..data.decode import FORMATS
 from ..errors import BadFileError
+from ..images import image_batches
 from ..predictor import Predictor
 from .refusals import Refusal
 
@@ -70,7 +70,7 @@ class Decoder:
     def _decode(self, picture: bytes, number: int) -> UInt8Array:
         self._check_size(picture, number)
         try:
-            [pixels] = next(image_batches([picture], self._predictor.input_shape, 1, self._predictor.ink))
+            [pixels] = next(image_batches([picture], self._predictor.input_shape, 1, self._predictor.ink)).pixels
             return np.asarray(pixels, dtype=np.uint8)
         except BadFileError as error:
             reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address

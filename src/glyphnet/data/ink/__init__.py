@@ -2,8 +2,9 @@
 
 A digit drawn with a mouse, or photographed, is dark on light, anywhere on the sheet, and of any size; MNIST is light
 on dark, 20 pixels long, and centred by mass. `measure_ink` finds such habits in training images, `InkSpec` keeps
-them in the model file, and `make_like` applies them, as ``makeLike`` in ``pages/js/ink.js`` does in a browser. Both
-follow this specification, with whole numbers wherever something is decided, so that both give the same pixels.
+them in the model file, and `normalize_picture` applies them, as ``normalizePicture`` in ``pages/js/ink.js`` does in a
+browser. Both follow this specification, with whole numbers wherever something is decided, so that both give the same
+pixels.
 ``⌊x⌉`` is ⌊x + ½⌋; resizing is Pillow's, rows first, with its box, triangle or
 bicubic filter and 22 bits of weight.
 
@@ -45,8 +46,8 @@ from the median by 24 levels or more, without specks as in step 8, is cut out, m
 The way of MNIST is told at http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges).
 """
 
-from .like import make_like
 from .measure import measure_ink
+from .normalize import NoDrawing, Normalized, normalize_picture
 from .spec import InkSpec, page_spec
 
-__all__ = ["InkSpec", "make_like", "measure_ink", "page_spec"]
+__all__ = ["InkSpec", "NoDrawing", "Normalized", "measure_ink", "normalize_picture", "page_spec"]

@@ -24,7 +24,7 @@ _NEAR_MARGIN = 24  # levels between channels: the noise of JPEG in grey
 
 
 def measure_ink(images: UInt8Array) -> InkSpec:
-    """What ``images`` have in common, for `make_like`; exact and the same every time.
+    """What ``images`` have in common, for `normalize_picture`; exact and the same every time.
 
     Drawings or photographs? Ink has one level and paper another, and greys lie only where one turns into the
     other. So an image in which more than a tenth of what is not background has a middle grey with hardly any

@@ -63,7 +63,7 @@ class InkSpec(BaseModel):
 
 
 def page_spec(spec: InkSpec | None, image_shape: ImageShape) -> dict[str, Any]:
-    """What ``makeLike`` in ``pages/js/ink.js`` takes: the specification and the size (H, W, C), as plain JSON.
+    """What ``normalizePicture`` in ``pages/js/ink.js`` takes: the specification and the size (H, W, C), as plain JSON.
 
     Without a specification, as in model files of before, pictures are resized whole.
     """

@@ -28,8 +28,10 @@ function think() {
   const number = ++latest;
   byId("undo").disabled = !sheet.before.length;
   byId("clear").disabled = sheet.empty;
-  pixels = sheet.empty ? blank : makeLike(...sheet.pixels(), model.ink);
-  if (sheet.empty || isBlank(pixels, model.ink)) {
+  const empty = { pixels: blank, reason: "no_drawing" };
+  const made = sheet.empty ? empty : normalizePicture(...sheet.pixels(), model.ink);
+  pixels = made.pixels;
+  if (made.reason === "no_drawing") {
     answer.clear();
     answer.see(pixels);
     return;

@@ -4,25 +4,20 @@
 const INK = { even: 16, faintest: 24, low: 30, high: 70, smallest: 160, largest: 320, cells: 32, reach: 6 };
 
 /**
- * The pixels that the network sees, Uint8Array of H·W·C.
+ * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null}.
  * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
  */
-function makeLike(pixels, width, height, spec) {
+function normalizePicture(pixels, width, height, spec) {
   const channels = spec.image_shape[2];
   const seen = onWhite(pixels, width, height);
-  if (spec.background === null) return fitWhole(seen, spec.image_shape);
+  const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null });
+  if (spec.background === null) return whole();
   const grey = greyOf(seen);
   const made = unchanged(grey, spec) ?? remade(atWorkingSize(grey), spec);
-  if (made === null) return fitWhole(seen, spec.image_shape);
-  if (channels === 1) return made.data;
+  if (made === null) return whole();
   const repeated = new Uint8Array(made.data.length * channels);
   for (let i = 0; i < repeated.length; i++) repeated[i] = made.data[Math.floor(i / channels)];
-  return repeated;
-}
-
-/** Whether makeLike found nothing on the sheet: background and nothing else. */
-function isBlank(made, spec) {
-  return spec.background !== null && made.every((value) => value === spec.background);
+  return { pixels: repeated, reason: made.reason ?? null };
 }
 
 function remade(grey, spec) {
@@ -176,7 +171,9 @@ function cut({ data, width }, { top, bottom, left, right }) {
 function drawing(grey, spec) {
   const [height, width] = spec.image_shape;
   const amount = amountOfInk(inkDepth(grey));
-  if (amount === null) return { data: new Uint8Array(width * height).fill(spec.background), width, height };
+  if (amount === null) {
+    return { data: new Uint8Array(width * height).fill(spec.background), width, height, reason: "no_drawing" };
+  }
   const patch = asThickAs(amount, spec);
   const peak = patch.data.reduce((most, value) => Math.max(most, value), 1);
   patch.data = patch.data.map((value) => Math.floor((510 * value + peak) / (2 * peak)));

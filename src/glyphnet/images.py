@@ -1,11 +1,11 @@
-"""From whatever a person hands over to be classified to batches of pixels of the model's shape."""
+"""From any form of picture to batches of pixels of the model's shape."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from PIL import Image
 
 from .data.dataset import ImageDataset, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, read_picture
-from .data.ink import InkSpec, make_like
+from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture
 from .errors import DataError
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
@@ -25,6 +25,23 @@ _ACCEPTED = "a uint8 array, a PIL image, the path or the bytes of an image file,
 _BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
 
+class Batch(NamedTuple):
+    """Some images, as the network sees them.
+
+    Attributes:
+        pixels: uint8 (n, H, W, C).
+        reasons: for each image, why its pixels cannot be trusted, or None: see `data.ink.Normalized`.
+    """
+
+    pixels: UInt8Array
+    reasons: list[NoDrawing | None]
+
+    @classmethod
+    def of(cls, images: list[Normalized]) -> Batch:
+        """One batch of single images of the same shape."""
+        return cls(np.stack([image.pixels for image in images]), [image.reason for image in images])
+
+
 def default_batch_size(image_shape: ImageShape) -> int:
     """Images a batch: large enough to be quick, small enough for the activations of large images."""
     return max(1, min(512, _BATCH_VALUES // int(np.prod(image_shape))))
@@ -32,8 +49,8 @@ def default_batch_size(image_shape: ImageShape) -> int:
 
 def image_batches(
     images: Images, image_shape: ImageShape, batch_size: int, ink: InkSpec | None = None
-) -> Iterator[UInt8Array]:
-    """Pixels, batch by batch: uint8 (n, H, W, C) for ``image_shape`` (H, W, C), n at most ``batch_size``.
+) -> Iterator[Batch]:
+    """Batches of at most ``batch_size`` images of ``image_shape`` (H, W, C).
 
     One batch at a time is in memory: a memory-mapped array, or a generator of paths, may be of any length.
 
@@ -48,7 +65,7 @@ def image_batches(
             - an iterable of single images, each any of these.
 
             Arrays of the shape (H, W, C) are taken as they are. Arrays of another, and all pictures, are made like
-            the training images: `data.ink.make_like`.
+            the training images: `data.ink.normalize_picture`.
         ink: how the training images look; None: pictures are only resized, as in training.
 
     Raises:
@@ -61,7 +78,10 @@ def image_batches(
         array = _as_many(_eight_bits(images), image_shape)
         for start in range(0, len(array), batch_size):
             part = array[start : start + batch_size]
-            yield (part if part.shape[1:] == image_shape else np.stack([_fit(one, image_shape, ink) for one in part]))
+            if part.shape[1:] == image_shape:
+                yield Batch(part, [None] * len(part))
+            else:
+                yield Batch.of([_fit(one, image_shape, ink) for one in part])
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]
@@ -69,7 +89,7 @@ def image_batches(
         raise _no_image(images)
     remaining = iter(images)
     while batch := [_one(item, image_shape, ink) for item in islice(remaining, batch_size)]:
-        yield np.stack(batch)
+        yield Batch.of(batch)
 
 
 def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
@@ -91,7 +111,7 @@ def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
     )
 
 
-def _one(item: object, image_shape: ImageShape, ink: InkSpec | None) -> UInt8Array:
+def _one(item: object, image_shape: ImageShape, ink: InkSpec | None) -> Normalized:
     """The pixels of a single image."""
     if isinstance(item, np.ndarray):
         array = _eight_bits(item)
@@ -102,21 +122,21 @@ def _one(item: object, image_shape: ImageShape, ink: InkSpec | None) -> UInt8Arr
             "(height, width, channels) with 1, 3 or 4 channels."
         )
     if isinstance(item, Image.Image):
-        return make_like(item, ink, image_shape)
+        return normalize_picture(item, ink, image_shape)
     if isinstance(item, bytes):
-        return make_like(picture_from_bytes(item, "image"), ink, image_shape)
+        return normalize_picture(picture_from_bytes(item, "image"), ink, image_shape)
     if isinstance(item, (str, os.PathLike)):
-        return make_like(read_picture(item), ink, image_shape)
+        return normalize_picture(read_picture(item), ink, image_shape)
     raise _no_image(item)
 
 
-def _fit(array: UInt8Array, image_shape: ImageShape, ink: InkSpec | None) -> UInt8Array:
+def _fit(array: UInt8Array, image_shape: ImageShape, ink: InkSpec | None) -> Normalized:
     """One image (h, w, c) in the model's size and colour."""
     if array.shape == image_shape:
-        return array
+        return Normalized(array)
     if array.size == 0:
         raise DataError(f"An image of shape {array.shape} has no pixels.")
-    return make_like(array, ink, image_shape)
+    return normalize_picture(array, ink, image_shape)
 
 
 def _eight_bits(array: AnyArray) -> UInt8Array:

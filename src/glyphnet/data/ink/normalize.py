@@ -1,6 +1,8 @@
-"""The verb: makes a picture like the training images. The steps are those of the package's description."""
+"""Make a picture look like the training images. The steps are those of the package's description."""
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -19,10 +21,27 @@ FAINTEST = 24  # levels between ink and paper, or subject and background; below 
 RAMP = (30, 70)  # hundredths of full ink between which an edge rises
 
 
-def make_like(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape) -> UInt8Array:
+NoDrawing: TypeAlias = Literal["no_drawing"]
+
+
+class Normalized(NamedTuple):
+    """What the network sees of a picture.
+
+    Attributes:
+        pixels: uint8 (H, W, C).
+        reason: why the pixels cannot be trusted: "no_drawing" where a drawing was looked for and none was found; or
+            None.
+    """
+
+    pixels: UInt8Array
+    reason: NoDrawing | None = None
+
+
+def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape) -> Normalized:
     """The pixels of a picture as if it were a training image: uint8 (H, W, C) for ``image_shape``.
 
-    What already is like the training images comes back bit for bit, and an empty sheet as background only.
+    A picture that already looks like the training images comes back bit for bit. An empty sheet comes back as
+    background only, with the reason "no_drawing".
 
     Args:
         picture: a PIL image of any mode and size, or uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
@@ -35,21 +54,24 @@ def make_like(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_sha
     if isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture)
     if spec is None or spec.background is None:
-        return fit_image(picture, image_shape)
+        return Normalized(fit_image(picture, image_shape))
     seen = picture_from_image(picture)
     grey = np.asarray(seen.convert("L"))
-    made = _unchanged(grey, spec, image_shape)
+    made, reason = _unchanged(grey, spec, image_shape), None
     if made is None:
         work = at_working_size(grey)
-        made = _drawing(work, spec, image_shape) if spec.kind == "ink" else _subject(work, spec, image_shape)
+        if spec.kind == "photo":
+            made = _subject(work, spec, image_shape)
+        else:
+            made, reason = _drawing(work, spec, image_shape)
     if made is None:
-        return fit_image(seen, image_shape)
-    return np.repeat(made[..., np.newaxis], image_shape[2], axis=2)
+        return Normalized(fit_image(seen, image_shape))
+    return Normalized(np.repeat(made[..., np.newaxis], image_shape[2], axis=2), reason)
 
 
 def is_like(grey: UInt8Array, spec: InkSpec) -> bool:
     """Whether a grey picture of the model's size, (H, W), already looks like a training image; step 2."""
-    assert spec.background is not None  # asked by `make_like`
+    assert spec.background is not None  # asked by `normalize_picture`
     if spec.kind == "photo":
         ring = border(grey[np.newaxis]).astype(np.int32)
         near, opposite = (np.abs(ring - level) < EVEN for level in (spec.background, 255 - spec.background))
@@ -79,17 +101,17 @@ def _unchanged(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt
     return None
 
 
-def _drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array:
-    """Steps 4 to 11."""
+def _drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> Normalized:
+    """Steps 4 to 11, as grey pixels (H, W)."""
     background = spec.background or 0
     amount = _amount_of_ink(ink_depth(grey))
     if amount is None:
-        return np.full(image_shape[:2], background, dtype=np.uint8)
+        return Normalized(np.full(image_shape[:2], background, dtype=np.uint8), "no_drawing")
     patch = _as_thick_as(amount, spec).astype(np.int32)
     peak = max(1, int(patch.max()))
     patch = (510 * patch + peak) // (2 * peak)
     made = placed(patch.astype(np.uint8), spec, image_shape, around=0).astype(np.int32)
-    return (background + (2 * made * (spec.ink - background) + 255) // 510).astype(np.uint8)
+    return Normalized((background + (2 * made * (spec.ink - background) + 255) // 510).astype(np.uint8))
 
 
 def _amount_of_ink(depth: UInt8Array) -> UInt8Array | None:

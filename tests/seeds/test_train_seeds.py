@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -15,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 import glyphnet
@@ -23,9 +23,9 @@ from glyphnet.data import ImageDataset, Splits
 from glyphnet.errors import RunFolderError, SettingsError, TrainingError
 from glyphnet.nn.ensemble import EnsembleSpec
 from glyphnet.runs import RunFolder
-from glyphnet.seeds import SeedRun, Standing, Watcher, Way, resume_seeds, train_seeds
+from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
 from glyphnet.seeds.results import read_run
-from glyphnet.seeds.way import START_SECONDS, choose_way, expected_seconds
+from glyphnet.seeds.strategy import START_SECONDS, choose_at_once, expected_seconds
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
 
@@ -56,7 +56,7 @@ class StopAfter(Watcher):
         self.seeds: Sequence[int] = ()
         self.first: dict[int, float] = {}  # seed → how far it was when it was first heard of
 
-    def began(self, seeds: Sequence[int], way: Way) -> None:
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
         self.seeds = tuple(seeds)
 
     def moved(self, standing: Standing) -> None:
@@ -94,7 +94,7 @@ def test_one_after_another_each_is_the_training_of_that_seed_alone(
     made: glyphnet.SeedRuns, alone: Path, seed: int
 ) -> None:
     assert made.folder is not None
-    assert made.way == Way(1, batched=False)
+    assert made.at_once == 1
     assert model(made.folder, seed) == model(alone, seed)
     names = {path.name for path in RunFolder(alone / f"seed-{seed}").files()}
     assert {path.name for path in RunFolder(made.folder / f"seed-{seed}").files()} == names
@@ -104,56 +104,25 @@ def test_one_after_another_each_is_the_training_of_that_seed_alone(
 def test_side_by_side_each_is_the_training_of_that_seed_alone(few: Splits, alone: Path, tmp_path: Path) -> None:
     watcher = StopAfter(9)
     found = train_seeds(few, seeds=3, at_once=2, recipe=RECIPE, out=tmp_path / "runs", watchers=[watcher])
-    assert (found.way, found.ending, sorted(watcher.runs)) == (Way(2), "finished", [5, 6, 7])
+    assert (found.at_once, found.ending, sorted(watcher.runs)) == (2, "finished", [5, 6, 7])
     for seed in (5, 6, 7):
         assert model(tmp_path / "runs", seed) == model(alone, seed), "also where other processes compute"
     predictions = RunFolder(tmp_path / "runs" / "seed-6").predictions.read_text()
     assert predictions == RunFolder(alone / "seed-6").predictions.read_text(), "with the images' own names"
 
 
-def test_as_one_computation_each_is_the_training_of_that_seed_but_for_rounding(
-    few: Splits, alone: Path, made: glyphnet.SeedRuns, tmp_path: Path
-) -> None:
-    watcher = StopAfter(9)
-    found = train_seeds(few, seeds=3, recipe=RECIPE, ensemble=True, out=tmp_path / "runs", watchers=[watcher])
-    assert (found.way, found.ending, watcher.runs) == (Way(1, batched=True), "finished", [5, 6, 7])
-    assert set(watcher.first) == {5, 6, 7}
-    told = json.loads((tmp_path / "runs" / "seeds.json").read_text())
-    assert (told["at_once"], told["batched"]) == (1, True)
-    for run, other in zip(found.runs, made.runs, strict=True):
-        assert run.folder is not None
-        assert other.folder is not None
-        assert (run.epochs, run.best_epoch, run.ending) == (other.epochs, other.best_epoch, other.ending)
-        np.testing.assert_allclose(run.classifier.logits(few.test), other.classifier.logits(few.test), atol=1e-3)
-        written, usual = RunFolder(run.folder), RunFolder(other.folder)
-        assert {path.name for path in written.files()} == {path.name for path in usual.files()}
-        assert written.recipe.read_text() == usual.recipe.read_text()
-    assert found.ensemble is not None
-    assert made.ensemble is not None
-    assert found.ensemble.evaluation.accuracy == made.ensemble.evaluation.accuracy
-
-
-def test_one_computation_is_stopped_and_gone_on_with(few: Splits, made: glyphnet.SeedRuns, tmp_path: Path) -> None:
-    class StopSoon(Watcher):
-        """Asks to stop when one of them is in its second epoch or further."""
-
-        asked = False
-
-        def moved(self, standing: Standing) -> None:
-            self.asked = self.asked or standing.epoch > 1
-
-        def stop_asked(self) -> bool:
-            return self.asked
-
+def test_a_folder_of_an_older_version_is_resumed(few: Splits, made: glyphnet.SeedRuns, tmp_path: Path) -> None:
+    assert made.folder is not None
     out = tmp_path / "runs"
-    longer = RECIPE.override({"epochs": 400})
-    stopped = train_seeds(few, seeds=3, recipe=longer, out=out, watchers=[StopSoon()])
-    assert (stopped.ending, stopped.runs, stopped.way.batched) == ("stopped", (), True)
-    assert all(RunFolder(out / f"seed-{seed}").checkpoint.exists() for seed in (5, 6, 7))
+    shutil.copytree(made.folder, out)
+    shutil.rmtree(out / "seed-6")
+    told = json.loads((out / "seeds.json").read_text())
+    (out / "seeds.json").write_text(json.dumps({**told, "batched": True, "ending": "stopped"}))
     watcher = StopAfter(9)
-    found = resume_seeds(out, splits=few, watchers=[watcher])
-    assert (found.ending, watcher.runs, found.runs[0].epochs) == ("finished", [5, 6, 7], 400)
-    assert min(watcher.first.values()) > 1 / 400, "what was begun is gone on with"
+    found = resume_seeds(out, splits=few, at_once=1, watchers=[watcher])
+    assert (found.ending, watcher.runs) == ("finished", [6])
+    assert model(out, 6) == model(made.folder, 6)
+    assert "batched" not in json.loads((out / "seeds.json").read_text())
 
 
 def test_mean_spread_and_interval_are_those_of_the_files(made: glyphnet.SeedRuns) -> None:
@@ -330,31 +299,20 @@ def test_without_a_folder_no_reports_are_made(
     assert not any("report.html" in names for names in read)
 
 
-def test_the_way_is_chosen_by_the_work_and_the_cores(few: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits) -> None:
     longer = RECIPE.override({"epochs": 10_000})
     assert expected_seconds(RECIPE, few, reports=True) < START_SECONDS / 4
     assert expected_seconds(RECIPE, few, reports=False) < expected_seconds(RECIPE, few, reports=True)
     assert expected_seconds(longer, few, reports=False) > START_SECONDS
 
-    def way(recipe: Recipe, seeds: int, *, reports: bool = True) -> Way:
-        return choose_way(recipe, few, seeds, "cpu", reports=reports)
+    def at_once(recipe: Recipe, seeds: int, *, reports: bool = True) -> int:
+        return choose_at_once(recipe, few, seeds, "cpu", reports=reports)
 
-    larger = {"network.hidden": [2000]}
     with using_threads(4):
-        assert way(RECIPE.override(larger), 5) == Way(1)
-        assert way(longer.override(larger), 10) == Way(4)
-        assert way(longer.override(larger), 3) == Way(3)
-        assert way(RECIPE, 5) == Way(1, batched=True)
-        assert way(RECIPE, 50) == Way(4, batched=True), "the reports are made side by side"
-        assert way(RECIPE, 50, reports=False) == Way(1, batched=True)
-        assert way(longer, 10) == Way(4), "four cores do more than one batch"
-        assert not way(RECIPE.override({"augment.rotate": 5}), 5).batched
-        assert not way(RECIPE.override({"network": "cnn", "batch_size": 1}), 5).batched
-        larger_step = RECIPE.override({"network.hidden": [500]})
-        for by_onednn in (False, True):
-            monkeypatch.setattr("glyphnet.seeds.way.uses_onednn", lambda by_onednn=by_onednn: by_onednn)
-            assert way(larger_step, 5) == Way(1, batched=not by_onednn)
+        assert at_once(RECIPE, 5) == 1
+        assert at_once(longer, 10) == 4
+        assert at_once(longer, 3) == 3
+        assert at_once(RECIPE, 50) == 4, "the reports are worth it"
+        assert at_once(RECIPE, 50, reports=False) == 1
     with using_threads(1):
-        assert way(longer.override(larger), 10) == Way(1)
-        assert way(longer, 10) == Way(1, batched=True)
-    assert torch.get_num_threads() >= 1
+        assert at_once(longer, 10) == 1

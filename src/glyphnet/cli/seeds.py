@@ -35,8 +35,8 @@ AtOnceOption = Annotated[
         "--at-once",
         metavar="N",
         min=1,
-        help="With --seeds: how many side by side, each with its share of the cores. Unless given, the quickest way is "
-        "chosen: side by side, one after another, or the smallest networks as one batched computation.",
+        help="With --seeds: how many side by side, each with its share of the cores. Chosen if not given: one for each "
+        "core, or 1 for trainings so short that starting processes takes longer.",
     ),
 ]
 

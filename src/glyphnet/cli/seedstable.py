@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..seeds import SeedRun, Standing, Watcher, Way
+from ..seeds import SeedRun, Standing, Watcher
+from ..seeds.strategy import in_words
 from ..seeds.wording import result
 from ..training import StopOnSignal
 from .console import printable, say
@@ -42,10 +43,11 @@ class SeedsTable(Watcher):
     ) -> None:
         self.ended()
 
-    def began(self, seeds: Sequence[int], way: Way) -> None:
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
         """Say how many there are; open the table."""
         self._count = len(seeds)
-        say(f"{self._count} {'training' if self._count == 1 else 'trainings'}{f', {way}' if seeds else ''}.")
+        how = f", {in_words(at_once)}" if seeds else ""
+        say(f"{self._count} {'training' if self._count == 1 else 'trainings'}{how}.")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -100,7 +102,7 @@ class SeedsTable(Watcher):
 class StopSeedsOnSignal(StopOnSignal, Watcher):
     """Turns Ctrl-C and SIGTERM into a stop of all trainings, from the first one's beginning to the last one's end."""
 
-    def began(self, seeds: Sequence[int], way: Way) -> None:
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
         """Take the signals."""
         self._listen()
 

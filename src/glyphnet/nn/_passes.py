@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from .batched import BatchedDropout, BatchedLinear
 from .flatten import Flatten
 from .products import product
 
@@ -168,58 +167,17 @@ class _Dropout:
 
     learns = False
 
-    def __init__(self, layer: nn.Dropout | BatchedDropout) -> None:
+    def __init__(self, layer: nn.Dropout) -> None:
         self._kept = torch.tensor(1.0 - layer.p)  # a number would be made a tensor of at each step
         self._mask = torch.empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
         # Half the time of bernoulli_.
-        self._mask = self._draw(x).lt_(self._kept).div_(self._kept)
+        self._mask = torch.rand_like(x).lt_(self._kept).div_(self._kept)
         return x * self._mask
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
         return gradient.mul_(self._mask)
-
-    def _draw(self, x: Tensor) -> Tensor:
-        """Numbers in [0, 1), as many as ``x`` has."""
-        return torch.rand_like(x)
-
-
-class _BatchedDense:
-    """y = x·Wᵀ + b, of each network."""
-
-    learns = True
-
-    def __init__(self, layer: BatchedLinear) -> None:
-        self._weight, self._bias = layer.weight, layer.bias
-        self._x = torch.empty(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        count, outputs, inputs = self._weight.shape
-        self._x = x.reshape(count, -1, inputs)
-        return torch.baddbmm(self._bias.view(count, 1, outputs), self._x, self._weight.mT).view(-1, outputs)
-
-    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        count, outputs, inputs = self._weight.shape
-        gradient = gradient.reshape(count, -1, outputs)
-        self._weight.grad = self._x.mT.bmm(gradient).mT
-        self._bias.grad = gradient.sum(1).view(-1)
-        return gradient.bmm(self._weight).view(-1, inputs) if wanted else gradient
-
-
-class _BatchedDropout(_Dropout):
-    """Dropout for which each network draws by itself."""
-
-    def __init__(self, layer: BatchedDropout) -> None:
-        super().__init__(layer)
-        self._own_random = layer.own_random
-
-    def _draw(self, x: Tensor) -> Tensor:
-        drawn = torch.empty_like(x)
-        for own_random, part in zip(self._own_random, drawn.chunk(len(self._own_random)), strict=True):
-            with own_random():
-                part.uniform_()
-        return drawn
 
 
 def _set_gradient(parameter: Tensor, gradient: Tensor) -> None:
@@ -244,12 +202,10 @@ def _tanh(layer: nn.Module) -> Pass:
 PASSES: dict[type[nn.Module], Callable[..., Pass]] = {
     Flatten: _Flat,
     nn.Linear: _Dense,
-    BatchedLinear: _BatchedDense,
     nn.Conv2d: _Convolution,
     nn.BatchNorm2d: _Normalisation,
     nn.MaxPool2d: _MaxPool,
     nn.Dropout: _Dropout,
-    BatchedDropout: _BatchedDropout,
     nn.ReLU: _relu,
     nn.Sigmoid: _sigmoid,
     nn.Tanh: _tanh,

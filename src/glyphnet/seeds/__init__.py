@@ -5,7 +5,6 @@ from .plan import Plan
 from .results import Ensemble, SeedRun, SeedRuns
 from .training import resume_seeds, train_seeds
 from .watching import Standing, Watcher
-from .way import Way
 
 __all__ = [
     "Ensemble",
@@ -15,7 +14,6 @@ __all__ = [
     "SeedsFolder",
     "Standing",
     "Watcher",
-    "Way",
     "is_seeds_folder",
     "resume_seeds",
     "train_seeds",

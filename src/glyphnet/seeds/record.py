@@ -35,8 +35,7 @@ def to_dict(found: SeedRuns) -> dict[str, Any]:
     return {
         "ending": found.ending,
         "seeds": list(found.seeds),
-        "at_once": found.way.at_once,
-        "batched": found.way.batched,
+        "at_once": found.at_once,
         "seconds": round(found.seconds, 3),
         "folder": None if found.folder is None else str(found.folder),
         "images": dict(found.images),

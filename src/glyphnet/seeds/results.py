@@ -15,7 +15,6 @@ from ..evaluation.repeats import Repeats
 from ..runs import RunFolder
 from ..training import Recipe
 from .plan import Plan
-from .way import Way
 
 Ending = Literal["running", "finished", "stopped", "failed"]
 
@@ -32,7 +31,7 @@ class SeedRun:
         judged_on: what they are called ("mnist, test part").
         best_epoch, epochs: whose weights were kept, and of how many.
         ending: "finished", "early_stopping" or "converged".
-        seconds: of training, by the clock: those that learn as one computation have it in common.
+        seconds: of training, by the clock.
         classifier: with the weights of the best epoch.
         folder: its run folder; None where nothing was to be written.
     """
@@ -100,7 +99,7 @@ class SeedRuns:
         ensemble: of all; None where it was not asked for, or not all have come to their end.
         ending: "finished" or "stopped".
         seconds: of wall time, of this call.
-        way: side by side, or how else.
+        at_once: how many trainings ran at the same time.
         images: how many there were to train on, to validate and to test.
         folder: where they are written; None where nothing was to be written.
     """
@@ -110,7 +109,7 @@ class SeedRuns:
     ensemble: Ensemble | None
     ending: Ending
     seconds: float
-    way: Way
+    at_once: int
     images: Mapping[str, int]
     folder: Path | None
 

@@ -24,8 +24,8 @@ from .ensemble import check_members
 from .folder import SeedsFolder
 from .plan import Plan, read_plan
 from .results import SeedRuns
+from .strategy import choose_at_once
 from .watching import Watcher
-from .way import Way, choose_way
 from .work import Work
 
 
@@ -50,15 +50,14 @@ def train_seeds(
 
     The first seed is the recipe's, and each next one is one more. The data and their division are the same for all:
     what differs are the first weights, the order, dropout and augmentation. Each training is the very one that
-    `glyphnet.train` does with that seed, and has its own complete run folder; as one batched computation it is the
-    same but for rounding.
+    `glyphnet.train` does with that seed, and has its own complete run folder.
 
     Args:
         seeds: how many trainings, 2 or more.
         ensemble: also average the networks: one classifier whose logits are the mean of theirs.
         at_once: how many side by side, each in a process of its own with its share of the cores; 1 for one after
-            another in this process. None for what `choose_way` finds quickest, which for the smallest networks is one
-            batched computation. With other threads than alone a large network's sums are rounded otherwise.
+            another in this process. None chooses: see `choose_at_once`. With another number of threads than alone a
+            large network's sums are rounded otherwise.
         out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
         overwrite: whether trainings that are in ``out`` already may be replaced.
         watchers: told how the trainings go; if one asks to stop, all stop where they can be gone on with.
@@ -79,12 +78,12 @@ def train_seeds(
     tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
     tell(said, str(measure_ink(splits.train.images)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
-    way = _way(at_once, plan, splits, device, reports=folder is not None)
+    at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
     with _held(folder) as place:
         if folder is not None:
             folder.clear()
             tell(said, f"The runs are written to {folder.path}.")
-        return Work(plan, splits, place, way, device, watchers).run(progress, command)
+        return Work(plan, splits, place, at_once, device, watchers).run(progress, command)
 
 
 def resume_seeds(
@@ -123,9 +122,9 @@ def resume_seeds(
             )
         splits = read_again(plan.recipe.data, progress)
     tell(said, *splits.notes, *splits.warnings)
-    way = _way(at_once, plan, splits, device, reports=True)
+    at_once = _how_many(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):
-        return Work(plan, splits, folder, way, device, watchers).run(progress, command)
+        return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)
 
 
 @contextmanager
@@ -150,8 +149,8 @@ def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
         raise SettingsError("torchrun divides one training, not several seeds. Give --seeds without torchrun.")
 
 
-def _way(at_once: int | None, plan: Plan, splits: Splits, device: str, *, reports: bool) -> Way:
-    """How the trainings are done, once it is sure that the recipe goes with the data."""
+def _how_many(at_once: int | None, plan: Plan, splits: Splits, device: str, *, reports: bool) -> int:
+    """How many trainings run at the same time, once it is sure that the recipe goes with the data."""
     if not len(splits.test) and not len(splits.validation):
         raise SettingsError(
             "no image is held out, so there is no accuracy to average. Set data.test_fraction or "
@@ -160,5 +159,5 @@ def _way(at_once: int | None, plan: Plan, splits: Splits, device: str, *, report
     train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
     check_together(plan.recipe, train, validation, len(splits.classes))
     # Refuses a network that the images do not fit.
-    best = choose_way(plan.recipe, splits, len(plan.seeds), device, reports=reports)
-    return best if at_once is None else Way(min(at_once, len(plan.seeds)))
+    best = choose_at_once(plan.recipe, splits, len(plan.seeds), device, reports=reports)
+    return best if at_once is None else min(at_once, len(plan.seeds))

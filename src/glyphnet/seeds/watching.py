@@ -10,7 +10,6 @@ from typing import Any
 from .. import training
 from ..training import HistoryRow, Moment, TrainingState
 from .results import SeedRun
-from .way import Way
 
 _EVERY = 0.1  # seconds between two standings of a training
 
@@ -40,8 +39,8 @@ class Standing:
 class Watcher:
     """Told how the trainings go; a subclass overrides what it wants to know."""
 
-    def began(self, seeds: Sequence[int], way: Way) -> None:
-        """Called once, with the seeds that are still to be trained and how that is done."""
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
+        """Called once, with the seeds that are still to be trained and how many are trained at the same time."""
 
     def moved(self, standing: Standing) -> None:
         """Called several times a second."""
@@ -63,10 +62,10 @@ class Watchers(Watcher):
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self._watchers = watchers
 
-    def began(self, seeds: Sequence[int], way: Way) -> None:
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
         """Tell all."""
         for watcher in self._watchers:
-            watcher.began(seeds, way)
+            watcher.began(seeds, at_once)
 
     def moved(self, standing: Standing) -> None:
         """Tell all."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from ..data import Splits
 from ..data.listing import Progress
 from ..errors import DivergedError, TrainingError
-from .batched import train_batched
 from .ensemble import conclude
 from .folder import SeedsFolder
 from .one import train_one
@@ -16,8 +15,8 @@ from .plan import Plan
 from .record import write
 from .results import Ending, Ensemble, SeedRun, SeedRuns, read_run
 from .sidebyside import train_side_by_side
+from .strategy import threads_each
 from .watching import Teller, Watcher, Watchers
-from .way import Way, threads_each
 
 
 class Work:
@@ -27,7 +26,7 @@ class Work:
         plan: what is trained.
         splits: the data.
         folder: where; this process has its lock.
-        way: side by side, or how else.
+        at_once: how many trainings run at the same time.
         device: as for `glyphnet.train`.
         watchers: told how it goes.
     """
@@ -37,12 +36,12 @@ class Work:
         plan: Plan,
         splits: Splits,
         folder: SeedsFolder,
-        way: Way,
+        at_once: int,
         device: str,
         watchers: Sequence[Watcher],
     ) -> None:
         self._plan, self._splits, self._folder = plan, splits, folder
-        self._way, self._device, self._watcher = way, device, Watchers(watchers)
+        self._at_once, self._device, self._watcher = at_once, device, Watchers(watchers)
         self._began = time.monotonic()
         self._runs = {seed: self._read(seed) for seed in plan.seeds}
 
@@ -50,7 +49,7 @@ class Work:
         """Train the seeds that are not finished, and average them if that was asked for."""
         self._write("running")
         left = [seed for seed, run in self._runs.items() if run is None]
-        self._watcher.began(left, self._way)
+        self._watcher.began(left, self._at_once)
         try:
             done = self._train(left)
         except TrainingError:
@@ -69,9 +68,7 @@ class Work:
 
     def _train(self, seeds: Sequence[int]) -> bool:
         """Whether all of ``seeds`` have come to their end."""
-        if self._way.batched:
-            train_batched(self._plan, seeds, self._splits, self._folder, self._device, self._watcher)
-        at_once = self._way.at_once
+        at_once = self._at_once
         if at_once == 1 or self._watcher.stop_asked():
             return all(self._train_here(seed) for seed in seeds)
         return train_side_by_side(
@@ -117,7 +114,7 @@ class Work:
             ensemble=ensemble,
             ending=ending,
             seconds=time.monotonic() - self._began,
-            way=self._way,
+            at_once=self._at_once,
             images={name: len(part) for name, part in self._splits},
             folder=self._folder.path if self._folder.stays else None,
         )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ LOOK_EVERY = 1.0
 
 
 class Fitting:
-    """A training that can be run, stopped, written down and gone on with. `fit` is the short way to it.
+    """A resumable training run. `fit` is the convenience wrapper.
 
     Made within a group of processes (see `distributed`), with the same arguments in each, it is their training.
 
@@ -112,42 +111,16 @@ class Fitting:
         Raises:
             DivergedError: the loss became NaN or infinite. Its ``result`` is a `FitResult` with the last good weights.
         """
-        steps = self.steps(watchers=watchers, epochs=epochs)
-        with self.arithmetic(), self.state.own_random():
-            self._follow_first()
-            try:
-                while True:
-                    self._step(next(steps))
-            except StopIteration as end:
-                result: FitResult = end.value
-        return result
-
-    @contextmanager
-    def arithmetic(self) -> Iterator[None]:
-        """What its steps are done under: memory, threads, small numbers; the caller's random numbers stay his."""
-        keep_freed_memory()
-        cuda = [self.state.device] if self.state.device.type == "cuda" else []
-        with using_threads(self.threads), flushing_denormals(), torch.random.fork_rng(devices=cuda):
-            yield
-
-    def steps(
-        self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None
-    ) -> Generator[torch.Tensor, None, FitResult]:
-        """The training without its steps: each is asked for, and done by whoever goes through this.
-
-        `run` is the usual way. To be gone through within `arithmetic`, and with the state's own random numbers.
-
-        Yields:
-            The indices of the batch that the network is to learn from next, int64 (n,), on the training's device.
-
-        Returns:
-            What `run` returns; and it raises what `run` raises.
-        """
         last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
-        ending = yield from self._run(last, watchers)
-        for watcher in watchers:
-            watcher.at_end(self.state)
-        return self.result(ending)
+        cuda = [self.state.device] if self.state.device.type == "cuda" else []
+        keep_freed_memory()
+        own_random = self.state.own_random()
+        with using_threads(self.threads), flushing_denormals(), torch.random.fork_rng(devices=cuda), own_random:
+            self._follow_first()
+            ending = self._run(last, watchers)
+            for watcher in watchers:
+                watcher.at_end(self.state)
+            return self.result(ending)
 
     def result(self, ending: Ending) -> FitResult:
         """The network with the weights to keep, and how it came about."""
@@ -176,9 +149,9 @@ class Fitting:
             self.dtype = PRECISIONS[first["precision"]]
             self.learn_from(self.train)
 
-    def _run(self, last: int, watchers: Sequence[Watcher]) -> Generator[torch.Tensor, None, Ending]:
+    def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
         while (ending := self._ending(last)) is None:
-            if not (yield from self._run_epoch(last, watchers)):
+            if not self._run_epoch(last, watchers):
                 return "stopped"
             # A list, so that all are told, also of what an earlier one stops.
             asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
@@ -195,7 +168,7 @@ class Fitting:
             return "early_stopping"
         return "finished" if self.state.epoch >= last else None
 
-    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> Generator[torch.Tensor, None, bool]:
+    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> bool:
         """Run an epoch, or the rest of one; false if a watcher stopped it on the way."""
         state = self.state
         first, before = state.step, state.seconds
@@ -209,7 +182,7 @@ class Fitting:
         self.batches.expect(batches, first)
         for batch in batches[first:]:
             self._before_step(len(batches))
-            yield batch
+            self._step(batch)
             self._after_step()
             now = time.perf_counter()
             state.seconds = before + now - began

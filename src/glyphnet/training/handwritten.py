@@ -20,13 +20,12 @@ class Gradients:
     """What autograd would make of a batch, to within rounding, in about half the time where layers are small.
 
     Args:
-        network: `suits` says of which training's it is possible, or several as one: see `nn.batched`.
+        network: of a training that `suits`.
         recipe: for its penalties.
-        networks: how many are in it; each has its own mean loss.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, networks: int = 1) -> None:
-        self._passes, self._networks = Backpropagation(network), networks
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        self._passes = Backpropagation(network)
         self._l1, self._l2 = recipe.l1, recipe.l2
         self._penalised = list(weights_of(network)) if recipe.l1 or recipe.l2 else []
 
@@ -58,7 +57,7 @@ class Gradients:
             answers: of the last `forward`.
             gradient: the derivatives of each loss by its logits, without weights: float32 (n, K); is overwritten.
         """
-        count, weights = len(answers.labels) / self._networks, answers.weights
+        count, weights = len(answers.labels), answers.weights
         gradient.mul_(1.0 / count if weights is None else weights[:, None] / count)
         self._passes.backward(gradient)
         for weight in self._penalised:

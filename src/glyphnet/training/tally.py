@@ -37,13 +37,6 @@ class Answers(NamedTuple):
         """Losses of these examples, float32 (n,), as much as each weighs."""
         return losses if self.weights is None else losses * self.weights
 
-    def divided(self, networks: int) -> list[Answers]:
-        """The same of each of several networks, whose answers are here one after another, equally many of each."""
-        logits, labels = self.logits.chunk(networks), self.labels.chunk(networks)
-        targets = labels if self.targets is self.labels else self.targets.chunk(networks)
-        weights = [None] * networks if self.weights is None else self.weights.chunk(networks)
-        return [Answers(*own) for own in zip(logits, labels, targets, weights, strict=True)]
-
 
 class Tally:
     """The totals of the epoch now running.

@@ -80,7 +80,10 @@ def test_the_three_files_are_written_beside_the_model(model: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES
     figures = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     accuracy = figures["accuracy"]
-    assert result.stdout.splitlines() == [
+    first, guessing, last = result.stdout.splitlines()
+    assert guessing.startswith("Warning: No better than guessing: balanced accuracy ")  # the model is not trained
+    assert [finding["code"] for finding in figures["findings"]] == ["near_chance"]
+    assert [first, last] == [
         f"Accuracy on digits, test part: {100 * accuracy['value']:.2f} % (95 % interval "
         f"{100 * accuracy['low']:.2f} to {100 * accuracy['high']:.2f} %), {accuracy['n']} images.",
         f"Report:  {folder / 'report.html'}",

@@ -64,7 +64,15 @@ def test_all_that_is_planted_is_found():
     assert leak.parts == ("train", "test")
     assert leak.exact.examples == (("train: train/5.png", "test: test/2.png"),)
     assert leak.near.examples == (("train: train/6.png", "test: test/9.png"),)
-    assert report.warnings == (
+    assert [finding.code for finding in report.findings] == [
+        "conflicts",
+        "near_conflicts",
+        "blank",
+        "leak",
+        "duplicates",
+    ]
+    assert report.findings[0].numbers == {"images": 1}
+    assert report.warnings[:4] == (
         "1 image has an exact copy under another label: one of the two is wrong (such as train: train/4.png "
         "and train: train/70.png). Correct or remove the images.",
         "1 pair of nearly the same image has different labels (such as train: train/6.png and "
@@ -80,8 +88,9 @@ def test_classes_that_are_few_missing_or_unbalanced():
     assert report.warnings == (
         "The validation part has no image of 'dog': add some, or nothing can be measured there.",
         "Fewer than 10 training images of 'dog': add more, or merge classes.",
-        "The classes are unbalanced: 60 training images of 'cat', 3 of 'dog'. Weigh the classes in training, "
-        "and look at each class's recall, not at the accuracy alone.",
+        "The classes are unbalanced: 60 training images of 'cat', 3 of 'dog'. Always answering 'cat' would be right on "
+        "95.2 % of them. Judge by balanced accuracy and by each class's recall; loss.class_weight=balanced weighs the "
+        "classes in training.",
     )
     report = inspect(splits(train=(60, 0)))
     assert report.warnings == ("The train part has no image of 'dog': add some, or nothing can be learnt there.",)
@@ -115,7 +124,11 @@ def test_the_report_is_json():
     assert value["counts"]["train"] == [60, 20]
     assert value["leaks"][0]["parts"] == ["train", "test"]
     assert value["bad_files"] == [["a", "b"]]
-    assert value["warnings"][0] == "1 file cannot be used: mend or remove it, or train with --on-bad-file skip."
+    assert value["findings"][0] == {
+        "code": "bad_files",
+        "sentence": "1 file cannot be used: mend or remove it, or train with --on-bad-file skip.",
+        "numbers": {"files": 1},
+    }
 
 
 def test_embedded_digits_are_clean():

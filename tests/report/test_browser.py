@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 
+from glyphnet.data import Finding
+
 from ..browsing import wait_until
 
 HISTORY = [
@@ -221,8 +223,10 @@ HOSTILE = (
 def test_hostile_names_stay_text(open_report, make_evaluation):
     judged = make_evaluation(count=60, classes=HOSTILE, skill=1.0)
     judged.names[:] = [f'<b onclick="alert(3)">{row}</b>"\udcff\u2028' for row in range(60)]
-    notes = ["<script>alert(4)</script>"]
-    opened = open_report(judged, notes=notes, command="<i>", recipe={"<u>": "<s>"}, provenance={"a": "</dd>"})
+    sentence = "<script>alert(4)</script>"
+    opened = open_report(
+        judged, findings=[Finding("reading", sentence)], command="<i>", recipe={"<u>": "<s>"}, provenance={"a": "</dd>"}
+    )
     page = opened.page
     alerts = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
@@ -237,7 +241,7 @@ def test_hostile_names_stay_text(open_report, make_evaluation):
     assert rows == list(HOSTILE)
     heads = page.eval_on_selector_all(".matrix tbody th", "all => all.map(one => one.textContent)")
     assert heads == list(HOSTILE)
-    assert page.inner_text(".notes") == notes[0]
+    assert sentence in page.inner_text(".warnings")
 
 
 def test_the_table_of_classes_is_sorted_by_a_click(open_report, judged):

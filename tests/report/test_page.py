@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from glyphnet.data import Finding
 from glyphnet.evaluation import Interval, wilson
 from glyphnet.report import write_report
 from glyphnet.report.page import flat, script
@@ -86,7 +87,7 @@ def test_recipe_command_and_notes_are_told(page):
     text = page(
         recipe={"optimizer": {"name": "adam", "betas": (0.9, 0.99)}, "empty": None},
         command="glyphnet train --out 'my runs'",
-        notes=["Three images were skipped."],
+        findings=[Finding("reading", "Three images were skipped.")],
         provenance={"versions": {"torch": "2.13.0"}},
     )
     assert "<dt>optimizer.betas</dt><dd>0.9, 0.99</dd>" in text

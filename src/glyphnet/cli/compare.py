@@ -82,7 +82,7 @@ def compare(
         return
     from ..comparison import compare as run
     from ..comparison.methods import choose
-    from ..data import load
+    from ..data import load, look_over
     from .comparisonbar import ComparisonBar
 
     # A misspelt name is told before minutes are spent on reading data.
@@ -91,7 +91,7 @@ def compare(
     with _ending_as_on_ctrl_c():
         with progress() as reading:
             splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=reading)
-        for sentence in (*splits.notes, *splits.warnings):
+        for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonBar() as bar:
             found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)

@@ -14,7 +14,7 @@ from .options import ColorOption, DataArgument, JsonOption, OnBadFileOption, Siz
 from .reviewing import review_labels
 
 if TYPE_CHECKING:
-    from ..data.inspect import DataReport, Finding
+    from ..data.inspect import DataReport, Occurrences
 
 _SHOWN = 5  # examples of each finding; --json has more
 
@@ -86,7 +86,7 @@ def _table(report: DataReport) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def _findings(report: DataReport) -> Iterator[tuple[str, Finding]]:
+def _occurrences(report: DataReport) -> Iterator[tuple[str, Occurrences]]:
     yield "exact duplicates", report.exact_duplicates
     yield "near duplicates", report.near_duplicates
     yield "exact duplicates with two labels", report.conflicts
@@ -97,17 +97,17 @@ def _findings(report: DataReport) -> Iterator[tuple[str, Finding]]:
     yield "blank images", report.blank
 
 
-def _examples(finding: Finding) -> Sequence[str]:
-    lines = ["  " + "  =  ".join(example) for example in finding.examples[:_SHOWN]]
-    more = finding.count - len(lines)
+def _examples(found: Occurrences) -> Sequence[str]:
+    lines = ["  " + "  =  ".join(example) for example in found.examples[:_SHOWN]]
+    more = found.count - len(lines)
     return [*lines, f"  and {more:,} more"] if more > 0 else lines
 
 
 def _details(report: DataReport) -> Iterator[str]:
     """What follows the table, the same for terminal and file."""
-    for title, finding in _findings(report):
-        yield f"{title}: {finding.count:,}"
-        yield from _examples(finding)
+    for title, found in _occurrences(report):
+        yield f"{title}: {found.count:,}"
+        yield from _examples(found)
     yield f"bad files: {len(report.bad_files):,}"
     yield from (f"  {name}: {reason}" for name, reason in report.bad_files)
     yield from (f"note: {note}" for note in report.notes)

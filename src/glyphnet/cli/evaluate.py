@@ -14,6 +14,7 @@ from .options import DataArgument, DeviceOption, JsonOption, ModelArgument, OnBa
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
+    from ..data import Finding
     from ..evaluation import Evaluation
     from ..evaluation.heldout import HeldOut
 
@@ -35,8 +36,9 @@ def evaluate(
     """
     from ..classifier import load_model
     from ..evaluation import evaluate as judge
+    from ..evaluation.findings import findings_of
     from ..evaluation.heldout import held_out
-    from ..runs import accuracy_sentence
+    from ..runs import accuracy_sentence, judgement_to_dict
 
     classifier = load_model(model, device)
     with progress() as report_progress:
@@ -44,16 +46,27 @@ def evaluate(
         for sentence in (*held.notes, *held.warnings):
             say(sentence)
         evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)
+    of_answers = findings_of(evaluation)
+    findings = (*of_answers, *held.findings)
     folder = model.parent / f"evaluation-{Path(data).resolve().name}" if out is None else out
-    _write(folder, classifier, evaluation, held, model)
+    _write(folder, classifier, evaluation, held, findings, model)
     if as_json:
-        emit_json({"model": str(model), "folder": str(folder), **evaluation.to_dict()})
+        emit_json({"model": str(model), "folder": str(folder), **judgement_to_dict(evaluation, findings)})
     else:
         print(f"{printable(accuracy_sentence(evaluation))}.")
+        for finding in of_answers:
+            print(printable(f"Warning: {finding}"))
         print(f"Report:  {printable(str(folder / 'report.html'))}")
 
 
-def _write(folder: Path, classifier: Classifier, evaluation: Evaluation, held: HeldOut, model: Path) -> None:
+def _write(
+    folder: Path,
+    classifier: Classifier,
+    evaluation: Evaluation,
+    held: HeldOut,
+    findings: tuple[Finding, ...],
+    model: Path,
+) -> None:
     from ..hardware import hardware
     from ..modelfile import library_versions
     from ..report import read_history
@@ -68,7 +81,7 @@ def _write(folder: Path, classifier: Classifier, evaluation: Evaluation, held: H
         classifier,
         evaluation,
         history=history,
-        warnings=held.warnings,
+        findings=findings,
         command=shlex.join(["glyphnet", *sys.argv[1:]]),
         provenance={
             "model file": str(model),

@@ -29,13 +29,14 @@ def review_labels(
         file: the table to write.
         overwrite: whether decisions in it may be lost.
     """
+    from ..data import look_over
     from ..data.decisions import refuse_to_lose_decisions
     from ..runs.review import review
 
     if not overwrite:
         refuse_to_lose_decisions(file)
     splits = load()
-    for sentence in (*splits.notes, *splits.warnings):
+    for sentence in look_over(splits).lines:
         say(sentence)
     found = review(splits, progress=progress)
     found.write_csv(file)

@@ -194,9 +194,15 @@ def _refuse_together(given: dict[str, str]) -> None:
 
 def _tell(run: Run) -> None:
     """What came out, for a person."""
+    from ..data import look_over
+
     if run.ending == "early_stopping":
         print(f"Stopped early: nothing better since epoch {run.best_epoch}.")
     print(printable(str(run)))
+    told = look_over(run.splits).findings  # before the training
+    for finding in run.findings:
+        if finding not in told:
+            print(printable(f"Warning: {finding}"))
     assert run.folder is not None
     model = printable(shlex.quote(str(run.folder.model)))
     print(f"\nModel:   {model}")
@@ -225,6 +231,7 @@ def _as_dict(run: Run) -> dict[str, object]:
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds, 3),
         "folder": None if run.folder is None else str(run.folder.path),
+        "findings": [finding.to_dict() for finding in run.findings],
         "evaluation": None if run.evaluation is None else run.evaluation.to_dict(),
         "labels": None if run.review is None else run.review.to_dict(),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from ..data import Splits, load
+from ..data import Splits, load, look_over
 from ..data.listing import Progress
 from ..errors import DataError, MissingExtraError, SettingsError
 from ..evaluation import Evaluation
@@ -102,7 +102,7 @@ def compare(
         threads=threads,
         device=device,
         notes=splits.notes,
-        warnings=splits.warnings,
+        warnings=look_over(splits).warnings,
         provenance={"hardware": hardware(), "versions": _versions()},
     )
 

@@ -3,11 +3,13 @@
 # In full rather than on demand: `load` and `inspect` are modules as well, and the later import would win.
 from .dataset import ImageDataset, Splits
 from .decode import decode_bytes, decode_file, fit_image
-from .inspect import DataReport, inspect
+from .findings import Finding
+from .inspect import DataReport, inspect, look_over
 from .load import load
 
 __all__ = [
     "DataReport",
+    "Finding",
     "ImageDataset",
     "Splits",
     "decode_bytes",
@@ -15,4 +17,5 @@ __all__ = [
     "fit_image",
     "inspect",
     "load",
+    "look_over",
 ]

@@ -88,8 +88,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
         datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names))
-    warnings = (*data.warnings, *_leaks(data.parts, data.groups), *_missing(datasets))
-    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, warnings)
+    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, data.warnings)
 
 
 def from_arrays(
@@ -187,36 +186,3 @@ def _ordered(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
         return {}
 
     return entry(cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build).images
-
-
-def _leaks(parts: npt.NDArray[np.int8], groups: Int64Array) -> list[str]:
-    """A warning for each given part that shares images with the training part."""
-    warnings = []
-    for part, title in ((VALIDATION, "validation"), (TEST, "test")):
-        given = parts == part
-        leaked = int(np.isin(groups[given], groups[parts == TRAIN]).sum())
-        if leaked:
-            warnings.append(
-                f"{leaked:,} of the {int(given.sum()):,} {title} images {'is' if leaked == 1 else 'are'} "
-                "among the training images too: "
-                f"{title} accuracy will look better than it is. `glyphnet data` lists them."
-            )
-    return warnings
-
-
-def _missing(datasets: Sequence[ImageDataset]) -> list[str]:
-    """Warnings of classes that have too few images to be judged."""
-    warnings = []
-    counts = np.stack([dataset.counts for dataset in datasets])
-    classes = datasets[TRAIN].classes
-    single = [classes[label] for label in np.flatnonzero(counts.sum(axis=0) == 1)]
-    if single:
-        what = "Class" if len(single) == 1 else "Classes"
-        warnings.append(
-            f"{what} {listed(single)}: one image only. It stays in training, so nothing tests what was learnt of it."
-        )
-    for part, title in ((VALIDATION, "validation"), (TEST, "test")):
-        lacking = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts.sum(axis=0) > 1))]
-        if len(datasets[part]) and lacking:
-            warnings.append(f"The {title} part has no image of {listed(lacking)}, so nothing is measured there.")
-    return warnings

@@ -1,16 +1,23 @@
-"""Looks a data set over before any training: what is in it, and what would spoil a result."""
+"""Looks a data set over: what is in it, and what would spoil a result.
+
+`inspect` is the whole look, for ``glyphnet data``. `look_over` leaves out the search for near duplicates: it takes a
+fraction of a second for 60,000 small images, so training, evaluation and the report can say what it finds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from .dataset import Int64Array, Splits
-from .duplicates import Duplicates, cross_pairs, find_duplicates
+from .dataset import Int64Array, Splits, UInt8Array
+from .duplicates import BLANK_RANGE, Duplicates, cross_pairs, find_duplicates, number_images
+from .findings import Finding
+from .listing import listed
 
 EXAMPLES = 20  # named of each finding; the count tells of all
 
@@ -18,9 +25,24 @@ IMBALANCE = 5  # the largest class has this many times the images of the smalles
 
 FEW = 10  # training images of a class below which hardly anything can be learnt
 
+FEW_LEVELS = 8  # of brightness, in all images together
+
+NARROW = 32  # levels of brightness between the darkest and the brightest pixel of all images
+
+MANY_COPIES = 0.01  # of a part's images
+
+ABOUT_LEARNING = frozenset({"imbalance", "few_images", "missing_in_train", "missing_in_validation", "single_image"})
+"""Codes of findings that concern a training on the data, and not a model that is only judged by them."""
+
+LARGE_BYTES = 500_000_000
+"""Of images. In more than these `look_over` searches neither copies nor blank images: reading them all takes long."""
+
+_PIECE = 4096  # images looked at in one go: a memory map is never read whole
+_SAMPLE = 2000  # images of which the brightness levels are counted
+
 
 @dataclass(frozen=True)
-class Finding:
+class Occurrences:
     """How often something was found, with the first examples.
 
     Attributes:
@@ -42,8 +64,8 @@ class Leak:
     """
 
     parts: tuple[str, str]
-    exact: Finding
-    near: Finding
+    exact: Occurrences
+    near: Occurrences
 
 
 @dataclass(frozen=True)
@@ -54,29 +76,45 @@ class DataReport:
         image_shape: height, width, channels.
         counts: for each part, images a class, in the order of ``classes``.
         exact_duplicates: images that are copies of an earlier one, in any part.
-        near_duplicates: pairs that are nearly the same.
+        near_duplicates: pairs that are nearly the same; none where they were not looked for.
         conflicts: exact copies whose labels differ.
         near_conflicts: near duplicates whose labels differ.
         leaks: pairs of parts that share images.
         blank: images with next to nothing on them.
         bad_files: (name, what is wrong) of files that were skipped.
         notes: what was said while the data were read.
-        warnings: sentences on what looks wrong, and what to do.
+        levels: different brightnesses in a sample of the images, the least and the greatest.
+        not_checked: checks that were not run.
+        findings: what looks wrong, and what to do.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]
-    exact_duplicates: Finding
-    near_duplicates: Finding
-    conflicts: Finding
-    near_conflicts: Finding
+    exact_duplicates: Occurrences
+    near_duplicates: Occurrences
+    conflicts: Occurrences
+    near_conflicts: Occurrences
     leaks: tuple[Leak, ...]
-    blank: Finding
+    blank: Occurrences
     bad_files: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    levels: tuple[int, int, int] = (0, 0, 0)
+    not_checked: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences of the findings."""
+        return tuple(finding.sentence for finding in self.findings)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a verb that uses the data says of them: notes, warnings, and the checks that were not run."""
+        warned = (f"Warning: {sentence}" for sentence in self.warnings)
+        unchecked = [f"Not searched for: {', '.join(self.not_checked)}. `glyphnet data` does."] * bool(self.not_checked)
+        return (*self.notes, *warned, *unchecked)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as dicts, tuples, strings and numbers, ready for JSON."""
@@ -90,8 +128,14 @@ def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> Dat
         splits: the data.
         bad_files: (name, reason) of files that were skipped while reading.
     """
+    found = find_duplicates([data.images for _, data in splits if len(data)])
+    return _report(splits, found, bad_files=tuple((name, reason) for name, reason in bad_files))
+
+
+def _report(
+    splits: Splits, found: Duplicates, *, bad_files: tuple[tuple[str, str], ...] = (), not_checked: tuple[str, ...] = ()
+) -> DataReport:
     parts = [(name, data) for name, data in splits if len(data)]
-    found = find_duplicates([data.images for _, data in parts])
     rows = _Rows(
         names=tuple(name for name, _ in parts),
         part=np.repeat(np.arange(len(parts)), [len(data) for _, data in parts]),
@@ -102,20 +146,75 @@ def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> Dat
     first = np.unique(found.groups, return_index=True)[1]
     copies = np.flatnonzero(first[found.groups] != np.arange(len(found.groups)))
     exact = np.stack([first[found.groups[copies]], copies], axis=1)
-    near = first[found.near]
-    findings: dict[str, Any] = {
-        "exact_duplicates": rows.finding(exact),
-        "near_duplicates": rows.finding(near),
-        "conflicts": rows.finding(rows.disagreeing(exact)),
-        "near_conflicts": rows.finding(rows.disagreeing(near)),
-        "blank": rows.finding(np.flatnonzero(found.blank)[:, np.newaxis]),
+    alike = first[found.near]
+    occurrences: dict[str, Any] = {
+        "exact_duplicates": rows.occurrences(exact),
+        "near_duplicates": rows.occurrences(alike),
+        "conflicts": rows.occurrences(rows.disagreeing(exact)),
+        "near_conflicts": rows.occurrences(rows.disagreeing(alike)),
+        "blank": rows.occurrences(np.flatnonzero(found.blank)[:, np.newaxis]),
         "leaks": tuple(_leaks(found, rows)),
     }
-    counts = {name: tuple(data.counts.tolist()) for name, data in parts}
-    bad = tuple((name, reason) for name, reason in bad_files)
-    said = (*splits.notes, *splits.warnings)
-    report = DataReport(splits.name, splits.image_shape, splits.classes, counts, bad_files=bad, notes=said, **findings)
-    return DataReport(**{**vars(report), "warnings": tuple(_warnings(report))})
+    report = DataReport(
+        splits.name,
+        splits.image_shape,
+        splits.classes,
+        {name: tuple(data.counts.tolist()) for name, data in parts},
+        **occurrences,
+        bad_files=bad_files,
+        notes=splits.notes,
+        levels=_levels(parts[0][1].images),
+        not_checked=not_checked,
+    )
+    meant = _blank_is_meant(rows.labels, found.blank)
+    return replace(report, findings=(*_about_reading(splits), *_findings(report, blank_is_meant=meant)))
+
+
+_looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()
+"""Of data that are still in use: training, judging and the report ask for the same."""
+
+
+def look_over(splits: Splits) -> DataReport:
+    """What `inspect` finds without the search for near duplicates; computed once for the same `Splits`."""
+    if splits not in _looked_over:
+        images = [data.images for _, data in splits if len(data)]
+        near: Int64Array = np.empty((0, 2), dtype=np.int64)
+        large = sum(part.nbytes for part in images) > LARGE_BYTES
+        if large:
+            count = sum(map(len, images))
+            found = Duplicates(np.arange(count, dtype=np.int64), near, np.zeros(count, dtype=np.bool_))
+        else:
+            found = Duplicates(number_images(images), near, _blank(images))
+        not_checked = (*(("copies", "blank images") if large else ()), "near duplicates")
+        _looked_over[splits] = _report(splits, found, not_checked=not_checked)
+    return _looked_over[splits]
+
+
+def _blank(images: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
+    """Which images have next to nothing on them: bool (N,), counted through all parts."""
+    pieces = (part[start : start + _PIECE] for part in images for start in range(0, len(part), _PIECE))
+    return np.concatenate([_is_blank(piece) for piece in pieces])
+
+
+def _is_blank(images: UInt8Array) -> npt.NDArray[np.bool_]:
+    flat = images.reshape(len(images), -1)
+    blank: npt.NDArray[np.bool_] = flat.max(axis=1) - flat.min(axis=1) <= BLANK_RANGE
+    return blank
+
+
+def _blank_is_meant(labels: Int64Array, blank: npt.NDArray[np.bool_]) -> bool:
+    """Whether the blank images are a class of their own: all in one, and almost all of it."""
+    classes = np.unique(labels[blank])
+    return len(classes) == 1 and bool(blank[labels == classes[0]].mean() > 0.9)
+
+
+def _levels(images: UInt8Array) -> tuple[int, int, int]:
+    """How many different brightnesses a sample of the images has, the least and the greatest."""
+    present = np.zeros(256, dtype=np.bool_)
+    for row in np.unique(np.linspace(0, len(images) - 1, min(_SAMPLE, len(images))).astype(int)):
+        present[images[row]] = True
+    found = np.flatnonzero(present)
+    return len(found), int(found[0]), int(found[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +234,9 @@ class _Rows:
     labels: Int64Array
     images: tuple[Sequence[str], ...]
 
-    def finding(self, rows: Int64Array) -> Finding:
+    def occurrences(self, rows: Int64Array) -> Occurrences:
         examples = tuple(tuple(self._called(int(row)) for row in group) for group in rows[:EXAMPLES])
-        return Finding(len(rows), examples)
+        return Occurrences(len(rows), examples)
 
     def disagreeing(self, pairs: Int64Array) -> Int64Array:
         differ = self.labels[pairs[:, 0]] != self.labels[pairs[:, 1]]
@@ -155,88 +254,131 @@ def _leaks(found: Duplicates, rows: _Rows) -> list[Leak]:
             exact, near = cross_pairs(found, rows.part, a, b)
             if len(exact) or len(near):
                 names = rows.names[a], rows.names[b]
-                leaks.append(Leak(names, rows.finding(exact), rows.finding(near)))
+                leaks.append(Leak(names, rows.occurrences(exact), rows.occurrences(near)))
     return leaks
 
 
-def _warnings(report: DataReport) -> list[str]:
-    return [*_about_files(report), *_about_images(report), *_about_leaks(report), *_about_classes(report)]
+def _about_reading(splits: Splits) -> Iterator[Finding]:
+    yield from (Finding("reading", sentence) for sentence in splits.warnings)
 
 
-def _about_files(report: DataReport) -> list[str]:
-    if not report.bad_files:
-        return []
-    count, them = _count(len(report.bad_files), "file"), "it" if len(report.bad_files) == 1 else "them"
-    return [f"{count} cannot be used: mend or remove {them}, or train with --on-bad-file skip."]
+def _findings(report: DataReport, *, blank_is_meant: bool) -> Iterator[Finding]:
+    yield from _about_files(report)
+    yield from _about_images(report, blank_is_meant=blank_is_meant)
+    yield from _about_copies(report)
+    yield from _about_classes(report)
 
 
-def _about_images(report: DataReport) -> list[str]:
-    warnings = []
+def _about_files(report: DataReport) -> Iterator[Finding]:
+    if count := len(report.bad_files):
+        yield Finding(
+            "bad_files",
+            f"{_count(count, 'file')} cannot be used: mend or remove {'it' if count == 1 else 'them'}, or train with "
+            "--on-bad-file skip.",
+            {"files": count},
+        )
+
+
+def _about_images(report: DataReport, *, blank_is_meant: bool) -> Iterator[Finding]:
     if same := report.conflicts.count:
-        warnings.append(
+        yield Finding(
+            "conflicts",
             f"{_count(same, 'image')} {'has' if same == 1 else 'have'} an exact copy under another label: "
-            f"one of the two is wrong ({_example(report.conflicts)}). Correct or remove the images."
+            f"one of the two is wrong ({_example(report.conflicts)}). Correct or remove the images.",
+            {"images": same},
         )
     if alike := report.near_conflicts.count:
-        warnings.append(
+        yield Finding(
+            "near_conflicts",
             f"{_count(alike, 'pair')} of nearly the same image {'has' if alike == 1 else 'have'} different "
-            f"labels ({_example(report.near_conflicts)}). Look at them and correct the labels."
+            f"labels ({_example(report.near_conflicts)}). Look at them and correct the labels.",
+            {"pairs": alike},
         )
-    if blank := report.blank.count:
-        warnings.append(
+    levels, darkest, brightest = report.levels
+    if levels <= FEW_LEVELS or brightest - darkest < NARROW:
+        yield Finding(
+            "few_levels",
+            f"The images use only {_count(levels, 'level')} of brightness, from {darkest} to {brightest} of 255. If "
+            "the pictures themselves hold more, they were read or saved in the wrong range: check their bit depth. If "
+            "not, the model will see nothing but such images: make new ones alike.",
+            {"levels": levels, "darkest": darkest, "brightest": brightest},
+        )
+    if (blank := report.blank.count) and not blank_is_meant:
+        yield Finding(
+            "blank",
             f"{_count(blank, 'image')} {'is' if blank == 1 else 'are'} blank or almost "
-            f"({_example(report.blank)}). Remove them unless blank is what they mean."
+            f"({_example(report.blank)}). Remove them unless blank is what they mean.",
+            {"images": blank},
         )
-    return warnings
 
 
-def _about_leaks(report: DataReport) -> list[str]:
-    warnings = []
+def _about_copies(report: DataReport) -> Iterator[Finding]:
     for leak in report.leaks:
         a, b = leak.parts
         exact, near = leak.exact.count, leak.near.count
         copies = [f"{exact:,} exact {'copy' if exact == 1 else 'copies'}"] * bool(exact)
         told = " and ".join(copies + [_count(near, "near duplicate")] * bool(near))
         example = _example(leak.exact if leak.exact.count else leak.near)
-        warnings.append(
+        yield Finding(
+            "leak",
             f"{a} and {b} share images: {told} ({example}). The accuracy on {b} will look better than it is: "
-            f"remove them from {a}."
+            f"remove them from {a}.",
+            {"first": a, "second": b, "exact": exact, "near": near},
         )
-    return warnings
+    same, total = report.exact_duplicates.count, sum(map(sum, report.counts.values()))
+    if same and same >= MANY_COPIES * total:
+        yield Finding(
+            "duplicates",
+            f"{same:,} of {_count(total, 'image')} {'is a copy' if same == 1 else 'are copies'} of another, "
+            f"pixel for pixel ({_example(report.exact_duplicates)}): there is less to learn from than it seems. "
+            "Remove the copies.",
+            {"images": same, "of": total},
+        )
 
 
-def _about_classes(report: DataReport) -> list[str]:
-    train = dict(zip(report.classes, report.counts["train"], strict=True)) if "train" in report.counts else {}
-    warnings = []
+def _about_classes(report: DataReport) -> Iterator[Finding]:
+    totals = [sum(counts) for counts in zip(*report.counts.values(), strict=True)]
+    single = [name for name, total in zip(report.classes, totals, strict=True) if total == 1]
+    if single and len(report.counts) > 1:
+        yield Finding(
+            "single_image",
+            f"{'Class' if len(single) == 1 else 'Classes'} {listed(single)}: one image only, so nothing tests what was "
+            "learnt of it.",
+            {"classes": len(single)},
+        )
     for part, counts in report.counts.items():
-        missing = [name for name, count in zip(report.classes, counts, strict=True) if not count]
+        missing = [name for name, count in zip(report.classes, counts, strict=True) if not count and name not in single]
         if missing:
-            warnings.append(
-                f"The {part} part has no image of {_listed(missing)}: add some, or nothing can be "
-                f"{'learnt' if part == 'train' else 'measured'} there."
+            yield Finding(
+                f"missing_in_{part}",
+                f"The {part} part has no image of {listed(missing)}: add some, or nothing can be "
+                f"{'learnt' if part == 'train' else 'measured'} there.",
+                {"classes": len(missing)},
             )
+    train = dict(zip(report.classes, report.counts["train"], strict=True)) if "train" in report.counts else {}
     few = [name for name, count in train.items() if 0 < count < FEW]
     if few:
-        warnings.append(f"Fewer than {FEW} training images of {_listed(few)}: add more, or merge classes.")
+        yield Finding(
+            "few_images",
+            f"Fewer than {FEW} training images of {listed(few)}: add more, or merge classes.",
+            {"classes": len(few)},
+        )
     there = {name: count for name, count in train.items() if count}
     if there and max(there.values()) >= IMBALANCE * min(there.values()):
         most, least = max(there, key=there.__getitem__), min(there, key=there.__getitem__)
-        warnings.append(
-            f"The classes are unbalanced: {train[most]:,} training images of {most!r}, {train[least]:,} of "
-            f"{least!r}. Weigh the classes in training, and look at each class's recall, not at the accuracy "
-            "alone."
+        share = there[most] / sum(there.values())
+        yield Finding(
+            "imbalance",
+            f"The classes are unbalanced: {there[most]:,} training images of {most!r}, {there[least]:,} of {least!r}. "
+            f"Always answering {most!r} would be right on {100 * share:.1f} % of them. Judge by balanced accuracy and "
+            "by each class's recall; loss.class_weight=balanced weighs the classes in training.",
+            {"largest": there[most], "smallest": there[least], "majority_share": share},
         )
-    return warnings
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _example(finding: Finding) -> str:
-    return "such as " + " and ".join(finding.examples[0])
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return shown + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+def _example(occurrences: Occurrences) -> str:
+    return "such as " + " and ".join(occurrences.examples[0])

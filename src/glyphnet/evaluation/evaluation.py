@@ -25,6 +25,8 @@ Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.floating]
 
+_APART = 0.01  # accuracy and balanced accuracy that differ by more tell of unequal classes
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -133,6 +135,19 @@ class Evaluation:
         from sklearn.metrics import f1_score
 
         return float(f1_score(self.labels, self.predictions, average="macro", zero_division=0.0))
+
+    @property
+    def majority_share(self) -> float:
+        """The accuracy of always answering the most frequent of these images' classes."""
+        return float(np.bincount(self.labels).max() / len(self))
+
+    @property
+    def headline(self) -> str:
+        """The figure that says how good the classifier is: "accuracy" or "balanced_accuracy".
+
+        Accuracy, unless the two differ by more than a point: then a large class hides how the small ones fare.
+        """
+        return "balanced_accuracy" if abs(self.accuracy - self.balanced_accuracy) > _APART else "accuracy"
 
     @property
     def log_loss(self) -> float:

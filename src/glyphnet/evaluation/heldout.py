@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..data import ImageDataset, Splits, load
+from ..data import Finding, ImageDataset, Splits, load, look_over
 from ..data.corrections import apply_decisions
+from ..data.inspect import ABOUT_LEARNING
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ class HeldOut:
         dataset: the images.
         data: what they are called ("mnist, test part").
         notes: how they were read.
-        warnings: sentences that whoever reads the figures must know.
+        findings: what a reader of the figures must know.
     """
 
     dataset: ImageDataset
     data: str
     notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences of the findings."""
+        return tuple(finding.sentence for finding in self.findings)
 
 
 def held_out(
@@ -68,19 +74,21 @@ def held_out(
         return held_out_in_training(splits)
     # Nothing is to be drawn from these: either they have a test part, or they are one.
     splits = read({"validation_fraction": 0.0, "test_fraction": 0.0})
+    findings = [each for each in look_over(splits).findings if each.code not in ABOUT_LEARNING]
     if (table := told.get("labels")) and not os.path.isfile(table):
-        warning = (
+        sentence = (
             f"The model was trained with the decisions on labels in {table}, which is not there any more: whether it "
             "has learnt from these images is not known."
         )
-        splits = replace(splits, warnings=(*splits.warnings, warning))
+        findings.append(Finding("decisions_missing", sentence))
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
-    warning = (
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, tuple(findings))
+    sentence = (
         "These data have no test part, and all their images were judged. "
         "If the model was trained on some of them, the figures are too good."
     )
-    return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, (*splits.warnings, warning))
+    findings.append(Finding("no_test_part", sentence))
+    return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, tuple(findings))
 
 
 def _with_decisions(splits: Splits, table: str | None) -> Splits:
@@ -96,10 +104,13 @@ def held_out_in_training(splits: Splits) -> HeldOut:
 
     The test part if there is one; else the validation part; else, with a warning, the training part.
     """
+    findings = look_over(splits).findings
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, splits.warnings)
+        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, findings)
     if len(splits.validation):
-        warning = "The training held out no test part: on its validation part the figures are a little too good."
-        return HeldOut(splits.validation, f"{splits.name}, validation part", splits.notes, (*splits.warnings, warning))
-    warning = "The model was trained on all these images: the figures say nothing about new ones."
-    return HeldOut(splits.train, f"{splits.name}, training part", splits.notes, (*splits.warnings, warning))
+        sentence = "The training held out no test part: on its validation part the figures are a little too good."
+        judged_on = Finding("judged_on_validation", sentence)
+        return HeldOut(splits.validation, f"{splits.name}, validation part", splits.notes, (*findings, judged_on))
+    sentence = "The model was trained on all these images: the figures say nothing about new ones."
+    judged_on = Finding("judged_on_training", sentence)
+    return HeldOut(splits.train, f"{splits.name}, training part", splits.notes, (*findings, judged_on))

@@ -26,6 +26,8 @@ def to_dict(evaluation: Evaluation) -> dict[str, object]:
         "data": evaluation.data,
         "n": len(evaluation),
         "classes": list(names),
+        "headline": evaluation.headline,
+        "majority_share": round(evaluation.majority_share, _DIGITS),
         **{name: _figure(figure) for name, figure in evaluation.figures.items()},
         "calibration": {
             "temperature": evaluation.temperature,

@@ -55,8 +55,7 @@ def advise(
 
 
 def _leak(known: Known) -> Advice | None:
-    leaks = known.view.report.leaks if known.view.report else ()
-    for leak in leaks:
+    for leak in known.view.report.leaks:
         if leak.parts[1] != "validation" and (count := leak.exact.count + leak.near.count):
             first, second = leak.parts
             return Advice(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data import ImageDataset, Splits, inspect
+from ..data import ImageDataset, Splits, look_over
 from ..data.inspect import DataReport
 from ..evaluation import Evaluation
 from .tiles import Tiles, lay_out
 from .wording import plural
 
-MOST_COMPARED = 100_000  # images, and
-MOST_PIXELS = 200_000_000  # values in them, among which duplicates are looked for: a few seconds
 MOST_CLASSES = 60  # with a line of their own
 MOST_TILES = 400
 MOST_BYTES = 400_000  # of PNG
@@ -49,8 +48,7 @@ class DataView:
         left_out: classes that have no line.
         most: images of the largest class in the first part: the full length of a bar.
         facts: sentences: how the data were read, what is there twice.
-        warnings: sentences on what looks wrong, and what to do.
-        report: what was found, or None where there was too much to look through.
+        report: what was found.
         tiles: mean images and examples.
     """
 
@@ -61,8 +59,7 @@ class DataView:
     left_out: int
     most: int
     facts: tuple[str, ...]
-    warnings: tuple[str, ...]
-    report: DataReport | None
+    report: DataReport
     tiles: Tiles
 
 
@@ -81,7 +78,7 @@ _views: WeakKeyDictionary[Splits, DataView] = WeakKeyDictionary()
 
 def _view(splits: Splits, *, judged_only: bool) -> DataView:
     parts = [(name, part) for name, part in splits if len(part)]
-    report = inspect(splits) if _is_little(splits) else None
+    report = look_over(splits)
     first = parts[0][1]
     tiles, means, examples = _pictures(first)
     lines = tuple(
@@ -101,8 +98,7 @@ def _view(splits: Splits, *, judged_only: bool) -> DataView:
         lines=lines,
         left_out=len(splits.classes) - len(lines),
         most=max(1, int(first.counts.max())),
-        facts=(*splits.notes, _twice(report)),
-        warnings=() if judged_only or report is None else report.warnings,
+        facts=(*splits.notes, *_facts(report)),
         report=report,
         tiles=tiles,
     )
@@ -120,21 +116,17 @@ def _only(evaluation: Evaluation) -> Splits:
     return Splits(evaluation.data, none, none, judged)
 
 
-def _is_little(splits: Splits) -> bool:
-    count = sum(len(part) for _, part in splits)
-    return count <= MOST_COMPARED and count * int(np.prod(splits.image_shape)) <= MOST_PIXELS
-
-
-def _twice(report: DataReport | None) -> str:
-    if report is None:
-        return "Duplicates were not looked for among so many images: glyphnet data DATA does it."
-    exact, near = report.exact_duplicates.count, report.near_duplicates.count
-    if not exact and not near:
-        return "No image is there twice, and no two are nearly the same."
-    copies = f"{plural(exact, 'image')} {'is an exact copy' if exact == 1 else 'are exact copies'} of another"
-    alike = f"{plural(near, 'pair')} of images {'is' if near == 1 else 'are'} nearly the same"
-    shared = "" if report.leaks or len(report.counts) < 2 else "; none of them in two parts"
-    return " and ".join([copies] * bool(exact) + [alike] * bool(near)) + shared + "."
+def _facts(report: DataReport) -> Iterator[str]:
+    """What is there twice, and what was not looked for."""
+    if "copies" not in report.not_checked:
+        exact, near = report.exact_duplicates.count, report.near_duplicates.count
+        copies = f"{plural(exact, 'image')} {'is an exact copy' if exact == 1 else 'are exact copies'} of another"
+        alike = f"{plural(near, 'pair')} of images {'is' if near == 1 else 'are'} nearly the same"
+        shared = "" if report.leaks or len(report.counts) < 2 else "; none of them in two parts"
+        found = " and ".join([copies] * bool(exact) + [alike] * bool(near))
+        yield f"{found}{shared}." if found else "No image is there twice."
+    if report.not_checked:
+        yield f"Not looked for here: {', '.join(report.not_checked)}. glyphnet data DATA does it."
 
 
 def _pictures(part: ImageDataset) -> tuple[Tiles, dict[int, int], dict[int, tuple[int, ...]]]:

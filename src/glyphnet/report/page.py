@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 
 from .._version import __version__
-from ..data import Splits
+from ..data import Finding, Splits, look_over
 from ..errors import MissingExtraError
 from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
+from ..evaluation.findings import findings_of
 from ..files import atomic_write
 from ..pages.assembly import environment, hash_of, one_script, read
 from . import wording
@@ -37,6 +38,12 @@ SCRIPTS = (
     "data", "chart", "curves", "reliability", "coverage", "saliency",
     "viewer", "address", "gallery", "matrix", "classes", "decisions", "labels", "plot", "embedding", "main",
 )  # fmt: skip
+SECTIONS = {
+    "imbalance": "data-view", "imbalance_judged": "classes", "blank": "data-view", "few_levels": "data-view",
+    "few_images": "data-view", "overfitting": "learning", "loss_jump": "learning", "near_chance": "mistakes",
+}  # fmt: skip
+"""Where the page shows more on a finding, by its code."""
+
 STYLES = (
     "page.css",
     "css/headline.css",
@@ -58,7 +65,7 @@ def write_report(
     recipe: Mapping[str, Any] | None = None,
     splits: Splits | None = None,
     suspects: Sequence[SuspectPart] = (),
-    notes: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
     command: str = "",
     model: str = "MODEL",
     provenance: Mapping[str, Any] | None = None,
@@ -75,7 +82,7 @@ def write_report(
         recipe: how it was trained, as plain values; the classifier's own if it is not given.
         splits: all the data, where they are known; the judged images alone are shown otherwise.
         suspects: labels that look wrong, part by part; the parts that were looked through, be it in vain.
-        notes: sentences about the data that a reader must know.
+        findings: what a reader of the figures must know; those of the answers and of ``splits`` are added.
         command: the command line that makes this again.
         model: what to call the model file in commands.
         provenance: versions, seed, hardware, time, fingerprints: plain values, may be nested.
@@ -101,7 +108,7 @@ def write_report(
         view=view,
         suspects=shown,
         training_checked=any(each.name == "train" for each in suspects),
-        notes=notes,
+        findings=[(each.sentence, SECTIONS.get(each.code)) for each in _all(findings, evaluation, splits)],
         command=command,
         model=model,
         making=_tables({"Model": _model(classifier), "Recipe": recipe, "Where and when": provenance}),
@@ -117,6 +124,13 @@ def write_report(
     with atomic_write(path) as file:
         # A name that is no valid Unicode has lone surrogates: they become character references.
         file.write(text.encode("utf-8", "xmlcharrefreplace"))
+
+
+def _all(findings: Sequence[Finding], evaluation: Evaluation, splits: Splits | None) -> list[Finding]:
+    """The findings, and those of the answers and of the data that are not among them."""
+    others = (*findings_of(evaluation), *(look_over(splits).findings if splits is not None else ()))
+    codes = {each.code for each in findings}
+    return [*findings, *(each for each in others if each.code not in codes)]
 
 
 def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str, Any]:
@@ -138,9 +152,11 @@ def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str
 
 def _figures(evaluation: Evaluation) -> dict[str, Any]:
     """What the sections on figures say of them."""
+    great = evaluation.figures[evaluation.headline]
     return {
         "digits": wording.digits_for(len(evaluation)),
-        "scale": scale_around(evaluation.accuracy_interval),
+        "great": great,
+        "scale": scale_around(great.interval or evaluation.accuracy_interval),
         "class_scale": scale_around(*_recalls_and_precisions(evaluation)),
         "headline": wording.headline(evaluation),
         "mistakes": wording.mistakes(evaluation),

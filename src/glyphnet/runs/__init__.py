@@ -1,7 +1,7 @@
 """Runs: from data to a trained, judged, written-down classifier; and going on where a run was stopped."""
 
 from .folder import RunFolder
-from .judgement import accuracy_sentence, write_judgement
+from .judgement import accuracy_sentence, judgement_to_dict, write_judgement
 from .preparation import read_recipe
 from .review import Review, ReviewedPart
 from .run import Run
@@ -13,6 +13,7 @@ __all__ = [
     "Run",
     "RunFolder",
     "accuracy_sentence",
+    "judgement_to_dict",
     "read_recipe",
     "resume",
     "train",

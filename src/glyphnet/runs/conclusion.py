@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier
-from ..data import ImageDataset, Splits
+from ..data import Finding, ImageDataset, Splits
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import choose_threshold, fit_temperature
@@ -18,6 +18,7 @@ from ..history import write_history
 from ..modelfile import Provenance, library_versions, pick_samples
 from ..training import FitResult, Recipe
 from ..training.device import using_threads
+from .diagnosis import diagnose
 from .folder import RunFolder
 from .judgement import judge_after_training, write_judgement
 from .review import review
@@ -49,9 +50,12 @@ def conclude(
         if classifier is not None:
             classifier.save(folder.model)  # judging may be interrupted: the model is there then
     judged, doubts = None, None
+    diagnosis: tuple[Finding, ...] = ()
     if classifier is not None and result.ending != "stopped":
         with using_threads(result.threads):
             judged = judge_after_training(classifier, splits, progress)
+            if judged is not None:
+                diagnosis = diagnose(judged[0], judged[1], splits, result.history, result.best_epoch)
         if check_labels:
             doubts = review(splits, device=result.device, progress=progress)
             if folder is not None:
@@ -66,7 +70,7 @@ def conclude(
                 evaluation,
                 doubts,
                 history=result.history,
-                warnings=held.warnings,
+                findings=(*diagnosis, *held.findings),
                 command=command,
                 provenance=_provenance(result, recipe, splits),
                 splits=splits,
@@ -84,6 +88,7 @@ def conclude(
         seconds=result.seconds,
         folder=folder,
         review=doubts,
+        findings=() if judged is None else (*diagnosis, *judged[2].findings),
     )
 
 

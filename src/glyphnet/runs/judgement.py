@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..classifier import Classifier
-from ..data import ImageDataset, Splits
-from ..evaluation import Evaluation, evaluate
+from ..data import Finding, ImageDataset, Splits
+from ..evaluation import Evaluation, Interval, evaluate
 from ..evaluation.evaluate import Progress
 from ..evaluation.heldout import HeldOut, held_out_in_training
 from ..files import atomic_write_text
@@ -42,6 +42,9 @@ def judge_after_training(
         "judged_on": evaluation.data,
         "accuracy": evaluation.accuracy,
         "interval": [interval.low, interval.high],
+        "headline": evaluation.headline,
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "majority_share": evaluation.majority_share,
         "n": len(evaluation),
     }
     return replace(classifier, metrics={**classifier.metrics, **measured}), evaluation, held
@@ -54,7 +57,7 @@ def write_judgement(
     review: Review | None = None,
     *,
     history: History | None,
-    warnings: Sequence[str],
+    findings: Sequence[Finding],
     command: str,
     provenance: Mapping[str, Any],
     splits: Splits | None = None,
@@ -68,14 +71,14 @@ def write_judgement(
         review: the labels that look wrong, where they were looked for; of the judged images the report tells them
             in any case.
         history: the training's rows, for the learning curves, or None where they are not known.
-        warnings: sentences on the data that whoever reads the figures must know.
+        findings: what a reader of the figures must know.
         command: the command line that makes this again.
         provenance: versions, hardware, fingerprints: plain values, may be nested.
         splits: all the data, where they are known.
         model: what to call the model file in commands.
         report: whether to write report.html.
     """
-    figures = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2)
+    figures = json.dumps(judgement_to_dict(evaluation, findings), ensure_ascii=False, indent=2)
     atomic_write_text(folder.evaluation, figures + "\n")
     evaluation.write_predictions_csv(folder.predictions)
     if not report:
@@ -90,11 +93,16 @@ def write_judgement(
         best_epoch=classifier.metrics.get("best_epoch") or None,
         splits=splits,
         suspects=suspects(evaluation, review),
-        notes=warnings,
+        findings=findings,
         command=command,
         model=model,
         provenance=provenance,
     )
+
+
+def judgement_to_dict(evaluation: Evaluation, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Every figure with its interval, and what a reader must know of them, as evaluation.json holds it."""
+    return {**evaluation.to_dict(), "findings": [each.to_dict() for each in findings]}
 
 
 def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]:
@@ -113,9 +121,22 @@ def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]
 
 
 def accuracy_sentence(evaluation: Evaluation) -> str:
-    """The accuracy with its interval and the count behind it, without a full stop."""
-    interval = evaluation.accuracy_interval
+    """The accuracy with its interval and the count behind it, without a full stop.
+
+    Where classes are so unequal that balanced accuracy is the headline, it comes first.
+    """
+    accuracy = _in_words(evaluation.accuracy, evaluation.accuracy_interval)
+    if evaluation.headline == "accuracy":
+        return f"Accuracy on {evaluation.data}: {accuracy}, {len(evaluation):,} images"
+    balanced = evaluation.figures["balanced_accuracy"]
+    largest = evaluation.classes[int(np.bincount(evaluation.labels).argmax())]
     return (
-        f"Accuracy on {evaluation.data}: {100 * evaluation.accuracy:.2f} % "
-        f"(95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %), {len(evaluation):,} images"
+        f"Balanced accuracy on {evaluation.data}: {_in_words(balanced.value, balanced.interval)}, "
+        f"{len(evaluation):,} images; accuracy {accuracy}, where always answering {largest!r} gives "
+        f"{100 * evaluation.majority_share:.2f} %"
     )
+
+
+def _in_words(share: float, interval: Interval | None) -> str:
+    spread = "" if interval is None else f" (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %)"
+    return f"{100 * share:.2f} %{spread}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..classifier import Classifier
-from ..data import Splits
+from ..data import Finding, Splits
 from ..evaluation import Evaluation
 from ..training import HistoryRow, Recipe
 from .folder import RunFolder
@@ -34,6 +34,8 @@ class Run:
         seconds: of training.
         folder: where everything was written, or None.
         review: the labels that look wrong, where they were looked for.
+        findings: what a reader of the figures must know: of the data, of the answers and of the training. Empty where
+            nothing was judged.
     """
 
     classifier: Classifier | None = field(repr=False)
@@ -46,6 +48,7 @@ class Run:
     seconds: float
     folder: RunFolder | None
     review: Review | None = field(default=None, repr=False)
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         """What came out, in a sentence."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data import Splits
+from ..data import Splits, look_over
 from ..data.decisions import refuse_to_lose_decisions
 from ..data.ink import measure_ink
 from ..data.listing import Progress
@@ -89,7 +89,7 @@ def train(
             with distributed.first_in_turn():
                 chosen = recipe or preset
                 recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
-            tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
+            tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
             tell(said, str(measure_ink(splits.train.images)))
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
@@ -147,7 +147,7 @@ def resume(
             recipe = Recipe.parse(distributed.from_first(written))  # the folder may be on the first machine's disk
             with distributed.first_in_turn():
                 splits = splits or _read_again(folder, recipe, progress)
-            tell(said, *splits.notes, *splits.warnings)
+            tell(said, *look_over(splits).lines)
             with others(processes, recipe, splits, device):
                 fitting = fitting_of(recipe, splits, device)
                 began = today() if place.rank else go_on(fitting, splits, folder)

@@ -12,6 +12,7 @@ from ..classifier import Classifier
 from ..data import Splits
 from ..data.listing import Progress
 from ..errors import SettingsError
+from ..evaluation.findings import findings_of
 from ..files import atomic_write_text
 from ..hardware import hardware
 from ..modelfile import library_versions
@@ -67,7 +68,7 @@ def conclude(
             classifier,
             evaluation,
             history=None,
-            warnings=held.warnings,
+            findings=(*findings_of(evaluation), *held.findings),
             command=command,
             provenance={
                 "seeds of the members": json.dumps(plan.seeds),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Splits
+from ..data import Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import SettingsError
@@ -75,7 +75,7 @@ def train_seeds(
         folder.refuse_if_used()
     changes = dict(changes or {})
     recipe, splits = prepare(data, preset, recipe, changes, progress)
-    tell(said, *splits.notes, *splits.warnings, *recipe.without_effect(given=tuple(changes)))
+    tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
     tell(said, str(measure_ink(splits.train.images)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
@@ -121,7 +121,7 @@ def resume_seeds(
                 "glyphnet.resume_seeds(folder, splits=...)."
             )
         splits = read_again(plan.recipe.data, progress)
-    tell(said, *splits.notes, *splits.warnings)
+    tell(said, *look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):
         return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import training
-from ..data import Splits
+from ..data import Splits, look_over
 from ..data.listing import Progress
 from ..errors import SettingsError, TrainingError
 from ..runs.preparation import Source, prepare
@@ -137,7 +137,7 @@ def _prepare(
             "Trials are judged by validation images, and there are none. Set data.validation_fraction above 0."
         )
     space = read_space(default_search(base) if search is None else search, base)
-    for sentence in (*splits.notes, *splits.warnings, *base.without_effect(given=tuple(changes))):
+    for sentence in (*look_over(splits).lines, *base.without_effect(given=tuple(changes))):
         tell(sentence)
     for sentence in _introduction(space, changes):
         tell(sentence)

@@ -39,7 +39,7 @@ def main() -> None:
         names = tuple(map(str, range(arguments.classes)))
         classifier = Classifier(result.network, recipe.network, images.shape[1:], names, result.preprocessing)
         began = time.perf_counter()
-        classifier.predict_labels(images)
+        classifier.predict_labels(images, as_is=True)
         predicted = time.perf_counter() - began
     most = told_by_kernel("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"train": trained, "predict": predicted, "own": memory[0] or most, "resident": most}))

@@ -74,7 +74,7 @@ def prepare(folder: Path, images: int) -> None:
         ours.save(folder / f"{model}.safetensors")
         export(ours, folder / f"{model}.onnx")
         np.savez(folder / f"{model}.npz", *(values.detach().numpy() for values in result.network.parameters()))
-        np.save(folder / f"{model}-labels.npy", ours.predict_labels(test))
+        np.save(folder / f"{model}-labels.npy", ours.predict_labels(test, as_is=True))
 
 
 def measure(folder: Path, model: str, ways: Sequence[str], rounds: int) -> list[Row]:

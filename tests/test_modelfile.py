@@ -22,6 +22,7 @@ from torch import nn
 
 from glyphnet.errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
 from glyphnet.modelfile import (
+    FORMAT_VERSION,
     MIGRATIONS,
     ModelHeader,
     Provenance,
@@ -113,7 +114,7 @@ def test_the_file_says_in_plain_json_all_that_the_design_asks_for(tmp_path: Path
     assert versions.keys() == {"glyphnet", "numpy", "python", "torch"}
     assert header == {
         "kind": "model",
-        "format_version": 1,
+        "format_version": 2,
         "network": {"kind": "linear"},
         "input_shape": [8, 8, 1],
         "classes": ["0", "eight", "größe 数字 🙂"],
@@ -192,8 +193,8 @@ def test_every_flipped_bit_every_truncation_and_every_addition_is_refused(tmp_pa
 def forged(path: Path, change: dict[str, Any], tensors: dict[str, torch.Tensor] | None = None) -> Path:
     """A model file with a right seal, whose header and tensors a hostile hand has chosen."""
     saved(path)
-    header = read_header(path)
-    _, weights = read_tensors(path, kind="model")
+    header = read_header(path, kind="model", newest=FORMAT_VERSION)
+    _, weights = read_tensors(path, kind="model", newest=FORMAT_VERSION)
     write_tensors(path, weights if tensors is None else tensors, copy.deepcopy(header) | change)
     return path
 
@@ -284,8 +285,8 @@ def test_what_a_newer_release_may_have_added_asks_for_an_upgrade(tmp_path: Path,
 
 
 def test_a_newer_format_and_a_checkpoint_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedFileError, match="format version 2, and this GlyphNet reads up to 1"):
-        read_model(forged(tmp_path / "m", {"format_version": 2}))
+    with pytest.raises(UnsupportedFileError, match="format version 3, and this GlyphNet reads up to 2"):
+        read_model(forged(tmp_path / "m", {"format_version": 3}))
     with pytest.raises(UnsupportedFileError, match="is a training checkpoint, and a model is needed"):
         read_model(forged(tmp_path / "m", {"kind": "checkpoint"}))
 

@@ -19,7 +19,7 @@ from .data.decode import ImageShape
 from .data.ink import InkSpec
 from .errors import DeviceError, SettingsError
 from .images import Images, default_batch_size, image_batches
-from .modelfile import ModelHeader, Provenance, describe_model, read_whole_model, write_model
+from .modelfile import ModelHeader, Normalizing, Provenance, describe_model, read_whole_model, write_model
 from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 
@@ -31,10 +31,11 @@ class Classifier:
     """A trained network together with all that prediction needs.
 
     ``images``, in every method, is what `image_batches` takes: uint8 arrays (N, H, W, C), (N, H, W),
-    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Arrays
-    of the model's own shape are taken as they are; all else is made like the training images (`data.ink`). One
-    image counts as a batch of one: the
-    results always have N rows. Images stream by batch, so a memory-mapped set is never whole in memory.
+    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Equal pixels
+    give equal answers in all these forms: all are made like the training images where ``normalize`` says so, and only
+    resized otherwise. ``as_is``, in every method, decides for one call: True only resizes, False normalises. One image
+    counts as a batch of one: the results always have N rows. Images stream by batch, so a memory-mapped set is never
+    whole in memory.
 
     Attributes:
         network: the trained network; it is put into evaluation mode and channels-last memory.
@@ -49,6 +50,9 @@ class Classifier:
         provenance: which data, when, which versions.
         samples: a few held-out images, uint8 (M, H, W, C), by which an export is proved; or None.
         ink: how the training images look; None only resizes pictures.
+        normalize: whether pictures are made like the training images; a training decides it on validation images. None,
+            as in model files of version 1: pictures are, and arrays of the model's own shape are not.
+        normalizing: the evidence for that decision; None where nothing was measured.
 
     Raises:
         SettingsError: the parts do not fit together; all that is wrong is listed.
@@ -66,6 +70,8 @@ class Classifier:
     provenance: Provenance = field(default_factory=Provenance, repr=False)
     samples: UInt8Array | None = field(default=None, repr=False)
     ink: InkSpec | None = field(default=None, repr=False)
+    normalize: bool | None = None
+    normalizing: Normalizing | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._header()
@@ -79,20 +85,24 @@ class Classifier:
         """Where the network is, and where predictions are computed."""
         return next(self.network.parameters()).device
 
-    def logits(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+    def logits(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Float32Array:
         """The network's answers before softmax and temperature: float32 (N, K).
 
         Args:
             images: see the class.
             batch_size: images computed at once; None chooses by the sizes of the image and of the network's layers.
+            as_is: True only resizes pictures, False makes them like the training images; None does what the model was
+                found to do best (``normalize``).
 
         Raises:
             DataError: something that is no image, or an array of another dtype or shape.
             BadFileError: an image file that cannot be decoded.
         """
-        return self._gather(self._logits(images, batch_size))
+        return self._gather(self._logits(images, batch_size, as_is))
 
-    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+    def predict_proba(
+        self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> Float32Array:
         """Probability of each class: float32 (N, K), rows sum to 1. Arguments and errors: see `logits`.
 
         The softmax of the logits over the temperature, whatever the loss was, for the classes exclude one
@@ -101,31 +111,33 @@ class Classifier:
         σ(z) / (1 − σ(z)) = exp(z).
         """
         return self._gather(
-            torch.softmax(batch / self.temperature, dim=1) for batch in self._logits(images, batch_size)
+            torch.softmax(batch / self.temperature, dim=1) for batch in self._logits(images, batch_size, as_is)
         )
 
-    def predict_labels(self, images: Images, *, batch_size: int | None = None) -> Int64Array:
+    def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
         """The likeliest class of each image as a label: int64 (N,), in [0, K). See `logits`."""
-        labels: Int64Array = self.logits(images, batch_size=batch_size).argmax(axis=1).astype(np.int64)
+        labels: Int64Array = self.logits(images, batch_size=batch_size, as_is=as_is).argmax(axis=1).astype(np.int64)
         return labels
 
-    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+    def predict(
+        self, images: Images, *, batch_size: int | None = None, reject: bool = False, as_is: bool | None = None
+    ) -> list[str]:
         """The name of the likeliest class of each image: a list of N names. See `logits`.
 
         Args:
             images: see the class.
-            batch_size: see `logits`.
+            batch_size, as_is: see `logits`.
             reject: call an image ``none of these`` where the likeliest class has less than the threshold.
 
         Raises:
             SettingsError: ``reject`` is asked for and the model has no threshold.
         """
         if not reject:
-            return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size)]
+            return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size, as_is=as_is)]
         threshold = self.need_threshold()
-        return class_names(self.predict_proba(images, batch_size=batch_size), self.classes, threshold)
+        return class_names(self.predict_proba(images, batch_size=batch_size, as_is=as_is), self.classes, threshold)
 
-    def features(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+    def features(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Float32Array:
         """What the network makes of each image before it decides: float32 (N, F), the input of ``head``.
 
         The last hidden layer after its activation; of a linear network, which has none, the pixels after
@@ -133,7 +145,7 @@ class Classifier:
         """
         head = self.network.get_submodule("head")
         assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
-        batches = self._answers(without_head(self.network), images, batch_size)
+        batches = self._answers(without_head(self.network), images, batch_size, as_is)
         return self._gather(batches, width=head.in_features)
 
     def summary(self) -> NetworkSummary:
@@ -175,18 +187,22 @@ class Classifier:
             provenance=self.provenance,
             samples=0 if self.samples is None else len(self.samples),
             ink=self.ink,
+            normalize=self.normalize,
+            normalizing=self.normalizing,
         )
 
-    def _logits(self, images: Images, batch_size: int | None) -> Iterator[torch.Tensor]:
+    def _logits(self, images: Images, batch_size: int | None, as_is: bool | None) -> Iterator[torch.Tensor]:
         """float32 (n, K) for each batch, on the network's device."""
-        return self._answers(self.network, images, batch_size)
+        return self._answers(self.network, images, batch_size, as_is)
 
-    def _answers(self, network: nn.Module, images: Images, batch_size: int | None) -> Iterator[torch.Tensor]:
+    def _answers(
+        self, network: nn.Module, images: Images, batch_size: int | None, as_is: bool | None
+    ) -> Iterator[torch.Tensor]:
         """What the network, or a part of it, gives for each batch, on the network's device."""
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
-        for pixels, _ in image_batches(images, self.input_shape, size, self.ink):
+        for pixels, _ in image_batches(images, self, size, as_is):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
             yield from logits_in_batches(network, self.preprocessing, batch, batch_size=batch_size, device=self.device)
@@ -234,6 +250,8 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         provenance=header.provenance,
         samples=samples,
         ink=header.ink,
+        normalize=header.normalize,
+        normalizing=header.normalizing,
     )
 
 

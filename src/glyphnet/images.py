@@ -1,28 +1,52 @@
-"""From any form of picture to batches of pixels of the model's shape."""
+"""From any form of picture to the pixels that a network sees: the one path, for evaluation and prediction alike."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import NamedTuple, TypeAlias
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .data.dataset import ImageDataset, UInt8Array
+from .data.cache import IN_MEMORY_BYTES
+from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, read_picture
 from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture
+from .data.listing import Progress
 from .errors import DataError
+from .parallel import map_in_order
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
 OneImage: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | AnyArray
-Images: TypeAlias = OneImage | ImageDataset | Iterable[OneImage]
-"""What can be classified: see `image_batches`."""
 
 _ACCEPTED = "a uint8 array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
+_BLOCK = 16  # pictures that a thread decodes at a time
 _BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """How a model reads pictures; `Classifier` and `OnnxModel` have it."""
+
+    @property
+    def input_shape(self) -> ImageShape:
+        """(H, W, C) of its images."""
+
+    @property
+    def ink(self) -> InkSpec | None:
+        """How its training images look; None: pictures are only resized."""
+
+    @property
+    def normalize(self) -> bool | None:
+        """Whether pictures are made like the training images.
+
+        None, as in model files of version 1: pictures are, and arrays of the model's own shape are not.
+        """
 
 
 class Batch(NamedTuple):
@@ -41,54 +65,158 @@ class Batch(NamedTuple):
         """One batch of single images of the same shape."""
         return cls(np.stack([image.pixels for image in images]), [image.reason for image in images])
 
+    @classmethod
+    def as_seen(cls, pixels: UInt8Array) -> Batch:
+        """Pixels uint8 (n, H, W, C) that the network shall see exactly as they are."""
+        return cls(pixels, [None] * len(pixels))
+
+
+Images: TypeAlias = OneImage | ImageDataset | Batch | Iterable[OneImage]
+"""What can be classified: see `image_batches`."""
+
 
 def default_batch_size(image_shape: ImageShape) -> int:
     """Images a batch: large enough to be quick, small enough for the activations of large images."""
     return max(1, min(512, _BATCH_VALUES // int(np.prod(image_shape))))
 
 
-def image_batches(
-    images: Images, image_shape: ImageShape, batch_size: int, ink: InkSpec | None = None
-) -> Iterator[Batch]:
-    """Batches of at most ``batch_size`` images of ``image_shape`` (H, W, C).
+def normalizing_spec(model: Reader, as_is: bool | None = None) -> InkSpec | None:
+    """How pictures are made like the training images of ``model``; None: they are only resized.
+
+    Args:
+        model: its own decision holds, unless
+        as_is: True, only resize, or False, normalise.
+    """
+    normalizes = model.normalize is not False if as_is is None else not as_is
+    return model.ink if normalizes else None
+
+
+def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | None = None) -> Iterator[Batch]:
+    """The pixels that ``model`` sees, in batches of at most ``batch_size`` images.
 
     One batch at a time is in memory: a memory-mapped array, or a generator of paths, may be of any length.
 
     Args:
         images: one of
 
-            - an ImageDataset;
+            - an ImageDataset: its original pictures, where it knows them, else its images;
+            - a Batch, which is what this function gives: it stays as it is;
             - a uint8 array (N, H, W, C), or (N, H, W) for N grey images, or one image, (H, W) or (H, W, C);
               with three axes the model's own height and width in the last two mean N grey images, and
               otherwise 1, 3 or 4 at the end are the channels of one image;
             - a PIL image, the path of an image file (str or Path), or the file's content (bytes);
             - an iterable of single images, each any of these.
 
-            Arrays of the shape (H, W, C) are taken as they are. Arrays of another, and all pictures, are made like
-            the training images: `data.ink.normalize_picture`.
-        ink: how the training images look; None: pictures are only resized, as in training.
+            Equal pixels are treated alike in all these forms.
+        model: its shape and its decision on normalising.
+        as_is: True only resizes, False makes pictures like the training images (`data.ink.normalize_picture`),
+            None does what the model was found to do best.
 
     Raises:
         DataError: something that is no image, or an array of another dtype or shape.
         BadFileError: a file that cannot be decoded.
     """
+    shape = model.input_shape
+    if isinstance(images, Batch):
+        for start in range(0, len(images.pixels), batch_size):
+            end = start + batch_size
+            yield Batch(images.pixels[start:end], images.reasons[start:end])
+        return
+    one = partial(read_image, model=model, as_is=as_is)
     if isinstance(images, ImageDataset):
+        originals = images.originals
+        if originals is not None and (images.image_shape != shape or normalizing_spec(model, as_is)):
+            yield from _gathered(_in_parallel(lambda name: one(originals(name)), images.names), batch_size)
+            return
         images = images.images
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
-        array = _as_many(_eight_bits(images), image_shape)
+        array = _as_many(_eight_bits(images), shape)
         for start in range(0, len(array), batch_size):
             part = array[start : start + batch_size]
-            if part.shape[1:] == image_shape:
-                yield Batch(part, [None] * len(part))
+            if _stays(part[0], model, as_is):
+                yield Batch.as_seen(part)
             else:
-                yield Batch.of([_fit(one, image_shape, ink) for one in part])
+                yield Batch.of([one(each) for each in part])
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]
     if not isinstance(images, Iterable):
         raise _no_image(images)
-    remaining = iter(images)
-    while batch := [_one(item, image_shape, ink) for item in islice(remaining, batch_size)]:
+    # What a generator yields may be large: only one of its pictures is held at a time.
+    made = _in_parallel(one, images) if isinstance(images, Sequence) else map(one, images)
+    yield from _gathered(made, batch_size)
+
+
+def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, progress: Progress | None = None) -> Batch:
+    """All images of a data set as ``model`` sees them when it predicts; a large result is kept on disk, not in memory.
+
+    Args:
+        dataset: the images.
+        model, as_is: see `image_batches`.
+        progress: called as ``progress(done, total, what)``.
+
+    Raises:
+        BadFileError: an original picture cannot be read any more.
+    """
+    count, shape = len(dataset), model.input_shape
+    if dataset.image_shape == shape and (not count or _stays(dataset.images[0], model, as_is, dataset.originals)):
+        return Batch.as_seen(dataset.images)
+    pixels: UInt8Array
+    if count * int(np.prod(shape)) <= IN_MEMORY_BYTES:
+        pixels = np.empty((count, *shape), dtype=np.uint8)
+    else:  # the file has no name: it is gone with the array
+        pixels = np.memmap(tempfile.TemporaryFile(), dtype=np.uint8, mode="w+", shape=(count, *shape))  # noqa: SIM115
+    reasons: list[NoDrawing | None] = []
+    for batch in image_batches(dataset, model, default_batch_size(shape), as_is):
+        pixels[len(reasons) : len(reasons) + len(batch.pixels)] = batch.pixels
+        reasons.extend(batch.reasons)
+        if progress is not None:
+            progress(len(reasons), count, "reading pictures")
+    return Batch(pixels, reasons)
+
+
+def read_image(image: object, model: Reader, as_is: bool | None = None, name: str = "image") -> Normalized:
+    """One picture as ``model`` sees it: the function that every path from a picture to a network goes through.
+
+    Args:
+        image: a PIL image, a path, the content of an image file, or a uint8 array (h, w) or (h, w, 1, 3 or 4).
+        model, as_is: see `image_batches`.
+        name: what errors call the content of a file.
+
+    Raises:
+        DataError: something that is no image, or an array of another dtype or shape.
+        BadFileError: a file that cannot be decoded.
+    """
+    spec = normalizing_spec(model, as_is)
+    if isinstance(image, np.ndarray):
+        array = _one_array(image)
+        if _stays(array, model, as_is):
+            return Normalized(array)
+        return normalize_picture(array, spec, model.input_shape)
+    if isinstance(image, Image.Image):
+        return normalize_picture(image, spec, model.input_shape)
+    if isinstance(image, bytes):
+        return normalize_picture(picture_from_bytes(image, name), spec, model.input_shape)
+    if isinstance(image, (str, os.PathLike)):
+        return normalize_picture(read_picture(image), spec, model.input_shape)
+    raise _no_image(image)
+
+
+def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Originals | None = None) -> bool:
+    """Whether an array (h, w, c) is what the network sees already; ``originals``: of the data set that it is from."""
+    if array.shape != model.input_shape:
+        return False
+    taken_as_it_is = as_is is None and model.normalize is None and originals is None
+    return taken_as_it_is or normalizing_spec(model, as_is) is None
+
+
+def _in_parallel(work: Callable[[Any], Normalized], items: Sequence[Any]) -> Iterator[Normalized]:
+    blocks = (items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK))
+    return chain.from_iterable(map_in_order(lambda block: [work(item) for item in block], blocks))
+
+
+def _gathered(images: Iterator[Normalized], batch_size: int) -> Iterator[Batch]:
+    while batch := list(islice(images, batch_size)):
         yield Batch.of(batch)
 
 
@@ -111,32 +239,18 @@ def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
     )
 
 
-def _one(item: object, image_shape: ImageShape, ink: InkSpec | None) -> Normalized:
-    """The pixels of a single image."""
-    if isinstance(item, np.ndarray):
-        array = _eight_bits(item)
-        if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
-            return _fit(array if array.ndim == 3 else array[..., np.newaxis], image_shape, ink)
+def _one_array(array: AnyArray) -> UInt8Array:
+    """One image of a list: uint8 (h, w, c)."""
+    pixels = _eight_bits(array)
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
         raise DataError(
-            f"An array of shape {item.shape} in a list is not one image: give (height, width) or "
+            f"An array of shape {array.shape} in a list is not one image: give (height, width) or "
             "(height, width, channels) with 1, 3 or 4 channels."
         )
-    if isinstance(item, Image.Image):
-        return normalize_picture(item, ink, image_shape)
-    if isinstance(item, bytes):
-        return normalize_picture(picture_from_bytes(item, "image"), ink, image_shape)
-    if isinstance(item, (str, os.PathLike)):
-        return normalize_picture(read_picture(item), ink, image_shape)
-    raise _no_image(item)
-
-
-def _fit(array: UInt8Array, image_shape: ImageShape, ink: InkSpec | None) -> Normalized:
-    """One image (h, w, c) in the model's size and colour."""
-    if array.shape == image_shape:
-        return Normalized(array)
-    if array.size == 0:
-        raise DataError(f"An image of shape {array.shape} has no pixels.")
-    return normalize_picture(array, ink, image_shape)
+    pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+    if pixels.size == 0:
+        raise DataError(f"An image of shape {pixels.shape} has no pixels.")
+    return pixels
 
 
 def _eight_bits(array: AnyArray) -> UInt8Array:

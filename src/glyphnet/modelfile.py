@@ -27,10 +27,10 @@ from .errors import CorruptFileError, ModelFileError, SettingsError, Unsupported
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .tensorfile import Header, read_tensors, write_tensors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The version that is written. Raise it when a file could be misunderstood by the code of before."""
 
-MIGRATIONS: dict[int, Callable[[Header], Header]] = {}
+MIGRATIONS: dict[int, Callable[[Header], Header]] = {1: lambda header: header}
 """Version n → the function that makes a header of version n one of version n + 1: old files stay readable."""
 
 SAMPLES = "samples"
@@ -90,8 +90,61 @@ class Provenance(BaseModel):
         return value
 
 
+_Count = Annotated[int, Field(ge=0, le=10**9)]
+
+
+class Paired(BaseModel):
+    """The same labelled pictures answered twice: only resized, and made like the training images.
+
+    Attributes:
+        n: how many pictures.
+        as_is: how many were answered rightly as they are.
+        normalized: how many were answered rightly once they were normalised.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    n: _Count
+    as_is: _Count
+    normalized: _Count
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> Paired:
+        if max(self.as_is, self.normalized) > self.n:
+            raise ValueError(f"more right answers than the {self.n} pictures")
+        return self
+
+    @property
+    def lost(self) -> int:
+        """How many right answers normalising costs, net; negative where it gains."""
+        return self.as_is - self.normalized
+
+
+class Normalizing(BaseModel):
+    """Why pictures are, or are not, made like the training images: what validation pictures said.
+
+    Attributes:
+        kind: of the pictures: "ink", drawings, or "photo".
+        clean: validation pictures as they are.
+        changed: the same, by the kind of change: "enlarged", "blurred" and so on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["ink", "photo"]
+    clean: Paired
+    changed: Annotated[dict[Annotated[str, Field(max_length=40)], Paired], Field(max_length=32)] = {}
+
+    @property
+    def all_changed(self) -> Paired:
+        """All kinds of change together."""
+        several = self.changed.values()
+        counts = {name: sum(getattr(each, name) for each in several) for name in ("n", "as_is", "normalized")}
+        return Paired(**counts)
+
+
 class ModelHeader(BaseModel):
-    """All of a model but its weights: the JSON in the file's header, version 1.
+    """All of a model but its weights: the JSON in the file's header, version 2.
 
     Attributes:
         network: the description that the network is built from.
@@ -105,12 +158,14 @@ class ModelHeader(BaseModel):
         provenance: where it comes from.
         samples: how many held-out images the file carries, by which an export is proved.
         ink: how its training images look, for pictures to be made like them; None in files of before.
+        normalize: whether pictures are made so; None in files of version 1.
+        normalizing: what was measured to decide that; None: nothing was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["model"] = "model"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     network: SavedNetworkSpec
     input_shape: Annotated[tuple[_Side, _Side, _Side], Field(strict=False)]  # JSON has lists for tuples
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=65_536)]
@@ -122,6 +177,8 @@ class ModelHeader(BaseModel):
     provenance: Provenance = Provenance()
     samples: Annotated[int, Field(ge=0)] = 0
     ink: InkSpec | None = None
+    normalize: bool | None = None
+    normalizing: Normalizing | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ModelHeader:
@@ -175,8 +232,9 @@ def write_model(
     described = _described_tensors(header, _described_network(header))
     _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
     _check_finite(tensors, f"{path}: not written", ModelFileError)
-    # What was not measured is not written: a reader of before knows no such field.
-    write_tensors(path, tensors, header.model_dump(exclude={"ink"} if header.ink is None else None))
+    # What was not measured is not written.
+    unknown = {name for name in ("ink", "normalize", "normalizing") if getattr(header, name) is None}
+    write_tensors(path, tensors, header.model_dump(exclude=unknown))
 
 
 def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[ModelHeader, nn.Module]:

@@ -55,14 +55,18 @@ class OnnxModel:
     temperature: float = 1.0
     threshold: float | None = None
     ink: InkSpec | None = None
+    normalize: bool | None = None
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+    def predict_proba(
+        self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> Float32Array:
         """Probability of each class: float32 (N, K), rows sum to 1.
 
         Args:
             images: see `image_batches`.
             batch_size: images computed at once; None chooses by the image's size.
+            as_is: see `Classifier.logits`.
 
         Raises:
             DataError: something that is no image, or an array of another dtype or shape.
@@ -73,16 +77,20 @@ class OnnxModel:
         size = batch_size or default_batch_size(self.input_shape)
         parts = [
             self.session.run(["probabilities"], {"images": np.ascontiguousarray(pixels)})[0]
-            for pixels, _ in image_batches(images, self.input_shape, size, self.ink)
+            for pixels, _ in image_batches(images, self, size, as_is)
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
 
-    def predict_labels(self, images: Images, *, batch_size: int | None = None) -> Int64Array:
+    def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
         """The likeliest class of each image as a label: int64 (N,), in [0, K). See `predict_proba`."""
-        labels: Int64Array = self.predict_proba(images, batch_size=batch_size).argmax(axis=1).astype(np.int64)
+        labels: Int64Array = (
+            self.predict_proba(images, batch_size=batch_size, as_is=as_is).argmax(axis=1).astype(np.int64)
+        )
         return labels
 
-    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+    def predict(
+        self, images: Images, *, batch_size: int | None = None, reject: bool = False, as_is: bool | None = None
+    ) -> list[str]:
         """The name of the likeliest class of each image: a list of N names. See `predict_proba`.
 
         With ``reject`` an image is called ``none of these`` where the likeliest class has less than the threshold.
@@ -91,7 +99,7 @@ class OnnxModel:
             SettingsError: ``reject`` is asked for and the model has no threshold.
         """
         threshold = self.need_threshold() if reject else None
-        return class_names(self.predict_proba(images, batch_size=batch_size), self.classes, threshold)
+        return class_names(self.predict_proba(images, batch_size=batch_size, as_is=as_is), self.classes, threshold)
 
     def need_threshold(self) -> float:
         """The threshold for rejection.
@@ -191,6 +199,9 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
     inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
     outputs = {one.name: (one.type, one.shape[1:]) for one in session.get_outputs()}
     classes, threshold, ink = told.pop("classes"), told.pop("threshold"), told.pop("ink", None)
+    normalize = told.pop("normalize", None)
+    if normalize not in (None, True, False):
+        raise ValueError(f"normalize is {normalize!r}")
     if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
         raise ValueError("the classes are no list of names")
     if len(set(classes)) < len(classes):
@@ -212,5 +223,6 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         temperature=float(told.pop("temperature")),
         threshold=None if threshold is None else float(threshold),
         ink=None if ink is None else InkSpec.model_validate(ink),
+        normalize=normalize,
         about=told,
     )

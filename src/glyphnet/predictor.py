@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from .data.decode import ImageShape
-from .data.ink import InkSpec
 from .errors import DeviceError
-from .images import Images
+from .images import Images, Reader
 from .onnxmodel import Float32Array, load_onnx
 
 
-class Predictor(Protocol):
+class Predictor(Reader, Protocol):
     """What `Classifier` and `OnnxModel` have in common; see there."""
-
-    @property
-    def input_shape(self) -> ImageShape:
-        """(H, W, C) of its images."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -27,14 +21,14 @@ class Predictor(Protocol):
     def threshold(self) -> float | None:
         """Confidence below which an image may be rejected."""
 
-    @property
-    def ink(self) -> InkSpec | None:
-        """How its training images look; None only resizes pictures."""
-
-    def predict_proba(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+    def predict_proba(
+        self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> Float32Array:
         """Probability of each class: float32 (N, K)."""
 
-    def predict(self, images: Images, *, batch_size: int | None = None, reject: bool = False) -> list[str]:
+    def predict(
+        self, images: Images, *, batch_size: int | None = None, reject: bool = False, as_is: bool | None = None
+    ) -> list[str]:
         """The name of the likeliest class of each image."""
 
     def need_threshold(self) -> float:

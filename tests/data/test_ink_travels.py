@@ -20,6 +20,7 @@ from glyphnet.data import ImageDataset, Splits
 from glyphnet.data.decode import fit_image
 from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.errors import CorruptFileError, SettingsError
+from glyphnet.modelfile import FORMAT_VERSION
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.tensorfile import read_header, read_tensors, write_tensors
 
@@ -74,10 +75,12 @@ def test_arrays_of_the_models_own_shape_are_taken_as_they_are(classifier: Classi
 def test_it_travels_in_the_model_file(classifier: Classifier, tmp_path: Path) -> None:
     classifier.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors").ink == INK
-    assert read_header(tmp_path / "m.safetensors", kind="model", newest=1)["ink"]["box"] == [20, 20]
+    assert read_header(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION)["ink"]["box"] == [20, 20]
     dataclasses.replace(classifier, ink=None).save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors").ink is None
-    assert "ink" not in read_header(tmp_path / "m.safetensors", kind="model", newest=1), "as in files of before"
+    assert "ink" not in read_header(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION), (
+        "as in files of before"
+    )
 
 
 def test_a_box_larger_than_the_images_is_refused(classifier: Classifier, tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_box_larger_than_the_images_is_refused(classifier: Classifier, tmp_pat
         dataclasses.replace(classifier, ink=large)
     path = tmp_path / "m.safetensors"
     classifier.save(path)
-    header, tensors = read_tensors(path, kind="model", newest=1)
+    header, tensors = read_tensors(path, kind="model", newest=FORMAT_VERSION)
     write_tensors(path, tensors, {**header, "ink": {**header["ink"], "box": [29, 20]}})
     with pytest.raises(CorruptFileError, match="does not fit into images"):
         load_model(path)

@@ -139,7 +139,7 @@ def test_an_onnx_file_is_served_alike(serve, classifier, tmp_path):
 
 def test_a_model_that_fails_is_a_500_that_tells_nothing(serve, loaded, caplog):
     class Broken:
-        input_shape, classes, threshold, ink = (8, 8, 1), CLASSES, None, None
+        input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
 
         def predict_proba(self, images):
             raise RuntimeError("/home/ann/secret")

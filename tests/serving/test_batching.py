@@ -31,15 +31,16 @@ def test_room_shrinks_while_the_queue_is_full_and_grows_again():
 class Echo:
     """Answers with the pixels themselves, slowly, and remembers what it was asked together."""
 
-    input_shape, classes, threshold, ink = (1, 2, 1), ("a", "b"), None, None
+    input_shape, classes, threshold, ink, normalize = (1, 2, 1), ("a", "b"), None, None, False
 
     def __init__(self):
         self.batches: list[int] = []
 
     def predict_proba(self, images):
-        self.batches.append(len(images))
+        pixels = images.pixels
+        self.batches.append(len(pixels))
         time.sleep(0.05)
-        return images.reshape(len(images), 2).astype(np.float32)
+        return pixels.reshape(len(pixels), 2).astype(np.float32)
 
 
 def test_what_waits_together_is_one_batch_and_each_gets_its_own():

@@ -116,11 +116,11 @@ def test_too_many_images(serve, picture):
 class Slow:
     """A model that takes its time."""
 
-    input_shape, classes, threshold, ink = (8, 8, 1), CLASSES, None, None
+    input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
 
-    def predict_proba(self, pixels):
+    def predict_proba(self, images):
         time.sleep(0.5)
-        return np.full((len(pixels), len(CLASSES)), 0.2, dtype=np.float32)
+        return np.full((len(images.pixels), len(CLASSES)), 0.2, dtype=np.float32)
 
 
 def test_a_full_queue_is_a_503_that_says_when_to_come_again(serve, loaded, picture):
@@ -212,7 +212,7 @@ def test_no_address_of_memory_is_told(client, picture, monkeypatch):
     def fail(*_):
         raise BadFileError("image", "damaged (cannot read <_io.BytesIO object at 0x7f4d245241c0>)", "Save it again.")
 
-    monkeypatch.setattr("glyphnet.serving.decoding.image_batches", fail)
+    monkeypatch.setattr("glyphnet.serving.decoding.read_image", fail)
     assert client.predict(picture).json["error"]["message"] == "Image 1: damaged (cannot read the file)."
 
 

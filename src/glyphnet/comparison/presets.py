@@ -31,8 +31,8 @@ class PresetContestant:
         self._classifier = train(splits, preset=self.preset, changes={"seed": self.seed}, device=self.device).classifier
 
     def predict_proba(self, images: UInt8Array, /) -> Float32Array:
-        """See `Contestant`."""
-        return self._fitted().predict_proba(images)
+        """See `Contestant`. The pixels are taken as they are: all methods answer on the same ones."""
+        return self._fitted().predict_proba(images, as_is=True)
 
     def size(self) -> int:
         """The length of the model file."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
-from .dataset import ImageDataset, Int64Array, Splits, UInt8Array
+from .dataset import ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .listing import PART_NAMES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed
@@ -50,6 +50,7 @@ class Labelled:
         parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
         groups: int64 (N,): equal for duplicates.
         notes, warnings: see `Splits`.
+        originals: see `ImageDataset`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Labelled:
     groups: Int64Array
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    originals: Originals | None = None
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
@@ -87,7 +89,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
     for start, end in zip([0, *ends], ends, strict=False):
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
-        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names))
+        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals))
     return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, data.warnings)
 
 
@@ -127,7 +129,20 @@ def from_arrays(
     absent = [classes[label] for label in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)]
     gaps = (f"No image carries the label {listed(absent)}.",) if absent else ()
     return assemble(
-        Labelled(name, where, key, images, labels, classes, names, parts, groups, (note, *notes), gaps),
+        Labelled(
+            name,
+            where,
+            key,
+            images,
+            labels,
+            classes,
+            names,
+            parts,
+            groups,
+            (note, *notes),
+            gaps,
+            originals=_originals(names, stacks, shape),
+        ),
         options,
     )
 
@@ -143,6 +158,21 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
     was = shape_in_words((height, width, channels))
     became = was if done == "kept" else f"{was}; brought to {shape_in_words(shape)}"
     return shape, f"{count:,} images of {became} ({wish.source})."
+
+
+def _originals(names: Sequence[str], stacks: Sequence[UInt8Array], shape: ImageShape) -> Originals | None:
+    """The images before they were brought to ``shape``; None where they have it already."""
+    if all(stack.shape[1:] == shape for stack in stacks):
+        return None
+    ends = np.cumsum([len(stack) for stack in stacks])
+    rows = {name: row for row, name in enumerate(names)}
+
+    def original(name: str) -> UInt8Array:
+        row = rows[name]
+        stack = int(np.searchsorted(ends, row, side="right"))
+        return np.asarray(stacks[stack][row - int(ends[stack]) + len(stacks[stack])])
+
+    return original
 
 
 def _fitted(images: UInt8Array, shape: ImageShape) -> UInt8Array:

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -134,10 +135,10 @@ def _corrected(part: ImageDataset, changes: Mapping[int, str | None]) -> ImageDa
         else:
             labels[row] = number[outcome]
     if stays.all():
-        return ImageDataset(part.images, labels, part.classes, part.names)
+        return replace(part, labels=labels)
     rows = np.flatnonzero(stays)
     names = [part.names[row] for row in rows.tolist()]
-    return ImageDataset(_only(part, rows), labels[rows], part.classes, names)
+    return replace(part, images=_only(part, rows), labels=labels[rows], names=names)
 
 
 def _only(part: ImageDataset, rows: Int64Array) -> UInt8Array:

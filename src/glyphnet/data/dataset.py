@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ..errors import DataError
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+Originals: TypeAlias = Callable[[str], "Image.Image | UInt8Array"]
+"""See `ImageDataset`."""
 
 _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
@@ -27,6 +31,8 @@ class ImageDataset:
         labels: int64 (N,), each in [0, K).
         classes: the K class names, in label order.
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
+        originals: returns the picture called by a name as it was before it was brought to the size of ``images``:
+            a PIL image, or uint8 (h, w, c). Several threads call it. None: ``images`` are the originals.
 
     Raises:
         DataError: the parts do not fit together; the message says which.
@@ -36,6 +42,7 @@ class ImageDataset:
     labels: Int64Array
     classes: tuple[str, ...]
     names: Sequence[str]
+    originals: Originals | None = None
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -87,7 +94,8 @@ class ImageDataset:
     def subset(self, rows: npt.ArrayLike) -> ImageDataset:
         """The images at ``rows`` (indices, a mask or a slice), in that order, copied into memory."""
         index = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        return ImageDataset(self.images[index], self.labels[index], self.classes, [self.names[i] for i in index])
+        names = [self.names[i] for i in index]
+        return replace(self, images=self.images[index], labels=self.labels[index], names=names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,6 +155,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         groups=pictures.groups,
         notes=pictures.notes,
         warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
+        originals=files.picture,
     )
     return assemble(data, options)
 

@@ -1,15 +1,16 @@
-"""The verb of this floor: let a classifier answer on a set of images, once."""
+"""Let a classifier answer on a set of images, once, exactly as it answers when it predicts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import ImageDataset
 from ..errors import DataError
+from ..images import Batch, Reader, seen
 from .evaluation import Evaluation
 
 _AT_ONCE = 4096  # images: a memory map is never read whole, and progress can be told
@@ -27,14 +28,18 @@ class Predicts(Protocol):
     def classes(self) -> tuple[str, ...]:
         """The K class names, in the order of the probabilities."""
 
-    def predict_proba(self, images: npt.NDArray[np.uint8], /) -> npt.NDArray[np.floating]:
-        """Probabilities (N, K) of uint8 images (N, H, W, C)."""
+    def predict_proba(self, images: Any, /) -> npt.NDArray[np.floating]:
+        """Probabilities (N, K) of uint8 images (N, H, W, C); of a `Batch` of them where it is a `Reader`."""
 
 
 def evaluate(
     classifier: Predicts, dataset: ImageDataset, *, data: str = "", progress: Progress | None = None
 ) -> Evaluation:
     """Let the classifier answer on every image of the data set.
+
+    The classifier reads the pictures as it does for prediction: where it makes pictures like its training images, it
+    gets the original pictures of the data set, not those that were resized to load them. ``images`` of the evaluation
+    are what it saw.
 
     The data's classes are matched to the classifier's by name: a folder that lacks some of them, or has
     them in another order, is judged rightly.
@@ -47,13 +52,18 @@ def evaluate(
 
     Raises:
         DataError: there are no images, or a class that the classifier does not know.
+        BadFileError: an original picture is no longer there.
     """
     if not len(dataset):
         raise DataError("There is no image to evaluate on: the data set is empty.")
     labels = _labels_as_the_classifier_counts(dataset, tuple(classifier.classes))
+    given = seen(dataset, classifier, progress=progress) if isinstance(classifier, Reader) else None
+    images = dataset.images if given is None else given.pixels
     parts = []
     for start in range(0, len(dataset), _AT_ONCE):
-        parts.append(np.asarray(classifier.predict_proba(dataset.images[start : start + _AT_ONCE])))
+        pixels = images[start : start + _AT_ONCE]
+        answers = classifier.predict_proba(pixels if given is None else Batch.as_seen(pixels))
+        parts.append(np.asarray(answers))
         if progress is not None:
             progress(min(start + _AT_ONCE, len(dataset)), len(dataset), "evaluating")
     return Evaluation(
@@ -61,7 +71,7 @@ def evaluate(
         probabilities=np.concatenate(parts),
         classes=tuple(classifier.classes),
         names=dataset.names,
-        images=dataset.images,
+        images=images,
         data=data,
         temperature=getattr(classifier, "temperature", 1.0),
         threshold=getattr(classifier, "threshold", None),

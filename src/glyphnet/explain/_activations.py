@@ -55,7 +55,7 @@ def activations(classifier: Classifier, image: Images) -> list[LayerActivation]:
 
     for name, layer in watched.named_children():
         layer.register_forward_hook(recorder(name))
-    replace(classifier, network=watched).logits(one_image(image, classifier))
+    replace(classifier, network=watched).logits(one_image(image, classifier), as_is=True)
     return found
 
 
@@ -67,7 +67,7 @@ def one_image(image: Images, classifier: Classifier) -> UInt8Array:
         BadFileError: a file that cannot be decoded.
     """
     found: list[UInt8Array] = []
-    for pixels, _ in image_batches(image, classifier.input_shape, 2, classifier.ink):
+    for pixels, _ in image_batches(image, classifier, 2):
         found.append(pixels)
         if len(pixels) > 1 or len(found) > 1:
             raise DataError("There is more than one image: give them one at a time.")

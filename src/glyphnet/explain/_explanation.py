@@ -9,7 +9,7 @@ import numpy as np
 
 from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
-from ..images import Images
+from ..images import Batch, Images
 from ._activations import LayerActivation, activations, one_image
 from ._methods import METHODS
 from ._saliency import class_label, saliency
@@ -82,9 +82,10 @@ def explain_image(
         BadFileError: an image file that cannot be decoded.
     """
     pixels = one_image(image, classifier)
-    [probabilities] = classifier.predict_proba(pixels)
+    seen = Batch.as_seen(pixels)
+    [probabilities] = classifier.predict_proba(seen)
     label = int(np.argmax(probabilities)) if target is None else class_label(classifier, target)
-    [found] = saliency(classifier, pixels, label, method=method, **settings)
+    [found] = saliency(classifier, seen, label, method=method, **settings)
     return Explanation(
         image=pixels[0],
         classes=tuple(classifier.classes),
@@ -92,5 +93,5 @@ def explain_image(
         target=label,
         method=method,
         saliency=found,
-        activations=tuple(activations(classifier, pixels)),
+        activations=tuple(activations(classifier, seen)),
     )

@@ -70,7 +70,7 @@ def _onnx(classifier: Classifier, _: HeldOutImages) -> bytes:
 def _onnx_answers(content: bytes, images: UInt8Array) -> Float32Array:
     from ..onnxmodel import parse_onnx
 
-    return parse_onnx(content, "the export").predict_proba(images)
+    return parse_onnx(content, "the export").predict_proba(images, as_is=True)
 
 
 def _quantized_onnx(content: bytes, images: UInt8Array) -> bytes:

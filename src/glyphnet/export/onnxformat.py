@@ -59,6 +59,7 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "input": f"images: uint8 {shape}, {kind}; scaling and normalisation are in the graph",
         "output": "probabilities: float32 (N, classes), temperature applied; labels: int64 (N,), the likeliest class",
         "ink": None if classifier.ink is None else classifier.ink.model_dump(mode="json"),
+        "normalize": classifier.normalize,
         "network": classifier.spec.model_dump(mode="json"),
         "metrics": dict(classifier.metrics),
         "provenance": classifier.provenance.model_dump(mode="json"),

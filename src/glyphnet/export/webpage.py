@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from ..classifier import Classifier
 from ..data.ink import page_spec
+from ..images import normalizing_spec
 from ..pages import Card, drawing_page
 from .layers import layers_of
 from .pageweights import Encoding, Weights, described
@@ -19,7 +20,7 @@ TOLERANCE = 1e-3
 
 def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
     """The content of the page: with 16-bit weights, or with 32-bit ones where those do not answer as the model does."""
-    expected = classifier.predict_proba(held_out.images)
+    expected = classifier.predict_proba(held_out.images, as_is=True)
     content = b""
     for encoding in get_args(Encoding):
         content = _page(classifier, encoding)
@@ -40,7 +41,7 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         "preprocessing": classifier.preprocessing.model_dump(mode="json"),
         "layers": layers,
         "tensors": weights.tensors,
-        "ink": page_spec(classifier.ink, classifier.input_shape),
+        "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
     text = drawing_page(model, weights.base64(), card_of(classifier))
     # A name that is no valid Unicode has lone surrogates: they become character references.

@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image
 
 from ..data.dataset import UInt8Array
-from ..data.decode import ImageShape, fit_image, picture_from_bytes, read_picture
-from ..data.ink import InkSpec, normalize_picture
+from ..data.decode import fit_image, picture_from_bytes, read_picture
 from ..errors import BadFileError
-from ..images import image_batches
+from ..images import Reader, normalizing_spec, read_image
 from ..parallel import map_in_order
 from .pictures import Picture
 
@@ -41,14 +40,14 @@ class Decoding:
     """How pictures become pixels like the training images.
 
     Args:
-        image_shape: (H, W, C) of these.
-        ink: how they look; None only resizes pictures.
+        model: how it reads pictures.
+        as_is: see `image_batches`.
         tell_remade: find out which pictures were remade; it takes a part of the time, and is set off once one was.
     """
 
-    def __init__(self, image_shape: ImageShape, ink: InkSpec | None, *, tell_remade: bool) -> None:
-        self._shape, self._ink = image_shape, ink
-        self.tell_remade = tell_remade and ink is not None
+    def __init__(self, model: Reader, as_is: bool | None, *, tell_remade: bool) -> None:
+        self._model, self._as_is = model, as_is
+        self.tell_remade = tell_remade and normalizing_spec(model, as_is) is not None
 
     def __call__(self, block: Iterable[Picture]) -> list[Decoded]:
         """The pixels of some pictures.
@@ -64,19 +63,19 @@ class Decoding:
             if isinstance(content, BadFileError):
                 raise content
             if isinstance(content, np.ndarray):
-                [pixels] = next(image_batches([content], self._shape, 1, self._ink)).pixels
-                return Decoded(file, place, pixels)
+                return Decoded(file, place, read_image(content, self._model, self._as_is).pixels)
             seen = read_picture(content) if isinstance(content, str) else picture_from_bytes(content, place)
-            pixels = normalize_picture(seen, self._ink, self._shape).pixels
+            pixels = read_image(seen, self._model, self._as_is).pixels
             return Decoded(file, place, pixels, self.tell_remade and self._differs(seen, pixels))
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))
 
     def _differs(self, seen: Image.Image, pixels: UInt8Array) -> bool:
         """Whether there is more between a picture and its pixels than size and colour."""
-        if seen.mode == "L" and (seen.height, seen.width, 1) == self._shape:  # most are so, and this is quicker
+        shape = self._model.input_shape
+        if seen.mode == "L" and (seen.height, seen.width, 1) == shape:  # most are so, and this is quicker
             return seen.tobytes() != pixels.tobytes()
-        return not np.array_equal(pixels, fit_image(seen, self._shape))
+        return not np.array_equal(pixels, fit_image(seen, shape))
 
 
 def decode_ahead(pictures: Iterable[Picture], decoding: Decoding) -> Iterator[Decoded]:

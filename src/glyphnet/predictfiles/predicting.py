@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.ink import InkSpec
 from ..errors import BadFileError
-from ..images import default_batch_size
+from ..images import Batch, default_batch_size, normalizing_spec
 from ..onnxmodel import Float32Array
 from ..predictor import Predictor
 from .decoding import Decoded, Decoding, decode_ahead
@@ -72,8 +72,9 @@ def predictions(
         on_remade: called, once, when a picture was made like the training images by more than that.
         batch_size: pictures at once; None chooses by the size of the classifier's images.
     """
-    ink = None if as_is else classifier.ink
-    decoding = Decoding(classifier.input_shape, ink, tell_remade=on_remade is not None)
+    as_told = True if as_is else None  # what the model was found to do best
+    ink = normalizing_spec(classifier, as_told)
+    decoding = Decoding(classifier, as_told, tell_remade=on_remade is not None)
     decoded = decode_ahead(pictures, decoding)
     size = batch_size or default_batch_size(classifier.input_shape)
     sharing = _Sharing(classifier)
@@ -138,7 +139,7 @@ class _Sharing:
 def _classified(classifier: Predictor, batch: list[Decoded]) -> list[Prediction]:
     pixels = [each.pixels for each in batch if not isinstance(each.pixels, BadFileError)]
     # One batch: the classifier must not divide it, for sums over a batch of another size may end in other bits.
-    answers = iter(classifier.predict_proba(np.stack(pixels), batch_size=len(pixels)) if pixels else ())
+    answers = iter(classifier.predict_proba(Batch.as_seen(np.stack(pixels)), batch_size=len(pixels)) if pixels else ())
     return [
         Prediction(file, place, pixels if isinstance(pixels, BadFileError) else next(answers))
         for file, place, pixels, _ in batch

@@ -52,7 +52,7 @@ def project(classifier: Classifier, evaluation: Evaluation, sheet: Sheet, sample
     rows = sample[np.isin(sample, sheet.rows)]
     if len(rows) < 2:
         return None
-    embedding = embed(classifier.features(np.asarray(evaluation.images[rows])), rows)
+    embedding = embed(classifier.features(np.asarray(evaluation.images[rows]), as_is=True), rows)
     if embedding is None:
         return None
     around = neighbourhoods(evaluation, embedding)

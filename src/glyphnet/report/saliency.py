@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..explain import saliency
+from ..images import Batch
 from .sprites import Sheet, by_interest
 from .tiles import Tiles, lay_out
 
@@ -44,7 +45,8 @@ def saliency_sheet(classifier: Classifier, evaluation: Evaluation, sheet: Sheet)
     """
     height, width = evaluation.images.shape[1:3]
     rows = affordable(classifier, evaluation, sheet)
-    maps = shades(saliency(classifier, evaluation.images[rows], evaluation.predictions[rows], steps=STEPS))
+    seen = Batch.as_seen(np.asarray(evaluation.images[rows]))
+    maps = shades(saliency(classifier, seen, evaluation.predictions[rows], steps=STEPS))
     tiles = lay_out(maps.reshape(-1, height, width, 1))
     while len(tiles.png) > MOST_BYTES and len(rows) > 1:
         rows = rows[: max(1, int(0.95 * len(rows) * MOST_BYTES / len(tiles.png)))]

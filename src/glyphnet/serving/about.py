@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ModelFileError
+from ..images import normalizing_spec
 from ..predictor import Predictor
 
 _JUDGED = ("accuracy", "interval", "n", "judged_on")
@@ -39,7 +40,7 @@ def about_model(predictor: Predictor, identity: str) -> dict[str, Any]:
             "channels": channels,
             "dtype": "uint8",
             "colours": "grey, 0 black to 255 white" if channels == 1 else "red, green, blue",
-            "pictures": "made like the training images" if predictor.ink is not None else "resized, proportions kept",
+            "pictures": "made like the training images" if normalizing_spec(predictor) else "resized, proportions kept",
         },
         "threshold": predictor.threshold,
         "network": network,

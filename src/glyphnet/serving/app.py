@@ -36,6 +36,11 @@ PREDICT = (
     "body_too_large", "too_many_images", "too_many_pixels", "unsupported_media_type", "bad_image", "bad_parameter",
     "internal", "queue_full", "too_many_bytes",
 )  # fmt: skip
+_AS_IS = "Only resize pictures, even where the model makes them like its training images."
+_BOOLEANS = {  # as FastAPI reads them
+    **dict.fromkeys(("true", "1", "yes", "y", "on", "t"), True),
+    **dict.fromkeys(("false", "0", "no", "n", "off", "f"), False),
+}
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -77,9 +82,10 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         topk: Annotated[int, Query(ge=1, description="How many of the likeliest classes to tell.")] = min(
             LIKELIEST, classes
         ),
+        as_is: Annotated[bool, Query(description=_AS_IS)] = False,
     ) -> Response:
         """One prediction for each image, in their order. What waits at the same time is computed as one batch."""
-        return Response(await service.predict(request, topk), media_type="application/json")
+        return Response(await service.predict(request, topk, as_is=as_is), media_type="application/json")
 
 
 def predict_directly(service: Service) -> ASGIApp:
@@ -88,8 +94,8 @@ def predict_directly(service: Service) -> ASGIApp:
 
     async def predict(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            topk = _topk(scope["query_string"], most)
-            answer = await service.predict(Request(scope, receive), topk)
+            topk, as_is = _parameters(scope["query_string"], most)
+            answer = await service.predict(Request(scope, receive), topk, as_is=as_is)
         except ClientDisconnect:
             return
         except Refusal as refusal:
@@ -105,15 +111,17 @@ def predict_directly(service: Service) -> ASGIApp:
     return predict
 
 
-def _topk(query: bytes, default: int) -> int:
+def _parameters(query: bytes, topk: int) -> tuple[int, bool]:
+    """``topk``, by default the one given, and ``as_is``."""
     if not query:
-        return default
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("topk", [])
-    if not values:
-        return default
-    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", values[-1], re.ASCII):
+        return topk, False
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    asked, as_is = values.get("topk", [str(topk)])[-1], values.get("as_is", ["false"])[-1].lower()
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", asked, re.ASCII):
         raise Refusal("bad_parameter", "The parameter topk must be a whole number, 1 or more.")
-    return int(values[-1])
+    if as_is not in _BOOLEANS:
+        raise Refusal("bad_parameter", "The parameter as_is must be true or false.")
+    return int(asked), _BOOLEANS[as_is]
 
 
 def _add_model(app: FastAPI, service: Service) -> None:

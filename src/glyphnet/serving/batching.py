@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import UInt8Array
-from ..images import default_batch_size
+from ..images import Batch, default_batch_size
 from ..predictor import Predictor
 from .refusals import Refusal
 
@@ -147,7 +147,7 @@ class Batcher:
     def _answer(self, batch: list[_Asked]) -> None:
         pixels = np.concatenate([asked.pixels for asked in batch]) if len(batch) > 1 else batch[0].pixels
         try:
-            probabilities: Float32Array | Exception = self._predictor.predict_proba(pixels)
+            probabilities: Float32Array | Exception = self._predictor.predict_proba(Batch.as_seen(pixels))
         except Exception as error:  # told to whoever waits: they must not wait for ever
             probabilities = error
         self._on_batch(len(pixels))

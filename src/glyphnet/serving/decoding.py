@@ -6,7 +6,6 @@ import asyncio
 import io
 import re
 import struct
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,8 +14,9 @@ from PIL import Image
 from ..data.dataset import UInt8Array
 from ..data.decode import FORMATS
 from ..errors import BadFileError
-from ..images import image_batches
+from ..images import normalizing_spec, read_image
 from ..predictor import Predictor
+from .contents import Contents
 from .refusals import Refusal
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -42,17 +42,20 @@ class Decoder:
         Image.init()
         self._formats = tuple(name for name in FORMATS if name in Image.OPEN)
 
-    async def pixels(self, pictures: Sequence[bytes]) -> UInt8Array:
-        """The pictures as the model sees them: uint8 (N, H, W, C).
+    async def pixels(self, pictures: Contents, as_is: bool | None = None) -> UInt8Array:
+        """The pictures as the model sees them: uint8 (N, H, W, C); ``as_is``: see `image_batches`.
 
         Raises:
             Refusal: bad_image or too_many_pixels, naming the picture by its number, from 1.
         """
-        if len(pictures) == 1 and _is_small(pictures[0]):
-            return self._decode(pictures[0], 1)[np.newaxis]
+        if isinstance(pictures, np.ndarray):
+            if normalizing_spec(self._predictor, as_is) is None:
+                return pictures
+        elif len(pictures) == 1 and _is_small(pictures[0]):
+            return self._decode(pictures[0], 1, as_is)[np.newaxis]
         loop = asyncio.get_running_loop()
         work = [
-            loop.run_in_executor(self._pool, self._decode, picture, number)
+            loop.run_in_executor(self._pool, self._decode, picture, number, as_is)
             for number, picture in enumerate(pictures, 1)
         ]
         try:
@@ -67,11 +70,11 @@ class Decoder:
         """End the threads of the pool."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _decode(self, picture: bytes, number: int) -> UInt8Array:
-        self._check_size(picture, number)
+    def _decode(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> UInt8Array:
+        if isinstance(picture, bytes):
+            self._check_size(picture, number)
         try:
-            [pixels] = next(image_batches([picture], self._predictor.input_shape, 1, self._predictor.ink)).pixels
-            return np.asarray(pixels, dtype=np.uint8)
+            return read_image(picture, self._predictor, as_is).pixels
         except BadFileError as error:
             reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address
             raise Refusal("bad_image", f"Image {number}: {reason}.", error.remedy) from None

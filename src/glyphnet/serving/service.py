@@ -62,8 +62,8 @@ class Service:
         self._answers = Answers(model)
         self.metrics.watch("glyphnet_queued_images", "Images that wait or are in work.", lambda: self.batcher.admitted)
 
-    async def predict(self, request: Request, topk: int) -> bytes:
-        """The answer for the images in a request, as JSON.
+    async def predict(self, request: Request, topk: int, *, as_is: bool = False) -> bytes:
+        """The answer for the images in a request, as JSON; ``as_is`` only resizes them.
 
         Raises:
             Refusal: the request goes beyond a limit or cannot be read.
@@ -77,7 +77,7 @@ class Service:
         )
         contents = contents_of(body, content_type, shape, limits.images)
         with self.batcher.admit(len(contents)):
-            pixels = contents if isinstance(contents, np.ndarray) else await self._decoder.pixels(contents)
+            pixels = await self._decoder.pixels(contents, as_is or None)
             probabilities = await self.batcher.probabilities(pixels)
         answer, rejected = self._answers.write(probabilities, topk)
         if rejected:

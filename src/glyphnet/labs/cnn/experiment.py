@@ -94,8 +94,9 @@ def shifted(images: UInt8Array, down: int, right: int) -> UInt8Array:
 
 def _accuracy(trained: Trained, asked: ImageDataset, by: int) -> float:
     """Of images moved by so many pixels, up, down, left and right in turn."""
+    predict = trained.classifier.predict_labels
     right = [
-        float(np.mean(trained.classifier.predict_labels(shifted(asked.images, by * y, by * x)) == asked.labels))
+        float(np.mean(predict(shifted(asked.images, by * y, by * x), as_is=True) == asked.labels))
         for y, x in (_DIRECTIONS if by else _DIRECTIONS[:1])
     ]
     return float(np.mean(right))

@@ -69,7 +69,7 @@ def layers_of(classifier: Classifier, image: Any) -> dict[str, Float32Array]:
 
 
 def _hidden(classifier: Classifier, images: Any) -> Float32Array:
-    return classifier.features(images)
+    return classifier.features(images, as_is=True)
 
 
 def _change(before: Any, after: Any) -> float:

@@ -127,14 +127,14 @@ def shifted_picture(done: Done) -> Picture:
     test = done.splits.test
     first = [done.trained[name][0].classifier for name in TITLES]
     kept = next((row for row in range(len(test)) if all(
-        net.predict_labels(test.images[row : row + 1])[0] == test.labels[row] for net in first
+        net.predict_labels(test.images[row : row + 1], as_is=True)[0] == test.labels[row] for net in first
     )), 0)  # fmt: skip
     steps = range(0, done.most + 1, max(1, done.most // 3))
     figure, axes = sheet(1, len(steps), height=2.5)
     said = []
     for ax, by in zip(axes[0], steps, strict=True):
         moved = shifted(test.images[kept : kept + 1], 0, by)
-        names = [test.classes[int(net.predict_labels(moved)[0])] for net in first]
+        names = [test.classes[int(net.predict_labels(moved, as_is=True)[0])] for net in first]
         _show(ax, moved[0, :, :, 0], "gray")
         ax.set_title(f"{by} px", fontsize=TEXT)
         ax.set_xlabel(f"full: {names[0]}\nconv: {names[1]}\nlearnt: {names[2]}", fontsize=TEXT, color=INK)

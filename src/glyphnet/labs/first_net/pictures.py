@@ -136,7 +136,9 @@ def dead_picture(done: Experiment, numbers: Numbers) -> Picture:
 
 def active_shares(done: Experiment) -> np.ndarray[Any, np.dtype[np.float64]]:
     """For each hidden unit the share of the test images that it is above zero for: float64 (units,)."""
-    answers = done.main.classifier.features(done.splits.test.images)  # the one hidden layer is what the head is given
+    answers = done.main.classifier.features(
+        done.splits.test.images, as_is=True
+    )  # the one hidden layer is what the head is given
     return np.asarray((answers > 0).mean(axis=0), dtype=np.float64)
 
 

@@ -121,7 +121,7 @@ def experiment(settings: RegularisationSettings, progress: Progress) -> Experime
 
 def _mirrored(trained: Trained, splits: Splits) -> dict[str, float]:
     test = splits.test
-    said = trained.classifier.predict_labels(np.ascontiguousarray(test.images[:, :, ::-1]))
+    said = trained.classifier.predict_labels(np.ascontiguousarray(test.images[:, :, ::-1]), as_is=True)
     return {
         name: float((said[test.labels == label] == label).mean())
         for label, name in enumerate(test.classes)

@@ -13,13 +13,17 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
+from glyphnet.classifier import load_model
+from glyphnet.data import fit_image
 from glyphnet.errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
 from glyphnet.modelfile import (
     FORMAT_VERSION,
@@ -125,6 +129,9 @@ def test_the_file_says_in_plain_json_all_that_the_design_asks_for(tmp_path: Path
         "metrics": {"accuracy": 0.99},
         "provenance": {"data": "digits", "fingerprint": "ab" * 32, "created": "2026-01-31"},
         "samples": 0,
+        "value_range": None,
+        "window": False,
+        "page": 1,
     }
 
 
@@ -407,3 +414,16 @@ def test_migration_goes_a_step_at_a_time() -> None:
 def test_every_older_version_has_its_step() -> None:
     newest = ModelHeader.model_fields["format_version"].default
     assert sorted(MIGRATIONS) == list(range(1, newest))
+
+
+def test_a_model_of_version_1_predicts_as_before_there_were_ranges() -> None:
+    """The file in tests/models was written by GlyphNet 0.1 from 16-bit TIFF files, and has no range of values."""
+    model = load_model(Path(__file__).parent / "models" / "version-1.safetensors")
+    assert model.reading.value_range is None
+    yy, xx = np.mgrid[:8, :8]
+    cells = [np.where((xx - 4) ** 2 + (yy - 4) ** 2 < 9, level, 2000) for level in (24_000, 49_000)]
+    before = np.array([[0.0165, 0.9835], [0.9357, 0.0643]])
+    for kind, scale in ((np.uint16, 1), (np.float32, 1 / 65_535), (np.float32, 1)):  # floats by what each file has
+        pictures = [Image.fromarray((cell * scale).astype(kind)) for cell in cells]
+        pixels = np.stack([fit_image(picture, (8, 8, 1), model.reading) for picture in pictures])
+        np.testing.assert_allclose(model.predict_proba(pixels), before, atol=5e-4)

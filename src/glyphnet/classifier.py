@@ -17,6 +17,7 @@ from ._answers import class_names
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec
+from .data.values import STANDARD, Reading
 from .errors import DeviceError, SettingsError
 from .images import Images, default_batch_size, image_batches
 from .modelfile import ModelHeader, Normalizing, Provenance, describe_model, read_whole_model, write_model
@@ -53,6 +54,7 @@ class Classifier:
         normalize: whether pictures are made like the training images; a training decides it on validation images. None,
             as in model files of version 1: pictures are, and arrays of the model's own shape are not.
         normalizing: the evidence for that decision; None where nothing was measured.
+        reading: the scale of brightness of the training images, and the page that was read of files of several.
 
     Raises:
         SettingsError: the parts do not fit together; all that is wrong is listed.
@@ -72,6 +74,7 @@ class Classifier:
     ink: InkSpec | None = field(default=None, repr=False)
     normalize: bool | None = None
     normalizing: Normalizing | None = field(default=None, repr=False)
+    reading: Reading = field(default=STANDARD, repr=False)
 
     def __post_init__(self) -> None:
         self._header()
@@ -189,6 +192,9 @@ class Classifier:
             ink=self.ink,
             normalize=self.normalize,
             normalizing=self.normalizing,
+            value_range=self.reading.value_range,
+            window=self.reading.window,
+            page=self.reading.page,
         )
 
     def _logits(self, images: Images, batch_size: int | None, as_is: bool | None) -> Iterator[torch.Tensor]:
@@ -252,6 +258,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         ink=header.ink,
         normalize=header.normalize,
         normalizing=header.normalizing,
+        reading=header.reading,
     )
 
 

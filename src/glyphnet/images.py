@@ -15,16 +15,17 @@ from PIL import Image
 
 from .data.cache import IN_MEMORY_BYTES
 from .data.dataset import ImageDataset, Originals, UInt8Array
-from .data.decode import ImageShape, picture_from_bytes, read_picture
+from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
 from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture
 from .data.listing import Progress
+from .data.values import Reading, on_scale
 from .errors import DataError
 from .parallel import map_in_order
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
 OneImage: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | AnyArray
 
-_ACCEPTED = "a uint8 array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
+_ACCEPTED = "an array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
 _BLOCK = 16  # pictures that a thread decodes at a time
 _BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
@@ -40,6 +41,10 @@ class Reader(Protocol):
     @property
     def ink(self) -> InkSpec | None:
         """How its training images look; None: pictures are only resized."""
+
+    @property
+    def reading(self) -> Reading:
+        """The scale of brightness of its training images, and the page that is read of files of several."""
 
     @property
     def normalize(self) -> bool | None:
@@ -101,14 +106,16 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
 
             - an ImageDataset: its original pictures, where it knows them, else its images;
             - a Batch, which is what this function gives: it stays as it is;
-            - a uint8 array (N, H, W, C), or (N, H, W) for N grey images, or one image, (H, W) or (H, W, C);
+            - an array (N, H, W, C), or (N, H, W) for N grey images, or one image, (H, W) or (H, W, C);
               with three axes the model's own height and width in the last two mean N grey images, and
               otherwise 1, 3 or 4 at the end are the channels of one image;
             - a PIL image, the path of an image file (str or Path), or the file's content (bytes);
             - an iterable of single images, each any of these.
 
-            Equal pixels are treated alike in all these forms.
-        model: its shape and its decision on normalising.
+            Equal pixels are treated alike in all these forms. uint8 arrays are brightness, 0 black to 255 white; other
+            arrays and pictures of more than 8 bits hold values on the scale that the model was trained on
+            (`data.values.on_scale`).
+        model: its shape, its scale of brightness and its decision on normalising.
         as_is: True only resizes, False makes pictures like the training images (`data.ink.normalize_picture`),
             None does what the model was found to do best.
 
@@ -130,9 +137,9 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
             return
         images = images.images
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
-        array = _as_many(_eight_bits(images), shape)
+        array = _as_many(images, shape)
         for start in range(0, len(array), batch_size):
-            part = array[start : start + batch_size]
+            part = _brightness(array[start : start + batch_size], model)
             if _stays(part[0], model, as_is):
                 yield Batch.as_seen(part)
             else:
@@ -179,7 +186,7 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
     """One picture as ``model`` sees it: the function that every path from a picture to a network goes through.
 
     Args:
-        image: a PIL image, a path, the content of an image file, or a uint8 array (h, w) or (h, w, 1, 3 or 4).
+        image: a PIL image, a path, the content of an image file, or an array (h, w) or (h, w, 1, 3 or 4).
         model, as_is: see `image_batches`.
         name: what errors call the content of a file.
 
@@ -189,16 +196,16 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
     """
     spec = normalizing_spec(model, as_is)
     if isinstance(image, np.ndarray):
-        array = _one_array(image)
+        array = _one_array(image, model)
         if _stays(array, model, as_is):
             return Normalized(array)
         return normalize_picture(array, spec, model.input_shape)
     if isinstance(image, Image.Image):
-        return normalize_picture(image, spec, model.input_shape)
+        return normalize_picture(picture_from_image(image, model.reading), spec, model.input_shape)
     if isinstance(image, bytes):
-        return normalize_picture(picture_from_bytes(image, name), spec, model.input_shape)
+        return normalize_picture(picture_from_bytes(image, name, model.reading), spec, model.input_shape)
     if isinstance(image, (str, os.PathLike)):
-        return normalize_picture(read_picture(image), spec, model.input_shape)
+        return normalize_picture(read_picture(image, model.reading), spec, model.input_shape)
     raise _no_image(image)
 
 
@@ -220,7 +227,7 @@ def _gathered(images: Iterator[Normalized], batch_size: int) -> Iterator[Batch]:
         yield Batch.of(batch)
 
 
-def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
+def _as_many(array: AnyArray, image_shape: ImageShape) -> AnyArray:
     """The array as (N, h, w, c), without a copy."""
     match array.shape:
         case (_, _, _, 1 | 3 | 4):
@@ -239,9 +246,9 @@ def _as_many(array: UInt8Array, image_shape: ImageShape) -> UInt8Array:
     )
 
 
-def _one_array(array: AnyArray) -> UInt8Array:
+def _one_array(array: AnyArray, model: Reader) -> UInt8Array:
     """One image of a list: uint8 (h, w, c)."""
-    pixels = _eight_bits(array)
+    pixels = _brightness(array, model)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
         raise DataError(
             f"An array of shape {array.shape} in a list is not one image: give (height, width) or "
@@ -253,7 +260,10 @@ def _one_array(array: AnyArray) -> UInt8Array:
     return pixels
 
 
-def _eight_bits(array: AnyArray) -> UInt8Array:
+def _brightness(array: AnyArray, model: Reader) -> UInt8Array:
+    """The values of an array as brightness, on the scale that the model was trained on."""
+    if model.reading.value_range is not None:
+        return on_scale(array, model.reading.value_range)
     if array.dtype == np.uint8:
         return array  # type: ignore[return-value]  # mypy does not follow dtypes
     raise DataError(

@@ -23,6 +23,7 @@ from ._tensorlayout import TensorInfo
 from ._version import __version__
 from .data.dataset import UInt8Array
 from .data.ink import InkSpec
+from .data.values import Reading
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .tensorfile import Header, read_tensors, write_tensors
@@ -40,6 +41,7 @@ MOST_SAMPLE_BYTES = 100_000
 """Of the held-out images in a file, all together."""
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 # Beyond these bounds float32 logits divided by the temperature would overflow.
 _Temperature = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 _Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -160,6 +162,10 @@ class ModelHeader(BaseModel):
         ink: how its training images look, for pictures to be made like them; None in files of before.
         normalize: whether pictures are made so; None in files of version 1.
         normalizing: what was measured to decide that; None: nothing was.
+        value_range: the values that became black and white in its training images; (0, 255) where these were pictures
+            of 8 bits as they are. None in files of version 1: not known.
+        window: whether the user set that range, so that pictures of 8 bits are put on it too.
+        page: which page of files of several pages is read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -179,6 +185,14 @@ class ModelHeader(BaseModel):
     ink: InkSpec | None = None
     normalize: bool | None = None
     normalizing: Normalizing | None = None
+    value_range: Annotated[tuple[_Finite, _Finite], Field(strict=False)] | None = None
+    window: bool = False
+    page: Annotated[int, Field(ge=1)] | Literal["mean", "max"] = 1
+
+    @property
+    def reading(self) -> Reading:
+        """How the files and arrays are read that the model classifies."""
+        return Reading(self.value_range, self.page, self.window)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ModelHeader:
@@ -197,6 +211,8 @@ class ModelHeader(BaseModel):
             raise ValueError("the preprocessing's mean and std do not fit float32")
         if self.samples * int(np.prod(self.input_shape)) > MOST_SAMPLE_BYTES:
             raise ValueError(f"{self.samples} held-out images of this size are more than {MOST_SAMPLE_BYTES:,} bytes")
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"the range of values {self.value_range} does not run from low to high")
         if self.ink is not None and any(np.greater(self.ink.box, self.input_shape[:2])):
             raise ValueError(f"a box of {self.ink.box} does not fit into images of {self.input_shape[:2]}")
         return self

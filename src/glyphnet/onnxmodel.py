@@ -18,6 +18,7 @@ from ._onnxwire import reaches_outside, read_metadata
 from .data.dataset import Int64Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec
+from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
 from .images import Images, default_batch_size, image_batches
 
@@ -46,6 +47,7 @@ class OnnxModel:
         temperature: already applied to the probabilities.
         threshold: confidence below which an image may be rejected; None where none was measured.
         ink: how the training images look; None only resizes pictures.
+        reading: the scale of brightness of the training images, and the page that was read of files of several.
         about: what else the file tells, as plain JSON values: network, metrics, provenance and so on.
     """
 
@@ -56,6 +58,7 @@ class OnnxModel:
     threshold: float | None = None
     ink: InkSpec | None = None
     normalize: bool | None = None
+    reading: Reading = STANDARD
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def predict_proba(
@@ -202,6 +205,7 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
     normalize = told.pop("normalize", None)
     if normalize not in (None, True, False):
         raise ValueError(f"normalize is {normalize!r}")
+    value_range, window, page = told.pop("value_range", None), told.pop("window", False), told.pop("page", 1)
     if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
         raise ValueError("the classes are no list of names")
     if len(set(classes)) < len(classes):
@@ -224,5 +228,6 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         threshold=None if threshold is None else float(threshold),
         ink=None if ink is None else InkSpec.model_validate(ink),
         normalize=normalize,
+        reading=Reading(check_range(value_range), check_page(page), bool(window)),
         about=told,
     )

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from glyphnet.data import decode
 from glyphnet.data.decode import decode_bytes, decode_file, fit_image, picture_from_bytes, read_picture
+from glyphnet.data.values import Reading
 from glyphnet.errors import BadFileError
 
 
@@ -143,19 +144,26 @@ def test_big_endian_sixteen_bits_are_scaled_as_well() -> None:
     assert fit_image(image, (1, 3, 1)).ravel().tolist() == [0, 128, 255]
 
 
+BEFORE = Reading(value_range=None)  # of a model that was written before ranges were stored
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 128.0, 255.0], [0, 128, 255]), ([0.0, 65_535.0], [0, 255])],
 )
-def test_float_images_follow_the_customs(values: list[float], expected: list[int]) -> None:
+def test_for_models_of_before_float_images_follow_the_customs(values: list[float], expected: list[int]) -> None:
     data = encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
-    assert decode_bytes(data, (1, len(values), 1)).ravel().tolist() == expected
+    assert decode_bytes(data, (1, len(values), 1), "a.tif", BEFORE).ravel().tolist() == expected
 
 
 @pytest.mark.parametrize("values", [[0.0, float("nan")], [-1.0, 1.0], [0.0, 1e9], [0.0, float("inf")]])
 def test_float_values_without_a_brightness_are_refused(values: list[float]) -> None:
     data = encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
     with pytest.raises(BadFileError, match=r"a\.tif: grey values from .* no brightness is agreed\. Save it with 8"):
+        decode_bytes(data, (1, 2, 1), "a.tif", BEFORE)
+    with pytest.raises(
+        BadFileError, match=r"a\.tif: (holds .*NaN|grey values from .*; the model was trained on .* 0:255)"
+    ):
         decode_bytes(data, (1, 2, 1), "a.tif")
 
 

@@ -89,9 +89,9 @@ def test_rows_multiply_with_topk_and_bad_ones_have_an_error(worker: Callable[...
     assert answers[2]["probability_zero"] is None
 
 
-def test_arrays_of_another_kind_are_refused(worker: Callable[..., _Worker]) -> None:
-    floats = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, 8, 8), dtype=np.float32))
-    with pytest.raises(DataError, match="Images must be uint8, 0 black to 255 white, not float32"):
+def test_arrays_on_another_scale_are_refused(worker: Callable[..., _Worker]) -> None:
+    floats = pa.FixedShapeTensorArray.from_numpy_ndarray(np.full((2, 8, 8), 0.5, dtype=np.float32))
+    with pytest.raises(DataError, match=r"values lie in 0\.\.0\.5, and the model's scale is 0:255"):
         worker()(pa.table({"image": floats}))
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glyphnet.data.values import STANDARD
+
 from .conftest import CLASSES, images, multipart, png
 
 
@@ -140,6 +142,7 @@ def test_an_onnx_file_is_served_alike(serve, classifier, tmp_path):
 def test_a_model_that_fails_is_a_500_that_tells_nothing(serve, loaded, caplog):
     class Broken:
         input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
+        reading = STANDARD
 
         def predict_proba(self, images):
             raise RuntimeError("/home/ann/secret")

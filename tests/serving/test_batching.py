@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from glyphnet.data.values import STANDARD
 from glyphnet.serving.batching import Batcher, Room
 from glyphnet.serving.refusals import Refusal
 
@@ -32,6 +33,7 @@ class Echo:
     """Answers with the pixels themselves, slowly, and remembers what it was asked together."""
 
     input_shape, classes, threshold, ink, normalize = (1, 2, 1), ("a", "b"), None, None, False
+    reading = STANDARD
 
     def __init__(self):
         self.batches: list[int] = []

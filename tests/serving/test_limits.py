@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glyphnet.data.values import STANDARD
 from glyphnet.errors import BadFileError
 
 from .conftest import CLASSES, images, multipart, png
@@ -117,6 +118,7 @@ class Slow:
     """A model that takes its time."""
 
     input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
+    reading = STANDARD
 
     def predict_proba(self, images):
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Data sets saved as NumPy arrays: one .npz archive, or .npy files side by side."""
+"""Data sets saved as named arrays: one .npz archive, or .npy files side by side."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BadFileError, DataError
-from .classes import conform_labels
-from .dataset import Int64Array, UInt8Array
+from ..errors import DataError
 from .npy import MAX_BYTES, NpzFile, map_npy
-from .pixels import conform_images
+
+_Array = npt.NDArray[Any]
 
 NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
@@ -28,19 +27,33 @@ NAMES = {
 _ACCEPTED = "images and labels; x_train, y_train, x_test, y_test (and x_val, y_val); or train_images, train_labels, …"
 
 
-@dataclass(frozen=True, eq=False)
-class RawArrays:
-    """A data set as it was saved, before it is divided.
+class RawPart(NamedTuple):
+    """Images and labels of one part, as they were saved.
 
     Attributes:
-        parts: images uint8 (N, H, W, C) and labels int64 (N,) of "train", "validation" and "test", or of
-        "all".
-        classes: the K class names, in label order.
+        images: (N, …), of any shape and numeric type that `pixels.conform` accepts.
+        labels: (N,), (N, 1) or one-hot (N, K), numbers or text.
+        images_name, labels_name: what messages call them.
+    """
+
+    images: _Array
+    labels: _Array
+    images_name: str = "images"
+    labels_name: str = "labels"
+
+
+@dataclass(frozen=True, eq=False)
+class RawArrays:
+    """A data set as it was saved, before its values become pixels and it is divided.
+
+    Attributes:
+        parts: by name "train", "validation" and "test", or "all".
+        classes: the K class names, in label order; None where they are not known.
         notes: sentences for the user.
     """
 
-    parts: Mapping[str, tuple[UInt8Array, Int64Array]]
-    classes: tuple[str, ...]
+    parts: Mapping[str, RawPart]
+    classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -56,11 +69,11 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Raw
         DataError: the arrays are no images and labels.
     """
     with NpzFile(path) as archive:
-        roles = _roles(path, archive.names)
+        roles = find_roles(path, archive.names)
         wanted = [name for pair in roles.values() for name in pair]
         given = next((name for name in archive.names if name.lower() == "classes"), None)
         arrays = archive.read([*wanted, *([given] if given else [])], max_bytes)
-    return _conform(path, roles, arrays, arrays[given] if given else None)
+    return raw_arrays(path, roles, arrays, arrays[given] if given else None)
 
 
 def is_npy_folder(path: str | os.PathLike[str]) -> bool:
@@ -88,10 +101,10 @@ def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
         names = ", ".join(sorted(files[next(iter(files))].name for files in sets.values()))
         raise DataError(f"{path}: there are several data sets in it ({names}). Name the file of one of them.")
     files = sets.get(prefix, {})
-    roles = _roles(path, files)
+    roles = find_roles(path, files)
     given = map_npy(files["classes"]) if "classes" in files else None
     arrays = {name: map_npy(files[name]) for pair in roles.values() for name in pair}
-    return _conform(path, roles, arrays, given)
+    return raw_arrays(path, roles, arrays, given)
 
 
 def _split_name(stem: str) -> tuple[str, str]:
@@ -115,8 +128,12 @@ def _by_prefix(folder: Path) -> dict[str, dict[str, Path]]:
     return {prefix: files for prefix, files in found.items() if images & files.keys()}
 
 
-def _roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Which arrays are the images and labels of which part."""
+def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Which arrays are the images and labels of which part: part → (images, labels).
+
+    Raises:
+        DataError: the names are none of `NAMES`, or some are missing or there twice.
+    """
     there = {name.lower(): name for name in names}
     roles: dict[str, tuple[str, str]] = {}
     for part, pairs in NAMES.items():
@@ -138,37 +155,25 @@ def _roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tupl
     return roles
 
 
-def _conform(
+def raw_arrays(
     path: str | os.PathLike[str],
     roles: Mapping[str, tuple[str, str]],
-    arrays: Mapping[str, npt.NDArray[Any]],
-    classes: npt.NDArray[Any] | None,
+    arrays: Mapping[str, _Array],
+    classes: _Array | None,
 ) -> RawArrays:
+    """The arrays of each part, and the class names.
+
+    Raises:
+        DataError: the class names are no list of text.
+    """
+    parts = {part: RawPart(arrays[images], arrays[labels], images, labels) for part, (images, labels) in roles.items()}
     try:
-        for images, labels in roles.values():
-            if arrays[images].ndim and arrays[labels].ndim and len(arrays[images]) != len(arrays[labels]):
-                counts = f"{images} holds {len(arrays[images]):,} images, {labels} {len(arrays[labels]):,} labels"
-                raise DataError(f"{counts}. Save one label for each image.")
-        pixels, notes = conform_images({images: arrays[images] for images, _ in roles.values()})
-        names = None if classes is None else _class_names(classes)
-        targets, names, more = conform_labels({labels: arrays[labels] for _, labels in roles.values()}, names)
-        _check_same_shape(pixels)
-    except BadFileError:
-        raise
+        return RawArrays(parts, None if classes is None else _class_names(classes))
     except DataError as error:
         raise DataError(f"{os.fspath(path)}: {error}") from None
-    parts = {part: (pixels[images], targets[labels]) for part, (images, labels) in roles.items()}
-    return RawArrays(parts, names, notes + more)
 
 
 def _class_names(classes: npt.NDArray[Any]) -> tuple[str, ...]:
     if classes.ndim != 1 or classes.dtype.kind not in "USiu":
         raise DataError(f"classes is {classes.dtype} of shape {classes.shape}. It must be a list of names, dtype 'U'.")
     return tuple(np.char.decode(classes, "utf-8").tolist() if classes.dtype.kind == "S" else map(str, classes.tolist()))
-
-
-def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:
-    shapes = {name: array.shape[1:] for name, array in images.items()}
-    if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise DataError(f"the images differ in size or channels: {told}. Save all parts at one size.")

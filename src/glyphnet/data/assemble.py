@@ -17,6 +17,7 @@ from .duplicates import duplicate_groups
 from .listing import PART_NAMES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed
 from .split import divide
 from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
+from .values import STANDARD, Page, Reading
 
 _BLOCK_BYTES = 16 * 1024 * 1024
 
@@ -34,6 +35,8 @@ class Options:
     layout: str = "auto"
     only: str | None = None
     to_train: bool = True
+    page: Page = 1
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class Labelled:
         names: where each image came from.
         parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
         groups: int64 (N,): equal for duplicates.
-        notes, warnings: see `Splits`.
+        notes, warnings, reading: see `Splits`.
         originals: see `ImageDataset`.
     """
 
@@ -65,6 +68,7 @@ class Labelled:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     originals: Originals | None = None
+    reading: Reading = STANDARD
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
@@ -90,7 +94,9 @@ def assemble(data: Labelled, options: Options) -> Splits:
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
         datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals))
-    return Splits(data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, data.warnings)
+    return Splits(
+        data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, data.warnings, data.reading
+    )
 
 
 def from_arrays(
@@ -101,6 +107,7 @@ def from_arrays(
     options: Options,
     stamp: str = "",
     notes: Sequence[str] = (),
+    reading: Reading = STANDARD,
 ) -> Splits:
     """Splits from the parts of an array file: "train", "validation", "test", or only "all".
 
@@ -108,6 +115,7 @@ def from_arrays(
         arrays: for each part images uint8 (N, H, W, C) and labels int64 (N,).
         stamp: changes whenever the file does; without it the images are always taken into memory.
         notes: sentences for the user, from the reader.
+        reading: how their values became brightness.
 
     Raises:
         DataError: the classes are of no use.
@@ -142,6 +150,7 @@ def from_arrays(
             (note, *notes),
             gaps,
             originals=_originals(names, stacks, shape),
+            reading=reading,
         ),
         options,
     )

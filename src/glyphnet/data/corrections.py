@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def apply_decisions(splits: Splits, path: AnyPath) -> Splits:
             the data is of no use.
     """
     outcomes = _outcomes(splits, path)
-    found: dict[str, ImageDataset] = {}
+    found: dict[str, Any] = {}
     said: dict[str, str] = {}
     for name, part in splits:
         here = {place.row: outcome for place, outcome in outcomes.items() if place.part == name}
@@ -59,14 +59,8 @@ def apply_decisions(splits: Splits, path: AnyPath) -> Splits:
     told = "; ".join(f"{name}: {words}" for name, words in said.items()) or "nothing is changed"
     note = f"Labels corrected as {os.fspath(path)} says; {told}."
     warnings = [_about_test(said["test"])] if "test" in said else []
-    return Splits(
-        splits.name,
-        found["train"],
-        found["validation"],
-        found["test"],
-        (*splits.notes, note),
-        (*splits.warnings, *warnings),
-    )
+    notes, warnings = (*splits.notes, note), [*splits.warnings, *warnings]
+    return replace(splits, **found, notes=notes, warnings=tuple(warnings))
 
 
 def _outcomes(splits: Splits, path: AnyPath) -> dict[_Place, str | None]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import DataError
+from .values import STANDARD, Reading, ValueRange
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -110,6 +111,7 @@ class Splits:
         notes: sentences for the user: what was chosen from the data, and how they were read.
         warnings: what whoever reads a figure measured on these data must know: what was left out, what two
             parts share, what cannot be measured.
+        reading: how the values of the images became brightness, and which page was read: for prediction.
     """
 
     name: str
@@ -118,6 +120,12 @@ class Splits:
     test: ImageDataset
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    reading: Reading = STANDARD
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """The values that became black and white; None where the images are 8-bit pictures as they are."""
+        return None if self.reading == STANDARD else self.reading.value_range
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """From a picture (a file, bytes, a PIL image) to the pixels that a network sees: the one place for it.
 
 Training and prediction both come through here, so a picture gives the same pixels in both. A picture is
-decoded to what a person sees: the right way up (EXIF), transparency on white paper, sixteen bits scaled to
-eight, the first frame of an animation.
+decoded to what a person sees: the right way up (EXIF), transparency on white paper. Values of more than 8 bits become
+brightness on the scale of the data set, and of several pages one is read, or their mean or maximum (`Reading`). What
+was done on the way is noted in the picture's `Traits`, so that it can be counted and said.
 """
 
 from __future__ import annotations
@@ -15,18 +16,33 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
 from .dataset import UInt8Array
+from .traits import Seen, Traits
+from .values import (
+    EIGHT_BITS,
+    MOST_OUTSIDE,
+    NEARLY_BLACK,
+    STANDARD,
+    Page,
+    Reading,
+    ValueRange,
+    range_in_words,
+    scaled_to_8_bits,
+)
 
 ImageShape = tuple[int, int, int]
 
+_T = TypeVar("_T")
+
 # Goes into every cache key: raise it when the same file would give other pixels than before.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 
 # Raster formats that Pillow reads by itself. Left out on purpose: EPS (runs Ghostscript), WMF and the stubs
 # (need a handler), and formats that hold documents rather than pictures.
@@ -43,75 +59,99 @@ UNMARKED_FORMATS = {".tga": "TGA"}
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
+# Formats whose files may hold several pictures. A second picture in a JPEG is a preview, and an icon has one a size.
+PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
+MAX_PAGES = 1000  # that a mean or maximum is taken over
+
+
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
-def decode_file(path: str | os.PathLike[str], image_shape: ImageShape) -> UInt8Array:
+def decode_file(path: str | os.PathLike[str], image_shape: ImageShape, reading: Reading = STANDARD) -> UInt8Array:
     """The pixels of the picture in a file: uint8 (H, W, C) for ``image_shape`` (H, W, C), C 1 or 3.
 
     Raises:
         BadFileError: the file is missing, unreadable, not a picture, damaged or too large.
     """
-    return _fit(read_picture(path), image_shape)
+    return _fit(read_picture(path, reading), image_shape)
 
 
-def decode_bytes(data: bytes, image_shape: ImageShape, name: str = "image") -> UInt8Array:
+def decode_bytes(data: bytes, image_shape: ImageShape, name: str = "image", reading: Reading = STANDARD) -> UInt8Array:
     """The pixels of an encoded picture in memory: uint8 (H, W, C); ``name`` is what errors call it.
 
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
     """
-    return _fit(picture_from_bytes(data, name), image_shape)
+    return _fit(picture_from_bytes(data, name, reading), image_shape)
 
 
-def fit_image(image: Image.Image, image_shape: ImageShape) -> UInt8Array:
+def fit_image(image: Image.Image, image_shape: ImageShape, reading: Reading = STANDARD) -> UInt8Array:
     """The pixels of a PIL image of any mode: uint8 (H, W, C) for ``image_shape`` (H, W, C), C 1 or 3.
 
     An image that has that size and colour already comes back bit for bit.
 
     Raises:
-        BadFileError: the image cannot be read, is too large, or its values have no agreed brightness.
+        BadFileError: the image cannot be read, is too large, or its values have no brightness on the scale.
     """
-    return _fit(picture_from_image(image), image_shape)
+    return _fit(picture_from_image(image, reading), image_shape)
 
 
-def read_picture(path: str | os.PathLike[str]) -> Image.Image:
+def read_picture(path: str | os.PathLike[str], reading: Reading = STANDARD) -> Image.Image:
     """The picture in a file as a person sees it, at its own size: a PIL image of mode L or RGB.
 
     Raises:
         BadFileError: the file is missing, unreadable, not a picture, damaged or too large.
     """
-    return picture_from_bytes(_read(path), path)
+    return see_bytes(read_bytes(path), path, reading).image
 
 
-def picture_from_bytes(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
+def picture_from_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading = STANDARD) -> Image.Image:
     """The encoded picture ``data`` as a person sees it, at its own size: a PIL image of mode L or RGB.
 
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
     """
-    if not data:
-        raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
-    suffix = os.path.splitext(os.fspath(name))[1].lower()
-    return _guarded(lambda: _open(data, suffix), name)
+    return see_bytes(data, name, reading).image
 
 
-def picture_from_image(image: Image.Image) -> Image.Image:
+def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image.Image:
     """A PIL image of any mode as a person sees it, at its own size: a PIL image of mode L or RGB.
 
     Raises:
-        BadFileError: it cannot be read, is too large, or its values have no agreed brightness.
+        BadFileError: it cannot be read, is too large, or its values have no brightness on the scale.
     """
-    return _guarded(lambda: image, str(getattr(image, "filename", "") or "image"))
+    name = str(getattr(image, "filename", "") or "image")
+    return _guarded(lambda: _as_seen(image, name, reading), name).image
 
 
-def _open(data: bytes, suffix: str) -> Image.Image:
+def see_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
+    """The encoded picture ``data``, as `picture_from_bytes` gives it, and what is to be said of it."""
+    return _guarded(lambda: _as_seen(_open(data, name), name, reading), name)
+
+
+def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
+    """The encoded picture ``data`` before its values become brightness.
+
+    Returns:
+        A PIL image of mode L or RGB where it has 8 bits, else the values as they are stored, (h, w) of any type; and
+        what is to be said of it.
+
+    Raises:
+        BadFileError: the bytes are not a picture, or damaged, or it is too large.
+    """
+    picked, traits, _ = _guarded(lambda: _picked(_open(data, name), name, page), name)
+    return picked, traits
+
+
+def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
+    if not data:
+        raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
     try:
         # These are nearly all pictures there are, and Pillow has loaded them: the others take longer than a picture.
         return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
-        return Image.open(io.BytesIO(data), formats=_formats(suffix))
+        return Image.open(io.BytesIO(data), formats=_formats(os.path.splitext(os.fspath(name))[1].lower()))
 
 
 @functools.cache
@@ -121,7 +161,12 @@ def _formats(suffix: str) -> tuple[str, ...]:
     return tuple(name for name in wanted if name in Image.OPEN)  # some builds of Pillow lack AVIF
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file.
+
+    Raises:
+        BadFileError: it is missing, unreadable, no regular file or too large.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever, a device never end
@@ -147,11 +192,11 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the file and its disk.") from error
 
 
-def _guarded(open_image: Callable[[], Image.Image], name: str | os.PathLike[str]) -> Image.Image:
+def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
     """Open, load and convert, with whatever Pillow raises turned into a BadFileError."""
     try:
         with _pillow_is_quiet:
-            return _as_seen(open_image(), name)
+            return work()
     except BadFileError:
         raise
     except UnidentifiedImageError as error:
@@ -166,17 +211,140 @@ def _guarded(open_image: Callable[[], Image.Image], name: str | os.PathLike[str]
         raise BadFileError(name, f"damaged ({_one_line(error)})", "Save it again or remove it.") from error
 
 
-def _as_seen(image: Image.Image, name: str | os.PathLike[str]) -> Image.Image:
+def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width}×{height} pixels")
-    image.load()
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
+
+
+def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
+    picked, traits, pages = _picked(image, name, reading.page)
+    if isinstance(picked, Image.Image):
+        if not _needs_scaling(picked, reading):
+            return Seen(picked, traits, pages)
+        picked = np.asarray(picked)
+    brightness, outside = _brightness(picked, name, reading)
+    return Seen(Image.fromarray(brightness), traits, pages, outside)
+
+
+def _picked(
+    image: Image.Image, name: str | os.PathLike[str], page: Page
+) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
+    """The page that is asked for the right way up, as L or RGB or as values of more than 8 bits; see `Seen`."""
+    _check_size(image, name)
+    picked: Image.Image | npt.NDArray[Any] = image
+    traits, pages = Traits(0), 1
+    if image.format in PAGED:
+        picked, traits, pages = _page_of(image, page, name)
+    traits |= _wide_colour(image)
+    if isinstance(picked, Image.Image):
+        picked.load()
+        if _orientation(picked) != 1:
+            picked = ImageOps.exif_transpose(picked)
+            traits |= Traits.ROTATED
+        if not _is_wide(picked):
+            return _eight_bits(picked), traits | _conversions(picked), pages
+        picked = np.asarray(picked)
+    elif picked.dtype == np.uint8:
+        return Image.fromarray(picked), traits, pages
+    return picked, traits | Traits.WIDE, pages
+
+
+def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
+    """Whether a picture of 8 bits holds values on the model's scale, and not brightness."""
+    if reading.value_range is None or reading.value_range == EIGHT_BITS:
+        return False
+    if reading.window:
+        return True
+    high = reading.value_range[1]
+    return high <= NEARLY_BLACK and int(np.asarray(image).max()) <= high
+
+
+def _page_of(
+    image: Image.Image, page: Page, name: str | os.PathLike[str]
+) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
+    """The page that is asked for, or values made of all pages; what to say; the number of pages."""
+    kind = PAGED.get(image.format or "")
+    count = int(getattr(image, "n_frames", 1)) if kind else 1
+    if kind == "pages" and count > 1:
+        numbers = [number for number in range(count) if not _is_thumbnail(image, number)]
+        image.seek(0)
+    else:
+        numbers = list(range(count))
+    count = len(numbers)
+    if isinstance(page, int):
+        if page > max(1, count):
+            what = f"{count} {kind or 'page'}" if count > 1 else "one page only"
+            raise BadFileError(name, f"{what}, and page {page} is asked for", "Choose another by --page.")
+        if count > 1 and numbers[page - 1]:
+            image.seek(numbers[page - 1])
+            _check_size(image, name)
+    traits = Traits(0) if count < 2 else Traits.PAGES if kind == "pages" else Traits.FRAMES
+    if isinstance(page, int) or count < 2:
+        return image, traits, max(1, count)
+    if count > MAX_PAGES:
+        raise BadFileError(name, f"{count:,} pages, more than the limit of {MAX_PAGES:,}", "Choose one by --page.")
+    return _over_pages(image, numbers, page, name), traits, count
+
+
+def _is_thumbnail(image: Image.Image, number: int) -> bool:
+    """Whether a TIFF's page is a smaller copy of another (bit 0 of the tag NewSubfileType)."""
+    image.seek(number)
+    return bool(number and int(image.tag_v2.get(254, 0)) & 1)  # type: ignore[attr-defined]
+
+
+def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """The mean or the maximum of pages, in the type that they are stored in."""
+    total: npt.NDArray[Any] | None = None
+    kind: np.dtype[Any] = np.dtype(np.uint8)
+    for number in numbers:
+        image.seek(number)
+        _check_size(image, name)
+        image.load()
+        values = np.asarray(image if _is_wide(image) else _eight_bits(image))
+        if total is None:
+            total, kind = values.astype(np.float64), values.dtype
+        elif values.shape != total.shape:
+            reason = f"its pages differ in size or colour, so there is no {how} of them"
+            raise BadFileError(name, reason, "Choose one page by --page.")
+        elif how == "mean":
+            total += values
+        else:
+            np.maximum(total, values, out=total)
+    assert total is not None
+    if how == "mean":
+        total /= len(numbers)
+    return (total if kind.kind == "f" else np.rint(total)).astype(kind)
+
+
+def _is_wide(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _wide_colour(image: Image.Image) -> Traits:
+    """Whether Pillow drops the lower half of 16 bits a channel, as it does of colour: it has no mode for it."""
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or _is_wide(image):
+        return Traits(0)
+    return Traits.WIDE_COLOUR if any(";16" in str(tile) for tile in image.tile) else Traits(0)
+
+
+def _conversions(image: Image.Image) -> Traits:
+    traits = Traits(0)
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return traits
+    if image.mode in ("P", "PA"):
+        traits |= Traits.PALETTE
+    if image.mode == "CMYK":
+        traits |= Traits.CMYK
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        traits |= Traits.TRANSPARENT
+    return traits
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 8 bits a channel, of any mode, as L or RGB; what is transparent shows white paper."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image), name))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
@@ -195,8 +363,36 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> UInt8Array:
-    """Grey values of 16 or 32 bits, integer or float, as the 8 bits that a viewer would show."""
+def _brightness(values: npt.NDArray[Any], name: str | os.PathLike[str], reading: Reading) -> tuple[UInt8Array, int]:
+    """Values of any type as brightness, and how many lie outside the range."""
+    value_range = reading.value_range
+    if value_range is None:
+        return _by_file(values, name), 0
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise BadFileError(name, "holds values that are no numbers (NaN)", "Replace such values before saving.")
+    if reading.strict and not reading.window:
+        value_range = _checked_range(values, value_range, name)
+    return scaled_to_8_bits(values, value_range)
+
+
+def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str | os.PathLike[str]) -> ValueRange:
+    """The range to read a picture by, for a model trained on ``value_range``."""
+    low, high = float(values.min()), float(values.max())
+    if value_range == EIGHT_BITS and low >= 0 and 4096 <= high <= 65_535:
+        return 0.0, 65_535.0  # 16 bits, for a model of 8: white is white
+    outside = np.count_nonzero((values < value_range[0]) | (values > value_range[1]))
+    bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
+    fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
+    if fractions or outside > bearable:
+        reason = (
+            f"grey values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
+        )
+        raise BadFileError(name, reason, "Save it on that scale, or with 8 bits a pixel.")
+    return value_range
+
+
+def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> UInt8Array:
+    """Grey values of 16 or 32 bits as brightness, for models that were written before ranges were stored."""
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind != "f":
         # Pillow holds 16-bit grey in integers of 16 or 32 bits; white is 65,535 in both.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from .dataset import ImageDataset, Splits
+from .values import Reading
 
 
 def hand_over(splits: Splits, folder: Path) -> None:
@@ -17,6 +19,7 @@ def hand_over(splits: Splits, folder: Path) -> None:
         "classes": splits.classes,
         "notes": splits.notes,
         "warnings": splits.warnings,
+        "reading": asdict(splits.reading),
         "names": {part: list(dataset.names) for part, dataset in splits},
     }
     (folder / "data.json").write_text(json.dumps(described), encoding="utf-8")
@@ -29,7 +32,12 @@ def take_over(folder: Path) -> Splits:
     """The splits that `hand_over` wrote; their images are read-only memory maps."""
     told = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     parts = {part: _part(folder, part, tuple(told["classes"]), names) for part, names in told["names"].items()}
-    return Splits(told["name"], **parts, notes=tuple(told["notes"]), warnings=tuple(told["warnings"]))
+    reading = {
+        **told["reading"],
+        "value_range": told["reading"]["value_range"] and tuple(told["reading"]["value_range"]),
+    }
+    notes, warnings = tuple(told["notes"]), tuple(told["warnings"])
+    return Splits(told["name"], **parts, notes=notes, warnings=warnings, reading=Reading(**reading))
 
 
 def _part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:

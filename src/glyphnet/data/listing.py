@@ -16,7 +16,8 @@ from PIL import Image
 
 from ..errors import BadFileError, DataError
 from .dataset import Int64Array
-from .decode import picture_from_bytes, read_picture
+from .decode import picture_from_bytes, read_bytes
+from .values import STANDARD, Reading
 
 # The part of a data set that a folder's name, or the word in a table, stands for.
 PART_NAMES = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
@@ -60,15 +61,21 @@ class ImageFiles:
     read: Callable[[str], bytes] | None = None
     state: str = ""
 
-    def picture(self, name: str) -> Image.Image:
+    def content(self, name: str) -> bytes:
+        """The encoded picture called ``name``.
+
+        Raises:
+            BadFileError: it cannot be read.
+        """
+        return read_bytes(f"{self.root}/{name}") if self.read is None else self.read(name)
+
+    def picture(self, name: str, reading: Reading = STANDARD) -> Image.Image:
         """The picture called ``name``, as `decode.read_picture` gives it.
 
         Raises:
             BadFileError: it cannot be read.
         """
-        if self.read is None:
-            return read_picture(f"{self.root}/{name}")
-        return picture_from_bytes(self.read(name), name)
+        return picture_from_bytes(self.content(name), name, reading)
 
     def stamp(self) -> str:
         """SHA-256 (hex) over place, name, size, times and inode of each file: any change of a file shows.

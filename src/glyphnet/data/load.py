@@ -6,7 +6,8 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,17 @@ import numpy as np
 from ..errors import DataError, SettingsError
 from . import arrays, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
-from .classes import conform_labels
 from .corrections import apply_decisions
 from .dataset import Splits
 from .digits import read_digits
 from .folder import read_folder
 from .listing import BadFile, ImageFiles, Progress, Unlabelled, bad_in_words
 from .pictures import decode_all
+from .pixels import conform
 from .split import check_fractions
 from .survey import ShapeWish
 from .table import READERS, TABLE_NAMES, read_table
+from .values import Page, Reading, ValueRange, check_page, check_range
 
 
 def load(
@@ -36,6 +38,9 @@ def load(
     seed: int = 0,
     on_bad_file: str = "error",
     labels: str | os.PathLike[str] | None = None,
+    value_range: Sequence[float] | None = None,
+    page: Page = 1,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Splits:
     """Load a labelled image data set, divided into training, validation and test.
@@ -52,13 +57,19 @@ def load(
         seed: the same seed and data give the same division.
         on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
         labels: a table of decisions on doubtful labels, applied once the data are divided: see `apply_decisions`.
+        value_range: (low, high), the values that become black and white in all images; None takes pictures and arrays
+            of 8 bits as they are, and chooses one range for any others from the values of the whole set.
+        page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
+        reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
         SettingsError: an argument is impossible; all that are, are named.
         DataError: there is no such source, or it cannot be used; the message says which file and what to do.
     """
-    options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, progress)
+    options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, value_range, page, progress)
+    if reading is not None:
+        options = replace(options, page=reading.page, reading=reading)
     splits = _read(source, options)
     return splits if labels is None else apply_decisions(splits, labels)
 
@@ -79,7 +90,9 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     if isinstance(found, ImageFiles):
         return _from_files(found, options)
     name = path.resolve().stem if path.is_file() else path.resolve().name
-    return from_arrays(name, str(path), found.parts, found.classes, options, _stamp(path), found.notes)
+    ready = conform(found, str(path), options.wish.size, options.reading)
+    stamp = _stamp(path) + repr(ready.reading)
+    return from_arrays(name, str(path), ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
 
 
 def _options(
@@ -89,6 +102,8 @@ def _options(
     test_fraction: float,
     seed: int,
     on_bad_file: str,
+    value_range: Sequence[float] | None,
+    page: Page,
     progress: Progress | None,
 ) -> Options:
     wrong = []
@@ -101,13 +116,31 @@ def _options(
         check_fractions(validation_fraction, test_fraction)
     except SettingsError as error:
         wrong.append(str(error))
+    limits: ValueRange | None = None
+    try:
+        limits = check_range(value_range)
+    except SettingsError as error:
+        wrong.append(str(error))
+    try:
+        check_page(page)
+    except SettingsError as error:
+        wrong.append(str(error))
     if on_bad_file not in ("error", "skip"):
         wrong.append(f"on_bad_file (={on_bad_file!r}) must be error or skip.")
     if not isinstance(seed, int) or seed < 0:
         wrong.append(f"seed (={seed!r}) must be a whole number from 0 up.")
     if wrong:
         raise SettingsError(" ".join(wrong))
-    return Options(wish, validation_fraction, test_fraction, seed, on_bad_file, progress)
+    return Options(
+        wish,
+        validation_fraction,
+        test_fraction,
+        seed,
+        on_bad_file,
+        progress,
+        page=page,
+        reading=None if limits is None else Reading(limits, page, window=True, strict=False),
+    )
 
 
 def _load_digits(name: str, options: Options) -> Splits:
@@ -122,8 +155,7 @@ def _load_named(name: str, options: Options) -> Splits:
 
 def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
     parts = idx.read_idx_folder(path)
-    labels, classes, notes = conform_labels({part: labels for part, (_, labels) in parts.items()})
-    return arrays.RawArrays({part: (images, labels[part]) for part, (images, _) in parts.items()}, classes, notes)
+    return arrays.RawArrays({part: arrays.RawPart(*pair, f"{part} images", part) for part, pair in parts.items()})
 
 
 def _read_table_folder(path: Path, _: Options) -> ImageFiles:
@@ -134,7 +166,7 @@ def _read_table_folder(path: Path, _: Options) -> ImageFiles:
 
 
 def _from_files(files: ImageFiles, options: Options) -> Splits:
-    pictures = decode_all(files, options.wish, options.on_bad_file, options.progress)
+    pictures = decode_all(files, options)
     labels = files.labels[pictures.rows]
     gone = np.setdiff1d(files.labels, labels)
     if len(gone):
@@ -155,7 +187,8 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         groups=pictures.groups,
         notes=pictures.notes,
         warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
-        originals=files.picture,
+        originals=partial(files.picture, reading=replace(pictures.reading, strict=False)),
+        reading=pictures.reading,
     )
     return assemble(data, options)
 

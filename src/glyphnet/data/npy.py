@@ -12,6 +12,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -87,7 +88,7 @@ class NpzFile:
         names: the arrays in it.
 
     Raises:
-        BadFileError: not a zip archive, or a truncated one.
+        BadFileError: not a zip archive, or a truncated one, or one that holds an array twice.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -97,6 +98,10 @@ class NpzFile:
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
         self.names = tuple(name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy"))
+        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
+            self._zip.close()
+            reason = f"holds the array {twice[0]!r} {self.names.count(twice[0])} times, and which is meant is not known"
+            raise BadFileError(self._path, reason, "Save it again with each array once.")
 
     def __enter__(self) -> NpzFile:
         return self

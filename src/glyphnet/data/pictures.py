@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import PIL
 
 from ..errors import BadFileError, DataError
 from ..parallel import map_in_order
+from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import Int64Array, UInt8Array
-from .decode import DECODER_VERSION, ImageShape, fit_image
+from .decode import DECODER_VERSION, ImageShape, fit_image, look_at, see_bytes
 from .duplicates import duplicate_groups
-from .listing import BadFile, ImageFiles, Progress, bad_in_words, refuse_bad_files
+from .listing import BadFile, ImageFiles, bad_in_words, refuse_bad_files
 from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
+from .traits import TraitCounts
+from .values import (
+    EIGHT_BITS,
+    WHITES,
+    Page,
+    Reading,
+    ValueRange,
+    ValueSurvey,
+    choose_for_8_bits,
+    range_in_words,
+)
 
 BLOCK_FILES = 64
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -33,6 +45,7 @@ class Pictures:
         rows: int64 (M,): which row of the listing each image is; bad files are left out.
         groups: int64 (M,): equal for duplicates.
         bad: the files that could not be decoded.
+        reading: how the files were read.
         notes: sentences for the user.
     """
 
@@ -41,6 +54,7 @@ class Pictures:
     rows: Int64Array
     groups: Int64Array
     bad: tuple[BadFile, ...]
+    reading: Reading
     notes: tuple[str, ...]
 
 
@@ -52,10 +66,11 @@ class _Block:
     sizes: set[tuple[int, int]]
     bad: list[BadFile]
     colors_lost: int
+    traits: TraitCounts
 
 
-def decode_all(files: ImageFiles, wish: ShapeWish, on_bad_file: str, progress: Progress | None) -> Pictures:
-    """Every picture of ``files``, brought to one size and colour.
+def decode_all(files: ImageFiles, options: Options) -> Pictures:
+    """Every picture of ``files``, brought to one size, colour and scale of brightness.
 
     The result is kept: a second call with unchanged files reads no picture. Bad files are part of what is
     kept, so that it serves for ``on_bad_file`` "error" and "skip" alike.
@@ -64,99 +79,161 @@ def decode_all(files: ImageFiles, wish: ShapeWish, on_bad_file: str, progress: P
         DataError: bad files with ``on_bad_file`` "error"; no good file; files that change while they are
             read.
     """
-    stamp = files.stamp()
-    key = cache_key("pictures", DECODER_VERSION, PIL.__version__, wish.size, wish.color, stamp)
-    kept = entry(key, lambda writer: _decode_into(writer, files, wish, stamp, progress))
+    stamp, wish = files.stamp(), options.wish
+    key = cache_key(
+        "pictures",
+        DECODER_VERSION,
+        PIL.__version__,
+        wish.size,
+        wish.color,
+        options.reading and astuple(options.reading),
+        options.page,
+        stamp,
+    )
+    kept = entry(key, lambda writer: _decode_into(writer, files, options, stamp))
     bad = tuple(BadFile(name, reason) for name, reason in cast(list[list[str]], kept.facts["bad"]))
-    if on_bad_file == "error":
+    if options.on_bad_file == "error":
         refuse_bad_files(files.root, [*files.bad, *bad], len(files.names) + len(files.bad))
     spoilt = {name for name, _ in bad}
     rows = np.array([row for row, name in enumerate(files.names) if name not in spoilt], dtype=np.int64)
     groups = kept.array("groups", lambda: duplicate_groups(kept.images))
-    return Pictures(key, kept.images, rows, groups, bad, _notes(kept.facts, kept.images, wish))
+    limits = cast(list[float] | None, kept.facts["value_range"])
+    reading = options.reading or Reading((limits[0], limits[1]) if limits else None, options.page)
+    return Pictures(
+        key, kept.images, rows, groups, bad, reading, _notes(kept.facts, kept.images, wish, reading, options.reading)
+    )
 
 
-def _decode_into(
-    writer: ImageWriter, files: ImageFiles, wish: ShapeWish, stamp: str, progress: Progress | None
-) -> dict[str, object]:
+def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp: str) -> dict[str, object]:
     """Decode and write everything; what `_notes` and the next start want to know."""
-    shape = _survey(files, wish)
+    shape, value_range = _survey(files, options)
+    reading = options.reading or Reading(value_range, options.page, strict=False)
     total = len(files.names)
     sizes: set[tuple[int, int]] = set()
     bad: list[BadFile] = []
+    traits = TraitCounts()
     colors_lost = done = 0
     writer.begin(shape, total)
-    for block in _blocks(files, shape):
+    for block in _blocks(files, shape, reading):
         writer.append(block.images)
         sizes.update(block.sizes)
         bad.extend(block.bad)
         colors_lost += block.colors_lost
+        traits.merge(block.traits)
         done += len(block.images) + len(block.bad)
-        if progress is not None:
-            progress(done, total, "Decoding images")
+        if options.progress is not None:
+            options.progress(done, total, "Decoding images")
     if files.stamp() != stamp:
         raise DataError(f"{files.root}: files changed while they were read. Run it again when nothing writes there.")
     first = next(iter(sizes)) if len(sizes) == 1 else None
-    return {"sizes": len(sizes), "only_size": first, "colors_lost": colors_lost, "bad": bad}
+    facts = {"sizes": len(sizes), "only_size": first, "colors_lost": colors_lost, "bad": bad}
+    return {**facts, "value_range": value_range, "traits": traits.to_dict()}
 
 
-def _survey(files: ImageFiles, wish: ShapeWish) -> ImageShape:
-    """The shape for all pictures, chosen from an even sample of them."""
-    if wish.is_complete:
-        return choose_shape([], False, wish)
+def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange | None]:
+    """The shape for all pictures and their scale of brightness, chosen from an even sample of them."""
     sizes: list[tuple[int, int]] = []
     bad: list[BadFile] = []
     any_colored = False
+    values = ValueSurvey()
+    eight_bits, brightest = 0, 0
+    if options.reading is not None and options.wish.is_complete:
+        return choose_shape([], False, options.wish), options.reading.value_range
     rows = sample_rows(len(files.names))
-    for row, outcome in zip(rows, map_in_order(partial(_look_at, files), rows), strict=True):
+    look = partial(_look_at, files, options.page, len(rows))
+    for row, outcome in zip(rows, map_in_order(look, rows), strict=True):
         if isinstance(outcome, str):
             bad.append(BadFile(files.names[row], outcome))
+            continue
+        sizes.append((outcome.height, outcome.width))
+        any_colored |= outcome.colored
+        if outcome.values is None:
+            eight_bits += 1
+            brightest = max(brightest, outcome.brightest)
         else:
-            height, width, colored = outcome
-            sizes.append((height, width))
-            any_colored |= colored
+            values.merge(outcome.values)
     if not sizes:
         raise DataError(
             f"{files.root}: none of the {len(bad):,} files looked at can be used: {bad_in_words(bad)}. "
             "Check that this is a folder of images."
         )
-    return choose_shape(sizes, any_colored, wish)
+    shape = choose_shape(sizes, any_colored, options.wish)
+    if options.reading is not None:
+        return shape, options.reading.value_range
+    if eight_bits == len(sizes):
+        return shape, choose_for_8_bits(brightest) or EIGHT_BITS
+    value_range = values.choose()
+    if eight_bits and value_range[1] not in WHITES:
+        raise DataError(
+            f"{files.root}: {len(sizes) - eight_bits:,} of {len(sizes):,} files looked at hold values from "
+            f"{values.low:g} to {values.high:g}, the others 8 bits. Pass --range {range_in_words(value_range)} to put "
+            "all on that scale, or --range 0:255, or save all alike."
+        )
+    return shape, value_range
 
 
-def _look_at(files: ImageFiles, row: int) -> tuple[int, int, bool] | str:
+class _Look(NamedTuple):
+    """What the survey learns of a picture: its size, whether it has colour, its values.
+
+    Attributes:
+        values: of a picture of more than 8 bits, else None.
+        brightest: the greatest value of a picture of 8 bits.
+    """
+
+    height: int
+    width: int
+    colored: bool
+    values: ValueSurvey | None
+    brightest: int
+
+
+def _look_at(files: ImageFiles, page: Page, of: int, row: int) -> _Look | str:
+    name = files.names[row]
     try:
-        picture = files.picture(files.names[row])
+        picture, _ = look_at(files.content(name), name, page)
     except BadFileError as error:
         return error.reason
-    return picture.height, picture.width, is_colored(picture)
+    if isinstance(picture, np.ndarray):
+        values = ValueSurvey()
+        values.add(picture[np.isfinite(picture)], of)
+        height, width = picture.shape[:2]
+        return _Look(height, width, False, values, 0)
+    extrema = cast(tuple[tuple[int, int], ...], picture.getextrema())
+    brightest = max(high for _, high in (extrema if picture.mode == "RGB" else [cast(tuple[int, int], extrema)]))
+    return _Look(picture.height, picture.width, is_colored(picture), None, brightest)
 
 
-def _blocks(files: ImageFiles, shape: ImageShape) -> Iterator[_Block]:
+def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[_Block]:
     """The decoded blocks, in order; only a few of them are in memory at any time."""
     step = max(1, min(BLOCK_FILES, BLOCK_BYTES // int(np.prod(shape))))
     blocks = (files.names[start : start + step] for start in range(0, len(files.names), step))
-    return map_in_order(partial(_decode_block, files, shape=shape), blocks)
+    return map_in_order(partial(_decode_block, files, shape=shape, reading=reading), blocks)
 
 
-def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape) -> _Block:
+def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape, reading: Reading) -> _Block:
     images = np.empty((len(names), *shape), dtype=np.uint8)
     sizes: set[tuple[int, int]] = set()
     bad: list[BadFile] = []
+    traits = TraitCounts()
     good = colors_lost = 0
     for name in names:
         try:
-            picture = files.picture(name)
+            seen = see_bytes(files.content(name), name, reading)
         except BadFileError as error:
             bad.append(BadFile(name, error.reason))
             continue
+        picture = seen.image
+        traits.add(seen)
         images[good] = fit_image(picture, shape)
         sizes.add((picture.height, picture.width))
         colors_lost += shape[2] == 1 and is_colored(picture)
         good += 1
-    return _Block(images[:good], sizes, bad, colors_lost)
+    return _Block(images[:good], sizes, bad, colors_lost, traits)
 
 
-def _notes(facts: Mapping[str, object], images: UInt8Array, wish: ShapeWish) -> tuple[str, ...]:
+def _notes(
+    facts: Mapping[str, object], images: UInt8Array, wish: ShapeWish, reading: Reading, asked: Reading | None
+) -> tuple[str, ...]:
     height, width, channels = images.shape[1:]
     sizes, only = facts["sizes"], facts["only_size"]
     if only == [height, width]:
@@ -172,4 +249,7 @@ def _notes(facts: Mapping[str, object], images: UInt8Array, wish: ShapeWish) -> 
             f"{lost:,} {have} colour, though none of the {SAMPLE:,} that were looked at to choose had: "
             f"{were} turned grey. Pass --color rgb to keep it."
         )
-    return tuple(notes)
+    traits = TraitCounts.from_dict(cast(dict[str, Any], facts["traits"]))
+    if said := traits.range_sentence(reading, asked):
+        notes.append(said)
+    return (*notes, *traits.sentences(reading.page))

@@ -66,7 +66,13 @@ def held_out(
 
     def read(division: Mapping[str, Any]) -> Splits:
         color = "grey" if channels == 1 else "rgb"
-        return load(source, size=(height, width), color=color, on_bad_file=on_bad_file, progress=progress, **division)
+        how: dict[str, Any] = {
+            "on_bad_file": on_bad_file,
+            "reading": classifier.reading,
+            "progress": progress,
+            **division,
+        }
+        return load(source, size=(height, width), color=color, **how)
 
     told = classifier.recipe.get("data") or {}
     splits = _with_decisions(read({name: told[name] for name in _DIVISION if name in told}), told.get("labels"))

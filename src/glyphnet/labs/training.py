@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -150,10 +150,8 @@ def fewer(splits: Splits, images: int, seed: int) -> Splits:
         return splits
     share = images / len(splits.train)
     few = max(len(splits.classes), round(share * len(splits.validation)))
-    return Splits(
-        splits.name, _draw(splits.train, images, seed), _draw(splits.validation, few, seed), splits.test,
-        splits.notes, splits.warnings,
-    )  # fmt: skip
+    train, validation = _draw(splits.train, images, seed), _draw(splits.validation, few, seed)
+    return replace(splits, train=train, validation=validation)
 
 
 def _draw(part: ImageDataset, images: int, seed: int) -> ImageDataset:

@@ -64,7 +64,11 @@ class Decoding:
                 raise content
             if isinstance(content, np.ndarray):
                 return Decoded(file, place, read_image(content, self._model, self._as_is).pixels)
-            seen = read_picture(content) if isinstance(content, str) else picture_from_bytes(content, place)
+            reading = self._model.reading
+            if isinstance(content, str):
+                seen = read_picture(content, reading)
+            else:
+                seen = picture_from_bytes(content, place, reading)
             pixels = read_image(seen, self._model, self._as_is).pixels
             return Decoded(file, place, pixels, self.tell_remade and self._differs(seen, pixels))
         except BadFileError as error:

@@ -110,6 +110,7 @@ def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: st
         ),
         samples=pick_samples((splits.validation if len(splits.validation) else splits.test).images, recipe.samples),
         ink=measure_ink(splits.train.images),
+        reading=splits.reading,
     )
     with using_threads(result.threads):  # sums in another order have other last bits
         return calibrated(plain, splits.validation, recipe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,10 +104,10 @@ def _accuracy(trained: Trained, asked: ImageDataset, by: int) -> float:
 
 def _framed(splits: Splits, margin: int) -> Splits:
     around = ((0, 0), (margin, margin), (margin, margin), (0, 0))
-    parts = {
+    parts: dict[str, Any] = {
         name: ImageDataset(np.pad(part.images, around), part.labels, part.classes, part.names) for name, part in splits
     }
-    return Splits(splits.name, **parts, notes=splits.notes, warnings=splits.warnings)
+    return replace(splits, **parts)
 
 
 def measure(done: Done) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""What is to be said of pictures that were read: pages that were not, turns, conversions; each once, with a count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Flag, auto
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from .values import EIGHT_BITS, Page, Reading, range_sentence
+
+
+class Traits(Flag):
+    """What was done to a picture on the way from its file, beside decoding."""
+
+    PAGES = auto()
+    FRAMES = auto()
+    ROTATED = auto()
+    PALETTE = auto()
+    CMYK = auto()
+    TRANSPARENT = auto()
+    WIDE_COLOUR = auto()
+    WIDE = auto()
+
+
+class Seen(NamedTuple):
+    """A decoded picture and what is to be said of it.
+
+    Attributes:
+        image: PIL image of mode L or RGB, at its own size.
+        traits: see `Traits`.
+        pages: pages or frames in the file.
+        outside: values outside the range, of all pixels; they became black or white.
+    """
+
+    image: Image.Image
+    traits: Traits = Traits(0)
+    pages: int = 1
+    outside: int = 0
+
+
+_SENTENCES = {
+    Traits.ROTATED: "{} turned upright, as EXIF says.",
+    Traits.PALETTE: "{} with a palette: read as its colours, not as its numbers.",
+    Traits.CMYK: "{} in CMYK: converted to RGB.",
+    Traits.TRANSPARENT: "{} with transparent parts: laid on white.",
+    Traits.WIDE_COLOUR: "{} with 16 bits a colour: the upper 8 are read.",
+}
+
+
+@dataclass
+class TraitCounts:
+    """How many of the pictures read so far have each of the traits.
+
+    Attributes:
+        counts: pictures by the name of a trait.
+        most_pages: pages of the file that has most.
+        outside: values outside the range, in ``outside_in`` pictures.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    most_pages: int = 1
+    outside: int = 0
+    outside_in: int = 0
+
+    def add(self, seen: Seen) -> None:
+        """Count a picture."""
+        if seen.traits:
+            self.counts.update(trait.name or "" for trait in seen.traits)
+            self.most_pages = max(self.most_pages, seen.pages)
+        if seen.outside:
+            self.outside += seen.outside
+            self.outside_in += 1
+
+    def merge(self, other: TraitCounts) -> None:
+        """Add what was counted elsewhere."""
+        self.counts.update(other.counts)
+        self.most_pages = max(self.most_pages, other.most_pages)
+        self.outside += other.outside
+        self.outside_in += other.outside_in
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"counts": dict(self.counts), **{name: getattr(self, name) for name in _NUMBERS}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TraitCounts:
+        """From what `to_dict` gave."""
+        return cls(Counter(values["counts"]), **{name: values[name] for name in _NUMBERS})
+
+    def sentences(self, page: Page) -> list[str]:
+        """A sentence for each trait that was met, for the user; ``page`` is the one that was read."""
+        said = [
+            self._pages(trait, page, one)
+            for trait, one in ((Traits.PAGES, "page"), (Traits.FRAMES, "frame"))
+            if self.counts[trait.name or ""]
+        ]
+        for trait, text in _SENTENCES.items():
+            if count := self.counts[trait.name or ""]:
+                said.append(text.format(_pictures(count)))
+        return said
+
+    def range_sentence(self, reading: Reading, asked: Reading | None) -> str | None:
+        """What became black and white, and how many values lie outside; None for plain pictures of 8 bits."""
+        value_range = reading.value_range
+        if value_range is None or (value_range == EIGHT_BITS and not reading.window and not self.outside):
+            return None
+        return range_sentence(value_range, asked, self.outside, f" in {_pictures(self.outside_in)}")
+
+    def _pages(self, trait: Traits, page: Page, one: str) -> str:
+        count = self.counts[trait.name or ""]
+        what = f"{one} {page} is read" if isinstance(page, int) else f"their {page} is read"
+        most = f"{self.most_pages}" if count == 1 else f"up to {self.most_pages}"
+        files = "1 file has" if count == 1 else f"{count:,} files have"
+        return f"{files} {most} {one}s: {what}. Choose by --page N, mean or max."
+
+
+_NUMBERS = ("most_pages", "outside", "outside_in")
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"

@@ -17,6 +17,7 @@ from .options import (
     ColorOption,
     DataArgument,
     DeviceOption,
+    GroupByOption,
     JsonOption,
     OnBadFileOption,
     SeedOption,
@@ -63,6 +64,7 @@ def compare(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
+    group_by: GroupByOption = "auto",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -77,7 +79,7 @@ def compare(
     """
     data = _which_data(ctx, data, data_option)
     if models is not None:
-        _refuse_without_effect(ctx, ("methods", "budget", "threads", "seed", "size", "color"))
+        _refuse_without_effect(ctx, ("methods", "budget", "threads", "seed", "size", "color", "group_by"))
         _compare_models(models, data, out, on_bad_file, device, as_json)
         return
     from ..comparison import compare as run
@@ -90,7 +92,7 @@ def compare(
     folder = Path("runs") / f"compare-{Path(data).resolve().name}" if out is None else out
     with _ending_as_on_ctrl_c():
         with progress() as reading:
-            splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=reading)
+            splits = load(data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=reading)
         for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonBar() as bar:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress
-from .options import ColorOption, DataArgument, JsonOption, OnBadFileOption, SizeOption
+from .options import ColorOption, DataArgument, GroupByOption, JsonOption, OnBadFileOption, SizeOption
 from .reviewing import review_labels
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def data(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "skip",
+    group_by: GroupByOption = "auto",
     review: Annotated[
         Path | None,
         typer.Option(
@@ -52,14 +53,18 @@ def data(
         if review is not None:
             review_labels(
                 data,
-                lambda: load(data, size=size, color=color, on_bad_file=on_bad_file, progress=report_progress),
+                lambda: load(
+                    data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=report_progress
+                ),
                 review,
                 overwrite=overwrite,
                 as_json=as_json,
                 progress=report_progress,
             )
             return
-        splits = load(data, size=size, color=color, on_bad_file=on_bad_file, progress=report_progress)
+        splits = load(
+            data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=report_progress
+        )
         report_progress(0, 0, "looking for duplicates")
         report = inspect(splits, bad_files=skipped_files(data, splits))
     if as_json:

@@ -76,6 +76,17 @@ OnBadFileOption = Annotated[
     Literal["error", "skip"],
     typer.Option("--on-bad-file", help="Stop at a file that is no sound image, or skip and count it."),
 ]
+GroupByOption = Annotated[
+    str,
+    typer.Option(
+        "--group-by",
+        metavar="WHAT",
+        help="Which pictures stay on one side of every split: folder (inside class folders), prefix (of file names, "
+        "before a counter), burst (taken within seconds), neighbours (alike, in the order of names), column:NAME of a "
+        "table, a regular expression with one group, as in 'person(\\d+)', FILE.csv with the columns file_name and "
+        "group, or none. auto looks for likely groups and says what it found.",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random: the same seed gives the same result."),

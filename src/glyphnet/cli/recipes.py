@@ -34,7 +34,14 @@ LabelsOption = Annotated[
     ),
 ]
 
-DATA_OPTIONS = {"data": "source", "size": "size", "color": "color", "on_bad_file": "on_bad_file", "labels": "labels"}
+DATA_OPTIONS = {
+    "data": "source",
+    "size": "size",
+    "color": "color",
+    "on_bad_file": "on_bad_file",
+    "labels": "labels",
+    "group_by": "group_by",
+}
 """Parameter of the verb → setting of the recipe's section ``data``."""
 
 
@@ -49,10 +56,15 @@ def given_parameters(ctx: typer.Context) -> dict[str, str]:
 
 def data_settings(recipe: Recipe | None, given: dict[str, object]) -> DataSettings:
     """The data of the recipe, or the default ones, with what stands on the command line."""
+    from ..settings import parse_settings
     from ..training import DataSettings
 
     base = (recipe.data if recipe else None) or DataSettings()
-    return base.model_copy(update={DATA_OPTIONS[name]: value for name, value in given.items()})
+    return parse_settings(
+        DataSettings,
+        {**base.model_dump(), **{DATA_OPTIONS[name]: value for name, value in given.items()}},
+        where="data",
+    )
 
 
 def changes_from(settings: list[str]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from .options import (
     ColorOption,
     DataArgument,
     DeviceOption,
+    GroupByOption,
     JsonOption,
     OnBadFileOption,
     SizeOption,
@@ -80,6 +81,7 @@ def train(
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
     labels: LabelsOption = None,
+    group_by: GroupByOption = "auto",
     check_labels: Annotated[
         bool,
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),

@@ -15,6 +15,7 @@ from .options import (
     ColorOption,
     DataArgument,
     DeviceOption,
+    GroupByOption,
     JsonOption,
     OnBadFileOption,
     SizeOption,
@@ -80,6 +81,7 @@ def tune(
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
     labels: LabelsOption = None,
+    group_by: GroupByOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip

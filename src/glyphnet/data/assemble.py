@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
 from .dataset import ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
+from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
 from .listing import PART_NAMES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed
 from .split import divide
 from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
@@ -37,6 +38,7 @@ class Options:
     to_train: bool = True
     page: Page = 1
     reading: Reading | None = None
+    group_by: GroupBy = NO_GROUPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,10 @@ class Labelled:
         groups: int64 (N,): equal for duplicates.
         notes, warnings, reading: see `Splits`.
         originals: see `ImageDataset`.
+        are_files: whether the names are those of files.
+        is_known: whether this is a data set that comes by name, whose pictures are not searched for groups.
+        column: the group of each picture that a column of a table says.
+        taken: returns when each picture was taken, int64 (N,), seconds, -1 where that is not known.
     """
 
     name: str
@@ -69,6 +75,10 @@ class Labelled:
     warnings: tuple[str, ...] = ()
     originals: Originals | None = None
     reading: Reading = STANDARD
+    are_files: bool = False
+    is_known: bool = False
+    column: Sequence[str | None] | None = None
+    taken: Callable[[], Int64Array] | None = None
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
@@ -78,10 +88,12 @@ def assemble(data: Labelled, options: Options) -> Splits:
         DataError: fewer than two classes, or classes that differ between the parts.
     """
     check_classes(data.classes, data.labels, data.parts, data.where)
+    groups = _groups(data, options)
     parts = divide(
         data.labels,
         data.groups,
         data.parts,
+        together=groups.numbers if groups else None,
         validation_fraction=options.validation_fraction,
         test_fraction=options.test_fraction,
         seed=options.seed,
@@ -93,10 +105,49 @@ def assemble(data: Labelled, options: Options) -> Splits:
     for start, end in zip([0, *ends], ends, strict=False):
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
-        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals))
+        own = groups.numbers[rows] if groups else None
+        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals, own))
+    notes, warnings = list(data.notes), list(data.warnings)
+    if groups:
+        notes.append(groups_in_words(groups, options.group_by.kind == "auto"))
+        warnings += [*crossing(groups.numbers, data.parts, data.names), *_shares(parts, data.parts, options)]
+    group_by = groups.group_by if groups else "none"
     return Splits(
-        data.name, datasets[TRAIN], datasets[VALIDATION], datasets[TEST], data.notes, data.warnings, data.reading
+        data.name,
+        datasets[TRAIN],
+        datasets[VALIDATION],
+        datasets[TEST],
+        tuple(notes),
+        tuple(warnings),
+        data.reading,
+        group_by,
     )
+
+
+def _groups(data: Labelled, options: Options) -> Groups | None:
+    if data.is_known and options.group_by.kind == "auto":
+        return None
+    pictures = Pictures(data.names, data.labels, data.images, data.are_files, data.column, data.taken)
+    return make_groups(options.group_by, pictures, data.where)
+
+
+def _shares(parts: npt.NDArray[np.int8], given: npt.NDArray[np.int8], options: Options) -> list[str]:
+    """A warning for each part that whole groups have made much larger or smaller than was asked for."""
+    warnings = []
+    pool = int((given == TRAIN).sum())
+    for part, title, fraction in (
+        (TEST, "test", options.test_fraction),
+        (VALIDATION, "validation", options.validation_fraction),
+    ):
+        if fraction > 0 and not np.any(given == part):
+            count = int((parts == part).sum())
+            if abs(count / pool - fraction) > max(0.02, 0.25 * fraction):
+                warnings.append(
+                    f"The {title} part has {count:,} of {pool:,} images ({count / pool:.1%}) instead of "
+                    f"{fraction:.0%}: whole groups do not divide more evenly."
+                )
+            pool -= count
+    return warnings
 
 
 def from_arrays(
@@ -151,6 +202,7 @@ def from_arrays(
             gaps,
             originals=_originals(names, stacks, shape),
             reading=reading,
+            is_known=not stamp,
         ),
         options,
     )

@@ -132,7 +132,8 @@ def _corrected(part: ImageDataset, changes: Mapping[int, str | None]) -> ImageDa
         return replace(part, labels=labels)
     rows = np.flatnonzero(stays)
     names = [part.names[row] for row in rows.tolist()]
-    return replace(part, images=_only(part, rows), labels=labels[rows], names=names)
+    groups = None if part.groups is None else part.groups[rows]
+    return replace(part, images=_only(part, rows), labels=labels[rows], names=names, groups=groups)
 
 
 def _only(part: ImageDataset, rows: Int64Array) -> UInt8Array:

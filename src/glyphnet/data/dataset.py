@@ -34,6 +34,8 @@ class ImageDataset:
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
         originals: returns the picture called by a name as it was before it was brought to the size of ``images``:
             a PIL image, or uint8 (h, w, c). Several threads call it. None: ``images`` are the originals.
+        groups: int64 (N,), images with the same number belong together (frames of a track, tiles of a slide) and
+            stay in one part of every division, whatever part they are in; None where nothing is known of that.
 
     Raises:
         DataError: the parts do not fit together; the message says which.
@@ -44,6 +46,7 @@ class ImageDataset:
     classes: tuple[str, ...]
     names: Sequence[str]
     originals: Originals | None = None
+    groups: Int64Array | None = None
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -58,6 +61,11 @@ class ImageDataset:
             )
         if len(self.names) != len(images):
             raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
+        if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != (len(images),)):
+            raise DataError(
+                f"groups must be int64 of shape ({len(images)},), one an image, "
+                f"not {self.groups.dtype} of shape {self.groups.shape}."
+            )
         if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
             raise DataError(
                 f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} "
@@ -96,7 +104,8 @@ class ImageDataset:
         """The images at ``rows`` (indices, a mask or a slice), in that order, copied into memory."""
         index = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
         names = [self.names[i] for i in index]
-        return replace(self, images=self.images[index], labels=self.labels[index], names=names)
+        groups = None if self.groups is None else self.groups[index]
+        return replace(self, images=self.images[index], labels=self.labels[index], names=names, groups=groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +121,7 @@ class Splits:
         warnings: what whoever reads a figure measured on these data must know: what was left out, what two
             parts share, what cannot be measured.
         reading: how the values of the images became brightness, and which page was read: for prediction.
+        group_by: which pictures were kept together, as a recipe says it (``"prefix"``); "none" for none.
     """
 
     name: str
@@ -121,6 +131,7 @@ class Splits:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reading: Reading = STANDARD
+    group_by: str = "none"
 
     @property
     def value_range(self) -> ValueRange | None:

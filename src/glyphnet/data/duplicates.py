@@ -145,7 +145,7 @@ def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
 def _signatures(parts: Sequence[UInt8Array]) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
     """The signatures of all images, float32 (N, at most 49), and which are blank, whose mean nothing."""
     height, width = parts[0].shape[1:3]
-    rows, columns = _averaging(height), _averaging(width)
+    rows, columns = averaging(height, _GRID), averaging(width, _GRID)
     signatures = np.empty((sum(map(len, parts)), len(rows) * len(columns)), dtype=np.float32)
     blank = np.empty(len(signatures), dtype=np.bool_)
     done = 0
@@ -160,9 +160,9 @@ def _signatures(parts: Sequence[UInt8Array]) -> tuple[Float32Array, npt.NDArray[
     return signatures, blank
 
 
-def _averaging(size: int) -> Float32Array:
-    """A matrix that averages ``size`` pixels into at most `_GRID` cells, float32 (cells, size)."""
-    cells = min(_GRID, size)
+def averaging(size: int, cells: int) -> Float32Array:
+    """A matrix that averages ``size`` pixels into at most so many cells, float32 (cells, size)."""
+    cells = min(cells, size)
     matrix = np.zeros((cells, size), dtype=np.float32)
     edges = np.linspace(0, size, cells + 1).round().astype(int)
     for cell, (start, end) in enumerate(pairwise(edges)):

@@ -20,12 +20,15 @@ def hand_over(splits: Splits, folder: Path) -> None:
         "notes": splits.notes,
         "warnings": splits.warnings,
         "reading": asdict(splits.reading),
+        "group_by": splits.group_by,
         "names": {part: list(dataset.names) for part, dataset in splits},
     }
     (folder / "data.json").write_text(json.dumps(described), encoding="utf-8")
     for part, dataset in splits:
         np.save(folder / f"{part}-images.npy", dataset.images)
         np.save(folder / f"{part}-labels.npy", dataset.labels)
+        if dataset.groups is not None:
+            np.save(folder / f"{part}-groups.npy", dataset.groups)
 
 
 def take_over(folder: Path) -> Splits:
@@ -37,10 +40,12 @@ def take_over(folder: Path) -> Splits:
         "value_range": told["reading"]["value_range"] and tuple(told["reading"]["value_range"]),
     }
     notes, warnings = tuple(told["notes"]), tuple(told["warnings"])
-    return Splits(told["name"], **parts, notes=notes, warnings=warnings, reading=Reading(**reading))
+    group_by = told["group_by"]
+    return Splits(told["name"], **parts, notes=notes, warnings=warnings, reading=Reading(**reading), group_by=group_by)
 
 
 def _part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:
     labels = np.load(folder / f"{part}-labels.npy")
     images = np.load(folder / f"{part}-images.npy", mmap_mode="r" if len(labels) else None)  # no map of 0 bytes
-    return ImageDataset(images, labels, classes, names)
+    groups = folder / f"{part}-groups.npy"
+    return ImageDataset(images, labels, classes, names, np.load(groups) if groups.exists() else None)

@@ -19,6 +19,7 @@ from .corrections import apply_decisions
 from .dataset import Splits
 from .digits import read_digits
 from .folder import read_folder
+from .groups import parse_group_by
 from .listing import BadFile, ImageFiles, Progress, Unlabelled, bad_in_words
 from .pictures import decode_all
 from .pixels import conform
@@ -41,6 +42,7 @@ def load(
     value_range: Sequence[float] | None = None,
     page: Page = 1,
     reading: Reading | None = None,
+    group_by: str = "auto",
     progress: Progress | None = None,
 ) -> Splits:
     """Load a labelled image data set, divided into training, validation and test.
@@ -61,6 +63,10 @@ def load(
             of 8 bits as they are, and chooses one range for any others from the values of the whole set.
         page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
         reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
+        group_by: which pictures stay on one side of every division: "folder" (inside class folders), "prefix" (of file
+            names before their counter), "burst" (times in the pictures), "neighbours" (alike, in the order of names),
+            "column:NAME" of a table, a regular expression with one group that is searched in the names, "FILE.csv" with
+            the columns file_name and group, "none", or "auto", which keeps together what likely belongs together.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -70,6 +76,7 @@ def load(
     options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, value_range, page, progress)
     if reading is not None:
         options = replace(options, page=reading.page, reading=reading)
+    options = replace(options, group_by=parse_group_by(group_by))
     splits = _read(source, options)
     return splits if labels is None else apply_decisions(splits, labels)
 
@@ -189,6 +196,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
         originals=partial(files.picture, reading=replace(pictures.reading, strict=False)),
         reading=pictures.reading,
+        are_files=True,
     )
     return assemble(data, options)
 

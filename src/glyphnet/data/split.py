@@ -1,12 +1,16 @@
-"""Divides images into training, validation and test: stratified, seeded, duplicates kept together."""
+"""Divides images into training, validation and test: stratified, seeded, duplicates and groups kept together."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import SettingsError
 from .dataset import Int64Array
+from .groups import joined
 from .listing import TEST, TRAIN, VALIDATION
 
 Parts = npt.NDArray[np.int8]
@@ -32,6 +36,7 @@ def divide(
     groups: Int64Array,
     parts: Parts,
     *,
+    together: Int64Array | None = None,
     validation_fraction: float,
     test_fraction: float,
     seed: int,
@@ -45,6 +50,7 @@ def divide(
         labels: int64 (N,), in [0, K).
         groups: int64 (N,): images with the same number are duplicates, and stay in one part.
         parts: int8 (N,): 0 train, 1 validation, 2 test, as given with the data.
+        together: int64 (N,): images with the same number belong together, and stay in one part as well.
         seed: the same seed and data give the same division.
 
     Returns:
@@ -60,7 +66,11 @@ def divide(
             pool = np.flatnonzero(result == TRAIN)
             # A generator for each part: one that is given does not change how the other is drawn.
             rng = np.random.default_rng((seed, part))
-            result[pool[hold_out(labels[pool], groups[pool], fraction, rng)]] = part
+            if together is None:
+                held = hold_out(labels[pool], groups[pool], fraction, rng)
+            else:
+                held = hold_out_groups(labels[pool], joined(groups[pool], together[pool]), fraction, rng)
+            result[pool[held]] = part
     return result
 
 
@@ -111,3 +121,98 @@ def _fill(units: Int64Array, sizes: Int64Array, quota: int) -> list[int]:
             chosen.append(unit)
             quota -= int(sizes[unit])
     return chosen
+
+
+def hold_out_groups(
+    labels: Int64Array, groups: Int64Array, fraction: float, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Which images to hold out, bool (N,): whole groups that may be large, few, and of several classes.
+
+    Chosen from random orders by what comes closest to ``fraction`` of each class and of all images. Every class
+    keeps an image for training; one that has a group of at most half its images is also held out in part.
+    """
+    if not len(labels) or not fraction:
+        return np.zeros(len(labels), dtype=np.bool_)
+    _, unit = np.unique(groups, return_inverse=True)
+    unit = unit.reshape(-1)
+    cells, sizes = np.unique(np.stack([unit, labels]), axis=1, return_counts=True)
+    starts = np.searchsorted(cells[0], np.arange(int(unit.max()) + 2)).tolist()
+    listed = list(zip(cells[1].tolist(), sizes.tolist(), strict=True))
+    members = [listed[a:b] for a, b in pairwise(starts)]
+    smallest = np.full(int(labels.max()) + 1, len(labels))
+    np.minimum.at(smallest, cells[1], sizes)
+    counts = np.bincount(labels)
+    best = _Choice(counts.tolist(), smallest.tolist(), fraction)
+    for attempt in range(min(30, max(1, 20_000 // len(members)))):
+        choice = _Choice(counts.tolist(), smallest.tolist(), fraction)
+        order = rng.permutation(len(members)).tolist()
+        for _ in range(4):
+            if not choice.improve(members, order):
+                break
+        if attempt == 0 or choice.cost() < best.cost():
+            best = choice
+    chosen = np.zeros(len(members), dtype=np.bool_)
+    chosen[list(best.held)] = True
+    return chosen[unit]
+
+
+@dataclass
+class _Choice:
+    """Groups that are held out, and how far their images are from the shares that were asked for.
+
+    Attributes:
+        counts: images of each class.
+        smallest: images of each class in the group that has fewest of them.
+        fraction: the share to hold out.
+    """
+
+    counts: list[int]
+    smallest: list[int]
+    fraction: float
+
+    def __post_init__(self) -> None:
+        self.held: dict[int, None] = {}
+        self.inside = [0] * len(self.counts)
+        self.total = 0
+
+    def improve(self, members: list[list[tuple[int, int]]], order: list[int]) -> bool:
+        """Take groups in, or out again, where that brings the shares closer; whether anything changed."""
+        changed = False
+        for unit in order:
+            sign = -1 if unit in self.held else 1
+            if self._gain(members[unit], sign) < -1e-12:
+                changed = True
+                for label, count in members[unit]:
+                    self.inside[label] += sign * count
+                    self.total += sign * count
+                if sign == 1:
+                    self.held[unit] = None
+                else:
+                    del self.held[unit]
+        return changed
+
+    def cost(self) -> float:
+        """How far the shares are from those asked for."""
+        return self._of_total(self.total) + sum(map(self._of_class, range(len(self.counts)), self.inside))
+
+    def _gain(self, cells: list[tuple[int, int]], sign: int) -> float:
+        change, total = 0.0, self.total
+        for label, count in cells:
+            now = self.inside[label]
+            if sign == 1 and now + count >= self.counts[label]:
+                return 1.0  # training would lose the class
+            change += self._of_class(label, now + sign * count) - self._of_class(label, now)
+            total += sign * count
+        return change + self._of_total(total) - self._of_total(self.total)
+
+    def _of_class(self, label: int, inside: int) -> float:
+        count, smallest = self.counts[label], self.smallest[label]
+        if not count:
+            return 0.0
+        share = self.fraction * count
+        absent = 4.0 if not inside and smallest <= count / 2 else 0.0
+        return ((inside - share) / max(share, smallest)) ** 2 + absent
+
+    def _of_total(self, total: int) -> float:
+        share = self.fraction * sum(self.counts)
+        return len(self.counts) * ((total - share) / max(share, 1.0)) ** 2

@@ -14,7 +14,8 @@ from ..data import ImageDataset
 from ..data.cache import cache_folder
 from ..data.dataset import Int64Array, UInt8Array
 from ..data.duplicates import number_images
-from ..data.folds import stratified_folds
+from ..data.folds import group_folds, stratified_folds
+from ..data.groups import joined
 from ..errors import SettingsError
 from ..nn.inference import logits_in_batches
 from ..training import Examples, FitResult, Moment, Recipe, TrainingState, Watcher, fit
@@ -44,10 +45,10 @@ def cross_validated_probabilities(
 ) -> list[Float32Array]:
     """Probabilities of each class for each image, from networks that did not learn from that image.
 
-    The images of ``learnt`` are divided into folds, stratified by class, exact duplicates in one fold; for each
-    fold a network learns from the others and judges this one. Repeats divide anew, and the probabilities are
-    averaged. All networks together judge the images of ``unseen``, except for those that are also among
-    ``learnt``: these are judged as their copies there.
+    The images of ``learnt`` are divided into folds, stratified by class, exact duplicates and images of one group in
+    one fold; for each fold a network learns from the others and judges this one. Repeats divide anew, and the
+    probabilities are averaged. All networks together judge the images of ``unseen``, except for those that are also
+    among ``learnt``: these are judged as their copies there.
 
     Args:
         learnt: sets of images of one shape with the same classes, taken together; they may be memory-mapped.
@@ -97,7 +98,7 @@ class _Pool:
     Attributes:
         learnt: images to learn from.
         starts: where each set begins, and where the last ends.
-        groups: int64 (count,): equal for exact duplicates.
+        groups: int64 (count,): equal for exact duplicates, and for images that belong together.
     """
 
     def __init__(self, parts: Sequence[ImageDataset], learnt: int) -> None:
@@ -105,12 +106,16 @@ class _Pool:
         self.starts = np.cumsum([0, *map(len, parts)])
         self.count = int(self.starts[-1])
         self.groups = number_images([part.images for part in parts])
+        self._has_groups = any(part.groups is not None for part in parts)
+        if self._has_groups:
+            self.groups = joined(self.groups, _together(parts))
         self.labels = np.concatenate([part.labels for part in parts])
 
     def folds(self, folds: int, rng: np.random.Generator) -> Int64Array:
         """The fold of each image, int64 (count,); -1 for images that are not learnt."""
         mine = self.groups[: self.learnt]
-        held = stratified_folds(self.labels[: self.learnt], mine, folds, rng)
+        divide = group_folds if self._has_groups else stratified_folds
+        held = divide(self.labels[: self.learnt], mine, folds, rng)
         by_group = np.full(int(self.groups.max()) + 1, _BY_ALL, dtype=np.int64)
         by_group[mine] = held
         return by_group[self.groups]
@@ -143,6 +148,19 @@ class _Pool:
             file.flush()
             shape = (len(rows), *self._parts[0].image_shape)
             return Examples.of(np.memmap(file, dtype=np.uint8, mode="r", shape=shape), self.labels[rows])
+
+
+def _together(parts: Sequence[ImageDataset]) -> Int64Array:
+    """The groups of all sets, counted through; images of sets without groups are groups of their own."""
+    above = 1 + max(int(part.groups.max(initial=-1)) for part in parts if part.groups is not None)
+    numbered = []
+    for part in parts:
+        if part.groups is not None:
+            numbered.append(part.groups)
+        else:
+            numbered.append(above + np.arange(len(part)))
+            above += len(part)
+    return np.concatenate(numbered)
 
 
 @dataclass

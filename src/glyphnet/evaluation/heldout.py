@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..data import Finding, ImageDataset, Splits, load, look_over
 from ..data.corrections import apply_decisions
+from ..data.groups import parse_group_by
 from ..data.inspect import ABOUT_LEARNING
-from ..errors import DataError
+from ..errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from .evaluate import Progress
 
-_DIVISION = ("validation_fraction", "test_fraction", "seed")
+_DIVISION = ("validation_fraction", "test_fraction", "seed", "group_by")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +76,17 @@ def held_out(
         return load(source, size=(height, width), color=color, **how)
 
     told = classifier.recipe.get("data") or {}
-    splits = _with_decisions(read({name: told[name] for name in _DIVISION if name in told}), told.get("labels"))
-    if splits.train.fingerprint == classifier.provenance.fingerprint:
-        return held_out_in_training(splits)
+    division = {"group_by": "none", **{name: told[name] for name in _DIVISION if name in told}}
+    try:
+        splits = _with_decisions(read(division), told.get("labels"))
+        if splits.train.fingerprint == classifier.provenance.fingerprint:
+            return held_out_in_training(splits)
+    except (DataError, SettingsError):
+        if division["group_by"] == "none":
+            raise
+        # Other data need not have the column, or the names, by which the training's pictures were grouped.
     # Nothing is to be drawn from these: either they have a test part, or they are one.
-    splits = read({"validation_fraction": 0.0, "test_fraction": 0.0})
+    splits = read({"validation_fraction": 0.0, "test_fraction": 0.0, "group_by": "none"})
     findings = [each for each in look_over(splits).findings if each.code not in ABOUT_LEARNING]
     if (table := told.get("labels")) and not os.path.isfile(table):
         sentence = (
@@ -87,6 +94,13 @@ def held_out(
             "has learnt from these images is not known."
         )
         findings.append(Finding("decisions_missing", sentence))
+    group_table = division["group_by"]
+    if parse_group_by(group_table).kind == "file" and not os.path.isfile(os.path.expanduser(group_table)):
+        sentence = (
+            f"The model was trained with the groups in {group_table}, which is not there any more: whether it has "
+            "learnt from these images is not known."
+        )
+        findings.append(Finding("groups_missing", sentence))
     if len(splits.test):
         return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, tuple(findings))
     sentence = (

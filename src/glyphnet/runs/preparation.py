@@ -45,6 +45,7 @@ def prepare(
     else:
         settings = _data_settings(data, recipe).override({name.partition(".")[2]: own[name] for name in own})
         splits = read(settings, progress)
+        settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for whoever reads again
     if recipe is None:
         return recipe_of(preset, splits, settings, changes), splits
     return _changed(recipe, settings, changes), splits

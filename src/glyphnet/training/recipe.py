@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from ..augment import Augmenter
+from ..data.groups import parse_group_by
 from ..errors import SettingsError
 from ..nn import NetworkSpec
 from ..settings import Settings, parse_settings
@@ -24,6 +25,12 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 _KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule": "name"}
 
 
+_BEFORE_GROUPS = frozenset(
+    {"source", "size", "color", "validation_fraction", "test_fraction", "seed", "on_bad_file", "labels"}
+)
+"""All settings of `DataSettings` before pictures were grouped."""
+
+
 class DataSettings(Settings):
     """Which images, and how they are divided: the arguments of `glyphnet.load`, under the same names.
 
@@ -36,6 +43,8 @@ class DataSettings(Settings):
         seed: of the division; it is not the training's seed.
         on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
         labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.
+        group_by: which pictures stay on one side of every division; "auto" looks for likely groups. A training writes
+            here what it found.
     """
 
     source: str = "digits"
@@ -46,6 +55,24 @@ class DataSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     on_bad_file: Literal["error", "skip"] = "error"
     labels: str | None = None
+    group_by: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_before_groups(cls, values: Any) -> Any:
+        """Let settings that were written in full before there were groups divide as they did: at random."""
+        if isinstance(values, Mapping) and values.keys() >= _BEFORE_GROUPS and "group_by" not in values:
+            return {**values, "group_by": "none"}
+        return values
+
+    @field_validator("group_by")
+    @classmethod
+    def _known_groups(cls, value: str) -> str:
+        try:
+            parse_group_by(value)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     def override(self, changes: Mapping[str, Any]) -> DataSettings:
         """These settings with some changed, read as in `Recipe.override`.

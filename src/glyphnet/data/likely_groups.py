@@ -1,0 +1,290 @@
+"""Finds groups of pictures that nobody named: by folders, file names, times, and neighbours that look alike.
+
+A group is believed only if classes consist of several groups: a prefix that a whole class shares is the class's name.
+Names alone convince where they count frames (``00012_00029``: track 12, frame 29) or say what they are
+(``person03``, ``slide_7``); other names must agree with the pixels: pictures of a group are more alike than others of
+their class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .dataset import Int64Array, UInt8Array
+from .duplicates import averaging
+from .groups import Groups, Pictures, described, number_keys
+
+LARGEST = 0.7  # of a class in one group: more, and the group is the class
+COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
+CLOSE = 0.1  # the same, for bursts and neighbours, which need not be everywhere
+BURST_SECONDS = 10  # between two pictures of one burst, at most
+NEIGHBOURS_LINKED = 0.2  # of the neighbours in name order, so many must look alike
+ALIKE = 0.9  # correlation of neighbours, at least
+_FRAMES = 200  # pictures of a track, at most, in the median
+_SAMPLE = 1000  # pictures looked at to judge
+_PIECE = 512  # pairs compared in one go: a memory map is never read whole
+_SEED = 20  # of that sample: the same data give the same groups
+_CELLS = 8  # a side, of the coarse pictures that are compared
+
+_SEPARATORS = re.compile(r"[_\-. ]+")
+_UNIT = re.compile(
+    r"(?:track|person|patient|subject|slide|scan|page|day|video|clip|frame|seq|sequence|series|case|session|user|"
+    r"writer|plate|tile|burst|animal|plant|specimen|object|obj|site|camera|cam|roi|fold|visit)[ _\-]?\d",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(?:19|20)\d\d[_\-.]?[01]\d[_\-.]?[0-3]\d")
+_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_EXPORTED_COPY = re.compile(r"(.+)_(?:jpe?g|png|bmp|tiff?)\.rf\.[0-9a-f]{16,}", re.IGNORECASE)  # as Roboflow names them
+
+
+class Finder(Protocol):
+    """Looks for groups of one kind; ``asked``: the user wants them, so that they need not be likely."""
+
+    def __call__(self, pictures: Pictures, *, asked: bool = False) -> Groups | None:
+        """The groups, or None where there are none."""
+        ...
+
+
+def likely_groups(pictures: Pictures) -> Groups | None:
+    """The groups that the pictures most likely come in, or None."""
+    found = (find(pictures) for find in FINDERS.values())
+    return next((groups for groups in found if groups is not None), None)
+
+
+def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+    """The folders inside the class folders; a folder called by a number belongs to its class alone."""
+    if not pictures.are_files:
+        return None
+    texts = ["/".join(folders) for folders in _inner_folders(pictures)]
+    labels = pictures.labels.tolist()
+    keys: list[Hashable | None] = [
+        (text, None if _speaks(text) else label) if text else None for text, label in zip(texts, labels, strict=True)
+    ]
+    numbers = number_keys(keys)
+    if all(key is None for key in keys) or not (asked or _plausible(numbers, pictures.labels, COVERED)):
+        return None
+    told = np.mean([bool(re.search(r"\d", str(key[0]))) for key in keys if isinstance(key, tuple)]) >= COVERED
+    if not (asked or told or _alike_within(pictures.images, numbers, pictures.labels)):
+        return None
+    return described(numbers, "folder", "the folders inside the class folders", pictures.names)
+
+
+def _inner_folders(pictures: Pictures) -> list[list[str]]:
+    """The folders of each picture below those of its part and its class."""
+    paths = [_below_part(name).split("/")[:-1] for name in pictures.names]
+    common: dict[int, list[str]] = {}
+    for path, label in zip(paths, pictures.labels.tolist(), strict=True):
+        first = common.setdefault(label, path)
+        if first != path[: len(first)]:
+            same = [a == b for a, b in zip(first, path, strict=False)]
+            common[label] = first[: [*same, False].index(False)]
+    depth = min(map(len, common.values()))  # a class of one folder only does not make that folder its name
+    return [path[depth:] for path in paths]
+
+
+def by_prefix(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+    """What file names have before their counter: the shortest prefix by which classes consist of several groups."""
+    if not pictures.are_files:
+        return None
+    split = [_split_counter(_stem(name)) for name in pictures.names]
+    for length in range(1, 1 + max((len(tokens) for tokens, _ in split), default=0)):
+        keys = _prefix_keys(pictures, [tokens[:length] for tokens, _ in split])
+        numbers = number_keys(keys)
+        if not _plausible(numbers, pictures.labels, CLOSE if asked else COVERED):
+            continue
+        counters = np.array([counter for _, counter in split])
+        named = [str(key[0]) for key in keys if isinstance(key, tuple)]
+        convincing = (
+            asked
+            or np.mean([_UNIT.search(key) is not None for key in named]) >= COVERED
+            or _counts_frames(numbers, counters, pictures.labels)
+            or _alike_within(pictures.images, numbers, pictures.labels)
+        )
+        if convincing:
+            words = "file names with a common prefix and a counter"
+            return described(numbers, "prefix", words, pictures.names)
+    return None
+
+
+def _below_part(name: str) -> str:
+    part, _, rest = name.partition("/")
+    return rest if part.lower() in _PARTS and "/" in rest else name
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
+
+
+def _split_counter(stem: str) -> tuple[list[str], int]:
+    """``person03_day2_017`` → (["person03", "day2"], 17); no tokens where there is no prefix or no counter."""
+    if copy := _EXPORTED_COPY.fullmatch(stem):
+        return [copy[1]], -1
+    match = re.fullmatch(r"(.*?)(\d{1,18})", stem, re.ASCII | re.DOTALL)
+    if match is None:
+        return [], -1
+    return [token for token in _SEPARATORS.split(match[1]) if token], int(match[2])
+
+
+def _prefix_keys(pictures: Pictures, prefixes: list[list[str]]) -> list[Hashable | None]:
+    """The key of each picture's group. Numbers count within a class and folder, words across all of them."""
+    below = [_below_part(name) for name in pictures.names]
+    # The same file name in train and in test: the numbers begin again there, and are those of other tracks.
+    begin_again = len(set(below)) < len(below)
+    places = [
+        ((name if begin_again else rest).rpartition("/")[0], label)
+        for name, rest, label in zip(pictures.names, below, pictures.labels.tolist(), strict=True)
+    ]
+    return [
+        None if not tokens else ("_".join(tokens), None if _speaks("_".join(tokens)) else place)
+        for tokens, place in zip(prefixes, places, strict=True)
+    ]
+
+
+def _speaks(text: str) -> bool:
+    """Whether a name means the same in every class: it has letters, or is a date."""
+    return any(character.isalpha() for character in text) or _DATE.search(text) is not None
+
+
+def _counts_frames(numbers: Int64Array, counters: Int64Array, labels: Int64Array) -> bool:
+    """Whether counters begin again in each group, and classes have many groups: tracks and their frames."""
+    sizes = np.bincount(numbers)
+    lowest = np.full(len(sizes), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, numbers, counters)
+    several = sizes > 1
+    per_class = len(np.unique(np.stack([labels, numbers]), axis=1).T) / len(np.unique(labels))
+    begins_again = (lowest[several] <= 1).mean() >= COVERED
+    return bool(begins_again and per_class >= 5 and np.median(sizes[several]) <= _FRAMES)
+
+
+def by_burst(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+    """Pictures taken within seconds of each other."""
+    taken = pictures.taken() if pictures.taken is not None else None
+    if taken is None or not (taken >= 0).any():
+        return None
+    order = np.argsort(taken, kind="stable")
+    apart = np.diff(taken[order], prepend=-1) > BURST_SECONDS
+    numbers = np.empty(len(taken), dtype=np.int64)
+    numbers[order] = np.cumsum(apart | (taken[order] < 0))
+    if not _plausible(numbers, pictures.labels, 0 if asked else CLOSE):
+        return None
+    words = f"times in the pictures: bursts with at most {BURST_SECONDS} s from one picture to the next"
+    return described(numbers, "burst", words, pictures.names)
+
+
+def by_neighbours(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+    """Runs of pictures, in the order of names and of one class, that look much more alike than others of the class."""
+    images, labels = pictures.images, pictures.labels
+    order = np.argsort(labels, kind="stable")
+    pairs = np.stack([order[:-1], order[1:]], axis=1)
+    pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
+    rng = np.random.default_rng(_SEED)
+    limits = _chance(images, labels, rng)
+    sample = pairs[np.sort(rng.permutation(len(pairs))[:_SAMPLE])]
+    if not len(sample):
+        return None
+    linked = _correlations(images, sample) > limits[labels[sample[:, 0]]]
+    if linked.mean() < NEIGHBOURS_LINKED:
+        return None
+    linked = _correlations(images, pairs) > limits[labels[pairs[:, 0]]]
+    numbers = np.empty(len(labels), dtype=np.int64)
+    follows = np.zeros(len(labels), dtype=np.bool_)
+    follows[pairs[linked, 1]] = True
+    numbers[order] = np.cumsum(~follows[order]) - 1
+    if not _plausible(numbers, labels, 0 if asked else CLOSE):
+        return None
+    return described(numbers, "neighbours", "neighbours in the order of names that are nearly alike", pictures.names)
+
+
+def _chance(images: UInt8Array, labels: Int64Array, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """For each class the correlation that 1 % of its pairs exceed, at least `ALIKE`: float32 (K,).
+
+    The pairs are far apart in the order of names, so that they are hardly ever of one run.
+    """
+    limits = np.full(int(labels.max()) + 1, 1, dtype=np.float32)
+    classes = np.unique(labels)
+    pairs_each = max(50, 5 * _SAMPLE // len(classes))
+    for label in classes.tolist():
+        members = np.flatnonzero(labels == label)
+        if len(members) < 4:
+            continue
+        first = rng.integers(0, len(members), pairs_each)
+        away = rng.integers(len(members) // 4, len(members) - len(members) // 4, pairs_each)
+        drawn = members[np.stack([first, (first + away) % len(members)], axis=1)]
+        limits[label] = max(ALIKE, float(np.quantile(_correlations(images, drawn), 0.99)))
+    return limits
+
+
+def _plausible(numbers: Int64Array, labels: Int64Array, covered: float) -> bool:
+    """Whether these can be groups: enough pictures have company, and classes consist of several groups."""
+    sizes = np.bincount(numbers)
+    with_company = sizes[numbers] > 1
+    if not with_company.any() or with_company.mean() < covered:
+        return False
+    cells, counts = np.unique(np.stack([labels, numbers]), axis=1, return_counts=True)
+    largest = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+    np.maximum.at(largest, cells[0], counts)
+    in_classes = np.bincount(labels)
+    consists = largest <= LARGEST * in_classes
+    several = np.bincount(cells[0]) >= 2
+    return bool(in_classes[consists & several].sum() >= COVERED * len(labels) and len(sizes) >= 4)
+
+
+def _alike_within(images: UInt8Array, numbers: Int64Array, labels: Int64Array) -> bool:
+    """Whether pictures find their nearest in their own group, not among as many others of their class."""
+    rng = np.random.default_rng(_SEED)
+    order = np.lexsort((numbers, labels))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    sampled = rng.permutation(len(labels))[:_SAMPLE]
+    own, others = [], []
+    by_label = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
+    for row in sampled.tolist():
+        mine = by_label[int(labels[row])]
+        together = mine[(numbers[mine] == numbers[row]) & (mine != row)]
+        apart = mine[numbers[mine] != numbers[row]]
+        count = min(8, len(together), len(apart))
+        if count:
+            own.append(_nearest(images, row, rng.choice(together, count, replace=False)))
+            others.append(_nearest(images, row, rng.choice(apart, count, replace=False)))
+    if len(own) < 20:
+        return False
+    return bool(np.mean(np.array(own) > np.array(others)) >= 0.75)
+
+
+def _nearest(images: UInt8Array, row: int, among: Int64Array) -> float:
+    return float(_correlations(images, np.stack([np.full(len(among), row), among], axis=1)).max())
+
+
+def _correlations(images: UInt8Array, pairs: Int64Array) -> npt.NDArray[np.float32]:
+    """How well the coarse pictures of each pair correlate, float32 (M,); 0 where one is blank."""
+    found = np.empty(len(pairs), dtype=np.float32)
+    for start in range(0, len(pairs), _PIECE):
+        rows = pairs[start : start + _PIECE]
+        left, right = (_coarse(images, rows[:, side]) for side in (0, 1))
+        found[start : start + _PIECE] = np.einsum("ij,ij->i", left, right)
+    return found
+
+
+def _coarse(images: UInt8Array, rows: Int64Array) -> npt.NDArray[np.float32]:
+    """Pictures averaged on a grid, with mean 0 and length 1: float32 (n, D)."""
+    unique, back = np.unique(rows, return_inverse=True)
+    rows_apart, columns_apart = (max(1, side // (4 * _CELLS)) for side in images.shape[1:3])
+    pixels = np.stack([images[row, ::rows_apart, ::columns_apart] for row in unique.tolist()]).astype(np.float32)
+    across, down = averaging(pixels.shape[2], _CELLS), averaging(pixels.shape[1], _CELLS)
+    grid = np.einsum("ah,nhwc,bw->nabc", down, pixels, across, optimize=True).reshape(len(unique), -1)
+    grid -= grid.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(grid, axis=1, keepdims=True)
+    return np.asarray((grid / np.maximum(length, 1e-3))[back.reshape(-1)], dtype=np.float32)
+
+
+FINDERS: dict[str, Finder] = {
+    "folder": by_folder,
+    "prefix": by_prefix,
+    "burst": by_burst,
+    "neighbours": by_neighbours,
+}

@@ -20,6 +20,8 @@ from .options import (
     GroupByOption,
     JsonOption,
     OnBadFileOption,
+    PageOption,
+    RangeOption,
     SeedOption,
     SizeOption,
     parse_duration,
@@ -65,6 +67,8 @@ def compare(
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
     group_by: GroupByOption = "auto",
+    value_range: RangeOption = None,
+    page: PageOption = "1",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -79,7 +83,9 @@ def compare(
     """
     data = _which_data(ctx, data, data_option)
     if models is not None:
-        _refuse_without_effect(ctx, ("methods", "budget", "threads", "seed", "size", "color", "group_by"))
+        _refuse_without_effect(
+            ctx, ("methods", "budget", "threads", "seed", "size", "color", "group_by", "value_range", "page")
+        )
         _compare_models(models, data, out, on_bad_file, device, as_json)
         return
     from ..comparison import compare as run
@@ -92,7 +98,10 @@ def compare(
     folder = Path("runs") / f"compare-{Path(data).resolve().name}" if out is None else out
     with _ending_as_on_ctrl_c():
         with progress() as reading:
-            splits = load(data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=reading)
+            splits = load(
+                data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by,
+                value_range=value_range, page=page, progress=reading,
+            )  # fmt: skip
         for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonBar() as bar:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress
-from .options import ColorOption, DataArgument, GroupByOption, JsonOption, OnBadFileOption, SizeOption
+from .options import (
+    ColorOption,
+    DataArgument,
+    GroupByOption,
+    JsonOption,
+    OnBadFileOption,
+    PageOption,
+    RangeOption,
+    SizeOption,
+)
 from .reviewing import review_labels
 
 if TYPE_CHECKING:
@@ -25,6 +34,8 @@ def data(
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "skip",
     group_by: GroupByOption = "auto",
+    value_range: RangeOption = None,
+    page: PageOption = "1",
     review: Annotated[
         Path | None,
         typer.Option(
@@ -54,7 +65,14 @@ def data(
             review_labels(
                 data,
                 lambda: load(
-                    data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=report_progress
+                    data,
+                    size=size,
+                    color=color,
+                    on_bad_file=on_bad_file,
+                    group_by=group_by,
+                    value_range=value_range,
+                    page=page,
+                    progress=report_progress,
                 ),
                 review,
                 overwrite=overwrite,
@@ -63,7 +81,14 @@ def data(
             )
             return
         splits = load(
-            data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by, progress=report_progress
+            data,
+            size=size,
+            color=color,
+            on_bad_file=on_bad_file,
+            group_by=group_by,
+            value_range=value_range,
+            page=page,
+            progress=report_progress,
         )
         report_progress(0, 0, "looking for duplicates")
         report = inspect(splits, bad_files=skipped_files(data, splits))

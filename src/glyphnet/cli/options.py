@@ -7,9 +7,10 @@ Each is a type to annotate a parameter of a verb with; the default stands in the
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -37,6 +38,36 @@ def parse_size(text: str) -> Size:
     if not all(1 <= side <= LARGEST_SIDE for side in size):
         raise typer.BadParameter(f"{text!r} is no size: each side must lie in 1 to {LARGEST_SIDE} pixels.")
     return size
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """``"100:260"`` → (100.0, 260.0).
+
+    Raises:
+        typer.BadParameter: anything else; the command line ends with status 2.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        ends = (0.0, 0.0)
+    if not colon or not (-math.inf < ends[0] < ends[1] < math.inf):
+        raise typer.BadParameter(f"{text!r} is no range: write LOW:HIGH, two numbers, low below high (0:4095).")
+    return ends
+
+
+def parse_page(text: str) -> int | str:
+    """``"3"`` → 3, ``"mean"`` and ``"max"`` as they are.
+
+    Raises:
+        typer.BadParameter: anything else; the command line ends with status 2.
+    """
+    word = text.strip().lower()
+    if word in ("mean", "max"):
+        return word
+    if not re.fullmatch(r"[1-9]\d{0,8}", word, flags=re.ASCII):
+        raise typer.BadParameter(f"{text!r} is no page: write a number from 1 up, mean or max.")
+    return int(word)
 
 
 def parse_duration(text: str) -> float:
@@ -71,6 +102,25 @@ SizeOption = Annotated[
 ColorOption = Annotated[
     Literal["auto", "grey", "rgb"],
     typer.Option("--color", help="Whether images become grey or colour; auto looks at the data."),
+]
+RangeOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--range",
+        metavar="LOW:HIGH",
+        parser=parse_range,
+        help="The values that become black and white in all images. Unless given, 8 bits are taken as they are, and "
+        "for other values one range is chosen from the whole set.",
+    ),
+]
+PageOption = Annotated[
+    Any,  # int | Literal["mean", "max"], which Typer does not know
+    typer.Option(
+        "--page",
+        metavar="N|mean|max",
+        parser=parse_page,
+        help="Of files with several pages or frames: the one to read, or the mean or maximum of all.",
+    ),
 ]
 OnBadFileOption = Annotated[
     Literal["error", "skip"],

@@ -41,6 +41,8 @@ DATA_OPTIONS = {
     "on_bad_file": "on_bad_file",
     "labels": "labels",
     "group_by": "group_by",
+    "value_range": "value_range",
+    "page": "page",
 }
 """Parameter of the verb → setting of the recipe's section ``data``."""
 

@@ -20,6 +20,8 @@ from .options import (
     GroupByOption,
     JsonOption,
     OnBadFileOption,
+    PageOption,
+    RangeOption,
     SizeOption,
     parse_duration,
 )
@@ -80,6 +82,8 @@ def train(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
+    value_range: RangeOption = None,
+    page: PageOption = "1",
     labels: LabelsOption = None,
     group_by: GroupByOption = "auto",
     check_labels: Annotated[

@@ -18,6 +18,8 @@ from .options import (
     GroupByOption,
     JsonOption,
     OnBadFileOption,
+    PageOption,
+    RangeOption,
     SizeOption,
     parse_duration,
 )
@@ -80,6 +82,8 @@ def tune(
     size: SizeOption = None,
     color: ColorOption = "auto",
     on_bad_file: OnBadFileOption = "error",
+    value_range: RangeOption = None,
+    page: PageOption = "1",
     labels: LabelsOption = None,
     group_by: GroupByOption = "auto",
     device: DeviceOption = "auto",

@@ -122,6 +122,8 @@ def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image
         BadFileError: it cannot be read, is too large, or its values have no brightness on the scale.
     """
     name = str(getattr(image, "filename", "") or "image")
+    if image.tell():
+        image = image.copy()  # the page that it was put to, whatever page is read of files
     return _guarded(lambda: _as_seen(image, name, reading), name).image
 
 
@@ -242,6 +244,8 @@ def _picked(
         if _orientation(picked) != 1:
             picked = ImageOps.exif_transpose(picked)
             traits |= Traits.ROTATED
+        if pages > 1:
+            picked = picked.copy()  # which knows of no other page
         if not _is_wide(picked):
             return _eight_bits(picked), traits | _conversions(picked), pages
         picked = np.asarray(picked)

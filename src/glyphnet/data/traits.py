@@ -57,12 +57,13 @@ class TraitCounts:
 
     Attributes:
         counts: pictures by the name of a trait.
-        most_pages: pages of the file that has most.
+        fewest_pages, most_pages: pages of the files of several that have fewest and most; 0 without any.
         outside: values outside the range, in ``outside_in`` pictures.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    most_pages: int = 1
+    fewest_pages: int = 0
+    most_pages: int = 0
     outside: int = 0
     outside_in: int = 0
 
@@ -70,7 +71,8 @@ class TraitCounts:
         """Count a picture."""
         if seen.traits:
             self.counts.update(trait.name or "" for trait in seen.traits)
-            self.most_pages = max(self.most_pages, seen.pages)
+            if seen.pages > 1:
+                self._pages_between(seen.pages, seen.pages)
         if seen.outside:
             self.outside += seen.outside
             self.outside_in += 1
@@ -78,7 +80,8 @@ class TraitCounts:
     def merge(self, other: TraitCounts) -> None:
         """Add what was counted elsewhere."""
         self.counts.update(other.counts)
-        self.most_pages = max(self.most_pages, other.most_pages)
+        if other.most_pages:
+            self._pages_between(other.fewest_pages, other.most_pages)
         self.outside += other.outside
         self.outside_in += other.outside_in
 
@@ -110,15 +113,20 @@ class TraitCounts:
             return None
         return range_sentence(value_range, asked, self.outside, f" in {_pictures(self.outside_in)}")
 
+    def _pages_between(self, fewest: int, most: int) -> None:
+        self.fewest_pages = min(self.fewest_pages, fewest) if self.most_pages else fewest
+        self.most_pages = max(self.most_pages, most)
+
     def _pages(self, trait: Traits, page: Page, one: str) -> str:
         count = self.counts[trait.name or ""]
         what = f"{one} {page} is read" if isinstance(page, int) else f"their {page} is read"
-        most = f"{self.most_pages}" if count == 1 else f"up to {self.most_pages}"
+        alike = self.fewest_pages == self.most_pages
+        most = f"{self.most_pages}" if alike else f"{self.fewest_pages} to {self.most_pages}"
         files = "1 file has" if count == 1 else f"{count:,} files have"
         return f"{files} {most} {one}s: {what}. Choose by --page N, mean or max."
 
 
-_NUMBERS = ("most_pages", "outside", "outside_in")
+_NUMBERS = ("fewest_pages", "most_pages", "outside", "outside_in")
 
 
 def _pictures(count: int) -> str:

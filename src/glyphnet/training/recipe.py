@@ -45,6 +45,9 @@ class DataSettings(Settings):
         labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.
         group_by: which pictures stay on one side of every division; "auto" looks for likely groups. A training writes
             here what it found.
+        value_range: the values that become black and white in all images; None takes pictures and arrays of 8 bits as
+            they are, and chooses one range for any others from the values of the whole set.
+        page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
     """
 
     source: str = "digits"
@@ -73,6 +76,9 @@ class DataSettings(Settings):
         except SettingsError as error:
             raise ValueError(str(error)) from error
         return value
+
+    value_range: tuple[float, float] | None = None
+    page: Annotated[int, Field(ge=1)] | Literal["mean", "max"] = 1
 
     def override(self, changes: Mapping[str, Any]) -> DataSettings:
         """These settings with some changed, read as in `Recipe.override`.

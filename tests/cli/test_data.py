@@ -40,7 +40,7 @@ def test_a_page_for_people_names_every_bad_file(folder, glyphnet):
     done = glyphnet(folder)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "pets: 14×10 RGB, 2 classes"
+    assert lines[0] == "pets: 10×14 (height × width) RGB, 2 classes"
     assert lines[1].split() == ["class", "train", "validation", "test"]
     assert lines[2].split()[0] == "cat"
     assert lines[4].split()[0] == "all"

@@ -72,9 +72,10 @@ def test_the_accuracy_that_is_printed_is_the_one_in_the_file(tmp_path: Path) -> 
     assert f"  glyphnet predict '{out / 'model.safetensors'}' IMAGE...\n      name the class" in run.stdout
     assert figures["value"] > 0.93
     said = run.stderr.splitlines()
-    assert said[:3] == [
+    assert said[:4] == [
         "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override).",
-        "The images are drawings, light on dark: pictures to classify are made so, scaled to 7×8, "
+        "Not searched for: near duplicates. `glyphnet data` does.",
+        "The images are drawings, light on dark: pictures to classify are made so, scaled to 8×7 (height × width), "
         "centred by bounding box.",
         f"The run is written to {out}.",
     ]

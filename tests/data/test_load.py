@@ -180,7 +180,8 @@ def test_one_small_size_and_grey_are_kept(make_folder: MakeFolder) -> None:
     splits = load(make_folder({"a": 5, "b": 5}, size=(10, 14)))
     assert splits.image_shape == (10, 14, 1)
     assert splits.notes[0] == (
-        "10 images of one size; kept at 14×10 grey (chosen from the data: pass --size and --color to override)."
+        "10 images of one size; kept at 10×14 (height × width) grey (chosen from the data: pass --size and --color to "
+        "override)."
     )
 
 
@@ -202,7 +203,7 @@ def test_what_was_asked_for_is_done_and_said(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 5, "b": 5}, size=(10, 14))
     both = load(root, size=(6, 7), color="rgb")
     assert both.image_shape == (6, 7, 3)
-    assert both.notes[0] == "10 images of one size; resized to 7×6 RGB (as asked for)."
+    assert both.notes[0] == "10 images of one size; resized to 6×7 (height × width) RGB (as asked for)."
     assert "(colour chosen from the data: pass --color to override)" in load(root, size=6).notes[0]
     assert "(size chosen from the data: pass --size to override)" in load(root, color="grey").notes[0]
 

@@ -100,9 +100,10 @@ def data(
         print("\n".join(printable(line) for line in _lines(report)))
 
 
-def _size(report: DataReport) -> str:
-    height, width, channels = report.image_shape
-    return f"{width}×{height} {'grey' if channels == 1 else 'RGB'}"
+def _title(report: DataReport) -> str:
+    from ..data.survey import shape_in_words
+
+    return f"{report.name}: {shape_in_words(report.image_shape)}, {len(report.classes):,} classes"
 
 
 def _table(report: DataReport) -> tuple[list[str], list[list[str]]]:
@@ -147,7 +148,7 @@ def _details(report: DataReport) -> Iterator[str]:
 def _lines(report: DataReport) -> Iterator[str]:
     headings, rows = _table(report)
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-    yield f"{report.name}: {_size(report)}, {len(report.classes):,} classes"
+    yield _title(report)
     for row in [headings, *rows]:
         cells = [
             cell.ljust(width) if i == 0 else cell.rjust(width)
@@ -163,8 +164,7 @@ def _show(report: DataReport) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    title = printable(f"{report.name}: {_size(report)}, {len(report.classes):,} classes")
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(printable(_title(report))), title_justify="left")
     headings, rows = _table(report)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left")

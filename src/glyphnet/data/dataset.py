@@ -23,6 +23,11 @@ Originals: TypeAlias = Callable[[str], "Image.Image | UInt8Array"]
 _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
 
+def size_in_words(height: int, width: int) -> str:
+    """ "28×28", or "24×32 (height × width)" where the order matters: height first, as ``--size`` reads it."""
+    return f"{height}×{width}" + (" (height × width)" if height != width else "")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
     """Labelled images of one size.

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
-from .dataset import UInt8Array
+from .dataset import UInt8Array, size_in_words
 from .traits import Seen, Traits
 from .values import (
     EIGHT_BITS,
@@ -216,7 +216,7 @@ def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
 def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise _too_large(name, f"{width}×{height} pixels")
+        raise _too_large(name, f"{size_in_words(height, width)} pixels")
 
 
 def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
@@ -419,7 +419,7 @@ def _fit(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
 
 
 def _letterbox(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The whole picture in ``width`` × ``height``: proportions kept, the rest in its border's colour."""
+    """The whole picture in ``height`` × ``width``: proportions kept, the rest in its border's colour."""
     # Proportions are kept as they carry meaning (an l stretched to a square is a block), and the border's
     # own colour is the fill because black bars on a white scan would be the strongest edges in it.
     # Bicubic: Pillow widens it when it shrinks, so nothing aliases; box weighs pixels unevenly at ratios like

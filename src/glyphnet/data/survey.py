@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import SettingsError
+from .dataset import size_in_words
 from .decode import ImageShape
 
 LARGEST_SIDE = 96  # what the networks here are made for
@@ -99,9 +100,8 @@ def is_colored(picture: Image.Image) -> bool:
 
 
 def shape_in_words(shape: ImageShape) -> str:
-    """ "28×28 grey": width first, as people say it."""
-    height, width, channels = shape
-    return f"{width}×{height} {'grey' if channels == 1 else 'RGB'}"
+    """ "28×28 grey", or "24×32 (height × width) RGB": height first, as ``--size`` reads it."""
+    return f"{size_in_words(shape[0], shape[1])} {'grey' if shape[2] == 1 else 'RGB'}"
 
 
 def sample_rows(count: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ..classifier import Classifier
+from ..data.dataset import size_in_words
 from ..data.ink import page_spec
 from ..images import normalizing_spec
 from ..pages import Card, drawing_page
@@ -58,20 +59,29 @@ def card_of(classifier: Classifier) -> Card:
         "Trained on": origin.data,
         "Trained": origin.created,
         "Network": f"{classifier.spec.kind}, {parameters:,} weights",
-        "Images": f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}",
-        "Accuracy": f"{accuracy} on {metrics['judged_on']}" if accuracy else "",
+        "Images": f"{size_in_words(height, width)} pixels, {'grey' if channels == 1 else 'colour'}",
+        "Accuracy": f"{_percent(metrics['accuracy'], metrics['n'])} on {metrics['judged_on']}" if accuracy else "",
         "Says “none of these”": "" if not classifier.threshold else f"below {100 * classifier.threshold:.0f}\u202f %",
         "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
     }
     title = origin.data or "Model"
-    return Card(title, accuracy, how_sure, tuple((name, value) for name, value in rows.items() if value))
+    measure = "balanced accuracy" if metrics.get("headline") == "balanced_accuracy" else "accuracy"
+    shown = tuple((name, value) for name, value in rows.items() if value)
+    return Card(title, accuracy, how_sure, shown, measure=measure)
 
 
 def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
-    """The accuracy, and the interval with the count behind it; empty where the model was never judged."""
+    """The headline figure, and the interval with the count behind it; empty where the model was never judged."""
     if not {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():
         return "", ""
-    digits = 2 if metrics["n"] >= 5000 else 1
-    low, high = (f"{100 * side:.{digits}f}" for side in metrics["interval"])
-    accuracy = f"{100 * metrics['accuracy']:.{digits}f}\u202f%"
-    return accuracy, f"95\u202f% interval {low}–{high}\u202f%, n\u202f=\u202f{metrics['n']:,}"
+    headline, interval = metrics.get("headline", "accuracy"), metrics.get("headline_interval") or metrics["interval"]
+    low, high = (_percent(side, metrics["n"]) for side in interval)
+    sure = f"95\u202f% interval {low.removesuffix(_PERCENT)}–{high}, n\u202f=\u202f{metrics['n']:,}"
+    return _percent(metrics[headline], metrics["n"]), sure
+
+
+_PERCENT = "\u202f%"
+
+
+def _percent(share: float, n: int) -> str:
+    return f"{100 * share:.{2 if n >= 5000 else 1}f}{_PERCENT}"

@@ -24,15 +24,17 @@ class Card:
 
     Attributes:
         title: what it recognises ("mnist").
-        accuracy: "99.18 %", or "" where it was never judged.
+        accuracy: the figure that says how good it is, "99.18 %", or "" where it was never judged.
         how_sure: the interval and the count behind it, or "".
         rows: names and values, in order.
+        measure: what the figure is: "accuracy", or "balanced accuracy".
     """
 
     title: str
     accuracy: str
     how_sure: str
     rows: tuple[tuple[str, str], ...]
+    measure: str = "accuracy"
 
 
 def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data import ImageDataset, Splits, look_over
+from ..data.dataset import size_in_words
 from ..data.inspect import DataReport
 from ..evaluation import Evaluation
 from .tiles import Tiles, lay_out
@@ -92,7 +93,7 @@ def _view(splits: Splits, *, judged_only: bool) -> DataView:
     )
     height, width, channels = splits.image_shape
     return DataView(
-        size=f"{height} × {width} pixels, {'grey' if channels == 1 else 'colour'}",
+        size=f"{size_in_words(height, width)} pixels, {'grey' if channels == 1 else 'colour'}",
         parts=("Judged",) if judged_only else tuple(_PARTS[name] for name, _ in parts),
         totals=tuple(len(part) for _, part in parts),
         lines=lines,

@@ -12,6 +12,7 @@ from jinja2 import Environment
 
 from .._version import __version__
 from ..data import Finding, Splits, look_over
+from ..data.dataset import size_in_words
 from ..errors import MissingExtraError
 from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
@@ -202,7 +203,7 @@ def _model(classifier: Classifier | None) -> dict[str, Any]:
     return {
         "network": classifier.spec.model_dump(mode="json"),
         "parameters": f"{weights:,}",
-        "image": f"{height} × {width}, {'grey' if channels == 1 else 'colour'}",
+        "image": f"{size_in_words(height, width)}, {'grey' if channels == 1 else 'colour'}",
         "temperature": f"{classifier.temperature:.3g}",
         "threshold": "none" if classifier.threshold is None else f"{classifier.threshold:.4g}",
     }

@@ -37,7 +37,7 @@ def judge_after_training(
         return None
     held = held_out_in_training(splits)
     evaluation = evaluate(classifier, held.dataset, data=held.data, progress=progress)
-    interval = evaluation.accuracy_interval
+    interval, headline = evaluation.accuracy_interval, evaluation.figures[evaluation.headline].interval
     measured = {
         "judged_on": evaluation.data,
         "accuracy": evaluation.accuracy,
@@ -45,6 +45,7 @@ def judge_after_training(
         "headline": evaluation.headline,
         "balanced_accuracy": evaluation.balanced_accuracy,
         "majority_share": evaluation.majority_share,
+        "headline_interval": None if headline is None else [headline.low, headline.high],
         "n": len(evaluation),
     }
     return replace(classifier, metrics={**classifier.metrics, **measured}), evaluation, held

@@ -21,7 +21,7 @@ class Limits(Settings):
         body_bytes: of the body of a request.
         json_bytes: of a body in JSON, which takes a hundred times as long to read as a picture.
         buffered_bytes: of all larger bodies together that are in memory at once.
-        picture_pixels: of one picture, width × height.
+        picture_pixels: of one picture, height × width.
         images: in one request.
         queue: images that wait for an answer or are being answered; three eighths of it in an overload that lasts.
         connections: open at once. Beyond them the one that has been silent for longest gives way.

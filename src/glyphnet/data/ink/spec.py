@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..dataset import size_in_words
 from ..decode import ImageShape
 
 _Level = Annotated[int, Field(ge=0, le=255)]
@@ -51,7 +52,7 @@ class InkSpec(BaseModel):
         """What was found and what it means for pictures, in a sentence."""
         if self.background is None:
             return "The images are photographs: pictures to classify are resized, whole, to the model's size."
-        box = f"{self.box[1]}×{self.box[0]}"
+        box = size_in_words(*self.box)
         if self.kind == "photo":
             return (
                 "The images are photographs before an even background: pictures to classify are cropped to their "

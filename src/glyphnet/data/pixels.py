@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from .arrays import RawArrays
 from .classes import conform_labels
-from .dataset import Int64Array, UInt8Array
+from .dataset import Int64Array, UInt8Array, size_in_words
 from .survey import sample_rows
 from .values import (
     EIGHT_BITS,
@@ -151,7 +151,7 @@ def _rows_as_images(name: str, array: _Array, size: tuple[int, int] | None, note
         height, width = size
     elif side * side == count and count:
         height = width = side
-        other = "" if size is None else f", brought to {size[1]}×{size[0]} later"
+        other = "" if size is None else f", brought to {size_in_words(*size)} later"
         notes.append(
             f"{name} has the shape {array.shape}: each row is read as a square image of {side}×{side} pixels{other}."
         )
@@ -160,10 +160,10 @@ def _rows_as_images(name: str, array: _Array, size: tuple[int, int] | None, note
         if size is not None and 3 * size[0] * size[1] == count:
             height, width = size
             raise DataError(
-                f"{what}, {width}×{height} in 3 channels. Save {name}.reshape(-1, 3, {height}, {width}) if all of the "
-                f"red comes first (as in CIFAR), or .reshape(-1, {height}, {width}, 3)."
+                f"{what}, {size_in_words(height, width)} in 3 channels. Save {name}.reshape(-1, 3, {height}, {width}) if "
+                f"all of the red comes first (as in CIFAR), or .reshape(-1, {height}, {width}, 3)."
             )
-        asked = "" if size is None else f" {size[1]}×{size[0]}, as asked for, has {size[0] * size[1]:,}."
+        asked = "" if size is None else f" {size_in_words(*size)}, as asked for, has {size[0] * size[1]:,}."
         raise DataError(f"{what} are no square images.{asked} Pass --size HxW, height times width being {count:,}.")
     return array.reshape(-1, height, width, 1)
 

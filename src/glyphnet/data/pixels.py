@@ -160,8 +160,8 @@ def _rows_as_images(name: str, array: _Array, size: tuple[int, int] | None, note
         if size is not None and 3 * size[0] * size[1] == count:
             height, width = size
             raise DataError(
-                f"{what}, {size_in_words(height, width)} in 3 channels. Save {name}.reshape(-1, 3, {height}, {width}) if "
-                f"all of the red comes first (as in CIFAR), or .reshape(-1, {height}, {width}, 3)."
+                f"{what}, {size_in_words(height, width)} in 3 channels. Save {name}.reshape(-1, 3, {height}, {width}) "
+                f"if all of the red comes first (as in CIFAR), or .reshape(-1, {height}, {width}, 3)."
             )
         asked = "" if size is None else f" {size_in_words(*size)}, as asked for, has {size[0] * size[1]:,}."
         raise DataError(f"{what} are no square images.{asked} Pass --size HxW, height times width being {count:,}.")

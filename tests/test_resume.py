@@ -250,7 +250,7 @@ def test_a_checkpoint_of_an_earlier_version_cannot_go_on(splits: Splits, tmp_pat
     path = tmp_path / "checkpoint.safetensors"
     header, tensors = read_tensors(path, kind="checkpoint", newest=VERSION)
     write_tensors(path, tensors, {**header, "format_version": VERSION - 1})
-    with pytest.raises(RunFolderError, match="written by an earlier version of GlyphNet.* start a new training"):
+    with pytest.raises(RunFolderError, match="written by an older GlyphNet .* start a new training"):
         resume(tmp_path, splits=splits)
 
 

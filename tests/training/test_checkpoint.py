@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from glyphnet.training import CheckpointWriter, Examples, Fitting, Moment, Recipe, TrainingState, Watcher
+from glyphnet.training.checkpoint import write_checkpoint
 
 
 class Looks(Watcher):
@@ -30,3 +32,19 @@ def test_a_first_step_that_takes_long_is_not_written_down_before_the_others_are_
     time.sleep(0.06)  # as the start of several processes may take
     fitting.run(watchers=[writer, looks])
     assert looks.seen == [False, True, True]
+
+
+@pytest.mark.parametrize("network", ["mlp", "rnn"])  # gradients by hand, and by autograd
+def test_lbfgs_resumes_to_the_bit(network: str, train_examples: Examples, tmp_path: Path) -> None:
+    recipe = Recipe.parse({"network": network, "optimizer": "lbfgs", "l2": 0.01, "epochs": 20, "precision": "fp32"})
+    whole = Fitting(recipe, train_examples, None, 10, "cpu")
+    expected = whole.run()
+    stopped = Fitting(recipe, train_examples, None, 10, "cpu")
+    stopped.run(epochs=13)  # more than the steps that it remembers
+    write_checkpoint(tmp_path / "checkpoint", stopped.state, stopped.terms)
+    resumed = Fitting(recipe, train_examples, None, 10, "cpu")
+    resumed.read_checkpoint(tmp_path / "checkpoint", resumed.terms)
+    found = resumed.run()
+    for name, tensor in expected.network.state_dict().items():
+        assert torch.equal(found.network.state_dict()[name], tensor), name
+    assert [row["loss"] for row in found.history] == [row["loss"] for row in expected.history]

@@ -15,8 +15,8 @@ from .packing import pack, unpack
 from .progress import Moment, Watcher
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
-VERSION = 2
-"""1 had the states of PyTorch's Muon and L-BFGS, which were then used."""
+VERSION = 3
+"""1 had the state of PyTorch's Muon, which was then used; 2 that of an L-BFGS of our own."""
 
 FREE = ("threads", "precision", "began", "processes")
 """Terms that may differ: a resumed training takes them over, or does as the checkpoint's but for rounding."""
@@ -61,8 +61,8 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     header, tensors = read_tensors(path, kind="checkpoint", newest=VERSION)
     if header["format_version"] < VERSION:
         raise RunFolderError(
-            f"{path}: was written by an earlier version of GlyphNet, whose optimizers kept other things in mind. Go "
-            "on with that version, or start a new training in another folder."
+            f"{path}: was written by an older GlyphNet with an incompatible optimizer state. Resume with that version, "
+            "or start a new training in another folder."
         )
     now = {"recipe": state.recipe.model_dump(mode="json"), **terms}
     then = {"recipe": header.get("recipe"), **header.get("terms", {})}

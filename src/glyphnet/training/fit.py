@@ -200,8 +200,7 @@ class Fitting:
                 stop = any(asked)
             if meetings.agree(stop) and state.step < len(batches):
                 return False
-        # L-BFGS goes nowhere without having looked at the loss there.
-        self._check_loss(weights_too=not self.recipe.optimizer.full_batch)
+        self._check_loss(weights_too=True)
         row = self._judge()
         row["seconds"] = before + time.perf_counter() - began
         self._keep(row)

@@ -12,7 +12,6 @@ from .autograd import AutogradStep
 from .batches import Batch, Batches
 from .distributed import mean_of_all, own_part, world_size
 from .handwritten import Gradients
-from .lbfgs import LBFGS
 from .state import TrainingState
 
 AT_ONCE = 4096
@@ -46,29 +45,41 @@ class FullBatchStep:
     """
 
     def __init__(self, autograd: AutogradStep, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
-        assert isinstance(state.optimizer, LBFGS)
         self._autograd, self._state, self._batches, self._optimizer = autograd, state, batches, state.optimizer
         by_hand = Gradients.suits(state, dtype) and len(batches.examples) <= AT_ONCE
         self._gradients = Gradients(state.network, state.recipe) if by_hand else None
         self._whole: Batch | None = None
         self._last: _Look | None = None
+        self._looked_at = torch.empty(0)  # the weights at which `_last` was seen
+        self._parameters = list(state.network.parameters())
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``: all of them."""
-        counted = False
+        start = self._weights()
+        calls = 0
 
         def closure() -> Tensor:
-            nonlocal counted
+            nonlocal calls
+            here = start if calls == 0 else self._weights()
             # A step mostly begins where the line search of the one before has looked last.
-            if self._last is None or not self._optimizer.looked_here:
+            if calls or self._last is None or not torch.equal(here, self._looked_at):
+                self._looked_at = here
                 self._last = self._look(index) if self._gradients is None else self._look_by_hand(index)
-            if not counted:
+                for parameter in self._parameters:
+                    if parameter.grad is not None:
+                        parameter.grad = parameter.grad.contiguous()  # PyTorch's L-BFGS takes a view as one row
+            if calls == 0:
                 self._state.tally.count(self._last.losses, self._last.right())
-                counted = True
+            calls += 1
             return self._last.loss
 
+        self._optimizer.step(closure)  # type: ignore[arg-type]  # it takes the tensor
         # Where it has not moved, the next step would begin where this one has, and so end there, too.
-        self._state.converged = not self._optimizer.step(closure)
+        self._state.converged = torch.equal(start, self._weights())
+
+    def _weights(self) -> Tensor:
+        """A copy of all weights: float (n,)."""
+        return torch.cat([weight.detach().reshape(-1) for weight in self._parameters])
 
     def _look(self, index: Tensor) -> _Look:
         """Write the parameters' gradients, part by part."""

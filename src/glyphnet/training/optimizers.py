@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Settings
-from . import lbfgs, muon
+from . import muon
 from .eager import eager
 
 Rate = Annotated[float, Field(gt=0.0)]
@@ -168,8 +168,14 @@ class LBFGS(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """L-BFGS over all parameters; one call of ``step`` is one iteration."""
-        return lbfgs.LBFGS(network.parameters(), lr=self.lr, history_size=self.history_size, tolerance=self.tolerance)
+        return eager(torch.optim.LBFGS)(
+            network.parameters(), lr=self.lr, max_iter=1, max_eval=_MOST_LOOKS, tolerance_grad=self.tolerance,
+            tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
+        )  # fmt: skip
 
+
+_MOST_LOOKS = 25
+"""Looks at the loss in one line search of L-BFGS."""
 
 AnyOptimizer = Annotated[
     SGD | Adam | AdamW | Muon | LBFGS,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,12 @@ from .errors import DataError
 from .parallel import map_in_order
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
-OneImage: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | AnyArray
+OneImage: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | AnyArray | Mapping[str, Any]
 
-_ACCEPTED = "an array, a PIL image, the path or the bytes of an image file, a list of these, or an ImageDataset"
+_ACCEPTED = (
+    "an array, a tensor, a PIL image, the path, the bytes or the open file of a picture, a list of these, or an "
+    "ImageDataset"
+)
 _BLOCK = 16  # pictures that a thread decodes at a time
 _BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
@@ -109,8 +112,14 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
             - an array (N, H, W, C), or (N, H, W) for N grey images, or one image, (H, W) or (H, W, C);
               with three axes the model's own height and width in the last two mean N grey images, and
               otherwise 1, 3 or 4 at the end are the channels of one image;
-            - a PIL image, the path of an image file (str or Path), or the file's content (bytes);
+            - rows of pixels (N, D) or one row (D,), D being H·W of a grey model: N images;
+            - a torch tensor, or nested lists of numbers: as the array of the same values;
+            - a PIL image, the path of an image file (str or Path), the file's content (bytes), or an open file;
+            - what Gradio hands over: ``{"background", "layers", "composite"}`` or ``{"path": …}``;
             - an iterable of single images, each any of these.
+
+            Where an array's channels come first, (N, C, H, W) or (C, H, W), they are put last; what could be read
+            in two ways is refused.
 
             Equal pixels are treated alike in all these forms. uint8 arrays are brightness, 0 black to 255 white; other
             arrays and pictures of more than 8 bits hold values on the scale that the model was trained on
@@ -129,6 +138,7 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
             end = start + batch_size
             yield Batch(images.pixels[start:end], images.reasons[start:end])
         return
+    images = _plain(images)
     one = partial(read_image, model=model, as_is=as_is)
     if isinstance(images, ImageDataset):
         originals = images.originals
@@ -137,7 +147,7 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
             return
         images = images.images
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
-        array = _as_many(images, shape)
+        array = _as_many(images, model)
         for start in range(0, len(array), batch_size):
             part = _brightness(array[start : start + batch_size], model)
             if _stays(part[0], model, as_is):
@@ -195,6 +205,7 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
         BadFileError: a file that cannot be decoded.
     """
     spec = normalizing_spec(model, as_is)
+    image = _plain(image)
     if isinstance(image, np.ndarray):
         array = _one_array(image, model)
         if _stays(array, model, as_is):
@@ -227,12 +238,69 @@ def _gathered(images: Iterator[Normalized], batch_size: int) -> Iterator[Batch]:
         yield Batch.of(batch)
 
 
-def _as_many(array: AnyArray, image_shape: ImageShape) -> AnyArray:
+def _plain(images: Any) -> Any:
+    """Tensors, nested lists, open files and Gradio's dicts as arrays, bytes, pictures and paths; others as they are."""
+    if isinstance(images, (bytearray, memoryview)):
+        return bytes(images)
+    if hasattr(images, "read") and not isinstance(images, Image.Image):
+        content = images.read()
+        if not isinstance(content, bytes):
+            raise DataError("The file was opened as text. Open it for bytes: open(path, 'rb').")
+        return content
+    if hasattr(images, "detach") and hasattr(images, "cpu"):  # a torch tensor, without loading torch
+        tensor = images.detach().cpu()
+        return np.asarray(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor)
+    if isinstance(images, Mapping):
+        return _of_gradio(images)
+    if isinstance(images, (list, tuple)) and _is_numbers(images):
+        try:
+            return np.array(images)
+        except ValueError:
+            raise DataError("The rows of a nested list differ in length. Give rows of equal length.") from None
+    return images
+
+
+def _is_numbers(value: object) -> bool:
+    """Whether nested lists end in numbers."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, (bool, int, float))
+
+
+def _of_gradio(value: Mapping[str, Any]) -> Any:
+    for key in ("composite", "path"):
+        if key in value:
+            if value[key] is None:
+                raise DataError(f"The dict's {key!r} is None: there is no picture in it yet.")
+            return _plain(value[key])
+    keys = ", ".join(map(repr, list(value)[:5])) or "none"
+    raise DataError(f"A dict with the keys {keys} is no image. Give one with 'composite' or 'path', as Gradio does.")
+
+
+def _as_many(array: AnyArray, model: Reader) -> AnyArray:
     """The array as (N, h, w, c), without a copy."""
-    match array.shape:
+    height, width, channels = model.input_shape
+    shape = array.shape
+    match shape:
+        case (count,) if count == height * width * channels:
+            return _from_rows(array[np.newaxis], model)
+        case (_, count) if count == height * width * channels:
+            return _from_rows(array, model)
+        case (_, a, b, c) if {a, c} <= {1, 3} and (a, b, c) != (1, 1, 1) and (height, width) not in ((a, b), (b, c)):
+            raise DataError(
+                f"An array of shape {shape} has either {a}×{b} pixels of {c} channels or {b}×{c} pixels of {a}. Give "
+                "(N, height, width, channels) of the model's size."
+            )
+        case (_, 1 | 3, b, c) if c not in (1, 3, 4) or (b, c) == (height, width) != (shape[1], b):
+            return array.transpose(0, 2, 3, 1)
         case (_, _, _, 1 | 3 | 4):
             return array
-        case (_, height, width) if (height, width) == image_shape[:2]:
+        case (3, *size) if tuple(size) == (height, width) and channels == 3:
+            raise DataError(
+                f"An array of shape {shape} is either one image, its channels first, or three grey ones. Give "
+                "images[np.newaxis] for one, or images[..., np.newaxis] for three."
+            )
+        case (_, *size) if tuple(size) == (height, width):
             return array[..., np.newaxis]
         case (_, _, 1 | 3 | 4):
             return array[np.newaxis]
@@ -241,14 +309,31 @@ def _as_many(array: AnyArray, image_shape: ImageShape) -> AnyArray:
         case (_, _):
             return array[np.newaxis, ..., np.newaxis]
     raise DataError(
-        f"An array of shape {array.shape} holds no images: give (N, height, width, channels), "
-        "(N, height, width), or one image (height, width) or (height, width, channels)."
+        f"An array of shape {shape} holds no images: give (N, height, width, channels), (N, height, width), rows of "
+        f"{height * width * channels} pixels, or one image (height, width) or (height, width, channels)."
     )
+
+
+def _from_rows(array: AnyArray, model: Reader) -> AnyArray:
+    """Rows of the model's D values as images."""
+    height, width, channels = model.input_shape
+    if channels != 1:
+        raise DataError(
+            f"Rows of {array.shape[1]:,} values hold {channels} channels in an order that is not known: give "
+            f"images.reshape(-1, {height}, {width}, {channels}), or .reshape(-1, {channels}, {height}, {width}) if all "
+            "of the red comes first."
+        )
+    return array.reshape(-1, height, width, 1)
 
 
 def _one_array(array: AnyArray, model: Reader) -> UInt8Array:
     """One image of a list: uint8 (h, w, c)."""
+    height, width, channels = model.input_shape
     pixels = _brightness(array, model)
+    if pixels.ndim == 1 and pixels.size == height * width * channels:
+        pixels = _from_rows(pixels[np.newaxis], model)[0]
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3, 4):
+        pixels = pixels.transpose(1, 2, 0)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
         raise DataError(
             f"An array of shape {array.shape} in a list is not one image: give (height, width) or "

@@ -68,7 +68,7 @@ def make_app(service: Service) -> FastAPI:
 
 def _add_predict(app: FastAPI, service: Service) -> None:
     classes = len(service.model.predictor.classes)
-    body = schema.predict_body(service.model.predictor.input_shape, service.limits)
+    body = schema.predict_body(service.model.predictor, service.limits)
 
     @app.post(
         "/predict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -9,7 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..data.dataset import UInt8Array
-from ..data.decode import ImageShape
+from ..data.values import EIGHT_BITS, on_scale
+from ..errors import DataError
+from ..images import Reader
 from .multipart import files_in
 from .refusals import Refusal
 
@@ -21,13 +24,13 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 
 
-def contents_of(body: bytes, content_type: str, shape: ImageShape, most: int) -> Contents:
+def contents_of(body: bytes, content_type: str, model: Reader, most: int) -> Contents:
     """The images in a body.
 
     Args:
         body: all of it.
         content_type: the header; its parameters count for multipart only.
-        shape: (H, W, C) of the model, which pixels must have.
+        model: whose shape pixels must have, and on whose scale they are.
         most: images that are taken.
 
     Raises:
@@ -40,10 +43,10 @@ def contents_of(body: bytes, content_type: str, shape: ImageShape, most: int) ->
         raise Refusal(
             "unsupported_media_type",
             f"{json.dumps(content_type[:80])} is no type of body that is read.",
-            f"Send a picture as image/* or {RAW}, several as {MULTIPART}, or pixels as {JSON}.",
+            f"Send a picture as image/* or {RAW}, several as {MULTIPART}, or pixels or base64 as {JSON}.",
             {"Accept": f"image/*, {RAW}, {MULTIPART}, {JSON}"},
         )
-    return reader(body, content_type, shape, most)
+    return reader(body, content_type, model, most)
 
 
 def check_count(count: int, most: int) -> None:
@@ -60,13 +63,13 @@ def check_count(count: int, most: int) -> None:
         raise Refusal("malformed", "The request brings no image.", "Send at least one.")
 
 
-def _multipart(body: bytes, content_type: str, _: ImageShape, most: int) -> list[bytes]:
+def _multipart(body: bytes, content_type: str, _: Reader, most: int) -> list[bytes]:
     pictures = files_in(body, content_type, most)
     check_count(len(pictures), most)
     return pictures
 
 
-def _json(body: bytes, _: str, shape: ImageShape, most: int) -> UInt8Array:
+def _json(body: bytes, _: str, model: Reader, most: int) -> Contents:
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -76,27 +79,49 @@ def _json(body: bytes, _: str, shape: ImageShape, most: int) -> UInt8Array:
         raise Refusal("malformed", 'The JSON has to be one object of the form {"images": [...]}, and no more.')
     images = value["images"]
     check_count(len(images), most)
-    return np.stack([_pixels(image, shape, number) for number, image in enumerate(images, 1)])
+    if all(isinstance(image, str) for image in images):
+        return [_decoded(image, number) for number, image in enumerate(images, 1)]
+    return np.stack([_pixels(image, model, number) for number, image in enumerate(images, 1)])
 
 
-def _pixels(image: Any, shape: ImageShape, number: int) -> UInt8Array:
-    """One image, (H, W) where the model is grey or (H, W, C), of whole numbers from 0 to 255."""
+def _decoded(text: str, number: int) -> bytes:
+    """The picture in base64, or in a data URL (RFC 2397) of it."""
+    if text.startswith("data:"):
+        head, _, text = text.partition(",")
+        if not head.endswith(";base64"):
+            raise Refusal("bad_image", f"Image {number}: a data URL that is not in base64.", "Send base64.")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        remedy = "Send a picture in base64 or as a data URL, or its pixels."
+        raise Refusal("bad_image", f"Image {number}: a text that is not base64.", remedy) from None
+
+
+def _pixels(image: Any, model: Reader, number: int) -> UInt8Array:
+    """One image, (H, W) where the model is grey or (H, W, C), of numbers on the model's scale."""
     try:
         values = np.array(image)
     except (ValueError, OverflowError, RecursionError):  # rows of different lengths, numbers beyond all bounds
         values = np.empty(0, dtype=object)
-    height, width, channels = shape
-    fits = values.shape == shape or (channels == 1 and values.shape == (height, width))
-    if values.dtype.kind not in "iu" or not fits or values.min() < 0 or values.max() > 255:
-        form = f"{height} rows of {width} whole numbers from 0 to 255"
+    height, width, channels = model.input_shape
+    low, high = model.reading.value_range or EIGHT_BITS
+    whole = (low, high) == EIGHT_BITS
+    fits = values.shape == model.input_shape or (channels == 1 and values.shape == (height, width))
+    fits = fits and values.dtype.kind in ("iu" if whole else "iuf")
+    if not fits or (whole and (values.min() < 0 or values.max() > 255)):
+        numbers = f"{'whole ' if whole else ''}numbers from {low:g} to {high:g}"
+        form = f"{height} rows of {width} {numbers}"
         if channels > 1:
-            form = f"{height} rows of {width} pixels of {channels} whole numbers from 0 to 255"
+            form = f"{height} rows of {width} pixels of {channels} {numbers}"
         raise Refusal("bad_image", f"Image {number}: is not {form}.", "Or send it as a picture of any size.")
-    return values.astype(np.uint8).reshape(shape)
+    try:
+        return on_scale(values, (low, high)).reshape(model.input_shape)
+    except DataError as error:
+        raise Refusal("bad_image", f"Image {number}: {error}") from None
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-_READERS: dict[str, Callable[[bytes, str, ImageShape, int], Contents]] = {MULTIPART: _multipart, JSON: _json}
+_READERS: dict[str, Callable[[bytes, str, Reader, int], Contents]] = {MULTIPART: _multipart, JSON: _json}

@@ -10,15 +10,15 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from .refusals import Refusal
 
-FIELD = "image"
-"""The name that each part must have, as in ``curl -F image=@a.png -F image=@b.png``."""
+FIELDS = ("image", "file")
+"""The names that parts may have, as in ``curl -F image=@a.png -F file=@b.png``."""
 
 
 def files_in(body: bytes, content_type: str, most: int) -> list[bytes]:
     """The content of each part, in order; reading stops behind ``most`` + 1 of them.
 
     Raises:
-        Refusal: malformed: it is cut off, or no such body, or a part has another name than `FIELD`.
+        Refusal: malformed: it is cut off, or no such body, or a part has another name than those in `FIELDS`.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -75,8 +75,10 @@ class _Parts:
     def _check_name(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if name != FIELD:
-            raise Refusal("malformed", f"A part is called {json.dumps(name[:80])}; each has to be called {FIELD}.")
+        if name not in FIELDS:
+            raise Refusal(
+                "malformed", f"A part is called {json.dumps(name[:80])}; each has to be called {' or '.join(FIELDS)}."
+            )
 
     def _end_part(self) -> None:
         self.done.append(bytes(self._content))

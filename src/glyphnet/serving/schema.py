@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ..data.decode import ImageShape
+from ..data.values import EIGHT_BITS
+from ..images import Reader
 from .contents import JSON, MULTIPART, RAW
 from .limits import Limits
-from .multipart import FIELD
+from .multipart import FIELDS
 from .refusals import KINDS
 
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -113,24 +114,34 @@ def refusals(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def predict_body(shape: ImageShape, limits: Limits) -> dict[str, Any]:
+def predict_body(model: Reader, limits: Limits) -> dict[str, Any]:
     """OpenAPI's ``requestBody`` of ``/predict``."""
-    height, width, channels = shape
+    height, width, channels = model.input_shape
     binary = {"type": "string", "format": "binary"}
     many = {"minItems": 1, "maxItems": limits.images}
     value: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 255}
+    if (limits_of := model.reading.value_range) not in (None, EIGHT_BITS):
+        value = {"type": "number", "description": f"On the scale that the model was trained on, {limits_of}."}
+    base64 = {"type": "string", "description": "A picture in base64, or a data URL of it."}
     pixel = value if channels == 1 else _rows(value, channels)
     image = _rows(_rows(pixel, width), height)
     return {
         "required": True,
-        "description": f"One picture as it is, several as {MULTIPART}, or pixels, 0 black to 255 white, as JSON.",
+        "description": f"One picture as it is, several as {MULTIPART}, or pixels or base64 as JSON.",
         "content": {
             RAW: {"schema": binary},
             "image/*": {"schema": binary},
             MULTIPART: {
-                "schema": _object(FIELD, {"type": "array", "items": binary, **many}),
+                "schema": {"anyOf": [_object(name, {"type": "array", "items": binary, **many}) for name in FIELDS]},
             },
-            JSON: {"schema": _object("images", {"type": "array", "items": image, **many})},
+            JSON: {
+                "schema": {
+                    "anyOf": [
+                        _object("images", {"type": "array", "items": image, **many}),
+                        _object("images", {"type": "array", "items": base64, **many}),
+                    ]
+                }
+            },
         },
     }
 

@@ -69,13 +69,13 @@ class Service:
             Refusal: the request goes beyond a limit or cannot be read.
         """
         self.batcher.check_room(1)  # before any work: under an overload refusing has to be cheap
-        limits, shape = self.limits, self.model.predictor.input_shape
+        limits = self.limits
         content_type = request.headers.get("content-type", "")
         is_json = content_type[: len(JSON)].lower() == JSON
         body = await self._bodies.read(
             request, min(limits.json_bytes, limits.body_bytes) if is_json else limits.body_bytes
         )
-        contents = contents_of(body, content_type, shape, limits.images)
+        contents = contents_of(body, content_type, self.model.predictor, limits.images)
         with self.batcher.admit(len(contents)):
             pixels = await self._decoder.pixels(contents, as_is or None)
             probabilities = await self.batcher.probabilities(pixels)

@@ -151,6 +151,17 @@ class Classifier:
         batches = self._answers(without_head(self.network), images, batch_size, as_is)
         return self._gather(batches, width=head.in_features)
 
+    @property
+    def about_normalizing(self) -> str:
+        """Whether pictures are made like the training images, and why, in one sentence."""
+        if self.normalizing is not None:
+            return self.normalizing.sentence(on=self.normalize is True)
+        if self.ink is None or self.ink.background is None:
+            return "Pictures to classify are resized, whole, to the model's size."
+        if self.normalize is None:
+            return "Pictures to classify are normalised; whether that helps was not measured."
+        return "Normalising pictures: off, for there were no validation pictures to test it on."
+
     def summary(self) -> NetworkSummary:
         """The network layer by layer: shapes, parameters, FLOPs; ``print`` it for a table."""
         return summary(self.spec, self.input_shape, len(self.classes))

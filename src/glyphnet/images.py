@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import IO, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .data.cache import IN_MEMORY_BYTES
+from .data.cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
 from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
-from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture
+from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture, normalizer_version
 from .data.listing import Progress
 from .data.values import Reading, on_scale
-from .errors import DataError
+from .errors import BadFileError, DataError
 from .parallel import map_in_order
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
@@ -30,6 +31,7 @@ _ACCEPTED = (
     "ImageDataset"
 )
 _BLOCK = 16  # pictures that a thread decodes at a time
+_CACHED = 1000  # images of which the pixels are kept on disk: fewer are sooner made again
 _BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
 
@@ -143,7 +145,7 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
     if isinstance(images, ImageDataset):
         originals = images.originals
         if originals is not None and (images.image_shape != shape or normalizing_spec(model, as_is)):
-            yield from _gathered(_in_parallel(lambda name: one(originals(name)), images.names), batch_size)
+            yield from _gathered(_in_parallel(lambda name: one(originals.read(name)), images.names), batch_size)
             return
         images = images.images
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
@@ -165,7 +167,9 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
 
 
 def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, progress: Progress | None = None) -> Batch:
-    """All images of a data set as ``model`` sees them when it predicts; a large result is kept on disk, not in memory.
+    """All images of a data set as ``model`` sees them when it predicts.
+
+    What takes long is kept in the cache; a large result is a memory map.
 
     Args:
         dataset: the images.
@@ -174,22 +178,56 @@ def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, pro
 
     Raises:
         BadFileError: an original picture cannot be read any more.
+        DataError: the cache cannot be written, and the result is too large for the memory.
     """
     count, shape = len(dataset), model.input_shape
     if dataset.image_shape == shape and (not count or _stays(dataset.images[0], model, as_is, dataset.originals)):
         return Batch.as_seen(dataset.images)
-    pixels: UInt8Array
-    if count * int(np.prod(shape)) <= IN_MEMORY_BYTES:
-        pixels = np.empty((count, *shape), dtype=np.uint8)
-    else:  # the file has no name: it is gone with the array
-        pixels = np.memmap(tempfile.TemporaryFile(), dtype=np.uint8, mode="w+", shape=(count, *shape))  # noqa: SIM115
-    reasons: list[NoDrawing | None] = []
-    for batch in image_batches(dataset, model, default_batch_size(shape), as_is):
-        pixels[len(reasons) : len(reasons) + len(batch.pixels)] = batch.pixels
-        reasons.extend(batch.reasons)
+
+    def batches() -> Iterator[Batch]:
+        return _told(image_batches(dataset, model, default_batch_size(shape), as_is), count, progress)
+
+    identity = dataset.fingerprint if dataset.originals is None else dataset.originals.key
+    is_small = count * int(np.prod(shape)) <= IN_MEMORY_BYTES
+    if not is_small or (identity and count >= _CACHED):
+        spec = normalizing_spec(model, as_is)
+        told = None if spec is None else spec.model_dump(mode="json")
+        names = hashlib.sha256(json.dumps(list(dataset.names)).encode()).hexdigest()
+        key = cache_key("seen", normalizer_version(), identity or dataset.fingerprint, names, told, list(shape))
+        try:
+            return _kept(key, batches, shape, count)
+        except BadFileError:
+            raise
+        except DataError:  # no room on the disk: the memory has some
+            if not is_small:
+                raise
+    made = list(batches())
+    return Batch(np.concatenate([batch.pixels for batch in made]), [each for batch in made for each in batch.reasons])
+
+
+def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, count: int) -> Batch:
+    """All batches as one, out of the cache or put there."""
+
+    def write(writer: ImageWriter) -> dict[str, object]:
+        writer.begin(shape, count)
+        reasons: list[NoDrawing | None] = []
+        for batch in batches():
+            writer.append(batch.pixels)
+            reasons.extend(batch.reasons)
+        return {"reasons": {row: reason for row, reason in enumerate(reasons) if reason}}
+
+    kept = entry(key, write)
+    reasons = cast(dict[str, NoDrawing], kept.facts["reasons"])
+    return Batch(kept.images, [reasons.get(str(row)) for row in range(count)])
+
+
+def _told(batches: Iterator[Batch], count: int, progress: Progress | None) -> Iterator[Batch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.pixels)
         if progress is not None:
-            progress(len(reasons), count, "reading pictures")
-    return Batch(pixels, reasons)
+            progress(done, count, "reading pictures")
 
 
 def read_image(image: object, model: Reader, as_is: bool | None = None, name: str = "image") -> Normalized:

@@ -129,6 +129,7 @@ class Normalizing(BaseModel):
         kind: of the pictures: "ink", drawings, or "photo".
         clean: validation pictures as they are.
         changed: the same, by the kind of change: "enlarged", "blurred" and so on.
+        trained: how many of the clean pictures are training images, taken because the validation pictures were few.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -136,6 +137,7 @@ class Normalizing(BaseModel):
     kind: Literal["ink", "photo"]
     clean: Paired
     changed: Annotated[dict[Annotated[str, Field(max_length=40)], Paired], Field(max_length=32)] = {}
+    trained: _Count = 0
 
     @property
     def all_changed(self) -> Paired:
@@ -143,6 +145,23 @@ class Normalizing(BaseModel):
         several = self.changed.values()
         counts = {name: sum(getattr(each, name) for each in several) for name in ("n", "as_is", "normalized")}
         return Paired(**counts)
+
+    def sentence(self, *, on: bool) -> str:
+        """Both accuracies and what was decided, in one line."""
+        clean, changed = self.clean, self.all_changed
+        trained = f", {self.trained:,} of them training images" if self.trained else ""
+        count = f"(n = {clean.n:,}{trained})"
+        said = f"{_percent(clean.as_is, clean.n)} as they are, {_percent(clean.normalized, clean.n)} normalised"
+        if changed.n:
+            before, after = (_percent(right, changed.n) for right in (changed.as_is, changed.normalized))
+            count += f"; on changed pictures {before} → {after}"
+        return (
+            f"Normalising {'drawings' if self.kind == 'ink' else 'pictures'}: {said} {count}: {'on' if on else 'off'}."
+        )
+
+
+def _percent(right: int, n: int) -> str:
+    return f"{100 * right / n:.1f} %"
 
 
 class ModelHeader(BaseModel):

@@ -72,15 +72,11 @@ def test_the_accuracy_that_is_printed_is_the_one_in_the_file(tmp_path: Path) -> 
     assert f"  glyphnet predict '{out / 'model.safetensors'}' IMAGE...\n      name the class" in run.stdout
     assert figures["value"] > 0.93
     said = run.stderr.splitlines()
-    assert said[:4] == [
-        "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override).",
-        "Not searched for: near duplicates. `glyphnet data` does.",
-        "The images are drawings, light on dark: pictures to classify are made so, scaled to 8×7 (height × width), "
-        "centred by bounding box.",
-        f"The run is written to {out}.",
-    ]
+    assert said[0] == "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override)."
+    assert f"The run is written to {out}." in said
+    last = next(number for number, line in enumerate(said) if line.startswith("Normalising drawings: "))
     assert re.fullmatch(
-        r"epoch (\d+) of \1: loss \d\.\d{4}, validation accuracy \d\d\.\d\d %, [\d,]+ images/s", said[-1]
+        r"epoch (\d+) of \1: loss \d\.\d{4}, validation accuracy \d\d\.\d\d %, [\d,]+ images/s", said[last - 1]
     )
 
 

@@ -233,7 +233,7 @@ def _originals(names: Sequence[str], stacks: Sequence[UInt8Array], shape: ImageS
         stack = int(np.searchsorted(ends, row, side="right"))
         return np.asarray(stacks[stack][row - int(ends[stack]) + len(stacks[stack])])
 
-    return original
+    return Originals(original)
 
 
 def _fitted(images: UInt8Array, shape: ImageShape) -> UInt8Array:

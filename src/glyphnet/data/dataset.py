@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,6 @@ from .values import STANDARD, Reading, ValueRange
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
-Originals: TypeAlias = Callable[[str], "Image.Image | UInt8Array"]
-"""See `ImageDataset`."""
 
 _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
@@ -26,6 +23,19 @@ _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 def size_in_words(height: int, width: int) -> str:
     """ "28×28", or "24×32 (height × width)" where the order matters: height first, as ``--size`` reads it."""
     return f"{height}×{width}" + (" (height × width)" if height != width else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """The pictures of a data set as they were before they were brought to one size.
+
+    Attributes:
+        read: returns the picture called by a name: a PIL image, or uint8 (h, w, c). Several threads call it.
+        key: another one whenever a picture is another; "" where that is not known.
+    """
+
+    read: Callable[[str], Image.Image | UInt8Array]
+    key: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,8 +47,7 @@ class ImageDataset:
         labels: int64 (N,), each in [0, K).
         classes: the K class names, in label order.
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
-        originals: returns the picture called by a name as it was before it was brought to the size of ``images``:
-            a PIL image, or uint8 (h, w, c). Several threads call it. None: ``images`` are the originals.
+        originals: the pictures before they were brought to one size; None: ``images`` are the originals.
         groups: int64 (N,), images with the same number belong together (frames of a track, tiles of a slide) and
             stay in one part of every division, whatever part they are in; None where nothing is known of that.
 

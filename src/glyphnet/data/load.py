@@ -16,7 +16,7 @@ from ..errors import DataError, SettingsError
 from . import arrays, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
-from .dataset import Splits
+from .dataset import Originals, Splits
 from .digits import read_digits
 from .folder import read_folder
 from .groups import parse_group_by
@@ -194,7 +194,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         groups=pictures.groups,
         notes=pictures.notes,
         warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
-        originals=partial(files.picture, reading=replace(pictures.reading, strict=False)),
+        originals=Originals(partial(files.picture, reading=replace(pictures.reading, strict=False)), pictures.key),
         reading=pictures.reading,
         are_files=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from ..data import Finding, ImageDataset, Splits
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import choose_threshold, fit_temperature
+from ..evaluation.normalizing import decide_normalizing
 from ..hardware import hardware
 from ..history import write_history
+from ..images import seen
 from ..modelfile import Provenance, library_versions, pick_samples
 from ..training import FitResult, Recipe
 from ..training.device import using_threads
@@ -36,15 +39,19 @@ def conclude(
     *,
     check_labels: bool,
     report: bool = True,
+    said: Callable[[str], None] | None = None,
 ) -> Run:
     """Make a classifier of what was trained, judge it if it was trained to the end, write both down.
 
     Args:
         check_labels: look for wrong labels as well.
         report: write report.html, too.
+        said: called with a sentence on how the classifier reads pictures.
         The others: as in `glyphnet.runs.training`.
     """
     classifier = make_classifier(result, recipe, splits, began) if result.best_epoch else None
+    if classifier is not None and said is not None:
+        said(classifier.about_normalizing)
     if folder is not None:
         write_history(folder.history, result.history)
         if classifier is not None:
@@ -93,7 +100,10 @@ def conclude(
 
 
 def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
-    """The classifier that a training gave; its temperature and threshold are chosen on validation data."""
+    """The classifier that a training gave.
+
+    How it reads pictures, its temperature and its threshold are chosen on validation data.
+    """
     plain = Classifier(
         network=result.network,
         spec=recipe.network,
@@ -113,16 +123,19 @@ def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: st
         reading=splits.reading,
     )
     with using_threads(result.threads):  # sums in another order have other last bits
-        return calibrated(plain, splits.validation, recipe)
+        return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits.validation, recipe)
 
 
 def calibrated(plain: Classifier, validation: ImageDataset, recipe: Recipe) -> Classifier:
-    """The classifier with the temperature and the threshold that validation images choose; as it is without any."""
+    """The classifier with the temperature and the threshold that validation images choose; as it is without any.
+
+    It reads the images as it does for prediction.
+    """
     from scipy.special import softmax
 
     if not len(validation):
         return plain
-    logits = plain.logits(validation.images)
+    logits = plain.logits(seen(validation, plain))
     temperature = fit_temperature(logits, validation.labels)
     probabilities = softmax(logits / np.float32(temperature), axis=1)
     threshold = choose_threshold(probabilities, validation.labels, recipe.answer_precision)

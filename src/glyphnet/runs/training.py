@@ -10,7 +10,6 @@ from typing import Any
 
 from ..data import Splits, look_over
 from ..data.decisions import refuse_to_lose_decisions
-from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError
 from ..files import FolderLock, atomic_write_text
@@ -90,7 +89,6 @@ def train(
                 chosen = recipe or preset
                 recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
             tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
-            tell(said, str(measure_ink(splits.train.images)))
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
                 tell(said, sentence)
@@ -104,7 +102,7 @@ def train(
                 result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
         if place.rank:
             return unjudged(result, recipe, splits, began)
-        return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels)
+        return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
 
 
 def resume(
@@ -155,7 +153,16 @@ def resume(
         if place.rank:
             return unjudged(result, recipe, splits, began)
         return conclude(
-            result, recipe, splits, folder, progress, command, began, check_labels=check_labels, report=report
+            result,
+            recipe,
+            splits,
+            folder,
+            progress,
+            command,
+            began,
+            check_labels=check_labels,
+            report=report,
+            said=said,
         )
 
 

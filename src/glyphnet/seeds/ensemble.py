@@ -13,6 +13,7 @@ from ..data import Splits
 from ..data.listing import Progress
 from ..errors import SettingsError
 from ..evaluation.findings import findings_of
+from ..evaluation.normalizing import decide_normalizing
 from ..files import atomic_write_text
 from ..hardware import hardware
 from ..modelfile import library_versions
@@ -33,7 +34,7 @@ def check_members(seeds: int, ensemble: bool) -> None:
 def average(members: Sequence[Classifier], recipe_of_members: Plan, splits: Splits) -> Classifier:
     """The classifier whose logits are the mean of those of ``members``, trained as the plan says.
 
-    Its temperature and its threshold are chosen on the validation images, as theirs were.
+    How it reads pictures, its temperature and its threshold are chosen on the validation images, as theirs were.
     """
     plan, first = recipe_of_members, members[0]
     plain = replace(
@@ -44,7 +45,7 @@ def average(members: Sequence[Classifier], recipe_of_members: Plan, splits: Spli
         threshold=None,
         metrics={"seeds": list(plan.seeds), "members": [member.metrics["accuracy"] for member in members]},
     )
-    return calibrated(plain, splits.validation, plan.recipe)
+    return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits.validation, plan.recipe)
 
 
 def conclude(

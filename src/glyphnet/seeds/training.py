@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Splits, look_over
-from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..errors import SettingsError
 from ..files import FolderLock
@@ -76,7 +75,6 @@ def train_seeds(
     changes = dict(changes or {})
     recipe, splits = prepare(data, preset, recipe, changes, progress)
     tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
-    tell(said, str(measure_ink(splits.train.images)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
     with _held(folder) as place:

@@ -49,5 +49,6 @@ The way of MNIST is told at http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Bu
 from .measure import measure_ink
 from .normalize import NoDrawing, Normalized, normalize_picture
 from .spec import InkSpec, page_spec
+from .version import normalizer_version
 
-__all__ = ["InkSpec", "NoDrawing", "Normalized", "measure_ink", "normalize_picture", "page_spec"]
+__all__ = ["InkSpec", "NoDrawing", "Normalized", "measure_ink", "normalize_picture", "normalizer_version", "page_spec"]

@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +101,29 @@ class FolderLock:
         if self._file is not None:
             self._file.close()  # the file itself stays: removing it would let two processes lock two files
             self._file = None
+
+
+# A folder that holds all files of one of these sets is the output of a verb: of train, of train with several seeds or
+# before its first epoch, of evaluate, tune, compare and lab.
+_OUTPUTS = (
+    {"recipe.yaml", "history.csv"},
+    {"recipe.yaml", "model.safetensors"},
+    {"recipe.yaml", "checkpoint.safetensors"},
+    {"seeds.json"},
+    {"evaluation.json", "predictions.csv"},
+    {"trials.csv", "best.yaml"},
+    {"comparison.json"},
+    {"lab.html", "numbers.json"},
+)
+
+
+def is_output_folder(names: Iterable[str]) -> bool:
+    """Whether a folder with files of these names holds GlyphNet's own output, which is never data.
+
+    Where only ``.lock`` is in it, a process has just begun to write.
+    """
+    there = set(names)
+    return there == {".lock"} or any(output <= there for output in _OUTPUTS)
 
 
 def _fsync_folder(folder: Path) -> None:

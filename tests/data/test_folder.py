@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 
 from glyphnet.data import load
-from glyphnet.data.folder import read_folder
-from glyphnet.errors import BadFileError, DataError
+from glyphnet.data.assemble import Options
+from glyphnet.data.folder import read_folder as read
+from glyphnet.data.listing import ImageFiles
+from glyphnet.errors import DataError
 
 MakeFolder = Callable[..., Path]
+
+
+def read_folder(root: Path, **options: object) -> ImageFiles:
+    files = read(root, Options(**options))  # type: ignore[arg-type]
+    assert isinstance(files, ImageFiles)
+    return files
 
 
 def test_a_flat_folder(make_folder: MakeFolder) -> None:
@@ -21,7 +29,7 @@ def test_a_flat_folder(make_folder: MakeFolder) -> None:
     assert files.names == ("cat/000.png", "cat/001.png", "dog/000.png")
     assert files.labels.tolist() == [0, 0, 1]
     assert files.parts.tolist() == [0, 0, 0]
-    assert files.notes == files.bad == ()
+    assert files.notes == files.bad == files.warnings == ()
 
 
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
@@ -50,23 +58,33 @@ def test_folders_within_a_class_belong_to_it(make_folder: MakeFolder) -> None:
     assert files.labels.tolist() == [0, 0, 1]
 
 
-def test_junk_is_passed_over_and_other_files_count_as_images(make_folder: MakeFolder) -> None:
+def test_debris_is_left_out_and_files_that_are_no_pictures_are_counted(make_folder: MakeFolder) -> None:
     root = make_folder({"cat": 1, "dog": 1})
     for junk in (".DS_Store", "Thumbs.db", "desktop.ini", "._000.png", ".hidden"):
         (root / "cat" / junk).write_text("x")
         (root / junk).write_text("x")
-    (root / "__MACOSX").mkdir()
-    (root / ".git").mkdir()
-    (root / "dog" / "notes.txt").write_text("my dog")
-    assert read_folder(root).names == ("cat/000.png", "dog/000.png", "dog/notes.txt")
-    with pytest.raises(BadFileError, match=r"dog/notes\.txt: not an image.*Mend or remove it, or pass --on-bad-file"):
+    for folder in ("__MACOSX", ".git"):
+        (root / folder).mkdir()
+        (root / folder / "x.png").write_text("x")
+    for name in ("notes.txt", "000.xml", "LICENSE", "labels.csv", "w.safetensors"):
+        (root / "dog" / name).write_text("my dog\n")
+    (root / "dog" / "blob").write_bytes(b"\x00\x01\xff")
+    (root / "dog" / "page.png").write_text("no picture")
+    files = read_folder(root)
+    assert files.names == ("cat/000.png", "dog/000.png", "dog/blob", "dog/page.png")  # the last two are bad, and say so
+    assert files.warnings[0].startswith("5 files that are no pictures were skipped (1 ")
+    with pytest.raises(DataError, match=r"2 of 4 files cannot be used: dog/blob .*; dog/page\.png .*--on-bad-file"):
         load(root)
 
 
-def test_files_beside_the_class_folders_are_told(make_folder: MakeFolder) -> None:
+def test_pictures_beside_the_class_folders_are_counted(make_folder: MakeFolder) -> None:
     root = make_folder({"cat": 1, "dog": 1})
     (root / "README.md").write_text("x")
-    assert read_folder(root).notes == ("1 file lies outside the class folders ('README.md'): it was not read.",)
+    (root / "preview.png").write_bytes((root / "cat/000.png").read_bytes())
+    assert read_folder(root).warnings == (
+        "1 picture lies outside the class folders ('preview.png'): it was not read.",
+        "1 file that is no picture was skipped (1 .md).",
+    )
 
 
 def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_path: Path) -> None:
@@ -77,7 +95,7 @@ def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_pa
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").touch()
     with pytest.raises(
-        DataError, match=r"2 files lie directly in it \('a.png', 'b.png'\), so none has a class. Lay it out"
+        DataError, match=r"2 pictures lie directly in it \('a.png', 'b.png'\), so none has a class. Lay it out"
     ):
         read_folder(tmp_path)
 
@@ -85,7 +103,8 @@ def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_pa
 def test_folders_without_any_image(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with pytest.raises(DataError, match="there is no image in any of its 2 folders"):
+    (tmp_path / "b" / "x.txt").write_text("x")
+    with pytest.raises(DataError, match=r"there is no picture in it: only 'x\.txt'\. Lay it out"):
         read_folder(tmp_path)
 
 
@@ -97,20 +116,14 @@ def test_an_empty_class_folder_is_named(make_folder: MakeFolder) -> None:
 
 def test_one_class_only(make_folder: MakeFolder) -> None:
     with pytest.raises(DataError, match="images of one class only, 'cat'; a classifier needs images of at least two"):
-        read_folder(make_folder({"cat": 3}))
-
-
-def test_a_wrapped_data_set_is_pointed_at(make_folder: MakeFolder) -> None:
-    root = make_folder({"animals/cat": 1, "animals/dog": 1})
-    with pytest.raises(DataError, match=r"one class only, 'animals', .*Did you mean .*animals\?"):
-        read_folder(root)
+        load(make_folder({"cat": 3}))
 
 
 @pytest.mark.parametrize(("part", "title"), [("test", "test"), ("val", "validation")])
 def test_a_class_that_training_lacks_is_named(make_folder: MakeFolder, part: str, title: str) -> None:
     root = make_folder({"train/cat": 1, "train/dog": 1, f"{part}/cat": 1, f"{part}/eel": 1})
     with pytest.raises(DataError, match=f"the {title} part has the class 'eel', which the training part has not"):
-        read_folder(root)
+        load(root)
 
 
 def test_two_folders_for_one_part(make_folder: MakeFolder) -> None:
@@ -119,18 +132,20 @@ def test_two_folders_for_one_part(make_folder: MakeFolder) -> None:
         read_folder(root)
 
 
-def test_parts_without_training(make_folder: MakeFolder) -> None:
-    with pytest.raises(DataError, match="there are 'test', 'val', but no folder 'train' with class folders"):
-        read_folder(make_folder({"test/a": 1, "val/a": 1}))
+def test_parts_without_training_can_only_be_judged(make_folder: MakeFolder) -> None:
+    root = make_folder({f"{part}/{name}": 1 for part in ("test", "val") for name in "ab"})
+    with pytest.raises(DataError, match="which the training part has not"):
+        load(root)
+    assert [len(part) for _, part in load(root, to_train=False)] == [0, 2, 2]
 
 
 def test_a_test_part_without_labels_is_told(make_folder: MakeFolder) -> None:
     files = read_folder(make_folder({"train/a": 1, "train/b": 1, "test": 2, "models": 1}))
     assert len(files.names) == 2
-    assert files.notes == (
-        "The folder 'models' is none of train, validation and test: it was not read.",
-        "The 2 files in 'test' lie in no class folder: without labels nothing can be tested on them, so they "
-        "were not read.",
+    assert files.warnings == (
+        "The 2 pictures in 'test' lie in no class folder: without labels they cannot be used for training or "
+        "evaluation, and were not read.",
+        "The folder 'models' is none of train, validation and test: its 1 pictures were not read.",
     )
 
 
@@ -159,7 +174,7 @@ def test_unicode_twins_are_kept_apart_and_shown(make_folder: MakeFolder) -> None
     files = read_folder(root)
     if len(files.classes) < 4:
         pytest.skip("this file system does not keep them apart")
-    assert files.notes == tuple(
+    assert tuple(w for w in load(root, test_fraction=0).warnings if "look alike" in w) == tuple(
         f"Classes {names} look alike: they are kept apart. Rename one if they are the same."
         for names in ("'Tea' and 'tea'", r"'cafe\u0301' and 'caf\xe9'")
     )

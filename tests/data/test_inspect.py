@@ -1,15 +1,12 @@
 """The report on a data set: all that is planted is found and warned of; clean data raise no warning."""
 
 import json
-import os
 
 import numpy as np
-import pytest
 
 from glyphnet.data import load
 from glyphnet.data.dataset import ImageDataset, Splits
 from glyphnet.data.inspect import EXAMPLES, inspect
-from glyphnet.data.skipped import skipped_files
 
 
 def dataset(images, labels, part, classes=("cat", "dog")):
@@ -135,8 +132,3 @@ def test_embedded_digits_are_clean():
     report = inspect(load("digits"))
     assert sum(map(sum, report.counts.values())) == 1797
     assert report.warnings == ()
-
-
-@pytest.mark.skipif("GLYPHNET_DATA" not in os.environ, reason="needs $GLYPHNET_DATA")
-def test_named_data_have_no_skipped_files():
-    assert skipped_files("mnist", splits()) == ()

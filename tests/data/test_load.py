@@ -128,23 +128,22 @@ def test_an_unknown_name_is_told_with_the_near_miss(source: str, near: str) -> N
         load(source)
     assert str(caught.value).startswith(
         f"{source!r} is neither the name of a data set nor a path that exists. Did you mean {near!r}? "
-        "Accepted are the names digits, mnist, fashion-mnist"
+        "Give one of digits, mnist, fashion-mnist"
     )
-    assert "a folder of class folders" in str(caught.value)
 
 
 def test_a_path_that_does_not_exist_is_told_with_the_near_miss(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError, match=r"picturs' is neither .*Did you mean '.*/pictures'\?"):
         load(tmp_path / "picturs")
-    with pytest.raises(DataError, match=r"exists. Accepted are"):
+    with pytest.raises(DataError, match=r"exists. Give one of"):
         load(tmp_path / "nothing" / "like" / "it")
 
 
 def test_a_file_of_another_kind_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"a\.zip: not a data set that can be read. Accepted are the names"):
-        load(tmp_path / "a.zip")
+    (tmp_path / "a.doc").write_bytes(b"PQ")
+    with pytest.raises(DataError, match=r"a\.doc: not a data set that can be read. Give one of"):
+        load(tmp_path / "a.doc")
 
 
 @pytest.mark.parametrize("source", ["", "\0", "x" * 5000])

@@ -9,10 +9,15 @@ import pytest
 from pyarrow import parquet
 
 from glyphnet.data import load
-from glyphnet.data.table import read_table
+from glyphnet.data.listing import ImageFiles
+from glyphnet.data.tables import read_path_tables
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
 
 MakeFolder = Callable[..., Path]
+
+
+def read_table(path: Path) -> ImageFiles:
+    return read_path_tables(path.parent, [(path.name, None)])
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def test_a_quoted_name_may_hold_anything(root: Path) -> None:
     files = read_table(write(root, text))
     assert files.names == ('a,"b"\nc.png', "img/001.png")
     assert files.classes == ("<b>", "日本")
-    assert files.bad[0].reason == "no such file; named in metadata.csv, line 5"
+    assert files.bad[0].reason == f"no such file (tried {root}/img/none.png); named in metadata.csv, line 5"
 
 
 def test_the_split_column_divides(root: Path) -> None:
@@ -80,32 +85,21 @@ def test_the_split_column_divides(root: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("value", ["", "dev"])
+@pytest.mark.parametrize("value", ["", "later"])
 def test_an_unknown_split_is_told(root: Path, value: str) -> None:
     text = f"file_name,label,split\nimg/000.png,a,train\nimg/001.png,b,{value}\n"
-    with pytest.raises(DataError, match=f"line 3 has the split '{value}'; known are train, val, valid, validation, te"):
+    with pytest.raises(DataError, match=f"line 3 has the split '{value}', and must have train, validation or test"):
         read_table(write(root, text))
 
 
 def test_a_class_only_in_test_is_told(root: Path) -> None:
     text = "file_name,label,split\nimg/000.png,a,train\nimg/001.png,b,train\nimg/002.png,c,test\n"
     with pytest.raises(DataError, match="the test part has the class 'c', which the training part has not"):
-        read_table(write(root, text))
-
-
-@pytest.mark.parametrize("header", ["file_nam,lable", "filename,labels"])
-def test_missing_columns_are_named_with_the_near_miss(root: Path, header: str) -> None:
-    first, second = header.split(",")
-    with pytest.raises(DataError) as caught:
-        read_table(write(root, GOOD.replace("file_name,label", header)))
-    assert (
-        f"there is no column 'file_name' (did you mean '{first}'?) and 'label' (did you mean '{second}'?); "
-        f"the columns are '{first}', '{second}'. Rename or add it."
-    ) in str(caught.value)
+        load(write(root, text))
 
 
 def test_an_empty_table_is_told(root: Path) -> None:
-    with pytest.raises(DataError, match="there is no column 'file_name' and 'label'; the columns are none"):
+    with pytest.raises(DataError, match="no column names files. The table is empty. Call the one with them file_name"):
         read_table(write(root, ""))
     with pytest.raises(DataError, match="no row of the table names an image that is there"):
         read_table(write(root, "file_name,label\n"))
@@ -113,7 +107,10 @@ def test_an_empty_table_is_told(root: Path) -> None:
 
 def test_a_missing_file_is_told_with_its_line(root: Path) -> None:
     path = write(root, GOOD + "img/999.png,cat\n")
-    with pytest.raises(BadFileError, match=r"img/999\.png: no such file; named in metadata\.csv, line 6\. Mend or rem"):
+    with pytest.raises(
+        BadFileError,
+        match=r"img/999\.png: no such file \(tried .*/img/999\.png\); named in metadata\.csv, line 6\. Mend",
+    ):
         load(path)
     assert "1 bad file was skipped: img/999.png (no such file" in " ".join(load(path, on_bad_file="skip").warnings)
 
@@ -134,11 +131,6 @@ def test_no_row_leads_outside_the_folder(root: Path, name: str) -> None:
 def test_an_incomplete_row_is_told(root: Path, row: str, what: str) -> None:
     with pytest.raises(DataError, match=f"line 6 has no {what}. Fill it in, or remove the row."):
         read_table(write(root, GOOD + row + "\n"))
-
-
-def test_text_that_is_not_utf8_is_told(root: Path) -> None:
-    with pytest.raises(DataError, match=r"not UTF-8 \(byte \d+: .*\)\. Save it as CSV in UTF-8\."):
-        read_table(write(root, GOOD.replace("cat", "Kätzchen"), encoding="latin-1"))
 
 
 def test_unsound_csv_is_told_with_its_line(root: Path) -> None:

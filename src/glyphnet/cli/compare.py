@@ -19,13 +19,16 @@ from .options import (
     DeviceOption,
     GroupByOption,
     JsonOption,
+    LayoutOption,
     OnBadFileOption,
+    OnlyOption,
     PageOption,
     RangeOption,
     SeedOption,
     SizeOption,
     parse_duration,
 )
+from .runfolders import data_name
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, ModelComparison
@@ -69,6 +72,8 @@ def compare(
     group_by: GroupByOption = "auto",
     value_range: RangeOption = None,
     page: PageOption = "1",
+    layout: LayoutOption = "auto",
+    only: OnlyOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -86,7 +91,7 @@ def compare(
         _refuse_without_effect(
             ctx, ("methods", "budget", "threads", "seed", "size", "color", "group_by", "value_range", "page")
         )
-        _compare_models(models, data, out, on_bad_file, device, as_json)
+        _compare_models(models, data, out, on_bad_file, layout, only, device, as_json)
         return
     from ..comparison import compare as run
     from ..comparison.methods import choose
@@ -95,12 +100,20 @@ def compare(
 
     # A misspelt name is told before minutes are spent on reading data.
     chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
-    folder = Path("runs") / f"compare-{Path(data).resolve().name}" if out is None else out
+    folder = Path("runs") / f"compare-{data_name(data)}" if out is None else out
     with _ending_as_on_ctrl_c():
         with progress() as reading:
             splits = load(
-                data, size=size, color=color, on_bad_file=on_bad_file, group_by=group_by,
-                value_range=value_range, page=page, progress=reading,
+                data,
+                size=size,
+                color=color,
+                on_bad_file=on_bad_file,
+                layout=layout,
+                only=only,
+                group_by=group_by,
+                value_range=value_range,
+                page=page,
+                progress=reading,
             )  # fmt: skip
         for sentence in look_over(splits).lines:
             say(sentence)
@@ -175,12 +188,21 @@ def _show(found: Comparison) -> None:
 
 
 def _compare_models(
-    models: tuple[Path, Path], data: str, out: Path | None, on_bad_file: str, device: str, as_json: bool
+    models: tuple[Path, Path],
+    data: str,
+    out: Path | None,
+    on_bad_file: str,
+    layout: str,
+    only: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     from ..comparison import compare_models
 
     with progress() as report_progress:
-        found = compare_models(*models, data, on_bad_file=on_bad_file, device=device, progress=report_progress)  # type: ignore[arg-type]
+        found = compare_models(
+            *models, data, on_bad_file=on_bad_file, layout=layout, only=only, device=device, progress=report_progress  # type: ignore[arg-type]
+        )  # fmt: skip
     for sentence in (*found.notes, *found.warnings):
         say(sentence)
     if out is not None:

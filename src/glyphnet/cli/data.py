@@ -15,7 +15,9 @@ from .options import (
     DataArgument,
     GroupByOption,
     JsonOption,
+    LayoutOption,
     OnBadFileOption,
+    OnlyOption,
     PageOption,
     RangeOption,
     SizeOption,
@@ -36,6 +38,8 @@ def data(
     group_by: GroupByOption = "auto",
     value_range: RangeOption = None,
     page: PageOption = "1",
+    layout: LayoutOption = "auto",
+    only: OnlyOption = None,
     review: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +62,6 @@ def data(
     if overwrite and review is None:
         raise typer.BadParameter("--overwrite goes with --review FILE: there is nothing else to replace.")
     from ..data import inspect, load
-    from ..data.skipped import skipped_files
 
     with progress() as report_progress:
         if review is not None:
@@ -69,6 +72,8 @@ def data(
                     size=size,
                     color=color,
                     on_bad_file=on_bad_file,
+                    layout=layout,
+                    only=only,
                     group_by=group_by,
                     value_range=value_range,
                     page=page,
@@ -85,13 +90,16 @@ def data(
             size=size,
             color=color,
             on_bad_file=on_bad_file,
+            layout=layout,
+            only=only,
+            to_train=False,
             group_by=group_by,
             value_range=value_range,
             page=page,
             progress=report_progress,
         )
         report_progress(0, 0, "looking for duplicates")
-        report = inspect(splits, bad_files=skipped_files(data, splits))
+        report = inspect(splits, bad_files=splits.bad_files)
     if as_json:
         emit_json(report.to_dict())
     elif sys.stdout.isatty():

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress, say
-from .options import DataArgument, DeviceOption, JsonOption, ModelArgument, OnBadFileOption
+from .options import DataArgument, DeviceOption, JsonOption, LayoutOption, ModelArgument, OnBadFileOption, OnlyOption
+from .runfolders import data_name
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -27,6 +28,8 @@ def evaluate(
         typer.Option("--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."),
     ] = None,
     on_bad_file: OnBadFileOption = "error",
+    layout: LayoutOption = "auto",
+    only: OnlyOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -42,13 +45,13 @@ def evaluate(
 
     classifier = load_model(model, device)
     with progress() as report_progress:
-        held = held_out(classifier, data, on_bad_file=on_bad_file, progress=report_progress)
+        held = held_out(classifier, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=report_progress)
         for sentence in (*held.notes, *held.warnings):
             say(sentence)
         evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)
     of_answers = findings_of(evaluation)
     findings = (*of_answers, *held.findings)
-    folder = model.parent / f"evaluation-{Path(data).resolve().name}" if out is None else out
+    folder = model.parent / f"evaluation-{data_name(data)}" if out is None else out
     _write(folder, classifier, evaluation, held, findings, model)
     if as_json:
         emit_json({"model": str(model), "folder": str(folder), **judgement_to_dict(evaluation, findings)})

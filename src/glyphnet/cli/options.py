@@ -86,7 +86,8 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="digits, mnist, fashion-mnist, kmnist, or a path: a folder, a table, an .npz or .npy file.",
+        help="digits, mnist, fashion-mnist, kmnist, or a path: a folder of class folders, a table of paths or pixels, "
+        "Parquet, an archive, IDX, .npz or .npy.",
     ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors).")]
@@ -136,6 +137,19 @@ GroupByOption = Annotated[
         "table, a regular expression with one group, as in 'person(\\d+)', FILE.csv with the columns file_name and "
         "group, or none. auto looks for likely groups and says what it found.",
     ),
+]
+LayoutOption = Annotated[
+    str,
+    typer.Option(
+        "--layout",
+        metavar="LEVELS",
+        help="What each level of folders is: class, part/class, class/part, */class (* has no meaning). For a table of "
+        "pixels: label,pixels or pixels,label. Concluded from the data unless given.",
+    ),
+]
+OnlyOption = Annotated[
+    str | None,
+    typer.Option("--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks."),
 ]
 SeedOption = Annotated[
     int,

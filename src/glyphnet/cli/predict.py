@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,10 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Image files, folders of them, or Parquet tables of images."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Image files, folders, tables of paths or pixels, Parquet, archives, IDX, .npz, .npy.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -65,9 +69,9 @@ def predict(
 ) -> None:
     """Name the class of images, with probabilities: a table of file, label, probability.
 
-    Folders are searched at any depth. A table has a column image, with the bytes of image files, or file_name, and
-    maybe id. What cannot be read is told on standard error and passed over, or has its error in the file of --out;
-    the exit status is then 1.
+    Folders are searched at any depth. Tables, Parquet, archives and array files give all images in them; labels
+    there are ignored. What cannot be read is reported on standard error and skipped, or has its error in the file of
+    --out; the exit status is then 1.
 
     With --out, answers are kept as they come: after an interruption the same command with --resume goes on, and the
     file becomes what it would have been.
@@ -113,6 +117,7 @@ def _write(
             written = write_predictions(
                 model, paths, out, asked=asked, as_is=as_is, device=device, resume=resume, watching=watching
             )
+        _tell_ignored(watching.ignored)
     except KeyboardInterrupt:
         if (folder := unfinished_folder(out)) is not None:
             say(f"What is done is kept in {folder}. Go on with the same command and --resume.")
@@ -124,6 +129,13 @@ def _write(
         failed = f", {written.unreadable:,} of them unreadable" if written.unreadable else ""
         print(f"{printable(str(out))}: {written.images:,} images{failed}.")
     return written.unreadable
+
+
+def _tell_ignored(ignored: Counter[str]) -> None:
+    from ..data.filetree import count_in_words
+
+    if ignored:
+        say(f"{sum(ignored.values()):,} files that are not pictures were left out ({count_in_words(ignored)}).")
 
 
 def _tell_remade(ink: InkSpec) -> None:
@@ -146,7 +158,8 @@ def _print(
         unreadable += 1
         say(f"glyphnet: {error}")
 
-    predicted = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade)
+    ignored: Counter[str] = Counter()
+    predicted = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored)
     answers = (answering.of(*each) for each in predicted)
     if as_json:
         _print_json(model, answers, answering, lambda: unreadable)
@@ -154,6 +167,7 @@ def _print(
         _print_csv(answers, answering)
     else:
         _print_tables(answers)
+    _tell_ignored(ignored)
     return unreadable
 
 

@@ -39,6 +39,8 @@ DATA_OPTIONS = {
     "size": "size",
     "color": "color",
     "on_bad_file": "on_bad_file",
+    "layout": "layout",
+    "only": "only",
     "labels": "labels",
     "group_by": "group_by",
     "value_range": "value_range",

@@ -6,9 +6,15 @@ import shlex
 from pathlib import Path
 
 
+def data_name(data: str) -> str:
+    """What output is called after the data: the last part of a path, or the name of a data set."""
+    name = data.removeprefix("name:")
+    return Path(data).resolve().name if name == data and Path(data).exists() else name.replace("/", "-")
+
+
 def free_folder(data: str, how: str) -> Path:
     """``runs/mnist-fast``, or the first of ``runs/mnist-fast-2``, … that is not there."""
-    name = f"{Path(data).resolve().name if Path(data).exists() else data}-{how}".lstrip(".")
+    name = f"{data_name(data)}-{how}".lstrip(".")
     number = 1
     while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1

@@ -19,7 +19,9 @@ from .options import (
     DeviceOption,
     GroupByOption,
     JsonOption,
+    LayoutOption,
     OnBadFileOption,
+    OnlyOption,
     PageOption,
     RangeOption,
     SizeOption,
@@ -84,6 +86,8 @@ def train(
     on_bad_file: OnBadFileOption = "error",
     value_range: RangeOption = None,
     page: PageOption = "1",
+    layout: LayoutOption = "auto",
+    only: OnlyOption = None,
     labels: LabelsOption = None,
     group_by: GroupByOption = "auto",
     check_labels: Annotated[

@@ -130,6 +130,8 @@ def compare_models(
     data: str | os.PathLike[str] = "digits",
     *,
     on_bad_file: Literal["error", "skip"] = "error",
+    layout: str = "auto",
+    only: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> ModelComparison:
@@ -142,6 +144,7 @@ def compare_models(
         model_a, model_b: classifiers, or paths of model files.
         data: as for `glyphnet.load`.
         on_bad_file: "error", or "skip" to leave out files that cannot be used.
+        layout, only: as for `glyphnet.load`.
         device: where models that are given as files predict.
         progress: called as ``progress(done, total, what)`` while data are read and judged.
 
@@ -155,7 +158,8 @@ def compare_models(
         model if isinstance(model, Classifier) else load_model(model, device) for model in (model_a, model_b)
     ]  # fmt: skip
     first, second = (
-        held_out(model, data, on_bad_file=on_bad_file, progress=progress) for model in models
+        held_out(model, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=progress)
+        for model in models
     )  # fmt: skip
     images, warnings = _same_images(first, second, names)
     told = first.data if first.data == second.data else f"{os.fspath(data)}, images held out of both trainings"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
-from .dataset import ImageDataset, Int64Array, Originals, Splits, UInt8Array
+from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
-from .listing import PART_NAMES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed
+from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed, look_alikes
 from .split import divide
 from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
 from .values import STANDARD, Page, Reading
@@ -27,18 +27,23 @@ _BLOCK_BYTES = 16 * 1024 * 1024
 class Options:
     """What `glyphnet.data.load` was asked for; see there."""
 
-    wish: ShapeWish
-    validation_fraction: float
-    test_fraction: float
-    seed: int
-    on_bad_file: str
-    progress: Progress | None
+    wish: ShapeWish = field(default_factory=ShapeWish)
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 0
+    on_bad_file: str = "error"
+    progress: Progress | None = None
     layout: str = "auto"
     only: str | None = None
     to_train: bool = True
     page: Page = 1
     reading: Reading | None = None
     group_by: GroupBy = NO_GROUPS
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of a table that says which pictures stay together, where one was asked for."""
+        return self.group_by.value if self.group_by.kind == "column" else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +59,7 @@ class Labelled:
         names: where each image came from.
         parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
         groups: int64 (N,): equal for duplicates.
-        notes, warnings, reading: see `Splits`.
+        notes, warnings, reading, bad_files: see `Splits`.
         originals: see `ImageDataset`.
         are_files: whether the names are those of files.
         is_known: whether this is a data set that comes by name, whose pictures are not searched for groups.
@@ -79,6 +84,7 @@ class Labelled:
     is_known: bool = False
     column: Sequence[str | None] | None = None
     taken: Callable[[], Int64Array] | None = None
+    bad_files: tuple[BadFile, ...] = ()
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
@@ -87,7 +93,8 @@ def assemble(data: Labelled, options: Options) -> Splits:
     Raises:
         DataError: fewer than two classes, or classes that differ between the parts.
     """
-    check_classes(data.classes, data.labels, data.parts, data.where)
+    if options.to_train:
+        check_classes(data.classes, data.labels, data.parts, data.where)
     groups = _groups(data, options)
     parts = divide(
         data.labels,
@@ -107,7 +114,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         names = [data.names[row] for row in rows.tolist()]
         own = groups.numbers[rows] if groups else None
         datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals, own))
-    notes, warnings = list(data.notes), list(data.warnings)
+    notes, warnings = list(data.notes), [*data.warnings, *look_alikes(data.classes)]
     if groups:
         notes.append(groups_in_words(groups, options.group_by.kind == "auto"))
         warnings += [*crossing(groups.numbers, data.parts, data.names), *_shares(parts, data.parts, options)]
@@ -121,6 +128,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         tuple(warnings),
         data.reading,
         group_by,
+        data.bad_files,
     )
 
 
@@ -173,7 +181,7 @@ def from_arrays(
     """
     stacks = [images for images, _ in arrays.values()]
     labels = np.concatenate([labels for _, labels in arrays.values()])
-    codes = [TRAIN if part == "all" else PART_NAMES[part] for part in arrays]
+    codes = [TRAIN if part == "all" else PART_CODES[part] for part in arrays]
     shape, note = _array_shape(stacks, options.wish)
     key = cache_key("arrays", stamp, list(shape))
     if stamp and len(labels) * int(np.prod(shape)) > IN_MEMORY_BYTES:

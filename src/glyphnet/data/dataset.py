@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,13 @@ class Originals:
 
     read: Callable[[str], Image.Image | UInt8Array]
     key: str = ""
+
+
+class BadFile(NamedTuple):
+    """A file that cannot be used, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,6 +144,7 @@ class Splits:
             parts share, what cannot be measured.
         reading: how the values of the images became brightness, and which page was read: for prediction.
         group_by: which pictures were kept together, as a recipe says it (``"prefix"``); "none" for none.
+        bad_files: the files that were skipped because they cannot be used, with what is wrong with each.
     """
 
     name: str
@@ -146,6 +155,7 @@ class Splits:
     warnings: tuple[str, ...] = ()
     reading: Reading = STANDARD
     group_by: str = "none"
+    bad_files: tuple[BadFile, ...] = ()
 
     @property
     def value_range(self) -> ValueRange | None:

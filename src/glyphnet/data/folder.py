@@ -1,204 +1,200 @@
-"""Lists the images of class folders: ``root/class/*``, or ``root/{train,validation,test}/class/*``."""
+"""Reads a folder or an archive of pictures: by the tables in it, or by what its folders mean."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import posixpath
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from .listing import (
-    PART_NAMES,
-    TEST,
-    TRAIN,
-    BadFile,
-    ImageFiles,
-    check_classes,
-    class_order,
-    listed,
-    look_alikes,
-)
-
-# What file managers and archivers leave behind. Files with a leading dot are left out as well.
-JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}
-
-LAYOUT = (
-    "Lay it out as FOLDER/class/image.png, or as FOLDER/train/class/image.png with folders validation and "
-    "test beside train."
-)
+from .arrays import RawArrays
+from .assemble import Options
+from .dataset import BadFile
+from .filetree import FileTree, archive_tree, count_in_words, folder_tree
+from .hub import hub_tables, read_hub
+from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
+from .listing import TRAIN, ImageFiles, class_order, listed
+from .pixeltables import pixel_table_of, read_pixel_tables
+from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
 
 
-@dataclass
-class _Found:
-    """What has been found so far: (name, class, part) of each file."""
-
-    files: list[tuple[str, str, int]] = field(default_factory=list)
-    bad: list[BadFile] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def read_folder(root: Path) -> ImageFiles:
-    """The image files of a folder of class folders, flat or divided; no picture is opened.
-
-    Class folders may hold folders of their own; links are followed, each folder once. Hidden files and what
-    file managers leave behind are passed over; every other file in a class folder counts as an image.
+def read_folder(path: Path, options: Options) -> ImageFiles | RawArrays:
+    """The labelled images in a folder.
 
     Raises:
-        DataError: there are no class folders, or one only, one is empty, or the parts' classes do not agree.
+        DataError: none has a class, a table is wrong, or two readings are possible.
     """
-    folders, loose = _entries(root)
-    found = _Found()
-    if _is_divided(root, folders):
-        _read_parts(root, folders, found)
-    else:
-        if loose and not folders:
+    return _read(folder_tree(path), options)
+
+
+def read_archive(path: Path, options: Options) -> ImageFiles | RawArrays:
+    """The labelled images in a zip or tar archive, which is read where it lies.
+
+    Raises:
+        DataError: as for `read_folder`, or the archive is damaged.
+    """
+    return _read(archive_tree(path), options)
+
+
+def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
+    pictures, others = tree.pictures()
+    if not tree.names:
+        raise DataError(f"{tree.root}: the folder is empty. {LAY_OUT}")
+    metadata = [name for name in tree.names if posixpath.basename(name).lower() in METADATA]
+    if options.layout == "auto" and options.only is None:
+        if metadata:
+            return _by_metadata(tree, metadata, pictures, options)
+        if not pictures and (tables := hub_tables(tree)):
+            return read_hub(tree.root, tables)
+        if not pictures:
+            return _by_pixel_tables(tree, options)
+    return _by_folders(tree, pictures, others, options)
+
+
+def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str], options: Options) -> ImageFiles:
+    inside = Counter(posixpath.dirname(name) for name in tables)
+    folder, count = inside.most_common(1)[0]
+    if count > 1:
+        both = [posixpath.basename(name) for name in tables if posixpath.dirname(name) == folder]
+        raise DataError(f"{tree.root / folder}: there are both {both[0]} and {both[1]}. Name one of them.")
+    files = read_path_tables(
+        tree.root, [(name, _part_of_folder(name)) for name in tables], _archive(tree), options.group_column
+    )
+    unlisted = len(set(pictures) - set(files.names) - {bad.name for bad in files.bad})
+    warnings = (f"{unlisted:,} pictures that no table names were not read.",) if unlisted else ()
+    return _with(files, (), (*warnings, *_outputs(tree)))
+
+
+def _part_of_folder(name: str) -> int | None:
+    """The part that a folder above a table is called by."""
+    parts = [part_word(folder) for folder in posixpath.dirname(name).split("/")]
+    return next((part for part in parts if part is not None), None)
+
+
+def _by_pixel_tables(tree: FileTree, options: Options) -> RawArrays | ImageFiles:
+    tables = [name for name in _text_tables(tree) if pixel_table_of(tree, name) is not None]
+    if tables:
+        return read_pixel_tables(tree, tables, options)
+    paths = _path_tables(tree)
+    if paths:  # their pictures are missing: the error names the first
+        return read_path_tables(tree.root, [(paths[0], None)], _archive(tree), options.group_column)
+    what = f": only {listed([posixpath.basename(name) for name in tree.names], 3)}" if tree.names else ""
+    raise DataError(f"{tree.root}: there is no picture in it{what}. {LAY_OUT}")
+
+
+def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], options: Options) -> ImageFiles:
+    """By class folders, or where they name no classes, by a table that lies beside the pictures."""
+    failed: DataError | None = None
+    arranged = Arrangement()
+    try:
+        if not pictures:
+            raise DataError(f"{tree.root}: there is no image in it. {LAY_OUT}")
+        arranged = arrange(pictures, str(tree.root), options.layout, options.only)
+        _check_names_classes(tree, arranged, options)
+    except DataError as error:
+        failed = error
+    if failed is not None or len({label for _, label, _ in arranged.rows}) < 2:
+        tables = _path_tables(tree) if options.layout == "auto" and options.only is None else []
+        if tables:
+            files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
+            return _with(files, (), _outputs(tree))
+        if failed is not None:
+            raise failed
+    _check_empty_classes(tree, arranged)
+    warnings = [*arranged.warnings]
+    if others:
+        one = sum(others.values()) == 1
+        warnings.append(
+            f"{sum(others.values()):,} {'file that is no picture was' if one else 'files that are no pictures were'} "
+            f"skipped ({count_in_words(others)})."
+        )
+    return _with(_as_files(tree, arranged), arranged.notes, (*warnings, *_outputs(tree)))
+
+
+def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options) -> None:
+    classes = {label for _, label, _ in arranged.rows}
+    if options.layout == "auto" and options.only is None and len(classes) > 1:
+        kinds = sorted(name for name in classes if name.lower() in KINDS)
+        if len(kinds) == len(classes):
             raise DataError(
-                f"{root}: {len(loose):,} files lie directly in it ({listed(loose, 2)}), so none has a class. {LAYOUT}"
+                f"{tree.root}: the folders {listed(kinds)} say what kind of file is in them, and no class. Name the "
+                "table with the classes, or use class folders. If these are the classes: --layout class."
             )
-        _refuse_wrapping(root, folders)
-        _read_classes(root, "", folders, TRAIN, found)
-    if not folders:
-        raise DataError(f"{root}: the folder is empty. {LAYOUT}")
-    if not found.files:
-        raise DataError(f"{root}: there is no image in any of its {len(folders)} folders. {LAYOUT}")
-    if loose:
-        several = len(loose) > 1
-        found.notes.append(
-            f"{len(loose):,} {'files lie' if several else 'file lies'} outside the class folders "
-            f"({listed(loose, 2)}): {'they were' if several else 'it was'} not read."
-        )
-    return _as_files(root, found)
 
 
-def _as_files(root: Path, found: _Found) -> ImageFiles:
-    rows = sorted(found.files)
-    classes = class_order(label for _, label, _ in rows)
-    number = {name: i for i, name in enumerate(classes)}
-    labels = np.array([number[label] for _, label, _ in rows], dtype=np.int64)
-    parts = np.array([part for _, _, part in rows], dtype=np.int8)
-    check_classes(classes, labels, parts, str(root))
-    names = tuple(name for name, _, _ in rows)
-    notes = (*found.notes, *look_alikes(classes))
-    return ImageFiles(root, names, labels, classes, parts, tuple(sorted(found.bad)), notes)
-
-
-def _is_divided(root: Path, folders: list[str]) -> bool:
-    """Whether the folders of ``root`` are parts, not classes: "train" may also be the name of a class."""
-    parts = [name for name in folders if name.lower() in PART_NAMES]
-    if not parts or not any(_entries(root / name)[0] for name in parts):
-        return False
-    if any(PART_NAMES[name.lower()] == TRAIN and _entries(root / name)[0] for name in parts):
-        return True
-    if len(parts) < len(folders):
-        return False
-    raise DataError(f"{root}: there are {listed(parts)}, but no folder 'train' with class folders in it. {LAYOUT}")
-
-
-def _refuse_wrapping(root: Path, folders: list[str]) -> None:
-    """Archives often unpack to one folder that holds the data set: one class it is not."""
-    if len(folders) == 1 and len(_entries(root / folders[0])[0]) > 1:
-        raise DataError(
-            f"{root}: there is one class only, {folders[0]!r}, with folders in it. Did you mean {root / folders[0]}?"
-        )
-
-
-def _read_parts(root: Path, folders: list[str], found: _Found) -> None:
-    taken: dict[int, str] = {}
-    for name in folders:
-        part = PART_NAMES.get(name.lower())
-        if part is None:
-            found.notes.append(f"The folder {name!r} is none of train, validation and test: it was not read.")
-            continue
-        if part in taken:
-            raise DataError(f"{root}: {taken[part]!r} and {name!r} are the same part. Put them into one folder.")
-        taken[part] = name
-        classes, loose = _entries(root / name)
-        if part == TEST and loose and not classes:  # as competitions hand them out
-            found.notes.append(
-                f"The {len(loose):,} files in {name!r} lie in no class folder: without labels nothing can be "
-                "tested on them, so they were not read."
-            )
-            continue
-        if loose:
-            found.notes.append(f"{len(loose):,} files directly in {name!r} have no class: they were not read.")
-        _read_classes(root, f"{name}/", classes, part, found)
-
-
-def _read_classes(root: Path, prefix: str, classes: list[str], part: int, found: _Found) -> None:
-    empty = []
-    for name in classes:
-        before = len(found.files) + len(found.bad)
-        for path, fault in _walk(root, prefix + name):
-            if fault:
-                found.bad.append(BadFile(path, fault))
-            else:
-                found.files.append((path, name, part))
-        if len(found.files) + len(found.bad) == before:
-            empty.append(prefix + name)
-    if empty and len(empty) < len(classes) and part == TRAIN:
+def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
+    beside = set()
+    for name, label, part in arranged.rows:
+        if part == TRAIN:
+            folders = name.split("/")[:-1]
+            beside.add("/".join(folders[: folders.index(label)]))
+    empty = [folder for folder in tree.folders if posixpath.dirname(folder) in beside]
+    if empty:
         plural = "folders hold" if len(empty) > 1 else "folder holds"
-        raise DataError(f"{root}: the class {plural} no images: {listed(empty)}. Put images there, or remove it.")
+        raise DataError(f"{tree.root}: the class {plural} no images: {listed(empty)}. Put images there, or remove it.")
 
 
-def _walk(root: Path, top: str) -> Iterator[tuple[str, str]]:
-    """Every file below ``top``: its name from ``root`` on, and what is wrong with it ("" if nothing is)."""
-    # Each real folder once, and never the root itself: links that lead back would go round for ever.
-    seen = {_identity(root)}
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        identity = _identity(root / folder)
-        if identity in seen:
+def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
+    good = sorted(row for row in arranged.rows if row[0] not in tree.faults)
+    bad = [BadFile(name, tree.faults[name]) for name, _, _ in sorted(arranged.rows) if name in tree.faults]
+    classes = class_order(label for _, label, _ in good)
+    number = {name: i for i, name in enumerate(classes)}
+    labels = np.array([number[label] for _, label, _ in good], dtype=np.int64)
+    parts = np.array([part for _, _, part in good], dtype=np.int8)
+    names = tuple(name for name, _, _ in good)
+    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), (), (), tree.read, tree.state)
+
+
+def _with(files: ImageFiles, notes: Sequence[str], warnings: Sequence[str]) -> ImageFiles:
+    from dataclasses import replace
+
+    return replace(files, notes=(*notes, *files.notes), warnings=(*files.warnings, *warnings))
+
+
+def _outputs(tree: FileTree) -> tuple[str, ...]:
+    if not tree.outputs:
+        return ()
+    return (f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.",)
+
+
+def _archive(tree: FileTree) -> FileTree | None:
+    return tree if tree.read is not None else None
+
+
+# Tables that lie beside pictures
+
+
+def _text_tables(tree: FileTree) -> list[str]:
+    """Tables in the topmost folder that holds any, submissions to competitions left out."""
+    found = [
+        name
+        for name in tree.names
+        if name.lower().endswith((*TEXT_SUFFIXES, ".parquet")) and "submission" not in posixpath.basename(name).lower()
+    ]
+    top = min((name.count("/") for name in found), default=0)
+    return [name for name in found if name.count("/") == top]
+
+
+def _path_tables(tree: FileTree) -> list[str]:
+    """The tables that name picture files and their classes."""
+    found = []
+    for name in _text_tables(tree):
+        try:
+            choose_columns(cells_of(tree.root, name, _archive(tree)), name)
+        except DataError:
             continue
-        seen.add(identity)
-        for entry in _scan(root / folder):
-            if _is_folder(entry):
-                waiting.append(f"{folder}/{entry.name}")
-            else:
-                yield f"{folder}/{entry.name}", _fault(entry)
+        found.append(name)
+    return found
 
 
-def _fault(entry: os.DirEntry[str]) -> str:
-    try:
-        if entry.is_symlink() and not os.path.exists(entry.path):
-            return f"a broken link to {os.readlink(entry.path)}"
-        return "" if entry.is_file() else "not a regular file"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = os.stat(folder)
-    return status.st_dev, status.st_ino
-
-
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """The folders and the files directly in ``folder``, by name, junk left out."""
-    folders: list[str] = []
-    files: list[str] = []
-    for entry in _scan(folder):
-        (folders if _is_folder(entry) else files).append(entry.name)
-    return sorted(folders), sorted(files)
-
-
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in ``folder``, junk left out.
-
-    Raises:
-        DataError: the folder cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in JUNK]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
+def _with_parts(tree: FileTree, tables: list[str]) -> list[tuple[str, int | None]]:
+    """Each table with the part that its name says, where there are several."""
+    if len(tables) == 1:
+        return [(tables[0], None)]
+    parts = [part_word(posixpath.basename(name).partition(".")[0]) for name in tables]
+    if None in parts or len(set(parts)) < len(parts):
+        raise DataError(f"{tree.root}: there are {len(tables)} tables ({listed(tables, 4)}). Name one of them.")
+    return list(zip(tables, parts, strict=True))

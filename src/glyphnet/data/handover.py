@@ -40,8 +40,11 @@ def take_over(folder: Path) -> Splits:
         "value_range": told["reading"]["value_range"] and tuple(told["reading"]["value_range"]),
     }
     notes, warnings = tuple(told["notes"]), tuple(told["warnings"])
+    datasets = parts["train"], parts["validation"], parts["test"]
     group_by = told["group_by"]
-    return Splits(told["name"], **parts, notes=notes, warnings=warnings, reading=Reading(**reading), group_by=group_by)
+    return Splits(
+        told["name"], *datasets, notes=notes, warnings=warnings, reading=Reading(**reading), group_by=group_by
+    )
 
 
 def _part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:

@@ -15,23 +15,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import BadFileError, DataError
-from .dataset import Int64Array
+from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes
 from .values import STANDARD, Reading
 
-# The part of a data set that a folder's name, or the word in a table, stands for.
-PART_NAMES = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
+PART_CODES = {"train": 0, "validation": 1, "test": 2}
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 # progress(done, total, what)
 Progress = Callable[[int, int, str], None]
-
-
-class BadFile(NamedTuple):
-    """A file that cannot be used, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +37,12 @@ class ImageFiles:
         classes: K class names, in label order.
         parts: int8 (N,): 0 train, 1 validation, 2 test; all 0 where the data do not come divided.
         bad: files that were found unusable while listing.
-        notes: sentences for the user.
+        notes: sentences for the user: what was concluded.
+        warnings: what was left out, and what is doubtful.
         read: returns the content of a file that does not lie in a folder (in an archive, in a Parquet table);
             None: the names are paths below ``root``. Several threads call it.
         state: changes whenever the file does that holds all pictures; unused where ``read`` is None.
+        groups: what each picture stays together with, where a column of a table was asked for.
     """
 
     root: Path
@@ -58,8 +52,10 @@ class ImageFiles:
     parts: npt.NDArray[np.int8]
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     read: Callable[[str], bytes] | None = None
     state: str = ""
+    groups: Sequence[str | None] | None = None
 
     def content(self, name: str) -> bytes:
         """The encoded picture called ``name``.
@@ -164,12 +160,14 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def look_alikes(classes: Sequence[str]) -> list[str]:
-    """A note for each set of class names that differ only in case or in how Unicode spells them."""
+    """A warning for each set of class names that differ only in case, spaces, Unicode form or leading zeros."""
     alike: dict[str, list[str]] = {}
     for name in classes:
-        alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
+        digits = plain.lstrip("0") or "0"
+        alike.setdefault(digits if plain.isdecimal() else plain, []).append(name)
     return [
-        f"Classes {' and '.join(ascii(name) for name in names)} look alike: they are kept apart. "
+        f"Classes {' and '.join(ascii(name) for name in names[:4])} look alike: they are kept apart. "
         "Rename one if they are the same."
         for names in alike.values()
         if len(names) > 1
@@ -200,7 +198,7 @@ def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray
 
 def listed(names: Sequence[str], most: int = 5) -> str:
     """``names`` in quotes, the first few of them, and how many more there are."""
-    text = ", ".join(repr(name) for name in names[:most])
+    text = ", ".join(repr(name if len(name) <= 40 else f"{name[:39]}…") for name in names[:most])
     return f"{text} and {len(names) - most:,} more" if len(names) > most else text
 
 

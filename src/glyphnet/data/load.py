@@ -5,28 +5,39 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..errors import DataError, SettingsError
+from ..errors import BadFileError, DataError, SettingsError
 from . import arrays, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
-from .dataset import Originals, Splits
+from .dataset import BadFile, Originals, Splits
 from .digits import read_digits
-from .folder import read_folder
+from .filetree import archive_tree, is_archive, is_wanted
+from .folder import read_archive, read_folder
 from .groups import parse_group_by
-from .listing import BadFile, ImageFiles, Progress, Unlabelled, bad_in_words
+from .gzipped import unpacked
+from .hub import is_hub_table, read_hub, unlabelled_parquet
+from .layouts import check_layout
+from .listing import ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
+from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all
 from .pixels import conform
+from .pixeltables import is_pixel_table, read_pixel_table, unlabelled_pixels
 from .split import check_fractions
 from .survey import ShapeWish
-from .table import READERS, TABLE_NAMES, read_table
+from .tables import TEXT_SUFFIXES, read_path_tables, unlabelled_paths
 from .values import Page, Reading, ValueRange, check_page, check_range
+
+NAME_PREFIX = "name:"
+"""Before the name of a known data set where a file or folder is called the same."""
 
 
 def load(
@@ -43,21 +54,29 @@ def load(
     page: Page = 1,
     reading: Reading | None = None,
     group_by: str = "auto",
+    layout: str = "auto",
+    only: str | None = None,
+    to_train: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
     """Load a labelled image data set, divided into training, validation and test.
 
     Args:
         source: the name of a data set ("digits", "mnist", …), or the path of a folder of class folders (flat,
-            or in train, validation and test), of a table (``metadata.csv`` or ``.parquet``) or its folder, of
-            a folder of IDX files, of an ``.npz`` file, or of ``.npy`` files. A name goes before a path: write
-            ``./mnist`` for a folder of that name.
+            or in training, validation and test), of a table of paths or of pixels, of Parquet tables with
+            pictures, of IDX, .npz or .npy files, or of a zip or tar archive: docs/data.md shows each. Where a file
+            or folder is called as a data set is, write ``./mnist`` for it and ``name:mnist`` for the data set.
         size: the side of the images in pixels, or (height, width); None chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
         validation_fraction: the share of the training images to validate on, where no such part is given.
         test_fraction: the share of all images to test on, where no such part is given.
         seed: the same seed and data give the same division.
         on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
+        layout: "auto", or what each level of folders is, such as "class", "part/class", "class/part" or "*/class"
+            ("*" has no meaning); for a table of pixels without a header "label,pixels" or "pixels,label".
+        only: read only pictures in folders of this name, such as "images" beside "masks".
+        to_train: refuse data that nothing can be learned from: a single class, or no training part. Pass False to
+            evaluate a model.
         labels: a table of decisions on doubtful labels, applied once the data are divided: see `apply_decisions`.
         value_range: (low, high), the values that become black and white in all images; None takes pictures and arrays
             of 8 bits as they are, and chooses one range for any others from the values of the whole set.
@@ -73,7 +92,8 @@ def load(
         SettingsError: an argument is impossible; all that are, are named.
         DataError: there is no such source, or it cannot be used; the message says which file and what to do.
     """
-    options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, value_range, page, progress)
+    options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, layout, value_range, page)
+    options = replace(options, progress=progress, only=only, to_train=to_train)
     if reading is not None:
         options = replace(options, page=reading.page, reading=reading)
     options = replace(options, group_by=parse_group_by(group_by))
@@ -81,18 +101,38 @@ def load(
     return splits if labels is None else apply_decisions(splits, labels)
 
 
+def known_name(source: str | os.PathLike[str]) -> str | None:
+    """The name of the known data set that ``source`` means; None for a path.
+
+    Raises:
+        DataError: a file or folder here is called so as well, or ``name:`` stands before an unknown name.
+    """
+    if not isinstance(source, str):
+        return None
+    name = source.removeprefix(NAME_PREFIX)
+    if name != source and name not in NAMED:
+        raise DataError(f"{source!r}: there is no data set {name!r}; known are {', '.join(NAMED)}.")
+    if source in NAMED and os.path.exists(source):
+        raise DataError(
+            f"{source!r} is the name of a known data set and of a {'folder' if os.path.isdir(source) else 'file'} "
+            f"here.\n  The {'folder' if os.path.isdir(source) else 'file'} here: ./{source}\n"
+            f"  The data set:    {NAME_PREFIX}{source}"
+        )
+    return name if name in NAMED else None
+
+
 def _read(source: str | os.PathLike[str], options: Options) -> Splits:
-    if isinstance(source, str) and source in NAMED:
-        return NAMED[source](source, options)
+    if (name := known_name(source)) is not None:
+        return NAMED[name](name, options)
     path = Path(source).expanduser()
     try:
         if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
-        kind = source_of(path)
+        path, kind = _found_below(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{os.fspath(source)!r} cannot be looked at ({error}). {_accepted()}") from error
+        raise DataError(f"{os.fspath(source)[:80]!r} cannot be looked at ({str(error)[:80]}). {_ACCEPTED}") from error
     if kind is None:
-        raise DataError(f"{path}: not a data set that can be read. {_accepted()}")
+        raise DataError(f"{path}: not a data set that can be read. {_ACCEPTED}")
     found = kind.read(path, options)
     if isinstance(found, ImageFiles):
         return _from_files(found, options)
@@ -102,6 +142,24 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     return from_arrays(name, str(path), ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
 
 
+def _found_below(path: Path) -> tuple[Path, Source | None]:
+    """The path and its kind; of a folder that only wraps another (``archive/MNIST/raw``), that of the inner one.
+
+    A folder that is read by what its folders mean is not descended into here: its files keep their names.
+    """
+    kind, inner = source_of(path), path
+    while kind is _FOLDER:
+        with os.scandir(inner) as entries:
+            wanted = [entry for entry in entries if is_wanted(entry.name)]
+        folders = [entry.name for entry in wanted if entry.is_dir()]
+        if len(folders) != 1:
+            break
+        inner = inner / folders[0]
+        if (deeper := source_of(inner)) is not _FOLDER:
+            return inner, deeper
+    return path, kind
+
+
 def _options(
     size: int | Sequence[int] | None,
     color: str,
@@ -109,9 +167,9 @@ def _options(
     test_fraction: float,
     seed: int,
     on_bad_file: str,
+    layout: str,
     value_range: Sequence[float] | None,
     page: Page,
-    progress: Progress | None,
 ) -> Options:
     wrong = []
     wish = ShapeWish()
@@ -132,6 +190,11 @@ def _options(
         check_page(page)
     except SettingsError as error:
         wrong.append(str(error))
+    if layout not in ("label,pixels", "pixels,label"):
+        try:
+            check_layout(layout)
+        except SettingsError as error:
+            wrong.append(str(error))
     if on_bad_file not in ("error", "skip"):
         wrong.append(f"on_bad_file (={on_bad_file!r}) must be error or skip.")
     if not isinstance(seed, int) or seed < 0:
@@ -144,7 +207,7 @@ def _options(
         test_fraction,
         seed,
         on_bad_file,
-        progress,
+        layout=layout,
         page=page,
         reading=None if limits is None else Reading(limits, page, window=True, strict=False),
     )
@@ -165,11 +228,80 @@ def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
     return arrays.RawArrays({part: arrays.RawPart(*pair, f"{part} images", part) for part, pair in parts.items()})
 
 
-def _read_table_folder(path: Path, _: Options) -> ImageFiles:
-    tables = [path / name for name in TABLE_NAMES if (path / name).is_file()]
-    if len(tables) > 1:
-        raise DataError(f"{path}: there are both {tables[0].name} and {tables[1].name}. Name one of them.")
-    return read_table(tables[0])
+def _read_parquet(path: Path, options: Options) -> ImageFiles:
+    if is_hub_table(path):
+        return read_hub(path.parent, [(path.name, None)])
+    return _read_path_table(path, options)
+
+
+def _read_path_table(path: Path, options: Options) -> ImageFiles:
+    return read_path_tables(path.parent, [(path.name, None)], group_by=options.group_column)
+
+
+def _read_idx_beside(path: Path, options: Options) -> arrays.RawArrays:
+    return _read_idx(path.parent, options)
+
+
+def _is_idx(path: Path) -> bool:
+    """Whether a file begins as IDX does, gzipped or not."""
+    head = bytes(next(unpacked(path, 4), b""))[:4]
+    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in idx.DTYPES and 1 <= head[3] <= 4
+
+
+def _npz_pictures(path: str) -> Unlabelled | BadFileError:
+    known = {images for pairs in arrays.NAMES.values() for images, _ in pairs}
+    others = {labels for pairs in arrays.NAMES.values() for _, labels in pairs} | {"classes"}
+    try:
+        with NpzFile(path) as archive:
+            names = [name for name in archive.names if name.lower() in known]
+            names = names or [name for name in archive.names if name.lower() not in others]
+            return _pictures_of(path, archive.read(names, MAX_BYTES))
+    except BadFileError as error:
+        return error
+
+
+def _npy_pictures(path: str) -> Unlabelled | BadFileError:
+    try:
+        return _pictures_of(path, {"images": map_npy(Path(path))})
+    except BadFileError as error:
+        return error
+
+
+def _idx_pictures(path: str) -> Unlabelled | BadFileError:
+    try:
+        return _pictures_of(path, {"images": idx.read_idx(path)})
+    except BadFileError as error:
+        return error
+
+
+def _pictures_of(path: str, found: dict[str, npt.NDArray[Any]]) -> Unlabelled | BadFileError:
+    """The images of an array file; labels, one number an image, are none."""
+    images = {name: array for name, array in found.items() if array.ndim > 1 and array.dtype.kind in "buif"}
+    if not images:
+        shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
+        return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
+    return unlabelled_arrays(path, images)
+
+
+def _archive_pictures(path: str) -> Unlabelled | BadFileError:
+    try:
+        tree = archive_tree(Path(path))
+    except DataError as error:
+        return BadFileError(path, "cannot be read", str(error))
+    names, _ = tree.pictures()
+
+    def place(row: int) -> str:
+        return f"{path}#{names[row]}"
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for row in range(start, len(names)):
+            try:
+                content: bytes | BadFileError = tree.content(names[row])
+            except BadFileError as error:
+                content = error
+            yield Picture(place(row), place(row), content)
+
+    return Unlabelled(len(names), place, pictures)
 
 
 def _from_files(files: ImageFiles, options: Options) -> Splits:
@@ -192,11 +324,13 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         names=names,
         parts=files.parts[pictures.rows],
         groups=pictures.groups,
-        notes=pictures.notes,
-        warnings=(*files.notes, *_skipped([*files.bad, *pictures.bad])),
+        notes=(*pictures.notes, *files.notes),
+        warnings=(*files.warnings, *_skipped([*files.bad, *pictures.bad])),
+        bad_files=tuple(sorted([*files.bad, *pictures.bad])),
         originals=Originals(partial(files.picture, reading=replace(pictures.reading, strict=False)), pictures.key),
         reading=pictures.reading,
         are_files=True,
+        column=None if files.groups is None else [files.groups[row] for row in pictures.rows.tolist()],
     )
     return assemble(data, options)
 
@@ -209,9 +343,10 @@ def _skipped(bad: Sequence[BadFile]) -> list[str]:
 
 def _stamp(path: Path) -> str:
     """Changes when the file, or a file of the folder, does."""
-    files = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.iterdir())
-    if not path.is_dir():
-        files = [file for file in files if file == path or path.suffix == ".npy"]
+    if path.is_dir():
+        files = sorted(path.iterdir())
+    else:
+        files = sorted(path.parent.iterdir()) if path.suffix == ".npy" else [path]
     state = [(os.path.realpath(file), file.stat()) for file in files if file.is_file()]
     text = repr([(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in state])
     return hashlib.sha256(os.fsencode(text)).hexdigest()
@@ -233,49 +368,56 @@ class Source:
         read: the labelled images for training and evaluation, before they are divided.
         pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
             one by one, and for what prediction does not read.
+        inside: whether prediction reads such a file when it lies in a folder that was given.
     """
 
     title: str
     matches: Callable[[Path], bool]
     read: Callable[[Path, Options], arrays.RawArrays | ImageFiles]
-    pictures: Callable[[str], Unlabelled] | None = None
+    pictures: Callable[[str], Unlabelled | BadFileError] | None = None
+    inside: bool = True
 
+
+def _is_file(*suffixes: str) -> Callable[[Path], bool]:
+    return lambda path: path.name.lower().endswith(suffixes) and path.is_file()
+
+
+_FOLDER = Source("a folder of class folders, or of pictures and a table", Path.is_dir, read_folder)
 
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
+    Source("an .npz file", _is_file(".npz"), lambda path, _: arrays.read_npz(path), _npz_pictures),
+    Source(".npy files", _is_file(".npy"), lambda path, _: arrays.read_npy_pair(path), _npy_pictures),
+    Source("a Parquet table", _is_file(".parquet"), _read_parquet, unlabelled_parquet),
+    Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
     Source(
-        "an .npz file",
-        lambda path: path.is_file() and path.suffix.lower() == ".npz",
-        lambda path, _: arrays.read_npz(path),
+        "a table of paths",
+        _is_file(*TEXT_SUFFIXES),
+        _read_path_table,
+        unlabelled_paths,
+        inside=False,
     ),
-    Source(
-        "a pair of .npy files",
-        lambda path: path.is_file() and path.suffix.lower() == ".npy",
-        lambda path, _: arrays.read_npy_pair(path),
-    ),
-    Source(
-        "a table (.csv, .tsv or .parquet with the columns file_name and label)",
-        lambda path: path.is_file() and path.suffix.lower() in READERS,
-        lambda path, _: read_table(path),
-    ),
-    Source(
-        "a folder with metadata.csv or metadata.parquet",
-        lambda path: any((path / name).is_file() for name in TABLE_NAMES),
-        _read_table_folder,
-    ),
+    Source("a zip or tar archive", is_archive, read_archive, _archive_pictures, inside=False),
     Source("a folder of IDX files", lambda path: path.is_dir() and idx.is_idx_folder(path), _read_idx),
+    Source("an IDX file", lambda path: path.is_file() and _is_idx(path), _read_idx_beside, _idx_pictures),
     Source(
         "a folder of .npy files",
         lambda path: path.is_dir() and arrays.is_npy_folder(path),
         lambda path, _: arrays.read_npy_pair(path),
     ),
-    Source("a folder of class folders", Path.is_dir, lambda path, _: read_folder(path)),
+    _FOLDER,
 )
 
 
 def source_of(path: Path) -> Source | None:
     """The row of `PATHS` for a path that exists; None if there is none."""
     return next((kind for kind in PATHS if kind.matches(path)), None)
+
+
+_ACCEPTED = (
+    f"Give one of {', '.join(NAMED)}, or a path: a folder, a table, Parquet, an archive, IDX, .npz or .npy. "
+    "`glyphnet data --help` has more."
+)
 
 
 def _unknown(source: str | os.PathLike[str]) -> str:
@@ -286,9 +428,5 @@ def _unknown(source: str | os.PathLike[str]) -> str:
         beside = {entry.name: str(path.parent / entry.name) for entry in path.parent.iterdir()}
         near = [beside[name] for name in difflib.get_close_matches(path.name, beside, n=1)]
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{text!r} is neither the name of a data set nor a path that exists.{hint} {_accepted()}"
-
-
-def _accepted() -> str:
-    paths = "; ".join(kind.title for kind in PATHS)
-    return f"Accepted are the names {', '.join(NAMED)}, and the path of {paths}."
+    shown = text if len(text) <= 200 else f"{text[:200]}…"
+    return f"{shown!r} is neither the name of a data set nor a path that exists.{hint} {_ACCEPTED}"

@@ -14,10 +14,10 @@ from ..errors import BadFileError, DataError
 from ..parallel import map_in_order
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
-from .dataset import Int64Array, UInt8Array
+from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_image, look_at, see_bytes
 from .duplicates import duplicate_groups
-from .listing import BadFile, ImageFiles, bad_in_words, refuse_bad_files
+from .listing import ImageFiles, bad_in_words, refuse_bad_files
 from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
 from .traits import TraitCounts
 from .values import (

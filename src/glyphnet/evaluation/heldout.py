@@ -47,6 +47,8 @@ def held_out(
     source: str | os.PathLike[str] = "digits",
     *,
     on_bad_file: Literal["error", "skip"] = "error",
+    layout: str = "auto",
+    only: str | None = None,
     progress: Progress | None = None,
 ) -> HeldOut:
     """Load the images of ``source`` that the classifier may be judged by, in its size and colour.
@@ -58,6 +60,8 @@ def held_out(
         classifier: whose recipe tells how its data were divided.
         source: as for `glyphnet.load`.
         on_bad_file: "error", or "skip" to leave out files that cannot be used.
+        layout, only: as for `glyphnet.load`; where neither is given and the model was trained on this source, those
+            of its training.
         progress: called as ``progress(done, total, what)`` while data are read.
 
     Raises:
@@ -65,17 +69,22 @@ def held_out(
     """
     height, width, channels = classifier.input_shape
 
+    told = classifier.recipe.get("data") or {}
+    if layout == "auto" and only is None and told.get("source") == os.fspath(source):
+        layout, only = told.get("layout", "auto"), told.get("only")
+
     def read(division: Mapping[str, Any]) -> Splits:
-        color = "grey" if channels == 1 else "rgb"
         how: dict[str, Any] = {
             "on_bad_file": on_bad_file,
+            "layout": layout,
+            "only": only,
+            "to_train": False,
             "reading": classifier.reading,
             "progress": progress,
             **division,
         }
-        return load(source, size=(height, width), color=color, **how)
+        return load(source, size=(height, width), color="grey" if channels == 1 else "rgb", **how)
 
-    told = classifier.recipe.get("data") or {}
     division = {"group_by": "none", **{name: told[name] for name in _DIVISION if name in told}}
     try:
         splits = _with_decisions(read(division), told.get("labels"))

@@ -1,78 +1,116 @@
-"""What is to be classified, one picture after the other: files, all in folders, the rows of Parquet tables."""
+"""What is to be classified, one picture after the other: files, folders, and files of many pictures."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
-from ..data.dataset import UInt8Array
-from ..errors import BadFileError
-from .walking import files_in
+import numpy as np
 
-Content: TypeAlias = str | bytes | UInt8Array | BadFileError
-"""Of a picture: the path of its file, the bytes of one, its pixels (see `image_batches`), or why there is none."""
+from ..data.decode import ImageShape
+from ..data.filetree import PICTURE_SUFFIXES, files_in, head_of, is_picture
+from ..data.listing import Content, Picture, Unlabelled
+from ..data.load import source_of
+from ..data.pixeltables import as_image
+from ..data.tables import METADATA
+from ..errors import BadFileError, DataError
+
+__all__ = ["Content", "OnBadFile", "Picture", "image_files", "pictures_in"]
 
 OnBadFile: TypeAlias = Callable[[BadFileError], None]
 
 
-class Picture(NamedTuple):
-    """A picture that waits to be classified.
-
-    Attributes:
-        file: what its answer is called: its path, exactly as given or, in a folder, as given with the rest
-            appended; or what its row in a table is called.
-        place: where it lies: its path, or ``TABLE#ROW``, rows counted from 0.
-        content: what there is of it.
-    """
-
-    file: str
-    place: str
-    content: Content
-
-
 def pictures_in(
-    paths: Iterable[str], *, skip: int = 0, on_skipped: Callable[[str], None] | None = None
+    paths: Iterable[str],
+    *,
+    skip: int = 0,
+    on_skipped: Callable[[str], None] | None = None,
+    image_shape: ImageShape | None = None,
+    ignored: Counter[str] | None = None,
 ) -> Iterator[Picture]:
-    """The pictures in files, in all files in folders, and in the rows of Parquet tables, in order.
+    """The pictures in files, in all files in folders, and in tables, arrays and archives, in order.
 
-    What cannot be read counts as a picture, whose content is the error. No picture is opened here, and of a table a
-    few rows at a time are in memory.
+    A file of any kind that `data.load.PATHS` knows gives all its images; labels in it are ignored. What cannot be read
+    counts as a picture, whose content is the error. No picture is opened here, and of a table a few rows at a time are
+    in memory.
 
     Args:
-        paths: files, folders and tables; in folders tables are read too.
+        paths: files and folders; in folders, files that are not pictures are left out.
         skip: how many pictures to pass over unread.
         on_skipped: called with the place of each of these.
+        image_shape: (H, W, C) of the model: rows of numbers of that many values are read so, others as squares.
+        ignored: counts the files in folders that are not pictures, by their suffix.
 
     Raises:
         DataError: a table is damaged beyond its beginning.
-        MissingExtraError: there is a table and no pyarrow.
+        MissingExtraError: there is a Parquet table and no pyarrow.
     """
     tell = on_skipped or (lambda _: None)
-    for file in files_in(paths):
-        if isinstance(file, str) and file.lower().endswith(".parquet"):
-            from .tables import open_table
-
-            table = open_table(file)
-            if not isinstance(table, BadFileError):
-                passed = min(skip, table.count)
-                skip -= passed
-                for row in range(passed):
-                    tell(table.place(row))
-                yield from table.pictures(passed)
-                continue
-            file = table
-        place = file if isinstance(file, str) else file.path
+    ignored = Counter() if ignored is None else ignored
+    for found in _contents(paths, ignored):
+        if isinstance(found, Unlabelled):
+            passed = min(skip, found.count)
+            skip -= passed
+            for row in range(passed):
+                tell(found.place(row))
+            for picture in found.pictures(passed):
+                yield _shaped(picture, image_shape)
+            continue
+        place = found if isinstance(found, str) else found.path
         if skip:
             skip -= 1
             tell(place)
         else:
-            yield Picture(place, place, file)
+            yield Picture(place, place, found)
 
 
 def image_files(paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[str]:
-    """The files in ``paths``, as `files_in` finds them; what cannot be listed is handed to ``on_bad_file``."""
-    for file in files_in(paths):
-        if isinstance(file, BadFileError):
-            on_bad_file(file)
-        else:
-            yield file
+    """The picture files in ``paths``; what cannot be listed is handed to ``on_bad_file``."""
+    for path in paths:
+        for file in files_in([path]):
+            if isinstance(file, BadFileError):
+                on_bad_file(file)
+            elif file == path or is_picture(file, head_of):
+                yield file
+
+
+def _contents(paths: Iterable[str], ignored: Counter[str]) -> Iterator[str | Unlabelled | BadFileError]:
+    """Each file as it is to be read: a picture, many of them, or what is wrong with it."""
+    for path in paths:
+        for file in files_in([path]):
+            if isinstance(file, BadFileError) or _suffix(file) in PICTURE_SUFFIXES:
+                yield file
+                continue
+            inside = file != path
+            source = source_of(Path(file)) if _may_hold_many(file, inside) else None
+            if source is not None and source.pictures is not None and (source.inside or not inside):
+                many = source.pictures(file)
+                if isinstance(many, BadFileError) and inside and not file.lower().endswith(".parquet"):
+                    ignored[_suffix(file)] += 1  # such as the labels that belong to an array of images
+                    continue
+                yield many
+            elif inside and (source is not None or not is_picture(file, head_of)):
+                ignored[_suffix(file) or os.path.basename(file)] += 1
+            else:
+                yield file
+
+
+def _may_hold_many(file: str, inside: bool) -> bool:
+    # A table that lists images beside it need not be read: these are found without it.
+    return os.path.isfile(file) and not (inside and os.path.basename(file).lower() in METADATA)
+
+
+def _suffix(file: str) -> str:
+    return os.path.splitext(file)[1].lower()
+
+
+def _shaped(picture: Picture, image_shape: ImageShape | None) -> Picture:
+    if not isinstance(picture.content, np.ndarray) or picture.content.ndim != 1 or image_shape is None:
+        return picture
+    try:
+        return picture._replace(content=as_image(picture.content, image_shape))
+    except DataError as error:
+        return picture._replace(content=BadFileError(picture.place, str(error), "Give images of the model's size."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -94,6 +95,7 @@ def predict_files(
     *,
     as_is: bool = False,
     on_remade: OnRemade | None = None,
+    ignored: Counter[str] | None = None,
 ) -> Iterator[FilePrediction]:
     """Classify files, all files in folders, and the rows of Parquet tables: see `predictions` and `pictures_in`.
 
@@ -103,8 +105,10 @@ def predict_files(
         on_bad_file: called with the error of each file, folder or row that cannot be read; the rest go on.
         as_is: see `predictions`.
         on_remade: see `predictions`.
+        ignored: see `pictures_in`.
     """
-    for batch in predictions(classifier, pictures_in(paths), as_is=as_is, on_remade=on_remade):
+    pictures = pictures_in(paths, image_shape=classifier.input_shape, ignored=ignored)
+    for batch in predictions(classifier, pictures, as_is=as_is, on_remade=on_remade):
         for file, _, outcome in batch:
             if isinstance(outcome, BadFileError):
                 on_bad_file(outcome)

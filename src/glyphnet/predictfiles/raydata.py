@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.hub import content_of
 from ..errors import DataError, MissingExtraError, ModelFileError
 from ..predictor import load_predictor
 from .answers import ERROR, Answering, Asked
 from .arrow import arrow_table
 from .pictures import Picture
 from .predicting import predictions
-from .tables import content_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

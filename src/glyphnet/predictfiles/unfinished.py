@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
+from ..data.decode import ImageShape
 from ..errors import SettingsError
 from ..files import atomic_write_text
 from .pictures import Picture, pictures_in
@@ -94,13 +96,22 @@ class Unfinished:
         """Count what is written."""
         atomic_write_text(self._progress, json.dumps(asdict(progress), indent=2) + "\n")
 
-    def remaining(self, paths: Iterable[str], progress: Progress, places: Places) -> Iterator[Picture]:
-        """The pictures that are not answered for yet; ``places`` takes the others.
+    def remaining(
+        self,
+        paths: Iterable[str],
+        progress: Progress,
+        places: Places,
+        image_shape: ImageShape | None = None,
+        ignored: Counter[str] | None = None,
+    ) -> Iterator[Picture]:
+        """The pictures that are not answered for yet; ``places`` takes the others. For the rest see `pictures_in`.
 
         Raises:
             SettingsError: those that were are no longer the first ones.
         """
-        waiting = pictures_in(paths, skip=progress.images, on_skipped=places.add)
+        waiting = pictures_in(
+            paths, skip=progress.images, on_skipped=places.add, image_shape=image_shape, ignored=ignored
+        )
         first = next(waiting, None)  # all before it have been passed over
         if progress.images and str(places) != progress.places:
             raise SettingsError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -50,12 +51,14 @@ class Watching:
         on_remade: once, when a picture was made like the training images by more than size and colour.
         on_resumed: how many pictures the run before has answered for.
         progress: called as ``progress(done, total, what)`` now and then; the total is 0, for it is not known.
+        ignored: counts the files in folders that are not pictures, by their suffix.
     """
 
     on_bad_file: OnBadFile = lambda _: None
     on_remade: OnRemade | None = None
     on_resumed: Callable[[int], None] = lambda _: None
     progress: Callable[[int, int, str], None] = lambda *_: None
+    ignored: Counter[str] = field(default_factory=Counter)
 
 
 def write_predictions(
@@ -156,7 +159,7 @@ class _Run:
     def answer(self, paths: Iterable[str], begun: Progress, as_is: bool) -> Progress:
         """Write the parts that are missing; how far it has come then."""
         places = Places()
-        remaining = self.unfinished.remaining(paths, begun, places)
+        remaining = self.unfinished.remaining(paths, begun, places, self.classifier.input_shape, self.watching.ignored)
         if begun.images:
             self.watching.on_resumed(begun.images)
         done = begun

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from ..data import Splits, load
 from ..data.listing import Progress
-from ..data.load import NAMED
+from ..data.load import known_name
 from ..errors import DataError, SettingsError
 from ..training import DataSettings, Recipe
 from ..training import preset as recipe_of_preset
@@ -78,7 +78,7 @@ def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
         DataError: they are not there any more, or not from here.
     """
     source = Path(settings.source).expanduser()
-    if settings.source not in NAMED and not source.is_absolute() and not source.exists():
+    if known_name(settings.source) is None and not source.is_absolute() and not source.exists():
         raise DataError(
             f"{settings.source!r} is not in this folder. The training's images were named from the folder in which it "
             "was started: go on with it there."

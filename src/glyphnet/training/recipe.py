@@ -42,6 +42,8 @@ class DataSettings(Settings):
         test_fraction: share of all images to test on, where the data have no such part.
         seed: of the division; it is not the training's seed.
         on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
+        layout: what each level of folders is ("class", "part/class", …), or "auto".
+        only: read only pictures in folders of this name; None for all.
         labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.
         group_by: which pictures stay on one side of every division; "auto" looks for likely groups. A training writes
             here what it found.
@@ -57,6 +59,8 @@ class DataSettings(Settings):
     test_fraction: Fraction = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     on_bad_file: Literal["error", "skip"] = "error"
+    layout: str = "auto"
+    only: str | None = None
     labels: str | None = None
     group_by: str = "auto"
 

@@ -1,0 +1,462 @@
+"""What the levels of folders mean: which name is a class, which a part (training, validation, test), which neither.
+
+Everything is concluded from the names of the pictures. What was concluded is said in one line; where two readings are
+possible, both are shown and nothing is read until ``--layout`` or ``--only`` chooses.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import DataError, SettingsError
+from .listing import TEST, TRAIN, VALIDATION, listed
+
+LAY_OUT = (
+    "Lay it out as FOLDER/class/image.png, or as FOLDER/train/class/image.png with folders validation and "
+    "test beside train."
+)
+
+_EVAL = 3  # the test part, or the validation part where there is a test part as well
+_PART_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "devel", "development"), VALIDATION),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), TEST),
+    **dict.fromkeys(("eval", "evaluation"), _EVAL),
+}
+_FILLERS = frozenset({
+    "set", "sets", "data", "dataset", "datasets", "images", "image", "imgs", "img", "pictures", "pics", "photos",
+    "samples", "final", "seg", "split", "part", "folder", "raw", "files", "public", "private", "the", "my", "cropped",
+    "crops", "classes", "classification", "labeled", "labelled",
+})  # fmt: skip
+# Folders that say what kind of file is in them; as the only folders of a data set they name no classes.
+KINDS = frozenset({
+    "images", "image", "imgs", "img", "masks", "mask", "labels", "annotations", "annotation", "gt", "groundtruth",
+    "ground_truth", "segmentation", "depth",
+})  # fmt: skip
+_PART_TITLES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_LEVELS = ("class", "part", "*")
+
+
+@dataclass
+class Arrangement:
+    """What the folders were found to mean.
+
+    Attributes:
+        rows: (name, class, part) of each picture.
+        notes: what was concluded, in sentences.
+        warnings: what was left out.
+    """
+
+    rows: list[tuple[str, str, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A picture: its name, and the folders above it that have no meaning yet."""
+
+    name: str
+    folders: tuple[str, ...]
+
+    @property
+    def top(self) -> str:
+        return self.folders[0]
+
+    @property
+    def stem(self) -> str:
+        return posixpath.splitext(posixpath.basename(self.name))[0]
+
+    def below(self, levels: int = 1) -> _File:
+        return _File(self.name, self.folders[levels:])
+
+
+def check_layout(layout: str) -> None:
+    """Refuse a layout that is neither "auto" nor levels with one class.
+
+    Raises:
+        SettingsError: the layout is unknown.
+    """
+    levels = layout.split("/")
+    if layout != "auto" and (
+        levels.count("class") != 1 or levels.count("part") > 1 or any(level not in _LEVELS for level in levels)
+    ):
+        raise SettingsError(
+            f"layout (={layout!r}) must be auto, or say what each level of folders is, such as class, part/class, "
+            "class/part or */class: one class, at most one part, and * for a level without meaning."
+        )
+
+
+def part_word(name: str) -> int | None:
+    """The part that a word in a table or a folder's name stands for, with common additions: ``seg_train``."""
+    part = _part(name, frozenset())
+    return TEST if part == _EVAL else part
+
+
+def arrange(names: Iterable[str], where: str, layout: str = "auto", only: str | None = None) -> Arrangement:
+    """The class and the part of each picture, from its path.
+
+    Args:
+        names: paths of pictures, with forward slashes.
+        where: what messages call the folder.
+        layout: "auto", or what each level is: see `check_layout`.
+        only: leave out pictures that do not lie below a folder of this name.
+
+    Raises:
+        DataError: no picture has a class, or two readings are possible.
+    """
+    result = Arrangement()
+    files = [_File(name, tuple(name.split("/")[:-1])) for name in names]
+    if only is not None:
+        files = _only(files, only, where, result)
+    loose = [file for file in files if not file.folders]
+    files = [file for file in files if file.folders]
+    if loose and not files:
+        raise DataError(
+            f"{where}: {len(loose):,} pictures lie directly in it ({listed([file.name for file in loose], 2)}), so "
+            f"none has a class. {LAY_OUT}"
+        )
+    if layout != "auto":
+        _by_levels(files, layout.split("/"), where, result)
+    elif files:
+        prefix, files, more = _unwrapped(files)
+        loose += more
+        where = posixpath.join(where, *prefix)
+        if prefix:
+            result.notes.append(f"The data lie in {'/'.join(prefix)!r}.")
+        _arrange_level(files, where, len(prefix), result)
+    if loose:
+        result.warnings.append(_outside([file.name for file in loose]))
+    return result
+
+
+def _outside(names: Sequence[str]) -> str:
+    one = len(names) == 1
+    return (
+        f"{len(names):,} {'picture lies' if one else 'pictures lie'} outside the class folders "
+        f"({listed(names, 2)}): {'it was' if one else 'they were'} not read."
+    )
+
+
+def _only(files: list[_File], only: str, where: str, result: Arrangement) -> list[_File]:
+    kept = [
+        _File(file.name, tuple(folder for folder in file.folders if folder != only))
+        for file in files
+        if only in file.folders
+    ]
+    if not kept:
+        found = Counter(folder for file in files for folder in file.folders)
+        names = [folder for folder, _ in found.most_common(8)]
+        raise DataError(f"{where}: no picture lies in a folder {only!r}; there are {listed(names, 8) or 'none'}.")
+    if len(kept) < len(files):
+        result.notes.append(
+            f"Only the {len(kept):,} pictures in folders {only!r} are read; {len(files) - len(kept):,} others are not."
+        )
+    return kept
+
+
+# Levels that the user names
+
+
+def _by_levels(files: list[_File], levels: list[str], where: str, result: Arrangement) -> None:
+    shallow: list[str] = []
+    strange: Counter[str] = Counter()
+    for file in files:
+        if len(file.folders) < len(levels):
+            shallow.append(file.name)
+            continue
+        meaning = dict(zip(levels, file.folders, strict=False))
+        part = part_word(meaning["part"]) if "part" in meaning else TRAIN
+        if part is None:
+            strange[meaning["part"]] += 1
+        else:
+            result.rows.append((file.name, meaning["class"], part))
+    if strange:
+        raise DataError(
+            f"{where}: with --layout {'/'.join(levels)}, {listed(list(strange), 3)} must name a part (train, "
+            "validation, test). Rename it, or give another layout."
+        )
+    if not result.rows:
+        raise DataError(f"{where}: no picture lies {len(levels)} folders deep, as --layout {'/'.join(levels)} says.")
+    if shallow:
+        result.warnings.append(_outside(shallow))
+    pooled = {name.rpartition("/")[0] for name, _, _ in result.rows if name.count("/") > len(levels)}
+    if pooled:
+        result.notes.append(f"Folders below {'/'.join(levels)} were pooled: {len(pooled):,}, such as {min(pooled)!r}.")
+
+
+# Levels that are concluded from the names
+
+
+def _part(name: str, common: frozenset[str]) -> int | None:
+    words = [word for word in _words(name) if word not in common and word not in _FILLERS]
+    for size in range(1, len(words) + 1):
+        if "".join(words[:size]) in _PART_WORDS and not words[size:]:  # "hold-out" is two words
+            return _PART_WORDS["".join(words[:size])]
+    if len(words) == 1:
+        for filler in ("set", "data", "images", "imgs"):
+            if words[0].removesuffix(filler) in _PART_WORDS:
+                return _PART_WORDS[words[0].removesuffix(filler)]
+    return None
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
+def _parts_of(names: Collection[str]) -> dict[str, int]:
+    """The part of each name that is one. Words that all of several share ("asl_alphabet_train") do not count.
+
+    Raises:
+        ValueError: two names are the same part; its arguments are the two.
+    """
+    with_part = [name for name in names if _PART_WORDS.keys() & set(_words(name))]
+    shared = frozenset.intersection(*(frozenset(_words(name)) for name in with_part)) if len(with_part) > 1 else None
+    common = (shared or frozenset()) - _PART_WORDS.keys()
+    found = {name: part for name in sorted(names) if (part := _part(name, common)) is not None}
+    has_test = TEST in found.values()
+    result: dict[str, int] = {}
+    taken: dict[int, str] = {}
+    for name, part in found.items():
+        if part == _EVAL:
+            part = VALIDATION if has_test and VALIDATION not in found.values() else TEST
+        if part in taken:
+            raise ValueError(taken[part], name)
+        taken[part] = name
+        result[name] = part
+    return result
+
+
+def _parts_by_one_word(names: Collection[str]) -> dict[str, int] | None:
+    """The part of each name by the one word in it that means a part; None unless each has one of its own."""
+    found = {name: [_PART_WORDS[word] for word in _words(name) if word in _PART_WORDS] for name in names}
+    parts = {name: TEST if each[0] == _EVAL else each[0] for name, each in found.items() if len(each) == 1}
+    return parts if len(set(parts.values())) == len(names) else None
+
+
+def _unwrapped(files: list[_File], *, in_part: bool = False) -> tuple[list[str], list[_File], list[_File]]:
+    """The folders that only wrap the data, the files below them, and those beside a wrapping folder.
+
+    A folder that is called as a part is does not wrap, except in a part: ``seg_train/seg_train/class``.
+    """
+    prefix: list[str] = []
+    loose: list[_File] = []
+    while True:
+        tops = {file.top for file in files}
+        deeper = [file.below() for file in files if len(file.folders) > 1]
+        is_part = not in_part and _part(min(tops), frozenset()) is not None
+        if len(tops) > 1 or is_part or not deeper or not _leads_to_several(deeper):
+            return prefix, files, loose
+        beside = [file for file in files if len(file.folders) == 1]
+        if len(beside) > len(deeper):
+            return prefix, files, loose
+        prefix.append(min(tops))
+        loose += beside
+        files = deeper
+
+
+def _leads_to_several(files: list[_File]) -> bool:
+    """Whether there are several folders at some level, or a folder that is named as a part."""
+    while files:
+        tops = {file.top for file in files}
+        if len(tops) > 1 or _part(min(tops), frozenset()) is not None:
+            return True
+        files = [file.below() for file in files if len(file.folders) > 1]
+    return False
+
+
+def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangement) -> None:
+    tops: dict[str, list[_File]] = {}
+    for file in files:
+        tops.setdefault(file.top, []).append(file.below())
+    subs = {top: {file.top for file in below if file.folders} for top, below in tops.items()}
+    try:
+        parts = _parts_of(tops)
+    except ValueError as error:
+        first, second = error.args
+        raise DataError(
+            f"{where}: {first!r} and {second!r} are the same part. Put them into one folder, or give one."
+        ) from None
+    if len(parts) < len(tops) and len(tops) > 1 and _nearly_the_same(list(subs.values())):
+        # Folders with the same folders in them need no usual name: one word of it that means a part is enough.
+        parts = _parts_by_one_word(tops) or parts
+    deep = [top for top in parts if subs[top]]
+    others = [top for top in tops if top not in parts]
+    level = "*/" * depth
+    if deep and (not others or len(parts) > 1):
+        _check_not_both(tops, subs, parts, where, level)
+        _read_parts(tops, parts, where, level, result)
+        for top in sorted(others):
+            result.warnings.append(
+                f"The folder {top!r} is none of train, validation and test: its {len(tops[top]):,} pictures were not "
+                "read."
+            )
+    elif deep:
+        part, names = deep[0], sorted(others)
+        raise DataError(
+            _two_readings(
+                where,
+                f"{part!r} is a part and its folders {listed(sorted(subs[part]), 3)} are classes: give {part!r} alone",
+                f"{listed(sorted([part, *names]), 3)} are classes: add --layout {level}class",
+            )
+        )
+    elif parts and (not others or len(parts) > 1):
+        named = listed(sorted(parts), 3)
+        raise DataError(
+            f"{where}: {named} look like parts (training, test), and the pictures in them lie in no class folders: no "
+            "class is known. Put them into class folders, or add a table metadata.csv (file_name,label). If these "
+            f"are the classes: --layout {level}class."
+        )
+    else:
+        _read_classes_or_parts_below(tops, subs, where, level, result)
+
+
+def _two_readings(where: str, first: str, second: str) -> str:
+    return f"{where}: can be read in two ways.\n  1. {first}.\n  2. {second}."
+
+
+def _check_not_both(
+    tops: dict[str, list[_File]], subs: dict[str, set[str]], parts: dict[str, int], where: str, level: str
+) -> None:
+    below = set().union(*subs.values())
+    if len(below) > 1 and all(_part(name, frozenset()) is not None for name in below):
+        raise DataError(
+            _two_readings(
+                where,
+                f"{listed(sorted(parts), 3)} are parts and {listed(sorted(below), 3)} classes: --layout "
+                f"{level}part/class",
+                f"{listed(sorted(tops), 3)} are classes and {listed(sorted(below), 3)} parts: --layout "
+                f"{level}class/part",
+            )
+        )
+
+
+def _read_parts(
+    tops: dict[str, list[_File]], parts: dict[str, int], where: str, level: str, result: Arrangement
+) -> None:
+    classes = Counter(file.top for part in parts for file in tops[part] if file.folders)
+    said = []
+    for top, part in sorted(parts.items(), key=lambda item: item[1]):
+        files = [file for file in tops[top] if file.folders]
+        loose = [file.name for file in tops[top] if not file.folders]
+        if files:
+            wrapper, inner, beside = _unwrapped(files, in_part=True)
+            if wrapper and not classes[wrapper[0]] > len(files):  # not a class that other parts have too
+                files, loose = inner, [*loose, *(file.name for file in beside)]
+            said.append(f"{posixpath.join(top, *wrapper)!r} is the {_PART_TITLES[part]} part")
+        if loose and not files:
+            result.warnings.append(
+                f"The {len(loose):,} pictures in {top!r} lie in no class folder: without labels they cannot be used "
+                "for training or evaluation, and were not read."
+            )
+        elif loose:
+            result.warnings.append(f"{len(loose):,} pictures directly in {top!r} have no class: they were not read.")
+        _refuse_silent_pooling(files, posixpath.join(where, top), f"{level}part/class")
+        result.rows += [(file.name, file.top, part) for file in files]
+    result.notes.append(f"Folders: {', '.join(said)}; the folders in them are the classes.")
+
+
+def _read_classes_or_parts_below(
+    tops: dict[str, list[_File]], subs: dict[str, set[str]], where: str, level: str, result: Arrangement
+) -> None:
+    below = set().union(*subs.values())
+    try:
+        parts = _parts_of(below)
+    except ValueError:
+        parts = {}
+    flat = [top for top, files in tops.items() if any(not file.folders for file in files)]
+    if len(tops) > 1 and len(below) > 1 and len(parts) == len(below):
+        if flat:
+            raise DataError(
+                f"{where}: {listed(sorted(below), 3)} below the classes are parts, and pictures lie directly in "
+                f"{listed(sorted(flat), 3)} as well. Move them into a part, or pool all: --layout {level}class."
+            )
+        result.rows += [(file.name, top, parts[file.top]) for top, files in tops.items() for file in files]
+        said = ", ".join(
+            f"{name!r} is the {_PART_TITLES[part]} part" for name, part in sorted(parts.items(), key=lambda p: p[1])
+        )
+        result.notes.append(f"Folders: the top folders are the classes; in each, {said}.")
+        return
+    files = [_File(file.name, (top, *file.folders)) for top, each in tops.items() for file in each]
+    _refuse_silent_pooling(files, where, f"{level}class")
+    result.rows += [(file.name, file.top, TRAIN) for file in files]
+    pooled = {"/".join(file.folders) for file in files if len(file.folders) > 1}
+    if len(below) > 1:
+        result.notes.append(
+            f"Folders: the {len(tops):,} top folders are the classes; {len(pooled):,} folders inside them, such as "
+            f"{min(pooled)!r}, were pooled."
+        )
+
+
+def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
+    """Refuse classes whose sub-folders mean something: the same in every class, or with the same file names.
+
+    Raises:
+        DataError: it shows the readings and the options that choose.
+    """
+    stems: dict[str, dict[str, set[str]]] = {}
+    for file in files:
+        inside = stems.setdefault(file.top, {})
+        if len(file.folders) > 1:
+            inside.setdefault(file.folders[1], set()).add(file.stem)
+    subs = [set(inside) for inside in stems.values()]
+    twins = next((pair for inside in stems.values() if (pair := _twin_folders(inside))), None)
+    same = len(subs) > 1 and _nearly_the_same(subs)
+    names = sorted(twins or set.union(*subs))
+    if not (twins or same) or _is_enumeration(names):
+        return
+    cells = f"{listed(sorted(stems), 3)} each hold {listed(names, 4)}"
+    if twins:
+        raise DataError(
+            f"{where}: {cells}, with the same file names: they were not pooled.\n"
+            f"  Read one of them: --only {_quoted(_likeliest(names))}\n  Pool them all:    --layout {layout}"
+        )
+    up = layout.removesuffix("class")
+    raise DataError(
+        _two_readings(
+            where,
+            f"{listed(sorted(stems), 3)} are the classes, and the folders in them are pooled: --layout {layout} "
+            f"(or one of them: --only {_quoted(_likeliest(names))})",
+            f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}*/class",
+        )
+    )
+
+
+def _likeliest(names: Sequence[str]) -> str:
+    """The folder that more probably holds the pictures themselves."""
+    return next((name for name in names if name.lower() in ("images", "image", "imgs", "img", "original")), names[0])
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else repr(name)
+
+
+def _twin_folders(inside: dict[str, set[str]]) -> tuple[str, str] | None:
+    """Two folders of a class that hold mostly the same file names."""
+    names = sorted(inside)
+    for index, first in enumerate(names[:50]):
+        for second in names[index + 1 : 50]:
+            # Counters are the same everywhere, and tell nothing but of images and masks.
+            counted = all(stem.isdecimal() for stem in inside[first] | inside[second])
+            if counted and not {first.lower(), second.lower()} & KINDS:
+                continue
+            common = len(inside[first] & inside[second])
+            if common >= 2 and common >= 0.5 * min(len(inside[first]), len(inside[second])):
+                return first, second
+    return None
+
+
+def _is_enumeration(names: Sequence[str]) -> bool:
+    """Whether names differ in their number alone (``slide1``, ``slide2``): specimens rather than kinds or classes."""
+    return len({re.sub(r"\d+", "", name) for name in names}) == 1 and not names[0].isdecimal()
+
+
+def _nearly_the_same(subs: list[set[str]]) -> bool:
+    """Whether all these sets of at least two names are nearly one."""
+    largest = max(subs, key=len)
+    return len(largest) > 1 and all(len(each & largest) >= max(2, 0.8 * max(len(each), 1)) for each in subs)

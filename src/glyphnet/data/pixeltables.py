@@ -1,0 +1,358 @@
+"""Tables of pixels: one image a row, as ``label,pixel0,pixel1,…``, with or without a header and labels.
+
+`numpy.loadtxt` reads the numbers: pandas takes a third of the time and is one dependency more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BadFileError, DataError
+from .arrays import RawArrays, RawPart
+from .assemble import Options
+from .decode import ImageShape
+from .filetree import FileTree, read_file
+from .layouts import part_word
+from .listing import PART_CODES, Picture, Unlabelled, listed
+from .tables import LABEL_COLUMNS, MAX_TEXT, plain, read_text, separator_of
+
+FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images
+_HEAD = 1 << 20  # bytes that are looked at to tell what a table is
+_PIXEL_NAME = re.compile(r"(pixel|pix|px|p|x|f|feature|column|col|v|attr|dim)?[ _.-]*\d+([x×_,:-]\d+)*", re.I)
+
+_Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PixelTable:
+    """Which columns of a table hold what.
+
+    Attributes:
+        header: the names of the columns; () where there are none.
+        separator: what stands between the cells; "" for blanks.
+        label: the column of the label; None where there is none.
+        pixels: the columns of the pixels, in order.
+        packed: whether there is one column of pixels, which holds all of them with blanks between.
+        doubtful: another column that could as well be the label.
+    """
+
+    header: tuple[str, ...]
+    separator: str
+    label: int | None
+    pixels: tuple[int, ...]
+    packed: bool = False
+    doubtful: int | None = None
+
+    def title(self, column: int) -> str:
+        """What messages call a column."""
+        return repr(self.header[column]) if self.header else f"column {column + 1}"
+
+
+# Recognising
+
+
+def pixel_table_of(tree: FileTree, name: str) -> PixelTable | None:
+    """What a table below a folder or in an archive holds, if it is a table of pixels."""
+    try:
+        return recognise(_head(tree.content(name) if tree.read is not None else _beginning(tree.root / name)), name)
+    except DataError:
+        return None
+
+
+def is_pixel_table(path: Path) -> bool:
+    """Whether a file is a table of pixels, by its content."""
+    try:
+        return path.is_file() and recognise(_head(_beginning(path)), str(path)) is not None
+    except (DataError, OSError):
+        return False
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _head(content: bytes) -> bytes:
+    if content[:2] == b"\x1f\x8b":
+        import zlib
+
+        try:
+            content = zlib.decompressobj(wbits=31).decompress(content, _HEAD)
+        except zlib.error as error:
+            raise DataError(f"damaged gzip ({error})") from error
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content[: _HEAD // 2 * 2]
+    return content[: content[:_HEAD].rfind(b"\n") + 1 or None]
+
+
+def recognise(head: bytes, where: str) -> PixelTable | None:
+    """Which columns hold what, from the first rows; None for tables of another kind."""
+    if b"\0" in head[:4096] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return None
+    text, _ = read_text(head, where)
+    lines = [line for line in text.splitlines()[:400] if line.strip()]
+    if not lines:
+        return None
+    separator = separator_of(lines[0])
+    rows = [line.split() for line in lines] if not separator else list(csv.reader(lines, delimiter=separator))
+    width = len(rows[0])
+    rows = [[cell.strip() for cell in row] for row in rows if len(row) == width]
+    numeric = sum(map(_is_number, rows[0]))
+    header = tuple(rows[0]) if numeric < len(rows[0]) / 2 else ()
+    body = rows[1:] if header else rows
+    if not body:
+        return None
+    if header and (packed := _packed_column(header, body)) is not None:
+        return PixelTable(header, separator, _label_by_name(header), (packed,), packed=True)
+    numbers = [column for column in range(width) if all(_is_number(row[column]) for row in body)]
+    if len(numbers) < FEWEST:
+        return None
+    return _by_header(header, separator, numbers) if header else _without_header(separator, body, numbers)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _label_by_name(header: Sequence[str]) -> int | None:
+    names = [plain(name) for name in header]
+    return next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
+
+
+def _packed_column(header: Sequence[str], body: Sequence[Sequence[str]]) -> int | None:
+    """A column whose cells are many numbers with blanks between, as in FER2013."""
+    for column in range(len(header)):
+        cells = body[0][column].split()
+        if len(cells) >= FEWEST and all(map(_is_number, cells)):
+            return column
+    return None
+
+
+def _by_header(header: tuple[str, ...], separator: str, numbers: list[int]) -> PixelTable | None:
+    label = _label_by_name(header)
+    named = [column for column in numbers if column != label and _PIXEL_NAME.fullmatch(header[column])]
+    pixels = named if len(named) >= FEWEST else [c for c in numbers if c != label and plain(header[c]) not in _COUNTERS]
+    return PixelTable(header, separator, label, tuple(pixels)) if len(pixels) >= FEWEST else None
+
+
+_COUNTERS = {"id", "index", "unnamed0", "", "row", "imageid"}
+
+
+def _without_header(separator: str, body: list[list[str]], numbers: list[int]) -> PixelTable:
+    """Where the label stands among columns without names: first, last or nowhere."""
+    width = len(body[0])
+    texts = [column for column in range(width) if column not in numbers]
+    if texts:
+        return PixelTable((), separator, texts[0] if len(texts) == 1 else None, tuple(numbers))
+    everything = tuple(range(width))
+    if _is_square(width) and not _is_square(width - 1):
+        return PixelTable((), separator, None, everything)
+    likely = [column for column in (0, width - 1) if _could_be_label([row[column] for row in body])]
+    if not likely:
+        return PixelTable((), separator, None, everything)
+    pixels = tuple(column for column in everything if column != likely[0])
+    return PixelTable((), separator, likely[0], pixels, doubtful=likely[1] if len(likely) > 1 else None)
+
+
+def _could_be_label(cells: Sequence[str]) -> bool:
+    """Whether values may be labels: whole numbers, several of them, few for the rows, without large gaps."""
+    values = {float(cell) for cell in cells}
+    if len(values) < 2 or any(value < 0 or value != int(value) for value in values):
+        return False
+    return max(values) <= 2 * len(values) + 1 and len(values) <= max(2, len(cells) / 2)
+
+
+def _is_square(count: int) -> bool:
+    return math.isqrt(count) ** 2 == count
+
+
+# Reading
+
+
+def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) -> RawArrays:
+    """The labelled images of tables of pixels that lie in a folder or an archive.
+
+    Several tables are parts by their names (``train.csv``, ``test.csv``); one without labels is not read.
+
+    Raises:
+        DataError: none has labels, the parts cannot be told, or a table is not sound.
+    """
+    notes: list[str] = []
+    parts: dict[str, RawPart] = {}
+    titles = {code: part for part, code in PART_CODES.items()}
+    described = {name: table for name in names if (table := pixel_table_of(tree, name)) is not None}
+    labelled = [name for name in described if described[name].label is not None]
+    notes += [
+        f"{name} has no labels: it was not read. `glyphnet predict MODEL {name}` names its classes."
+        for name in sorted(set(described) - set(labelled))
+    ]
+    if not labelled:
+        raise DataError(
+            f"{tree.root}: {listed(sorted(described), 2)}: a table of pixels without labels. Add a column label to "
+            "train, or classify it: glyphnet predict MODEL TABLE."
+        )
+    for name in labelled:
+        part = part_word(posixpath.basename(name).partition(".")[0].replace("mnist", ""))
+        key = "all" if len(labelled) == 1 else titles[part] if part is not None else ""
+        if not key or key in parts:
+            raise DataError(f"{tree.root}: there are {len(labelled)} tables ({listed(labelled, 4)}). Name one of them.")
+        content = tree.content(name) if tree.read is not None else read_file(tree.root / name, MAX_TEXT)
+        images, labels, said = _read_labelled(content, str(tree.root / name), described[name], options)
+        parts[key] = RawPart(images, labels, name, f"the labels of {name}")
+        notes.append(said)
+    return RawArrays(parts, notes=tuple(notes))
+
+
+def read_pixel_table(path: Path, options: Options) -> RawArrays:
+    """The labelled images of one table of pixels.
+
+    Raises:
+        DataError: it has no labels, or is not sound.
+    """
+    return read_pixel_tables(FileTree(path.parent, (path.name,), {}), [path.name], options)
+
+
+def _read_labelled(content: bytes, where: str, table: PixelTable, options: Options) -> tuple[_Array, _Array, str]:
+    label = table.label
+    assert label is not None
+    if table.doubtful is not None:
+        if options.layout not in ("label,pixels", "pixels,label"):
+            raise DataError(
+                f"{where}: can be read in two ways.\n"
+                f"  1. The first column is the label: --layout label,pixels\n"
+                f"  2. The last column is the label: --layout pixels,label"
+            )
+        label = min(label, table.doubtful) if options.layout == "label,pixels" else max(label, table.doubtful)
+        everything = {*table.pixels, table.label, table.doubtful} - {None}
+        pixels = tuple(sorted(column for column in everything if column is not None and column != label))
+        table = PixelTable(table.header, table.separator, label, pixels)
+    values, labels = _load(content, where, table)
+    unused = len(table.header) - len(table.pixels) - 1 if table.header else 0
+    told = f"; {unused} other columns not used" if unused > 0 else ""
+    said = f"{posixpath.basename(where)}: a table of pixels; {table.title(label)} is the label{told}."
+    return values, labels, said
+
+
+def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array]:
+    """Pixels (N, D), uint8 where all are whole numbers up to 255, else float32; labels (N,), empty without any."""
+    text, _ = read_text(content, where)
+    if table.packed:
+        return _load_packed(text, where, table)
+    skip = 1 if table.header else 0
+    separator = table.separator or None
+    try:
+        labels: _Array = np.array([], dtype=np.int64)
+        wanted: tuple[int, ...] = table.pixels
+        text_label = False
+        if table.label is not None:
+            first = text.splitlines()[skip].split(separator)[table.label].strip()
+            text_label = not _is_number(first)
+            wanted = (*wanted, *(() if text_label else (table.label,)))
+        values = np.loadtxt(
+            io.StringIO(text), np.float32, delimiter=separator, skiprows=skip, usecols=wanted, ndmin=2, quotechar='"'
+        )
+        if text_label:
+            labels = np.loadtxt(
+                io.StringIO(text), np.str_, delimiter=separator, skiprows=skip, usecols=table.label, ndmin=1,
+                quotechar='"', comments=None,
+            )  # fmt: skip
+        elif table.label is not None:
+            labels, values = values[:, -1], values[:, :-1]
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{where}: a row is not sound ({reason}). Correct or remove it.") from error
+    return _compact(values), _whole(labels, where)
+
+
+def _load_packed(text: str, where: str, table: PixelTable) -> tuple[_Array, _Array]:
+    csv.field_size_limit(1 << 24)
+    rows, labels = [], []
+    for number, cells in enumerate(csv.reader(io.StringIO(text), delimiter=table.separator), start=1):
+        if number == 1 or not cells:
+            continue
+        try:
+            rows.append(np.array(cells[table.pixels[0]].split(), dtype=np.float32))
+            labels.append("" if table.label is None else cells[table.label].strip())
+        except (ValueError, IndexError) as error:
+            raise DataError(f"{where}: row {number} is not sound ({error}). Correct or remove it.") from error
+        if len(rows[-1]) != len(rows[0]):
+            raise DataError(f"{where}: row {number} has {len(rows[-1])} pixels, the first {len(rows[0])}. Correct it.")
+    found = np.array(labels)
+    if table.label is None:
+        return _compact(np.stack(rows)), np.array([], dtype=np.int64)
+    return _compact(np.stack(rows)), _whole(found.astype(np.float32) if all(map(_is_number, labels)) else found, where)
+
+
+def _compact(values: _Array) -> _Array:
+    """As uint8 where that loses nothing."""
+    if not values.size or not (values.min() >= 0 and values.max() <= 255):
+        return values
+    small = values.astype(np.uint8)
+    return small if np.array_equal(small, values) else values
+
+
+def _whole(labels: _Array, where: str) -> _Array:
+    if labels.dtype.kind != "f":
+        return labels
+    whole = labels.astype(np.int64)
+    if not np.array_equal(whole, labels):
+        row = int(np.argmax(whole != labels))
+        raise DataError(f"{where}: the label of row {row + 1} is {labels[row]:g}, no whole number. Correct it.")
+    return whole
+
+
+# Prediction
+
+
+def unlabelled_pixels(path: str) -> Unlabelled | BadFileError:
+    """The images in a table of pixels, one a row, as arrays (D,); labels in it are ignored."""
+    try:
+        content = read_file(path, MAX_TEXT)
+        table = recognise(_head(content), path)
+        assert table is not None
+        values, _ = _load(content, path, table)
+    except BadFileError as error:
+        return error
+    except DataError as error:
+        return BadFileError(path, "not a table of pixels", str(error))
+
+    def place(row: int) -> str:
+        return f"{path}#{row}"
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for row in range(start, len(values)):
+            yield Picture(place(row), place(row), values[row])
+
+    return Unlabelled(len(values), place, pictures)
+
+
+def as_image(values: _Array, image_shape: ImageShape) -> _Array:
+    """The D values of one image as the model's images are laid out, or else as a square.
+
+    Raises:
+        DataError: D is neither the model's number of pixels nor a square.
+    """
+    if values.size == math.prod(image_shape):
+        return values.reshape(image_shape)
+    if _is_square(values.size):
+        side = math.isqrt(values.size)
+        return values.reshape(side, side)
+    raise DataError(
+        f"a row of {values.size:,} values is no image: the model takes {math.prod(image_shape):,} "
+        f"({'×'.join(map(str, image_shape))})"
+    )

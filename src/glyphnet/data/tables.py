@@ -1,0 +1,512 @@
+"""Tables that name picture files (CSV, Parquet): which column means what, and where the files lie.
+
+The `csv` module reads them rather than pandas: a class called ``NA`` or ``007`` stays what it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import posixpath
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import BadFileError, DataError, MissingExtraError
+from .dataset import BadFile
+from .filetree import PICTURE_SUFFIXES, FileTree, folder_tree, is_regular, read_file
+from .layouts import part_word
+from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order, listed
+
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.parquet")
+"""Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".csv.gz", ".tsv.gz")
+MAX_TEXT = 2 << 30  # bytes, unpacked
+
+# What columns are called, without case and punctuation; the first of them that is there is meant.
+FILE_COLUMNS = (
+    "filename", "file", "filepath", "path", "imagepath", "imagename", "imagefile", "image", "img", "imgname", "imgpath",
+    "picture", "filenames", "images", "imageid", "fname", "name", "id", "uuid",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "class", "target", "category", "classname", "labelname", "labels", "y", "classid", "labelid", "categoryid",
+    "classlabel", "species", "breed", "diagnosis", "dx", "emotion", "digit", "character",
+)  # fmt: skip
+_SPLIT_COLUMNS = ("split", "subset", "set", "part", "partition", "phase", "usage", "fold")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table as text.
+
+    Attributes:
+        columns: what they are called; "" for each where the table has no header.
+        rows: (what a person finds the row by, its cells).
+        notes: how it was read, where that is not obvious.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, list[str]]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column means what.
+
+    Attributes:
+        file: the one that names files.
+        label: the one with the class; None where ``one_hot`` or nothing tells it.
+        one_hot: columns of zeros and ones, one a class.
+        split: the one that names the part.
+        unused: the names of all others.
+    """
+
+    file: int
+    label: int | None
+    one_hot: tuple[int, ...]
+    split: int | None
+    unused: tuple[str, ...]
+
+
+def plain(name: str) -> str:
+    """A column's name without case, spaces and punctuation: ``"File Name"`` → ``"filename"``."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+# Text
+
+
+def read_text(content: bytes, where: str) -> tuple[str, str]:
+    """A table's text, gunzipped and decoded, and a note on its encoding ("" for UTF-8).
+
+    Raises:
+        DataError: it is not text, or damaged gzip.
+    """
+    if content[:2] == b"\x1f\x8b":
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            content = unpacker.decompress(content, MAX_TEXT)
+        except zlib.error as error:
+            raise DataError(f"{where}: damaged gzip ({error}). Download it again.") from error
+        if unpacker.unconsumed_tail:
+            raise DataError(f"{where}: unpacks to more than {MAX_TEXT >> 30} GiB. Divide it.")
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", "replace"), "It was read as UTF-16."
+    try:
+        return content.decode("utf-8-sig"), ""
+    except UnicodeDecodeError as error:
+        if b"\0" in content[:4096]:
+            raise DataError(f"{where}: not a table: it holds bytes that are no text.") from error
+        return content.decode("cp1252", "replace"), "It is not UTF-8: it was read as Windows-1252 (Western European)."
+
+
+def separator_of(head: str) -> str:
+    """What stands between the cells of a first line: comma, semicolon, tab, bar; "" where there is one cell."""
+    best = max(",;\t|", key=head.count)
+    return best if best in head else ""
+
+
+def csv_cells(content: bytes, where: str) -> Cells:
+    """The cells of CSV, TSV or the like.
+
+    Raises:
+        DataError: it is not sound CSV; the message has the line.
+    """
+    text, note = read_text(content, where)
+    delimiter = separator_of(text.lstrip().partition("\n")[0]) or ","
+    csv.field_size_limit(1 << 20)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[str, list[str]]] = []
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((f"line {line}", [cell.strip() for cell in cells]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{where}: line {reader.line_num} is not sound CSV ({error}). Correct it.") from error
+    notes = (f"{posixpath.basename(where)}: {note}",) if note else ()
+    if not rows:
+        return Cells((), [], notes)
+    if _is_header(rows[0][1]):
+        return Cells(tuple(rows[0][1]), rows[1:], notes)
+    return Cells(("",) * len(rows[0][1]), rows, notes)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether a first row names columns: a known name, or nothing that looks like a file of a picture."""
+    known = {*FILE_COLUMNS, *LABEL_COLUMNS, *_SPLIT_COLUMNS}
+    return any(plain(cell) in known for cell in cells) or not any(looks_like_picture(cell) for cell in cells)
+
+
+def looks_like_picture(cell: str) -> bool:
+    """Whether a cell ends as the names of picture files do."""
+    return posixpath.splitext(cell)[1].lower() in PICTURE_SUFFIXES
+
+
+def parquet_cells(path: Path) -> Cells:
+    """The cells of a Parquet table as text; columns that are no text or numbers are left out.
+
+    Raises:
+        DataError: it cannot be read.
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet, types
+    except ImportError as error:
+        raise MissingExtraError("Reading Parquet tables", "parquet") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
+            rows: list[tuple[str, list[str]]] = []
+            for batch in file.iter_batches(columns=names):
+                columns = [batch.column(name).to_pylist() for name in names]
+                for cells in zip(*columns, strict=True):
+                    rows.append((f"row {len(rows) + 1}", ["" if cell is None else str(cell) for cell in cells]))
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: cannot be read as Parquet ({reason}). Write it again.") from error
+    return Cells(tuple(names), rows)
+
+
+# Columns
+
+
+def choose_columns(table: Cells, where: str, *, labelled: bool = True) -> Columns:
+    """Which column names the files and which the class, by their names and, failing that, by what is in them.
+
+    Raises:
+        DataError: that cannot be told; the message has the columns.
+    """
+    sample = [cells for _, cells in table.rows[:50]]
+    fitting = [c for c in range(len(table.columns)) if _share_of_files(sample, c) > 0.5]
+    named = _named(table, FILE_COLUMNS)
+    file = next((c for c in named if c in fitting), None)
+    if file is None and len(fitting) == 1:
+        file = fitting[0]
+    if file is None and named:
+        file = named[0]
+    if file is None:
+        raise DataError(f"{where}: no column names files. {_columns_in_words(table)} Call the one with them file_name.")
+    split = _split_column(table, {file})
+    label = next((c for c in _named(table, LABEL_COLUMNS) if c not in (file, split)), None)
+    rest = [c for c in range(len(table.columns)) if c not in (file, split, label)]
+    one_hot: tuple[int, ...] = ()
+    if label is None and labelled:
+        binary = tuple(c for c in rest if _is_binary(table, c))
+        one_hot = binary if len(binary) > 1 else ()
+        if not one_hot and len(rest) == 1:
+            label = rest[0]
+        if not one_hot and label is None:
+            raise DataError(f"{where}: no column has the class. {_columns_in_words(table)} Call the one with it label.")
+    unused = tuple(table.columns[c] for c in rest if c != label and c not in one_hot)
+    return Columns(file, label, one_hot, split, unused)
+
+
+def _named(table: Cells, names: Sequence[str]) -> list[int]:
+    """The columns that are called by one of ``names``, in the order of ``names``."""
+    titles = [plain(title) for title in table.columns]
+    return [column for name in names for column, title in enumerate(titles) if title == name]
+
+
+def _share_of_files(rows: Sequence[Sequence[str]], column: int) -> float:
+    cells = [row[column] for row in rows if column < len(row)]
+    return sum(map(looks_like_picture, cells)) / len(cells) if cells else 0.0
+
+
+def _split_column(table: Cells, taken: set[int]) -> int | None:
+    """A column called ``split``; one of another fitting name if all its values are parts."""
+    for name in _SPLIT_COLUMNS:
+        for column, title in enumerate(table.columns):
+            if plain(title) != name or column in taken:
+                continue
+            values = {cells[column] for _, cells in table.rows if column < len(cells)}
+            if name == "split" or (values and all(part_word(value) is not None for value in values)):
+                return column
+    return None
+
+
+def _is_binary(table: Cells, column: int) -> bool:
+    values = {cells[column] for _, cells in table.rows if column < len(cells)}
+    return values <= {"0", "1"} or values <= {"0.0", "1.0"}
+
+
+def _columns_in_words(table: Cells) -> str:
+    if not table.columns:
+        return "The table is empty."
+    return f"The columns are {listed([name[:40] or '(no name)' for name in table.columns], 6)}."
+
+
+# Files
+
+
+class _Finder:
+    """Finds the file that a cell means, below the table's folder and nowhere else.
+
+    A table is often somebody else's: it must not be able to name any file of this machine.
+    """
+
+    def __init__(self, folder: Path, tree: FileTree | None, inside: str) -> None:
+        self.folder, self._tree, self._inside = folder, tree, inside
+        self._real = f"{os.path.realpath(folder)}/"
+        self._names = None if tree is None else set(tree.names)
+        self._by_base: dict[str, list[str]] | None = None
+        self._by_stem: dict[str, list[str]] = {}
+        self.ways: Counter[str] = Counter()
+
+    def find(self, cell: str) -> tuple[str, str]:
+        """The name of the file from the folder on, and what is wrong with it ("" if nothing is).
+
+        Raises:
+            ValueError: the cell leads outside the folder.
+        """
+        for spelling in (cell, cell.replace("\\", "/")):
+            name = self._normal(spelling)
+            if self._is_file(name):
+                return name, ""
+        return self._elsewhere(name)
+
+    def _normal(self, cell: str) -> str:
+        name = posixpath.normpath(cell)
+        if name.startswith("/"):
+            for root in (f"{os.path.abspath(self.folder)}/", self._real):
+                if self._tree is None and name.startswith(root):
+                    self.ways["absolute paths into the folder"] += 1
+                    name = name[len(root) :]
+                    break
+        if name.startswith(("/", "../")) or name in (".", "..") or "\0" in name:
+            raise ValueError(cell)
+        return name
+
+    def _is_file(self, name: str) -> bool:
+        if self._names is not None:
+            return posixpath.normpath(posixpath.join(self._inside, name)) in self._names
+        return is_regular(self.folder / name)
+
+    def _elsewhere(self, name: str) -> tuple[str, str]:
+        """A bare name in another folder, or a name without its extension."""
+        if self._by_base is None:
+            self._index()
+        assert self._by_base is not None
+        for index, way in ((self._by_base, "bare names"), (self._by_stem, "names without an extension")):
+            found = [each for each in index.get(posixpath.basename(name), []) if self._fits(each, name)]
+            if len(found) == 1:
+                self.ways[f"{way}, found in {posixpath.dirname(found[0]) or 'the folder'!r}"] += 1
+                return found[0], ""
+            if found:
+                return name, f"{len(found)} files have this name, such as {found[0]} and {found[1]}"
+        path = self.folder / name
+        if path.exists():
+            return name, "not a regular file"
+        return name, f"no such file (tried {path})"
+
+    def _fits(self, found: str, name: str) -> bool:
+        """Whether a found file lies where the name says, if the name says any folder."""
+        folder = posixpath.dirname(name)
+        return not folder or f"/{posixpath.dirname(found)}".endswith(f"/{folder}")
+
+    def _index(self) -> None:
+        tree = self._tree or folder_tree(self.folder)
+        self._by_base = {}
+        start = f"{self._inside}/" if self._inside else ""
+        for full in tree.names:
+            if full.startswith(start) and looks_like_picture(full):
+                name = full[len(start) :]
+                base = posixpath.basename(name)
+                self._by_base.setdefault(base, []).append(name)
+                self._by_stem.setdefault(posixpath.splitext(base)[0], []).append(name)
+
+
+@dataclass
+class _Rows:
+    group_by: str | None = None  # a column that says what stays together
+    seen: dict[str, str] = field(default_factory=dict)  # file name: where it stood
+    groups: dict[str, str] = field(default_factory=dict)  # file name: what it stays together with
+    rows: list[tuple[str, str, int]] = field(default_factory=list)  # name, label, part
+    bad: list[BadFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def cells_of(root: Path, name: str, tree: FileTree | None) -> Cells:
+    """The cells of the table ``name`` below ``root``, or in the archive ``tree``."""
+    if name.lower().endswith(".parquet"):
+        if tree is not None and tree.read is not None:
+            raise DataError(f"{root}#{name}: Parquet in an archive is not read. Unpack it.")
+        return parquet_cells(root / name)
+    content = tree.content(name) if tree is not None else read_file(root / name, MAX_TEXT)
+    return csv_cells(content, f"{root / name}")
+
+
+def read_path_tables(
+    root: Path, tables: Sequence[tuple[str, int | None]], tree: FileTree | None = None, group_by: str | None = None
+) -> ImageFiles:
+    """The labelled picture files that tables list.
+
+    Args:
+        root: the folder that names start from, or an archive.
+        tables: (name from ``root`` on, part): file names in it are relative to the table's own folder. The part is
+            that of all its rows; None where a column ``split`` or nothing tells it.
+        tree: the files of the archive; None for a folder.
+        group_by: the column that says which pictures stay together; None for none.
+
+    Raises:
+        DataError: a table cannot be read, a column is missing, a row is incomplete, listed twice or leads outside
+            the table's folder; the message has the line.
+        MissingExtraError: a Parquet table without pyarrow.
+    """
+    found = _Rows(group_by)
+    for name, part in tables:
+        _add_table(found, root, name, part, tree)
+    where = root / tables[0][0] if len(tables) == 1 else root
+    if not found.rows:
+        reason = f" First: {found.bad[0].name}: {found.bad[0].reason}." if found.bad else ""
+        raise DataError(f"{where}: no row of the table names an image that is there.{reason} Check the file names.")
+    found.rows.sort()
+    classes = class_order(label for _, label, _ in found.rows)
+    number = {name: i for i, name in enumerate(classes)}
+    labels = np.array([number[label] for _, label, _ in found.rows], dtype=np.int64)
+    parts = np.array([part for _, _, part in found.rows], dtype=np.int8)
+    names = tuple(name for name, _, _ in found.rows)
+    groups = [found.groups.get(name) for name in names] if group_by is not None else None
+    read, state = (None, "") if tree is None else (tree.read, tree.state)
+    return ImageFiles(
+        root, names, labels, classes, parts, tuple(found.bad), tuple(found.notes), (), read, state, groups
+    )
+
+
+def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: FileTree | None) -> None:
+    where = str(root / name)
+    table = cells_of(root, name, tree)
+    columns = choose_columns(table, where)
+    inside = posixpath.dirname(name)
+    finder = _Finder(root / inside, tree, inside)
+    group = _group_column(table, found.group_by, where)
+    for place, cells in table.rows:
+        cells += [""] * (len(table.columns) - len(cells))
+        label = _label_of(table, columns, cells, f"{where}: {place}")
+        if not cells[columns.file] or not label:
+            missing = "file name" if not cells[columns.file] else "label"
+            raise DataError(f"{where}: {place} has no {missing}. Fill it in, or remove the row.")
+        try:
+            file, fault = finder.find(cells[columns.file])
+        except ValueError:
+            raise DataError(
+                f"{where}: {place} names {cells[columns.file]!r}, outside the table's folder. Put the images beside or "
+                "below the table."
+            ) from None
+        file = posixpath.normpath(posixpath.join(inside, file))
+        if file in found.seen:
+            raise DataError(
+                f"{where}: {place} lists {cells[columns.file]!r} again, after {found.seen[file]}. Remove one of them."
+            )
+        found.seen[file] = place
+        if fault:
+            found.bad.append(BadFile(file, f"{fault}; named in {posixpath.basename(name)}, {place}"))
+            continue
+        row_part = part
+        if part is None and columns.split is not None:
+            row_part = part_word(cells[columns.split])
+            if row_part is None:
+                raise DataError(
+                    f"{where}: {place} has the split {cells[columns.split]!r}, and must have train, validation or "
+                    "test. Correct it."
+                )
+        found.rows.append((file, label, TRAIN if row_part is None else row_part))
+        if group is not None:
+            found.groups[file] = cells[group]
+    found.notes += [_chosen(name, table, columns, finder.ways), *table.notes]
+
+
+def _group_column(table: Cells, name: str | None, where: str) -> int | None:
+    if name is None:
+        return None
+    column = next((c for c, title in enumerate(table.columns) if title == name or plain(title) == plain(name)), None)
+    if column is None:
+        raise DataError(f"{where}: --group-by column:{name}: no column has this name. {_columns_in_words(table)}")
+    return column
+
+
+def _label_of(table: Cells, columns: Columns, cells: list[str], where: str) -> str:
+    if not columns.one_hot:
+        return "" if columns.label is None else cells[columns.label]
+    ones = [column for column in columns.one_hot if cells[column] in ("1", "1.0")]
+    if len(ones) != 1:
+        raise DataError(
+            f"{where} has {len(ones)} classes in its columns of zeros and ones: an image must have exactly one. "
+            "Remove the row, or add a column label."
+        )
+    return table.columns[ones[0]]
+
+
+def _chosen(name: str, table: Cells, columns: Columns, ways: Counter[str]) -> str:
+    """One line: which column was taken for what."""
+
+    def title(column: int) -> str:
+        return f"{table.columns[column]!r}" if table.columns[column] else f"column {column + 1}"
+
+    label = f"{title(columns.label)} holds the class" if columns.label is not None else ""
+    if columns.one_hot:
+        names = listed([table.columns[c] for c in columns.one_hot], 3)
+        label = f"the {len(columns.one_hot)} columns {names} hold the class"
+    text = f"{name}: {title(columns.file)} names the files" + (f", {label}" if label else "")
+    if columns.split is not None:
+        text += f", {title(columns.split)} holds the part"
+    if columns.unused:
+        text += f"; {len(columns.unused)} not used ({listed(columns.unused, 3)})"
+    for way, count in ways.most_common(2):
+        text += f"; {count:,} {way}"
+    return f"{text}."
+
+
+# Prediction
+
+
+def unlabelled_paths(path: str) -> Unlabelled | BadFileError:
+    """The pictures that a table of paths names; labels in it are ignored."""
+    root, name = Path(path).parent, os.path.basename(path)
+    try:
+        table = cells_of(root, name, None)
+        columns = choose_columns(table, path, labelled=False)
+    except BadFileError as error:
+        return error
+    except DataError as error:
+        return BadFileError(path, "not a table of pictures", str(error))
+    finder = _Finder(root, None, "")
+
+    def place(row: int) -> str:
+        return f"{path}#{row}"
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for row in range(start, len(table.rows)):
+            cells = table.rows[row][1]
+            cell = cells[columns.file] if columns.file < len(cells) else ""
+            yield Picture(cell or place(row), place(row), beside(finder, cell, place(row)))
+
+    return Unlabelled(len(table.rows), place, pictures)
+
+
+def finder_beside(path: str) -> _Finder:
+    """Finds the files that the table at ``path`` names."""
+    return _Finder(Path(path).parent, None, "")
+
+
+def beside(finder: _Finder, cell: str, place: str) -> str | BadFileError:
+    """The path of the file that a cell names, or what is wrong with it."""
+    if not cell:
+        return BadFileError(place, "has no picture", "Fill it in, or remove the row.")
+    try:
+        name, fault = finder.find(cell)
+    except ValueError:
+        remedy = "Put the images beside or below the table."
+        return BadFileError(place, f"names {cell!r}, outside the table's folder", remedy)
+    path = os.path.join(finder.folder, name)
+    return path if not fault or os.path.exists(path) else BadFileError(path, "no such file", "Check the path.")

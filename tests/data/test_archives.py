@@ -1,0 +1,167 @@
+"""Archives are read where they lie, and what would be dangerous in them is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glyphnet.data import filetree, load
+from glyphnet.data.filetree import archive_tree
+from glyphnet.errors import DataError
+from glyphnet.predictfiles import pictures_in
+
+MakeFolder = Callable[..., Path]
+
+
+def pack(root: Path, kind: str) -> Path:
+    path = root.parent / f"set.{kind}"
+    files = sorted(file for file in root.rglob("*") if file.is_file())
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(root.parent))
+    else:
+        with tarfile.open(path, f"w:{kind.partition('.')[2]}") as tar:
+            tar.add(root, root.name)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz"])
+def test_an_archive_gives_what_its_folder_gives(make_folder: MakeFolder, tmp_path: Path, kind: str) -> None:
+    root = make_folder({f"{part}/{label}": 6 for part in ("training", "testing") for label in "ab"})
+    (root / "__MACOSX").mkdir()
+    (root / "__MACOSX" / "._x.png").write_text("x")
+    (root / "read.me").write_text("words\n")
+    path = pack(root, kind)
+    before = sorted(tmp_path.rglob("*"))
+    folder, archive = load(root), load(path)
+    assert sorted(tmp_path.rglob("*")) == before  # nothing is unpacked beside it
+    for (_, one), (_, other) in zip(folder, archive, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert archive.notes[1] == "The data lie in 'pictures'."
+    assert archive.warnings == folder.warnings
+    assert archive.name.startswith("set")
+
+
+def test_a_changed_archive_is_read_again(make_folder: MakeFolder, tmp_path: Path) -> None:
+    path = pack(make_folder({"a": 5, "b": 5}), "zip")
+    first = load(path)
+    path = pack(make_folder({"a": 5, "b": 5}, seed=1), "zip")
+    assert load(path).train.fingerprint != first.train.fingerprint
+
+
+def test_a_table_in_an_archive(make_folder: MakeFolder) -> None:
+    root = make_folder({"img": 6})
+    rows = "".join(f"img/{i:03d}.png,{'ab'[i % 2]}\n" for i in range(6))
+    (root / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    assert load(pack(root, "zip")).classes == ("a", "b")
+
+
+def test_prediction_reads_the_members(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 1})
+    (root / "notes.txt").write_text("x")
+    path = pack(root, "zip")
+    found = list(pictures_in([str(path)], skip=1))
+    assert [picture.file for picture in found] == [f"{path}#pictures/a/001.png", f"{path}#pictures/b/000.png"]
+    assert found[0].content == (root / "a/001.png").read_bytes()
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_names_that_lead_outside_are_no_data(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", {"../../a/x.png": b"1", "/b/y.png": b"2", "c\\z.png": b"3", "a/.hidden": b"4"})
+    assert archive_tree(path).names == ("b/y.png", "c/z.png")
+
+
+def test_a_bomb_is_a_bad_file(make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pack(make_folder({"a": 5, "b": 5}), "zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pictures/a/bomb.png", bytes(10_000_000))
+    monkeypatch.setattr(filetree, "MAX_FILE_BYTES", 1_000_000)
+    with pytest.raises(DataError, match=r"a/bomb\.png: unpacks to 10,000,000 bytes, more than is allowed"):
+        load(path)
+    assert len(load(path, on_bad_file="skip").bad_files) == 1
+
+
+def test_a_size_that_is_not_true_is_noticed(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", {"a/x.png": bytes(1000)})
+    content = bytearray(path.read_bytes())
+    content[22:26] = content[content.rindex(b"PK\1\2") + 24 : content.rindex(b"PK\1\2") + 28] = (10).to_bytes(
+        4, "little"
+    )
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"#a/x\.png: (damaged|not of the size)"):
+        archive_tree(path).content("a/x.png")
+
+
+def test_limits_on_members_and_on_what_a_tar_unpacks_to(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder({"a": 3, "b": 3})
+    monkeypatch.setattr(filetree, "MAX_UNPACKED", 300)
+    with pytest.raises(DataError, match=r"unpacks to more than .* Unpack it \(tar xf\), and give the folder"):
+        load(pack(root, "tar.gz"))
+    monkeypatch.setattr(filetree, "MAX_MEMBERS", 5)
+    with pytest.raises(DataError, match="more than the limit of 5 files. Unpack it"):
+        load(pack(root, "zip"))
+
+
+def test_links_and_devices_in_a_tar_are_left_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        link = tarfile.TarInfo("a/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        device = tarfile.TarInfo("a/null.png")
+        device.type = tarfile.CHRTYPE
+        archive.addfile(device)
+        file = tarfile.TarInfo("a/x.png")
+        file.size = 3
+        archive.addfile(file, io.BytesIO(b"abc"))
+    assert archive_tree(tmp_path / "x.tar").names == ("a/x.png",)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_a_damaged_archive_is_told(make_folder: MakeFolder, kind: str) -> None:
+    path = pack(make_folder({"a": 9, "b": 9}), kind)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError):
+        load(path)
+
+
+def test_twins_and_passwords(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("a/x.png", b"1")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a/x.png", b"2")
+    with pytest.raises(DataError, match=r"two members are called 'a/x\.png'"):
+        load(tmp_path / "t.zip")
+    path = zipped(tmp_path / "p.zip", {"a/x.png": b"1"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="encrypted. Unpack the archive with its password"):
+        archive_tree(path).content("a/x.png")
+
+
+def test_our_own_output_in_an_archive_or_a_folder_is_no_data(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 5, "b": 5, "runs/a-fast": 2})
+    for name in ("recipe.yaml", "model.safetensors"):
+        (root / "runs" / "a-fast" / name).write_text("x")
+    for source in (root, pack(root, "zip")):
+        splits = load(source)
+        assert splits.classes == ("a", "b")
+        assert any("GlyphNet's own output, which is not data: not read." in text for text in splits.warnings)
+    assert [os.path.basename(os.path.dirname(p.file)) for p in pictures_in([str(root)])] == ["a"] * 5 + ["b"] * 5

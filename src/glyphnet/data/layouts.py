@@ -407,7 +407,7 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
     subs = [set(inside) for inside in stems.values()]
     twins = next((pair for inside in stems.values() if (pair := _twin_folders(inside))), None)
     same = len(subs) > 1 and _nearly_the_same(subs)
-    names = sorted(twins or set.union(*subs))
+    names = sorted(twins or set().union(*subs))
     if not (twins or same) or _is_enumeration(names):
         return
     cells = f"{listed(sorted(stems), 3)} each hold {listed(names, 4)}"

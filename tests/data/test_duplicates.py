@@ -117,7 +117,8 @@ real = pytest.mark.skipif("GLYPHNET_DATA" not in os.environ, reason="needs $GLYP
 
 @real
 def test_different_digits_of_mnist_are_not_called_duplicates():
-    parts = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / "mnist")
+    raw = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / "mnist")
+    parts = {name: (part.images[..., np.newaxis], part.labels) for name, part in raw.parts.items()}
     started = time.process_time()
     found = duplicates.find_duplicates([images for images, _ in parts.values()])
     assert len(found.near) == 0
@@ -128,7 +129,8 @@ def test_different_digits_of_mnist_are_not_called_duplicates():
 @real
 @pytest.mark.slow
 def test_fashion_mnist_has_near_duplicates_across_its_parts():
-    parts = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / "fashion-mnist")
+    raw = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / "fashion-mnist")
+    parts = {name: (part.images[..., np.newaxis], part.labels) for name, part in raw.parts.items()}
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
     exact, near = duplicates.leaks(train, test)
     assert len(exact) == 0

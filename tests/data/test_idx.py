@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glyphnet.data import idx
-from glyphnet.errors import BadFileError
+from glyphnet.data import idx, load
+from glyphnet.errors import BadFileError, DataError
 
 IMAGES = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
 LABELS = np.array([0, 1, 2, 1, 0], dtype=np.uint8)
@@ -34,14 +34,14 @@ def test_reads_a_folder_under_its_usual_names(tmp_path, suffix, dot):
     assert not idx.is_idx_folder(tmp_path)
     write_set(tmp_path, suffix, dot)
     assert idx.is_idx_folder(tmp_path)
-    parts = idx.read_idx_folder(tmp_path)
+    parts = idx.read_idx_folder(tmp_path).parts
     assert list(parts) == ["train", "test"]
-    images, labels = parts["train"]
+    images, labels = parts["train"][:2]
     assert images.dtype == np.uint8
     assert labels.dtype == np.int64
-    np.testing.assert_array_equal(images, IMAGES[..., None])
+    np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
-    assert parts["test"][0].shape == (3, 4, 3, 1)
+    assert parts["test"].images.shape == (3, 4, 3)
 
 
 @pytest.mark.parametrize("code", list(idx.DTYPES))
@@ -159,7 +159,7 @@ def test_missing_companions_are_named(tmp_path):
     with pytest.raises(BadFileError, match="has t10k-images-idx3-ubyte but no t10k-labels-idx1-ubyte"):
         idx.read_idx_folder(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").unlink()
-    assert list(idx.read_idx_folder(tmp_path)) == ["train"]
+    assert list(idx.read_idx_folder(tmp_path).parts) == ["train"]
     (tmp_path / "train-images-idx3-ubyte").rename(tmp_path / "t10k-images-idx3-ubyte")
     (tmp_path / "train-labels-idx1-ubyte").rename(tmp_path / "t10k-labels-idx1-ubyte")
     with pytest.raises(BadFileError, match="has no train-images-idx3-ubyte"):
@@ -176,8 +176,50 @@ def test_no_images_are_no_data(tmp_path):
 @pytest.mark.skipif("GLYPHNET_DATA" not in os.environ, reason="needs $GLYPHNET_DATA")
 def test_reads_the_real_mnist():
     folder = Path(os.environ["GLYPHNET_DATA"]) / "mnist"
-    parts = idx.read_idx_folder(folder)
-    assert parts["train"][0].shape == (60000, 28, 28, 1)
-    assert parts["test"][0].shape == (10000, 28, 28, 1)
+    parts = idx.read_idx_folder(folder).parts
+    assert parts["train"][0].shape == (60000, 28, 28)
+    assert parts["test"][0].shape == (10000, 28, 28)
     assert parts["train"][1][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert parts["test"][1][:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def write_emnist(folder, name="letters", labels=LABELS):
+    for part, count in (("train", 5), ("test", 3)):
+        for kind, values in (("images-idx3", IMAGES[:count]), ("labels-idx1", labels[:count])):
+            content = gzip.compress(packed_idx(values))
+            (folder / f"emnist-{name}-{part}-{kind}-ubyte.gz").write_bytes(content)
+    (folder / f"emnist-{name}-mapping.txt").write_text("0 65 97\n1 66 98\n2 67\n")
+
+
+def test_emnist_is_turned_upright_and_has_its_characters(tmp_path):
+    write_emnist(tmp_path)
+    splits = load(tmp_path, validation_fraction=0)
+    assert splits.classes == ("A", "B", "C")
+    assert (len(splits.train), len(splits.test)) == (5, 3)
+    np.testing.assert_array_equal(splits.train.images[..., 0], IMAGES.transpose(0, 2, 1))
+    assert any("turned upright" in note for note in splits.notes)
+
+
+def test_several_sets_in_a_folder_are_told_apart_by_a_file_of_one(tmp_path):
+    for name in ("letters", "digits"):
+        write_emnist(tmp_path, name)
+    with pytest.raises(DataError, match=r"2 data sets of IDX files. Name a file of one: emnist-digits-test"):
+        idx.read_idx_folder(tmp_path)
+    raw = idx.read_idx_folder(tmp_path / "emnist-digits-train-images-idx3-ubyte.gz")
+    assert raw.parts["train"].images_name == "emnist-digits-train-images-idx3-ubyte.gz"
+
+
+@pytest.mark.parametrize("names", [("x-images", "x-labels.gz"), ("a_idx3", "a_idx1"), ("images", "labels")])
+def test_the_content_says_what_a_file_is_whatever_its_name(tmp_path, names):
+    (tmp_path / names[0]).write_bytes(packed_idx(IMAGES.astype(np.int32), 0x0C))
+    (tmp_path / names[1]).write_bytes(packed_idx(LABELS))
+    (tmp_path / "readme.txt").write_text("hello")
+    np.testing.assert_array_equal(idx.read_idx_folder(tmp_path).parts["all"].images, IMAGES)
+
+
+def test_the_labels_of_qmnist_are_the_first_of_eight_numbers(tmp_path):
+    table = np.zeros((5, 8), np.int32)
+    table[:, 0], table[:, 1] = LABELS, 99
+    (tmp_path / "qmnist-train-images-idx3-ubyte").write_bytes(packed_idx(IMAGES))
+    (tmp_path / "qmnist-train-labels-idx2-int").write_bytes(packed_idx(table, 0x0C))
+    np.testing.assert_array_equal(idx.read_idx_folder(tmp_path).parts["train"].labels, LABELS)

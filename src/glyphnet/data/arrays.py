@@ -17,10 +17,24 @@ from .npy import MAX_BYTES, NpzFile, map_npy
 _Array = npt.NDArray[Any]
 
 NAMES = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels")),
+    "train": (
+        ("x_train", "y_train"),
+        ("train_images", "train_labels"),
+        ("train_x", "train_y"),
+        ("train_data", "train_labels"),
+        ("train_data", "train_target"),
+        ("train_set_x", "train_set_y"),
+    ),
     "validation": (("x_val", "y_val"), ("x_valid", "y_valid"), ("val_images", "val_labels")),
-    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
-    "all": (("images", "labels"), ("x", "y")),
+    "test": (
+        ("x_test", "y_test"),
+        ("test_images", "test_labels"),
+        ("test_x", "test_y"),
+        ("test_data", "test_labels"),
+        ("test_data", "test_target"),
+        ("test_set_x", "test_set_y"),
+    ),
+    "all": (("images", "labels"), ("x", "y"), ("data", "labels"), ("data", "target"), ("data", "y")),
 }
 """Part → the names, (images, labels), that it may be saved under; upper and lower case are the same."""
 
@@ -137,15 +151,18 @@ def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, 
     there = {name.lower(): name for name in names}
     roles: dict[str, tuple[str, str]] = {}
     for part, pairs in NAMES.items():
-        for images, labels in pairs:
-            if images not in there and labels not in there:
-                continue
-            if images not in there or labels not in there:
-                has, misses = (labels, images) if labels in there else (images, labels)
-                raise DataError(f"{os.fspath(path)}: there is {there[has]} but no {misses}. Save both.")
-            if part in roles:
-                raise DataError(f"{os.fspath(path)}: both {roles[part][0]} and {there[images]} are there. Keep one.")
+        whole = [pair for pair in pairs if there.keys() >= set(pair)]
+        if len(whole) > 1:
+            axis = 0 if whole[0][0] != whole[1][0] else 1
+            first, second = (there[pair[axis]] for pair in whole[:2])
+            raise DataError(f"{os.fspath(path)}: both {first} and {second} are there. Keep one.")
+        if whole:
+            images, labels = whole[0]
             roles[part] = there[images], there[labels]
+        elif halves := [pair for pair in pairs if not there.keys().isdisjoint(pair)]:
+            images, labels = halves[0]
+            has, misses = (labels, images) if labels in there else (images, labels)
+            raise DataError(f"{os.fspath(path)}: there is {there[has]} but no {misses}. Save both.")
     if "train" not in roles and "all" not in roles:
         found = ", ".join(sorted(there.values())[:12]) or "none"
         raise DataError(f"{os.fspath(path)}: no arrays of training images. Found: {found}. Accepted: {_ACCEPTED}.")

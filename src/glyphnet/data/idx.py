@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BadFileError
-from .dataset import Int64Array, UInt8Array
+from ..errors import BadFileError, DataError
+from .arrays import RawArrays, RawPart
+from .dataset import UInt8Array
 from .gzipped import MAX_RATIO, is_gzipped, unpacked
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -26,8 +28,6 @@ DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 MAX_BYTES = 2 << 30  # unpacked into memory; a plain file is memory-mapped and has no limit
 
 MAP_FROM = 64 << 20  # a plain file of at least this many bytes is mapped, not read
-
-PARTS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 @dataclass(frozen=True)
@@ -152,56 +152,148 @@ def _fill(path: Path, values: UInt8Array, first: bytes, pieces: Iterator[bytes])
         )
 
 
-def _find(folder: Path, part: str, kind: _Kind) -> Path | None:
-    """The file of one part and kind under any of its usual names; the unpacked first, being faster."""
-    for prefix in PARTS[part]:
-        for dot in ("-", "."):
-            for suffix in ("", ".gz"):
-                path = folder / f"{prefix}-{kind.name}{dot}idx{kind.ndim}-ubyte{suffix}"
-                if path.is_file():
-                    return path
-    return None
+@dataclass
+class _Set:
+    """The files of one data set in a folder: by part ("train", "test", …, "all") and by what they hold."""
+
+    images: dict[str, Path] = field(default_factory=dict)
+    labels: dict[str, Path] = field(default_factory=dict)
+    classes: Path | None = None
+
+
+def is_idx(path: Path) -> bool:
+    """Whether a file begins as IDX does, gzipped or not: the name does not matter."""
+    return _dimensions(path) is not None
 
 
 def is_idx_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether the folder holds images in IDX files under MNIST's names."""
-    return any(_find(Path(path), part, kind) for part in PARTS for kind in (IMAGES, LABELS))
+    """Whether the folder holds IDX files with images or labels."""
+    return bool(_sets(Path(path)))
 
 
-def read_idx_folder(path: str | os.PathLike[str]) -> dict[str, tuple[UInt8Array, Int64Array]]:
-    """Read ``train-images-idx3-ubyte[.gz]`` and its three companions.
+def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
+    """Read the IDX files of a data set, such as ``train-images-idx3-ubyte[.gz]`` and its three companions.
 
-    Returns:
-        For "train" and, where it is there, "test": images uint8 (N, H, W, 1) and labels int64 (N,).
+    Files are recognised by their content; their names only tell which belong together and to which part.
+
+    Args:
+        path: the folder, or one of the files where the folder holds several data sets (EMNIST).
 
     Raises:
         BadFileError: a file is missing or damaged, or images and labels differ in number.
+        DataError: there are several data sets in the folder.
     """
-    folder, parts = Path(path), {}
-    for part in PARTS:
-        images, labels = _find(folder, part, IMAGES), _find(folder, part, LABELS)
-        if images is not None or labels is not None:
-            parts[part] = _read_pair(folder, part, images, labels)
-    if "train" not in parts:
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    sets = _sets(folder)
+    if path.is_dir() and len(sets) > 1:
+        names = sorted(next(iter((*found.images.values(), *found.labels.values()))).name for found in sets.values())
+        raise DataError(
+            f"{path}: there are {len(sets)} data sets of IDX files. Name a file of one: {', '.join(names[:6])}."
+        )
+    name = next(iter(sets), "") if path.is_dir() else _described(path.name)[0]
+    if name not in sets:
+        raise BadFileError(path, "no IDX file of images or labels", "Give an IDX file as MNIST has them.")
+    found = sets[name]
+    parts = {
+        part: _read_pair(folder, part, found.images.get(part), found.labels.get(part))
+        for part in ("train", "validation", "test", "all")
+        if part in found.images or part in found.labels
+    }
+    if "train" not in parts and "all" not in parts:
         raise BadFileError(folder, "has no train-images-idx3-ubyte[.gz]", "Put the training files there too.")
-    return parts
+    notes: tuple[str, ...] = ()
+    if "emnist" in name:  # NIST's matrices are stored by columns
+        parts = {part: raw._replace(images=raw.images.transpose(0, 2, 1)) for part, raw in parts.items()}
+        notes = ("EMNIST stores its images on their side: they were turned upright.",)
+    if found.classes is not None:
+        parts = _with_names(found.classes, parts)
+    return RawArrays(parts, None, notes)
 
 
-def _read_pair(
-    folder: Path, part: str, images_path: Path | None, labels_path: Path | None
-) -> tuple[UInt8Array, Int64Array]:
+_PARTS = {"train": "train", "training": "train", "t10k": "test", "test": "test", "testing": "test",
+          "val": "validation", "valid": "validation", "validation": "validation"}  # fmt: skip
+_WORDS = re.compile(r"(?:images?|labels?|imgs?|idx\d|ubyte|int|gz|idx)")
+_OTHERS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp", ".csv", ".npy", ".npz", ".parquet"}
+
+
+def _described(name: str) -> tuple[str, str]:
+    """What a file's name tells: the data set ("emnist-letters", or "" for MNIST's own names) and the part."""
+    words = re.split(r"[-_. ]+", name.lower())
+    part = next((_PARTS[word] for word in words if word in _PARTS), "all")
+    rest = [word for word in words if word not in _PARTS and not _WORDS.fullmatch(word)]
+    return "-".join(rest), part
+
+
+def _sets(folder: Path) -> dict[str, _Set]:
+    """The data sets of IDX files in a folder: name → files."""
+    found: dict[str, _Set] = {}
+    tables: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):  # an unpacked file comes before its .gz, and is faster
+        if path.name.startswith(".") or path.suffix.lower() in _OTHERS or not path.is_file():
+            continue
+        name, part = _described(path.name)
+        if path.suffix.lower() == ".txt":
+            if name.endswith("mapping-txt"):
+                tables[name.removesuffix("-mapping-txt")] = path
+            continue
+        dimensions = _dimensions(path)
+        if dimensions is None:
+            continue
+        files = found.setdefault(name, _Set())
+        (files.images if dimensions > 2 else files.labels).setdefault(part, path)
+    for name, path in tables.items():
+        if name in found:
+            found[name].classes = path
+    return found
+
+
+def _dimensions(path: Path) -> int | None:
+    """How many dimensions an IDX file announces; None for any other file."""
+    try:
+        head = _take(unpacked(path, 4), 4)
+    except (OSError, BadFileError):
+        return None
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:
+        return None
+    return head[3]
+
+
+def _with_names(table: Path, parts: dict[str, RawPart]) -> dict[str, RawPart]:
+    """Labels as the characters that EMNIST's table gives them: lines of a label and one code point or more."""
+    try:
+        rows = [list(map(int, line.split())) for line in table.read_text(encoding="ascii").splitlines() if line.strip()]
+        names = {row[0]: chr(row[1]) for row in rows}
+    except (ValueError, IndexError, OverflowError):
+        raise BadFileError(table, "not a table of labels and code points", "Copy or download the file again.") from None
+    characters = np.array([names.get(label, "") for label in range(max(names) + 1)])
+    named = {}
+    for part, raw in parts.items():
+        if raw.labels.size and (raw.labels.max() > max(names) or raw.labels.min() < 0):
+            raise BadFileError(
+                table, f"has no line for the label {raw.labels.max()}", "Give the table of these labels."
+            )
+        named[part] = raw._replace(labels=characters[raw.labels])
+    return named
+
+
+def _read_pair(folder: Path, part: str, images_path: Path | None, labels_path: Path | None) -> RawPart:
     if images_path is None or labels_path is None:
-        kind, there = (IMAGES, labels_path) if images_path is None else (LABELS, images_path)
-        missing = f"{PARTS[part][0]}-{kind.name}-idx{kind.ndim}-ubyte[.gz]"
-        raise BadFileError(folder, f"has {there.name if there else ''} but no {missing}", "Put that file there too.")
-    images = read_idx(images_path, kind=IMAGES)
-    labels = read_idx(labels_path, kind=LABELS)
+        there = labels_path or images_path
+        assert there is not None
+        kind = LABELS if images_path else IMAGES
+        missing = re.sub(r"(images?|labels?)([-.]idx)\d", rf"{kind.name}\g<2>{kind.ndim}", there.name)
+        missing = missing.removesuffix(".gz") if missing != there.name else f"file of {kind.name}"
+        raise BadFileError(folder, f"has {there.name} but no {missing}[.gz]", "Put that file there too.")
+    images, labels = read_idx(images_path), read_idx(labels_path)
     if 0 in images.shape:
         raise BadFileError(images_path, f"holds no pixels: its shape is {images.shape}", "Give a file with images.")
+    if labels.ndim == 2:  # QMNIST: eight numbers an image, the class first
+        labels = labels[:, 0]
     if len(images) != len(labels):
         raise BadFileError(
             labels_path,
             f"holds {len(labels):,} labels for the {len(images):,} images of {images_path.name}",
             "Give the labels that belong to these images.",
         )
-    return images[..., np.newaxis], labels.astype(np.int64)
+    return RawPart(images, labels.astype(np.int64), images_path.name, labels_path.name)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
-from . import arrays, idx, named
+from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import BadFile, Originals, Splits
@@ -23,7 +23,6 @@ from .digits import read_digits
 from .filetree import archive_tree, is_archive, is_wanted
 from .folder import read_archive, read_folder
 from .groups import parse_group_by
-from .gzipped import unpacked
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .layouts import check_layout
 from .listing import ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
@@ -137,9 +136,13 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     if isinstance(found, ImageFiles):
         return _from_files(found, options)
     name = path.resolve().stem if path.is_file() else path.resolve().name
-    ready = conform(found, str(path), options.wish.size, options.reading)
-    stamp = _stamp(path) + repr(ready.reading)
-    return from_arrays(name, str(path), ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
+    return _from_raw(name, str(path), found, options, _stamp(path))
+
+
+def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, stamp: str = "") -> Splits:
+    ready = conform(raw, where, options.wish.size, options.reading)
+    stamp = stamp and stamp + repr(ready.reading)
+    return from_arrays(name, where, ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
 
 
 def _found_below(path: Path) -> tuple[Path, Source | None]:
@@ -220,12 +223,12 @@ def _load_digits(name: str, options: Options) -> Splits:
 
 def _load_named(name: str, options: Options) -> Splits:
     folder = named.fetch(name, progress=options.progress)
-    return from_arrays(name, name, idx.read_idx_folder(folder), named.NAMED[name].classes, options)
+    raw = replace(idx.read_idx_folder(folder), classes=named.NAMED[name].classes)
+    return _from_raw(name, name, raw, options)
 
 
 def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
-    parts = idx.read_idx_folder(path)
-    return arrays.RawArrays({part: arrays.RawPart(*pair, f"{part} images", part) for part, pair in parts.items()})
+    return idx.read_idx_folder(path)
 
 
 def _read_parquet(path: Path, options: Options) -> ImageFiles:
@@ -236,16 +239,6 @@ def _read_parquet(path: Path, options: Options) -> ImageFiles:
 
 def _read_path_table(path: Path, options: Options) -> ImageFiles:
     return read_path_tables(path.parent, [(path.name, None)], group_by=options.group_column)
-
-
-def _read_idx_beside(path: Path, options: Options) -> arrays.RawArrays:
-    return _read_idx(path.parent, options)
-
-
-def _is_idx(path: Path) -> bool:
-    """Whether a file begins as IDX does, gzipped or not."""
-    head = bytes(next(unpacked(path, 4), b""))[:4]
-    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in idx.DTYPES and 1 <= head[3] <= 4
 
 
 def _npz_pictures(path: str) -> Unlabelled | BadFileError:
@@ -384,6 +377,23 @@ def _is_file(*suffixes: str) -> Callable[[Path], bool]:
 
 _FOLDER = Source("a folder of class folders, or of pictures and a table", Path.is_dir, read_folder)
 
+
+def _read_cifar(path: Path, _: Options) -> arrays.RawArrays:
+    return containers.read_cifar(path, containers.cifar_files(path))
+
+
+def _container_pictures(
+    read: Callable[[Path], dict[str, npt.NDArray[Any]]],
+) -> Callable[[str], Unlabelled | BadFileError]:
+    def pictures(path: str) -> Unlabelled | BadFileError:
+        try:
+            return _pictures_of(path, read(Path(path)))
+        except BadFileError as error:
+            return error
+
+    return pictures
+
+
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
     Source("an .npz file", _is_file(".npz"), lambda path, _: arrays.read_npz(path), _npz_pictures),
@@ -398,8 +408,22 @@ PATHS: tuple[Source, ...] = (
         inside=False,
     ),
     Source("a zip or tar archive", is_archive, read_archive, _archive_pictures, inside=False),
+    Source(
+        "a MATLAB file",
+        containers.is_matlab,
+        lambda path, _: containers.read_matlab(path),
+        _container_pictures(containers.matlab_images),
+    ),
+    Source(
+        "an HDF5 file",
+        containers.is_hdf5,
+        lambda path, _: containers.read_hdf5(path),
+        _container_pictures(containers.hdf5_arrays),
+    ),
+    Source("a folder of CIFAR's batches", containers.is_cifar_folder, _read_cifar),
+    Source("a folder of SVHN's files", containers.is_svhn_folder, lambda path, _: containers.read_svhn_folder(path)),
     Source("a folder of IDX files", lambda path: path.is_dir() and idx.is_idx_folder(path), _read_idx),
-    Source("an IDX file", lambda path: path.is_file() and _is_idx(path), _read_idx_beside, _idx_pictures),
+    Source("an IDX file", lambda path: path.is_file() and idx.is_idx(path), _read_idx, _idx_pictures),
     Source(
         "a folder of .npy files",
         lambda path: path.is_dir() and arrays.is_npy_folder(path),
@@ -415,8 +439,8 @@ def source_of(path: Path) -> Source | None:
 
 
 _ACCEPTED = (
-    f"Give one of {', '.join(NAMED)}, or a path: a folder, a table, Parquet, an archive, IDX, .npz or .npy. "
-    "`glyphnet data --help` has more."
+    "Give the name of a known data set (docs/data.md lists them), or a path: a folder, a table, Parquet, an archive, IDX, "
+    ".npz, .npy, .mat, HDF5 or CIFAR. `glyphnet data --help` has more."
 )
 
 

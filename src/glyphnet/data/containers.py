@@ -261,7 +261,8 @@ class _Made:
     """An object that a pickle describes: the name of what would make it and the arguments. Nothing is called."""
 
     def __init__(self, name: str, arguments: Any) -> None:
-        self.name, self.arguments, self.state = name, arguments, None
+        self.name, self.arguments = name, arguments
+        self.state: Any = None
 
 
 def read_pickle(content: bytes, path: Path) -> Any:
@@ -312,11 +313,11 @@ def _interpreted(content: bytes) -> Any:
         elif name == "MARK":
             stack.append(mark)
         elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
-            memo[int(argument)] = stack[-1]
+            memo[int(str(argument))] = stack[-1]
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[int(str(argument))])
         elif name == "TUPLE":
             stack.append(tuple(since_mark()))
         elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
@@ -374,8 +375,8 @@ def _value(thing: Any) -> Any:
     if kind.name != "numpy dtype" or not re.fullmatch(r"[<>|]?[uif][1248]|[<>|]?b1", described):
         raise ValueError(f"an array of {described!r}")
     values = _value(values).encode("latin-1")
-    order = "F" if by_columns else "C"
-    return np.frombuffer(values, np.dtype(described)).reshape(shape, order=order)
+    flat: _Array = np.frombuffer(values, np.dtype(described))
+    return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
 
 
 # --- LIBSVM -------------------------------------------------------------------------------------------------

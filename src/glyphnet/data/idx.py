@@ -195,7 +195,7 @@ def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
     if name not in sets:
         raise BadFileError(path, "no IDX file of images or labels", "Give an IDX file as MNIST has them.")
     found = sets[name]
-    parts = {
+    parts: dict[str, RawPart] = {
         part: _read_pair(folder, part, found.images.get(part), found.labels.get(part))
         for part in ("train", "validation", "test", "all")
         if part in found.images or part in found.labels

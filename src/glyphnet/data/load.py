@@ -439,8 +439,8 @@ def source_of(path: Path) -> Source | None:
 
 
 _ACCEPTED = (
-    "Give the name of a known data set (docs/data.md lists them), or a path: a folder, a table, Parquet, an archive, IDX, "
-    ".npz, .npy, .mat, HDF5 or CIFAR. `glyphnet data --help` has more."
+    f"Give one of {', '.join(list(NAMED)[:3])} … (docs/data.md lists all), or a path: a folder, a table, Parquet, an "
+    "archive, IDX, .npz, .npy, .mat, HDF5 or CIFAR. `glyphnet data --help` has more."
 )
 
 

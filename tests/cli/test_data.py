@@ -88,3 +88,15 @@ def test_on_a_terminal_it_is_a_table(folder, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "│ 日本" in shown
     assert "[red]x\\n.png: not a picture" in shown
+
+
+def test_two_readings_stand_on_lines_of_their_own(glyphnet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for label in ("a", "b"):
+        (tmp_path / "mnist" / label).mkdir(parents=True)
+        Image.new("L", (8, 8), 90).save(tmp_path / "mnist" / label / "1.png")
+    result = glyphnet("mnist")
+    assert result.returncode == 1
+    first, *others = result.stderr.rstrip("\n").split("\n")
+    assert "'mnist'" in first
+    assert [line.split()[-1] for line in others] == ["./mnist", "name:mnist"]

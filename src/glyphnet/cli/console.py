@@ -35,8 +35,8 @@ def printable(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """Tell the user something on standard error: one message, one line."""
-    print(printable(message), file=sys.stderr, flush=True)
+    """Tell the user something on standard error: one line, and one for each reading or command, indented by two."""
+    print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
 
 
 def emit_json(value: Mapping[str, object]) -> None:

@@ -24,6 +24,8 @@ from .filetree import archive_tree, is_archive, is_wanted
 from .folder import read_archive, read_folder
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
+from .known import NAMED as NAMED_SETS
+from .known import read_named
 from .layouts import check_layout
 from .listing import ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
 from .npy import MAX_BYTES, NpzFile, map_npy
@@ -222,9 +224,10 @@ def _load_digits(name: str, options: Options) -> Splits:
 
 
 def _load_named(name: str, options: Options) -> Splits:
-    folder = named.fetch(name, progress=options.progress)
-    raw = replace(idx.read_idx_folder(folder), classes=named.NAMED[name].classes)
-    return _from_raw(name, name, raw, options)
+    said: list[str] = []
+    raw = read_named(NAMED_SETS[name], named.fetch(name, progress=options.progress, warn=said.append))
+    splits = _from_raw(name, name, raw, options)
+    return replace(splits, warnings=(*said, *splits.warnings))
 
 
 def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
@@ -347,7 +350,7 @@ def _stamp(path: Path) -> str:
 
 NAMED: dict[str, Callable[[str, Options], Splits]] = {
     "digits": _load_digits,
-    **dict.fromkeys(named.NAMED, _load_named),
+    **dict.fromkeys(NAMED_SETS, _load_named),
 }
 
 

@@ -1,7 +1,4 @@
-"""Data sets known by name: what they are, where they lie, and how to know that they are right.
-
-A row of `NAMED` is all that another set in MNIST's files needs.
-"""
+"""Fetches the data sets of `known`: where they lie, and how to know that they are right."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -21,6 +17,7 @@ from ..errors import BadFileError, DataError, DownloadError, SettingsError
 from ..files import atomic_write_text
 from .cache import cache_folder
 from .gzipped import content_sha256, is_gzipped
+from .known import NAMED, NamedDataset, NamedFile
 
 if TYPE_CHECKING:
     import requests
@@ -29,120 +26,11 @@ _TIMEOUT = 20.0  # seconds that a server may stay silent
 _ROUNDS = (0.0, 1.0, 4.0)  # seconds of waiting before each round of asking all mirrors
 
 
-@dataclass(frozen=True)
-class NamedFile:
-    """One file of a data set.
-
-    Attributes:
-        name: its name on the mirrors, with ``.gz``.
-        size: bytes, unpacked.
-        sha256: of the unpacked content, whatever way it was gzipped; "" where nobody has published it.
-        gzip_sha256: of the gzip file itself; the check where ``sha256`` is "".
-    """
-
-    name: str
-    size: int
-    sha256: str = ""
-    gzip_sha256: str = ""
-
-
-@dataclass(frozen=True)
-class NamedDataset:
-    """A data set with a name.
-
-    Attributes:
-        mirrors: addresses that the file names are appended to, in the order they are tried.
-        source: page of its authors.
-    """
-
-    title: str
-    licence: str
-    source: str
-    classes: tuple[str, ...]
-    files: tuple[NamedFile, ...]
-    mirrors: tuple[str, ...]
-
-
-def _files(*hashes: str, kind: str = "sha256") -> tuple[NamedFile, ...]:
-    """MNIST's four files; all sets here have its sizes."""
-    names = (
-        ("train-images-idx3-ubyte.gz", 47_040_016),
-        ("train-labels-idx1-ubyte.gz", 60_008),
-        ("t10k-images-idx3-ubyte.gz", 7_840_016),
-        ("t10k-labels-idx1-ubyte.gz", 10_008),
-    )
-    return tuple(NamedFile(name, size, **{kind: sha}) for (name, size), sha in zip(names, hashes, strict=True))
-
-
-NAMED: dict[str, NamedDataset] = {
-    "mnist": NamedDataset(
-        title="MNIST: 70,000 handwritten digits, 28×28 grey",
-        licence="CC BY-SA 3.0",
-        source="http://yann.lecun.com/exdb/mnist/",
-        classes=tuple("0123456789"),
-        files=_files(
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
-        mirrors=(
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        ),
-    ),
-    "fashion-mnist": NamedDataset(
-        title="Fashion-MNIST: 70,000 pictures of clothes, 28×28 grey (Zalando Research)",
-        licence="MIT",
-        source="https://github.com/zalandoresearch/fashion-mnist",
-        classes=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
-        files=_files(
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
-        mirrors=(
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        ),
-    ),
-    "kmnist": NamedDataset(
-        title="Kuzushiji-MNIST: 70,000 cursive Japanese characters, 28×28 grey (CODH)",
-        licence="CC BY-SA 4.0",
-        source="https://github.com/rois-codh/kmnist",
-        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        # The hashes that TensorFlow Datasets lists for CODH's gzip files; of the content none is published.
-        files=_files(
-            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-            kind="gzip_sha256",
-        ),
-        mirrors=(
-            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        ),
-    ),
-}
-
-
 def fetch(
     name: str,
     *,
     progress: Callable[[int, int, str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """The folder with the files of a named data set, checked; downloaded where they are not here yet.
 
@@ -151,6 +39,7 @@ def fetch(
     Args:
         name: a key of `NAMED`.
         progress: called with (bytes done, bytes in all or 0, file name) while downloading.
+        warn: called with a sentence for each file that no published checksum is known of, when it is first met.
 
     Raises:
         SettingsError: there is no such name.
@@ -161,23 +50,29 @@ def fetch(
         raise SettingsError(f"There is no data set called {name!r}; known by name: {', '.join(NAMED)}.")
     dataset = NAMED[name]
     given = os.environ.get("GLYPHNET_DATA")
-    if given and (found := [_find(Path(given) / name, file) for file in dataset.files]) and all(found):
+    if (
+        given
+        and (found := [_find(Path(given) / (dataset.folder or name), file) for file in dataset.files])
+        and all(found)
+    ):
         for file, path in zip(dataset.files, found, strict=True):
             assert path is not None
             if wrong := _fault(path, file):
                 remedy = f"Replace it by {file.name} from {dataset.source}, or remove it to have it downloaded."
                 raise BadFileError(path, wrong, remedy)
-        return Path(given) / name
-    folder = cache_folder() / "datasets" / name
+            _pin(path, file, warn)
+        return Path(given) / (dataset.folder or name)
+    folder = cache_folder() / "datasets" / (dataset.folder or name)
     remedy = (
         f"To provide the files by hand, put {', '.join(file.name for file in dataset.files)} "
-        f"into {Path(given or '$GLYPHNET_DATA') / name}"
+        f"into {Path(given or '$GLYPHNET_DATA') / (dataset.folder or name)}"
         + ("." if given else ", where GLYPHNET_DATA is a folder of your choice.")
     )
     try:
         for file in dataset.files:
             if not (folder / file.name).is_file() or _fault(folder / file.name, file):
                 _download(dataset, file, folder, remedy, progress)
+            _pin(folder / file.name, file, warn)
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}. Set GLYPHNET_CACHE to a folder to write to.") from error
     return folder
@@ -196,7 +91,7 @@ def _download(
     """
     from requests import RequestException  # an HTTP client, which few runs need
 
-    urls = [mirror + file.name for mirror in dataset.mirrors]
+    urls = [mirror + file.name + dataset.query for mirror in dataset.mirrors]
     reasons: dict[str, str] = {}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{file.name}-") as room:
@@ -253,6 +148,8 @@ class _Receiver:
         self._target = target
         self._what = file.name
         self._limit = file.size + file.size // 1000 + 4096  # deflate's worst case adds five bytes to 16 thousand
+        if file.is_whole:
+            self._limit = file.size
         self._progress = progress
         self._done = 0
 
@@ -302,7 +199,7 @@ def _find(folder: Path, file: NamedFile) -> Path | None:
 
 def _fault(path: Path, file: NamedFile) -> str:
     """What is wrong with a file, "" if nothing is; a file found right is remembered until it changes."""
-    expected = file.sha256 or file.gzip_sha256
+    expected = file.sha256 or file.gzip_sha256 or file.md5 or _pinned(file)
     status = path.stat()
     state = [os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, expected]
     mark = cache_folder() / "verified" / f"{hashlib.sha256(json.dumps(state).encode()).hexdigest()}.json"
@@ -318,6 +215,8 @@ def _fault(path: Path, file: NamedFile) -> str:
 
 def _measure(path: Path, file: NamedFile) -> str:
     """What is wrong with the content of a file, "" if nothing is."""
+    if file.is_whole:
+        return _measure_whole(path, file)
     try:
         content, size = content_sha256(path, limit=file.size)
         if not file.sha256 and not is_gzipped(path):
@@ -330,6 +229,48 @@ def _measure(path: Path, file: NamedFile) -> str:
     found = content if file.sha256 else _gzip_sha256(path)
     expected = file.sha256 or file.gzip_sha256
     return "" if found == expected else f"its content has SHA-256 {found}, expected is {expected}"
+
+
+def _measure_whole(path: Path, file: NamedFile) -> str:
+    """What is wrong with a file whose own checksum is known, or pinned."""
+    stored = path.stat().st_size
+    if stored > file.size:
+        return f"has {stored:,} bytes, where {file.size:,} are the most"
+    kind, expected = ("md5", file.md5) if file.md5 else ("sha256", _pinned(file))
+    if not expected:
+        return "" if stored else "is empty"
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, kind).hexdigest()
+    if found == expected:
+        return ""
+    whose = "" if file.md5 else ", as at the first download"
+    return f"its {'MD5' if file.md5 else 'SHA-256'} is {found}, expected is {expected}{whose}"
+
+
+def _pin_path(file: NamedFile) -> Path:
+    return cache_folder() / "pinned" / f"{file.name}.sha256"
+
+
+def _pinned(file: NamedFile) -> str:
+    """The SHA-256 of the file when it was first met; "" where it was not, or a published checksum is known."""
+    if not file.is_whole or file.md5:
+        return ""
+    try:
+        return _pin_path(file).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> None:
+    """Remember the SHA-256 of a file that no published checksum is known of, and say so the first time."""
+    if not file.is_whole or file.md5 or _pinned(file):
+        return
+    found = _gzip_sha256(path)
+    with contextlib.suppress(OSError):  # no place to remember: then it is said each time
+        _pin_path(file).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(_pin_path(file), found)
+    if warn is not None:
+        warn(f"{file.name}: not verified: first download. Its SHA-256 is {found}; from now on it must be this.")
 
 
 def _gzip_sha256(path: Path) -> str:

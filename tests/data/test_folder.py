@@ -72,7 +72,7 @@ def test_debris_is_left_out_and_files_that_are_no_pictures_are_counted(make_fold
     (root / "dog" / "page.png").write_text("no picture")
     files = read_folder(root)
     assert files.names == ("cat/000.png", "dog/000.png", "dog/blob", "dog/page.png")  # the last two are bad, and say so
-    assert files.warnings[0].startswith("5 files that are no pictures were skipped (1 ")
+    assert files.notes[0].startswith("5 files that are no pictures were skipped (1 ")
     with pytest.raises(DataError, match=r"2 of 4 files cannot be used: dog/blob .*; dog/page\.png .*--on-bad-file"):
         load(root)
 
@@ -81,10 +81,9 @@ def test_pictures_beside_the_class_folders_are_counted(make_folder: MakeFolder) 
     root = make_folder({"cat": 1, "dog": 1})
     (root / "README.md").write_text("x")
     (root / "preview.png").write_bytes((root / "cat/000.png").read_bytes())
-    assert read_folder(root).warnings == (
-        "1 picture lies outside the class folders ('preview.png'): it was not read.",
-        "1 file that is no picture was skipped (1 .md).",
-    )
+    files = read_folder(root)
+    assert files.warnings == ("1 picture lies outside the class folders ('preview.png'): it was not read.",)
+    assert files.notes == ("1 file that is no picture was skipped (1 .md).",)
 
 
 def test_an_empty_folder_and_one_without_class_folders_say_how_to_lay_out(tmp_path: Path) -> None:

@@ -71,6 +71,17 @@ def test_each_part_may_have_a_wrapping_folder_of_its_own() -> None:
     ]
 
 
+def test_a_folder_for_images_in_each_part_is_no_class() -> None:
+    files = [
+        *names("Final_Training/Images/00000", "Final_Training/Images/00001"),
+        *names("Final_Test/Images", start=900),
+    ]
+    found = arrange([f"GTSRB/{name}" for name in files], "data")
+    assert meanings(found) == {("00000", TRAIN), ("00001", TRAIN)}
+    assert found.notes[-1].startswith("Folders: 'Final_Training/Images' is the training part; the folders in them")
+    assert found.warnings[0].startswith("The 4 pictures in 'Final_Test' lie in no class folder")
+
+
 def test_a_part_below_the_class_is_the_split() -> None:
     found = arrange(names("sandal/Train", "sandal/Test", "boot/Train", "boot/Test"), "data")
     assert meanings(found) == {(label, part) for label in ("sandal", "boot") for part in (TRAIN, TEST)}

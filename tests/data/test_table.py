@@ -101,7 +101,10 @@ def test_a_class_only_in_test_is_told(root: Path) -> None:
 def test_an_empty_table_is_told(root: Path) -> None:
     with pytest.raises(DataError, match="no column names files. The table is empty. Call the one with them file_name"):
         read_table(write(root, ""))
-    with pytest.raises(DataError, match="no row of the table names an image that is there"):
+    with pytest.raises(
+        DataError,
+        match=r"was read as a table of paths: 'file_name' names the files, .*, and no row names an image that is there",
+    ):
         read_table(write(root, "file_name,label\n"))
 
 

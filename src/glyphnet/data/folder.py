@@ -65,7 +65,7 @@ def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str],
     )
     unlisted = len(set(pictures) - set(files.names) - {bad.name for bad in files.bad})
     warnings = (f"{unlisted:,} pictures that no table names were not read.",) if unlisted else ()
-    return _with(files, (), (*warnings, *_outputs(tree)))
+    return _with(files, _outputs(tree), warnings)
 
 
 def _part_of_folder(name: str) -> int | None:
@@ -100,18 +100,18 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
         tables = _path_tables(tree) if options.layout == "auto" and options.only is None else []
         if tables:
             files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
-            return _with(files, (), _outputs(tree))
+            return _with(files, _outputs(tree), ())
         if failed is not None:
             raise failed
     _check_empty_classes(tree, arranged)
-    warnings = [*arranged.warnings]
+    notes = [*arranged.notes, *_outputs(tree)]
     if others:
         one = sum(others.values()) == 1
-        warnings.append(
+        notes.append(
             f"{sum(others.values()):,} {'file that is no picture was' if one else 'files that are no pictures were'} "
             f"skipped ({count_in_words(others)})."
         )
-    return _with(_as_files(tree, arranged), arranged.notes, (*warnings, *_outputs(tree)))
+    return _with(_as_files(tree, arranged), notes, arranged.warnings)
 
 
 def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options) -> None:

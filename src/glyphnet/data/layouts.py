@@ -346,8 +346,12 @@ def _read_parts(
         loose = [file.name for file in tops[top] if not file.folders]
         if files:
             wrapper, inner, beside = _unwrapped(files, in_part=True)
-            if wrapper and not classes[wrapper[0]] > len(files):  # not a class that other parts have too
+            only = {file.top for file in files} if len({file.top for file in files}) == 1 else set()
+            if wrapper and (_is_wrapper_name(wrapper[0], top) or classes[wrapper[0]] == len(files)):
                 files, loose = inner, [*loose, *(file.name for file in beside)]
+            elif any(_is_wrapper_name(name, top) for name in only):  # pictures directly in test/Images
+                files, loose, wrapper = [], [*loose, *(file.name for file in files)], []
+        if files:
             said.append(f"{posixpath.join(top, *wrapper)!r} is the {_PART_TITLES[part]} part")
         if loose and not files:
             result.warnings.append(
@@ -359,6 +363,12 @@ def _read_parts(
         _refuse_silent_pooling(files, posixpath.join(where, top), f"{level}part/class")
         result.rows += [(file.name, file.top, part) for file in files]
     result.notes.append(f"Folders: {', '.join(said)}; the folders in them are the classes.")
+
+
+def _is_wrapper_name(name: str, above: str) -> bool:
+    """Whether a single folder in a part cannot be a class by its name: ``Images``, ``data``, or the part's own."""
+    words = _words(name)
+    return name.lower() in KINDS or name == above or (bool(words) and _FILLERS.issuperset(words))
 
 
 def _read_classes_or_parts_below(

@@ -369,7 +369,10 @@ def read_path_tables(
     where = root / tables[0][0] if len(tables) == 1 else root
     if not found.rows:
         reason = f" First: {found.bad[0].name}: {found.bad[0].reason}." if found.bad else ""
-        raise DataError(f"{where}: no row of the table names an image that is there.{reason} Check the file names.")
+        taken = (
+            f" was read as a table of paths: {found.notes[0].partition(': ')[2].partition('; ')[0].rstrip('.')}, and"
+        )
+        raise DataError(f"{where}{taken} no row names an image that is there.{reason} Check the file names.")
     found.rows.sort()
     classes = class_order(label for _, label, _ in found.rows)
     number = {name: i for i, name in enumerate(classes)}
@@ -401,7 +404,7 @@ def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: File
         except ValueError:
             raise DataError(
                 f"{where}: {place} names {cells[columns.file]!r}, outside the table's folder. Put the images beside or "
-                "below the table."
+                "below the table, and write paths from its folder on."
             ) from None
         file = posixpath.normpath(posixpath.join(inside, file))
         if file in found.seen:

@@ -143,7 +143,7 @@ LayoutOption = Annotated[
     typer.Option(
         "--layout",
         metavar="LEVELS",
-        help="What each level of folders is: class, part/class, class/part, */class (* has no meaning). For a table of "
+        help="What each level of folders is: class, part/class, class/part, any/class (any: none). For a table of "
         "pixels: label,pixels or pixels,label. Concluded from the data unless given.",
     ),
 ]

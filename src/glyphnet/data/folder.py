@@ -81,8 +81,9 @@ def _by_pixel_tables(tree: FileTree, options: Options) -> RawArrays | ImageFiles
     paths = _path_tables(tree)
     if paths:  # their pictures are missing: the error names the first
         return read_path_tables(tree.root, [(paths[0], None)], _archive(tree), options.group_column)
+    lay_out = LAY_OUT if tree.read is None else "Unpack it, and give the folder or the file in it."
     what = f": only {listed([posixpath.basename(name) for name in tree.names], 3)}" if tree.names else ""
-    raise DataError(f"{tree.root}: there is no picture in it{what}. {LAY_OUT}")
+    raise DataError(f"{tree.root}: there is no picture in it{what}. {lay_out}")
 
 
 def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], options: Options) -> ImageFiles:

@@ -39,7 +39,7 @@ KINDS = frozenset({
 })  # fmt: skip
 _PART_TITLES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_LEVELS = ("class", "part", "*")
+_LEVELS = ("class", "part", "any")
 
 
 @dataclass
@@ -88,7 +88,7 @@ def check_layout(layout: str) -> None:
     ):
         raise SettingsError(
             f"layout (={layout!r}) must be auto, or say what each level of folders is, such as class, part/class, "
-            "class/part or */class: one class, at most one part, and * for a level without meaning."
+            "class/part or any/class: one class, at most one part, and any for a level without meaning."
         )
 
 
@@ -287,7 +287,7 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
         parts = _parts_by_one_word(tops) or parts
     deep = [top for top in parts if subs[top]]
     others = [top for top in tops if top not in parts]
-    level = "*/" * depth
+    level = "any/" * depth
     if deep and (not others or len(parts) > 1):
         _check_not_both(tops, subs, parts, where, level)
         _read_parts(tops, parts, where, level, result)
@@ -432,7 +432,7 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
             where,
             f"{listed(sorted(stems), 3)} are the classes, and the folders in them are pooled: --layout {layout} "
             f"(or one of them: --only {_quoted(_likeliest(names))})",
-            f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}*/class",
+            f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}any/class",
         )
     )
 

@@ -73,8 +73,8 @@ def load(
         test_fraction: the share of all images to test on, where no such part is given.
         seed: the same seed and data give the same division.
         on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
-        layout: "auto", or what each level of folders is, such as "class", "part/class", "class/part" or "*/class"
-            ("*" has no meaning); for a table of pixels without a header "label,pixels" or "pixels,label".
+        layout: "auto", or what each level of folders is, such as "class", "part/class", "class/part" or "any/class"
+            ("any" has no meaning); for a table of pixels without a header "label,pixels" or "pixels,label".
         only: read only pictures in folders of this name, such as "images" beside "masks".
         to_train: refuse data that nothing can be learned from: a single class, or no training part. Pass False to
             evaluate a model.
@@ -340,7 +340,7 @@ def _skipped(bad: Sequence[BadFile]) -> list[str]:
 def _stamp(path: Path) -> str:
     """Changes when the file, or a file of the folder, does."""
     if path.is_dir():
-        files = sorted(path.iterdir())
+        files = sorted(path.rglob("*"))
     else:
         files = sorted(path.parent.iterdir()) if path.suffix == ".npy" else [path]
     state = [(os.path.realpath(file), file.stat()) for file in files if file.is_file()]

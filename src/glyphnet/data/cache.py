@@ -15,14 +15,16 @@ import json
 import os
 import shutil
 import time
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 import platformdirs
 
 from ..errors import DataError, RunFolderError
@@ -134,6 +136,28 @@ def entry(key: str, build: Callable[[ImageWriter], Mapping[str, object]]) -> Ent
     with contextlib.suppress(OSError):
         os.utime(folder / "entry.json")  # last used
     return found
+
+
+def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
+    """What `keep_arrays` kept; None if it is not there or damaged."""
+    try:
+        with np.load(cache_folder() / kind / f"{key}.npz", allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Keep a few small arrays that are costly to compute.
+
+    Raises:
+        DataError: the cache folder cannot be written, or its disk is full.
+    """
+    path = cache_folder() / kind / f"{key}.npz"
+    with _cache_can_be_written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own
 
 
 def prune(keep: Path, limit: int | None = None) -> None:

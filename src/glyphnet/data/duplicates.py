@@ -1,35 +1,30 @@
-"""Finds images that are there twice: pixel for pixel, or all but.
+"""Finds images that are there twice: pixel for pixel, or the same picture, changed.
 
-Exact duplicates have the same hash. For near ones every image gets a signature: its grey values averaged on a
-coarse grid, their mean taken away and their length made 1, so that neither brightness nor contrast counts.
-Images whose signatures lie close together are candidates, found in a k-d tree instead of by comparing all
-with all; the pixels decide: they must correlate almost perfectly.
+Exact duplicates have the same hash. Near ones are searched by `near_duplicates`, which takes minutes for a large set;
+what it found is kept in the cache, under the hashes of the images, so that the order and the division do not matter.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
+from .cache import cache_key, keep_arrays, kept_arrays
 from .dataset import Int64Array, UInt8Array
-
-Float32Array = npt.NDArray[np.float32]
-
-CORRELATION = 0.995
-"""Near duplicates correlate at least this well. The nearest two of MNIST's digits (both 1) reach 0.99."""
+from .near_duplicates import SEARCH_VERSION, SIDE, NearPairs, near_pairs, no_pairs
 
 BLANK_RANGE = 8
 """An image whose pixels span at most this many of the 255 grey levels is blank: nothing to compare."""
 
-_GRID = 7  # the signature's averages a side
-_DIRECTIONS = 16  # of the signature, those in which images differ most; a distance in these is never too large
-_NEIGHBOURS = 8  # candidates an image: bounds the work where very many are alike
+SECONDS_PER_PIXEL = 1.2e-6
+"""Time of the search for near duplicates, for each pixel of the images as it sees them; of a slow core."""
+
 _PIECE = 4096  # images looked at in one go: a memory map is never read whole
+_KEPT = "near-duplicates"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +34,15 @@ class Duplicates:
     Attributes:
         groups: int64 (N,): images with the same number are the same pixel for pixel; numbers count from 0 in
             the order of first appearance.
-        near: int64 (M, 2): pairs of *groups* that are near duplicates of each other, the smaller number
-        first.
+        near: pairs of images that are different, but the first of their *groups* show the same picture.
         blank: bool (N,): images with next to nothing on them.
+        searched: whether near duplicates were looked for.
     """
 
     groups: Int64Array
-    near: Int64Array
+    near: NearPairs
     blank: npt.NDArray[np.bool_]
+    searched: bool = True
 
 
 def duplicate_groups(images: UInt8Array) -> Int64Array:
@@ -54,58 +50,76 @@ def duplicate_groups(images: UInt8Array) -> Int64Array:
     return number_images([images])
 
 
-def exact_duplicates(images: UInt8Array) -> Int64Array:
-    """Pairs (first, later) of images with the same pixels: int64 (M, 2); each later copy is in one pair."""
-    groups = duplicate_groups(images)
-    first = np.unique(groups, return_index=True)[1][groups]
-    later = np.flatnonzero(first != np.arange(len(groups)))
-    return np.stack([first[later], later], axis=1)
+def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
+    """Number the images of several parts, counted through, those with the same pixels alike: int64 (N,)."""
+    return _numbered(parts)[0]
 
 
-def near_duplicates(images: UInt8Array, *, correlation: float = CORRELATION) -> Int64Array:
-    """Pairs of images that are nearly, but not exactly, the same: int64 (M, 2), the smaller index first.
-
-    Of several exact copies only the first is compared, and an image with its few nearest candidates only.
+def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float("inf")) -> Duplicates:
+    """Find exact and near duplicates within and between parts, whose images are counted through.
 
     Args:
-        images: uint8 (N, H, W, C).
-        correlation: how well the pixels of two images must correlate (Pearson).
+        parts: each uint8 (N, H, W, C).
+        most_seconds: search for near duplicates only if that takes no longer, or if the cache has the result.
+
+    Raises:
+        DataError: the result cannot be kept in the cache.
     """
-    found = find_duplicates([images], correlation=correlation)
-    first = np.unique(found.groups, return_index=True)[1]
-    return first[found.near]
-
-
-def leaks(a: UInt8Array, b: UInt8Array, *, correlation: float = CORRELATION) -> tuple[Int64Array, Int64Array]:
-    """Images that are in both of two parts.
-
-    Returns:
-        Pairs (index in ``a``, index in ``b``), int64 (M, 2): exact copies, one pair for each image of ``b``
-        that is also in ``a``, and near duplicates.
-    """
-    found = find_duplicates([a, b], correlation=correlation)
-    return cross_pairs(found, np.repeat([0, 1], [len(a), len(b)]), 0, 1, offsets=(0, len(a)))
-
-
-def find_duplicates(parts: Sequence[UInt8Array], *, correlation: float = CORRELATION) -> Duplicates:
-    """Find exact and near duplicates within and between parts, whose images are counted through."""
-    groups = number_images(parts)
+    groups, digests = _numbered(parts)
+    blank = _blank(parts)
+    order = sorted(range(len(digests)), key=digests.__getitem__)  # the same whatever the division
     first = np.unique(groups, return_index=True)[1]
-    signatures, blank = _signatures(parts)
-    usable = np.flatnonzero(~blank[first])
-    candidates = usable[_candidates(signatures[first[usable]], correlation)]
-    near = candidates[_correlate(parts, first[candidates]) >= correlation]
-    return Duplicates(groups, near, blank)
+    usable = np.array([number for number in order if not blank[first[number]]], dtype=np.int64)
+    shape = list(parts[0].shape[1:])
+    key = cache_key(_KEPT, SEARCH_VERSION, shape, hashlib.sha256(b"".join(sorted(digests))).hexdigest())
+    kept = kept_arrays(_KEPT, key)
+    if kept is not None and set(kept) == {each.name for each in fields(NearPairs)}:
+        found = NearPairs(**kept)
+    elif search_seconds(len(usable), shape) <= most_seconds:
+        found = near_pairs(lambda rows: _gathered(parts, first[usable[rows]]), len(usable))
+        keep_arrays(_KEPT, key, {each.name: getattr(found, each.name) for each in fields(NearPairs)})
+    else:
+        return Duplicates(groups, no_pairs(), blank, searched=False)
+    return Duplicates(groups, found.renumbered(first[usable]), blank)
 
 
-def cross_pairs(
-    found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int, *, offsets: tuple[int, int] = (0, 0)
-) -> tuple[Int64Array, Int64Array]:
-    """Of all duplicates those between part ``a`` and part ``b``, as pairs of indices less the ``offsets``.
+def not_searched(count: int) -> Duplicates:
+    """For so many images that nothing was looked for."""
+    return Duplicates(np.arange(count, dtype=np.int64), no_pairs(), np.zeros(count, dtype=np.bool_), searched=False)
+
+
+def search_seconds(count: int, image_shape: Sequence[int]) -> float:
+    """About how long the search for near duplicates takes among so many images of a shape (H, W, C)."""
+    return count * min(SIDE, image_shape[0]) * min(SIDE, image_shape[1]) * SECONDS_PER_PIXEL
+
+
+def same_picture_groups(found: Duplicates, *, mirrored: bool) -> Int64Array:
+    """Number the images, exact copies and those that show the same picture alike: int64 (N,).
+
+    Args:
+        mirrored: whether an image and its mirror image show the same: true of photographs, but not of drawings.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    chosen = found.near.same & (mirrored | ~found.near.mirrored)
+    edges = found.groups[found.near.pairs[chosen]]
+    count = int(found.groups.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    numbers: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)
+    return numbers[found.groups]
+
+
+def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int) -> tuple[Int64Array, NearPairs]:
+    """Of all duplicates those between part ``a`` and part ``b``.
 
     Args:
         found: the duplicates of all parts together.
         part: (N,), the part of each image.
+
+    Returns:
+        Exact copies, one pair (image of a, image of b) for each image of b that is also in a: int64 (M, 2); and the
+        near duplicates that have an image, or an exact copy of it, in both.
     """
     count = int(found.groups.max(initial=-1)) + 1
     first = np.full((2, count), -1, dtype=np.int64)
@@ -115,14 +129,17 @@ def cross_pairs(
     copies = np.flatnonzero(part == b)
     copies = copies[first[0, found.groups[copies]] >= 0]
     exact = np.stack([first[0, found.groups[copies]], copies], axis=1)
-    both_ways = np.concatenate([found.near, found.near[:, ::-1]])
-    near = np.stack([first[0, both_ways[:, 0]], first[1, both_ways[:, 1]]], axis=1)
-    near = near[(near >= 0).all(axis=1)]
-    return exact - np.array(offsets), np.unique(near, axis=0) - np.array(offsets)
+    one, other = found.groups[found.near.pairs].T
+    straight = np.stack([first[0, one], first[1, other]], axis=1)
+    crossed = np.stack([first[0, other], first[1, one]], axis=1)
+    is_straight, is_crossed = (straight >= 0).all(axis=1), (crossed >= 0).all(axis=1)
+    shared = np.flatnonzero(is_straight | is_crossed)
+    pairs = np.where(is_straight[:, None], straight, crossed)[shared]
+    return exact, found.near.of(shared).with_pairs(pairs)
 
 
-def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
-    """Number the images of several parts, counted through, those with the same pixels alike: int64 (N,)."""
+def _numbered(parts: Sequence[UInt8Array]) -> tuple[Int64Array, list[bytes]]:
+    """The number of each image, int64 (N,), and the hash of each number."""
     seen: dict[bytes, int] = {}
     numbers = np.empty(sum(map(len, parts)), dtype=np.int64)
     i = 0
@@ -133,7 +150,7 @@ def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
             digest = hashlib.blake2b(content[start : start + size], digest_size=16).digest()
             numbers[i] = seen.setdefault(digest, len(seen))
             i += 1
-    return numbers
+    return numbers, list(seen)
 
 
 def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
@@ -142,71 +159,19 @@ def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
             yield images[start : start + _PIECE]
 
 
-def _signatures(parts: Sequence[UInt8Array]) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
-    """The signatures of all images, float32 (N, at most 49), and which are blank, whose mean nothing."""
-    height, width = parts[0].shape[1:3]
-    rows, columns = averaging(height, _GRID), averaging(width, _GRID)
-    signatures = np.empty((sum(map(len, parts)), len(rows) * len(columns)), dtype=np.float32)
-    blank = np.empty(len(signatures), dtype=np.bool_)
-    done = 0
-    for piece in _pieces(parts):
-        here = slice(done, done + len(piece))
-        grey = piece.mean(axis=3, dtype=np.float32) if piece.shape[3] > 1 else piece[..., 0].astype(np.float32)
-        coarse = (rows @ grey @ columns.T).reshape(len(piece), -1)
-        coarse -= coarse.mean(axis=1, keepdims=True)
-        signatures[here] = coarse / np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)
-        blank[here] = np.ptp(piece.reshape(len(piece), -1), axis=1) <= BLANK_RANGE
-        done += len(piece)
-    return signatures, blank
+def _blank(parts: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
+    """Which images have next to nothing on them: bool (N,), counted through the parts."""
+    none = np.empty(0, dtype=np.bool_)
+    flat = (piece.reshape(len(piece), -1) for piece in _pieces(parts))
+    return np.concatenate([none, *(each.max(axis=1) - each.min(axis=1) <= BLANK_RANGE for each in flat)])
 
 
-def averaging(size: int, cells: int) -> Float32Array:
-    """A matrix that averages ``size`` pixels into at most so many cells, float32 (cells, size)."""
-    cells = min(cells, size)
-    matrix = np.zeros((cells, size), dtype=np.float32)
-    edges = np.linspace(0, size, cells + 1).round().astype(int)
-    for cell, (start, end) in enumerate(pairwise(edges)):
-        matrix[cell, start:end] = 1 / (end - start)
-    return matrix
-
-
-def _candidates(signatures: Float32Array, correlation: float) -> Int64Array:
-    """Pairs of rows whose signatures lie close together: int64 (M, 2), the smaller first, each pair once."""
-    from scipy.spatial import cKDTree
-
-    if len(signatures) < 2:
-        return np.empty((0, 2), dtype=np.int64)
-    _, directions = np.linalg.eigh(signatures.T @ signatures)
-    points = signatures @ directions[:, ::-1][:, :_DIRECTIONS]
-    # For vectors of length 1, correlation c is a distance of sqrt(2 - 2c); averaging takes noise away, so
-    # that the signatures of near duplicates are at least about as close as their pixels.
-    reach = np.sqrt(2 - 2 * correlation)
-    count = min(_NEIGHBOURS, len(points))
-    _, found = cKDTree(points).query(points, k=count, distance_upper_bound=reach)
-    pairs = np.stack([np.repeat(np.arange(len(points)), count), found.ravel()], axis=1)
-    pairs = pairs[(pairs[:, 1] < len(points)) & (pairs[:, 0] != pairs[:, 1])]
-    pairs.sort(axis=1)
-    return np.unique(pairs, axis=0).reshape(-1, 2)
-
-
-def _correlate(parts: Sequence[UInt8Array], pairs: Int64Array) -> Float32Array:
-    """Pearson's correlation of the pixels of each pair, float32 (M,)."""
+def _gathered(parts: Sequence[UInt8Array], rows: Int64Array) -> UInt8Array:
+    """The images at ``rows``, counted through the parts: uint8 (n, H, W, C)."""
     ends = np.cumsum([len(images) for images in parts])
-    result = np.empty(len(pairs), dtype=np.float32)
-    for start in range(0, len(pairs), _PIECE):
-        rows = pairs[start : start + _PIECE]
-        left, right = _centred(parts, ends, rows[:, 0]), _centred(parts, ends, rows[:, 1])
-        result[start : start + _PIECE] = np.einsum("ij,ij->i", left, right)
-    return result
-
-
-def _centred(parts: Sequence[UInt8Array], ends: npt.NDArray[np.integer], rows: Int64Array) -> Float32Array:
-    """The images at ``rows``, counted through the parts: mean 0, length 1, float32 (n, H·W·C)."""
-    pixels = np.empty((len(rows), int(np.prod(parts[0].shape[1:]))), dtype=np.float32)
+    pixels = np.empty((len(rows), *parts[0].shape[1:]), dtype=np.uint8)
     which = np.searchsorted(ends, rows, side="right")
     for number, images in enumerate(parts):
         mine = which == number
-        pixels[mine] = images[rows[mine] - (ends[number] - len(images))].reshape(-1, pixels.shape[1])
-    pixels -= pixels.mean(axis=1, keepdims=True)
-    pixels /= np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1e-6)
+        pixels[mine] = images[rows[mine] - (ends[number] - len(images))]
     return pixels

@@ -1,7 +1,8 @@
 """Looks a data set over: what is in it, and what would spoil a result.
 
-`inspect` is the whole look, for ``glyphnet data``. `look_over` leaves out the search for near duplicates: it takes a
-fraction of a second for 60,000 small images, so training, evaluation and the report can say what it finds.
+`inspect` is the whole look, for ``glyphnet data``. `look_over` searches for near duplicates only where there is time or
+the cache has the result: else it takes a fraction of a second for 60,000 small images, so training, evaluation and the
+report can say what it finds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Int64Array, Splits, UInt8Array
-from .duplicates import BLANK_RANGE, Duplicates, cross_pairs, find_duplicates, number_images
+from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched
 from .findings import Finding
 from .listing import listed
 
@@ -37,7 +38,6 @@ ABOUT_LEARNING = frozenset({"imbalance", "few_images", "missing_in_train", "miss
 LARGE_BYTES = 500_000_000
 """Of images. In more than these `look_over` searches neither copies nor blank images: reading them all takes long."""
 
-_PIECE = 4096  # images looked at in one go: a memory map is never read whole
 _SAMPLE = 2000  # images of which the brightness levels are counted
 
 
@@ -60,12 +60,33 @@ class Leak:
     Attributes:
         parts: the two parts, such as ("train", "test").
         exact: images of the second that are in the first, pixel for pixel.
-        near: pairs that are nearly the same.
+        near: pairs that show the same picture.
+        similar: pairs that are very similar.
     """
 
     parts: tuple[str, str]
     exact: Occurrences
     near: Occurrences
+    similar: Occurrences
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images that are the same or alike.
+
+    Attributes:
+        kind: "copy" of the same pixels, or what differs: "mirrored", "turned", "enlarged", "shifted", or "altered".
+        level: "exact", "same picture" or "very similar".
+        similarity: correlation of the pixels once one is moved onto the other.
+        parts, images, classes: of the two.
+    """
+
+    kind: str
+    level: str
+    similarity: float
+    parts: tuple[str, str]
+    images: tuple[str, str]
+    classes: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -76,9 +97,11 @@ class DataReport:
         image_shape: height, width, channels.
         counts: for each part, images a class, in the order of ``classes``.
         exact_duplicates: images that are copies of an earlier one, in any part.
-        near_duplicates: pairs that are nearly the same; none where they were not looked for.
+        near_duplicates: pairs that show the same picture, changed; none where they were not looked for.
+        similar: pairs that are very similar.
         conflicts: exact copies whose labels differ.
         near_conflicts: near duplicates whose labels differ.
+        pairs: every pair of them, exact copies first; only from `inspect`.
         leaks: pairs of parts that share images.
         blank: images with next to nothing on them.
         bad_files: (name, what is wrong) of files that were skipped.
@@ -94,6 +117,7 @@ class DataReport:
     counts: dict[str, tuple[int, ...]]
     exact_duplicates: Occurrences
     near_duplicates: Occurrences
+    similar: Occurrences
     conflicts: Occurrences
     near_conflicts: Occurrences
     leaks: tuple[Leak, ...]
@@ -103,6 +127,7 @@ class DataReport:
     levels: tuple[int, int, int] = (0, 0, 0)
     not_checked: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -122,34 +147,28 @@ class DataReport:
 
 
 def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> DataReport:
-    """Look over a data set; seconds for 70,000 small images.
+    """Look over a data set; a minute for 70,000 small images, seconds when the cache has the near duplicates.
 
     Args:
         splits: the data.
         bad_files: (name, reason) of files that were skipped while reading.
     """
     found = find_duplicates([data.images for _, data in splits if len(data)])
-    return _report(splits, found, bad_files=tuple((name, reason) for name, reason in bad_files))
+    report = _report(splits, found, bad_files=tuple((name, reason) for name, reason in bad_files))
+    return replace(report, pairs=tuple(_pairs(found, _Rows.of(splits), splits.classes)))
 
 
 def _report(
     splits: Splits, found: Duplicates, *, bad_files: tuple[tuple[str, str], ...] = (), not_checked: tuple[str, ...] = ()
 ) -> DataReport:
     parts = [(name, data) for name, data in splits if len(data)]
-    rows = _Rows(
-        names=tuple(name for name, _ in parts),
-        part=np.repeat(np.arange(len(parts)), [len(data) for _, data in parts]),
-        starts=np.cumsum([0, *(len(data) for _, data in parts)]),
-        labels=np.concatenate([data.labels for _, data in parts]),
-        images=tuple(data.names for _, data in parts),
-    )
-    first = np.unique(found.groups, return_index=True)[1]
-    copies = np.flatnonzero(first[found.groups] != np.arange(len(found.groups)))
-    exact = np.stack([first[found.groups[copies]], copies], axis=1)
-    alike = first[found.near]
+    rows = _Rows.of(splits)
+    exact = _copies(found)
+    alike = found.near.pairs[found.near.same]
     occurrences: dict[str, Any] = {
         "exact_duplicates": rows.occurrences(exact),
         "near_duplicates": rows.occurrences(alike),
+        "similar": rows.occurrences(found.near.pairs[~found.near.same]),
         "conflicts": rows.occurrences(rows.disagreeing(exact)),
         "near_conflicts": rows.occurrences(rows.disagreeing(alike)),
         "blank": rows.occurrences(np.flatnonzero(found.blank)[:, np.newaxis]),
@@ -174,32 +193,23 @@ _looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()
 """Of data that are still in use: training, judging and the report ask for the same."""
 
 
-def look_over(splits: Splits) -> DataReport:
-    """What `inspect` finds without the search for near duplicates; computed once for the same `Splits`."""
-    if splits not in _looked_over:
+def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
+    """What `inspect` finds, near duplicates only where that is quick; computed once for the same `Splits`.
+
+    Args:
+        most_seconds: how long the search for near duplicates may take; what is in the cache is used in any case.
+    """
+    report = _looked_over.get(splits)
+    if report is None or ("near duplicates" in report.not_checked and most_seconds > 0):
         images = [data.images for _, data in splits if len(data)]
-        near: Int64Array = np.empty((0, 2), dtype=np.int64)
         large = sum(part.nbytes for part in images) > LARGE_BYTES
-        if large:
-            count = sum(map(len, images))
-            found = Duplicates(np.arange(count, dtype=np.int64), near, np.zeros(count, dtype=np.bool_))
-        else:
-            found = Duplicates(number_images(images), near, _blank(images))
-        not_checked = (*(("copies", "blank images") if large else ()), "near duplicates")
-        _looked_over[splits] = _report(splits, found, not_checked=not_checked)
-    return _looked_over[splits]
-
-
-def _blank(images: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
-    """Which images have next to nothing on them: bool (N,), counted through all parts."""
-    pieces = (part[start : start + _PIECE] for part in images for start in range(0, len(part), _PIECE))
-    return np.concatenate([_is_blank(piece) for piece in pieces])
-
-
-def _is_blank(images: UInt8Array) -> npt.NDArray[np.bool_]:
-    flat = images.reshape(len(images), -1)
-    blank: npt.NDArray[np.bool_] = flat.max(axis=1) - flat.min(axis=1) <= BLANK_RANGE
-    return blank
+        found = not_searched(sum(map(len, images))) if large else find_duplicates(images, most_seconds=most_seconds)
+        not_checked = (
+            *(("copies", "blank images") if large else ()),
+            *(() if found.searched else ("near duplicates",)),
+        )
+        report = _looked_over[splits] = _report(splits, found, not_checked=not_checked)
+    return report
 
 
 def _blank_is_meant(labels: Int64Array, blank: npt.NDArray[np.bool_]) -> bool:
@@ -234,6 +244,18 @@ class _Rows:
     labels: Int64Array
     images: tuple[Sequence[str], ...]
 
+    @classmethod
+    def of(cls, splits: Splits) -> _Rows:
+        """Those of all parts that hold images."""
+        parts = [(name, data) for name, data in splits if len(data)]
+        return cls(
+            names=tuple(name for name, _ in parts),
+            part=np.repeat(np.arange(len(parts)), [len(data) for _, data in parts]),
+            starts=np.cumsum([0, *(len(data) for _, data in parts)]),
+            labels=np.concatenate([data.labels for _, data in parts]),
+            images=tuple(data.names for _, data in parts),
+        )
+
     def occurrences(self, rows: Int64Array) -> Occurrences:
         examples = tuple(tuple(self._called(int(row)) for row in group) for group in rows[:EXAMPLES])
         return Occurrences(len(rows), examples)
@@ -242,9 +264,35 @@ class _Rows:
         differ = self.labels[pairs[:, 0]] != self.labels[pairs[:, 1]]
         return np.asarray(pairs[differ])
 
-    def _called(self, row: int) -> str:
+    def place(self, row: int) -> tuple[str, str]:
+        """The part of an image, and its name."""
         part = int(self.part[row])
-        return f"{self.names[part]}: {self.images[part][row - int(self.starts[part])]}"
+        return self.names[part], self.images[part][row - int(self.starts[part])]
+
+    def _called(self, row: int) -> str:
+        return ": ".join(self.place(row))
+
+
+def _copies(found: Duplicates) -> Int64Array:
+    """Pairs (first, later) of images with the same pixels, int64 (M, 2); each later copy is in one pair."""
+    first = np.unique(found.groups, return_index=True)[1]
+    copies = np.flatnonzero(first[found.groups] != np.arange(len(found.groups)))
+    return np.stack([first[found.groups[copies]], copies], axis=1)
+
+
+def _pairs(found: Duplicates, rows: _Rows, classes: Sequence[str]) -> Iterator[Pair]:
+    """Every pair of copies, of near duplicates and of very similar images, in this order."""
+    told = [("copy", "exact", 1.0, pair) for pair in _copies(found).tolist()]
+    for is_same, level in ((True, "same picture"), (False, "very similar")):
+        told += [
+            (found.near.kind(number), level, round(float(found.near.similarity[number]), 4), pair)
+            for number, pair in enumerate(found.near.pairs.tolist())
+            if bool(found.near.same[number]) == is_same
+        ]
+    for kind, level, similarity, (a, b) in told:
+        (part_a, name_a), (part_b, name_b) = rows.place(a), rows.place(b)
+        labels = classes[int(rows.labels[a])], classes[int(rows.labels[b])]
+        yield Pair(kind, level, similarity, (part_a, part_b), (name_a, name_b), labels)
 
 
 def _leaks(found: Duplicates, rows: _Rows) -> list[Leak]:
@@ -254,7 +302,8 @@ def _leaks(found: Duplicates, rows: _Rows) -> list[Leak]:
             exact, near = cross_pairs(found, rows.part, a, b)
             if len(exact) or len(near):
                 names = rows.names[a], rows.names[b]
-                leaks.append(Leak(names, rows.occurrences(exact), rows.occurrences(near)))
+                same, similar = near.pairs[near.same], near.pairs[~near.same]
+                leaks.append(Leak(names, rows.occurrences(exact), rows.occurrences(same), rows.occurrences(similar)))
     return leaks
 
 
@@ -316,6 +365,8 @@ def _about_copies(report: DataReport) -> Iterator[Finding]:
     for leak in report.leaks:
         a, b = leak.parts
         exact, near = leak.exact.count, leak.near.count
+        if not exact and not near:
+            continue
         copies = [f"{exact:,} exact {'copy' if exact == 1 else 'copies'}"] * bool(exact)
         told = " and ".join(copies + [_count(near, "near duplicate")] * bool(near))
         example = _example(leak.exact if leak.exact.count else leak.near)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Int64Array, UInt8Array
-from .duplicates import averaging
+from .grids import averaging
 from .groups import Groups, Pictures, described, number_keys
 
 LARGEST = 0.7  # of a class in one group: more, and the group is the class

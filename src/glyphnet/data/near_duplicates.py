@@ -1,0 +1,495 @@
+"""Finds pictures that show the same, though shifted, mirrored, turned a little, enlarged, brightened or compressed.
+
+1. Every picture becomes a vector: its brightness, less the background's, about its centre of mass, blurred, on a
+   coarse grid, with mean 0 and length 1, in the directions in which the pictures of this set differ most.
+2. The nearest vectors of each picture, and of its mirrored, turned and enlarged versions, are candidates. They are
+   searched in the nearest few of many cells (k-means), not among all pictures.
+3. The pixels decide: one picture of each pair is moved, turned and enlarged onto the other (Lucas and Kanade 1981, in
+   the inverse compositional form of Baker and Matthews 2004), and what then differs is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .dataset import Int64Array, UInt8Array
+from .grids import averaging
+
+Float32Array = npt.NDArray[np.float32]
+Complex64Array = npt.NDArray[np.complex64]
+
+SEARCH_VERSION = 1
+"""Goes up when the search finds other pairs: what is in the cache is then not used."""
+
+SURE = 0.998, 0.99
+"""Similarity of the pixels, and of their fine detail, from which two pictures are called the same in any case."""
+
+SAME = 0.995, 0.98
+"""The same where the two are much nearer to each other than to others: plain trousers all fit each other as well."""
+
+SIMILAR = 0.95, 0.7
+"""The same for two that are called very similar, if they stand out."""
+
+CLOSE = 0.99, 0.93
+"""The same for two that are called very similar in any case."""
+
+SIDE = 32  # pixels: larger pictures are averaged down to it
+GRID = 26  # of the vectors' coarse pictures
+_BLUR = 0.7  # cells, or pixels where these are larger: spread of their blur
+_DIRECTIONS = 96
+_DAMPING = 0.25  # power of their variance
+_CELL = 150  # pictures in a cell of the search, about
+_PROBES = 3  # cells looked into for each version of a picture
+_NEAREST = 6  # neighbours of each picture that are kept
+_TURNS = ((0.0, 1.0), (-6.0, 1.0), (6.0, 1.0), (0.0, 0.9), (0.0, 1.1))  # degrees and scale
+_FARTHEST = 0.6  # distance of the vectors of a pair that is looked at
+_MUCH_NEARER = 0.75  # of the distance of the last neighbour kept: such a one is looked at, not only the nearest
+_STEPS = 6  # of the alignment
+_WORTH_BOTH_WAYS = 0.8  # similarity
+_PIECE = 2048  # pictures or pairs in one go
+_SEED = 7
+
+
+@dataclass(frozen=True, eq=False)
+class NearPairs:
+    """Pairs of pictures that show the same.
+
+    Attributes:
+        pairs: int64 (M, 2), rows of the pictures that were given, the smaller first.
+        similarity: float32 (M,), correlation of their pixels once one is moved onto the other.
+        same: bool (M,): the same picture; the others are very similar.
+        mirrored: bool (M,): one of the two is mirrored.
+        degrees, scale, shift: float32 (M,), by what one is turned, enlarged and moved (in pixels) to fit the other.
+    """
+
+    pairs: Int64Array
+    similarity: Float32Array
+    same: npt.NDArray[np.bool_]
+    mirrored: npt.NDArray[np.bool_]
+    degrees: Float32Array
+    scale: Float32Array
+    shift: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def kind(self, number: int) -> str:
+        """What is done to one picture of a pair: "mirrored, turned"; "altered" where it is in place."""
+        done = (
+            ("mirrored", bool(self.mirrored[number])),
+            ("turned", abs(float(self.degrees[number])) >= 2),
+            ("enlarged", abs(float(self.scale[number]) - 1) >= 0.04),
+            ("shifted", float(self.shift[number]) >= 0.5),
+        )
+        return ", ".join(name for name, is_so in done if is_so) or "altered"
+
+    def of(self, chosen: npt.NDArray[Any]) -> NearPairs:
+        """Some of the pairs, by a mask or by indices."""
+        return NearPairs(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+    def with_pairs(self, pairs: Int64Array) -> NearPairs:
+        """The same with other rows."""
+        return replace(self, pairs=pairs)
+
+    def renumbered(self, rows: Int64Array) -> NearPairs:
+        """The same where row i is called ``rows[i]``, sorted by the new rows."""
+        found = self.with_pairs(np.sort(rows[self.pairs], axis=1))
+        return found.of(np.lexsort((found.pairs[:, 1], found.pairs[:, 0])))
+
+
+def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPairs:
+    """The pairs among pictures that are all different; about half a millisecond for a picture of 28 × 28.
+
+    Args:
+        images: returns the pictures at some rows, uint8 (n, H, W, C).
+        count: how many there are.
+    """
+    if count < 2:
+        return no_pairs()
+    prepared = _prepare(images, count)
+    found = _search(prepared)
+    fits = _align(prepared, found)
+    swapped = found.pairs[:, 0] > found.pairs[:, 1]
+    result = NearPairs(
+        np.sort(found.pairs, axis=1),
+        fits.similarity,
+        _fits_as_well(fits, SURE) | (_fits_as_well(fits, SAME) & found.stands_out),
+        np.array([mirrored for _, _, mirrored in VERSIONS])[found.version],
+        np.degrees(np.angle(fits.turn)).astype(np.float32),
+        (np.abs(fits.turn) ** np.where(swapped, -1, 1)).astype(np.float32),
+        np.abs(fits.shift).astype(np.float32),
+    )
+    alike = _fits_as_well(fits, CLOSE) | (_fits_as_well(fits, SIMILAR) & found.stands_out)
+    return result.of(result.same | alike)
+
+
+def _fits_as_well(fits: _Fits, limits: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    similarity, detail = limits
+    return np.asarray((fits.similarity >= similarity) & (fits.detail >= detail))
+
+
+def no_pairs() -> NearPairs:
+    """None at all."""
+    none, is_so = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
+    return NearPairs(np.empty((0, 2), dtype=np.int64), none, is_so, is_so, none, none, none)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What the search looks at.
+
+    Attributes:
+        grey: float32 (N, h, w), brightness less the background's, in [-1, 1].
+        centre: complex64 (N,), centre of mass, from the middle of the picture, in pixels; x real, y imaginary.
+    """
+
+    grey: Float32Array
+    centre: Complex64Array
+
+
+def _prepare(images: Callable[[Int64Array], UInt8Array], count: int) -> _Prepared:
+    """The pictures in grey and small."""
+    height, width = images(np.arange(1)).shape[1:3]
+    rows, columns = averaging(height, SIDE), averaging(width, SIDE)
+    grey = np.empty((count, len(rows), len(columns)), dtype=np.float32)
+    step = max(1, min(_PIECE, _PIECE * SIDE * SIDE // (height * width)))
+    for start in range(0, count, step):
+        piece = images(np.arange(start, min(start + step, count)))
+        flat = piece.mean(axis=3, dtype=np.float32) if piece.shape[3] > 1 else piece[..., 0].astype(np.float32)
+        if height > SIDE or width > SIDE:
+            flat = rows @ flat @ columns.T
+        grey[start : start + step] = flat / 255
+    border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
+    grey -= np.median(border, axis=1)[:, None, None]
+    ink = np.abs(grey)
+    mass = np.maximum(ink.sum(axis=(1, 2)), 1e-3)
+    y, x = (np.arange(side, dtype=np.float32) - (side - 1) / 2 for side in grey.shape[1:])
+    centre = (ink.sum(axis=1) @ x + 1j * (ink.sum(axis=2) @ y)) / mass
+    return _Prepared(grey, centre.astype(np.complex64))
+
+
+def _coarse(prepared: _Prepared, rows: slice) -> Float32Array:
+    """Blurred pictures about their centres of mass, on a grid: float32 (n, GRID²)."""
+    grey, centre = prepared.grey[rows], prepared.centre[rows]
+    weights = []
+    for side, middle in ((grey.shape[1], centre.imag), (grey.shape[2], centre.real)):
+        step = side / GRID
+        cells = (np.arange(GRID, dtype=np.float32) - (GRID - 1) / 2) * step
+        pixels = np.arange(side, dtype=np.float32) - (side - 1) / 2
+        apart = pixels[None, None, :] - (cells[None, :, None] + middle[:, None, None])
+        weights.append(np.exp(-0.5 * (apart / (_BLUR * max(step, 1))) ** 2).astype(np.float32))
+    blurred: Float32Array = weights[0] @ grey @ weights[1].transpose(0, 2, 1)
+    return blurred.reshape(len(grey), -1)
+
+
+def _turned(degrees: float, scale: float, mirrored: bool) -> Float32Array:
+    """A matrix to multiply coarse pictures by from the right, that mirrors, then turns and enlarges: (GRID², GRID²)."""
+    at = np.arange(GRID) - (GRID - 1) / 2
+    y, x = np.meshgrid(at, at, indexing="ij")
+    source = (x + 1j * y).ravel() / (scale * np.exp(1j * np.radians(degrees)))
+    if mirrored:
+        source = -source.conj()
+    matrix = np.zeros((GRID * GRID, GRID * GRID), dtype=np.float32)
+    column, row = source.real + (GRID - 1) / 2, source.imag + (GRID - 1) / 2
+    left, top = np.floor(column).astype(int), np.floor(row).astype(int)
+    for down in (0, 1):
+        for right in (0, 1):
+            i, j = top + down, left + right
+            share = (1 - np.abs(row - i)) * (1 - np.abs(column - j))
+            inside = (i >= 0) & (i < GRID) & (j >= 0) & (j < GRID)
+            matrix[(i * GRID + j)[inside], np.flatnonzero(inside)] += share[inside]
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Pairs that may be alike.
+
+    Attributes:
+        pairs: int64 (M, 2).
+        version: int64 (M,): by which of the versions of the first the second was found.
+        stands_out: bool (M,): the second is much nearer to the first than other neighbours are.
+    """
+
+    pairs: Int64Array
+    version: Int64Array
+    stands_out: npt.NDArray[np.bool_]
+
+    def of(self, rows: slice) -> _Candidates:
+        """Some of the pairs."""
+        return _Candidates(self.pairs[rows], self.version[rows], self.stands_out[rows])
+
+
+VERSIONS = tuple((degrees, scale, mirrored) for mirrored in (False, True) for degrees, scale in _TURNS)
+
+
+def _search(prepared: _Prepared) -> _Candidates:
+    """The nearest neighbours of each picture among all, in any version."""
+    count = len(prepared.grey)
+    pictures = np.concatenate([_coarse(prepared, slice(a, a + _PIECE)) for a in range(0, count, _PIECE)])
+    basis = _basis(pictures)
+    vectors = _projected(pictures, basis)
+    rng = np.random.default_rng(_SEED)
+    centres = _cells(vectors, rng)
+    cell = np.concatenate([_nearest_cells(vectors[a : a + _PIECE], centres, 1)[:, 0] for a in range(0, count, _PIECE)])
+    members = np.split(np.argsort(cell, kind="stable"), np.searchsorted(np.sort(cell), np.arange(1, len(centres))))
+    found = []
+    for number, version in enumerate(VERSIONS):
+        matrix = _turned(*version)
+        queries = _projected(pictures, matrix @ basis)
+        near = np.concatenate(
+            [_nearest_cells(queries[a : a + _PIECE], centres, _PROBES) for a in range(0, count, _PIECE)]
+        )
+        found.append(_look_into(queries, vectors, near, members, number))
+    return _merged(found, count)
+
+
+def _basis(pictures: Float32Array) -> Float32Array:
+    """Directions in which the pictures differ most, the first of them damped: float32 (GRID², D)."""
+    sample = pictures[:: max(1, len(pictures) // 20_000)]
+    unit = sample - sample.mean(axis=1, keepdims=True)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-6)
+    values, directions = np.linalg.eigh(unit.T @ unit / len(unit))
+    kept = slice(-1, -1 - min(_DIRECTIONS, len(sample)), -1)
+    damped = np.maximum(values[kept], 1e-6) ** -_DAMPING
+    basis = directions[:, kept] * damped
+    return np.asarray(basis - basis.mean(axis=0), dtype=np.float32)  # takes each picture's mean away
+
+
+def _projected(pictures: Float32Array, basis: Float32Array) -> Float32Array:
+    vectors = pictures @ basis
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _cells(vectors: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """Centres of the cells, by k-means on a sample: float32 (K, D)."""
+    count = max(1, len(vectors) // _CELL)
+    sample = vectors[rng.permutation(len(vectors))[: 20 * count]]
+    centres = sample[:count].copy()
+    for _ in range(6):
+        owner = _nearest_cells(sample, centres, 1)[:, 0]
+        order = np.argsort(owner, kind="stable")
+        filled, starts = np.unique(owner[order], return_index=True)
+        centres[filled] = np.add.reduceat(sample[order], starts, axis=0)
+        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-6)
+    return centres
+
+
+def _nearest_cells(vectors: Float32Array, centres: Float32Array, most: int) -> Int64Array:
+    alike = vectors @ centres.T
+    most = min(most, len(centres))
+    if most == 1:
+        return alike.argmax(axis=1)[:, None]
+    best: Int64Array = np.argpartition(alike, -most, axis=1)[:, -most:]
+    return best
+
+
+def _look_into(
+    queries: Float32Array, vectors: Float32Array, near: Int64Array, members: list[Int64Array], version: int
+) -> npt.NDArray[np.void]:
+    """For each query the most alike few of each cell that it looks into."""
+    found = []
+    order = np.argsort(near.ravel(), kind="stable")
+    starts = np.searchsorted(near.ravel()[order], np.arange(len(members) + 1))
+    for number, inside in enumerate(members):
+        who = order[starts[number] : starts[number + 1]] // near.shape[1]
+        for start in range(0, len(who), _PIECE) if len(inside) else ():
+            asking = who[start : start + _PIECE]
+            alike = queries[asking] @ vectors[inside].T
+            alike[asking[:, None] == inside[None, :]] = -1  # a picture is not its own neighbour
+            most = min(_NEAREST, len(inside))
+            best = np.argpartition(alike, -most, axis=1)[:, -most:]
+            row = np.empty(best.size, dtype=_FOUND)
+            row["query"], row["other"] = np.repeat(asking, most), inside[best].ravel()
+            row["alike"], row["version"] = np.take_along_axis(alike, best, axis=1).ravel(), version
+            found.append(row[row["alike"] > 0.5])
+    return np.concatenate(found) if found else np.empty(0, dtype=_FOUND)
+
+
+_FOUND = np.dtype([("query", np.int32), ("other", np.int32), ("alike", np.float32), ("version", np.int32)])
+
+
+def _merged(found: list[npt.NDArray[np.void]], count: int) -> _Candidates:
+    """The nearest few of each picture over all versions, each pair once with its best version."""
+    rows = np.concatenate(found)
+    order = np.lexsort((-rows["alike"], rows["other"], rows["query"]))
+    rows = rows[order]
+    first = np.ones(len(rows), dtype=np.bool_)
+    first[1:] = (rows["query"][1:] != rows["query"][:-1]) | (rows["other"][1:] != rows["other"][:-1])
+    rows = rows[first]
+    rows = rows[np.lexsort((-rows["alike"], rows["query"]))]
+    starts = np.searchsorted(rows["query"], np.arange(count))
+    rank = np.arange(len(rows)) - starts[rows["query"]]
+    rows, rank = rows[rank < _NEAREST], rank[rank < _NEAREST]
+    distance = np.sqrt(np.maximum(2 - 2 * rows["alike"], 0))
+    typical = np.full(count, 2, dtype=np.float32)
+    typical[rows["query"][rank == _NEAREST - 1]] = distance[rank == _NEAREST - 1]
+    stands_out = distance <= _MUCH_NEARER * typical[rows["query"]]
+    likely = (distance <= _FARTHEST) & ((rank == 0) | stands_out)
+    rows, stands_out = rows[likely], stands_out[likely]
+    pairs = np.stack([rows["query"], rows["other"]], axis=1).astype(np.int64)
+    _, once = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
+    return _Candidates(pairs[once], rows["version"][once].astype(np.int64), stands_out[once])
+
+
+@dataclass(frozen=True, eq=False)
+class _Fits:
+    """How well the first picture of each pair, mirrored or not, fits the second once it is moved onto it.
+
+    Attributes:
+        similarity: float32 (M,), correlation of the pixels that both have.
+        detail: float32 (M,), the same without what a blur keeps.
+        turn, shift: complex64 (M,): the pixel z of the second shows the pixel turn · z + shift of the first, from the
+            middle of the pictures.
+    """
+
+    similarity: Float32Array
+    detail: Float32Array
+    turn: Complex64Array
+    shift: Complex64Array
+
+
+def _align(prepared: _Prepared, found: _Candidates) -> _Fits:
+    """Move the pictures of each pair onto each other, one way and the other, and take what fits better.
+
+    Both ways, as one of the two may be the other turned, and blurred by that: it cannot be turned back.
+    """
+    pieces = [_align_piece(prepared, found.of(slice(a, a + _PIECE))) for a in range(0, len(found.pairs), _PIECE)]
+    if not pieces:
+        none = np.empty(0, dtype=np.float32)
+        return _Fits(none, none, none.astype(np.complex64), none.astype(np.complex64))
+    return _Fits(*(np.concatenate([getattr(piece, each.name) for piece in pieces]) for each in fields(_Fits)))
+
+
+def _align_piece(prepared: _Prepared, found: _Candidates) -> _Fits:
+    first, second = found.pairs.T
+    mirrored = np.array([each[2] for each in VERSIONS])[found.version]
+    start = np.array([1 / (scale * np.exp(1j * np.radians(degrees))) for degrees, scale, _ in VERSIONS])
+    turn = start[found.version].astype(np.complex64)
+    centre = prepared.centre[first]
+    centre = np.where(mirrored, -centre.conj(), centre)
+    shift = (centre - turn * prepared.centre[second]).astype(np.complex64)
+    fits = _moved_onto(_mirrored(prepared.grey[first], mirrored), prepared.grey[second], turn, shift)
+    again = np.flatnonzero(fits.similarity >= _WORTH_BOTH_WAYS)
+    turn, shift, flip = fits.turn[again], fits.shift[again], mirrored[again]
+    back = np.where(flip, 1 / turn.conj(), 1 / turn).astype(np.complex64)
+    away = np.where(flip, shift.conj() / turn.conj(), -shift / turn).astype(np.complex64)
+    other = _moved_onto(_mirrored(prepared.grey[second[again]], flip), prepared.grey[first[again]], back, away)
+    better = other.similarity > fits.similarity[again]
+    fits.similarity[again[better]] = other.similarity[better]
+    fits.detail[again[better]] = other.detail[better]
+    return fits
+
+
+def _mirrored(pictures: Float32Array, which: npt.NDArray[np.bool_]) -> Float32Array:
+    pictures[which] = pictures[which, :, ::-1]
+    return pictures
+
+
+def _moved_onto(moved: Float32Array, fixed: Float32Array, turn: Complex64Array, shift: Complex64Array) -> _Fits:
+    """Turn, enlarge and shift pictures, float32 (M, h, w), until they fit others best, from a first guess."""
+    height, width = fixed.shape[1:]
+    x = np.tile(np.arange(width, dtype=np.float32) - (width - 1) / 2, height)
+    y = np.repeat(np.arange(height, dtype=np.float32) - (height - 1) / 2, width)
+    at = (x + 1j * y).astype(np.complex64)
+    flat = fixed.reshape(len(fixed), -1)
+    slope_y, slope_x = (slope.reshape(flat.shape) for slope in np.gradient(fixed, axis=(1, 2)))
+    jacobian = np.stack([slope_x * x + slope_y * y, slope_y * x - slope_x * y, slope_x, slope_y], axis=1)
+    hessian = jacobian @ jacobian.transpose(0, 2, 1)
+    hessian += 1e-4 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(4, dtype=np.float32)
+    hessian += 1e-6 * np.eye(4, dtype=np.float32)
+    inverse = np.linalg.inv(hessian)
+    spread = flat.std(axis=1)
+    for _ in range(_STEPS):
+        seen, valid = _sampled(moved, turn[:, None] * at + shift[:, None])
+        gain = spread / np.maximum(seen.std(axis=1), 1e-6)
+        error = (seen * gain[:, None] - flat) * valid
+        step = (inverse @ (jacobian @ error[:, :, None]))[..., 0]
+        change = np.clip(step[:, 0], -0.1, 0.1) + 1j * np.clip(step[:, 1], -0.1, 0.1)
+        along = np.clip(step[:, 2], -1.5, 1.5) + 1j * np.clip(step[:, 3], -1.5, 1.5)
+        turn = (turn / (1 + change)).astype(np.complex64)
+        shift = (shift - turn * along).astype(np.complex64)
+    seen, valid = _sampled(moved, turn[:, None] * at + shift[:, None])
+    fits = _Fits(_correlated(seen, flat, valid), _correlated_in_detail(seen, fixed, valid), turn, shift)
+    # Whoever turned the one picture may have used cubic interpolation: compare with that as well.
+    close = np.flatnonzero(fits.similarity >= _WORTH_BOTH_WAYS)
+    seen, valid = _sampled(moved[close], turn[close, None] * at + shift[close, None], cubic=True)
+    similarity = _correlated(seen, flat[close], valid)
+    better = similarity > fits.similarity[close]
+    fits.similarity[close[better]] = similarity[better]
+    fits.detail[close[better]] = _correlated_in_detail(seen, fixed[close], valid)[better]
+    return fits
+
+
+def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False) -> tuple[Float32Array, Float32Array]:
+    """Pictures at points between their pixels, 0 outside, and which points are inside: float32 (M, P).
+
+    Bilinear, or cubic convolution with a = -1/2 (Keys 1981).
+    """
+    count, height, width = pictures.shape
+    column = at.real + np.float32((width - 1) / 2)
+    row = at.imag + np.float32((height - 1) / 2)
+    valid = (column > -0.5) & (column < width - 0.5) & (row > -0.5) & (row < height - 0.5)
+    np.clip(column, 0, width - 1, out=column)
+    np.clip(row, 0, height - 1, out=row)
+    left = np.minimum(column.astype(np.int32), width - 2)
+    top = np.minimum(row.astype(np.int32), height - 2)
+    weigh, reach = (_cubic_weights, range(-1, 3)) if cubic else (_linear_weights, range(2))
+    across, down = weigh(column - left), weigh(row - top)
+    flat = pictures.ravel()
+    begin = (np.arange(count, dtype=np.int32) * (height * width))[:, None]
+    columns = [np.clip(left + step, 0, width - 1) if cubic else left + step for step in reach]
+    seen = np.zeros_like(column)
+    for weight_down, step in zip(down, reach, strict=True):
+        line = begin + (np.clip(top + step, 0, height - 1) if cubic else top + step) * width
+        seen += weight_down * sum(weight * flat[line + where] for weight, where in zip(across, columns, strict=True))
+    seen *= valid
+    return seen, valid.astype(np.float32)
+
+
+def _linear_weights(beyond: Float32Array) -> list[Float32Array]:
+    """Of the pixels before and after a point that is so far beyond the first of them."""
+    return [1 - beyond, beyond]
+
+
+def _cubic_weights(beyond: Float32Array) -> list[Float32Array]:
+    """Of the two pixels before and the two after."""
+    t, u = beyond, 1 - beyond
+    return [
+        -0.5 * t * u * u,
+        1 + t * t * (1.5 * t - 2.5),
+        1 + u * u * (1.5 * u - 2.5),
+        -0.5 * u * t * t,
+    ]
+
+
+def _correlated(a: Float32Array, b: Float32Array, valid: Float32Array) -> Float32Array:
+    """Pearson's correlation of the valid pixels of each pair, float32 (M,)."""
+    weight = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    a = (a - (a * valid).sum(axis=1, keepdims=True) / weight) * valid
+    b = (b - (b * valid).sum(axis=1, keepdims=True) / weight) * valid
+    product = np.einsum("ij,ij->i", a, b)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray(product / np.maximum(lengths, 1e-6), dtype=np.float32)
+
+
+def _correlated_in_detail(seen: Float32Array, fixed: Float32Array, valid: Float32Array) -> Float32Array:
+    fine_seen, fine_fixed = (_fine(each.reshape(fixed.shape)).reshape(seen.shape) for each in (seen, fixed))
+    return _correlated(fine_seen, fine_fixed, valid)
+
+
+def _fine(pictures: Float32Array) -> Float32Array:
+    """What a blur of about one pixel takes away."""
+    blurred = pictures
+    for axis in (1, 2):
+        padded = np.pad(blurred, [(0, 0)] + [(1, 1) if axis == each else (0, 0) for each in (1, 2)], mode="edge")
+        parts = (np.take(padded, np.arange(k, k + pictures.shape[axis]), axis=axis) for k in range(3))
+        before, here, after = parts
+        blurred = 0.25 * before + 0.5 * here + 0.25 * after
+    return pictures - blurred

@@ -79,8 +79,8 @@ def searched(parts: list[np.ndarray]) -> tuple[Duplicates, float]:
 
 
 def planted(name: str, each: int) -> str:
-    parts = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / name)
-    images = np.concatenate([pixels for pixels, _ in parts.values()])
+    raw = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / name)
+    images = np.concatenate([part.images[..., np.newaxis] for part in raw.parts.values()])
     rng = np.random.default_rng(SEED)
     originals = rng.permutation(len(images))[: each * len(KINDS)].reshape(len(KINDS), each)
     copies = [

@@ -148,13 +148,9 @@ def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
 
 
 def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Keep a few small arrays that are costly to compute.
-
-    Raises:
-        DataError: the cache folder cannot be written, or its disk is full.
-    """
+    """Keep a few small arrays that are costly to compute; where the folder cannot be written, keep nothing."""
     path = cache_folder() / kind / f"{key}.npz"
-    with _cache_can_be_written(path):
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own

@@ -61,9 +61,6 @@ def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float(
     Args:
         parts: each uint8 (N, H, W, C).
         most_seconds: search for near duplicates only if that takes no longer, or if the cache has the result.
-
-    Raises:
-        DataError: the result cannot be kept in the cache.
     """
     groups, digests = _numbered(parts)
     blank = _blank(parts)
@@ -132,9 +129,9 @@ def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int
     one, other = found.groups[found.near.pairs].T
     straight = np.stack([first[0, one], first[1, other]], axis=1)
     crossed = np.stack([first[0, other], first[1, one]], axis=1)
-    is_straight, is_crossed = (straight >= 0).all(axis=1), (crossed >= 0).all(axis=1)
-    shared = np.flatnonzero(is_straight | is_crossed)
-    pairs = np.where(is_straight[:, None], straight, crossed)[shared]
+    is_straight, is_crossed = straight.min(axis=1) >= 0, crossed.min(axis=1) >= 0
+    shared: Int64Array = np.flatnonzero(np.logical_or(is_straight, is_crossed))
+    pairs = np.where(np.asarray(is_straight)[:, None], straight, crossed)[shared]
     return exact, found.near.of(shared).with_pairs(pairs)
 
 

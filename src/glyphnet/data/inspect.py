@@ -7,6 +7,9 @@ report can say what it finds.
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,6 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from ..files import atomic_write_text
 from .dataset import Int64Array, Splits, UInt8Array
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched
 from .findings import Finding
@@ -193,6 +197,23 @@ _looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()
 """Of data that are still in use: training, judging and the report ask for the same."""
 
 
+def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
+    """Write pairs as CSV, a line each.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(
+        ["kind", "level", "similarity", "part", "image", "class", "other_part", "other_image", "other_class"]
+    )
+    for pair in pairs:
+        places = zip(pair.parts, pair.images, pair.classes, strict=True)
+        lines.writerow([pair.kind, pair.level, pair.similarity, *(text for place in places for text in place)])
+    atomic_write_text(path, text.getvalue())
+
+
 def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
     """What `inspect` finds, near duplicates only where that is quick; computed once for the same `Splits`.
 
@@ -362,6 +383,15 @@ def _about_images(report: DataReport, *, blank_is_meant: bool) -> Iterator[Findi
 
 
 def _about_copies(report: DataReport) -> Iterator[Finding]:
+    for leak in report.leaks:
+        if similar := leak.similar.count:
+            a, b = leak.parts
+            yield Finding(
+                "similar",
+                f"{a} and {b} share {_count(similar, 'pair')} of very similar images ({_example(leak.similar)}): if "
+                f"they show the same, the accuracy on {b} looks too good. `glyphnet data --out FILE` lists them.",
+                {"first": a, "second": b, "pairs": similar},
+            )
     for leak in report.leaks:
         a, b = leak.parts
         exact, near = leak.exact.count, leak.near.count

@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import cmath
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,33 +28,59 @@ Complex64Array = npt.NDArray[np.complex64]
 SEARCH_VERSION = 1
 """Goes up when the search finds other pairs: what is in the cache is then not used."""
 
-SURE = 0.998, 0.99
-"""Similarity of the pixels, and of their fine detail, from which two pictures are called the same in any case."""
+_SIMILAR = 0.05, 0.3
+"""What the similarity of pixels, and of their fine detail, may lack in two very similar pictures, at most."""
 
-SAME = 0.995, 0.98
-"""The same where the two are much nearer to each other than to others: plain trousers all fit each other as well."""
+_SAME, _STRICTEST = (0.015, 0.1), (0.002, 0.01)
+"""The same for the same picture: at most, and whatever other pictures lack."""
 
-SIMILAR = 0.95, 0.7
-"""The same for two that are called very similar, if they stand out."""
-
-CLOSE = 0.99, 0.93
-"""The same for two that are called very similar in any case."""
+_FULL_DETAIL = 500
+"""Pixels. Smaller pictures have less that could differ: they may lack less in proportion."""
 
 SIDE = 32  # pixels: larger pictures are averaged down to it
 GRID = 26  # of the vectors' coarse pictures
 _BLUR = 0.7  # cells, or pixels where these are larger: spread of their blur
 _DIRECTIONS = 96
 _DAMPING = 0.25  # power of their variance
+_CUT_OFF = 0.5  # brightness at the border, as a share of that everywhere: from here on pictures go on beyond it
 _CELL = 150  # pictures in a cell of the search, about
 _PROBES = 3  # cells looked into for each version of a picture
 _NEAREST = 6  # neighbours of each picture that are kept
-_TURNS = ((0.0, 1.0), (-6.0, 1.0), (6.0, 1.0), (0.0, 0.9), (0.0, 1.1))  # degrees and scale
 _FARTHEST = 0.6  # distance of the vectors of a pair that is looked at
+_FARTHEST_OUTSTANDING = 0.9  # the same for one that is much nearer than others
 _MUCH_NEARER = 0.75  # of the distance of the last neighbour kept: such a one is looked at, not only the nearest
 _STEPS = 6  # of the alignment
 _WORTH_BOTH_WAYS = 0.8  # similarity
 _PIECE = 2048  # pictures or pairs in one go
 _SEED = 7
+
+
+class _Version(NamedTuple):
+    """What is done to a picture before its neighbours are searched.
+
+    Attributes:
+        degrees: it is turned by, counter-clockwise where rows count upwards.
+        scale: it is enlarged by.
+        shift: it is moved by, in cells of the grid, x real, y imaginary.
+        mirrored: before all that.
+    """
+
+    degrees: float = 0.0
+    scale: float = 1.0
+    shift: complex = 0j
+    mirrored: bool = False
+
+    @property
+    def factor(self) -> complex:
+        """What turns and enlarges, as one complex number."""
+        return self.scale * cmath.exp(1j * math.radians(self.degrees))
+
+
+_CHANGES = (
+    _Version(), _Version(degrees=-6), _Version(degrees=6), _Version(scale=0.9), _Version(scale=1.1),
+    *(_Version(shift=shift) for shift in (1.5, -1.5, 1.5j, -1.5j)),
+)  # fmt: skip
+VERSIONS = tuple(change._replace(mirrored=mirrored) for mirrored in (False, True) for change in _CHANGES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +142,43 @@ def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPa
     prepared = _prepare(images, count)
     found = _search(prepared)
     fits = _align(prepared, found)
+    chance = _chance(fits, found)
+    share = min(1.0, prepared.grey[0].size / _FULL_DETAIL)
+    same = _fits(
+        fits, [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
+    )
+    alike = _fits(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
     swapped = found.pairs[:, 0] > found.pairs[:, 1]
     result = NearPairs(
         np.sort(found.pairs, axis=1),
         fits.similarity,
-        _fits_as_well(fits, SURE) | (_fits_as_well(fits, SAME) & found.stands_out),
-        np.array([mirrored for _, _, mirrored in VERSIONS])[found.version],
+        same,
+        _IS_MIRRORED[found.version],
         np.degrees(np.angle(fits.turn)).astype(np.float32),
         (np.abs(fits.turn) ** np.where(swapped, -1, 1)).astype(np.float32),
         np.abs(fits.shift).astype(np.float32),
     )
-    alike = _fits_as_well(fits, CLOSE) | (_fits_as_well(fits, SIMILAR) & found.stands_out)
-    return result.of(result.same | alike)
+    return result.of(same | alike)
 
 
-def _fits_as_well(fits: _Fits, limits: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    similarity, detail = limits
-    return np.asarray((fits.similarity >= similarity) & (fits.detail >= detail))
+def _chance(fits: _Fits, found: _Candidates) -> list[float]:
+    """What similarity and detail lack in the best fits of different pictures.
+
+    All ones of MNIST, and plain trousers, fit some other almost perfectly; photographs do not. The best of the pictures
+    that do not stand out from their neighbours tell how it is in this set.
+    """
+    others = ~found.stands_out
+    if others.sum() < 50:
+        return [1.0, 1.0]
+    return [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
+
+
+def _fits(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
+    similarity, detail = may_lack
+    return np.asarray((1 - fits.similarity <= similarity) & (1 - fits.detail <= detail))
+
+
+_IS_MIRRORED = np.array([version.mirrored for version in VERSIONS])
 
 
 def no_pairs() -> NearPairs:
@@ -146,39 +194,50 @@ class _Prepared:
     Attributes:
         grey: float32 (N, h, w), brightness less the background's, in [-1, 1].
         centre: complex64 (N,), centre of mass, from the middle of the picture, in pixels; x real, y imaginary.
+        are_whole: whether what most pictures show ends before their border.
     """
 
     grey: Float32Array
     centre: Complex64Array
+    are_whole: bool
 
 
 def _prepare(images: Callable[[Int64Array], UInt8Array], count: int) -> _Prepared:
     """The pictures in grey and small."""
     height, width = images(np.arange(1)).shape[1:3]
-    rows, columns = averaging(height, SIDE), averaging(width, SIDE)
+    smaller = min(1.0, SIDE / max(height, width))
+    rows, columns = (averaging(side, max(2, round(side * smaller))) for side in (height, width))
     grey = np.empty((count, len(rows), len(columns)), dtype=np.float32)
     step = max(1, min(_PIECE, _PIECE * SIDE * SIDE // (height * width)))
     for start in range(0, count, step):
         piece = images(np.arange(start, min(start + step, count)))
         flat = piece.mean(axis=3, dtype=np.float32) if piece.shape[3] > 1 else piece[..., 0].astype(np.float32)
-        if height > SIDE or width > SIDE:
+        if smaller < 1:
             flat = rows @ flat @ columns.T
         grey[start : start + step] = flat / 255
     border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
-    grey -= np.median(border, axis=1)[:, None, None]
+    background = np.median(border, axis=1)
+    grey -= background[:, None, None]
     ink = np.abs(grey)
+    # A picture that goes on beyond its border has no centre: what comes in or goes out at an edge would move it. That
+    # is decided for all of the set alike, as it must come out alike for both of a pair.
+    cut_off = np.abs(border - background[:, None]).mean(axis=1) / np.maximum(ink.mean(axis=(1, 2)), 1e-3)
+    are_whole = bool(np.median(cut_off) < _CUT_OFF)
+    if not are_whole:
+        grey -= grey.mean(axis=(1, 2), keepdims=True)
+        return _Prepared(grey, np.zeros(count, dtype=np.complex64), are_whole)
     mass = np.maximum(ink.sum(axis=(1, 2)), 1e-3)
     y, x = (np.arange(side, dtype=np.float32) - (side - 1) / 2 for side in grey.shape[1:])
     centre = (ink.sum(axis=1) @ x + 1j * (ink.sum(axis=2) @ y)) / mass
-    return _Prepared(grey, centre.astype(np.complex64))
+    return _Prepared(grey, centre.astype(np.complex64), are_whole)
 
 
 def _coarse(prepared: _Prepared, rows: slice) -> Float32Array:
     """Blurred pictures about their centres of mass, on a grid: float32 (n, GRID²)."""
     grey, centre = prepared.grey[rows], prepared.centre[rows]
     weights = []
+    step = max(grey.shape[1:]) / GRID
     for side, middle in ((grey.shape[1], centre.imag), (grey.shape[2], centre.real)):
-        step = side / GRID
         cells = (np.arange(GRID, dtype=np.float32) - (GRID - 1) / 2) * step
         pixels = np.arange(side, dtype=np.float32) - (side - 1) / 2
         apart = pixels[None, None, :] - (cells[None, :, None] + middle[:, None, None])
@@ -187,20 +246,22 @@ def _coarse(prepared: _Prepared, rows: slice) -> Float32Array:
     return blurred.reshape(len(grey), -1)
 
 
-def _turned(degrees: float, scale: float, mirrored: bool) -> Float32Array:
+def _turned(version: _Version) -> Float32Array:
     """A matrix to multiply coarse pictures by from the right, that mirrors, then turns and enlarges: (GRID², GRID²)."""
     at = np.arange(GRID) - (GRID - 1) / 2
     y, x = np.meshgrid(at, at, indexing="ij")
-    source = (x + 1j * y).ravel() / (scale * np.exp(1j * np.radians(degrees)))
-    if mirrored:
+    source = ((x + 1j * y).ravel() - version.shift) / version.factor
+    if version.mirrored:
         source = -source.conj()
+    # The corners count little: other things come in there when a picture is turned.
+    window = np.clip((1.1 - np.abs(source) / (GRID / 2)) / 0.4, 0, 1)
     matrix = np.zeros((GRID * GRID, GRID * GRID), dtype=np.float32)
     column, row = source.real + (GRID - 1) / 2, source.imag + (GRID - 1) / 2
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
     for down in (0, 1):
         for right in (0, 1):
             i, j = top + down, left + right
-            share = (1 - np.abs(row - i)) * (1 - np.abs(column - j))
+            share = (1 - np.abs(row - i)) * (1 - np.abs(column - j)) * window
             inside = (i >= 0) & (i < GRID) & (j >= 0) & (j < GRID)
             matrix[(i * GRID + j)[inside], np.flatnonzero(inside)] += share[inside]
     return matrix
@@ -225,22 +286,22 @@ class _Candidates:
         return _Candidates(self.pairs[rows], self.version[rows], self.stands_out[rows])
 
 
-VERSIONS = tuple((degrees, scale, mirrored) for mirrored in (False, True) for degrees, scale in _TURNS)
-
-
 def _search(prepared: _Prepared) -> _Candidates:
     """The nearest neighbours of each picture among all, in any version."""
     count = len(prepared.grey)
     pictures = np.concatenate([_coarse(prepared, slice(a, a + _PIECE)) for a in range(0, count, _PIECE)])
-    basis = _basis(pictures)
-    vectors = _projected(pictures, basis)
+    basis = _basis(pictures[:: max(1, count // 20_000)] @ _turned(VERSIONS[0]))
+    upright = _turned(VERSIONS[0])
+    vectors = _projected(pictures, upright @ basis)
     rng = np.random.default_rng(_SEED)
     centres = _cells(vectors, rng)
     cell = np.concatenate([_nearest_cells(vectors[a : a + _PIECE], centres, 1)[:, 0] for a in range(0, count, _PIECE)])
     members = np.split(np.argsort(cell, kind="stable"), np.searchsorted(np.sort(cell), np.arange(1, len(centres))))
     found = []
     for number, version in enumerate(VERSIONS):
-        matrix = _turned(*version)
+        if version.shift and prepared.are_whole:
+            continue  # their centres do what shifts would
+        matrix = _turned(version)
         queries = _projected(pictures, matrix @ basis)
         near = np.concatenate(
             [_nearest_cells(queries[a : a + _PIECE], centres, _PROBES) for a in range(0, count, _PIECE)]
@@ -249,9 +310,8 @@ def _search(prepared: _Prepared) -> _Candidates:
     return _merged(found, count)
 
 
-def _basis(pictures: Float32Array) -> Float32Array:
+def _basis(sample: Float32Array) -> Float32Array:
     """Directions in which the pictures differ most, the first of them damped: float32 (GRID², D)."""
-    sample = pictures[:: max(1, len(pictures) // 20_000)]
     unit = sample - sample.mean(axis=1, keepdims=True)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-6)
     values, directions = np.linalg.eigh(unit.T @ unit / len(unit))
@@ -285,7 +345,7 @@ def _nearest_cells(vectors: Float32Array, centres: Float32Array, most: int) -> I
     alike = vectors @ centres.T
     most = min(most, len(centres))
     if most == 1:
-        return alike.argmax(axis=1)[:, None]
+        return np.asarray(alike.argmax(axis=1)[:, None])
     best: Int64Array = np.argpartition(alike, -most, axis=1)[:, -most:]
     return best
 
@@ -331,7 +391,7 @@ def _merged(found: list[npt.NDArray[np.void]], count: int) -> _Candidates:
     typical = np.full(count, 2, dtype=np.float32)
     typical[rows["query"][rank == _NEAREST - 1]] = distance[rank == _NEAREST - 1]
     stands_out = distance <= _MUCH_NEARER * typical[rows["query"]]
-    likely = (distance <= _FARTHEST) & ((rank == 0) | stands_out)
+    likely = (distance <= np.where(stands_out, _FARTHEST_OUTSTANDING, _FARTHEST)) & ((rank == 0) | stands_out)
     rows, stands_out = rows[likely], stands_out[likely]
     pairs = np.stack([rows["query"], rows["other"]], axis=1).astype(np.int64)
     _, once = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
@@ -369,12 +429,12 @@ def _align(prepared: _Prepared, found: _Candidates) -> _Fits:
 
 def _align_piece(prepared: _Prepared, found: _Candidates) -> _Fits:
     first, second = found.pairs.T
-    mirrored = np.array([each[2] for each in VERSIONS])[found.version]
-    start = np.array([1 / (scale * np.exp(1j * np.radians(degrees))) for degrees, scale, _ in VERSIONS])
-    turn = start[found.version].astype(np.complex64)
+    mirrored = _IS_MIRRORED[found.version]
+    turn = np.array([1 / version.factor for version in VERSIONS], dtype=np.complex64)[found.version]
+    steps = [version.shift * max(prepared.grey.shape[1:]) / GRID for version in VERSIONS]
     centre = prepared.centre[first]
     centre = np.where(mirrored, -centre.conj(), centre)
-    shift = (centre - turn * prepared.centre[second]).astype(np.complex64)
+    shift = centre - turn * (prepared.centre[second] + np.array(steps, dtype=np.complex64)[found.version])
     fits = _moved_onto(_mirrored(prepared.grey[first], mirrored), prepared.grey[second], turn, shift)
     again = np.flatnonzero(fits.similarity >= _WORTH_BOTH_WAYS)
     turn, shift, flip = fits.turn[again], fits.shift[again], mirrored[again]
@@ -398,7 +458,7 @@ def _moved_onto(moved: Float32Array, fixed: Float32Array, turn: Complex64Array, 
     x = np.tile(np.arange(width, dtype=np.float32) - (width - 1) / 2, height)
     y = np.repeat(np.arange(height, dtype=np.float32) - (height - 1) / 2, width)
     at = (x + 1j * y).astype(np.complex64)
-    flat = fixed.reshape(len(fixed), -1)
+    flat = fixed.reshape(len(fixed), height * width)
     slope_y, slope_x = (slope.reshape(flat.shape) for slope in np.gradient(fixed, axis=(1, 2)))
     jacobian = np.stack([slope_x * x + slope_y * y, slope_y * x - slope_x * y, slope_x, slope_y], axis=1)
     hessian = jacobian @ jacobian.transpose(0, 2, 1)
@@ -428,7 +488,7 @@ def _moved_onto(moved: Float32Array, fixed: Float32Array, turn: Complex64Array, 
 
 
 def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False) -> tuple[Float32Array, Float32Array]:
-    """Pictures at points between their pixels, 0 outside, and which points are inside: float32 (M, P).
+    """Pictures at points between their pixels, and which points are inside (1, else 0): float32 (M, P).
 
     Bilinear, or cubic convolution with a = -1/2 (Keys 1981).
     """
@@ -449,7 +509,6 @@ def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False)
     for weight_down, step in zip(down, reach, strict=True):
         line = begin + (np.clip(top + step, 0, height - 1) if cubic else top + step) * width
         seen += weight_down * sum(weight * flat[line + where] for weight, where in zip(across, columns, strict=True))
-    seen *= valid
     return seen, valid.astype(np.float32)
 
 
@@ -481,7 +540,11 @@ def _correlated(a: Float32Array, b: Float32Array, valid: Float32Array) -> Float3
 
 def _correlated_in_detail(seen: Float32Array, fixed: Float32Array, valid: Float32Array) -> Float32Array:
     fine_seen, fine_fixed = (_fine(each.reshape(fixed.shape)).reshape(seen.shape) for each in (seen, fixed))
-    return _correlated(fine_seen, fine_fixed, valid)
+    inside = np.pad(valid.reshape(fixed.shape), [(0, 0), (1, 1), (1, 1)])  # a blur looks one pixel further
+    inner = inside[:, 1:-1, 1:-1].copy()
+    for part in (inside[:, :-2, 1:-1], inside[:, 2:, 1:-1], inside[:, 1:-1, :-2], inside[:, 1:-1, 2:]):
+        inner *= part
+    return _correlated(fine_seen, fine_fixed, inner.reshape(valid.shape))
 
 
 def _fine(pictures: Float32Array) -> Float32Array:

@@ -122,7 +122,7 @@ def _facts(report: DataReport) -> Iterator[str]:
     if "copies" not in report.not_checked:
         exact, near = report.exact_duplicates.count, report.near_duplicates.count
         copies = f"{plural(exact, 'image')} {'is an exact copy' if exact == 1 else 'are exact copies'} of another"
-        alike = f"{plural(near, 'pair')} of images {'is' if near == 1 else 'are'} nearly the same"
+        alike = f"{plural(near, 'pair')} of images {'shows' if near == 1 else 'show'} the same picture, changed"
         shared = "" if report.leaks or len(report.counts) < 2 else "; none of them in two parts"
         found = " and ".join([copies] * bool(exact) + [alike] * bool(near))
         yield f"{found}{shared}." if found else "No image is there twice."

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier
-from ..data import Finding, ImageDataset, Splits
+from ..data import Finding, ImageDataset, Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import choose_threshold, fit_temperature
@@ -26,6 +26,9 @@ from .folder import RunFolder
 from .judgement import judge_after_training, write_judgement
 from .review import review
 from .run import Run
+
+_SEARCH = 0.1
+"""Of the time of the training: the search for near duplicates may take so long."""
 
 
 def conclude(
@@ -59,6 +62,7 @@ def conclude(
     judged, doubts = None, None
     diagnosis: tuple[Finding, ...] = ()
     if classifier is not None and result.ending != "stopped":
+        look_over(splits, most_seconds=_SEARCH * result.seconds)
         with using_threads(result.threads):
             judged = judge_after_training(classifier, splits, progress)
             if judged is not None:

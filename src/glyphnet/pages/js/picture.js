@@ -6,7 +6,7 @@ function startPictures(target, show, say) {
   const take = async (file) => {
     if (!file) return;
     try {
-      const picture = await createImageBitmap(file);
+      const picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
       if (picture.width * picture.height > MOST_PIXELS) throw new Error("too large");
       show(picture);
     } catch {

@@ -1,7 +1,20 @@
 // What is on the pad: strokes and pictures, in their order. Every change keeps what was there before, for undo.
 
 const LONGEST = 448; // pixels of the sheet that the network's image is made from
+const LARGEST = 4096; // pixels of the longer side of a picture that is read
 const PEN = 0.062; // width of a stroke, as a share of the sheet's shorter side
+
+/** The pixels of a picture in its own size: RGBA, width, height; of a very large one in a smaller size. */
+function pixelsOf(picture) {
+  const scale = Math.min(1, LARGEST / Math.max(picture.width, picture.height));
+  const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, width, height);
+  return [context.getImageData(0, 0, width, height).data, width, height];
+}
 
 class Sheet {
   constructor(width, height) {
@@ -78,8 +91,9 @@ class Sheet {
     context.stroke();
   }
 
-  /** Its pixels: RGBA, width, height. */
+  /** Its pixels: RGBA, width, height; a picture on which nothing is drawn has its own size, as in other programs. */
   pixels() {
+    if (this.picture && this.items.length === 1) return pixelsOf(this.picture);
     const { width, height } = this.canvas;
     return [this.context.getImageData(0, 0, width, height).data, width, height];
   }

@@ -1,0 +1,275 @@
+"""The same file gets the same label everywhere, and it is the label that the evaluation judged.
+
+One small model is trained on a folder of drawings. Its test part, in every form of data, is answered by every surface.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+import glyphnet
+from glyphnet.classifier import Classifier
+from glyphnet.cli import app
+from glyphnet.data import ImageDataset
+from glyphnet.explain import explain_image
+from glyphnet.export import export
+from glyphnet.onnxmodel import load_onnx
+from glyphnet.predictfiles import predict_files
+
+from .browsing import wait_until
+
+SHAPES = {  # strokes, in shares of the glyph's box
+    "seven": [(0, 0), (1, 0), (0.3, 1)],
+    "corner": [(0, 0), (0, 1), (1, 1)],
+    "hook": [(0, 1), (1, 1), (1, 0), (0.4, 0)],
+}
+TRAIN, TEST = 30, 6  # of each class
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLYPHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def drawing(shape: str, number: int) -> Image.Image:
+    """A glyph on white paper, at a place and of a size that differ: 44 × 36 pixels."""
+    generator = np.random.default_rng([list(SHAPES).index(shape), number])
+    side = generator.uniform(16, 24)
+    left, top = generator.uniform(4, 40 - side), generator.uniform(4, 32 - side)
+    points = [(4 * (left + side * x), 4 * (top + side * y)) for x, y in SHAPES[shape]]
+    sheet = Image.new("L", (4 * 44, 4 * 36), 245)
+    ImageDraw.Draw(sheet).line(points, fill=int(generator.integers(10, 60)), width=12, joint="curve")
+    return sheet.resize((44, 36), Image.Resampling.BOX)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, list[tuple[str, Image.Image]]]:
+    """Part → class and picture."""
+    numbers = {"train": range(TRAIN), "test": range(TRAIN, TRAIN + TEST)}
+    return {part: [(shape, drawing(shape, n)) for shape in SHAPES for n in span] for part, span in numbers.items()}
+
+
+def write_folder(root: Path, pictures: Any, suffix: str = ".png", **how: Any) -> Path:
+    for part, rows in pictures.items():
+        for number, (shape, picture) in enumerate(rows):
+            (root / part / shape).mkdir(parents=True, exist_ok=True)
+            picture.save(root / part / shape / f"{number:02d}{suffix}", **how)
+    return root
+
+
+def write_table(root: Path, pictures: Any) -> Path:
+    """Paths in a CSV file."""
+    write_folder(root, pictures)
+    files = sorted(root.rglob("*.png"))
+    lines = [f"{file.relative_to(root)},{file.parent.name},{file.parent.parent.name}" for file in files]
+    (root / "metadata.csv").write_text("\n".join(["file_name,label,split", *lines]) + "\n")
+    return root
+
+
+def arrays(pictures: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    classes = sorted(SHAPES)
+    return {
+        part: (np.stack([np.asarray(picture) for _, picture in rows]), np.array([classes.index(s) for s, _ in rows]))
+        for part, rows in pictures.items()
+    }
+
+
+def write_idx(root: Path, pictures: Any) -> Path:
+    root.mkdir()
+    for part, (images, labels) in arrays(pictures).items():
+        stem = {"train": "train", "test": "t10k"}[part]
+        head = struct.pack(">4I", 0x0803, *images.shape)
+        (root / f"{stem}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        (root / f"{stem}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2I", 0x0801, len(labels)) + labels.astype(np.uint8).tobytes()
+        )
+    return root
+
+
+def write_npz(root: Path, pictures: Any) -> Path:
+    root.mkdir()
+    parts = arrays(pictures)
+    values = {f"{name}_{part}": each for part, pair in parts.items() for name, each in zip("xy", pair, strict=True)}
+    np.savez(root / "glyphs.npz", **values)
+    return root / "glyphs.npz"
+
+
+SOURCES: dict[str, Callable[[Path, Any], Path]] = {
+    "png": write_folder,
+    "jpeg": lambda root, pictures: write_folder(root, pictures, ".jpg", quality=90),
+    "table": write_table,
+    "idx": write_idx,
+    "npz": write_npz,
+}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory, pictures: Any) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("sources")
+    return {name: write(root / name, pictures) for name, write in SOURCES.items()}
+
+
+@pytest.fixture(scope="module")
+def trained(sources: dict[str, Path]) -> Classifier:
+    """The preset "fast" with a small network, trained on the pictures resized to 16 × 20 pixels."""
+    splits = glyphnet.load(sources["png"], size=(16, 20))
+    changes = {"network": {"kind": "mlp", "hidden": [48]}, "epochs": 25}
+    found = glyphnet.train(splits, preset="fast", changes=changes, device="cpu").classifier
+    assert found is not None
+    return replace(found, recipe={})  # its data are not divided again
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["normalised", "as they are"])
+def model(request: pytest.FixtureRequest, trained: Classifier) -> Classifier:
+    """The model with each of the two decisions, whatever the training decided."""
+    return replace(trained, normalize=request.param)
+
+
+def judged(model: Classifier, source: Path) -> tuple[ImageDataset, list[str]]:
+    """The test part of some data, as arrays of numbered classes where there are no names, and the labels judged."""
+    splits = glyphnet.load(source, size=model.input_shape[:2], color="grey")
+    test = replace(splits.test, classes=model.classes)
+    assert len(test) == TEST * len(SHAPES)
+    return test, [model.classes[label] for label in glyphnet.evaluate(model, test).predictions]
+
+
+def originals(test: ImageDataset) -> list[Any]:
+    assert test.originals is not None
+    return [test.originals.read(name) for name in test.names]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_evaluation_and_prediction_agree_on_every_source(
+    model: Classifier, sources: dict[str, Path], source: str, tmp_path: Path
+) -> None:
+    test, labels = judged(model, sources[source])
+    given = originals(test)
+    assert np.mean([label == model.classes[truth] for label, truth in zip(labels, test.labels, strict=True)]) > 0.5
+    assert model.predict(given) == labels
+    assert model.predict(test) == labels
+    assert model.predict([np.asarray(picture) for picture in given]) == labels, "arrays and pictures of equal pixels"
+    export(model, tmp_path / "m.onnx")
+    assert load_onnx(tmp_path / "m.onnx").predict(given) == labels
+    assert [explain_image(model, picture).probabilities.argmax() for picture in given[:3]] == [
+        model.classes.index(label) for label in labels[:3]
+    ]
+    if source in ("png", "jpeg", "table"):
+        files = [str(sources[source] / name) for name in test.names]
+        files = [file if Path(file).is_file() else str(sources[source].parent / file) for file in files]
+        assert model.predict(files) == labels
+        assert model.predict([Path(file).read_bytes() for file in files]) == labels
+        found = [model.classes[row.probabilities.argmax()] for row in predict_files(model, files, pytest.fail)]
+        assert found == labels
+
+
+def test_the_two_decisions_differ_here(trained: Classifier, sources: dict[str, Path]) -> None:
+    """Else the tests above would show nothing."""
+    test, _ = judged(trained, sources["png"])
+    answers = [trained.predict_proba(test, as_is=as_is) for as_is in (True, False)]
+    assert np.abs(answers[0] - answers[1]).max() > 0.05
+    np.testing.assert_array_equal(replace(trained, normalize=False).predict_proba(test), answers[0])
+    np.testing.assert_array_equal(replace(trained, normalize=True).predict_proba(originals(test)), answers[1])
+
+
+def test_resized_whole_gives_the_pixels_that_were_loaded(trained: Classifier, sources: dict[str, Path]) -> None:
+    test, _ = judged(trained, sources["jpeg"])
+    np.testing.assert_array_equal(
+        trained.predict_proba(originals(test), as_is=True), trained.predict_proba(test.images, as_is=True)
+    )
+
+
+def test_the_command_line(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:
+    test, labels = judged(model, sources["png"])
+    model.save(tmp_path / "m.safetensors")
+    export(model, tmp_path / "m.onnx")
+    files = [str(sources["png"] / name) for name in test.names]
+    for file in ("m.safetensors", "m.onnx"):
+        result = CliRunner().invoke(app, ["predict", "--json", str(tmp_path / file), *files])
+        assert [row["label"] for row in json.loads(result.stdout)["predictions"]] == labels
+    result = CliRunner().invoke(app, ["predict", "--json", "--as-is", str(tmp_path / "m.safetensors"), *files])
+    as_they_are = model.predict(test, as_is=True)
+    assert [row["label"] for row in json.loads(result.stdout)["predictions"]] == as_they_are
+
+
+def test_a_parquet_table_of_bytes(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    test, labels = judged(model, sources["png"])
+    content = [{"bytes": (sources["png"] / name).read_bytes(), "path": name} for name in test.names]
+    parquet.write_table(pyarrow.table({"image": content}), tmp_path / "glyphs.parquet")
+    found = predict_files(model, [str(tmp_path / "glyphs.parquet")], pytest.fail)
+    assert [model.classes[row.probabilities.argmax()] for row in found] == labels
+
+
+def test_the_service(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    from glyphnet.serving import load
+
+    from .serving.conftest import multipart, service
+
+    test, labels = judged(model, sources["png"])
+    model.save(tmp_path / "m.safetensors")
+    given = [(sources["png"] / name).read_bytes() for name in test.names]
+    pixels = json.dumps({"images": test.images.tolist()}).encode()
+    with service(load(tmp_path / "m.safetensors")) as client:
+
+        def answered(body: bytes, kind: str, query: str = "") -> list[str]:
+            answer = client.predict(body, kind, query)
+            assert answer.status == 200, answer.json
+            return [row["label"] for row in answer.json["predictions"]]
+
+        assert answered(*multipart(given)) == labels
+        assert answered(*multipart(given), query="?as_is=true") == model.predict(test, as_is=True)
+        assert answered(pixels, "application/json") == model.predict(test.images)
+        assert client.predict(given[0], query="?as_is=maybe").json["error"]["code"] == "bad_parameter"
+
+
+def test_the_page(model: Classifier, sources: dict[str, Path], open_page: Any, tmp_path: Path) -> None:
+    """In a real browser, whose own decoder reads the files."""
+    test, labels = judged(model, sources["png"])
+    export(replace(model, threshold=None), tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html", ready="html[data-ready]").page
+    found = []
+    for name in test.names:
+        before = page.evaluate("glyphnet.pixels().join()")
+        page.set_input_files("#file", sources["png"] / name)
+        wait_until(page, f"() => glyphnet.pixels().join() !== {json.dumps(before)}")
+        pixels = page.evaluate("Array.from(glyphnet.pixels())")
+        seen = explain_image(model, sources["png"] / name).image.ravel().astype(int)
+        assert np.abs(seen - np.array(pixels)).max() <= 2
+        answer = page.evaluate("Array.from(glyphnet.classify(glyphnet.pixels()))")
+        found.append(model.classes[int(np.argmax(answer))])
+    assert found == labels
+
+
+# --- models of before ---------------------------------------------------------------------------------------
+
+OLD = Path(__file__).parent / "models"
+
+
+def test_a_model_of_version_1_answers_as_it_did() -> None:
+    """The file and its answers were written by GlyphNet 0.1, whose files do not say whether pictures are normalised."""
+    model = glyphnet.load_model(OLD / "digits-version-1.safetensors")
+    assert model.normalize is None
+    images = glyphnet.load("digits").test.images[::12]
+    expected = np.load(OLD / "digits-version-1-expected.npy")
+    np.testing.assert_allclose(model.predict_proba(images), expected, atol=1e-6)
+    buffer = io.BytesIO()
+    Image.fromarray(np.pad(255 - np.asarray(images[0, ..., 0]), 4, constant_values=255)).save(buffer, "PNG")
+    drawn = model.predict_proba(buffer.getvalue())
+    np.testing.assert_array_equal(drawn, model.predict_proba(buffer.getvalue(), as_is=False))
+    assert np.abs(drawn - model.predict_proba(buffer.getvalue(), as_is=True)).max() > 0.01

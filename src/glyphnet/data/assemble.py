@@ -13,6 +13,7 @@ from PIL import Image
 from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
+from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
 from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, check_classes, listed, look_alikes
@@ -222,11 +223,20 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
     any_colored = channels == 3 and any(
         is_colored(Image.fromarray(np.asarray(stack[row]))) for stack in stacks for row in sample_rows(len(stack))
     )
-    shape = choose_shape([(height, width)], any_colored, wish)
+    details = _details(stacks) if wish.size is None and max(height, width) > SMALL else ()
+    shape, size_note = choose_shape([(height, width)], any_colored, wish, details)
     done = "kept" if shape == (height, width, channels) else "brought to"
     was = shape_in_words((height, width, channels))
     became = was if done == "kept" else f"{was}; brought to {shape_in_words(shape)}"
-    return shape, f"{count:,} images of {became} ({wish.source})."
+    return shape, f"{count:,} images of {became} ({wish.source}). {size_note}".rstrip()
+
+
+def _details(stacks: Sequence[UInt8Array]) -> list[Detail]:
+    """What stays of a few of the images at smaller sizes."""
+    most = max(1, LOOKED_AT // len(stacks))
+    looked_at = ((stack, row) for stack in stacks for row in range(0, len(stack), max(1, len(stack) // most)))
+    arrays = (np.asarray(stack[row]) for stack, row in looked_at)
+    return [measure_detail(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)) for array in arrays]
 
 
 def _originals(names: Sequence[str], stacks: Sequence[UInt8Array], shape: ImageShape) -> Originals | None:

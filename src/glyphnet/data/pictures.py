@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import PIL
+from PIL import Image
 
 from ..errors import BadFileError, DataError
 from ..parallel import map_in_order
@@ -16,6 +17,7 @@ from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_image, look_at, see_bytes
+from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
 from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
@@ -29,6 +31,7 @@ from .values import (
     ValueSurvey,
     choose_for_8_bits,
     range_in_words,
+    scaled_to_8_bits,
 )
 
 BLOCK_FILES = 64
@@ -106,7 +109,7 @@ def decode_all(files: ImageFiles, options: Options) -> Pictures:
 
 def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp: str) -> dict[str, object]:
     """Decode and write everything; what `_notes` and the next start want to know."""
-    shape, value_range = _survey(files, options)
+    shape, value_range, size_note = _survey(files, options)
     reading = options.reading or Reading(value_range, options.page, strict=False)
     total = len(files.names)
     sizes: set[tuple[int, int]] = set()
@@ -127,25 +130,29 @@ def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp
         raise DataError(f"{files.root}: files changed while they were read. Run it again when nothing writes there.")
     first = next(iter(sizes)) if len(sizes) == 1 else None
     facts = {"sizes": len(sizes), "only_size": first, "colors_lost": colors_lost, "bad": bad}
-    return {**facts, "value_range": value_range, "traits": traits.to_dict()}
+    return {**facts, "value_range": value_range, "size_note": size_note, "traits": traits.to_dict()}
 
 
-def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange | None]:
-    """The shape for all pictures and their scale of brightness, chosen from an even sample of them."""
+def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange | None, str]:
+    """The shape for all pictures, their scale of brightness and a note on the size, chosen from an even sample."""
     sizes: list[tuple[int, int]] = []
     bad: list[BadFile] = []
     any_colored = False
     values = ValueSurvey()
+    details: list[Detail] = []
     eight_bits, brightest = 0, 0
     if options.reading is not None and options.wish.is_complete:
-        return choose_shape([], False, options.wish), options.reading.value_range
+        return choose_shape([], False, options.wish)[0], options.reading.value_range, ""
     rows = sample_rows(len(files.names))
-    look = partial(_look_at, files, options.page, len(rows))
+    measured = set(rows[:: max(1, len(rows) // LOOKED_AT)]) if options.wish.size is None else set()
+    look = partial(_look_at, files, options.page, len(rows), measured)
     for row, outcome in zip(rows, map_in_order(look, rows), strict=True):
         if isinstance(outcome, str):
             bad.append(BadFile(files.names[row], outcome))
             continue
         sizes.append((outcome.height, outcome.width))
+        if outcome.detail is not None:
+            details.append(outcome.detail)
         any_colored |= outcome.colored
         if outcome.values is None:
             eight_bits += 1
@@ -157,11 +164,11 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
             f"{files.root}: none of the {len(bad):,} files looked at can be used: {bad_in_words(bad)}. "
             "Check that this is a folder of images."
         )
-    shape = choose_shape(sizes, any_colored, options.wish)
+    shape, note = choose_shape(sizes, any_colored, options.wish, details)
     if options.reading is not None:
-        return shape, options.reading.value_range
+        return shape, options.reading.value_range, note
     if eight_bits == len(sizes):
-        return shape, choose_for_8_bits(brightest) or EIGHT_BITS
+        return shape, choose_for_8_bits(brightest) or EIGHT_BITS, note
     value_range = values.choose()
     if eight_bits and value_range[1] not in WHITES:
         raise DataError(
@@ -169,7 +176,7 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
             f"{values.low:g} to {values.high:g}, the others 8 bits. Pass --range {range_in_words(value_range)} to put "
             "all on that scale, or --range 0:255, or save all alike."
         )
-    return shape, value_range
+    return shape, value_range, note
 
 
 class _Look(NamedTuple):
@@ -178,6 +185,7 @@ class _Look(NamedTuple):
     Attributes:
         values: of a picture of more than 8 bits, else None.
         brightest: the greatest value of a picture of 8 bits.
+        detail: how large it must stay, of a few large pictures; else None.
     """
 
     height: int
@@ -185,9 +193,10 @@ class _Look(NamedTuple):
     colored: bool
     values: ValueSurvey | None
     brightest: int
+    detail: Detail | None
 
 
-def _look_at(files: ImageFiles, page: Page, of: int, row: int) -> _Look | str:
+def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | str:
     name = files.names[row]
     try:
         picture, _ = look_at(files.content(name), name, page)
@@ -197,10 +206,15 @@ def _look_at(files: ImageFiles, page: Page, of: int, row: int) -> _Look | str:
         values = ValueSurvey()
         values.add(picture[np.isfinite(picture)], of)
         height, width = picture.shape[:2]
-        return _Look(height, width, False, values, 0)
+        detail = None
+        if row in measured and max(height, width) > SMALL:
+            limits = (values.low, values.high) if values.low < values.high else EIGHT_BITS
+            detail = measure_detail(Image.fromarray(scaled_to_8_bits(np.nan_to_num(picture), limits)[0]))
+        return _Look(height, width, False, values, 0, detail)
     extrema = cast(tuple[tuple[int, int], ...], picture.getextrema())
     brightest = max(high for _, high in (extrema if picture.mode == "RGB" else [cast(tuple[int, int], extrema)]))
-    return _Look(picture.height, picture.width, is_colored(picture), None, brightest)
+    detail = measure_detail(picture) if row in measured and max(picture.size) > SMALL else None
+    return _Look(picture.height, picture.width, is_colored(picture), None, brightest, detail)
 
 
 def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[_Block]:
@@ -242,6 +256,8 @@ def _notes(
         was, became = "of one size" if only else f"of {sizes:,} sizes", "resized to"
     words = shape_in_words((height, width, channels))
     notes = [f"{len(images):,} images {was}; {became} {words} ({wish.source})."]
+    if facts["size_note"]:
+        notes.append(cast(str, facts["size_note"]))
     lost = cast(int, facts["colors_lost"])
     if lost and wish.color == "auto":
         have, were = ("image has", "it was") if lost == 1 else ("images have", "they were")

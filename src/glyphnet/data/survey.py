@@ -11,6 +11,7 @@ from PIL import Image
 from ..errors import SettingsError
 from .dataset import size_in_words
 from .decode import ImageShape
+from .detail import SMALL, Detail, choose_side
 
 LARGEST_SIDE = 96  # what the networks here are made for
 LARGEST_ASKED = 1024
@@ -62,26 +63,39 @@ class ShapeWish:
         return "chosen from the data: pass --size and --color to override"
 
 
-def choose_shape(sizes: Iterable[tuple[int, int]], any_colored: bool, wish: ShapeWish) -> ImageShape:
-    """Height, width and channels for pictures of these ``sizes`` (height, width).
+def choose_shape(
+    sizes: Iterable[tuple[int, int]], any_colored: bool, wish: ShapeWish, details: Sequence[Detail] = ()
+) -> tuple[ImageShape, str]:
+    """Height, width and channels for pictures of these ``sizes`` (height, width), and a note on the size or "".
 
-    One size up to 96×96 is kept. Otherwise the median height and width are taken (a few odd pictures do not
-    move them), shrunk together until the longer is at most 96, and each rounded to a multiple of 4, so that
-    the networks can halve them twice. One coloured picture makes the data RGB: grey pictures lose nothing by
-    it.
+    One size up to 48×48 is kept. Of larger pictures the median height and width are taken (a few odd pictures do not
+    move them) and shrunk together to the smallest longer side at which the content stays, at most 96: see `detail`.
+    Without ``details`` that is 96. Each side is rounded to a multiple of 4, so that the networks can halve them twice.
+    One coloured picture makes the data RGB: grey pictures lose nothing by it.
     """
     channels = COLORS[wish.color] or (3 if any_colored else 1)
-    return (*(wish.size or _choose_size(sizes)), channels)
+    if wish.size is not None:
+        return (*wish.size, channels), ""
+    size, note = _choose_size(sizes, details)
+    return (*size, channels), note
 
 
-def _choose_size(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+def _choose_size(sizes: Iterable[tuple[int, int]], details: Sequence[Detail]) -> tuple[tuple[int, int], str]:
     table = np.array(list(sizes), dtype=np.int64)
-    if (table == table[0]).all() and table.max() <= LARGEST_SIDE:
-        return int(table[0, 0]), int(table[0, 1])
     middle = np.median(table, axis=0)
-    middle *= min(1.0, LARGEST_SIDE / middle.max())
+    largest = min(LARGEST_SIDE, round(middle.max()))
+    side, why = choose_side(details, largest) if details and middle.max() > SMALL else (largest, "")
+    if (table == table[0]).all() and side == largest == table.max():
+        return (int(table[0, 0]), int(table[0, 1])), ""
+    middle *= min(1.0, side / middle.max())
     height, width = np.clip(np.rint(middle / 4) * 4, 4, LARGEST_SIDE).astype(int).tolist()
-    return height, width
+    if side == largest:
+        return (height, width), ""
+    times = (largest / side) ** 2
+    return (height, width), (
+        f"At {size_in_words(height, width)} {why}; --size {largest} would keep more, and takes about {times:.0f} times "
+        "as long."
+    )
 
 
 def is_colored(picture: Image.Image) -> bool:

@@ -44,6 +44,8 @@ def evaluate(
     from ..runs import accuracy_sentence, judgement_to_dict
 
     classifier = load_model(model, device)
+    if classifier.reading.lacks:
+        say(classifier.reading.lacks)
     with progress() as report_progress:
         held = held_out(classifier, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=report_progress)
         for sentence in (*held.notes, *held.warnings):

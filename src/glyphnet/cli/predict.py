@@ -112,8 +112,9 @@ def _write(
     try:
         with progress() as report_progress:
             watching = Watching(
-                on_bad_file, _tell_remade, lambda images: say(f"{images:,} images are done."), report_progress
-            )
+                on_bad_file, _tell_remade, lambda images: say(f"{images:,} images are done."), report_progress,
+                on_note=say,
+            )  # fmt: skip
             written = write_predictions(
                 model, paths, out, asked=asked, as_is=as_is, device=device, resume=resume, watching=watching
             )
@@ -146,6 +147,7 @@ def _print(
     model: Path, paths: list[str], asked: Asked, *, as_is: bool, device: str, as_csv: bool, as_json: bool
 ) -> int:
     """Print the answers as they come; how many images could not be read."""
+    from ..data.traits import TraitCounts
     from ..predictfiles import Answering, predict_files
     from ..predictor import load_predictor
 
@@ -159,7 +161,10 @@ def _print(
         say(f"glyphnet: {error}")
 
     ignored: Counter[str] = Counter()
-    predicted = predict_files(classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored)
+    traits = TraitCounts()
+    predicted = predict_files(
+        classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored, traits=traits
+    )
     answers = (answering.of(*each) for each in predicted)
     if as_json:
         _print_json(model, answers, answering, lambda: unreadable)
@@ -167,6 +172,8 @@ def _print(
         _print_csv(answers, answering)
     else:
         _print_tables(answers)
+    for sentence in traits.predicted_sentences(classifier.reading):
+        say(sentence)
     _tell_ignored(ignored)
     return unreadable
 

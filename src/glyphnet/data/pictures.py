@@ -237,7 +237,7 @@ def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape,
             bad.append(BadFile(name, error.reason))
             continue
         picture = seen.image
-        traits.add(seen)
+        traits.add(seen.traits, seen.pages, seen.outside)
         images[good] = fit_image(picture, shape)
         sizes.add((picture.height, picture.width))
         colors_lost += shape[2] == 1 and is_colored(picture)

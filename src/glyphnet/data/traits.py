@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from .values import EIGHT_BITS, Page, Reading, range_sentence
+from .values import EIGHT_BITS, Page, Reading, range_in_words, range_sentence
 
 
 class Traits(Flag):
@@ -67,14 +67,14 @@ class TraitCounts:
     outside: int = 0
     outside_in: int = 0
 
-    def add(self, seen: Seen) -> None:
-        """Count a picture."""
-        if seen.traits:
-            self.counts.update(trait.name or "" for trait in seen.traits)
-            if seen.pages > 1:
-                self._pages_between(seen.pages, seen.pages)
-        if seen.outside:
-            self.outside += seen.outside
+    def add(self, traits: Traits, pages: int = 1, outside: int = 0) -> None:
+        """Count a picture; see `Seen`."""
+        if traits:
+            self.counts.update(trait.name or "" for trait in traits)
+            if pages > 1:
+                self._pages_between(pages, pages)
+        if outside:
+            self.outside += outside
             self.outside_in += 1
 
     def merge(self, other: TraitCounts) -> None:
@@ -105,6 +105,17 @@ class TraitCounts:
             if count := self.counts[trait.name or ""]:
                 said.append(text.format(_pictures(count)))
         return said
+
+    def predicted_sentences(self, reading: Reading) -> list[str]:
+        """What is to be said of pictures that a model with this ``reading`` has classified."""
+        said = [reading.lacks] if reading.lacks else []
+        if self.outside and reading.value_range is not None:
+            scale = range_in_words(reading.value_range)
+            said.append(
+                f"{self.outside:,} values in {_pictures(self.outside_in)} lie outside {scale}, the scale that the "
+                "model was trained on: they became black or white."
+            )
+        return [*said, *self.sentences(reading.page)]
 
     def range_sentence(self, reading: Reading, asked: Reading | None) -> str | None:
         """What became black and white, and how many values lie outside; None for plain pictures of 8 bits."""

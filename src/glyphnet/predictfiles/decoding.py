@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ..data.dataset import UInt8Array
-from ..data.decode import fit_image, picture_from_bytes, read_picture
+from ..data.decode import fit_image, read_bytes, see_bytes
+from ..data.traits import Traits
 from ..errors import BadFileError
 from ..images import Reader, normalizing_spec, read_image
 from ..parallel import map_in_order
@@ -28,12 +29,16 @@ class Decoded(NamedTuple):
         place: see `Picture`.
         pixels: uint8 (H, W, C), or why there are none.
         remade: whether it was made like the training images by more than its size and colour.
+        traits, pages, outside: see `data.traits.Seen`.
     """
 
     file: str
     place: str
     pixels: UInt8Array | BadFileError
     remade: bool = False
+    traits: Traits = Traits(0)
+    pages: int = 1
+    outside: int = 0
 
 
 class Decoding:
@@ -65,12 +70,11 @@ class Decoding:
             if isinstance(content, np.ndarray):
                 return Decoded(file, place, read_image(content, self._model, self._as_is).pixels)
             reading = self._model.reading
-            if isinstance(content, str):
-                seen = read_picture(content, reading)
-            else:
-                seen = picture_from_bytes(content, place, reading)
-            pixels = read_image(seen, self._model, self._as_is).pixels
-            return Decoded(file, place, pixels, self.tell_remade and self._differs(seen, pixels))
+            name = content if isinstance(content, str) else place
+            seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
+            pixels = read_image(seen.image, self._model, self._as_is).pixels
+            remade = self.tell_remade and self._differs(seen.image, pixels)
+            return Decoded(file, place, pixels, remade, seen.traits, seen.pages, seen.outside)
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..data.ink import InkSpec
+from ..data.traits import TraitCounts
 from ..errors import BadFileError
 from ..images import Batch, default_batch_size, normalizing_spec
 from ..onnxmodel import Float32Array
@@ -58,6 +59,7 @@ def predictions(
     *,
     as_is: bool = False,
     on_remade: OnRemade | None = None,
+    traits: TraitCounts | None = None,
     batch_size: int | None = None,
 ) -> Iterator[list[Prediction]]:
     """Classify pictures, however many there are: batch by batch, in order, one prediction for each.
@@ -71,6 +73,7 @@ def predictions(
         pictures: see `pictures_in`.
         as_is: only resize pictures; do not make them like the training images.
         on_remade: called, once, when a picture was made like the training images by more than that.
+        traits: counts what was done to pictures beside decoding: pages that were not read, turns, conversions.
         batch_size: pictures at once; None chooses by the size of the classifier's images.
     """
     as_told = True if as_is else None  # what the model was found to do best
@@ -80,6 +83,9 @@ def predictions(
     size = batch_size or default_batch_size(classifier.input_shape)
     sharing = _Sharing(classifier)
     while batch := list(islice(decoded, size)):
+        if traits is not None:
+            for each in batch:
+                traits.add(each.traits, each.pages, each.outside)
         if on_remade and decoding.tell_remade and ink and any(each.remade for each in batch):
             decoding.tell_remade = False
             on_remade(ink)
@@ -96,6 +102,7 @@ def predict_files(
     as_is: bool = False,
     on_remade: OnRemade | None = None,
     ignored: Counter[str] | None = None,
+    traits: TraitCounts | None = None,
 ) -> Iterator[FilePrediction]:
     """Classify files, all files in folders, and the rows of Parquet tables: see `predictions` and `pictures_in`.
 
@@ -106,9 +113,10 @@ def predict_files(
         as_is: see `predictions`.
         on_remade: see `predictions`.
         ignored: see `pictures_in`.
+        traits: see `predictions`.
     """
     pictures = pictures_in(paths, image_shape=classifier.input_shape, ignored=ignored)
-    for batch in predictions(classifier, pictures, as_is=as_is, on_remade=on_remade):
+    for batch in predictions(classifier, pictures, as_is=as_is, on_remade=on_remade, traits=traits):
         for file, _, outcome in batch:
             if isinstance(outcome, BadFileError):
                 on_bad_file(outcome)
@@ -146,5 +154,5 @@ def _classified(classifier: Predictor, batch: list[Decoded]) -> list[Prediction]
     answers = iter(classifier.predict_proba(Batch.as_seen(np.stack(pixels)), batch_size=len(pixels)) if pixels else ())
     return [
         Prediction(file, place, pixels if isinstance(pixels, BadFileError) else next(answers))
-        for file, place, pixels, _ in batch
+        for file, place, pixels, *_ in batch
     ]

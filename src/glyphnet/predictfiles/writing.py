@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from .._version import __version__
+from ..data.traits import TraitCounts
 from ..errors import BadFileError, SettingsError
 from ..files import FolderLock, atomic_write
 from ..predictor import Predictor, load_predictor
@@ -52,6 +53,7 @@ class Watching:
         on_resumed: how many pictures the run before has answered for.
         progress: called as ``progress(done, total, what)`` now and then; the total is 0, for it is not known.
         ignored: counts the files in folders that are not pictures, by their suffix.
+        on_note: a sentence, at the end, on what was done to pictures: see `data.traits.TraitCounts`.
     """
 
     on_bad_file: OnBadFile = lambda _: None
@@ -59,6 +61,7 @@ class Watching:
     on_resumed: Callable[[int], None] = lambda _: None
     progress: Callable[[int, int, str], None] = lambda *_: None
     ignored: Counter[str] = field(default_factory=Counter)
+    on_note: Callable[[str], None] = lambda _: None
 
 
 def write_predictions(
@@ -165,12 +168,16 @@ class _Run:
         done = begun
         part = _Part()
         most = min(PART_IMAGES, PART_VALUES // len(self.classifier.classes))
-        for batch in predictions(self.classifier, remaining, as_is=as_is, on_remade=self.watching.on_remade):
+        traits = TraitCounts()
+        on_remade = self.watching.on_remade
+        for batch in predictions(self.classifier, remaining, as_is=as_is, on_remade=on_remade, traits=traits):
             for prediction in batch:
                 self._take(prediction, part, places)
             self.watching.progress(done.images + len(part.answers), 0, "Classifying images")
             if len(part.answers) >= most or time.monotonic() - part.begun >= PART_SECONDS:
                 done, part = self._written(part, done, places), _Part()
+        for sentence in traits.predicted_sentences(self.classifier.reading):
+            self.watching.on_note(sentence)
         return self._written(part, done, places) if part.answers else done
 
     def _take(self, prediction: Prediction, part: _Part, places: Places) -> None:

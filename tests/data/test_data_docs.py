@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from pyarrow import parquet
 
 from glyphnet.data import load
@@ -117,6 +117,29 @@ def arrays(make: Maker) -> None:
     np.savez(make.root / "set.npz", x_train=images[:8], y_train=[0, 1] * 4, x_test=images[8:], y_test=[0, 1] * 2)
 
 
+def counts(make: Maker) -> None:
+    for n in range(24):
+        values = np.rint(np.linspace(100, 260, 64)).astype(np.uint16)
+        np.random.default_rng(n).shuffle(values)
+        Image.fromarray(values.reshape(8, 8)).save(file := io.BytesIO(), "TIFF")
+        make.write(f"cells/{['low', 'high'][n % 2]}/{n:02d}.tif", file.getvalue())
+
+
+def stacks(make: Maker) -> None:
+    for n in range(12):
+        first, *others = [Image.fromarray(make.pixels()) for _ in range(4)]
+        first.save(file := io.BytesIO(), "TIFF", save_all=True, append_images=others)
+        make.write(f"stacks/{['round', 'square'][n % 2]}/{n:02d}.tif", file.getvalue())
+
+
+def drawings(make: Maker) -> None:
+    for n in range(20):
+        picture = Image.new("L", (105, 105), 255)
+        ImageDraw.Draw(picture).rectangle((20 + n, 25, 60 + n, 80), outline=0, width=3)
+        picture.save(file := io.BytesIO(), "PNG")
+        make.write(f"signs105/{'ab'[n % 2]}/{n:02d}.png", file.getvalue())
+
+
 def own_folder(make: Maker) -> None:
     make.pictures("digits/a", "digits/b")
 
@@ -131,7 +154,7 @@ MAKERS: dict[str, Callable[[Maker], None]] = {
     "fruit": class_folders, "archive": parts_above, "shoes": parts_below, "lungs": images_and_masks,
     "lungs --only images": images_and_masks, "faces": people, "flat": no_classes, "imagefolder": imagefolder,
     "plants/plants.csv": path_table, "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
-    "set.npz": arrays,
+    "set.npz": arrays, "cells": counts, "stacks": stacks, "signs105": drawings,
     "digits": own_folder, "signs": with_runs,
 }  # fmt: skip
 

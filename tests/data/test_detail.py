@@ -39,7 +39,7 @@ def chosen(make, side=105):
 def test_line_drawings_are_small():
     side, why = chosen(drawing)
     assert side == 28
-    assert "drawings stay (strokes" in why
+    assert "of the drawings stay, with strokes" in why
 
 
 def test_soft_pictures_are_small_and_fine_texture_stays_large():

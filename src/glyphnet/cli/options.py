@@ -86,8 +86,9 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="digits, mnist, fashion-mnist, kmnist, or a path: a folder of class folders, a table of paths or pixels, "
-        "Parquet, an archive, IDX, .npz or .npy.",
+        help="digits, mnist, fashion-mnist, emnist-letters, cifar-10, svhn, bloodmnist and others of docs/data.md, or "
+        "a path: a folder of class folders, a table of paths or pixels, Parquet, an archive, IDX, .npz, .npy, .mat, "
+        "HDF5 or CIFAR files.",
     ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors).")]

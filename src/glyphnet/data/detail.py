@@ -76,8 +76,8 @@ def choose_side(details: Sequence[Detail], longest: int) -> tuple[int, str]:
         return longest, "smaller, detail would be lost"
     share = f"{100 * kept[side]:.3g} %"
     if are_drawings:
-        width = float(np.mean([each.stroke for each in counted])) * longest
-        return side, f"the shapes of {share} of the drawings stay (strokes {width:.1f} pixels wide of {longest})"
+        width = float(np.mean([each.stroke for each in counted])) * side
+        return side, f"the shapes of {share} of the drawings stay, with strokes {width:.1f} pixels wide"
     return side, f"{share} of the variance stays"
 
 

@@ -93,7 +93,7 @@ def _choose_size(sizes: Iterable[tuple[int, int]], details: Sequence[Detail]) ->
         return (height, width), ""
     times = (largest / side) ** 2
     return (height, width), (
-        f"At {size_in_words(height, width)} {why}; --size {largest} would keep more, and takes about {times:.0f} times "
+        f"At {size_in_words(height, width)} {why}; --size {largest} is the largest, and takes about {times:.0f} times "
         "as long."
     )
 

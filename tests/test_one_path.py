@@ -22,6 +22,9 @@ import glyphnet
 from glyphnet.classifier import Classifier
 from glyphnet.cli import app
 from glyphnet.data import ImageDataset
+from glyphnet.data.dataset import Originals
+from glyphnet.data.handover import hand_over, take_over
+from glyphnet.errors import DataError
 from glyphnet.explain import explain_image
 from glyphnet.export import export
 from glyphnet.onnxmodel import load_onnx
@@ -254,6 +257,19 @@ def test_the_page(model: Classifier, sources: dict[str, Path], open_page: Any, t
         answer = page.evaluate("Array.from(glyphnet.classify(glyphnet.pixels()))")
         found.append(model.classes[int(np.argmax(answer))])
     assert found == labels
+
+
+def test_splits_that_are_handed_to_another_process_keep_their_pictures(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    splits = glyphnet.load(sources["jpeg"], size=(16, 20))
+    hand_over(splits, tmp_path)
+    taken = take_over(tmp_path).test
+    for ours, theirs in zip(originals(splits.test), originals(taken), strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    local = replace(splits, test=replace(splits.test, originals=Originals(lambda name: ours)))
+    with pytest.raises(DataError, match="several processes at once.*at_once=1"):
+        hand_over(local, tmp_path)
 
 
 # --- models of before ---------------------------------------------------------------------------------------

@@ -114,7 +114,11 @@ def assemble(data: Labelled, options: Options) -> Splits:
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
         own = groups.numbers[rows] if groups else None
-        datasets.append(ImageDataset(images[start:end], data.labels[rows], data.classes, names, data.originals, own))
+        datasets.append(
+            ImageDataset(
+                images[start:end], data.labels[rows], data.classes, names, originals=data.originals, groups=own
+            )
+        )
     notes, warnings = list(data.notes), [*data.warnings, *look_alikes(data.classes)]
     if groups:
         notes.append(groups_in_words(groups, options.group_by.kind == "auto"))

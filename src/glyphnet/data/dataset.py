@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -67,6 +67,7 @@ class ImageDataset:
     labels: Int64Array
     classes: tuple[str, ...]
     names: Sequence[str]
+    _: KW_ONLY
     originals: Originals | None = None
     groups: Int64Array | None = None
 

@@ -1,19 +1,28 @@
-"""Handing splits to child processes: arrays as files, which every child maps into memory instead of copying."""
+"""Handing splits to child processes: arrays as files, which every child maps into memory instead of copying.
+
+How the original pictures are read is pickled, for it is code: the folder must be one that only this user can write to.
+"""
 
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from .dataset import ImageDataset, Splits
+from ..errors import DataError
+from .dataset import ImageDataset, Originals, Splits
 from .values import Reading
 
 
 def hand_over(splits: Splits, folder: Path) -> None:
-    """Write the splits into a folder, which must be there."""
+    """Write the splits into a folder, which must be there.
+
+    Raises:
+        DataError: the original pictures lie where another process cannot read them.
+    """
     described = {
         "name": splits.name,
         "classes": splits.classes,
@@ -29,6 +38,18 @@ def hand_over(splits: Splits, folder: Path) -> None:
         np.save(folder / f"{part}-labels.npy", dataset.labels)
         if dataset.groups is not None:
             np.save(folder / f"{part}-groups.npy", dataset.groups)
+        if dataset.originals is not None:
+            (folder / f"{part}-originals.pickle").write_bytes(_pickled(dataset.originals, splits.name))
+
+
+def _pickled(originals: Originals, name: str) -> bytes:
+    try:
+        return pickle.dumps(originals)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{name}: its pictures cannot be read by several processes at once, because they were loaded in this one. "
+            "Give the path of the data instead of loaded splits, or train one after another: at_once=1."
+        ) from error
 
 
 def take_over(folder: Path) -> Splits:
@@ -51,4 +72,12 @@ def _part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -
     labels = np.load(folder / f"{part}-labels.npy")
     images = np.load(folder / f"{part}-images.npy", mmap_mode="r" if len(labels) else None)  # no map of 0 bytes
     groups = folder / f"{part}-groups.npy"
-    return ImageDataset(images, labels, classes, names, np.load(groups) if groups.exists() else None)
+    originals = folder / f"{part}-originals.pickle"
+    return ImageDataset(
+        images,
+        labels,
+        classes,
+        names,
+        originals=pickle.loads(originals.read_bytes()) if originals.exists() else None,
+        groups=np.load(groups) if groups.exists() else None,
+    )

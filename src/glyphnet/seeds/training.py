@@ -81,7 +81,7 @@ def train_seeds(
         if folder is not None:
             folder.clear()
             tell(said, f"The runs are written to {folder.path}.")
-        return Work(plan, splits, place, at_once, device, watchers).run(progress, command)
+        return _told(Work(plan, splits, place, at_once, device, watchers).run(progress, command), said)
 
 
 def resume_seeds(
@@ -122,7 +122,16 @@ def resume_seeds(
     tell(said, *look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):
-        return Work(plan, splits, folder, at_once, device, watchers).run(progress, command)
+        return _told(Work(plan, splits, folder, at_once, device, watchers).run(progress, command), said)
+
+
+def _told(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:
+    """Say how the models read pictures: each decided that by itself."""
+    if found.runs:
+        first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
+        differ = f" {on} of {len(found.runs)} seeds normalise pictures." if 0 < on < len(found.runs) else ""
+        tell(said, f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
+    return found
 
 
 @contextmanager

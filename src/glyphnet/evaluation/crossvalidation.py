@@ -47,8 +47,8 @@ def cross_validated_probabilities(
 
     The images of ``learnt`` are divided into folds, stratified by class, exact duplicates and images of one group in
     one fold; for each fold a network learns from the others and judges this one. Repeats divide anew, and the
-    probabilities are averaged. All networks together judge the images of ``unseen``, except for those that are also
-    among ``learnt``: these are judged as their copies there.
+    logarithms of the probabilities are averaged: a network that is sure counts for more. All networks together judge
+    the images of ``unseen``, except for those that are also among ``learnt``: these are judged as their copies there.
 
     Args:
         learnt: sets of images of one shape with the same classes, taken together; they may be memory-mapped.
@@ -68,6 +68,8 @@ def cross_validated_probabilities(
         SettingsError: more folds than different images, or the recipe does not go with these images.
         DivergedError: a training diverged.
     """
+    from scipy.special import softmax
+
     if repeats < 1:
         raise SettingsError(f"repeats (={repeats}) must be 1 or more.")
     parts = [*learnt, *unseen]
@@ -85,9 +87,9 @@ def cross_validated_probabilities(
         train = pool.examples(np.flatnonzero(held[: pool.learnt] != fold))
         watchers = [_Report(progress, number, repeats * folds, len(train))] if progress else []
         result = fit(own, train, classes=classes, device=device, watchers=watchers)
-        total[rows] += _probabilities(result, pool, rows)
+        total[rows] += _log_probabilities(result, pool, rows)
         answers[rows] += 1
-    total /= answers[:, np.newaxis].astype(np.float32)
+    total = softmax(total / answers[:, np.newaxis].astype(np.float32), axis=1)
     total[: pool.learnt][pool.alone()] = np.nan
     return np.split(total, pool.starts[1:-1])
 
@@ -178,13 +180,13 @@ class _Report(Watcher):
         return False
 
 
-def _probabilities(result: FitResult, pool: _Pool, rows: Int64Array) -> Float32Array:
-    """Softmax of the network's answers: float32 (n, K)."""
+def _log_probabilities(result: FitResult, pool: _Pool, rows: Int64Array) -> Float32Array:
+    """The logarithm of the softmax of the network's answers: float32 (n, K)."""
     network = result.network.to(result.device)
     found: list[Float32Array] = []
     with using_threads(result.threads):
         for start in range(0, len(rows), _AT_ONCE):
             images = pool.gather(rows[start : start + _AT_ONCE])
             batches = logits_in_batches(network, result.preprocessing, images)
-            found.extend(torch.softmax(logits, dim=1).cpu().numpy() for logits in batches)
+            found.extend(torch.log_softmax(logits, dim=1).cpu().numpy() for logits in batches)
     return np.concatenate(found)

@@ -1,8 +1,15 @@
-"""Suspected label errors: confident learning on probabilities of models that did not see the images.
+"""Suspected label errors: the probability that a label is wrong, from networks that did not see the images.
 
-After Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", Journal of
-Artificial Intelligence Research 70 (2021), https://doi.org/10.1613/jair.1.12125. What differs from the paper, and why,
-stands at `find_label_issues`.
+A confusion and a label error look alike: the network prefers another class. They differ in how sure it is. An image of
+class k whose label was changed to j looks like any other image of class k, so the network is as sure of k as it is of
+images labelled k; an image of class j that resembles k leaves it in doubt. For each pair of classes the two are told
+apart by that: the rate of errors is estimated where the network is surest, and the images labelled k say how many
+errors to expect at each degree of sureness.
+
+The idea of estimating the noise of each pair of classes from confident out-of-sample answers is Northcutt, Jiang and
+Chuang's, "Confident learning: estimating uncertainty in dataset labels", Journal of Artificial Intelligence Research 70
+(2021), https://doi.org/10.1613/jair.1.12125. What follows the estimate, the density ratio instead of their pruning, is
+not; ``benchmarks/label_noise.py`` measures it.
 """
 
 from __future__ import annotations
@@ -17,10 +24,19 @@ from ..errors import DataError
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
-IMPROBABLE = 0.5
-"""A label that is at most this many times as probable as by chance is improbable."""
+LISTED = 0.4
+"""An image is listed if its label is wrong with at least this probability."""
 
-_NOT_SURE = -1
+FEW = 3
+"""Doubtful images of a pair of classes: so few give no rate of errors."""
+
+IMPROBABLE = 0.5
+"""Of so few, one is listed if its label is at most so many times as probable as by chance."""
+
+_LOWER = (0.4, 0.3, 0.2, 0.1, 0.05, 0.0)  # where the count of errors may end, as shares of the images labelled k
+_SURPRISE = 0.3  # it ends before a stretch in which so many images are less probable than this
+
+_LEAST = 1e-9  # probabilities are no smaller: logarithms stay finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +47,8 @@ class LabelIssues:
         indices: int64 (M,), which images.
         given: int64 (M,), their labels as they are.
         suggested: int64 (M,), the likeliest other class; never the given one.
-        scores: float64 (M,) in [0, 1], falling: how improbable the given label is, one minus its probability.
+        scores: float64 (M,) in [0, 1], falling: the estimated probability that the label is wrong, times how
+            improbable the given label is, which orders those that are all but certain.
         n: images looked at.
     """
 
@@ -49,16 +66,7 @@ class LabelIssues:
 
 
 def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> LabelIssues:
-    """The images whose labels are probably wrong.
-
-    As many images as are estimated to be wrong, those whose own label is least probable. The estimate comes from the
-    confident joint, with one more condition. The paper counts an image as an error when another class is as
-    probable as it usually is for images of that class. That also counts images between two classes that look alike,
-    such as shirts and coats, where the model is unsure and the label is sound. Here the given label must be
-    improbable, too: at most half as probable as by chance, 1 / 2K. As in the paper the counts are then scaled up to
-    all images of each class. Where that comes to fewer images than have an improbable label, as it may where there
-    are few images, all of these are suspects. The paper's "prune by class" takes each class's share from that class;
-    taking the least probable of all was found to be more precise. ``benchmarks/label_noise.py`` measures it.
+    """The images whose labels are probably wrong: with an estimated probability of `LISTED` at least.
 
     The probabilities must come from models that did not learn from these images (cross-validation, or held-out
     data): a model that has learnt a wrong label by heart sees nothing wrong with it.
@@ -72,72 +80,86 @@ def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> La
     """
     given, answers = _checked(labels, probabilities)
     rows = np.arange(len(given))
-    own = answers[rows, given]
     others = answers.copy()
     others[rows, given] = -1.0
     suggested = others.argmax(axis=1).astype(np.int64) if answers.shape[1] else given
-    unlikelier = own < others[rows, suggested]
-    improbable = unlikelier & (own <= IMPROBABLE / max(answers.shape[1], 1))
-    count = max(_estimated_errors(given, answers), int(improbable.sum()))
-    doubtful = np.flatnonzero(unlikelier)
-    chosen = doubtful[np.argsort(own[doubtful], kind="stable")[:count]].astype(np.int64)
-    return LabelIssues(chosen, given[chosen], suggested[chosen], 1.0 - own[chosen], len(given))
+    own = answers[rows, given]
+    wrong = _wrong_with_probability(given, suggested, answers)
+    chosen = np.flatnonzero(wrong >= LISTED)
+    scores = wrong[chosen] * (1.0 - own[chosen])
+    order = np.lexsort((chosen, -scores))
+    chosen = chosen[order].astype(np.int64)
+    return LabelIssues(chosen, given[chosen], suggested[chosen], scores[order], len(given))
 
 
-def confident_joint(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Int64Array:
-    """How often an image with one label is confidently another class (the paper's equation 1).
+def _wrong_with_probability(given: Int64Array, suggested: Int64Array, answers: Float64Array) -> Float64Array:
+    """The estimated probability that each label is wrong: float64 (N,)."""
+    count, classes = answers.shape
+    rows, logs = np.arange(count), np.log(np.maximum(answers, _LEAST))
+    own = logs[rows, given]
+    margins = logs[rows, suggested] - own if count else own
+    doubtful = np.flatnonzero(margins > 0)
+    wrong = np.zeros(count)
+    pairs = given[doubtful] * classes + suggested[doubtful]
+    labelled = [np.flatnonzero(given == label) for label in range(classes)]
+    for pair in np.unique(pairs):
+        label, other = divmod(int(pair), classes)
+        here = doubtful[pairs == pair]
+        here = here[np.argsort(-margins[here], kind="stable")]
+        like = labelled[other]
+        if len(like):
+            wrong[here] = _of_pair(margins[here], np.sort(logs[like, other] - logs[like, label]))
+        if len(here) <= FEW or not len(like):
+            improbable = answers[here, label] <= IMPROBABLE / classes
+            wrong[here] = np.maximum(wrong[here], np.where(improbable, 0.5, 0.0))
+    return wrong
 
-    An image is confidently of class j if j is as probable as it is, on average, for the images labelled j; if
-    that holds for several classes, of the most probable one.
+
+def _of_pair(margins: Float64Array, usual: Float64Array) -> Float64Array:
+    """The probability of an error for images labelled j that look more like k.
+
+    Errors are spread over the margins as the images labelled k are; confusions gather at small margins. So the rate of
+    errors is counted where no confusions are (as Storey, 2002, counts true null hypotheses among p-values): above the
+    median of the images labelled k, and further down for as long as no more images are there than errors explain.
 
     Args:
-        labels, probabilities: as for `find_label_issues`.
+        margins: float64 (M,), falling and above 0: how much surer of k than of j the networks are, in logarithms.
+        usual: float64 (U,), rising: the same of the images labelled k.
 
     Returns:
-        int64 (K, K): images with the label (row) that are confidently of the class (column); images of which no
-        class is confident are not counted.
-
-    Raises:
-        DataError: see `find_label_issues`.
+        float64 (M,), falling. One where the rate was counted. Below, each image takes what is expected at that rate
+        down to its margin and was not taken yet, one error at most; isotonic regression makes that monotone.
     """
-    given, answers = _checked(labels, probabilities)
-    confident, classes = _confident_classes(given, answers), answers.shape[1]
-    sure = confident != _NOT_SURE
-    cells = given[sure] * classes + confident[sure]
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+    from sklearn.isotonic import isotonic_regression
+
+    # A hair more: equal numbers may differ in their last bit.
+    place = np.searchsorted(usual, margins + 1e-9) / len(usual)  # of each image among those labelled k
+    start, sure = _counted(place)
+    wrong = np.ones(len(margins))
+    if sure == len(margins):
+        return wrong
+    rate = sure / ((1 - start) * len(usual))
+    below = margins[sure:]
+    bounds = np.concatenate([[max(float(np.quantile(usual, start)), below[0])], (below[:-1] + below[1:]) / 2, [0.0]])
+    expected, left = rate * np.diff(len(usual) - np.searchsorted(usual, bounds)), 0.0
+    for number, errors in enumerate(expected.tolist()):
+        expected[number] = min(1.0, left + errors)
+        left += errors - expected[number]
+    wrong[sure:] = isotonic_regression(expected, y_min=0.0, y_max=1.0, increasing=False)
+    return wrong
 
 
-def _confident_classes(given: Int64Array, answers: Float64Array) -> Int64Array:
-    """The class that each image confidently is, int64 (N,); -1 where there is none."""
-    thresholds = _class_means(answers, given)
-    # A hair below: the mean of equal numbers may come out a little larger than each of them.
-    confident = np.where(answers >= np.nan_to_num(thresholds, nan=np.inf) - 1e-12, answers, -1.0)
-    best: Int64Array = confident.argmax(axis=1).astype(np.int64)
-    best[confident.max(axis=1) < 0] = _NOT_SURE
-    return best
+def _counted(place: Float64Array) -> tuple[float, int]:
+    """From which place on the images are errors, and how many they are."""
+    from scipy.stats import binom
 
-
-def _class_means(answers: Float64Array, given: Int64Array) -> Float64Array:
-    """The mean probability of each class over the images that carry it as their label: float64 (K,); NaN for none."""
-    classes = answers.shape[1]
-    counts = np.bincount(given, minlength=classes)
-    sums = np.bincount(given, weights=answers[np.arange(len(given)), given], minlength=classes)
-    means: Float64Array = np.divide(sums, counts, out=np.full(classes, np.nan), where=counts > 0)
-    return means
-
-
-def _estimated_errors(given: Int64Array, answers: Float64Array) -> int:
-    """How many images are estimated to be labelled wrongly."""
-    count, classes = answers.shape
-    own = answers[np.arange(count), given]
-    counts = np.bincount(given, minlength=classes)
-    confident = _confident_classes(given, answers)
-    right = confident == given
-    wrong = (confident != _NOT_SURE) & ~right & (own <= IMPROBABLE / classes)
-    errors = np.bincount(given[wrong], minlength=classes)
-    sure = errors + np.bincount(given[right], minlength=classes)
-    shares = np.divide(errors, sure, out=np.zeros(classes), where=sure > 0)
-    return round(float(shares @ counts))
+    start, sure = 0.5, int((place >= 0.5).sum())
+    for lower in _LOWER:
+        more = int(((place >= lower) & (place < start)).sum())
+        if binom.sf(more - 1, more + sure, (start - lower) / (1 - lower)) < _SURPRISE:
+            break
+        start, sure = lower, sure + more
+    return start, sure
 
 
 def _checked(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Int64Array, Float64Array]:

@@ -87,6 +87,7 @@ def _asked(train: ImageDataset, validation: ImageDataset) -> tuple[ImageDataset,
         images=np.concatenate([asked.images, more.images]),
         labels=np.concatenate([asked.labels, more.labels]),
         names=[*asked.names, *more.names],
+        groups=None,
     )
     return both, len(more)
 

@@ -1,4 +1,4 @@
-"""How each kind of layer is gone through, there and back, written out."""
+"""Hand-written forward and backward for the layers of fully connected networks."""
 
 from __future__ import annotations
 
@@ -26,102 +26,19 @@ class Pass(Protocol):
 
 
 class _Flat:
-    """An image as a vector, and back."""
+    """An image as a vector. It is the first layer, so nobody asks for derivatives by its input."""
 
     learns = False
 
     def __init__(self, layer: Flatten) -> None:
         self._layer = layer
-        self._shape = torch.Size()
 
     def forward(self, x: Tensor) -> Tensor:
-        self._shape = x.shape
         flat: Tensor = self._layer(x)
         return flat
 
     def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        if len(self._shape) == 2:
-            return gradient
-        count, channels, height, width = self._shape
-        return gradient.view(count, height, width, channels).permute(0, 3, 1, 2)
-
-
-class _Convolution:
-    """PyTorch's convolution, of square kernels without dilation or groups."""
-
-    learns = True
-
-    def __init__(self, layer: nn.Conv2d) -> None:
-        self._layer, self._weight, self._bias = layer, layer.weight, layer.bias
-        self._x = torch.empty(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._x = x
-        y: Tensor = self._layer(x)
-        return y
-
-    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        bias = None if self._bias is None else [len(self._bias)]
-        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            gradient, self._x, self._weight, bias, self._layer.stride, self._layer.padding, (1, 1), False, (0, 0), 1,
-            (wanted, True, self._bias is not None),
-        )  # fmt: skip
-        _set_gradient(self._weight, by_weight)
-        if self._bias is not None:
-            _set_gradient(self._bias, by_bias)
-        return by_input if wanted else gradient
-
-
-class _Normalisation:
-    """PyTorch's batch normalisation, by the batch's own mean and variance, which the running ones follow."""
-
-    learns = True
-
-    def __init__(self, layer: nn.BatchNorm2d) -> None:
-        self._layer, self._momentum = layer, layer.momentum or 0.0
-        self._x = self._mean = self._scale = torch.empty(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        layer = self._layer
-        assert layer.num_batches_tracked is not None
-        layer.num_batches_tracked.add_(1)
-        self._x = x
-        y, self._mean, self._scale = torch.native_batch_norm(
-            x, layer.weight, layer.bias, layer.running_mean, layer.running_var, True, self._momentum, layer.eps
-        )
-        return y
-
-    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        layer = self._layer
-        by_input, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, self._x, layer.weight, layer.running_mean, layer.running_var, self._mean, self._scale, True,
-            layer.eps, (wanted, True, True),
-        )  # fmt: skip
-        _set_gradient(layer.weight, by_weight)
-        _set_gradient(layer.bias, by_bias)
-        return by_input if wanted else gradient
-
-
-class _MaxPool:
-    """PyTorch's max-pooling, of parts that do not overlap."""
-
-    learns = False
-
-    def __init__(self, layer: nn.MaxPool2d) -> None:
-        self._size = (layer.kernel_size,) * 2
-        self._x = self._places = torch.empty(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._x = x
-        y: Tensor
-        y, self._places = torch.ops.aten.max_pool2d_with_indices(x, self._size, self._size)
-        return y
-
-    def backward(self, gradient: Tensor, wanted: bool) -> Tensor:
-        by_input: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
-            gradient, self._x, self._size, self._size, (0, 0), (1, 1), False, self._places
-        )
-        return by_input
+        return gradient
 
 
 class _Dense:
@@ -180,13 +97,6 @@ class _Dropout:
         return gradient.mul_(self._mask)
 
 
-def _set_gradient(parameter: Tensor, gradient: Tensor) -> None:
-    """Make it the parameter's, in the same order in memory: so optimizers want it."""
-    if gradient.stride() != parameter.stride():
-        gradient = torch.empty_like(parameter).copy_(gradient)
-    parameter.grad = gradient
-
-
 def _relu(layer: nn.Module) -> Pass:
     return _Activation(torch.relu_, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0.0))
 
@@ -202,12 +112,9 @@ def _tanh(layer: nn.Module) -> Pass:
 PASSES: dict[type[nn.Module], Callable[..., Pass]] = {
     Flatten: _Flat,
     nn.Linear: _Dense,
-    nn.Conv2d: _Convolution,
-    nn.BatchNorm2d: _Normalisation,
-    nn.MaxPool2d: _MaxPool,
     nn.Dropout: _Dropout,
     nn.ReLU: _relu,
     nn.Sigmoid: _sigmoid,
     nn.Tanh: _tanh,
 }
-"""How each kind of layer is gone through. A network with any other kind is left to autograd."""
+"""Layer type → its rules. A network with any other type is left to autograd."""

@@ -1,9 +1,8 @@
-"""Forward and backward pass of networks that are a stack of layers, written out.
+"""Hand-written forward and backward pass of fully connected networks.
 
-Autograd notes down each operation and afterwards walks back through its notes. In layers as small as these the notes
-take as long as the arithmetic. The formulas are the usual ones (Rumelhart, Hinton and Williams, 1986); those of
-convolution, pooling and batch normalisation are PyTorch's own kernels, called straight. Autograd is what all are tested
-against.
+Autograd records each operation and then walks back through its records. In layers as small as these the records take
+as long as the arithmetic. The formulas are the usual ones (Rumelhart, Hinton and Williams, 1986), and are tested
+against autograd. Convolutional networks gained only a tenth, so they are left to autograd.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ._passes import PASSES
-from .activations import pooled_first
 from .products import uses_onednn
 
 
@@ -23,7 +21,7 @@ class Backpropagation:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._passes = [PASSES[type(layer)](layer) for layer in pooled_first(network.children())]
+        self._passes = [PASSES[type(layer)](layer) for layer in network.children()]
         # Below the lowest layer that learns nobody asks for derivatives.
         self._lowest = next(index for index, each in enumerate(self._passes) if each.learns)
 

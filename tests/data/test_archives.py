@@ -74,6 +74,15 @@ def test_prediction_reads_the_members(make_folder: MakeFolder) -> None:
     assert found[0].content == (root / "a/001.png").read_bytes()
 
 
+def test_prediction_from_an_archive_without_pictures(tmp_path: Path) -> None:
+    rows = "".join(",".join(["1", *map(str, range(36))]) + "\n" for _ in range(3))
+    path = zipped(tmp_path / "t.zip", {"train.csv": f"label,{','.join(f'p{i}' for i in range(36))}\n{rows}".encode()})
+    found = list(pictures_in([str(path)], image_shape=(6, 6, 1)))
+    assert [picture.file for picture in found] == [f"{path}#train.csv#{row}" for row in range(3)]
+    [error] = pictures_in([str(zipped(tmp_path / "n.zip", {"a.npz": b"PK"}))])
+    assert "there is no picture in it: only 'a.npz'. Unpack it" in str(error.content)
+
+
 def zipped(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():

@@ -119,6 +119,7 @@ def test_a_label_that_may_stand_at_either_end_is_asked_for(tmp_path: Path) -> No
     assert "--layout pixels,label" in message
     assert load(path, layout="label,pixels").classes == ("0", "1", "2")
     assert load(path, layout="pixels,label").classes == ("0", "1")
+    assert load(tmp_path, layout="pixels,label").classes == ("0", "1")
 
 
 def test_rows_that_are_no_square_need_a_size(tmp_path: Path) -> None:
@@ -259,6 +260,19 @@ def test_metadata_in_each_part(make_folder: MakeFolder) -> None:
     assert ignored == {".csv": 3}
 
 
+def test_metadata_as_json_lines(root: Path) -> None:
+    rows = [json.dumps({"file_name": f"img/{i:03d}.png", "label": i % 2, "box": [1, 2]}) for i in range(6)]
+    (root / "metadata.jsonl").write_text("\n".join(rows))
+    assert load(root).classes == ("0", "1")
+    (root / "metadata.jsonl").write_text("[1]\n")
+    assert "line 1 is no JSON object" in refused(root)
+
+
+def test_a_row_with_more_cells_than_columns_is_told(root: Path) -> None:
+    path = write_table(root, "file,label", "img/{stem}.png,a, b")
+    assert "line 2 has 3 cells, and there are 2 columns" in refused(path)
+
+
 def test_folders_of_images_and_masks_name_no_classes(make_folder: MakeFolder) -> None:
     message = refused(make_folder({"images": 4, "masks": 4}))
     assert "say what kind of file is in them, and no class" in message
@@ -298,6 +312,13 @@ def test_parquet_with_class_names_in_several_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(splits.test.labels, LABELS[24:])
     assert splits.test.names[0] == "data/test-00000-of-00001.parquet#0"
     assert splits.notes[1] == "3 Parquet tables: column 'image' holds the pictures, 'label' the class."
+
+
+def test_pictures_on_a_page_about_the_data_are_no_data(tmp_path: Path) -> None:
+    write_hub(tmp_path / "hub/data/train-00000-of-00001.parquet", range(30))
+    (tmp_path / "hub/assets").mkdir()
+    Image.fromarray(IMAGES[0]).save(tmp_path / "hub/assets/logo.png")
+    assert load(tmp_path / "hub").classes == ("0", "1", "2")
 
 
 def test_one_parquet_file_without_names(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .filetree import FileTree, archive_tree, count_in_words, folder_tree
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, listed
-from .pixeltables import pixel_table_of, read_pixel_tables
+from .pixeltables import LABEL_LAYOUTS, pixel_table_of, read_pixel_tables
 from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
 
 
@@ -44,7 +44,7 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     if not tree.names:
         raise DataError(f"{tree.root}: the folder is empty. {LAY_OUT}")
     metadata = [name for name in tree.names if posixpath.basename(name).lower() in METADATA]
-    if options.layout == "auto" and options.only is None:
+    if _may_use_tables(options):
         if metadata:
             return _by_metadata(tree, metadata, pictures, options)
         if not pictures and (tables := hub_tables(tree)):
@@ -52,6 +52,11 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         if not pictures:
             return _by_pixel_tables(tree, options)
     return _by_folders(tree, pictures, others, options)
+
+
+def _may_use_tables(options: Options) -> bool:
+    """Whether nothing was said of folders: then tables in them are used."""
+    return options.only is None and options.layout in ("auto", *LABEL_LAYOUTS)
 
 
 def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str], options: Options) -> ImageFiles:
@@ -98,7 +103,10 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
     except DataError as error:
         failed = error
     if failed is not None or len({label for _, label, _ in arranged.rows}) < 2:
-        tables = _path_tables(tree) if options.layout == "auto" and options.only is None else []
+        may = _may_use_tables(options)
+        if may and tree.read is None and (hub := hub_tables(tree)):  # the pictures only adorn a page about the data
+            return _with(read_hub(tree.root, hub), _outputs(tree), ())
+        tables = _path_tables(tree) if may else []
         if tables:
             files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
             return _with(files, _outputs(tree), ())

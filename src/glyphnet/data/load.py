@@ -31,7 +31,14 @@ from .listing import ImageFiles, Picture, Progress, Unlabelled, bad_in_words, li
 from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all
 from .pixels import conform
-from .pixeltables import is_pixel_table, read_pixel_table, unlabelled_pixels
+from .pixeltables import (
+    LABEL_LAYOUTS,
+    is_pixel_table,
+    pixel_table_of,
+    read_pixel_table,
+    unlabelled_pixels,
+    unlabelled_rows,
+)
 from .split import check_fractions
 from .survey import ShapeWish
 from .tables import TEXT_SUFFIXES, read_path_tables, unlabelled_paths
@@ -195,7 +202,7 @@ def _options(
         check_page(page)
     except SettingsError as error:
         wrong.append(str(error))
-    if layout not in ("label,pixels", "pixels,label"):
+    if layout not in LABEL_LAYOUTS:
         try:
             check_layout(layout)
         except SettingsError as error:
@@ -285,6 +292,12 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
     except DataError as error:
         return BadFileError(path, "cannot be read", str(error))
     names, _ = tree.pictures()
+    if not names:
+        tables = [name for name in tree.names if pixel_table_of(tree, name) is not None]
+        if len(tables) == 1:
+            return unlabelled_rows(tree.content(tables[0]), f"{path}#{tables[0]}")
+        found = f": only {listed(tree.names, 3)}" if tree.names else ""
+        return BadFileError(path, f"there is no picture in it{found}", "Unpack it, and give the files.")
 
     def place(row: int) -> str:
         return f"{path}#{names[row]}"

@@ -28,6 +28,9 @@ from .listing import PART_CODES, Picture, Unlabelled, listed
 from .tables import LABEL_COLUMNS, MAX_TEXT, plain, read_text, separator_of
 
 FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images
+LABEL_LAYOUTS = ("label,pixels", "pixels,label")
+"""What ``--layout`` says of a table without a header whose first and last column could both be the label."""
+
 _HEAD = 1 << 20  # bytes that are looked at to tell what a table is
 _PIXEL_NAME = re.compile(r"(pixel|pix|px|p|x|f|feature|column|col|v|attr|dim)?[ _.-]*\d+([x×_,:-]\d+)*", re.I)
 
@@ -231,7 +234,7 @@ def _read_labelled(content: bytes, where: str, table: PixelTable, options: Optio
     label = table.label
     assert label is not None
     if table.doubtful is not None:
-        if options.layout not in ("label,pixels", "pixels,label"):
+        if options.layout not in LABEL_LAYOUTS:
             raise DataError(
                 f"{where}: can be read in two ways.\n"
                 f"  1. The first column is the label: --layout label,pixels\n"
@@ -322,12 +325,17 @@ def _whole(labels: _Array, where: str) -> _Array:
 def unlabelled_pixels(path: str) -> Unlabelled | BadFileError:
     """The images in a table of pixels, one a row, as arrays (D,); labels in it are ignored."""
     try:
-        content = read_file(path, MAX_TEXT)
+        return unlabelled_rows(read_file(path, MAX_TEXT), path)
+    except BadFileError as error:
+        return error
+
+
+def unlabelled_rows(content: bytes, path: str) -> Unlabelled | BadFileError:
+    """The same of a table's content; ``path`` is what it is called."""
+    try:
         table = recognise(_head(content), path)
         assert table is not None
         values, _ = _load(content, path, table)
-    except BadFileError as error:
-        return error
     except DataError as error:
         return BadFileError(path, "not a table of pixels", str(error))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import posixpath
 import re
@@ -24,10 +25,10 @@ from .filetree import PICTURE_SUFFIXES, FileTree, folder_tree, is_regular, read_
 from .layouts import part_word
 from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order, listed
 
-METADATA = ("metadata.csv", "metadata.tsv", "metadata.parquet")
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".csv.gz", ".tsv.gz")
+TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".txt", ".dat", ".csv.gz", ".tsv.gz")
 MAX_TEXT = 2 << 30  # bytes, unpacked
 
 # What columns are called, without case and punctuation; the first of them that is there is meant.
@@ -150,6 +151,28 @@ def _is_header(cells: Sequence[str]) -> bool:
 def looks_like_picture(cell: str) -> bool:
     """Whether a cell ends as the names of picture files do."""
     return posixpath.splitext(cell)[1].lower() in PICTURE_SUFFIXES
+
+
+def json_cells(content: bytes, where: str) -> Cells:
+    """The cells of JSON lines: one object a row.
+
+    Raises:
+        DataError: a line is no JSON object.
+    """
+    text, _ = read_text(content, where)
+    objects: list[tuple[str, dict[str, object]]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                found = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{where}: line {number} is not JSON ({error}). Correct it.") from error
+            if not isinstance(found, dict):
+                raise DataError(f'{where}: line {number} is no JSON object. Write {{"file_name": …, "label": …}}.')
+            objects.append((f"line {number}", found))
+    columns = tuple(dict.fromkeys(name for _, each in objects for name in each))
+    rows = [(place, ["" if each.get(c) is None else str(each[c]) for c in columns]) for place, each in objects]
+    return Cells(columns, rows)
 
 
 def parquet_cells(path: Path) -> Cells:
@@ -343,7 +366,8 @@ def cells_of(root: Path, name: str, tree: FileTree | None) -> Cells:
             raise DataError(f"{root}#{name}: Parquet in an archive is not read. Unpack it.")
         return parquet_cells(root / name)
     content = tree.content(name) if tree is not None else read_file(root / name, MAX_TEXT)
-    return csv_cells(content, f"{root / name}")
+    read = json_cells if name.lower().endswith(".jsonl") else csv_cells
+    return read(content, f"{root / name}")
 
 
 def read_path_tables(
@@ -394,6 +418,11 @@ def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: File
     finder = _Finder(root / inside, tree, inside)
     group = _group_column(table, found.group_by, where)
     for place, cells in table.rows:
+        if any(cells[len(table.columns) :]):
+            raise DataError(
+                f"{where}: {place} has {len(cells)} cells, and there are {len(table.columns)} columns. Put a cell with "
+                "the separator in it into quotes."
+            )
         cells += [""] * (len(table.columns) - len(cells))
         label = _label_of(table, columns, cells, f"{where}: {place}")
         if not cells[columns.file] or not label:

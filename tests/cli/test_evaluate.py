@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +154,50 @@ def test_classes_that_the_model_does_not_know_end_in_one_line(model: Path, tmp_p
     assert result.exit_code == 1
     assert "The classifier does not know 'A', 'B'" in result.stderr
     assert not (model.parent / "evaluation-letters").exists()
+
+
+def test_one_class_and_a_test_part_alone_can_be_judged(model: Path, tmp_path: Path) -> None:
+    one = folder_of(tmp_path / "one", ["7"])
+    result = evaluate(model, one, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["n"] == 4
+    test = folder_of(tmp_path / "set" / "Test", ["7", "3"])
+    result = evaluate(model, test.parent)
+    assert result.exit_code == 0, result.output
+    assert "Accuracy on set, test part" in result.stdout
+
+
+def test_a_table_of_pixels_and_an_archive_judge(model: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    rows = [",".join(map(str, [n % 3, *generator.integers(0, 256, 64).tolist()])) for n in range(9)]
+    (tmp_path / "t.csv").write_text("\n".join(["label," + ",".join(f"p{i}" for i in range(64)), *rows]))
+    folder = folder_of(tmp_path / "some", ["1", "2"])
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        for file in folder.rglob("*.png"):
+            archive.write(file, file.relative_to(tmp_path))
+    for source, count in (("t.csv", 9), ("some.zip", 8)):
+        result = evaluate(model, tmp_path / source, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["n"] == count
+
+
+def test_the_folders_that_training_read_are_judged(tmp_path: Path) -> None:
+    """--only of the training holds for evaluation on the same data."""
+    root = tmp_path / "set"
+    for number, kind in enumerate(("images", "masks")):
+        for label in ("a", "b"):
+            for n in range(4):
+                pixels = np.full((8, 8), 60 * number + 10 * n + 100 * (label == "b"), dtype=np.uint8)
+                (root / label / kind).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(root / label / kind / f"{label}{n}.png")
+    train = load(root, only="images", group_by="none").train
+    recipe = {
+        "data": {"source": str(root), "only": "images", "validation_fraction": 0.1, "test_fraction": 0.2, "seed": 0}
+    }
+    classifier = classifier_of(
+        ("a", "b"), recipe=recipe, provenance=Provenance(data="set", fingerprint=train.fingerprint)
+    )
+    classifier.save(tmp_path / "m.safetensors")
+    result = evaluate(tmp_path / "m.safetensors", root)
+    assert result.exit_code == 0, result.output
+    assert "test part" in result.stdout

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from pyarrow import parquet
 
 from glyphnet.data import load
+from glyphnet.data.load import NAMED
 from glyphnet.errors import DataError
 
 DOCS = Path(__file__).parents[2] / "docs" / "data.md"
@@ -162,6 +163,11 @@ MAKERS: dict[str, Callable[[Maker], None]] = {
 def examples() -> Iterator[tuple[str, list[str]]]:
     for command, printed in EXAMPLE.findall(DOCS.read_text(encoding="utf-8")):
         yield command, [line for line in printed.splitlines() if line != "…"]
+
+
+def test_every_known_data_set_is_on_the_page() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    assert [name for name in NAMED if f"`{name}`" not in page] == []
 
 
 def test_every_example_is_tried() -> None:

@@ -41,6 +41,8 @@ ImageShape = tuple[int, int, int]
 
 _T = TypeVar("_T")
 
+_NOTHING = Traits(0)
+
 # Goes into every cache key: raise it when the same file would give other pixels than before.
 DECODER_VERSION = 2
 
@@ -234,8 +236,12 @@ def _picked(
 ) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
     """The page that is asked for the right way up, as L or RGB or as values of more than 8 bits; see `Seen`."""
     _check_size(image, name)
+    if _is_plain(image):
+        image.load()
+        if _orientation(image) == 1:
+            return image, _NOTHING, 1
     picked: Image.Image | npt.NDArray[Any] = image
-    traits, pages = Traits(0), 1
+    traits, pages = _NOTHING, 1
     if image.format in PAGED:
         picked, traits, pages = _page_of(image, page, name)
     traits |= _wide_colour(image)
@@ -262,6 +268,13 @@ def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
         return True
     high = reading.value_range[1]
     return high <= NEARLY_BLACK and int(np.asarray(image).max()) <= high
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether there is nothing to be said of a picture: of most, and looking further takes as long as decoding."""
+    if image.format in PAGED and not (image.format == "PNG" and image.mode == "L" and image.n_frames == 1):  # type: ignore[attr-defined]
+        return False
+    return image.mode in ("L", "RGB") and "transparency" not in image.info
 
 
 def _page_of(

@@ -252,3 +252,45 @@ def test_subsets_keep_their_groups() -> None:
     assert data.subset([2, 0]).groups.tolist() == [6, 5]
     with pytest.raises(DataError, match=re.escape("groups must be int64 of shape (3,)")):
         ImageDataset(data.images, data.labels, data.classes, data.names, groups=np.zeros(2, np.int64))
+
+
+def test_bursts_by_the_time_in_the_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label, day in (("a", 1), ("b", 2)):
+        (tmp_path / label).mkdir()
+        for number in range(40):
+            exif = Image.Exif()
+            time = f"2024:05:0{day} 10:{number // 4 * 5:02d}:{number % 4 * 2:02d}"
+            exif.get_ifd(0x8769)[0x9003] = time
+            Image.fromarray(noise(rng)).save(tmp_path / label / f"{rng.integers(10**9)}.jpg", exif=exif)
+    splits = load(tmp_path)
+    assert splits.group_by == "burst"
+    assert "20 groups" in note_on_groups(splits)
+    assert {len(set(part.groups.tolist())) * 4 for _, part in splits} == {len(part) for _, part in splits}
+    assert load(tmp_path, group_by="burst").train.fingerprint == splits.train.fingerprint
+
+
+def test_copies_stay_together_when_asked(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in ("a", "b"):
+        small = rng.integers(0, 256, (30, 6, 6), dtype=np.uint8)
+        scenes = [np.asarray(Image.fromarray(each).resize((28, 28), Image.Resampling.BICUBIC)) for each in small]
+        pictures = [each for scene in scenes for each in (scene, np.roll(scene, 1, axis=1))]
+        order = rng.permutation(len(pictures))
+        write(tmp_path, ((f"{label}/{place:04d}.png", pictures[row]) for place, row in enumerate(order)))
+    splits = load(tmp_path, group_by="copies")
+    numbers = np.concatenate([part.groups for _, part in splits])
+    assert len(np.unique(numbers)) == 60
+    assert "the same, changed" in note_on_groups(splits)
+
+
+def test_a_column_of_the_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{n}.png" for n in range(60)]
+    write(tmp_path, ((name, noise(rng)) for name in names))
+    lines = [f"{name},{n % 2},p{n // 5}" for n, name in enumerate(names)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,patient", *lines]))
+    for group_by in ("column:patient", "patient"):
+        splits = load(tmp_path, group_by=group_by)
+        assert splits.group_by == "column:patient"
+        assert len({number for _, part in splits for number in part.groups.tolist()}) == 12

@@ -134,7 +134,8 @@ GroupByOption = Annotated[
         "--group-by",
         metavar="WHAT",
         help="Which pictures stay on one side of every split: folder (inside class folders), prefix (of file names, "
-        "before a counter), burst (taken within seconds), neighbours (alike, in the order of names), column:NAME of a "
+        "before a counter), burst (taken within seconds), neighbours (alike, in the order of names), copies (the "
+        "same picture, changed), column:NAME of a "
         "table, a regular expression with one group, as in 'person(\\d+)', FILE.csv with the columns file_name and "
         "group, or none. auto looks for likely groups and says what it found.",
     ),

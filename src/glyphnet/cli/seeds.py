@@ -40,7 +40,7 @@ AtOnceOption = Annotated[
     ),
 ]
 
-_ALONE = ("seconds", "processes", "check_labels")
+_ALONE = ("group_gap", "seconds", "processes", "check_labels")
 """Parameters of one training, which several have no use for."""
 
 

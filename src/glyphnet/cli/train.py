@@ -94,6 +94,14 @@ def train(
         bool,
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
     ] = False,
+    group_gap: Annotated[
+        bool,
+        typer.Option(
+            "--group-gap",
+            help="Train once more with a random split, and report both accuracies: how much pictures of one group on "
+            "both sides would flatter. Takes twice the time.",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     processes: Annotated[
         int,
@@ -153,7 +161,7 @@ def train(
                     source, preset=None if seconds and "preset" not in given else preset, seconds=seconds,
                     recipe=described, changes=changes, out=out, overwrite=overwrite,
                     device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
-                    processes=processes, command=shlex.join(["glyphnet", *sys.argv[1:]]),
+                    processes=processes, group_gap=group_gap, command=shlex.join(["glyphnet", *sys.argv[1:]]),
                 )  # fmt: skip
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or out or Path())

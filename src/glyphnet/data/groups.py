@@ -20,10 +20,10 @@ from ..errors import DataError, SettingsError
 from .dataset import Int64Array, UInt8Array
 
 PARTS = ("train", "validation", "test")
-KEYWORDS = ("auto", "none", "folder", "prefix", "burst", "neighbours")
+KEYWORDS = ("auto", "none", "folder", "prefix", "burst", "neighbours", "copies")
 TABLE_SUFFIXES = (".csv", ".tsv")
 CHOICES = (
-    "Write folder, prefix, burst, neighbours, column:NAME of a table, a regular expression with one group in "
+    "Write folder, prefix, burst, neighbours, copies, column:NAME of a table, a regular expression with one group in "
     "parentheses, FILE.csv with the columns file_name and group, or none."
 )
 
@@ -121,14 +121,14 @@ def make_groups(group_by: GroupBy, pictures: Pictures, where: str) -> Groups | N
     Raises:
         DataError: these data have no such groups; the message says what they have.
     """
-    from .likely_groups import FINDERS, likely_groups
+    from .likely_groups import WHERE_ASKED, likely_groups
 
     if group_by.kind == "none" or not len(pictures.labels):
         return None
     if group_by.kind == "auto":
         return likely_groups(pictures)
-    if group_by.kind in FINDERS:
-        found = FINDERS[group_by.kind](pictures, asked=True)
+    if group_by.kind in WHERE_ASKED:
+        found = WHERE_ASKED[group_by.kind](pictures, asked=True)
         if found is None:
             raise DataError(f"{where}: --group-by {group_by.kind} finds no groups. {_why_not(group_by, pictures)}")
         return found

@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Int64Array, UInt8Array
+from .duplicates import find_duplicates, same_picture_groups
 from .grids import averaging
 from .groups import Groups, Pictures, described, number_keys
+from .ink import measure_ink
 
 LARGEST = 0.7  # of a class in one group: more, and the group is the class
 COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
@@ -282,9 +284,22 @@ def _coarse(images: UInt8Array, rows: Int64Array) -> npt.NDArray[np.float32]:
     return np.asarray((grid / np.maximum(length, 1e-3))[back.reshape(-1)], dtype=np.float32)
 
 
+def by_copies(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+    """Exact copies, and changed copies of the same picture; of drawings not mirrored ones, which are other drawings."""
+    is_drawn = measure_ink(pictures.images).kind == "ink"
+    numbers = same_picture_groups(find_duplicates([pictures.images]), mirrored=not is_drawn)
+    if asked or len(np.unique(numbers)) < len(numbers):
+        return described(numbers, "copies", "pictures that are the same, changed", pictures.names)
+    return None
+
+
 FINDERS: dict[str, Finder] = {
     "folder": by_folder,
     "prefix": by_prefix,
     "burst": by_burst,
     "neighbours": by_neighbours,
 }
+"""How likely groups are found, the surest first."""
+
+WHERE_ASKED: dict[str, Finder] = {**FINDERS, "copies": by_copies}
+"""All that may be asked for; copies take long to find."""

@@ -42,6 +42,7 @@ from .pixeltables import (
 from .split import check_fractions
 from .survey import ShapeWish
 from .tables import TEXT_SUFFIXES, read_path_tables, unlabelled_paths
+from .taken import times_taken
 from .values import Page, Reading, ValueRange, check_page, check_range
 
 NAME_PREFIX = "name:"
@@ -92,8 +93,9 @@ def load(
         reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
         group_by: which pictures stay on one side of every division: "folder" (inside class folders), "prefix" (of file
             names before their counter), "burst" (times in the pictures), "neighbours" (alike, in the order of names),
-            "column:NAME" of a table, a regular expression with one group that is searched in the names, "FILE.csv" with
-            the columns file_name and group, "none", or "auto", which keeps together what likely belongs together.
+            "copies" (the same picture, changed), "column:NAME" of a table, a regular expression with one group that is
+            searched in the names, "FILE.csv" with the columns file_name and group, "none", or
+            "auto", which keeps together what likely belongs together.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -339,6 +341,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         originals=Originals(partial(files.picture, reading=replace(pictures.reading, strict=False)), pictures.key),
         reading=pictures.reading,
         are_files=True,
+        taken=partial(times_taken, files, names, pictures.key),
         column=None if files.groups is None else [files.groups[row] for row in pictures.rows.tolist()],
     )
     return assemble(data, options)

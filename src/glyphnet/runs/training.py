@@ -18,6 +18,7 @@ from ..training import FitResult, Fitting, Recipe, Watcher, distributed
 from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
+from .groupgap import check_group_gap, with_group_gap
 from .keeping import go_on, today, writers
 from .preparation import Source, prepare, read_again, read_recipe
 from .processes import fitting_of, others, place_of, unjudged
@@ -41,6 +42,7 @@ def train(
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
     processes: int = 1,
+    group_gap: bool = False,
 ) -> Run:
     """Train a classifier on labelled images, judge it on test data, and write the run folder.
 
@@ -63,6 +65,7 @@ def train(
         checkpoint_every: least seconds between two checkpoints.
         processes: how many train together on this machine; the others are started, and end with the training. A
             script that asks for them needs the line ``if __name__ == "__main__":``, as always with processes.
+        group_gap: train once more with a random division, and report both accuracies: see `with_group_gap`.
 
     Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
     and in the others the run has no evaluation.
@@ -88,6 +91,8 @@ def train(
             with distributed.first_in_turn():
                 chosen = recipe or preset
                 recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
+            if group_gap:
+                check_group_gap(recipe, splits, place.size * processes)
             tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
@@ -102,7 +107,8 @@ def train(
                 result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
         if place.rank:
             return unjudged(result, recipe, splits, began)
-        return conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
+        run = conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
+        return with_group_gap(run, device=device, watchers=watchers, progress=progress) if group_gap else run
 
 
 def resume(

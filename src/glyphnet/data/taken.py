@@ -1,0 +1,52 @@
+"""When pictures were taken, as cameras write it into them (EXIF)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from ..errors import BadFileError
+from ..parallel import map_in_order
+from .cache import keep_arrays, kept_arrays
+from .dataset import Int64Array
+from .listing import ImageFiles
+
+_SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".heic")
+_SAMPLE = 50  # pictures looked at first: mostly none says when
+_EXIF, _DATE_TIME_ORIGINAL = 0x8769, 0x9003
+_KEPT = "taken"
+
+
+def times_taken(files: ImageFiles, names: Sequence[str], key: str) -> Int64Array:
+    """When each picture was taken: int64 (N,), seconds since 1970 by the camera's clock, -1 where it does not say.
+
+    Args:
+        names: the pictures.
+        key: what the result is kept under, in the cache: it determines the pictures.
+    """
+    usable = [row for row, name in enumerate(names) if name.lower().endswith(_SUFFIXES)]
+    times = np.full(len(names), -1, dtype=np.int64)
+    sample = usable[:: max(1, len(usable) // _SAMPLE)]
+    if all(_time_taken(files, names[row]) < 0 for row in sample):
+        return times
+    if (kept := kept_arrays(_KEPT, key)) is not None and len(kept.get("times", ())) == len(names):
+        return kept["times"]
+    times[usable] = list(map_in_order(partial(_time_taken, files), (names[row] for row in usable)))
+    keep_arrays(_KEPT, key, {"times": times})
+    return times
+
+
+def _time_taken(files: ImageFiles, name: str) -> int:
+    with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, SyntaxError):
+        # Of a file in a folder only the head is read.
+        source = f"{files.root}/{name}" if files.read is None else io.BytesIO(files.content(name))
+        with Image.open(source) as picture:
+            text = picture.getexif().get_ifd(_EXIF).get(_DATE_TIME_ORIGINAL, "")
+        return int(datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
+    return -1

@@ -49,8 +49,11 @@ def serve(
     limits = parse_limits(limit or ())
     listener = listen(host, port)  # before the model is loaded: a port that is taken is told at once
     try:
+        loaded = load(model)
+        if loaded.predictor.reading.lacks:
+            say(loaded.predictor.reading.lacks)
         server = Server(
-            load(model),
+            loaded,
             listener,
             limits,
             hosts=allow_host or (),

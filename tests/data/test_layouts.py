@@ -132,6 +132,7 @@ def test_the_layout_named_in_a_message_counts_wrapping_folders() -> None:
 
 
 def test_parts_that_hold_pictures_directly_name_no_class() -> None:
+    refused(names("trainset", "testset"))
     message = refused(names("train", "test"))
     assert "no class is known" in message
     assert "metadata.csv" in message

@@ -43,7 +43,9 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     pictures, others = tree.pictures()
     if not tree.names:
         raise DataError(f"{tree.root}: the folder is empty. {LAY_OUT}")
-    metadata = [name for name in tree.names if posixpath.basename(name).lower() in METADATA]
+    metadata = [
+        name for name in tree.names if "metadata." in name.lower() and posixpath.basename(name).lower() in METADATA
+    ]
     if _may_use_tables(options):
         if metadata:
             return _by_metadata(tree, metadata, pictures, options)
@@ -135,6 +137,8 @@ def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options
 
 
 def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
+    if not tree.folders:
+        return
     beside = set()
     for name, label, part in arranged.rows:
         if part == TRAIN:

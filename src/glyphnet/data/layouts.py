@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..errors import DataError, SettingsError
 from .listing import TEST, TRAIN, VALIDATION, listed
@@ -57,8 +58,7 @@ class Arrangement:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A picture: its name, and the folders above it that have no meaning yet."""
 
     name: str
@@ -248,9 +248,10 @@ def _unwrapped(files: list[_File], *, in_part: bool = False) -> tuple[list[str],
     loose: list[_File] = []
     while True:
         tops = {file.top for file in files}
+        if len(tops) > 1 or (not in_part and _part(min(tops), frozenset()) is not None):
+            return prefix, files, loose
         deeper = [file.below() for file in files if len(file.folders) > 1]
-        is_part = not in_part and _part(min(tops), frozenset()) is not None
-        if len(tops) > 1 or is_part or not deeper or not _leads_to_several(deeper):
+        if not deeper or not _leads_to_several(deeper):
             return prefix, files, loose
         beside = [file for file in files if len(file.folders) == 1]
         if len(beside) > len(deeper):
@@ -271,6 +272,12 @@ def _leads_to_several(files: list[_File]) -> bool:
 
 
 def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangement) -> None:
+    if all(len(file.folders) == 1 for file in files) and not any(
+        _PART_WORDS.keys() & set(_words(top)) or _part(top, frozenset()) is not None
+        for top in {file.top for file in files}
+    ):  # most folders are so: nothing is to be told apart
+        result.rows += [(file.name, file.top, TRAIN) for file in files]
+        return
     tops: dict[str, list[_File]] = {}
     for file in files:
         tops.setdefault(file.top, []).append(file.below())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..evaluation import Evaluation, Figure
 
 THIN = "\u202f"  # a narrow space that never breaks: between a number and its unit
@@ -32,6 +34,13 @@ def headline(evaluation: Evaluation) -> str:
     """How good it is and how sure that is, in one or two sentences."""
     count, right = len(evaluation), int(evaluation.correct.sum())
     interval, digits = evaluation.accuracy_interval, digits_for(count)
+    if evaluation.headline == "balanced_accuracy":
+        largest = evaluation.classes[int(np.bincount(evaluation.labels).argmax())]
+        guessed = round(evaluation.majority_share * count)
+        return (
+            f"It named {right:,} of {plural(count, 'image')} rightly, and always answering “{largest}” would name "
+            f"{guessed:,}. So the balanced accuracy counts here: the mean over the classes of the share that is found."
+        )
     return (
         f"It named {right:,} of {plural(count, 'image')} rightly{_rate(count, count - right)}. "
         f"On new images of the same kind expect between {percent(interval.low, digits)} and "

@@ -28,7 +28,6 @@ from glyphnet.errors import DataError
 from glyphnet.explain import explain_image
 from glyphnet.export import export
 from glyphnet.onnxmodel import load_onnx
-from glyphnet.predictfiles import predict_files
 
 from .browsing import wait_until
 
@@ -149,6 +148,12 @@ def judged(model: Classifier, source: Path) -> tuple[ImageDataset, list[str]]:
     return test, [model.classes[label] for label in glyphnet.evaluate(model, test).predictions]
 
 
+def by_command(model: Path, paths: list[str], *options: str) -> list[str]:
+    """The labels that ``glyphnet predict`` gives."""
+    result = CliRunner().invoke(app, ["predict", "--json", *options, str(model), *paths])
+    return [row["label"] for row in json.loads(result.stdout)["predictions"]]
+
+
 def originals(test: ImageDataset) -> list[Any]:
     assert test.originals is not None
     return [test.originals.read(name) for name in test.names]
@@ -174,8 +179,8 @@ def test_evaluation_and_prediction_agree_on_every_source(
         files = [file if Path(file).is_file() else str(sources[source].parent / file) for file in files]
         assert model.predict(files) == labels
         assert model.predict([Path(file).read_bytes() for file in files]) == labels
-        found = [model.classes[row.probabilities.argmax()] for row in predict_files(model, files, pytest.fail)]
-        assert found == labels
+        model.save(tmp_path / "m.safetensors")
+        assert by_command(tmp_path / "m.safetensors", files) == labels
 
 
 def test_the_two_decisions_differ_here(trained: Classifier, sources: dict[str, Path]) -> None:
@@ -200,11 +205,8 @@ def test_the_command_line(model: Classifier, sources: dict[str, Path], tmp_path:
     export(model, tmp_path / "m.onnx")
     files = [str(sources["png"] / name) for name in test.names]
     for file in ("m.safetensors", "m.onnx"):
-        result = CliRunner().invoke(app, ["predict", "--json", str(tmp_path / file), *files])
-        assert [row["label"] for row in json.loads(result.stdout)["predictions"]] == labels
-    result = CliRunner().invoke(app, ["predict", "--json", "--as-is", str(tmp_path / "m.safetensors"), *files])
-    as_they_are = model.predict(test, as_is=True)
-    assert [row["label"] for row in json.loads(result.stdout)["predictions"]] == as_they_are
+        assert by_command(tmp_path / file, files) == labels
+    assert by_command(tmp_path / "m.safetensors", files, "--as-is") == model.predict(test, as_is=True)
 
 
 def test_a_parquet_table_of_bytes(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:
@@ -214,8 +216,8 @@ def test_a_parquet_table_of_bytes(model: Classifier, sources: dict[str, Path], t
     test, labels = judged(model, sources["png"])
     content = [{"bytes": (sources["png"] / name).read_bytes(), "path": name} for name in test.names]
     parquet.write_table(pyarrow.table({"image": content}), tmp_path / "glyphs.parquet")
-    found = predict_files(model, [str(tmp_path / "glyphs.parquet")], pytest.fail)
-    assert [model.classes[row.probabilities.argmax()] for row in found] == labels
+    model.save(tmp_path / "m.safetensors")
+    assert by_command(tmp_path / "m.safetensors", [str(tmp_path / "glyphs.parquet")]) == labels
 
 
 def test_the_service(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:

@@ -68,8 +68,9 @@ class Reading:
         if self.value_range is not None:
             return None
         return (
-            "The model was written by an earlier version and stores no range of values: pictures of 16 bits are "
-            "divided by 257, and floats read by the range that each file seems to have. Train it again to store one."
+            "The model was written by an earlier version and stores no range of values, nor whether normalising "
+            "pictures helps: pictures of 16 bits are divided by 257, floats read by the range that each file seems to "
+            "have, and drawings normalised. Train it again to store both."
         )
 
 

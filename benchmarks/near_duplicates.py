@@ -1,12 +1,12 @@
 """Measures the search for near duplicates: copies planted in MNIST and Fashion-MNIST, and what it finds in CIFAR-10.
 
-    python benchmarks/near_duplicates.py [mnist] [fashion-mnist] [cifar10] [--each 500] [--record]
+    python benchmarks/near_duplicates.py [mnist] [fashion-mnist] [cifar10] [--each 500] [--images 0] [--record]
 
-All training and test images are searched. Planted copies: one pixel to the right, mirrored, turned by 5° (bicubic),
-JPEG of quality 75, brightness 0.9; ``--each`` of every kind, of different images. "Same picture" pairs that were not
-planted count as possibly wrong: up to 100 of them are drawn on a sheet beside this script, for people to judge. Of
-CIFAR-10 (its Parquet files in $GLYPHNET_DATA/cifar10) 100 pairs of a training and a test image are drawn. Seconds are
-those of the processor, on one thread.
+All training and test images are searched, or ``--images`` of them (of CIFAR-10 in the parts' proportion). Planted
+copies: one pixel to the right, mirrored, turned by 5° (bicubic), JPEG of quality 75, brightness 0.9; ``--each`` of each
+kind, of different images. "Same picture" pairs that were not planted count as possibly wrong: up to 100 of them are
+drawn on a sheet beside this script, for people to judge. Of CIFAR-10 (its Parquet files in $GLYPHNET_DATA/cifar10) up
+to 100 pairs of a training and a test image are drawn. Seconds are those of the processor, on one thread.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def main() -> None:
     parser = arguments_parser(__doc__)
     parser.add_argument("data", nargs="*", default=["mnist", "fashion-mnist", "cifar10"])
     parser.add_argument("--each", type=int, default=500)
+    parser.add_argument("--images", type=int, default=0, help="of each data set, drawn; 0 for all")
     arguments = parser.parse_args()
     os.environ["GLYPHNET_CACHE"] = tempfile.mkdtemp()  # nothing is to be found there
     heads = " | ".join(f"{kind} found (same picture)" for kind in KINDS)
@@ -64,9 +65,9 @@ def main() -> None:
     ]
     for name in arguments.data:
         if name == "cifar10":
-            found = cifar()
+            found = cifar(arguments.images)
         else:
-            lines.append(planted(name, arguments.each))
+            lines.append(planted(name, arguments.each, arguments.images))
             print(lines[-1], flush=True)
     if "cifar10" in arguments.data:
         lines += ["", found]
@@ -78,10 +79,11 @@ def searched(parts: list[np.ndarray]) -> tuple[Duplicates, float]:
     return find_duplicates(parts), time.process_time() - begun
 
 
-def planted(name: str, each: int) -> str:
+def planted(name: str, each: int, most: int) -> str:
     raw = idx.read_idx_folder(Path(os.environ["GLYPHNET_DATA"]) / name)
     images = np.concatenate([part.images[..., np.newaxis] for part in raw.parts.values()])
     rng = np.random.default_rng(SEED)
+    images = images[rng.permutation(len(images))[: most or None]]
     originals = rng.permutation(len(images))[: each * len(KINDS)].reshape(len(KINDS), each)
     copies = [
         np.stack([change(images[row, ..., 0]) for row in rows])[..., None]
@@ -109,7 +111,7 @@ def planted(name: str, each: int) -> str:
     )
 
 
-def cifar() -> str:
+def cifar(most: int) -> str:
     from pyarrow import parquet
 
     folder = Path(os.environ["GLYPHNET_DATA"]) / "cifar10"
@@ -117,10 +119,13 @@ def cifar() -> str:
         np.stack([np.asarray(Image.open(io.BytesIO(row["bytes"]))) for row in table.column("image").to_pylist()])
         for table in (parquet.read_table(folder / f"{part}.parquet") for part in ("train", "test"))
     ]
+    rng = np.random.default_rng(SEED)
+    whole = sum(map(len, parts))
+    parts = [part[rng.permutation(len(part))[: most * len(part) // whole or None]] for part in parts]
     found, seconds = searched(parts)
     pairs = found.near.pairs
     across = np.flatnonzero((pairs[:, 0] < len(parts[0])) & (pairs[:, 1] >= len(parts[0])))
-    drawn = np.random.default_rng(SEED).permutation(across)[:100]
+    drawn = rng.permutation(across)[:100]
     sheet(np.concatenate(parts), found, drawn, Path(__file__).with_name("near-duplicates-cifar10.png"))
     same = across[found.near.same[across]]
     return (

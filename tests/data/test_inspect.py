@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+from PIL import Image
 
 from glyphnet.data import load
 from glyphnet.data.dataset import ImageDataset, Splits
-from glyphnet.data.inspect import EXAMPLES, inspect
+from glyphnet.data.inspect import EXAMPLES, inspect, look_over
 
 
 def dataset(images, labels, part, classes=("cat", "dog")):
@@ -132,3 +133,22 @@ def test_embedded_digits_are_clean():
     report = inspect(load("digits"))
     assert sum(map(sum, report.counts.values())) == 1797
     assert report.warnings == ()
+
+
+def test_near_duplicates_are_searched_where_there_is_time_and_are_then_known():
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (60, 6, 6), dtype=np.uint8)
+    images = np.stack([np.asarray(Image.fromarray(each).resize((28, 28), Image.Resampling.BICUBIC)) for each in small])
+    images[50] = np.roll(images[3], 1, axis=1)
+    labels = np.arange(60, dtype=np.int64) % 2
+    whole = ImageDataset(images[..., None], labels, ("a", "b"), [f"{row}.png" for row in range(60)])
+    first = Splits("made", whole.subset(range(40)), whole.subset(slice(0)), whole.subset(range(40, 60)))
+    assert look_over(first).not_checked == ("near duplicates",)
+    assert look_over(first, most_seconds=0.001).not_checked == ("near duplicates",)
+    found = look_over(first, most_seconds=60)
+    assert found.not_checked == ()
+    assert found.leaks[0].near.examples == (("train: 3.png", "test: 50.png"),)
+    again = Splits("made", whole.subset(range(40)), whole.subset(slice(0)), whole.subset(range(40, 60)))
+    assert look_over(again).not_checked == (), "the cache has it"
+    pair = inspect(again).pairs[0]
+    assert (pair.kind, pair.level, pair.images) == ("shifted", "same picture", ("3.png", "50.png"))

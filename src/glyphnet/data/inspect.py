@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..files import atomic_write_text
 from .dataset import Int64Array, Splits, UInt8Array
-from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched
+from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
 from .findings import Finding
 from .listing import listed
 
@@ -221,8 +221,9 @@ def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
         most_seconds: how long the search for near duplicates may take; what is in the cache is used in any case.
     """
     report = _looked_over.get(splits)
-    if report is None or ("near duplicates" in report.not_checked and most_seconds > 0):
-        images = [data.images for _, data in splits if len(data)]
+    images = [data.images for _, data in splits if len(data)]
+    has_time = search_seconds(sum(map(len, images)), splits.image_shape) <= most_seconds
+    if report is None or (has_time and "near duplicates" in report.not_checked):
         large = sum(part.nbytes for part in images) > LARGE_BYTES
         found = not_searched(sum(map(len, images))) if large else find_duplicates(images, most_seconds=most_seconds)
         not_checked = (

@@ -32,11 +32,11 @@ from glyphnet.modelfile import (
     Provenance,
     describe_model,
     migrate,
-    read_model,
+    read_whole_model,
     write_model,
 )
 from glyphnet.nn import NETWORKS, AnySpec, Preprocessing, build, parse_network
-from glyphnet.tensorfile import read_header, read_tensors, write_tensors
+from glyphnet.tensorfile import read_tensors, write_tensors
 
 
 def header_of(spec: AnySpec | str = "linear", **parts: Any) -> ModelHeader:
@@ -73,7 +73,7 @@ def test_every_kind_of_network_comes_back_to_the_bit(tmp_path: Path, kind: str, 
     header = header_of(kind, input_shape=(28, 24, channels), preprocessing=preprocessing, temperature=1.37)
     network = network_of(header)
     write_model(tmp_path / "m", header, network)
-    back, again = read_model(tmp_path / "m")
+    back, again, _ = read_whole_model(tmp_path / "m")
     assert back == header
     assert type(back.network) is type(header.network)
     assert not again.training
@@ -106,7 +106,7 @@ def test_any_header_makes_the_round_trip(
 ) -> None:
     header = header_of(classes=classes, temperature=temperature, threshold=threshold, recipe=notes, metrics=dict(notes))
     saved(tmp_path / "m", header)
-    assert read_model(tmp_path / "m")[0] == header
+    assert read_whole_model(tmp_path / "m")[0] == header
 
 
 def test_the_file_says_in_plain_json_all_that_the_design_asks_for(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_the_memory_format_of_the_weights_makes_no_difference(tmp_path: Path) ->
 def test_reading_draws_no_random_number_and_loads_no_compiler(tmp_path: Path) -> None:
     saved(tmp_path / "m", header_of("cnn"))
     before = torch.get_rng_state()
-    read_model(tmp_path / "m")
+    read_whole_model(tmp_path / "m")
     assert torch.equal(torch.get_rng_state(), before)
     script = (
-        "import sys; from glyphnet.modelfile import read_model; read_model(sys.argv[1]); "
+        "import sys; from glyphnet.modelfile import read_whole_model; read_whole_model(sys.argv[1]); "
         "print([name for name in ('torch._dynamo', 'sympy', 'sklearn', 'matplotlib') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", script, tmp_path / "m"], check=True, capture_output=True, text=True)
@@ -176,20 +176,20 @@ def test_every_flipped_bit_every_truncation_and_every_addition_is_refused(tmp_pa
     for length in range(len(content)):
         os.truncate(path, length)
         with pytest.raises(CorruptFileError, match=named):
-            read_model(path)
+            read_whole_model(path)
         path.write_bytes(content)
     for more in (b"\0", b"}", content):
         path.write_bytes(content + more)
         with pytest.raises(CorruptFileError, match=named):
-            read_model(path)
+            read_whole_model(path)
     path.write_bytes(content)
     with open(path, "r+b", buffering=0) as file:
         for bit in range(len(content) * 8):
             os.pwrite(file.fileno(), bytes([content[bit // 8] ^ 1 << bit % 8]), bit // 8)
             with pytest.raises(CorruptFileError, match=named):
-                read_model(path)
+                read_whole_model(path)
             os.pwrite(file.fileno(), content[bit // 8 : bit // 8 + 1], bit // 8)
-    back, again = read_model(path)  # the file is whole again: it was the bits that were refused
+    back, again, _ = read_whole_model(path)  # the file is whole again: it was the bits that were refused
     assert back == header
     assert torch.equal(again.state_dict()["head.weight"], network.state_dict()["head.weight"])
 
@@ -200,7 +200,7 @@ def test_every_flipped_bit_every_truncation_and_every_addition_is_refused(tmp_pa
 def forged(path: Path, change: dict[str, Any], tensors: dict[str, torch.Tensor] | None = None) -> Path:
     """A model file with a right seal, whose header and tensors a hostile hand has chosen."""
     saved(path)
-    header = read_header(path, kind="model", newest=FORMAT_VERSION)
+    header = read_tensors(path, kind="model", newest=FORMAT_VERSION)[0]
     _, weights = read_tensors(path, kind="model", newest=FORMAT_VERSION)
     write_tensors(path, weights if tensors is None else tensors, copy.deepcopy(header) | change)
     return path
@@ -262,7 +262,7 @@ def forged(path: Path, change: dict[str, Any], tensors: dict[str, torch.Tensor] 
 def test_headers_that_describe_no_model(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
     path = forged(tmp_path / "m", change)
     with pytest.raises(CorruptFileError, match=re.escape(reason)) as caught:
-        read_model(path)
+        read_whole_model(path)
     assert str(caught.value).startswith(f"{path}: its header is no sound description of a model (")
     assert len(str(caught.value)) < 1500
     assert "\n" not in str(caught.value)
@@ -273,7 +273,7 @@ def test_a_required_part_that_is_missing(tmp_path: Path) -> None:
     del header["classes"]
     write_tensors(tmp_path / "m", {}, header)
     with pytest.raises(CorruptFileError, match="classes: Field required"):
-        read_model(tmp_path / "m")
+        read_whole_model(tmp_path / "m")
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_a_required_part_that_is_missing(tmp_path: Path) -> None:
 def test_what_a_newer_release_may_have_added_asks_for_an_upgrade(tmp_path: Path, change: dict[str, Any]) -> None:
     path = forged(tmp_path / "m", change)
     with pytest.raises(UnsupportedFileError, match=r"holds what this GlyphNet .* does not know .*upgrade with: pip"):
-        read_model(path)
+        read_whole_model(path)
 
 
 def test_a_newer_format_and_a_checkpoint_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFileError, match="format version 3, and this GlyphNet reads up to 2"):
-        read_model(forged(tmp_path / "m", {"format_version": 3}))
+        read_whole_model(forged(tmp_path / "m", {"format_version": 3}))
     with pytest.raises(UnsupportedFileError, match="is a training checkpoint, and a model is needed"):
-        read_model(forged(tmp_path / "m", {"kind": "checkpoint"}))
+        read_whole_model(forged(tmp_path / "m", {"kind": "checkpoint"}))
 
 
 @pytest.mark.parametrize(
@@ -325,13 +325,13 @@ def test_tensors_that_do_not_fit_the_network(
     _, network = saved(tmp_path / "m")
     path = forged(tmp_path / "m", change, network.state_dict() | tensors)
     with pytest.raises(CorruptFileError, match=f"m: .*{reason}"):
-        read_model(path)
+        read_whole_model(path)
 
 
 def test_an_impossible_network_is_refused(tmp_path: Path) -> None:
     path = forged(tmp_path / "m", {"network": {"kind": "cnn-classic"}, "input_shape": [1, 1, 1]})
     with pytest.raises(CorruptFileError, match="m: describes an impossible network: network"):
-        read_model(path)
+        read_whole_model(path)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_description_of_a_giant_is_refused_at_once_and_allocates_nothing(
     tracemalloc.start()
     began = time.monotonic()
     with pytest.raises(CorruptFileError, match=r"m: (the file|describes an impossible network)"):
-        read_model(path)
+        read_whole_model(path)
     assert time.monotonic() - began < 3
     assert tracemalloc.get_traced_memory()[1] < 50 << 20
     tracemalloc.stop()

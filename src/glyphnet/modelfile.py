@@ -272,11 +272,6 @@ def write_model(
     write_tensors(path, tensors, header.model_dump(exclude=unknown))
 
 
-def read_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[ModelHeader, nn.Module]:
-    """`read_whole_model` without the held-out images."""
-    return read_whole_model(path, device)[:2]
-
-
 def read_whole_model(
     path: str | os.PathLike[str], device: str | torch.device = "cpu"
 ) -> tuple[ModelHeader, nn.Module, UInt8Array | None]:

@@ -134,15 +134,6 @@ def read_tensors(
         return header, {name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()}
 
 
-def read_header(path: str | os.PathLike[str], *, kind: str | None = None, newest: int = 1) -> Header:
-    """The header of a sealed file, whose seal is checked but whose tensors are not loaded.
-
-    Args and errors are those of `read_tensors`; ``kind`` None takes any kind in any version.
-    """
-    with _open(path) as file:
-        return _verify(file, path, kind, newest)[0]
-
-
 def _open(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file: a folder, a pipe or a device would answer strangely, or never."""
     try:

@@ -22,7 +22,7 @@ from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.errors import CorruptFileError, SettingsError
 from glyphnet.modelfile import FORMAT_VERSION
 from glyphnet.nn import Preprocessing, build, parse_network
-from glyphnet.tensorfile import read_header, read_tensors, write_tensors
+from glyphnet.tensorfile import read_tensors, write_tensors
 
 SHAPE = (28, 28, 1)
 INK = InkSpec(kind="ink", background=0, box=(20, 20), centring="mass", centre=(14.5, 14.5), drift=0.5)
@@ -75,10 +75,10 @@ def test_arrays_of_the_models_own_shape_are_taken_as_they_are(classifier: Classi
 def test_it_travels_in_the_model_file(classifier: Classifier, tmp_path: Path) -> None:
     classifier.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors").ink == INK
-    assert read_header(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION)["ink"]["box"] == [20, 20]
+    assert read_tensors(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION)[0]["ink"]["box"] == [20, 20]
     dataclasses.replace(classifier, ink=None).save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors").ink is None
-    assert "ink" not in read_header(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION), (
+    assert "ink" not in read_tensors(tmp_path / "m.safetensors", kind="model", newest=FORMAT_VERSION)[0], (
         "as in files of before"
     )
 

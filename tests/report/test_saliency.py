@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from glyphnet.explain import saliency
-from glyphnet.report import page as report_page
 from glyphnet.report import saliency as maps
 from glyphnet.report.sprites import by_interest, make_sheet
 
@@ -111,17 +110,6 @@ def test_without_a_classifier_there_is_no_switch(open_report, digits):
     page = open_report(digits.evaluation).page
     page.click(".tile >> nth=0")
     assert page.locator("#viewer-looks").count() == 0
-
-
-def test_without_the_optional_library_the_page_is_whole_but_for_the_maps(open_report, digits, monkeypatch):
-    def absent(*arguments):
-        raise report_page.MissingExtraError("Integrated gradients", "explain")
-
-    monkeypatch.setattr(report_page, "saliency_sheet", absent)
-    opened = open_report(digits.evaluation, classifier=digits.classifier)
-    assert opened.console == []
-    assert opened.page.locator("#viewer-looks").count() == 0
-    assert opened.page.is_visible("#embedding-plot")
 
 
 @pytest.mark.parametrize("limit", [2_000, 10])

@@ -51,11 +51,6 @@ class Augmenter:
         return self.changes_images or self.mixes_targets
 
     @property
-    def warps(self) -> bool:
-        """Whether images are sampled anew, which takes as long as many a step of the smallest networks."""
-        return bool(self._warps)
-
-    @property
     def mixes_targets(self) -> bool:
         """Whether :meth:`mix` can change anything."""
         return bool(self._mixes)

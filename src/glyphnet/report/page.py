@@ -13,7 +13,6 @@ from jinja2 import Environment
 from .._version import __version__
 from ..data import Finding, Splits, look_over
 from ..data.dataset import size_in_words
-from ..errors import MissingExtraError
 from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.findings import findings_of
@@ -141,12 +140,8 @@ def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str
         return {"sheets": {"images": sheet.tiles}, "sheet": sheet, "saliency": None, "projection": None}
     sample = embedding_sample(evaluation)
     sheet = make_sheet(evaluation, also=sample)
-    sheets: dict[str, Tiles] = {"images": sheet.tiles}
-    try:
-        saliency = saliency_sheet(classifier, evaluation, sheet)
-        sheets["saliency"] = saliency.tiles
-    except MissingExtraError:
-        saliency = None  # the page is whole without it
+    saliency = saliency_sheet(classifier, evaluation, sheet)
+    sheets: dict[str, Tiles] = {"images": sheet.tiles, "saliency": saliency.tiles}
     projection = project(classifier, evaluation, sheet, sample)
     return {"sheets": sheets, "sheet": sheet, "saliency": saliency, "projection": projection}
 

@@ -65,7 +65,7 @@ def test_every_file_of_the_design_is_there(run: Run) -> None:
 def test_the_recipe_reads_back(run: Run) -> None:
     assert run.folder is not None
     assert read_recipe(run.folder.recipe) == run.recipe
-    assert run.recipe.data == DataSettings(source="digits")
+    assert run.recipe.data == DataSettings(source="digits", group_by="none")  # what was found in the data
 
 
 def test_the_history_has_keras_columns_and_a_line_an_epoch(run: Run) -> None:

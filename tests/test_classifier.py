@@ -101,7 +101,7 @@ def test_rejection_uses_the_threshold_and_needs_one() -> None:
     for answer, name, value in zip(answers, classifier.predict(images), confidence, strict=True):
         assert answer == (name if value >= threshold else NONE_OF_THESE)
     assert careful.predict(images) == classifier.predict(images)
-    with pytest.raises(SettingsError, match="has no rejection threshold: none was measured"):
+    with pytest.raises(SettingsError, match="This model cannot reject: nothing was measured"):
         classifier.predict(images, reject=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,27 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ._answers import NONE_OF_THESE as NONE_OF_THESE
-from ._answers import class_names
+from .answers import NONE_OF_THESE as NONE_OF_THESE
+from .answers import Answers, Rules
+from .conformal import Conformal
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
-from .data.ink import InkSpec
+from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading
 from .errors import DeviceError, SettingsError
 from .images import Images, default_batch_size, image_batches
-from .modelfile import ModelHeader, Normalizing, Provenance, describe_model, read_whole_model, write_model
+from .modelfile import (
+    ForeignSpec,
+    ModelHeader,
+    Normalizing,
+    Provenance,
+    describe_model,
+    read_whole_model,
+    write_model,
+)
 from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
+from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -45,7 +56,10 @@ class Classifier:
         classes: the K class names, in label order.
         preprocessing: from pixels to the network's input: the object that training used.
         temperature: logits are divided by it before softmax.
-        threshold: confidence below which an image may be rejected; None where none was measured.
+        threshold: confidence below which an answer is not believed; None where none was measured.
+        prototypes: what images are compared with, to find those unlike the training images; None: they are not.
+        foreign_threshold: the score above which an image is unlike them; None where none was measured.
+        conformal: the calibration of sets of classes; None where there is none.
         recipe: how it was trained, as plain JSON values.
         metrics: what was measured, as plain JSON values.
         provenance: which data, when, which versions.
@@ -67,6 +81,9 @@ class Classifier:
     preprocessing: Preprocessing
     temperature: float = 1.0
     threshold: float | None = None
+    prototypes: Prototypes | None = field(default=None, repr=False)
+    foreign_threshold: float | None = None
+    conformal: Conformal | None = field(default=None, repr=False)
     recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)
     provenance: Provenance = field(default_factory=Provenance, repr=False)
@@ -78,6 +95,11 @@ class Classifier:
 
     def __post_init__(self) -> None:
         self._header()
+        width = compared_width(self.network)
+        if self.prototypes is not None and self.prototypes.features != width:
+            raise SettingsError(
+                f"The prototypes have {self.prototypes.features} features, and the network gives {width}."
+            )
         self.network.eval()
         # Not only for speed: convolutions add in another order then, and a model must answer alike, to the
         # last bit, before it is saved and after.
@@ -130,15 +152,77 @@ class Classifier:
         Args:
             images: see the class.
             batch_size, as_is: see `logits`.
-            reject: call an image ``none of these`` where the likeliest class has less than the threshold.
+            reject: call an image ``none of these`` where `answer` gives a reason not to believe the name.
 
         Raises:
-            SettingsError: ``reject`` is asked for and the model has no threshold.
+            SettingsError: ``reject`` is asked for and the model has no thresholds.
         """
         if not reject:
             return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size, as_is=as_is)]
-        threshold = self.need_threshold()
-        return class_names(self.predict_proba(images, batch_size=batch_size, as_is=as_is), self.classes, threshold)
+        self.rules.check_rejection()
+        return self.answer(images, batch_size=batch_size, as_is=as_is).names(reject=True)
+
+    def predict_sets(
+        self, images: Images, level: float = 0.95, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> list[tuple[str, ...]]:
+        """Sets of class names that contain the true class with a probability of at least ``level``.
+
+        No set is empty, and the likeliest class comes first. See `Answers.sets` for what the guarantee assumes.
+
+        Raises:
+            SettingsError: the model cannot give sets, or had too few validation images for this level.
+        """
+        self.rules.need_conformal().limit(level)
+        return self.answer(images, batch_size=batch_size, as_is=as_is).sets(level)
+
+    def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
+        """Everything that the model has to say on each image: what all other ways of predicting are made of.
+
+        Arguments and errors: see `logits`.
+        """
+        network = self.network if self.prototypes is None else self._scoring
+        classes = len(self.classes)
+        drawn: list[NoDrawing | None] = []
+
+        def rows() -> Iterator[torch.Tensor]:
+            for batch, reasons in self._batches(network, images, batch_size, as_is):
+                drawn.extend(reasons)
+                yield torch.cat(
+                    [torch.softmax(batch[:, :classes] / self.temperature, dim=1), batch[:, classes:]], dim=1
+                )
+
+        table = self._gather(rows(), width=classes + (self.prototypes is not None))
+        probabilities = np.ascontiguousarray(table[:, :classes])
+        foreign = None if self.prototypes is None else table[:, classes].copy()
+        reasons = self.rules.reasons(probabilities, foreign, drawn)
+        return Answers(probabilities, foreign, reasons, self.classes, self.rules)
+
+    def logits_and_scores(self, images: Images, *, batch_size: int | None = None) -> tuple[Float32Array, Float32Array]:
+        """The logits, float32 (N, K), and how unlike the training images each image is, float32 (N,), in one pass.
+
+        The model must have prototypes. Arguments and errors: see `logits`.
+        """
+        classes = len(self.classes)
+        table = self._gather(self._answers(self._scoring, images, batch_size, None), width=classes + 1)
+        return np.ascontiguousarray(table[:, :classes]), table[:, classes].copy()
+
+    @property
+    def rules(self) -> Rules:
+        """When an answer is not believed."""
+        return Rules(self.foreign_threshold, self.threshold, self.conformal)
+
+    @property
+    def lacking(self) -> str:
+        """What this model lacks beside those of today, in one sentence, or ""."""
+        return self.rules.lacking
+
+    def compared(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
+        """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`.
+
+        Arguments and errors: see `logits`.
+        """
+        batches = self._answers(Compared(self.network), images, batch_size, None)
+        return self._gather(batches, width=compared_width(self.network) + 2)
 
     def features(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Float32Array:
         """What the network makes of each image before it decides: float32 (N, F), the input of ``head``.
@@ -166,19 +250,6 @@ class Classifier:
         """The network layer by layer: shapes, parameters, FLOPs; ``print`` it for a table."""
         return summary(self.spec, self.input_shape, len(self.classes))
 
-    def need_threshold(self) -> float:
-        """The threshold for rejection.
-
-        Raises:
-            SettingsError: the model has none.
-        """
-        if self.threshold is None:
-            raise SettingsError(
-                "This model has no rejection threshold: none was measured when it was trained. "
-                "Predict without rejection, or set one: dataclasses.replace(classifier, threshold=0.9)."
-            )
-        return self.threshold
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, all or nothing; `load_model` reads it.
 
@@ -186,7 +257,7 @@ class Classifier:
             ModelFileError: a weight is NaN or infinite, or the recipe or the metrics hold what JSON cannot.
             OSError: the file cannot be written.
         """
-        write_model(path, self._header(), self.network, self.samples)
+        write_model(path, self._header(), self.network, self.samples, self.prototypes)
 
     def _header(self) -> ModelHeader:
         return describe_model(
@@ -196,6 +267,8 @@ class Classifier:
             preprocessing=self.preprocessing,
             temperature=self.temperature,
             threshold=self.threshold,
+            foreign=None if self.prototypes is None else ForeignSpec.of(self.prototypes, self.foreign_threshold),
+            conformal=self.conformal,
             recipe=dict(self.recipe),
             metrics=dict(self.metrics),
             provenance=self.provenance,
@@ -212,17 +285,34 @@ class Classifier:
         """float32 (n, K) for each batch, on the network's device."""
         return self._answers(self.network, images, batch_size, as_is)
 
+    @cached_property
+    def _scoring(self) -> nn.Module:
+        """The network with one more output: how unlike the training images its input is."""
+        assert self.prototypes is not None
+        return WithScore(self.network, self.prototypes)
+
     def _answers(
         self, network: nn.Module, images: Images, batch_size: int | None, as_is: bool | None
     ) -> Iterator[torch.Tensor]:
         """What the network, or a part of it, gives for each batch, on the network's device."""
+        return (rows for rows, _ in self._batches(network, images, batch_size, as_is))
+
+    def _batches(
+        self, network: nn.Module, images: Images, batch_size: int | None, as_is: bool | None
+    ) -> Iterator[tuple[torch.Tensor, list[NoDrawing | None]]]:
+        """The same, with what is wrong with the pictures themselves."""
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
-        for pixels, _ in image_batches(images, self, size, as_is):
+        for pixels, reasons in image_batches(images, self, size, as_is):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
-            yield from logits_in_batches(network, self.preprocessing, batch, batch_size=batch_size, device=self.device)
+            start = 0
+            for rows in logits_in_batches(
+                network, self.preprocessing, batch, batch_size=batch_size, device=self.device
+            ):
+                yield rows, reasons[start : start + len(rows)]
+                start += len(rows)
 
     def _gather(self, batches: Iterator[torch.Tensor], *, width: int | None = None) -> Float32Array:
         """The batches as one array, of K columns unless ``width`` says otherwise."""
@@ -253,7 +343,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         ModelFileError: it is not there or cannot be read.
         DeviceError: there is no such device.
     """
-    header, network, samples = read_whole_model(path, _device(device))
+    header, network, samples, prototypes = read_whole_model(path, _device(device))
     return Classifier(
         network=network,
         spec=header.network,
@@ -262,6 +352,9 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         preprocessing=header.preprocessing,
         temperature=header.temperature,
         threshold=header.threshold,
+        prototypes=prototypes,
+        foreign_threshold=None if header.foreign is None else header.foreign.threshold,
+        conformal=header.conformal,
         recipe=header.recipe,
         metrics=header.metrics,
         provenance=header.provenance,

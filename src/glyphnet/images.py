@@ -76,6 +76,11 @@ class Batch(NamedTuple):
         return cls(np.stack([image.pixels for image in images]), [image.reason for image in images])
 
     @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Several batches as one."""
+        return cls(np.concatenate([each.pixels for each in batches]), [why for each in batches for why in each.reasons])
+
+    @classmethod
     def as_seen(cls, pixels: UInt8Array) -> Batch:
         """Pixels uint8 (n, H, W, C) that the network shall see exactly as they are."""
         return cls(pixels, [None] * len(pixels))

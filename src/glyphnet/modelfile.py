@@ -7,6 +7,7 @@ header describes (built on the meta device, which allocates nothing), and only t
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections import Counter
@@ -21,11 +22,13 @@ from torch import nn
 
 from ._tensorlayout import TensorInfo
 from ._version import __version__
+from .conformal import Conformal
 from .data.dataset import UInt8Array
 from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
 from .nn import Preprocessing, SavedNetworkSpec, build
+from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
 from .tensorfile import Header, read_tensors, write_tensors
 
 FORMAT_VERSION = 2
@@ -36,6 +39,9 @@ MIGRATIONS: dict[int, Callable[[Header], Header]] = {1: lambda header: header}
 
 SAMPLES = "samples"
 """The tensor of held-out images that a file may carry, beside those of the network."""
+
+PROTOTYPES, PROTOTYPE_WEIGHTS = "prototypes", "prototype_weights"
+"""The tensors of `nn.prototypes.Prototypes`: int8 (M, F) and float32 (M,)."""
 
 MOST_SAMPLE_BYTES = 100_000
 """Of the held-out images in a file, all together."""
@@ -164,6 +170,47 @@ def _percent(right: int, n: int) -> str:
     return f"{100 * right / n:.1f} %"
 
 
+class ForeignSpec(BaseModel):
+    """How a model finds images unlike its training images: the size of its bank, and where "unlike" begins.
+
+    Attributes:
+        prototypes: M, how many the file carries.
+        features: F, of each.
+        contrast: the least contrast of the training images.
+        roughness: their greatest roughness; None: no limit.
+        threshold: the score above which an image is unlike the training images; None: never measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    prototypes: Annotated[int, Field(ge=1, le=MOST_VALUES)]
+    features: Annotated[int, Field(ge=1, le=1 << 24)]
+    contrast: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    roughness: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    threshold: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] | None = None
+
+    @classmethod
+    def of(cls, prototypes: Prototypes, threshold: float | None) -> ForeignSpec:
+        """Of a bank."""
+        count, features = prototypes.directions.shape
+        roughness = prototypes.roughness if math.isfinite(prototypes.roughness) else None
+        return cls(
+            prototypes=count,
+            features=features,
+            contrast=prototypes.contrast,
+            roughness=roughness,
+            threshold=threshold,
+        )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> ForeignSpec:
+        if self.prototypes > 1 and self.prototypes * self.features > MOST_VALUES:
+            raise ValueError(
+                f"{self.prototypes} prototypes of {self.features} features are more than {MOST_VALUES:,} numbers"
+            )
+        return self
+
+
 class ModelHeader(BaseModel):
     """All of a model but its weights: the JSON in the file's header, version 2.
 
@@ -173,7 +220,9 @@ class ModelHeader(BaseModel):
         classes: the K class names, in label order; any Unicode, no two the same.
         preprocessing: from pixels to the network's input.
         temperature: the logits are divided by it before softmax (Guo et al. 2017); 1 changes nothing.
-        threshold: below this confidence an image may be called none of the classes; None: never measured.
+        threshold: below this confidence an answer is not believed; None: never measured.
+        foreign: how images unlike the training images are found; None: they are not.
+        conformal: the calibration of sets of classes; None: there is none.
         recipe: how it was trained, as plain JSON.
         metrics: what was measured, as plain JSON.
         provenance: where it comes from.
@@ -197,6 +246,8 @@ class ModelHeader(BaseModel):
     preprocessing: Preprocessing
     temperature: _Temperature = 1.0
     threshold: _Probability | None = None
+    foreign: ForeignSpec | None = None
+    conformal: Conformal | None = None
     recipe: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     provenance: Provenance = Provenance()
@@ -250,11 +301,16 @@ def describe_model(**parts: Any) -> ModelHeader:
 
 
 def write_model(
-    path: str | os.PathLike[str], header: ModelHeader, network: nn.Module, samples: UInt8Array | None = None
+    path: str | os.PathLike[str],
+    header: ModelHeader,
+    network: nn.Module,
+    samples: UInt8Array | None = None,
+    prototypes: Prototypes | None = None,
 ) -> None:
     """Write a model file, all or nothing; the same model gives the same bytes.
 
-    ``samples``, uint8 (N, H, W, C), are the held-out images that the header counts.
+    ``samples``, uint8 (N, H, W, C), are the held-out images that the header counts, ``prototypes`` those that it
+    describes as ``foreign``.
 
     Raises:
         ModelFileError: a weight is NaN or infinite, the network is not the one that the header describes, or
@@ -264,17 +320,22 @@ def write_model(
     tensors = network.state_dict()
     if samples is not None and len(samples):
         tensors[SAMPLES] = torch.from_numpy(np.array(samples))
+    if prototypes is not None:
+        tensors[PROTOTYPES] = torch.from_numpy(np.array(prototypes.directions))
+        tensors[PROTOTYPE_WEIGHTS] = torch.from_numpy(np.array(prototypes.weights))
     described = _described_tensors(header, _described_network(header))
     _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
     _check_finite(tensors, f"{path}: not written", ModelFileError)
     # What was not measured is not written.
-    unknown = {name for name in ("ink", "normalize", "normalizing") if getattr(header, name) is None}
+    unknown = {
+        name for name in ("ink", "normalize", "normalizing", "foreign", "conformal") if getattr(header, name) is None
+    }
     write_tensors(path, tensors, header.model_dump(exclude=unknown))
 
 
 def read_whole_model(
     path: str | os.PathLike[str], device: str | torch.device = "cpu"
-) -> tuple[ModelHeader, nn.Module, UInt8Array | None]:
+) -> tuple[ModelHeader, nn.Module, UInt8Array | None, Prototypes | None]:
     """Read a model file that `write_model` wrote.
 
     Args:
@@ -283,7 +344,7 @@ def read_whole_model(
 
     Returns:
         The header, in today's form whatever version the file has, the network in evaluation mode, and the held-out
-        images that the file carries: uint8 (N, H, W, C); None where it carries none.
+        images, uint8 (N, H, W, C), and the prototypes that the file carries; None where it carries none.
 
     Raises:
         CorruptFileError: truncated, altered, no model file, or weights that do not fit it or are not finite.
@@ -299,14 +360,24 @@ def read_whole_model(
         except SettingsError as error:
             raise CorruptFileError(f"{path}: describes an impossible network: {error}") from None
         _check_tensors(_described_tensors(header, network), layout, f"{path}: the file", CorruptFileError)
+        width = compared_width(network)
+        if header.foreign is not None and header.foreign.features != width:
+            raise CorruptFileError(
+                f"{path}: has prototypes of {header.foreign.features} features, and its network gives {width}."
+            )
         found.append((header, network))
 
     _, tensors = read_tensors(path, kind="model", newest=FORMAT_VERSION, check=check, device=device)
     _check_finite(tensors, f"{path}: no usable model", CorruptFileError)
     [(header, network)] = found
-    samples = tensors.pop(SAMPLES, None)
+    samples, prototypes = tensors.pop(SAMPLES, None), None
+    if header.foreign is not None:
+        directions, weights = (tensors.pop(name).cpu().numpy() for name in (PROTOTYPES, PROTOTYPE_WEIGHTS))
+        limits = header.foreign
+        roughness = math.inf if limits.roughness is None else limits.roughness
+        prototypes = Prototypes(directions, weights, limits.contrast, roughness)
     network.load_state_dict(tensors, assign=True)
-    return header, network.eval(), None if samples is None else samples.cpu().numpy()
+    return header, network.eval(), None if samples is None else samples.cpu().numpy(), prototypes
 
 
 def migrate(
@@ -353,6 +424,9 @@ def _described_tensors(header: ModelHeader, network: nn.Module) -> dict[str, tor
     tensors = dict(network.state_dict())
     if header.samples:
         tensors[SAMPLES] = torch.empty(header.samples, *header.input_shape, dtype=torch.uint8, device="meta")
+    if (foreign := header.foreign) is not None:
+        tensors[PROTOTYPES] = torch.empty(foreign.prototypes, foreign.features, dtype=torch.int8, device="meta")
+        tensors[PROTOTYPE_WEIGHTS] = torch.empty(foreign.prototypes, dtype=torch.float32, device="meta")
     return tensors
 
 

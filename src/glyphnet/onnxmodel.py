@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._answers import class_names
 from ._filekinds import looks_like
 from ._onnxwire import reaches_outside, read_metadata
+from .answers import Answers, Rules
+from .conformal import Conformal
 from .data.dataset import Int64Array
 from .data.decode import ImageShape
-from .data.ink import InkSpec
+from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
 from .images import Images, default_batch_size, image_batches
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 Float32Array = npt.NDArray[np.float32]
 
 FORMAT_VERSION = 1
-"""The version of what `glyphnet export` writes into an ONNX file; raise it when the code of before would err."""
+"""The version of what `glyphnet export` writes into an ONNX file; raise it when the code of before would err. Code of
+before passes over outputs and metadata that it does not know."""
 
 LARGEST_FILE = 1 << 30
 """Bytes of an ONNX file that is opened; networks of small images take a few millions."""
@@ -45,7 +47,10 @@ class OnnxModel:
         input_shape: (H, W, C) of its images.
         classes: the K class names, in label order.
         temperature: already applied to the probabilities.
-        threshold: confidence below which an image may be rejected; None where none was measured.
+        threshold: confidence below which an answer is not believed; None where none was measured.
+        scores: whether the graph scores how unlike the training images an image is; older ones do not.
+        foreign_threshold: the score above which it is unlike them; None where none was measured.
+        conformal: the calibration of sets of classes; None where there is none.
         ink: how the training images look; None only resizes pictures.
         reading: the scale of brightness of the training images, and the page that was read of files of several.
         about: what else the file tells, as plain JSON values: network, metrics, provenance and so on.
@@ -56,6 +61,9 @@ class OnnxModel:
     classes: tuple[str, ...]
     temperature: float = 1.0
     threshold: float | None = None
+    scores: bool = False
+    foreign_threshold: float | None = None
+    conformal: Conformal | None = field(default=None, repr=False)
     ink: InkSpec | None = None
     normalize: bool | None = None
     reading: Reading = STANDARD
@@ -75,14 +83,7 @@ class OnnxModel:
             DataError: something that is no image, or an array of another dtype or shape.
             BadFileError: an image file that cannot be decoded.
         """
-        if batch_size is not None and batch_size < 1:
-            raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
-        size = batch_size or default_batch_size(self.input_shape)
-        parts = [
-            self.session.run(["probabilities"], {"images": np.ascontiguousarray(pixels)})[0]
-            for pixels, _ in image_batches(images, self, size, as_is)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), dtype=np.float32)
+        return self.answer(images, batch_size=batch_size, as_is=as_is).probabilities
 
     def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
         """The likeliest class of each image as a label: int64 (N,), in [0, K). See `predict_proba`."""
@@ -96,26 +97,52 @@ class OnnxModel:
     ) -> list[str]:
         """The name of the likeliest class of each image: a list of N names. See `predict_proba`.
 
-        With ``reject`` an image is called ``none of these`` where the likeliest class has less than the threshold.
+        With ``reject`` an image is called ``none of these`` where `answer` gives a reason not to believe the name.
 
         Raises:
-            SettingsError: ``reject`` is asked for and the model has no threshold.
+            SettingsError: ``reject`` is asked for and the model has no thresholds.
         """
-        threshold = self.need_threshold() if reject else None
-        return class_names(self.predict_proba(images, batch_size=batch_size, as_is=as_is), self.classes, threshold)
+        if reject:
+            self.rules.check_rejection()
+        return self.answer(images, batch_size=batch_size, as_is=as_is).names(reject=reject)
 
-    def need_threshold(self) -> float:
-        """The threshold for rejection.
+    def predict_sets(
+        self, images: Images, level: float = 0.95, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> list[tuple[str, ...]]:
+        """Sets of class names that contain the true class with probability ``level``: see `Classifier.predict_sets`.
 
         Raises:
-            SettingsError: the model has none.
+            SettingsError: the model cannot give sets, or had too few validation images for this level.
         """
-        if self.threshold is None:
-            raise SettingsError(
-                "This model has no rejection threshold: none was measured when it was trained. "
-                "Predict without rejection."
-            )
-        return self.threshold
+        self.rules.need_conformal().limit(level)
+        return self.answer(images, batch_size=batch_size, as_is=as_is).sets(level)
+
+    def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
+        """Everything that the model has to say on each image; arguments and errors: see `predict_proba`."""
+        if batch_size is not None and batch_size < 1:
+            raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
+        size = batch_size or default_batch_size(self.input_shape)
+        wanted = ["probabilities", *(["foreign"] if self.scores else [])]
+        parts = []
+        drawn: list[NoDrawing | None] = []
+        for batch in image_batches(images, self, size, as_is):
+            parts.append(self.session.run(wanted, {"images": np.ascontiguousarray(batch.pixels)}))
+            drawn += batch.reasons
+        empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)][: len(wanted)]
+        gathered = [np.concatenate(each) for each in zip(*parts, strict=True)] if parts else empty
+        probabilities, foreign = gathered[0], gathered[1] if self.scores else None
+        reasons = self.rules.reasons(probabilities, foreign, drawn)
+        return Answers(probabilities, foreign, reasons, self.classes, self.rules)
+
+    @property
+    def rules(self) -> Rules:
+        """When an answer is not believed."""
+        return Rules(self.foreign_threshold, self.threshold, self.conformal)
+
+    @property
+    def lacking(self) -> str:
+        """What this model lacks beside those of today, in one sentence, or ""."""
+        return self.rules.lacking
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
@@ -212,6 +239,8 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         raise ValueError("two classes have the same name")
     if threshold is not None and not 0 <= float(threshold) <= 1:
         raise ValueError(f"the threshold is {threshold}")
+    foreign, conformal = told.pop("foreign_threshold", None), told.pop("conformal", None)
+    scores = outputs.get("foreign") == ("tensor(float)", [])
     kind, shape = inputs.get("images", ("", []))
     if len(inputs) != 1 or kind != "tensor(uint8)" or len(shape) != 3 or shape[2] not in (1, 3):
         raise ValueError("its input is not `images`, uint8 (N, H, W, C)")
@@ -226,6 +255,9 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         classes=tuple(classes),
         temperature=float(told.pop("temperature")),
         threshold=None if threshold is None else float(threshold),
+        scores=scores,
+        foreign_threshold=None if foreign is None or not scores else float(foreign),
+        conformal=None if conformal is None else Conformal.model_validate(conformal),
         ink=None if ink is None else InkSpec.model_validate(ink),
         normalize=normalize,
         reading=Reading(check_range(value_range), check_page(page), bool(window)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from .answers import Answers, Rules
 from .errors import DeviceError
 from .images import Images, Reader
 from .onnxmodel import Float32Array, load_onnx
@@ -19,7 +20,18 @@ class Predictor(Reader, Protocol):
 
     @property
     def threshold(self) -> float | None:
-        """Confidence below which an image may be rejected."""
+        """Confidence below which an answer is not believed."""
+
+    @property
+    def rules(self) -> Rules:
+        """When an answer is not believed."""
+
+    @property
+    def lacking(self) -> str:
+        """What it lacks beside models of today, in one sentence, or ""."""
+
+    def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
+        """Probabilities, scores and reasons for each image."""
 
     def predict_proba(
         self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
@@ -31,8 +43,10 @@ class Predictor(Reader, Protocol):
     ) -> list[str]:
         """The name of the likeliest class of each image."""
 
-    def need_threshold(self) -> float:
-        """The threshold, or SettingsError."""
+    def predict_sets(
+        self, images: Images, level: float = 0.95, *, batch_size: int | None = None, as_is: bool | None = None
+    ) -> list[tuple[str, ...]]:
+        """Sets of class names that contain the true class with probability ``level``."""
 
 
 def load_predictor(path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None) -> Predictor:

@@ -25,6 +25,8 @@ from glyphnet.errors import BadFileError
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import decoding, formats, image_files, predict_files, predicting, writing
 
+from ..knowing import knowing
+
 CLASSES = ("zero", "größe, 数字", 'with "quotes"', "[red]four[/red]")
 ODD_NAMES = [
     "plain.png",
@@ -46,7 +48,9 @@ def model(tmp_path: Path) -> Path:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(4)
-    classifier = Classifier(network, spec, (8, 8, 1), CLASSES, Preprocessing(mean=(0.5,), std=(0.3,)), threshold=0.6)
+    classifier = Classifier(
+        network, spec, (8, 8, 1), CLASSES, Preprocessing(mean=(0.5,), std=(0.3,)), threshold=0.6, **knowing(network)
+    )
     (tmp_path / "model").mkdir()
     classifier.save(tmp_path / "model" / "m.safetensors")
     return tmp_path / "model" / "m.safetensors"
@@ -163,7 +167,7 @@ def test_probabilities_of_every_class(model: Path, tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png")
     probabilities = load_model(model).predict_proba(file)[0]
     [row] = table(predict("--probabilities", model, file))
-    assert list(row) == ["file", "label", "probability", *(f"probability_{name}" for name in CLASSES)]
+    assert list(row) == ["file", "label", "probability", "reason", *(f"probability_{name}" for name in CLASSES)]
     np.testing.assert_allclose([float(row[f"probability_{name}"]) for name in CLASSES], probabilities, atol=1e-6)
     [answer] = json.loads(predict("--probabilities", "--json", model, file).stdout)["predictions"]
     assert list(answer["probabilities"]) == list(CLASSES)
@@ -237,7 +241,7 @@ def test_reject_without_a_threshold_is_a_clear_error(model: Path, tmp_path: Path
     result = predict("--reject", model, picture(tmp_path / "a.png"))
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.startswith("glyphnet: This model has no rejection threshold: none was measured")
+    assert result.stderr.startswith("glyphnet: This model cannot reject: nothing was measured")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from glyphnet.errors import DataError, SettingsError
-from glyphnet.evaluation import choose_threshold, fit_temperature
+from glyphnet.evaluation import Thresholds, choose_threshold, choose_thresholds, fit_temperature
 from glyphnet.evaluation.calibration import expected_calibration_error, reliability
 
 
@@ -87,6 +87,29 @@ def test_where_the_images_cannot_tell_the_temperature_stays_1(logits, labels):
     assert fit_temperature(logits, labels) == 1.0
 
 
+def test_without_any_mistake_a_modest_network_becomes_surer_and_stays_below_certainty():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 5, 400)
+    logits = 2 * np.eye(5)[labels] + 0.1 * generator.normal(size=(400, 5))
+    found = fit_temperature(logits, labels)
+    assert 0.2 < found < 0.8
+    before, after = (softmax(logits / t, axis=1).max(axis=1).mean() for t in (1.0, found))
+    assert before < 0.7 < 0.98 < after < 1
+
+
+def test_a_temperature_that_would_raise_the_error_is_not_taken():
+    for seed in range(30):
+        logits, labels = calibrated(40, seed=seed)
+        found = fit_temperature(1.2 * logits, labels)
+
+        def error(temperature, logits=1.2 * logits, labels=labels):
+            scaled = softmax(logits / temperature, axis=1)
+            return expected_calibration_error(reliability(scaled.max(axis=1), scaled.argmax(axis=1) == labels))
+
+        assert error(found) <= error(1.0) + 1e-9
+        assert log_loss(1.2 * logits, labels, found) <= log_loss(1.2 * logits, labels, 1.0) + 1e-9
+
+
 def test_a_temperature_of_broken_logits_is_refused():
     with pytest.raises(DataError, match="cannot be fitted to logits that are NaN or infinite"):
         fit_temperature([[0.0, np.nan]], [0])
@@ -126,6 +149,55 @@ def test_the_threshold_keeps_its_promise_in_float32():
     accepted = probabilities.max(axis=1) >= threshold
     assert (probabilities.argmax(axis=1) == labels)[accepted].mean() >= 0.95
     assert 0.05 < accepted.mean() < 1
+
+
+def drawn(count=1000, seed=0):
+    generator = np.random.default_rng(seed)
+    probabilities = softmax(6 * generator.normal(size=(count, 4)), axis=1)
+    labels = np.where(generator.random(count) < 0.97, probabilities.argmax(axis=1), 0)
+    return probabilities, labels, generator.gamma(2, 0.05, count)
+
+
+def test_both_thresholds_together_keep_99_per_cent_and_neither_is_idle():
+    probabilities, labels, foreign = drawn()
+    found = choose_thresholds(probabilities, labels, foreign)
+    unlike, unsure = foreign > found.foreign, probabilities.max(axis=1) < found.confidence
+    assert (unlike.sum(), (unlike | unsure).sum()) == (5, 10)
+    assert found.note == ""
+
+
+def test_a_perfect_classifier_still_has_thresholds():
+    probabilities = np.full((500, 2), [0.999, 0.001])
+    found = choose_thresholds(probabilities, np.zeros(500, dtype=int), np.linspace(0.1, 0.2, 500))
+    assert 0.19 < found.foreign < 0.2
+    assert 0.99 < found.confidence < 0.999
+
+
+def test_few_images_lose_none_and_no_score_leaves_the_confidence_alone():
+    probabilities, labels, foreign = drawn(50)
+    found = choose_thresholds(probabilities, labels, foreign)
+    assert (foreign <= found.foreign).all()
+    assert (probabilities.max(axis=1) >= found.confidence).all()
+    assert choose_thresholds(probabilities, labels, None).foreign is None
+    assert choose_thresholds(np.zeros((0, 2)), np.zeros(0, dtype=int), None) == Thresholds(None, None)
+
+
+def test_a_precision_is_reached_or_the_note_says_why_not():
+    probabilities, labels, foreign = drawn()
+    plain = choose_thresholds(probabilities, labels, foreign)
+    reached = choose_thresholds(probabilities, labels, foreign, 0.99)
+    accepted = (foreign <= reached.foreign) & (probabilities.max(axis=1) >= reached.confidence)
+    assert (probabilities.argmax(axis=1) == labels)[accepted].mean() >= 0.99
+    assert reached.confidence > plain.confidence
+    assert "95 % interval" in reached.note
+    right = probabilities.argmax(axis=1)
+    few = choose_thresholds(probabilities, right, foreign, 0.9999).note
+    assert few.startswith("answer_precision 0.9999: ")
+    assert "(95 % interval 99.6" in few
+    assert "too few to show it" in few
+    wrong = choose_thresholds(probabilities, (right + 1) % 4, foreign, 0.9)
+    assert "no threshold reaches it" in wrong.note
+    assert wrong.confidence == plain.confidence
 
 
 @pytest.mark.parametrize("precision", [0.0, -1, 1.01])

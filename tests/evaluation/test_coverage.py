@@ -5,7 +5,7 @@ import pytest
 
 from glyphnet.errors import DataError
 from glyphnet.evaluation import Evaluation
-from glyphnet.evaluation.coverage import coverage_curve, reject
+from glyphnet.evaluation.coverage import coverage_curve, judge_sets, reject
 
 
 def judged(**changes):
@@ -55,8 +55,20 @@ def test_the_evaluation_has_the_rejection_of_its_threshold():
 
 
 def test_the_threshold_itself_is_accepted():
-    confidence = np.array([0.9, 0.8], dtype=np.float32)
-    assert reject(confidence, np.array([True, True]), float(confidence[0])).coverage.value == 0.5
+    assert judged(threshold=0.8).rejection.coverage.value == pytest.approx(2 / 3)
+
+
+def test_rejection_counts_each_reason():
+    rejection = reject(np.array([True, False, True, True]), [None, "unlike_training", "low_confidence", None])
+    assert rejection.reasons == {"low_confidence": 1, "unlike_training": 1}
+    assert (rejection.coverage.value, rejection.accuracy.value, rejection.accuracy.n) == (0.5, 1.0, 2)
+
+
+def test_the_figures_of_sets_by_hand():
+    inside = np.array([[True, False], [True, True], [False, True], [False, True]])
+    sets = judge_sets(inside, np.array([0, 1, 1, 0]), 0.9)
+    assert (sets.level, sets.coverage.value, sets.size.value, sets.single.value) == (0.9, 0.75, 1.25, 0.75)
+    assert sets.coverage.interval.low < 0.75 < sets.coverage.interval.high
 
 
 def test_where_nothing_is_accepted_the_accuracy_is_of_no_image():

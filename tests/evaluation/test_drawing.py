@@ -86,7 +86,7 @@ def test_coverage_marks_the_threshold(ax):
     curve, mark = ax.lines
     np.testing.assert_array_equal(curve.get_ydata(), case.coverage.accuracy)
     assert mark.get_xydata().tolist() == [[case.rejection.coverage.value, case.rejection.accuracy.value]]
-    assert mark.get_label() == "threshold 0.8"
+    assert mark.get_label() == "with rejection"
 
 
 def test_a_threshold_that_accepts_nothing_has_no_mark(ax):

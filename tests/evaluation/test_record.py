@@ -66,7 +66,7 @@ def test_calibration_is_told_before_and_after_scaling(judged):
 def test_rejection_is_told_or_null(judged):
     assert judged.to_dict()["rejection"] is None
     found = json.loads(json.dumps(replace(judged, threshold=0.55).to_dict(), allow_nan=False))["rejection"]
-    assert found["threshold"] == 0.55
+    assert found["reasons"] == {"low_confidence": 1}
     assert found["coverage"] == {"value": 0.75, "n": 4, "low": 0.300642, "high": 0.954413, "level": 0.95}
     assert (found["accuracy"]["value"], found["accuracy"]["n"]) == (1.0, 3)
     none = replace(judged, threshold=1.0).to_dict()["rejection"]

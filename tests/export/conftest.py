@@ -10,6 +10,8 @@ from torch import nn
 from glyphnet.classifier import Classifier
 from glyphnet.nn import Preprocessing, build, parse_network
 
+from ..knowing import knowing
+
 CLASSES = ("zero", "größe, 数字", 'with "quotes"', "<img src=x onerror=alert(1)>", "five")
 PREPROCESSINGS = {
     "standardize": lambda channels: Preprocessing(mean=(0.3, 0.4, 0.5)[:channels], std=(0.3, 0.2, 0.4)[:channels]),
@@ -55,7 +57,13 @@ def make_classifier(network="cnn", shape=(16, 12, 1), preprocessing="standardize
         shape,
         CLASSES,
         preprocess,
-        **{"temperature": 1.7, "threshold": 0.6, "samples": images_of(shape) if samples else None, **parts},
+        **{
+            "temperature": 1.7,
+            "threshold": 0.6,
+            "samples": images_of(shape) if samples else None,
+            **knowing(built),
+            **parts,
+        },
     )
 
 

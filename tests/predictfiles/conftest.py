@@ -16,6 +16,8 @@ from pyarrow import parquet
 from glyphnet.classifier import Classifier
 from glyphnet.nn import Preprocessing, build, parse_network
 
+from ..knowing import knowing
+
 CLASSES = ("zero", "größe, 数字", 'with "quotes"', "four")
 
 
@@ -27,7 +29,11 @@ def make_classifier() -> Classifier:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(4)
-    parts = {"preprocessing": Preprocessing(mean=(0.5,), std=(0.3,)), "threshold": 0.6, "samples": pixels_of(20)}
+    parts = {
+        "preprocessing": Preprocessing(mean=(0.5,), std=(0.3,)),
+        "threshold": 0.6,
+        "samples": pixels_of(20),
+    } | knowing(network)
     return Classifier(network, spec, (8, 8, 1), CLASSES, **parts)
 
 

@@ -71,7 +71,7 @@ def test_every_kind_of_column_gives_the_same(
     wanted = classifier.predict_proba(pixels)
     for kind, column in columns_of(pixels, tmp_path).items():
         answers = worker("picture")(pa.table({"picture": column, "id": range(20)}))
-        assert answers.column_names == ["id", "label", "probability", "error"], kind
+        assert answers.column_names == ["id", "label", "probability", "reason", "error"], kind
         assert answers["id"].to_pylist() == list(range(20))
         assert answers["label"].to_pylist() == [classifier.classes[label] for label in wanted.argmax(axis=1)]
         np.testing.assert_allclose(answers["probability"].to_numpy(), wanted.max(axis=1), atol=1e-6)

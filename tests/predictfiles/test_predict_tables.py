@@ -21,7 +21,11 @@ def answered(classifier: Classifier, *paths: Path) -> tuple[list[str], np.ndarra
     """Names, probabilities, errors."""
     errors: list[BadFileError] = []
     found = list(predict_files(classifier, map(str, paths), errors.append))
-    return [name for name, _ in found], np.array([row for _, row in found]), [str(error) for error in errors]
+    return (
+        [name for name, _ in found],
+        np.array([answer.probabilities for _, answer in found]),
+        [str(error) for error in errors],
+    )
 
 
 COLUMNS = {

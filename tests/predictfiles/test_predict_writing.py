@@ -82,7 +82,7 @@ def test_a_parquet_file_holds_every_picture_once_in_order(
     assert (written.images, written.unreadable, written.resumed) == (12, 2, 0)
     assert [error.path for error in errors] == [f"{folder}/3a.png", f"{folder}/9a.png"]
     table = parquet.read_table(tmp_path / "o.parquet").to_pydict()
-    assert list(table) == ["file", "label", "probability", "error"]
+    assert list(table) == ["file", "label", "probability", "reason", "error"]
     assert table["file"] == [f"{folder}/{name}" for name in sorted(os.listdir(folder))]
     bad = [number for number, error in enumerate(table["error"]) if error is not None]
     assert [table["error"][number] for number in bad] == [error.reason for error in errors]
@@ -103,7 +103,7 @@ def test_csv_and_json_hold_the_same_as_parquet(model: Path, folder: Path, tmp_pa
     with open(tmp_path / "o.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(table[0]) == [
-        "file", "label", "probability", *(f"probability_{name}" for name in CLASSES), "error"
+        "file", "label", "probability", "reason", *(f"probability_{name}" for name in CLASSES), "error"
     ]  # fmt: skip
     for row, wanted in zip(rows, table, strict=True):
         for name, value in wanted.items():

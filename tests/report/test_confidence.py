@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from glyphnet.conformal import Conformal
 from glyphnet.evaluation import wilson
 from glyphnet.report.wording import percent, rejection, temperature
 
@@ -31,7 +32,7 @@ def test_the_threshold_in_words_with_its_intervals(judged):
     count, right = int(accepted.sum()), int(judged.correct[accepted].sum())
     share, hits = wilson(count, 3000), wilson(right, count)
     assert rejection(judged) == (
-        f"Its threshold is a confidence of 90.0\u202f%. Here it then answers {percent(count / 3000)} "
+        f"It rejects {3000 - count:,} images (the model is not sure). It answers {percent(count / 3000)} "
         f"({100 * share.low:.1f}–{100 * share.high:.1f}) of the images and names {percent(right / count)} "
         f"({100 * hits.low:.1f}–{100 * hits.high:.1f}) of those rightly; "
         f"answering all, {percent(judged.accuracy)}."
@@ -39,15 +40,15 @@ def test_the_threshold_in_words_with_its_intervals(judged):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "said"),
-    [(None, "no threshold"), (0.0, "Its threshold is 0"), (1.0, "no image here reaches it")],
+    ("threshold", "said", "marks"),
+    [(None, "cannot reject", 0), (0.0, "It rejects no image here", 1), (1.0, "That is all of them", 0)],
 )
-def test_odd_thresholds_have_words_of_their_own(judged, open_report, threshold, said):
+def test_odd_thresholds_have_words_of_their_own(judged, open_report, threshold, said, marks):
     odd = replace(judged, threshold=threshold)
     assert said in rejection(odd)
     opened = open_report(odd)
     assert opened.console == []
-    assert opened.page.locator("#coverage .best").count() == 0
+    assert opened.page.locator("#coverage .best").count() == marks
     assert said in opened.page.inner_text("#confidence")
 
 
@@ -55,7 +56,7 @@ def test_the_page_draws_both_reliabilities_the_curve_and_the_threshold(open_repo
     page = open_report(judged, model="runs/a/model.safetensors").page
     assert page.locator("#reliability circle.ring").count() == len(judged.uncalibrated.reliability)
     assert page.locator("#reliability circle.first").count() == len(judged.reliability)
-    assert page.text_content("#coverage .best-name") == "threshold 90.0\u202f%"
+    assert page.text_content("#coverage .best-name") == "with --reject"
     assert "glyphnet predict runs/a/model.safetensors IMAGE... --reject" in page.inner_text("#confidence")
     legend = page.inner_text("#coverage .legend")
     assert f"{percent(judged.accuracy, 2)} right" in legend
@@ -63,6 +64,15 @@ def test_the_page_draws_both_reliabilities_the_curve_and_the_threshold(open_repo
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
     assert page.inner_text("#coverage .legend") != legend
+
+
+def test_sets_are_shown_with_their_coverage_and_size(open_report, judged):
+    conformal = Conformal.calibrate(judged.probabilities, judged.labels, "probability")
+    opened = open_report(replace(judged, conformal=conformal))
+    rows = opened.page.locator("table.sets tbody tr").all_inner_texts()
+    assert [row.split("\u202f")[0] for row in rows] == ["90", "95", "99", "99.8"]
+    assert percent(replace(judged, conformal=conformal).sets_at(0.95).coverage.value) in rows[1]
+    assert opened.console == []
 
 
 def test_without_temperature_scaling_there_is_one_reliability(open_report, make_evaluation):

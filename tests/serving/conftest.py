@@ -24,6 +24,8 @@ from glyphnet.nn import Preprocessing, build, parse_network
 pytest.importorskip("fastapi")
 from glyphnet.serving import Limits, Server, listen, load
 
+from ..knowing import knowing
+
 CLASSES = ("zero", "größe 数字", "<script>alert(1)</script>", "</script><b>", "five\udc80")
 
 
@@ -40,7 +42,7 @@ def model_file(tmp_path_factory) -> Path:
     judged = {"accuracy": 0.5, "interval": [0.4, 0.6], "n": 99, "judged_on": "/home/ann/secret/scans, test part"}
     classifier = Classifier(
         network, spec, (8, 8, 1), CLASSES, Preprocessing(mean=(0.5,), std=(0.3,)), threshold=0.5, metrics=judged,
-        provenance=Provenance(data="/home/ann/secret/scans"),
+        **knowing(network), provenance=Provenance(data="/home/ann/secret/scans"),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("served") / "model.safetensors"
     classifier.save(path)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glyphnet.answers import Rules
 from glyphnet.data.values import STANDARD
 
 from .conftest import CLASSES, images, multipart, png
@@ -61,10 +62,12 @@ def test_every_form_of_asking_gives_the_same(client, classifier):
 def test_topk_and_rejection(client, classifier):
     pixels = images(40, seed=1)
     answer = client.predict(*multipart([png(each) for each in pixels]), query="?topk=2").json
-    probabilities = expected(classifier, pixels)
     assert [len(each["probabilities"]) for each in answer["predictions"]] == [2] * 40
     rejected = [each["rejected"] for each in answer["predictions"]]
-    assert rejected == (probabilities.max(axis=1) < classifier.threshold).tolist()
+    answers = classifier.answer(pixels)
+    assert [each["reason"] for each in answer["predictions"]] == answers.reasons
+    assert rejected == [reason is not None for reason in answers.reasons]
+    np.testing.assert_allclose([each["foreign"] for each in answer["predictions"]], answers.foreign, atol=1e-5)
     assert 0 < sum(rejected) < 40, "the images must include both kinds"
     assert client.predict(png(pixels[0]), query="?topk=99").json["predictions"][0]["probabilities"][4:], "all classes"
 
@@ -144,7 +147,9 @@ def test_a_model_that_fails_is_a_500_that_tells_nothing(serve, loaded, caplog):
         input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
         reading = STANDARD
 
-        def predict_proba(self, images):
+        rules = Rules()
+
+        def answer(self, images):
             raise RuntimeError("/home/ann/secret")
 
     with serve(model=replace(loaded, predictor=Broken())) as client:

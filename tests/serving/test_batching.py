@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from glyphnet.answers import Answers
 from glyphnet.data.values import STANDARD
+from glyphnet.images import Batch
 from glyphnet.serving.batching import Batcher, Room
 from glyphnet.serving.refusals import Refusal
 
@@ -38,28 +40,31 @@ class Echo:
     def __init__(self):
         self.batches: list[int] = []
 
-    def predict_proba(self, images):
+    def answer(self, images):
         pixels = images.pixels
         self.batches.append(len(pixels))
         time.sleep(0.05)
-        return pixels.reshape(len(pixels), 2).astype(np.float32)
+        return Answers(pixels.reshape(len(pixels), 2).astype(np.float32), None, images.reasons, self.classes)
 
 
 def test_what_waits_together_is_one_batch_and_each_gets_its_own():
     model = Echo()
 
-    async def ask() -> list[np.ndarray]:
+    async def ask() -> list[Answers]:
         batcher = Batcher(model, 100, 1, lambda images: None)
-        asked = [np.full((n % 3 + 1, 1, 2, 1), n, np.uint8) for n in range(40)]
-        answers = await asyncio.gather(*map(batcher.probabilities, asked))
+        counts = [n % 3 + 1 for n in range(40)]
+        reasons = [["no_drawing" if n == 7 else None] * count for n, count in enumerate(counts)]
+        asked = [Batch(np.full((count, 1, 2, 1), n, np.uint8), reasons[n]) for n, count in enumerate(counts)]
+        answers = await asyncio.gather(*map(batcher.answers, asked))
         batcher.stop()
         assert not batcher.works()
         return answers
 
     answers = _in_thread(ask)
     for n, answer in enumerate(answers):
-        assert answer.shape == (n % 3 + 1, 2)
-        assert (answer == n).all(), n
+        assert answer.probabilities.shape == (n % 3 + 1, 2)
+        assert (answer.probabilities == n).all(), n
+        assert answer.reasons == ["no_drawing" if n == 7 else None] * (n % 3 + 1)
     assert len(model.batches) <= 4, model.batches
     assert sum(model.batches) == sum(n % 3 + 1 for n in range(40))
 

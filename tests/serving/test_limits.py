@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glyphnet.answers import Answers, Rules
 from glyphnet.data.values import STANDARD
 from glyphnet.errors import BadFileError
 
@@ -120,9 +121,12 @@ class Slow:
     input_shape, classes, threshold, ink, normalize = (8, 8, 1), CLASSES, None, None, False
     reading = STANDARD
 
-    def predict_proba(self, images):
+    rules = Rules()
+
+    def answer(self, images):
         time.sleep(0.5)
-        return np.full((len(images.pixels), len(CLASSES)), 0.2, dtype=np.float32)
+        probabilities = np.full((len(images.pixels), len(CLASSES)), 0.2, dtype=np.float32)
+        return Answers(probabilities, None, images.reasons, CLASSES)
 
 
 def test_a_full_queue_is_a_503_that_says_when_to_come_again(serve, loaded, picture):

@@ -11,7 +11,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -37,6 +37,20 @@ def printable(text: str) -> str:
 def say(message: str) -> None:
     """Tell the user something on standard error: one line, and one for each reading or command, indented by two."""
     print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
+
+
+def say_lacking(model: Lacks) -> None:
+    """Tell what a model lacks beside those of today, if it lacks anything."""
+    if model.lacking:
+        say(model.lacking)
+
+
+class Lacks(Protocol):
+    """`Classifier` and `OnnxModel` have this."""
+
+    @property
+    def lacking(self) -> str:
+        """One sentence, or ""."""
 
 
 def emit_json(value: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import emit_json, printable, progress, say
+from .console import emit_json, printable, progress, say, say_lacking
 from .options import DataArgument, DeviceOption, JsonOption, LayoutOption, ModelArgument, OnBadFileOption, OnlyOption
 from .runfolders import data_name
 
@@ -46,6 +46,7 @@ def evaluate(
     classifier = load_model(model, device)
     if classifier.reading.lacks:
         say(classifier.reading.lacks)
+    say_lacking(classifier)
     with progress() as report_progress:
         held = held_out(classifier, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=report_progress)
         for sentence in (*held.notes, *held.warnings):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .console import emit_json, printable, progress, say
+from .console import emit_json, printable, progress, say, say_lacking
 from .options import JsonOption, ModelArgument, OnBadFileOption
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def export(
     from ..export import export as write
 
     classifier = load_model(model)
+    say_lacking(classifier)
     labels, images = _verifying(classifier, verify, on_bad_file) if verify is not None else (None, None)
     target = model.with_suffix(FORMATS[format].suffix) if out is None else out
     exported = write(classifier, target, format, verify=images, quantize=quantize is not None)
@@ -75,6 +76,8 @@ def export(
                 "verified_on": proof.source,
                 "same_labels": proof.same_labels,
                 "largest_difference": proof.difference,
+                "same_reasons": proof.same_reasons,
+                "largest_difference_of_scores": proof.foreign_difference,
                 **cost,
             }
         )

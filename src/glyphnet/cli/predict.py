@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import emit_json, printable, progress, say
+from .console import emit_json, printable, progress, say, say_lacking
 from .failures import FAILED
 from .options import DeviceOption, JsonOption
 
@@ -59,15 +59,27 @@ def predict(
     ] = False,
     reject: Annotated[
         bool,
-        typer.Option("--reject", help='Say "none of these" where the model is less sure than its threshold.'),
+        typer.Option(
+            "--reject",
+            help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or the '
+            "model is not sure. The column reason tells which; without this option the label is given all the same.",
+        ),
     ] = False,
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            "--sets",
+            metavar="PERCENT",
+            help="Add the set of classes that contains the true one in PERCENT % of cases: 95, for instance.",
+        ),
+    ] = None,
     as_is: Annotated[
         bool,
         typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
     ] = False,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Name the class of images, with probabilities: a table of file, label, probability.
+    """Name the class of images, with probabilities: a table of file, label, probability, reason.
 
     Folders are searched at any depth. Tables, Parquet, archives and array files give all images in them; labels
     there are ignored. What cannot be read is reported on standard error and skipped, or has its error in the file of
@@ -84,7 +96,9 @@ def predict(
         raise typer.BadParameter("--resume goes on with a file: name it by --out.")
     from ..predictfiles import Asked
 
-    asked = Asked(topk, reject=reject, probabilities=probabilities)
+    if sets is not None and not 0 < sets < 100:
+        raise typer.BadParameter(f"--sets {sets:g} must lie above 0 and below 100: 95 for sets at 95 %.")
+    asked = Asked(topk, reject=reject, probabilities=probabilities, sets=None if sets is None else sets / 100)
     if out is not None:
         unreadable = _write(model, paths, out, asked, resume=resume, as_is=as_is, device=device, as_json=as_json)
     else:
@@ -153,6 +167,7 @@ def _print(
 
     classifier = load_predictor(model, device)
     answering = Answering(classifier, asked)
+    say_lacking(classifier)
     unreadable = 0
 
     def on_bad_file(error: BadFileError) -> None:
@@ -171,7 +186,7 @@ def _print(
     elif as_csv or asked.probabilities or not sys.stdout.isatty():  # no terminal has room for every class
         _print_csv(answers, answering)
     else:
-        _print_tables(answers)
+        _print_tables(answers, answering)
     for sentence in traits.predicted_sentences(classifier.reading):
         say(sentence)
     _tell_ignored(ignored)
@@ -205,18 +220,27 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _print_tables(answers: Iterator[Answer]) -> None:
-    """Tables for a person, a page at a time."""
+def _print_tables(answers: Iterator[Answer], answering: Answering) -> None:
+    """Tables for a person, a page at a time; the columns of reasons only where there is one on the page."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from ..answers import REASONS
 
     console = Console()
     while page := list(islice(answers, _PAGE)):
         table = Table("file", "label")
         table.add_column("probability", justify="right")
+        reasons, sets = any(answer.reason for answer in page), "set" in answering.columns
+        for name in [*(["reason"] if reasons else []), *(["set"] if sets else [])]:
+            table.add_column(name)
         for answer in page:
             for rank, (label, probability) in enumerate(answer.ranked):
-                file = "" if rank else printable(answer.file)
-                table.add_row(Text(file), Text(printable(label)), f"{probability:.2%}")
+                cells = ["" if rank else printable(answer.file), printable(label), f"{probability:.2%}"]
+                if reasons:
+                    cells.append(REASONS[answer.reason] if answer.reason and not rank else "")
+                if sets:
+                    cells.append("" if rank else printable(", ".join(answer.set or ())))
+                table.add_row(*map(Text, cells))
         console.print(table)

@@ -3,9 +3,9 @@
 scikit-learn, and what of SciPy is slow to import, are imported where a figure needs them: a training begins without.
 """
 
-from .calibration import ReliabilityBin, choose_threshold, fit_temperature
+from .calibration import ReliabilityBin, Thresholds, choose_threshold, choose_thresholds, fit_temperature
 from .confusions import ClassScores, Confusion
-from .coverage import CoverageCurve, Rejection
+from .coverage import CoverageCurve, Rejection, Sets
 from .evaluate import evaluate
 from .evaluation import Evaluation
 from .intervals import Figure, Interval, bootstrap_mean, wilson
@@ -23,8 +23,11 @@ __all__ = [
     "Paired",
     "Rejection",
     "ReliabilityBin",
+    "Sets",
+    "Thresholds",
     "bootstrap_mean",
     "choose_threshold",
+    "choose_thresholds",
     "evaluate",
     "find_label_issues",
     "fit_temperature",

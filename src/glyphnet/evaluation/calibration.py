@@ -1,4 +1,4 @@
-"""Whether the probabilities mean what they say, and the two settings that validation data choose for that.
+"""Whether the probabilities mean what they say, and the settings that validation data choose: temperature, thresholds.
 
 A classifier is calibrated if, of the images that it is 80 % sure of, it names 80 % rightly.
 """
@@ -13,8 +13,13 @@ import numpy.typing as npt
 from ..errors import DataError, SettingsError
 from .intervals import Interval, wilson
 
+KEPT = 0.99
+"""The share of validation images that rejection keeps."""
+
 BINS = 15  # as Guo et al. (2017) and most papers since
 _TEMPERATURES = (0.05, 20.0)
+_ROUNDING = 1e-4  # the share by which a threshold is looser than the image that set it
+_STEPS_TO_1 = 20  # temperatures that are tried between the best one and 1
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -81,25 +86,23 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """The temperature T for which softmax(logits / T) has the least log loss on held-out images.
 
-    T > 1 makes the classifier less sure, T < 1 surer; which class comes first never changes. Fit it on
-    validation
-    data: on training data it would learn to be too sure. Source: Guo et al. (2017), section 4.2.
+    T > 1 makes the classifier less sure, T < 1 surer; which class comes first never changes. Fit it on validation data:
+    on training data it would learn to be too sure. Source: Guo et al. (2017), section 4.2. Without any mistake the
+    log loss alone would ask for a temperature of 0. One mistake is then assumed to be still to come in n + 2 images
+    (Laplace's rule; Platt 1999 smooths his targets in the same way).
 
     Args:
         logits: finite float (N, K); log-probabilities do as well, for softmax takes no notice of a constant.
         labels: int (N,), each in [0, K).
 
     Returns:
-        The temperature, between 0.05 and 20. It is 1.0, "leave it as it is", where the images cannot tell:
-        there are none, or none is wrong and any temperature would do better by being lower, or the
-        classifier is so wrong that the flattest answer would be the best.
+        The temperature, between 0.05 and 20. Neither the log loss nor the expected calibration error of these images is
+        greater with it than without: where the best temperature would raise the error, one nearer to 1 is taken. It is
+        1.0, "leave it as it is", where the images cannot tell.
 
     Raises:
         DataError: a logit is NaN or infinite, or the shapes do not fit.
     """
-    from scipy.optimize import brentq
-    from scipy.special import softmax
-
     logits = np.asarray(logits, dtype=np.float64)
     labels = np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
@@ -111,15 +114,46 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     if not len(logits):
         return 1.0
     margins = logits - logits[np.arange(len(labels)), labels][:, None]
+    return _no_worse(margins, _least_log_loss(margins))
 
-    def slope(inverse: float) -> float:
+
+def _least_log_loss(margins: Float64Array) -> float:
+    """The best temperature for logits (N, K) from which that of the true class was subtracted; 1.0 if none is."""
+    from scipy.optimize import brentq
+    from scipy.special import softmax
+
+    def slope(inverse: float, smoothing: float = 0.0) -> float:
         """The derivative of the mean log loss by 1/T: it only ever rises, for the loss is convex in 1/T."""
-        return float((softmax(margins * inverse, axis=1) * margins).sum(axis=1).mean())
+        wanted = smoothing * margins.sum(axis=1) / max(1, margins.shape[1] - 1)
+        return float(((softmax(margins * inverse, axis=1) * margins).sum(axis=1) - wanted).mean())
 
     coldest, hottest = 1 / _TEMPERATURES[0], 1 / _TEMPERATURES[1]
-    if not slope(hottest) < 0 < slope(coldest):
+    smoothing = 0.0 if slope(coldest) > 0 else 1 / (len(margins) + 2)
+    if not slope(hottest, smoothing) < 0:
         return 1.0
-    return 1 / float(brentq(slope, hottest, coldest))
+    if not slope(coldest, smoothing) > 0:
+        return 1 / coldest
+    return 1 / float(brentq(slope, hottest, coldest, args=(smoothing,)))
+
+
+def _no_worse(margins: Float64Array, best: float) -> float:
+    """The temperature between 1 and the best one, nearest to that, which raises neither log loss nor error."""
+    from scipy.special import log_softmax
+
+    def judged(temperature: float) -> tuple[float, float]:
+        logs = log_softmax(margins / temperature, axis=1)
+        right = margins.max(axis=1) <= 0
+        # The true class has the margin 0, so its log-probability is minus the log of the sum of all powers.
+        loss = float(np.logaddexp.reduce(margins / temperature, axis=1).mean())
+        return loss, expected_calibration_error(reliability(np.exp(logs.max(axis=1)), right))
+
+    loss_before, error_before = judged(1.0)
+    for step in range(_STEPS_TO_1, 0, -1):
+        temperature = best ** (step / _STEPS_TO_1)
+        loss, error = judged(temperature)
+        if loss <= loss_before + 1e-12 and error <= error_before + 1e-12:
+            return float(temperature)
+    return 1.0
 
 
 def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.floating]:
@@ -140,6 +174,80 @@ def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float
         logits = temperature * np.log(probabilities.astype(np.float64))
     before: npt.NDArray[np.floating] = softmax(logits, axis=1).astype(probabilities.dtype)
     return before
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When an answer is rejected; None where that cannot be chosen.
+
+    Attributes:
+        foreign: the largest score of an image that counts as like the training images.
+        confidence: the least confidence that is accepted.
+        note: what the user must know of a precision that was asked for, or "".
+    """
+
+    foreign: float | None
+    confidence: float | None
+    note: str = ""
+
+
+def choose_thresholds(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, foreign: npt.ArrayLike | None, precision: float | None = None
+) -> Thresholds:
+    """The thresholds that keep 99 % of validation images: they are what "good" means here, right or wrong.
+
+    Half of the rest may go because they are unlike the training images, the other half, and what the first rule left
+    over, because the classifier is least sure of them. So both rules always have a threshold that some image of another
+    kind can fail, however good the classifier is. With less than 100 images none of them is rejected.
+
+    Args:
+        probabilities: float (N, K) of validation images, after temperature scaling.
+        labels: int (N,).
+        foreign: float (N,), how unlike the training images each is; None without such a score.
+        precision: the share of accepted images that shall be right, in (0, 1]; None asks for none. A higher threshold
+            on the confidence is chosen where it takes one.
+
+    Raises:
+        SettingsError: the precision is not in (0, 1].
+    """
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    count = len(probabilities)
+    if not count:
+        return Thresholds(None, None)
+    allowed = int((1 - KEPT) * count + 1e-9)
+    limit, like = None, np.ones(count, dtype=bool)
+    if foreign is not None:
+        scores = np.asarray(foreign, dtype=np.float64)
+        # A little more than the score itself: another runtime's rounding must not reject the image that set it.
+        limit = float(np.sort(scores)[count - 1 - allowed // 2]) * (1 + _ROUNDING) + _ROUNDING**2
+        like = scores <= limit
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    left = allowed - int((~like).sum())
+    least = float(np.sort(confidence[like])[left]) * (1 - _ROUNDING)
+    if precision is None:
+        return Thresholds(limit, least)
+    wanted = choose_threshold(probabilities[like], labels[like], precision)
+    note = _precision_note(probabilities[like], labels[like], precision, max(least, wanted or 0.0), wanted is not None)
+    return Thresholds(limit, max(least, wanted or 0.0), note)
+
+
+def _precision_note(
+    probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float, least: float, found: bool
+) -> str:
+    """Whether the validation images show the precision that was asked for."""
+    accepted = probabilities.max(axis=1) >= least
+    count = int(accepted.sum())
+    right = int((probabilities.argmax(axis=1) == labels)[accepted].sum())
+    interval = wilson(right, count) if count else None
+    facts = f"{right:,} of the {count:,} validation images that are answered are right"
+    if interval is not None:
+        facts += f" (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %)"
+    asked = f"answer_precision {precision:g}"
+    if not found:
+        return f"{asked}: no threshold reaches it on the validation images; {facts}. The threshold keeps 99 % of them."
+    if count * (1 - precision) < 1 and interval is not None and interval.low < precision:
+        return f"{asked}: {facts}, which are too few to show it. Train with a larger validation part for that."
+    return f"{asked}: {facts}."
 
 
 def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precision: float = 0.99) -> float | None:

@@ -1,16 +1,19 @@
-"""What it gives to leave the unsure images unanswered: accuracy against coverage, and one threshold's figures.
+"""What it gives to leave images unanswered, or to answer with sets: coverage, accuracy, sizes.
 
 Source: Geifman and El-Yaniv (2017), "Selective classification for deep neural networks".
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from .intervals import Figure, proportion
+from ..conformal import BoolArray
+from .intervals import Figure, bootstrap_mean, proportion
 
 POINTS = 400  # of a curve, at most: more than a screen can tell apart
 
@@ -40,18 +43,35 @@ class CoverageCurve:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What one threshold gives: images of less confidence are answered with "none of these".
+    """What the model's rules give: images that they reject are answered with "none of these".
 
     Attributes:
-        threshold: the least confidence that is accepted.
         coverage: the share of images that is accepted.
         accuracy: the share of the accepted images that is right. Where none is accepted it counts 0, of 0
             images and without an interval.
+        reasons: how many images were rejected for each reason.
     """
 
-    threshold: float
     coverage: Figure
     accuracy: Figure
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What sets of classes at one level give.
+
+    Attributes:
+        level: the share of sets that shall contain the true class.
+        coverage: the share of sets that do.
+        size: classes in a set, on average.
+        single: the share of sets of one class.
+    """
+
+    level: float
+    coverage: Figure
+    size: Figure
+    single: Figure
 
 
 def coverage_curve(confidence: npt.ArrayLike, correct: npt.ArrayLike, most: int = POINTS) -> CoverageCurve:
@@ -78,12 +98,22 @@ def coverage_curve(confidence: npt.ArrayLike, correct: npt.ArrayLike, most: int 
     )
 
 
-def reject(confidence: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_], threshold: float) -> Rejection:
-    """What ``threshold`` gives on images of this confidence, float (N,), and correctness, bool (N,); N ≥ 1."""
-    accepted = confidence >= threshold
-    count = int(accepted.sum())
+def reject(correct: npt.NDArray[np.bool_], reasons: Sequence[str | None]) -> Rejection:
+    """What rejecting the images that have a reason gives; ``correct`` bool (N,), N ≥ 1."""
+    accepted = np.array([reason is None for reason in reasons])
     return Rejection(
-        threshold=threshold,
-        coverage=proportion(count, len(confidence)),
-        accuracy=proportion(int(correct[accepted].sum()), count),
+        coverage=proportion(int(accepted.sum()), len(accepted)),
+        accuracy=proportion(int(correct[accepted].sum()), int(accepted.sum())),
+        reasons=dict(sorted(Counter(reason for reason in reasons if reason is not None).items())),
+    )
+
+
+def judge_sets(inside: BoolArray, labels: npt.NDArray[np.int64], level: float) -> Sets:
+    """The figures of sets at a level: ``inside`` bool (N, K), true classes int64 (N,), N ≥ 1."""
+    count, sizes = len(labels), inside.sum(axis=1)
+    return Sets(
+        level=level,
+        coverage=proportion(int(inside[np.arange(count), labels].sum()), count),
+        size=Figure(float(sizes.mean()), bootstrap_mean(sizes), count),
+        single=proportion(int((sizes == 1).sum()), count),
     )

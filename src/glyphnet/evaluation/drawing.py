@@ -79,7 +79,7 @@ def plot_coverage(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
         curve.accuracy,
         chosen=(rejection.coverage.value, rejection.accuracy.value),
         intervals=(_ends(rejection.coverage), _ends(rejection.accuracy)),
-        name=f"threshold {rejection.threshold:.3g}",
+        name="with rejection",
         ax=ax,
     )
 

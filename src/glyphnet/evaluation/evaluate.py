@@ -21,7 +21,7 @@ Progress = Callable[[int, int, str], None]
 class Predicts(Protocol):
     """What ``evaluate`` needs of a classifier; ``glyphnet.Classifier`` has it.
 
-    Its ``temperature`` and ``threshold``, where it has them, are noted in the evaluation.
+    Where it has `Classifier.answer` too, its rules for rejection and its sets are judged with the probabilities.
     """
 
     @property
@@ -59,11 +59,19 @@ def evaluate(
     labels = _labels_as_the_classifier_counts(dataset, tuple(classifier.classes))
     given = seen(dataset, classifier, progress=progress) if isinstance(classifier, Reader) else None
     images = dataset.images if given is None else given.pixels
-    parts = []
+    answer, rules = getattr(classifier, "answer", None), getattr(classifier, "rules", None)
+    parts: list[npt.NDArray[np.floating]] = []
+    scores: list[npt.NDArray[np.floating]] = []
+    reasons: list[str | None] = []
     for start in range(0, len(dataset), _AT_ONCE):
         pixels = images[start : start + _AT_ONCE]
-        answers = classifier.predict_proba(pixels if given is None else Batch.as_seen(pixels))
-        parts.append(np.asarray(answers))
+        if given is None or answer is None:
+            parts.append(np.asarray(classifier.predict_proba(pixels if given is None else Batch.as_seen(pixels))))
+        else:
+            answers = answer(Batch(pixels, given.reasons[start : start + _AT_ONCE]))
+            parts.append(answers.probabilities)
+            reasons += answers.reasons
+            scores += [] if answers.foreign is None else [answers.foreign]
         if progress is not None:
             progress(min(start + _AT_ONCE, len(dataset)), len(dataset), "evaluating")
     return Evaluation(
@@ -75,6 +83,9 @@ def evaluate(
         data=data,
         temperature=getattr(classifier, "temperature", 1.0),
         threshold=getattr(classifier, "threshold", None),
+        foreign=np.concatenate(scores) if scores else None,
+        reasons=reasons if rules is not None and rules.rejects else None,
+        conformal=getattr(classifier, "conformal", None),
     )
 
 

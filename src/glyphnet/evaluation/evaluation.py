@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..answers import Rules
+from ..conformal import Conformal
 from ..errors import DataError
 from . import drawing, notebook
 from .calibration import ReliabilityBin, expected_calibration_error, reliability, undo_temperature
 from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, most_confused
-from .coverage import CoverageCurve, Rejection, coverage_curve, reject
+from .coverage import CoverageCurve, Rejection, Sets, coverage_curve, judge_sets, reject
 from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, proportion, resample, wilson
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ Float64Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.floating]
 
 _APART = 0.01  # accuracy and balanced accuracy that differ by more tell of unequal classes
+SET_LEVELS = (0.9, 0.95, 0.99, 0.998)
+"""Levels of sets that every evaluation shows, where the classifier supports them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +44,10 @@ class Evaluation:
         images: uint8 (N, H, W, C), may be a memory map; they are only shown, never predicted again.
         data: what the images are called ("mnist, test part").
         temperature: the logits were divided by it before softmax; 1.0 where that is not known.
-        threshold: an image of less confidence may be called none of the classes; None where there is none.
+        threshold: an answer of less confidence is not believed; None where there is no threshold.
+        foreign: float (N,), how unlike the training images each image is; None where that is not known.
+        reasons: N: why the classifier's own rules reject an image, or None; None instead of a list where it has none.
+        conformal: the classifier's calibration of sets; None where it has none.
 
     Raises:
         DataError: the parts do not fit together, or there is no image; the message says which.
@@ -54,6 +61,9 @@ class Evaluation:
     data: str = ""
     temperature: float = 1.0
     threshold: float | None = None
+    foreign: FloatArray | None = field(default=None, repr=False)
+    reasons: Sequence[str | None] | None = field(default=None, repr=False)
+    conformal: Conformal | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         count, wanted = len(self.labels), (len(self.labels), len(self.classes))
@@ -78,6 +88,8 @@ class Evaluation:
             )
         if not 0 < self.temperature < np.inf:
             raise DataError(f"temperature (={self.temperature}) must be above 0 and finite.")
+        if self.reasons is not None and len(self.reasons) != count:
+            raise DataError(f"{count} labels were given with {len(self.reasons)} reasons: there must be as many.")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise DataError(f"threshold (={self.threshold}) must lie in [0, 1], or be None.")
 
@@ -242,9 +254,11 @@ class Evaluation:
 
     @cached_property
     def uncalibrated(self) -> Evaluation:
-        """The same answers as they were before temperature scaling, to see what it did; without a threshold."""
+        """The same answers as they were before temperature scaling, to see what it did; without rules and sets."""
         before = undo_temperature(self.probabilities, self.temperature)
-        return replace(self, probabilities=before, temperature=1.0, threshold=None)
+        return replace(
+            self, probabilities=before, temperature=1.0, threshold=None, foreign=None, reasons=None, conformal=None
+        )
 
     # Rejection
 
@@ -255,8 +269,31 @@ class Evaluation:
 
     @cached_property
     def rejection(self) -> Rejection | None:
-        """What the classifier's own threshold gives on these images; None where it has none."""
-        return None if self.threshold is None else reject(self.confidence, self.correct, self.threshold)
+        """What the classifier's own rules give on these images; None where it has none."""
+        if self.reasons is not None:
+            return reject(self.correct, self.reasons)
+        if self.threshold is None:
+            return None
+        return reject(
+            self.correct, ["low_confidence" if unsure else None for unsure in self.confidence < self.threshold]
+        )
+
+    @cached_property
+    def sets(self) -> tuple[Sets, ...]:
+        """What sets of classes give on these images at `SET_LEVELS`, as far as the classifier supports them."""
+        if self.conformal is None:
+            return ()
+        levels = [level for level in SET_LEVELS if level <= self.conformal.highest_level]
+        return tuple(self.sets_at(level) for level in levels)
+
+    def sets_at(self, level: float) -> Sets:
+        """What sets at a level give on these images.
+
+        Raises:
+            SettingsError: the classifier gives no sets, or not at this level.
+        """
+        inside = Rules(conformal=self.conformal).need_conformal().sets(self.probabilities, level)
+        return judge_sets(inside, self.labels, level)
 
     # Labels
 

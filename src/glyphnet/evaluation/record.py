@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..files import atomic_write
-from .coverage import Rejection
+from .coverage import Rejection, Sets
 from .intervals import Figure
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, object]:
             "uncalibrated": _calibration(evaluation.uncalibrated),
         },
         "rejection": _rejection(evaluation.rejection),
+        "sets": [_sets(each) for each in evaluation.sets],
         "per_class": {
             name: {
                 "precision": _figure(scores.precision),
@@ -92,9 +93,18 @@ def _rejection(rejection: Rejection | None) -> dict[str, object] | None:
     if rejection is None:
         return None
     return {
-        "threshold": rejection.threshold,
         "coverage": _figure(rejection.coverage),
         "accuracy": _figure(rejection.accuracy),
+        "reasons": rejection.reasons,
+    }
+
+
+def _sets(sets: Sets) -> dict[str, object]:
+    return {
+        "level": sets.level,
+        "coverage": _figure(sets.coverage),
+        "size": _figure(sets.size),
+        "single": _figure(sets.single),
     }
 
 

@@ -49,8 +49,9 @@ def export(
 ) -> Exported:
     """Write a classifier in another format; whatever was at ``path`` stays unless the export has proved itself.
 
-    Its answers on held-out images are held against the classifier's: the same label for all, and probabilities within
-    the format's tolerance. An export with 8-bit weights answers a little otherwise: how near it comes is told.
+    Its answers on held-out images are held against the classifier's: the same label for all, the same reason not to
+    believe it, and probabilities and scores within the format's tolerance. An export with 8-bit weights answers a
+    little otherwise: how near it comes is told.
 
     Args:
         classifier: what is exported.
@@ -69,7 +70,7 @@ def export(
     row = FORMATS[name]
     images = verify or images_of(classifier)
     content = row.make(classifier, images)
-    expected, given = classifier.predict_proba(images.images, as_is=True), row.answer(content, images.images)
+    expected, given = classifier.answer(images.images, as_is=True), row.answer(content, images.images)
     proof = compare(expected, given, images.source)
     demand(proof, row.tolerance)
     if quantize:
@@ -78,7 +79,7 @@ def export(
         proof = compare(expected, given, images.source)
     with atomic_write(path) as file:
         file.write(content)
-    return Exported(Path(path), name, len(content), proof, images.note, expected, given)
+    return Exported(Path(path), name, len(content), proof, images.note, expected.probabilities, given.probabilities)
 
 
 def _named(path: str | os.PathLike[str], format: str | None) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array
 from ..errors import MissingExtraError
-from .proof import HeldOutImages
+from .proof import Given, HeldOutImages
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -24,7 +24,7 @@ class Format:
         suffix: of its files.
         about: a line of help.
         make: the content of the file for a classifier; the images, by which it will be proved, may settle choices.
-        answer: the probabilities (N, K) that such a content gives for images, run as its user would run it.
+        answer: what such a content gives for images, run as its user would run it.
         tolerance: how far these may be from the classifier's own.
         quantize: the same content with 8-bit weights, given images to measure ranges on; None where there is no such.
     """
@@ -32,7 +32,7 @@ class Format:
     suffix: str
     about: str
     make: Callable[[Classifier, HeldOutImages], bytes]
-    answer: Callable[[bytes, UInt8Array], Float32Array]
+    answer: Callable[[bytes, UInt8Array], Given]
     tolerance: float = 1e-4
     quantize: Callable[[bytes, UInt8Array], bytes] | None = None
 
@@ -46,7 +46,7 @@ def _page(classifier: Classifier, held_out: HeldOutImages) -> bytes:
     return make(classifier, held_out)
 
 
-def _page_answers(content: bytes, images: UInt8Array) -> Float32Array:
+def _page_answers(content: bytes, images: UInt8Array) -> Given:
     from .replay import answer
 
     return answer(content, images)
@@ -67,10 +67,11 @@ def _onnx(classifier: Classifier, _: HeldOutImages) -> bytes:
     return make(classifier)
 
 
-def _onnx_answers(content: bytes, images: UInt8Array) -> Float32Array:
+def _onnx_answers(content: bytes, images: UInt8Array) -> Given:
     from ..onnxmodel import parse_onnx
 
-    return parse_onnx(content, "the export").predict_proba(images, as_is=True)
+    answers = parse_onnx(content, "the export").answer(images, as_is=True)
+    return Given(answers.probabilities, answers.foreign)
 
 
 def _quantized_onnx(content: bytes, images: UInt8Array) -> bytes:
@@ -85,10 +86,10 @@ def _program(classifier: Classifier, _: HeldOutImages) -> bytes:
     return make(classifier)
 
 
-def _program_answers(content: bytes, images: UInt8Array) -> Float32Array:
+def _program_answers(content: bytes, images: UInt8Array) -> Given:
     from .program import answer
 
-    return answer(content, images)
+    return Given(answer(content, images))
 
 
 FORMATS: dict[str, Format] = {

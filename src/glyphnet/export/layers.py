@@ -18,6 +18,7 @@ from ..errors import ExportError
 from ..nn.activations import ACTIVATIONS
 from ..nn.ensemble import SideBySide as SideBySideModule
 from ..nn.flatten import Flatten as FlattenModule
+from ..nn.prototypes import parts_of
 from ..nn.resnet import ResidualBlock
 from ..nn.rnn import LastState, Rows
 
@@ -123,6 +124,29 @@ def layers_of(network: nn.Module) -> tuple[Layer, ...]:
         ExportError: it has a layer of a type that is not known here.
     """
     return tuple(_folded(_plain(network)))
+
+
+@dataclass(frozen=True, eq=False)
+class Parted:
+    """The layers of a network in two parts, in order.
+
+    Attributes:
+        body: up to the features that prototypes are compared with: see `nn.prototypes.parts_of`.
+        rest: their activation and the last layer.
+    """
+
+    body: tuple[Layer, ...]
+    rest: tuple[Layer, ...]
+
+
+def parted_layers(network: nn.Module) -> Parted:
+    """The layers of a trained network as they compute in evaluation mode, from pixels to logits.
+
+    Raises:
+        ExportError: it has a layer of a type that is not known here.
+    """
+    parts = parts_of(network)
+    return Parted(layers_of(parts.body), (*_plain(parts.activation), *_plain(parts.head)))
 
 
 def _plain(module: nn.Module) -> list[Layer]:

@@ -11,7 +11,7 @@ from .._version import __version__
 from ..classifier import Classifier
 from ..errors import ExportError
 from ..onnxmodel import FORMAT_VERSION
-from .layers import layers_of
+from .layers import parted_layers
 from .onnxgraph import OPSET, onnx_graph
 
 _IR_VERSION = 8  # of the same year as the opset
@@ -24,11 +24,12 @@ def make(classifier: Classifier) -> bytes:
         ExportError: a layer that is not known, or a graph that does not pass ONNX's own checker.
     """
     graph = onnx_graph(
-        layers_of(classifier.network),
+        parted_layers(classifier.network),
         classifier.preprocessing,
         classifier.input_shape,
         len(classifier.classes),
         classifier.temperature,
+        classifier.prototypes,
     )
     model = helper.make_model(
         graph,
@@ -55,9 +56,12 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "glyphnet": FORMAT_VERSION,
         "classes": list(classifier.classes),
         "threshold": classifier.threshold,
+        "foreign_threshold": classifier.foreign_threshold,
+        "conformal": None if classifier.conformal is None else classifier.conformal.model_dump(mode="json"),
         "temperature": classifier.temperature,
         "input": f"images: uint8 {shape}, {kind}; scaling and normalisation are in the graph",
-        "output": "probabilities: float32 (N, classes), temperature applied; labels: int64 (N,), the likeliest class",
+        "output": "probabilities: float32 (N, classes), temperature applied; labels: int64 (N,), the likeliest class"
+        + ("" if classifier.prototypes is None else "; foreign: float32 (N,), how unlike the training images it is"),
         "value_range": classifier.reading.value_range,
         "window": classifier.reading.window,
         "page": classifier.reading.page,

@@ -13,6 +13,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..data.decode import ImageShape
 from ..nn import Preprocessing
+from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
 from .layers import (
     Activation,
     Affine,
@@ -22,6 +23,7 @@ from .layers import (
     Layer,
     MaxPool,
     MeanPixel,
+    Parted,
     Reading,
     Recurrent,
     Residual,
@@ -74,15 +76,25 @@ class Builder:
 
 
 def onnx_graph(
-    layers: Sequence[Layer], preprocessing: Preprocessing, input_shape: ImageShape, classes: int, temperature: float
+    layers: Parted,
+    preprocessing: Preprocessing,
+    input_shape: ImageShape,
+    classes: int,
+    temperature: float,
+    prototypes: Prototypes | None = None,
 ) -> GraphProto:
     """The whole way from pixels to probabilities.
 
     Input ``images``: uint8 (N, H, W, C), N any. Outputs ``probabilities``: float32 (N, K), the softmax of the logits
-    over the temperature, and ``labels``: int64 (N,), the likeliest class of each.
+    over the temperature, ``labels``: int64 (N,), the likeliest class of each, and, with prototypes, ``foreign``:
+    float32 (N,), how unlike the training images each is.
     """
     builder = Builder()
-    value = _emit(builder, layers, _network_input(builder, preprocessing))
+    given = _network_input(builder, preprocessing)
+    features = _emit(builder, layers.body, given)
+    if prototypes is not None:
+        _foreign(builder, given, features, prototypes, input_shape)
+    value = _emit(builder, layers.rest, features)
     if temperature == 1:
         scaled = value.name
     else:
@@ -96,6 +108,7 @@ def onnx_graph(
         [
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
             helper.make_tensor_value_info("labels", TensorProto.INT64, ["N"]),
+            *([] if prototypes is None else [helper.make_tensor_value_info("foreign", TensorProto.FLOAT, ["N"])]),
         ],
         builder.constants,
     )
@@ -113,6 +126,64 @@ def _network_input(builder: Builder, preprocessing: Preprocessing) -> Value:
         least = builder.constant("least", np.finfo(np.float32).tiny)
         return Value(builder.node("Div", unit, builder.node("Max", norm, least)))
     return Value(unit)
+
+
+def _foreign(builder: Builder, given: Value, features: Value, prototypes: Prototypes, input_shape: ImageShape) -> None:
+    """What `nn.prototypes.WithScore` adds, as the output ``foreign``."""
+    columns = builder.constant("compared", [prototypes.features], np.int64)
+    start, along = builder.constant("first", [0], np.int64), builder.constant("axis", [1], np.int64)
+    compared = builder.node("Slice", features.name, start, columns, along)
+    length = builder.node("ReduceL2", compared, axes=[1], keepdims=1)
+    least = builder.constant("least", np.finfo(np.float32).tiny)
+    unit = builder.node("Div", compared, builder.node("Max", length, least))
+    # As 8-bit numbers, which take a quarter of the room, with the factor that gives each the length 1.
+    directions = builder.constant("directions", prototypes.directions.T, np.int8)
+    lengths = np.linalg.norm(prototypes.directions.astype(np.float64), axis=1)
+    scale = builder.constant("one_over_length", 1 / lengths)
+    bank = builder.node("Mul", builder.node("Cast", directions, to=TensorProto.FLOAT), scale)
+    one = builder.constant("one", 1)
+    distances = builder.node(
+        "Mul",
+        builder.node("Sub", one, builder.node("MatMul", unit, bank)),
+        builder.constant("weights", prototypes.weights),
+    )
+    score = builder.node("ReduceMin", distances, axes=[1], keepdims=0)
+    for outside in _outside(builder, given.name, prototypes, input_shape):
+        score = builder.node("Add", score, outside)
+    builder.node("Identity", score, output="foreign")
+
+
+def _outside(builder: Builder, x: str, prototypes: Prototypes, input_shape: ImageShape) -> list[str]:
+    """What contrast and roughness add, where they have limits; ``x`` is the network's input, (N, H, W, C)."""
+    one, factor = builder.constant("one", 1), builder.constant("outside", OUTSIDE)
+    flat = builder.constant("flat", FLAT)
+    centred = builder.node("Sub", x, builder.node("ReduceMean", x, axes=[1, 2], keepdims=1))
+    variance = builder.node("ReduceMean", builder.node("Mul", centred, centred), axes=[1, 2, 3], keepdims=0)
+    contrast = builder.node("Sqrt", variance)
+    added = []
+    if prototypes.contrast > 0:
+        share = builder.node("Div", contrast, builder.constant("contrast", prototypes.contrast))
+        added.append(builder.node("Mul", factor, builder.node("Relu", builder.node("Sub", one, share))))
+    steps = [_step(builder, x, axis) for axis in (1, 2) if input_shape[axis - 1] > 1]
+    if math.isfinite(prototypes.roughness) and steps:
+        total = steps[0] if len(steps) == 1 else builder.node("Add", *steps)
+        change = builder.node("Div", total, builder.constant("directions", len(steps)))
+        rough = builder.node("Div", change, builder.node("Max", contrast, flat))
+        rough = builder.node("Where", builder.node("Greater", contrast, flat), rough, builder.constant("none", 0))
+        share = builder.node("Div", rough, builder.constant("roughness", prototypes.roughness))
+        added.append(builder.node("Mul", factor, builder.node("Relu", builder.node("Sub", share, one))))
+    return added
+
+
+def _step(builder: Builder, x: str, axis: int) -> str:
+    """The mean difference between neighbours along an axis: (N,)."""
+
+    def part(start: int, end: int) -> str:
+        places = [builder.constant(name, [n], np.int64) for name, n in (("start", start), ("end", end), ("axis", axis))]
+        return builder.node("Slice", x, *places)
+
+    difference = builder.node("Abs", builder.node("Sub", part(1, 1 << 30), part(0, -1)))
+    return builder.node("ReduceMean", difference, axes=[1, 2, 3], keepdims=0)
 
 
 def _emit(builder: Builder, layers: Sequence[Layer], value: Value) -> Value:

@@ -53,6 +53,10 @@ class Weights:
         steps = np.rint(values / np.where(scale > 0, scale, 1)).clip(-_STEPS, _STEPS)
         return self._add(values.size, values.shape[-1], scale.astype(np.float32), steps.astype("<i2"))
 
+    def small(self, values: npt.NDArray[np.int8]) -> int:
+        """Add whole numbers of 8 bits; their number in the list."""
+        return self._add(values.size, -1, values)
+
     def base64(self) -> str:
         """All of them, one behind the other."""
         return base64.b64encode(bytes(self._content)).decode()
@@ -72,6 +76,8 @@ def read_tensors(tensors: Sequence[dict[str, int]], text: str) -> list[Float32Ar
 
 
 def _read(content: bytes, offset: int, length: int, outputs: int) -> Float32Array:
+    if outputs < 0:
+        return np.frombuffer(content, "i1", length, offset).astype(np.float32)
     if outputs == 0:
         return np.frombuffer(content, "<f4", length, offset)
     scale = np.frombuffer(content, "<f4", outputs, offset)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,27 +17,42 @@ from torch import Tensor, nn
 from ..data.dataset import UInt8Array
 from ..nn import Preprocessing
 from ..nn.activations import activation
+from ..nn.prototypes import NearestPrototype, Prototypes, score
 from .pageweights import read_tensors
+from .proof import Given
 
-Float32Array = npt.NDArray[np.float32]
 Tensors = Sequence[Tensor]
 
 _PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>')
 _AT_ONCE = 512  # images
 
 
-def answer(content: bytes, images: UInt8Array) -> Float32Array:
-    """The probabilities (N, K) that the network in a page gives for images, uint8 (N, H, W, C)."""
+def answer(content: bytes, images: UInt8Array) -> Given:
+    """What the network in a page gives for images, uint8 (N, H, W, C)."""
     parts = dict(_PARTS.findall(content.decode()))
     model = json.loads(parts["model"])
     tensors = [torch.from_numpy(values.copy()) for values in read_tensors(model["tensors"], parts["weights"])]
     preprocessing = Preprocessing(**model["preprocessing"])
-    results = []
+    layers, foreign = model["layers"], model["foreign"]
+    after = 0 if foreign is None else foreign["after"]
+    nearest = None if foreign is None else _prototypes(foreign, tensors)
+    results, scores = [], []
     with torch.inference_mode():
         for batch in torch.split(torch.from_numpy(np.array(images)), _AT_ONCE):
-            logits = _through(preprocessing(batch), model["layers"], tensors)
+            x = preprocessing(batch)
+            features = _through(x, layers[:after], tensors)
+            if nearest is not None:
+                scores.append(score(x, nearest(features), nearest.prototypes).numpy())
+            logits = _through(features, layers[after:], tensors)
             results.append(torch.softmax(logits / model["temperature"], dim=1).numpy())
-    return np.concatenate(results)
+    return Given(np.concatenate(results), np.concatenate(scores) if scores else None)
+
+
+def _prototypes(foreign: dict[str, Any], tensors: Tensors) -> NearestPrototype:
+    weights = tensors[foreign["weights"]].numpy()
+    directions = tensors[foreign["directions"]].numpy().reshape(len(weights), foreign["features"])
+    roughness = math.inf if foreign["roughness"] is None else foreign["roughness"]
+    return NearestPrototype(Prototypes(directions.astype(np.int8), weights, foreign["contrast"], roughness))
 
 
 def _through(x: Tensor, layers: Sequence[dict[str, Any]], tensors: Tensors) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from ..answers import REASONS
 from ..classifier import Classifier
 from ..data.dataset import size_in_words
 from ..data.ink import page_spec
 from ..images import normalizing_spec
+from ..nn.prototypes import FLAT, OUTSIDE
 from ..pages import Card, drawing_page
-from .layers import layers_of
+from .layers import parted_layers
 from .pageweights import Encoding, Weights, described
 from .proof import HeldOutImages, compare
 from .replay import answer
@@ -21,19 +24,20 @@ TOLERANCE = 1e-3
 
 def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
     """The content of the page: with 16-bit weights, or with 32-bit ones where those do not answer as the model does."""
-    expected = classifier.predict_proba(held_out.images, as_is=True)
+    expected = classifier.answer(held_out.images, as_is=True)
     content = b""
     for encoding in get_args(Encoding):
         content = _page(classifier, encoding)
         proof = compare(expected, answer(content, held_out.images), held_out.source)
-        if proof.same_labels == proof.images and proof.difference <= TOLERANCE:
+        if proof.holds(TOLERANCE):
             break
     return content
 
 
 def _page(classifier: Classifier, encoding: Encoding) -> bytes:
     weights = Weights(encoding)
-    layers = described(layers_of(classifier.network), weights)
+    parted = parted_layers(classifier.network)
+    layers = described((*parted.body, *parted.rest), weights)
     model = {
         "classes": list(classifier.classes),
         "threshold": classifier.threshold,
@@ -41,12 +45,33 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         "shape": list(classifier.input_shape),
         "preprocessing": classifier.preprocessing.model_dump(mode="json"),
         "layers": layers,
+        "foreign": _foreign(classifier, len(parted.body), weights),
+        "conformal": None if classifier.conformal is None else classifier.conformal.model_dump(mode="json"),
+        "reasons": REASONS,
         "tensors": weights.tensors,
         "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
     text = drawing_page(model, weights.base64(), card_of(classifier))
     # A name that is no valid Unicode has lone surrogates: they become character references.
     return text.encode("utf-8", "xmlcharrefreplace")
+
+
+def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, Any] | None:
+    """What ``pages/js/foreign.js`` takes: the prototypes, and the limits of the score; ``after`` so many layers."""
+    prototypes = classifier.prototypes
+    if prototypes is None:
+        return None
+    return {
+        "after": after,
+        "features": prototypes.features,
+        "directions": weights.small(prototypes.directions),
+        "weights": weights.plain(prototypes.weights),
+        "contrast": prototypes.contrast,
+        "roughness": prototypes.roughness if math.isfinite(prototypes.roughness) else None,
+        "outside": OUTSIDE,
+        "flat": FLAT,
+        "threshold": classifier.foreign_threshold,
+    }
 
 
 def card_of(classifier: Classifier) -> Card:
@@ -61,13 +86,21 @@ def card_of(classifier: Classifier) -> Card:
         "Network": f"{classifier.spec.kind}, {parameters:,} weights",
         "Images": f"{size_in_words(height, width)} pixels, {'grey' if channels == 1 else 'colour'}",
         "Accuracy": f"{_percent(metrics['accuracy'], metrics['n'])} on {metrics['judged_on']}" if accuracy else "",
-        "Says “none of these”": "" if not classifier.threshold else f"below {100 * classifier.threshold:.0f}\u202f %",
+        "Says “none of these”": _rejects(classifier),
         "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
     }
     title = origin.data or "Model"
     measure = "balanced accuracy" if metrics.get("headline") == "balanced_accuracy" else "accuracy"
     shown = tuple((name, value) for name, value in rows.items() if value)
     return Card(title, accuracy, how_sure, shown, measure=measure)
+
+
+def _rejects(classifier: Classifier) -> str:
+    rules = {
+        "if a picture is unlike its training images": classifier.foreign_threshold is not None,
+        f"below {100 * (classifier.threshold or 0):.0f}\u202f % sure": bool(classifier.threshold),
+    }
+    return " or ".join(name for name, holds in rules.items() if holds)
 
 
 def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:

@@ -49,3 +49,11 @@ def pooled_first(layers: Iterable[nn.Module]) -> list[nn.Module]:
 def activation(name: str) -> nn.Module:
     """A new activation layer by its name in :data:`ACTIVATIONS`."""
     return ACTIVATIONS[name]()
+
+
+def is_activation(layer: nn.Module) -> bool:
+    """Whether a layer is one of :data:`ACTIVATIONS`."""
+    return type(layer) in _TYPES
+
+
+_TYPES = frozenset(type(make()) for make in ACTIVATIONS.values())

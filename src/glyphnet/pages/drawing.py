@@ -11,7 +11,7 @@ from .assembly import environment, hash_of, one_script, read, script_json
 
 SCRIPTS = (
     "pages/js/elements.js", "pages/js/theme.js",
-    "pages/js/weights.js", "pages/js/network.js", "pages/js/saliency.js",
+    "pages/js/weights.js", "pages/js/network.js", "pages/js/foreign.js", "pages/js/saliency.js",
     "pages/js/resample.js", "pages/js/strokes.js", "pages/js/ink.js",
     "pages/js/sheet.js", "pages/js/pad.js", "pages/js/picture.js", "pages/js/answer.js", "pages/js/drawing.js",
 )  # fmt: skip
@@ -42,7 +42,7 @@ def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:
 
     Args:
         model: what ``pages/js/weights.js`` reads: classes, threshold, temperature, shape, preprocessing, layers,
-            tensors, ink; plain JSON values.
+            foreign, conformal, reasons, tensors, ink; plain JSON values.
         weights: base64 of all tensors, one behind the other.
         card: about the model.
     """

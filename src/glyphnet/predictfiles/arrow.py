@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .answers import ERROR, Answer, Answering
+from .answers import ERROR, REASON, SET, Answer, Answering
 
 
 def arrow_schema(answering: Answering) -> Any:
     """Names and types of the columns: `Answering.columns` and error."""
     import pyarrow as pa
 
-    texts = {"file", "label"}
-    fields = [pa.field(name, pa.string() if name in texts else pa.float32()) for name in answering.columns]
+    kinds = {"file": pa.string(), "label": pa.string(), REASON: pa.string(), SET: pa.list_(pa.string())}
+    fields = [pa.field(name, kinds.get(name, pa.float32())) for name in answering.columns]
     return pa.schema([*fields, pa.field(ERROR, pa.string())])
 
 
@@ -31,6 +31,8 @@ def arrow_table(answers: Sequence[Answer], answering: Answering) -> tuple[Any, l
         [_unicode(answers[number].file) for number in sources],
         [label for _, label, _ in rows],
         [probability for _, _, probability in rows],
+        [answers[number].reason for number in sources],
+        *([[answers[number].set for number in sources]] if SET in answering.columns else []),
         *_of_classes(answers, sources, answering),
         [answers[number].error for number in sources],
     ]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..data.dataset import UInt8Array
 from ..data.decode import fit_image, read_bytes, see_bytes
+from ..data.ink import NoDrawing
 from ..data.traits import Traits
 from ..errors import BadFileError
 from ..images import Reader, normalizing_spec, read_image
@@ -28,6 +29,7 @@ class Decoded(NamedTuple):
         file: see `Picture`.
         place: see `Picture`.
         pixels: uint8 (H, W, C), or why there are none.
+        reason: why the pixels cannot be trusted, or None: see `data.ink.Normalized`.
         remade: whether it was made like the training images by more than its size and colour.
         traits, pages, outside: see `data.traits.Seen`.
     """
@@ -35,6 +37,7 @@ class Decoded(NamedTuple):
     file: str
     place: str
     pixels: UInt8Array | BadFileError
+    reason: NoDrawing | None = None
     remade: bool = False
     traits: Traits = Traits(0)
     pages: int = 1
@@ -68,13 +71,13 @@ class Decoding:
             if isinstance(content, BadFileError):
                 raise content
             if isinstance(content, np.ndarray):
-                return Decoded(file, place, read_image(content, self._model, self._as_is).pixels)
+                return Decoded(file, place, *read_image(content, self._model, self._as_is))
             reading = self._model.reading
             name = content if isinstance(content, str) else place
             seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
-            pixels = read_image(seen.image, self._model, self._as_is).pixels
+            pixels, reason = read_image(seen.image, self._model, self._as_is)
             remade = self.tell_remade and self._differs(seen.image, pixels)
-            return Decoded(file, place, pixels, remade, seen.traits, seen.pages, seen.outside)
+            return Decoded(file, place, pixels, reason, remade, seen.traits, seen.pages, seen.outside)
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))
 

@@ -1,4 +1,4 @@
-"""The one way from pictures to probabilities, for any number of them."""
+"""The one way from pictures to answers, for any number of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
-from ..data.ink import InkSpec
+from ..answers import OneAnswer
+from ..data.ink import InkSpec, Normalized
 from ..data.traits import TraitCounts
 from ..errors import BadFileError
 from ..images import Batch, default_batch_size, normalizing_spec
-from ..onnxmodel import Float32Array
 from ..predictor import Predictor
 from .decoding import Decoded, Decoding, decode_ahead
 from .pictures import OnBadFile, Picture, pictures_in
@@ -33,12 +31,12 @@ class Prediction(NamedTuple):
     Attributes:
         file: see `Picture`.
         place: see `Picture`.
-        outcome: float32 (K,), probabilities in the order of the classifier's classes; or why there are none.
+        outcome: the answer, or why there is none.
     """
 
     file: str
     place: str
-    outcome: Float32Array | BadFileError
+    outcome: OneAnswer | BadFileError
 
 
 class FilePrediction(NamedTuple):
@@ -46,11 +44,11 @@ class FilePrediction(NamedTuple):
 
     Attributes:
         file: what it is called: see `Picture`.
-        probabilities: float32 (K,), in the order of the classifier's classes.
+        answer: probabilities, score and reason.
     """
 
     file: str
-    probabilities: Float32Array
+    answer: OneAnswer
 
 
 def predictions(
@@ -149,10 +147,10 @@ class _Sharing:
 
 
 def _classified(classifier: Predictor, batch: list[Decoded]) -> list[Prediction]:
-    pixels = [each.pixels for each in batch if not isinstance(each.pixels, BadFileError)]
+    sound = [Normalized(each.pixels, each.reason) for each in batch if not isinstance(each.pixels, BadFileError)]
     # One batch: the classifier must not divide it, for sums over a batch of another size may end in other bits.
-    answers = iter(classifier.predict_proba(Batch.as_seen(np.stack(pixels)), batch_size=len(pixels)) if pixels else ())
+    answers = iter(classifier.answer(Batch.of(sound), batch_size=len(sound)) if sound else ())
     return [
-        Prediction(file, place, pixels if isinstance(pixels, BadFileError) else next(answers))
-        for file, place, pixels, *_ in batch
+        Prediction(each.file, each.place, each.pixels if isinstance(each.pixels, BadFileError) else next(answers))
+        for each in batch
     ]

@@ -12,7 +12,7 @@ import numpy as np
 from ..data.hub import content_of
 from ..errors import DataError, MissingExtraError, ModelFileError
 from ..predictor import load_predictor
-from .answers import ERROR, Answering, Asked
+from .answers import ERROR, REASON, SET, Answering, Asked
 from .arrow import arrow_table
 from .pictures import Picture
 from .predicting import predictions
@@ -60,8 +60,8 @@ def predict_dataset(
         ray_options: more for ``Dataset.map_batches``: num_cpus, num_gpus, memory and so on.
 
     Returns:
-        The dataset without ``column``, and with the columns label, probability, those of every class if asked, and
-        error, which says why a picture cannot be read: the same as those of `write_predictions`.
+        The dataset without ``column``, and with the columns label, probability, reason, set and those of every class if
+        asked, and error, which says why a picture cannot be read: the same as those of `write_predictions`.
 
     Raises:
         DataError: there is no such column, or there are columns already of the names of those that come.
@@ -140,7 +140,7 @@ def _check_columns(columns: list[str], column: str) -> None:
             f"The dataset has no column {column!r}; its columns are {', '.join(map(repr, columns)) or 'none'}. "
             "Name the one with the pictures: column=…"
         )
-    if taken := [name for name in ("label", "probability", ERROR) if name in columns]:
+    if taken := [name for name in ("label", "probability", REASON, SET, ERROR) if name in columns]:
         new = ", ".join(f"{name!r}: 'given_{name}'" for name in taken)
         raise DataError(
             f"The dataset has a column {taken[0]!r} already, and the answers want that name. "

@@ -53,7 +53,8 @@ class Watching:
         on_resumed: how many pictures the run before has answered for.
         progress: called as ``progress(done, total, what)`` now and then; the total is 0, for it is not known.
         ignored: counts the files in folders that are not pictures, by their suffix.
-        on_note: a sentence, at the end, on what was done to pictures: see `data.traits.TraitCounts`.
+        on_note: a sentence on what the model lacks, and, at the end, on what was done to pictures: see
+            `data.traits.TraitCounts`.
     """
 
     on_bad_file: OnBadFile = lambda _: None
@@ -107,6 +108,8 @@ def write_predictions(
     _check_start(target, unfinished, resume)
     classifier = load_predictor(model, device)
     answering = Answering(classifier, asked)
+    if classifier.lacking:
+        watching.on_note(classifier.lacking)
     job = {
         "model": _digest([Path(model).read_bytes()]),
         "list of images": _digest(os.fsencode(path) + b"\0" for path in paths),

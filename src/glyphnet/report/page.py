@@ -159,6 +159,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "calibration": wording.calibration(evaluation),
         "temperature": wording.temperature(evaluation),
         "rejection": wording.rejection(evaluation),
+        "sets": wording.sets(evaluation),
     }
 
 
@@ -200,8 +201,14 @@ def _model(classifier: Classifier | None) -> dict[str, Any]:
         "parameters": f"{weights:,}",
         "image": f"{size_in_words(height, width)}, {'grey' if channels == 1 else 'colour'}",
         "temperature": f"{classifier.temperature:.3g}",
-        "threshold": "none" if classifier.threshold is None else f"{classifier.threshold:.4g}",
+        "threshold of the confidence": _number(classifier.threshold),
+        "threshold of the foreign score": _number(classifier.foreign_threshold),
+        "prototypes": "none" if classifier.prototypes is None else str(len(classifier.prototypes.directions)),
     }
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
 
 
 def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:

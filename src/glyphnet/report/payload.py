@@ -86,14 +86,12 @@ def _before(evaluation: Evaluation) -> list[dict[str, Any]] | None:
 
 def _coverage(evaluation: Evaluation) -> dict[str, Any]:
     curve, rejection = evaluation.coverage, evaluation.rejection
-    marked = rejection is not None and rejection.threshold > 0 and rejection.accuracy.n > 0
+    marked = rejection is not None and rejection.accuracy.n > 0
     return {
         "thresholds": np.round(curve.thresholds, 5).tolist(),
         "coverage": np.round(curve.coverage, 5).tolist(),
         "accuracy": np.round(curve.accuracy, 5).tolist(),
-        "mark": (rejection.threshold, rejection.coverage.value, rejection.accuracy.value)
-        if rejection is not None and marked
-        else None,
+        "mark": (rejection.coverage.value, rejection.accuracy.value) if rejection is not None and marked else None,
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..answers import REASONS
+from ..conformal import percentage
 from ..evaluation import Evaluation, Figure
 
 THIN = "\u202f"  # a narrow space that never breaks: between a number and its unit
@@ -85,26 +87,37 @@ def temperature(evaluation: Evaluation) -> str:
 
 
 def rejection(evaluation: Evaluation) -> str:
-    """What the classifier's threshold gives on these images."""
+    """What the classifier's rules for rejection give on these images."""
     found, digits = evaluation.rejection, digits_for(len(evaluation))
     if found is None:
-        return (
-            "This model has no threshold: there were no validation images to choose one on, or none reached the "
-            "precision that was wanted."
-        )
-    if found.threshold == 0:
-        return (
-            "Its threshold is 0: on the validation images all answers together were as precise as was wanted, so "
-            "nothing is rejected."
-        )
-    least = percent(found.threshold)
+        return "This model cannot reject: there were no validation images to choose thresholds on."
+    why = " and ".join(f"{plural(count, 'image')} ({REASONS[reason]})" for reason, count in found.reasons.items())
+    rejected = f"It rejects {why}." if why else "It rejects no image here."
     if not found.accuracy.n:
-        return f"Its threshold is a confidence of {least}, and no image here reaches it: all would be rejected."
+        return f"{rejected} That is all of them."
     return (
-        f"Its threshold is a confidence of {least}. Here it then answers {_with_interval(found.coverage, digits)} of "
-        f"the images and names {_with_interval(found.accuracy, digits)} of those rightly; "
-        f"answering all, {percent(evaluation.accuracy, digits)}."
+        f"{rejected} It answers {_with_interval(found.coverage, digits)} of the images and names "
+        f"{_with_interval(found.accuracy, digits)} of those rightly; answering all, "
+        f"{percent(evaluation.accuracy, digits)}."
     )
+
+
+def sets(evaluation: Evaluation) -> list[dict[str, str]]:
+    """The rows of the table of sets: level, coverage, size, single."""
+    digits = digits_for(len(evaluation))
+    return [
+        {
+            "level": f"{percentage(each.level)}{THIN}%",
+            "coverage": _with_interval(each.coverage, digits),
+            "size": f"{each.size.value:.3f}" + _range(each.size),
+            "single": percent(each.single.value),
+        }
+        for each in evaluation.sets
+    ]
+
+
+def _range(figure: Figure) -> str:
+    return f" ({figure.interval.low:.3f}–{figure.interval.high:.3f})" if figure.interval else ""
 
 
 def _with_interval(figure: Figure, digits: int) -> str:

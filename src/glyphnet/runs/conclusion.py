@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ..classifier import Classifier
-from ..data import Finding, ImageDataset, Splits, look_over
+from ..data import Finding, Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
-from ..evaluation import choose_threshold, fit_temperature
 from ..evaluation.normalizing import decide_normalizing
 from ..hardware import hardware
 from ..history import write_history
-from ..images import seen
 from ..modelfile import Provenance, library_versions, pick_samples
 from ..training import FitResult, Recipe
 from ..training.device import using_threads
+from .calibration import calibrated
 from .diagnosis import diagnose
 from .folder import RunFolder
 from .judgement import judge_after_training, write_judgement
@@ -52,7 +48,7 @@ def conclude(
         said: called with a sentence on how the classifier reads pictures.
         The others: as in `glyphnet.runs.training`.
     """
-    classifier = make_classifier(result, recipe, splits, began) if result.best_epoch else None
+    classifier = make_classifier(result, recipe, splits, began, said) if result.best_epoch else None
     if classifier is not None and said is not None:
         said(classifier.about_normalizing)
     if folder is not None:
@@ -103,10 +99,12 @@ def conclude(
     )
 
 
-def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Classifier:
+def make_classifier(
+    result: FitResult, recipe: Recipe, splits: Splits, began: str, said: Callable[[str], None] | None = None
+) -> Classifier:
     """The classifier that a training gave.
 
-    How it reads pictures, its temperature and its threshold are chosen on validation data.
+    How it reads pictures, and when it is not to be believed, is chosen on validation data: see `calibrated`.
     """
     plain = Classifier(
         network=result.network,
@@ -127,23 +125,7 @@ def make_classifier(result: FitResult, recipe: Recipe, splits: Splits, began: st
         reading=splits.reading,
     )
     with using_threads(result.threads):  # sums in another order have other last bits
-        return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits.validation, recipe)
-
-
-def calibrated(plain: Classifier, validation: ImageDataset, recipe: Recipe) -> Classifier:
-    """The classifier with the temperature and the threshold that validation images choose; as it is without any.
-
-    It reads the images as it does for prediction.
-    """
-    from scipy.special import softmax
-
-    if not len(validation):
-        return plain
-    logits = plain.logits(seen(validation, plain))
-    temperature = fit_temperature(logits, validation.labels)
-    probabilities = softmax(logits / np.float32(temperature), axis=1)
-    threshold = choose_threshold(probabilities, validation.labels, recipe.answer_precision)
-    return replace(plain, temperature=temperature, threshold=threshold)
+        return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits, recipe, said)
 
 
 def _provenance(result: FitResult, recipe: Recipe, splits: Splits) -> dict[str, Any]:

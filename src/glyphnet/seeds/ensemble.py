@@ -19,7 +19,7 @@ from ..hardware import hardware
 from ..modelfile import library_versions
 from ..nn.ensemble import MOST_MEMBERS, EnsembleSpec, join
 from ..runs import RunFolder, write_judgement
-from ..runs.conclusion import calibrated
+from ..runs.calibration import calibrated
 from ..runs.judgement import judge_after_training
 from .plan import Plan
 from .results import Ensemble
@@ -34,7 +34,7 @@ def check_members(seeds: int, ensemble: bool) -> None:
 def average(members: Sequence[Classifier], recipe_of_members: Plan, splits: Splits) -> Classifier:
     """The classifier whose logits are the mean of those of ``members``, trained as the plan says.
 
-    How it reads pictures, its temperature and its threshold are chosen on the validation images, as theirs were.
+    How it reads pictures and when it is not to be believed is chosen on the validation images, as theirs was.
     """
     plan, first = recipe_of_members, members[0]
     plain = replace(
@@ -43,9 +43,12 @@ def average(members: Sequence[Classifier], recipe_of_members: Plan, splits: Spli
         spec=EnsembleSpec(members=len(members), member=plan.recipe.network),
         temperature=1.0,
         threshold=None,
+        prototypes=None,
+        foreign_threshold=None,
+        conformal=None,
         metrics={"seeds": list(plan.seeds), "members": [member.metrics["accuracy"] for member in members]},
     )
-    return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits.validation, plan.recipe)
+    return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits, plan.recipe)
 
 
 def conclude(

@@ -31,6 +31,7 @@ def about_model(predictor: Predictor, identity: str) -> dict[str, Any]:
     """The answer of ``/model``: plain JSON values, as `schema.ModelCard` describes them."""
     height, width, channels = predictor.input_shape
     origin, metrics, network = _told(predictor)
+    rules = predictor.rules
     return {
         "id": identity,
         "classes": list(predictor.classes),
@@ -42,7 +43,9 @@ def about_model(predictor: Predictor, identity: str) -> dict[str, Any]:
             "colours": "grey, 0 black to 255 white" if channels == 1 else "red, green, blue",
             "pictures": "made like the training images" if normalizing_spec(predictor) else "resized, proportions kept",
         },
-        "threshold": predictor.threshold,
+        "threshold": rules.confidence,
+        "foreign_threshold": rules.foreign,
+        "highest_level": None if rules.conformal is None else rules.conformal.highest_level,
         "network": network,
         "accuracy": _accuracy(metrics),
         "provenance": {

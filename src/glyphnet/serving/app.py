@@ -37,6 +37,8 @@ PREDICT = (
     "internal", "queue_full", "too_many_bytes",
 )  # fmt: skip
 _AS_IS = "Only resize pictures, even where the model makes them like its training images."
+_SETS = "Percent, 95 for instance: add the set of classes that contains the true one in so many cases."
+_NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?", re.ASCII)
 _BOOLEANS = {  # as FastAPI reads them
     **dict.fromkeys(("true", "1", "yes", "y", "on", "t"), True),
     **dict.fromkeys(("false", "0", "no", "n", "off", "f"), False),
@@ -83,9 +85,10 @@ def _add_predict(app: FastAPI, service: Service) -> None:
             LIKELIEST, classes
         ),
         as_is: Annotated[bool, Query(description=_AS_IS)] = False,
+        sets: Annotated[float | None, Query(gt=0, lt=100, description=_SETS)] = None,
     ) -> Response:
         """One prediction for each image, in their order. What waits at the same time is computed as one batch."""
-        return Response(await service.predict(request, topk, as_is=as_is), media_type="application/json")
+        return Response(await service.predict(request, topk, as_is=as_is, sets=sets), media_type="application/json")
 
 
 def predict_directly(service: Service) -> ASGIApp:
@@ -94,8 +97,8 @@ def predict_directly(service: Service) -> ASGIApp:
 
     async def predict(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            topk, as_is = _parameters(scope["query_string"], most)
-            answer = await service.predict(Request(scope, receive), topk, as_is=as_is)
+            topk, as_is, sets = _parameters(scope["query_string"], most)
+            answer = await service.predict(Request(scope, receive), topk, as_is=as_is, sets=sets)
         except ClientDisconnect:
             return
         except Refusal as refusal:
@@ -111,17 +114,20 @@ def predict_directly(service: Service) -> ASGIApp:
     return predict
 
 
-def _parameters(query: bytes, topk: int) -> tuple[int, bool]:
-    """``topk``, by default the one given, and ``as_is``."""
+def _parameters(query: bytes, topk: int) -> tuple[int, bool, float | None]:
+    """``topk``, by default the one given, ``as_is`` and ``sets``."""
     if not query:
-        return topk, False
+        return topk, False, None
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     asked, as_is = values.get("topk", [str(topk)])[-1], values.get("as_is", ["false"])[-1].lower()
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", asked, re.ASCII):
         raise Refusal("bad_parameter", "The parameter topk must be a whole number, 1 or more.")
     if as_is not in _BOOLEANS:
         raise Refusal("bad_parameter", "The parameter as_is must be true or false.")
-    return int(asked), _BOOLEANS[as_is]
+    sets = values.get("sets", [""])[-1]
+    if "sets" in values and not (_NUMBER.fullmatch(sets) and 0 < float(sets) < 100):
+        raise Refusal("bad_parameter", "The parameter sets must be a number above 0 and below 100: 95 for 95 %.")
+    return int(asked), _BOOLEANS[as_is], float(sets) if sets else None
 
 
 def _add_model(app: FastAPI, service: Service) -> None:

@@ -21,12 +21,14 @@ function place(event) {
   return [((event.clientX - box.left) * pad.width) / box.width, ((event.clientY - box.top) * pad.height) / box.height];
 }
 
-function show({ label, probability, rejected, probabilities }) {
+const REASONS = JSON.parse(byId("model").textContent).reasons;
+
+function show({ label, probability, rejected, reason, probabilities }) {
   const percent = (value) => `${(100 * value).toFixed(1)}\u202f%`;
   byId("name").textContent = rejected ? "none of these" : label;
   const long = byId("name").textContent.length > 3;
   byId("answer").className = `answer${rejected ? " rejected" : ""}${long ? " long" : ""}`;
-  byId("sure").textContent = rejected ? `Most like “${label}”, but only ${percent(probability)} sure` : `${percent(probability)} sure`;
+  byId("sure").textContent = rejected ? `${REASONS[reason]}: most like “${label}”, ${percent(probability)} sure` : `${percent(probability)} sure`;
   byId("bars").replaceChildren(...probabilities.map((each) => {
     const fill = html("div", { class: "fill" });
     fill.style.width = `${100 * each.probability}%`;

@@ -12,22 +12,17 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from ..data.dataset import UInt8Array
+from ..answers import Answers
 from ..images import Batch, default_batch_size
 from ..predictor import Predictor
 from .refusals import Refusal
-
-Float32Array = npt.NDArray[np.float32]
 
 MEMORY_SECONDS = 0.25
 
 
 class _Asked(NamedTuple):
-    pixels: UInt8Array
-    answer: asyncio.Future[Float32Array]
+    batch: Batch
+    answer: asyncio.Future[Answers]
 
 
 class Room:
@@ -103,10 +98,10 @@ class Batcher:
         finally:
             self.admitted -= images
 
-    async def probabilities(self, pixels: UInt8Array) -> Float32Array:
-        """Probability of each class for images, uint8 (N, H, W, C): float32 (N, K)."""
-        answer: asyncio.Future[Float32Array] = self._loop.create_future()
-        self._inbox.put(_Asked(pixels, answer))
+    async def answers(self, batch: Batch) -> Answers:
+        """What the model says of images."""
+        answer: asyncio.Future[Answers] = self._loop.create_future()
+        self._inbox.put(_Asked(batch, answer))
         return await answer
 
     def works(self) -> bool:
@@ -130,7 +125,7 @@ class Batcher:
 
     def _gather(self, first: _Asked) -> tuple[list[_Asked], _Asked | None, bool]:
         """What waits now and fits into one batch, the request that did not fit, and whether the end has come."""
-        batch, count = [first], len(first.pixels)
+        batch, count = [first], len(first.batch.pixels)
         while count < self._largest:
             try:
                 asked = self._inbox.get_nowait()
@@ -138,29 +133,29 @@ class Batcher:
                 break
             if asked is None:
                 return batch, None, True
-            if count + len(asked.pixels) > self._largest:
+            if count + len(asked.batch.pixels) > self._largest:
                 return batch, asked, False
             batch.append(asked)
-            count += len(asked.pixels)
+            count += len(asked.batch.pixels)
         return batch, None, False
 
     def _answer(self, batch: list[_Asked]) -> None:
-        pixels = np.concatenate([asked.pixels for asked in batch]) if len(batch) > 1 else batch[0].pixels
+        together = batch[0].batch if len(batch) == 1 else Batch.joined([asked.batch for asked in batch])
         try:
-            probabilities: Float32Array | Exception = self._predictor.predict_proba(Batch.as_seen(pixels))
+            answers: Answers | Exception = self._predictor.answer(together)
         except Exception as error:  # told to whoever waits: they must not wait for ever
-            probabilities = error
-        self._on_batch(len(pixels))
-        self._loop.call_soon_threadsafe(_deliver, batch, probabilities)
+            answers = error
+        self._on_batch(len(together.pixels))
+        self._loop.call_soon_threadsafe(_deliver, batch, answers)
 
 
-def _deliver(batch: list[_Asked], probabilities: Float32Array | Exception) -> None:
+def _deliver(batch: list[_Asked], answers: Answers | Exception) -> None:
     start = 0
     for asked in batch:
-        end = start + len(asked.pixels)
+        end = start + len(asked.batch.pixels)
         if not asked.answer.done():  # whoever asked may have gone
-            if isinstance(probabilities, Exception):
-                asked.answer.set_exception(probabilities)
+            if isinstance(answers, Exception):
+                asked.answer.set_exception(answers)
             else:
-                asked.answer.set_result(probabilities[start:end])
+                asked.answer.set_result(answers[start:end])
         start = end

@@ -13,8 +13,9 @@ from PIL import Image
 
 from ..data.dataset import UInt8Array
 from ..data.decode import FORMATS
+from ..data.ink import Normalized
 from ..errors import BadFileError
-from ..images import normalizing_spec, read_image
+from ..images import Batch, normalizing_spec, read_image
 from ..predictor import Predictor
 from .contents import Contents
 from .refusals import Refusal
@@ -42,24 +43,24 @@ class Decoder:
         Image.init()
         self._formats = tuple(name for name in FORMATS if name in Image.OPEN)
 
-    async def pixels(self, pictures: Contents, as_is: bool | None = None) -> UInt8Array:
-        """The pictures as the model sees them: uint8 (N, H, W, C); ``as_is``: see `image_batches`.
+    async def batch(self, pictures: Contents, as_is: bool | None = None) -> Batch:
+        """The pictures as the model sees them; ``as_is``: see `image_batches`.
 
         Raises:
             Refusal: bad_image or too_many_pixels, naming the picture by its number, from 1.
         """
         if isinstance(pictures, np.ndarray):
             if normalizing_spec(self._predictor, as_is) is None:
-                return pictures
+                return Batch.as_seen(pictures)
         elif len(pictures) == 1 and _is_small(pictures[0]):
-            return self._decode(pictures[0], 1, as_is)[np.newaxis]
+            return Batch.of([self._decode(pictures[0], 1, as_is)])
         loop = asyncio.get_running_loop()
         work = [
             loop.run_in_executor(self._pool, self._decode, picture, number, as_is)
             for number, picture in enumerate(pictures, 1)
         ]
         try:
-            return np.stack(await asyncio.gather(*work))
+            return Batch.of(await asyncio.gather(*work))
         except BaseException:
             for each in work:
                 each.cancel()
@@ -70,11 +71,11 @@ class Decoder:
         """End the threads of the pool."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _decode(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> UInt8Array:
+    def _decode(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> Normalized:
         if isinstance(picture, bytes):
             self._check_size(picture, number)
         try:
-            return read_image(picture, self._predictor, as_is).pixels
+            return read_image(picture, self._predictor, as_is)
         except BadFileError as error:
             reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address
             raise Refusal("bad_image", f"Image {number}: {reason}.", error.remedy) from None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..answers import REASONS
 from ..pages.assembly import environment, hash_of, one_script, read, script_json
 from ..predictor import Predictor
 
@@ -64,7 +65,7 @@ def _asking_page(predictor: Predictor, name: str) -> bytes:
     script = one_script(("pages/js/elements.js", "pages/js/theme.js", "serving/ask.js"))
     text = environment("serving").get_template("ask.html").render(
         name=name,
-        model=script_json({"classes": list(predictor.classes)}),
+        model=script_json({"classes": list(predictor.classes), "reasons": REASONS}),
         style=style,
         script=script,
         hash_of=hash_of,

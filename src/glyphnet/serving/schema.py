@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ..answers import REASONS
 from ..data.values import EIGHT_BITS
 from ..images import Reader
 from .contents import JSON, MULTIPART, RAW
@@ -29,7 +30,19 @@ class Prediction(BaseModel):
 
     label: Annotated[str, Field(description="The likeliest class.")]
     probability: Annotated[_Share, Field(description="How probable it is.")]
-    rejected: Annotated[bool, Field(description="Whether that is less than the model's threshold: none of these.")]
+    rejected: Annotated[bool, Field(description="Whether there is a reason not to believe it: none of these.")]
+    reason: Annotated[
+        Literal[tuple(REASONS)] | None,  # type: ignore[valid-type]
+        Field(
+            description="no_drawing: nothing is drawn; unlike_training; low_confidence: the model is not sure; or null."
+        ),
+    ]
+    foreign: Annotated[
+        float | None, Field(description="How unlike the training images it is; null where the model cannot tell.")
+    ]
+    set: Annotated[
+        list[str] | None, Field(description="With sets=95: classes that contain the true one in 95 % of cases.")
+    ] = None
     probabilities: Annotated[list[ClassProbability], Field(description="The likeliest classes, the first first.")]
 
 
@@ -75,7 +88,11 @@ class ModelCard(BaseModel):
     id: Annotated[str, Field(description="SHA-256 of the model file.", pattern="^[0-9a-f]{64}$")]
     classes: list[str]
     input: Input
-    threshold: Annotated[_Share | None, Field(description="Below it an image is rejected; null: never measured.")]
+    threshold: Annotated[_Share | None, Field(description="Below it the model is not sure; null: never measured.")]
+    foreign_threshold: Annotated[
+        float | None, Field(description="Above it an image is unlike the training images; null: never measured.")
+    ]
+    highest_level: Annotated[_Share | None, Field(description="Of sets of classes; null: the model gives none.")]
     network: Annotated[str, Field(description="Its kind: mlp, cnn and so on.")]
     accuracy: Accuracy | None
     provenance: Origin

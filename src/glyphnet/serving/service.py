@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from starlette.requests import Request
 
+from ..answers import Answers
+from ..errors import SettingsError
 from ..predictor import Predictor
 from .batching import Batcher
 from .bodies import Bodies
@@ -59,15 +60,22 @@ class Service:
         self.batcher = Batcher(predictor, limits.queue, MODEL_THREADS, self.metrics.batch)
         self._decoder = Decoder(predictor, limits.picture_pixels, threads=min(4, os.cpu_count() or 1))
         self._bodies = Bodies(limits)
-        self._answers = Answers(model)
+        self._answers = AnswerWriter(model)
         self.metrics.watch("glyphnet_queued_images", "Images that wait or are in work.", lambda: self.batcher.admitted)
 
-    async def predict(self, request: Request, topk: int, *, as_is: bool = False) -> bytes:
-        """The answer for the images in a request, as JSON; ``as_is`` only resizes them.
+    async def predict(self, request: Request, topk: int, *, as_is: bool = False, sets: float | None = None) -> bytes:
+        """The answer for the images in a request, as JSON.
+
+        Args:
+            request: what was asked.
+            topk: how many of the likeliest classes to tell.
+            as_is: only resize the images.
+            sets: the level, in percent, of sets to tell; None: none.
 
         Raises:
             Refusal: the request goes beyond a limit or cannot be read.
         """
+        level = None if sets is None else self._answers.check_level(sets)
         self.batcher.check_room(1)  # before any work: under an overload refusing has to be cheap
         limits = self.limits
         content_type = request.headers.get("content-type", "")
@@ -77,9 +85,9 @@ class Service:
         )
         contents = contents_of(body, content_type, self.model.predictor, limits.images)
         with self.batcher.admit(len(contents)):
-            pixels = await self._decoder.pixels(contents, as_is or None)
-            probabilities = await self.batcher.probabilities(pixels)
-        answer, rejected = self._answers.write(probabilities, topk)
+            batch = await self._decoder.batch(contents, as_is or None)
+            answers = await self.batcher.answers(batch)
+        answer, rejected = self._answers.write(answers, topk, level)
         if rejected:
             self.metrics.rejected(rejected)
         return answer
@@ -97,28 +105,55 @@ class Service:
         self.batcher.stop()
 
 
-class Answers:
+class AnswerWriter:
     """Writes answers as JSON: by hand, for there are a thousand a second, all of one form."""
 
     def __init__(self, model: Model) -> None:
         self._names = [json.dumps(name) for name in model.predictor.classes]
         self._head = f'{{"model": "{model.identity}", "predictions": ['
-        self._threshold = model.predictor.threshold or 0.0
+        self._rules = model.predictor.rules
 
-    def write(self, probabilities: npt.NDArray[np.float32], topk: int) -> tuple[bytes, int]:
-        """The answer for (N, K) probabilities, and how many images were rejected."""
+    def check_level(self, percent: float) -> float:
+        """The level of sets at so many percent.
+
+        Raises:
+            Refusal: the model gives no sets, or none at this level.
+        """
+        try:
+            self._rules.need_conformal().limit(percent / 100)
+        except SettingsError as error:
+            raise Refusal("bad_parameter", str(error)) from None
+        return percent / 100
+
+    def write(self, answers: Answers, topk: int, level: float | None = None) -> tuple[bytes, int]:
+        """The answer in JSON, with sets at a level if asked, and how many images were rejected."""
+        probabilities = answers.probabilities
         order = (-probabilities).argsort(axis=1, kind="stable")[:, :topk]
         ranked = np.take_along_axis(probabilities, order, axis=1)
-        lowest = self._threshold
-        rejected = int((ranked[:, 0] < lowest).sum())
-        images = ", ".join(map(self._image, order.tolist(), ranked.tolist(), (ranked[:, 0] < lowest).tolist()))
-        return f"{self._head}{images}]}}".encode(), rejected
+        count = len(answers)
+        scores = [None] * count if answers.foreign is None else answers.foreign.tolist()
+        sets: list[list[int] | None] = [None] * count
+        if level is not None:
+            sets = [*self._rules.need_conformal().labels(probabilities, level)]
+        images = ", ".join(map(self._image, order.tolist(), ranked.tolist(), answers.reasons, scores, sets))
+        return f"{self._head}{images}]}}".encode(), count - answers.reasons.count(None)
 
-    def _image(self, labels: list[int], values: list[float], rejected: bool) -> str:
+    def _image(
+        self,
+        labels: list[int],
+        values: list[float],
+        reason: str | None,
+        foreign: float | None,
+        inside: list[int] | None,
+    ) -> str:
         pairs = [
             f'{{"label": {self._names[label]}, "probability": {value:.6f}}}'
             for label, value in zip(labels, values, strict=True)
         ]
+        rejected, why = ("false", "null") if reason is None else ("true", f'"{reason}"')
+        score = "null" if foreign is None else f"{foreign:.6f}"
+        names = "" if inside is None else f', "set": [{", ".join(self._names[label] for label in inside)}]'
         return (
-            f'{pairs[0][:-1]}, "rejected": {"true" if rejected else "false"}, "probabilities": [{", ".join(pairs)}]}}'
+            f'{pairs[0][:-1]}, "rejected": {rejected}, "reason": {why}, "foreign": {score}{names}, '
+            f'"probabilities": [{", ".join(pairs)}]}}'
         )

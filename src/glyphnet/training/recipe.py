@@ -128,8 +128,8 @@ class Recipe(Settings):
         early_stopping: when to stop before the last epoch; None for never.
         keep_best: keep the weights of the best epoch on validation, not those of the last.
         precision: "fp32", "bf16", or "auto": bf16 for large steps on processors and GPUs that multiply it faster.
-        answer_precision: share of the given answers that shall be right: by it the confidence is chosen, on validation
-            images, below which the model may answer "none of these".
+        answer_precision: the share of answers that shall be right with --reject, 0.999 for instance: it may take a
+            higher threshold on the confidence than that which keeps 99 % of the validation images. None asks for none.
         samples: validation images that the model file carries, so that an export can be tried on them; 0 for none,
             where they must not leave the house.
         seed: of the initial weights, the order, dropout and augmentation.
@@ -150,7 +150,7 @@ class Recipe(Settings):
     early_stopping: EarlyStopping | None = None
     keep_best: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    answer_precision: Annotated[float, Field(gt=0, le=1)] = 0.99
+    answer_precision: Annotated[float, Field(gt=0, le=1)] | None = None
     samples: Annotated[int, Field(ge=0, le=100)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

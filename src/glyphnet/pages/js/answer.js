@@ -2,6 +2,7 @@
 
 const MOST_BARS = 10;
 const NONE_OF_THESE = "none of these";
+const SET_LEVELS = [0.95, 0.9, 0.8]; // of the set that is shown: the first that the model supports
 
 class Answer {
   constructor(model) {
@@ -24,23 +25,36 @@ class Answer {
     byId("name").textContent = "The answer will stand here.";
     byId("sure").textContent = "";
     byId("heard").textContent = "";
+    byId("set").textContent = "";
     byId("answer").className = "answer nothing";
     this.show(this.model.classes.map(() => 0), -1);
     for (const { much } of this.bars) much.textContent = "";
   }
 
-  /** Show probabilities; `spoken` says them to a screen reader as well. */
-  update(probabilities, spoken) {
+  /** Show what `answerTo` gives; `spoken` says it to a screen reader as well. */
+  update({ probabilities, reason }, spoken) {
     const best = largest(probabilities);
-    const { classes, threshold } = this.model;
-    const rejected = threshold !== null && probabilities[best] < threshold;
+    const { classes, reasons } = this.model;
+    const rejected = reason !== null;
     const sure = percent(probabilities[best]);
     byId("name").textContent = rejected ? NONE_OF_THESE : classes[best];
     const long = byId("name").textContent.length > 3;
     byId("answer").className = `answer${rejected ? " rejected" : ""}${long ? " long" : ""}`;
-    byId("sure").textContent = rejected ? `Most like “${classes[best]}”, but only ${sure} sure` : `${sure} sure`;
+    const why = rejected ? `${reasons[reason][0].toUpperCase()}${reasons[reason].slice(1)}` : "";
+    byId("sure").textContent = rejected ? `${why}. Most like “${classes[best]}”, ${sure}` : `${sure} sure`;
+    byId("set").textContent = rejected ? "" : this.setOf(probabilities);
     if (spoken) byId("heard").textContent = `${byId("name").textContent}. ${byId("sure").textContent}.`;
     this.show(probabilities, rejected ? -1 : best);
+  }
+
+  /** The classes among which the true one is, as a line; "" where the model gives no sets. */
+  setOf(probabilities) {
+    const { classes, conformal } = this.model;
+    if (conformal === null) return "";
+    const level = SET_LEVELS.find((each) => setOf(conformal, probabilities, each) !== null);
+    const labels = level === undefined ? null : setOf(conformal, probabilities, level);
+    if (labels === null) return "";
+    return `${percent(level)} set: ${labels.map((label) => classes[label]).join(", ")}`;
   }
 
   show(probabilities, best) {

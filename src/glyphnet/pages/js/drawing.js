@@ -11,7 +11,7 @@ let rested = false; // whether the pen was lifted since the last answer
 
 /** Probabilities of pixels, 0 to 255, in the order (row, column, channel). */
 function classify(values) {
-  return softmax(scores(model, values));
+  return answerTo(model, values).probabilities;
 }
 
 function changed(lifted) {
@@ -31,16 +31,16 @@ function think() {
   const empty = { pixels: blank, reason: "no_drawing" };
   const made = sheet.empty ? empty : normalizePicture(...sheet.pixels(), model.ink);
   pixels = made.pixels;
-  if (made.reason === "no_drawing") {
+  if (sheet.empty) {
     answer.clear();
     answer.see(pixels);
     return;
   }
-  const probabilities = classify(pixels);
-  answer.update(probabilities, rested);
+  const found = answerTo(model, pixels, made.reason);
+  answer.update(found, rested);
   rested = false;
   answer.see(pixels);
-  if (byId("looked").checked) overlay(number, largest(probabilities));
+  if (byId("looked").checked && found.reason !== "no_drawing") overlay(number, largest(found.probabilities));
 }
 
 async function overlay(number, label) {
@@ -80,5 +80,12 @@ function startPage() {
 
 startTheme();
 startPage();
-globalThis.glyphnet = { classes: model.classes, shape: model.shape, classify, pixels: () => pixels };
+globalThis.glyphnet = {
+  classes: model.classes,
+  shape: model.shape,
+  classify,
+  answer: (values) => answerTo(model, values),
+  set: (values, level) => setOf(model.conformal, classify(values), level)?.map((label) => model.classes[label]) ?? null,
+  pixels: () => pixels,
+};
 document.documentElement.dataset.ready = "yes";

@@ -1,7 +1,9 @@
 // The model as the page carries it: a description, and all weights in one base64 text.
 
-/** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last axis. */
+/** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last
+ * axis, or int8 as they are. */
 function readTensor(bytes, { offset, length, outputs }) {
+  if (outputs < 0) return Float32Array.from(new Int8Array(bytes.slice(offset, offset + length)));
   if (outputs === 0) return new Float32Array(bytes.slice(offset, offset + 4 * length));
   const scales = new Float32Array(bytes.slice(offset, offset + 4 * outputs));
   const start = offset + 4 * outputs;
@@ -29,5 +31,6 @@ function readModel() {
     for (const list of [...(layer.levels ?? []), ...(layer.parts ?? [])]) list.forEach(filled);
   };
   model.layers.forEach(filled);
+  if (model.foreign) for (const name of ["directions", "weights"]) model.foreign[name] = tensors[model.foreign[name]];
   return model;
 }

@@ -1,4 +1,4 @@
-// Accuracy against coverage: what leaving the unsure images unanswered gives; the model's threshold is marked.
+// Accuracy against coverage: what leaving the unsure images unanswered gives; what the model's own rules give is marked.
 
 function startCoverage() {
   const { coverage, accuracy, thresholds, mark } = data.coverage;
@@ -19,7 +19,7 @@ function startCoverage() {
   const inside = [...coverage.keys()].filter((i) => coverage[i] >= start);
   const line = inside.map((i, n) => `${n ? "L" : "M"}${chart.x(coverage[i]).toFixed(1)} ${chart.y(accuracy[i]).toFixed(1)}`);
   chart.root.append(svg("path", { class: "first", d: line.join("") }));
-  if (mark) markThreshold(chart, mark);
+  if (mark) markRejection(chart, mark);
   const told = html("p", { class: "legend" });
   const tell = (i) => {
     const parts = [`surer than ${percent(thresholds[i])}`, `${percent(coverage[i])} answered`, `${percent(accuracy[i], 2)} right`];
@@ -33,10 +33,10 @@ function startCoverage() {
 function coverageFrom(coverage, accuracy, mark) {
   const last = accuracy[accuracy.length - 1];
   const flat = (start) => coverage.every((share, i) => share > start || accuracy[i] >= 1 - 0.1 * (1 - last));
-  return [0.9, 0.8, 0.5].find((start) => flat(start) && (!mark || mark[1] > start + 0.2 * (1 - start))) ?? 0;
+  return [0.9, 0.8, 0.5].find((start) => flat(start) && (!mark || mark[0] > start + 0.2 * (1 - start))) ?? 0;
 }
 
-function markThreshold(chart, [threshold, share, right]) {
+function markRejection(chart, [share, right]) {
   const place = chart.x(share);
   const leftHalf = place < chart.width / 2;
   chart.root.append(
@@ -47,7 +47,7 @@ function markThreshold(chart, [threshold, share, right]) {
       x: place + (leftHalf ? 5 : -5),
       y: CHART.top - 8,
       "text-anchor": leftHalf ? "start" : "end",
-      text: `threshold ${percent(threshold)}`,
+      text: "with --reject",
     }),
   );
 }

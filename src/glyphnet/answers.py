@@ -1,0 +1,194 @@
+"""What a predictor answers: probabilities, whether to believe them, and why not. NumPy alone.
+
+`Classifier` and `OnnxModel` both make `Answers`, and everything that shows an answer takes it from there: Python, the
+command line, files of predictions, the service, the exports. The web page follows the same rules in JavaScript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .conformal import BoolArray, Conformal
+from .errors import SettingsError
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+
+NONE_OF_THESE = "none of these"
+"""What a rejected image is called."""
+
+Reason: TypeAlias = Literal["no_drawing", "unlike_training", "low_confidence"]
+"""Why an answer cannot be believed."""
+
+REASONS: dict[str, str] = {
+    "no_drawing": "nothing is drawn",
+    "unlike_training": "unlike the training images",
+    "low_confidence": "the model is not sure",
+}
+"""Each reason in words. If several hold, the first of this order is given."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When an answer is not believed; None turns a rule off.
+
+    Attributes:
+        foreign: the largest score of an image that is like the training images.
+        confidence: the least probability of the likeliest class.
+        conformal: the calibration of sets of classes.
+    """
+
+    foreign: float | None = None
+    confidence: float | None = None
+    conformal: Conformal | None = None
+
+    def reasons(
+        self, probabilities: Float32Array, foreign: Float32Array | None, drawn: Sequence[Literal["no_drawing"] | None]
+    ) -> list[Reason | None]:
+        """Why each of N answers cannot be believed.
+
+        Args:
+            probabilities: float32 (N, K).
+            foreign: float32 (N,), or None where the model has no such score.
+            drawn: N reasons that come from the pictures themselves.
+        """
+        count = len(probabilities)
+        unlike = (
+            np.zeros(count, bool) if foreign is None or self.foreign is None else foreign > np.float32(self.foreign)
+        )
+        unsure = np.zeros(count, bool)
+        if self.confidence is not None:
+            unsure = probabilities.max(axis=1, initial=0) < np.float32(self.confidence)
+        return [
+            none or ("unlike_training" if strange else "low_confidence" if doubtful else None)
+            for none, strange, doubtful in zip(drawn, unlike.tolist(), unsure.tolist(), strict=True)
+        ]
+
+    @property
+    def rejects(self) -> bool:
+        """Whether there is a rule that can reject an image."""
+        return self.foreign is not None or self.confidence is not None
+
+    def check_rejection(self) -> None:
+        """Raises:
+        SettingsError: no rule for rejection was measured.
+        """
+        if not self.rejects:
+            raise SettingsError(
+                "This model cannot reject: nothing was measured for that when it was trained, for there was no "
+                "validation part. Predict without rejection, or train it again with one."
+            )
+
+    def need_conformal(self) -> Conformal:
+        """The calibration of sets.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        if self.conformal is None:
+            raise SettingsError(
+                "This model gives no sets: it was not calibrated for them, for it is from an older GlyphNet or had no "
+                "validation part. Train it again with one."
+            )
+        return self.conformal
+
+    @property
+    def lacking(self) -> str:
+        """What a model without some of these lacks, in one sentence, or ""."""
+        missing = {
+            "score for pictures unlike its training images": self.foreign is None,
+            "calibration for sets": self.conformal is None,
+        }
+        names = [f"no {name}" for name, lacks in missing.items() if lacks]
+        if not names:
+            return ""
+        inert = " With --reject it rejects nothing." if self.foreign is None and self.confidence == 0 else ""
+        return (
+            f"This model has {' and '.join(names)}: it was made by an older GlyphNet or without a validation part. "
+            f"Train it again for that.{inert}"
+        )
+
+
+class OneAnswer(NamedTuple):
+    """The answer for one image: a row of `Answers`.
+
+    Attributes:
+        probabilities: float32 (K,).
+        foreign: how unlike the training images it is; None where the model has no such score.
+        reason: why the answer cannot be believed, or None.
+    """
+
+    probabilities: Float32Array
+    foreign: float | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers for N images.
+
+    Attributes:
+        probabilities: float32 (N, K); rows sum to 1.
+        foreign: float32 (N,): how unlike the training images each image is, 0 for one that is a prototype of them; None
+            where the model has no such score.
+        reasons: N: why the answer cannot be believed, or None: see `REASONS`.
+        classes: the K class names, in label order.
+        rules: how the reasons were found.
+    """
+
+    probabilities: Float32Array
+    foreign: Float32Array | None
+    reasons: list[Reason | None]
+    classes: tuple[str, ...]
+    rules: Rules = field(default_factory=Rules, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __getitem__(self, rows: slice) -> Answers:
+        foreign = None if self.foreign is None else self.foreign[rows]
+        return Answers(self.probabilities[rows], foreign, self.reasons[rows], self.classes, self.rules)
+
+    def __iter__(self) -> Iterator[OneAnswer]:
+        scores = [None] * len(self) if self.foreign is None else self.foreign.tolist()
+        return map(OneAnswer, self.probabilities, scores, self.reasons)
+
+    @property
+    def labels(self) -> Int64Array:
+        """The likeliest class of each image, whether it is believed or not: int64 (N,), in [0, K)."""
+        labels: Int64Array = self.probabilities.argmax(axis=1).astype(np.int64)
+        return labels
+
+    @property
+    def confidence(self) -> Float32Array:
+        """The probability of that class: float32 (N,)."""
+        confidence: Float32Array = self.probabilities.max(axis=1, initial=0)
+        return confidence
+
+    def names(self, *, reject: bool = False) -> list[str]:
+        """The name of the likeliest class of each image; with ``reject`` "none of these" where there is a reason."""
+        return [
+            NONE_OF_THESE if reject and reason is not None else self.classes[label]
+            for label, reason in zip(self.labels, self.reasons, strict=True)
+        ]
+
+    def sets(self, level: float = 0.95) -> list[tuple[str, ...]]:
+        """For each image the classes that contain the true one with probability ``level``, the likeliest first.
+
+        The guarantee holds for images like those that the model was calibrated on (exchangeable with them), on
+        average over images: see `glyphnet.conformal`.
+
+        Raises:
+            SettingsError: the model cannot give sets, or not at this level.
+        """
+        labels = self.rules.need_conformal().labels(self.probabilities, level)
+        return [tuple(self.classes[label] for label in row) for row in labels]
+
+    def inside(self, level: float = 0.95) -> BoolArray:
+        """Which classes are in the set of each image: bool (N, K); see `sets`."""
+        return self.rules.need_conformal().sets(self.probabilities, level)

@@ -1,0 +1,89 @@
+// Whether to believe an answer: how unlike the training images a picture is, why it is rejected, sets of classes. The
+// rules are those of glyphnet/nn/prototypes.py, answers.py and conformal.py.
+
+/** Contrast and roughness of the network's input, a picture with its channels last. */
+function texture({ height, width, channels, values }, flat) {
+  const pixels = height * width;
+  const means = new Float64Array(channels);
+  values.forEach((value, i) => (means[i % channels] += value / pixels));
+  const squares = values.reduce((sum, value, i) => sum + (value - means[i % channels]) ** 2, 0);
+  const contrast = Math.sqrt(squares / values.length);
+  const changes = [];
+  const row = width * channels;
+  if (height > 1) changes.push(meanStep(values, row, () => true));
+  if (width > 1) changes.push(meanStep(values, channels, (i) => i % row >= channels));
+  const change = changes.length ? changes.reduce((sum, value) => sum + value, 0) / changes.length : 0;
+  return { contrast, roughness: contrast > flat ? change / contrast : 0 };
+}
+
+/** The mean difference between values that lie `step` apart. */
+function meanStep(values, step, counts) {
+  let sum = 0;
+  let count = 0;
+  for (let i = step; i < values.length; i++) {
+    if (!counts(i)) continue;
+    sum += Math.abs(values[i] - values[i - step]);
+    count += 1;
+  }
+  return sum / count;
+}
+
+/** The distance of features from the nearest prototype: the smallest of (1 - cosine) times weight. */
+function nearestPrototype({ features, directions, weights }, values) {
+  let length = 0;
+  for (let f = 0; f < features; f++) length += values[f] * values[f];
+  length = Math.sqrt(length) || 1;
+  let least = Infinity;
+  for (let m = 0; m < weights.length; m++) {
+    let product = 0;
+    let own = 0;
+    for (let f = 0, at = m * features; f < features; f++, at++) {
+      product += values[f] * directions[at];
+      own += directions[at] * directions[at];
+    }
+    least = Math.min(least, (1 - product / (length * (Math.sqrt(own) || 1))) * weights[m]);
+  }
+  return least;
+}
+
+function foreignScore(foreign, input, features) {
+  const { contrast, roughness } = texture(input, foreign.flat);
+  let score = nearestPrototype(foreign, features);
+  if (foreign.contrast > 0) score += foreign.outside * Math.max(0, 1 - contrast / foreign.contrast);
+  if (foreign.roughness !== null) score += foreign.outside * Math.max(0, roughness / foreign.roughness - 1);
+  return score;
+}
+
+/** Probabilities, score and reason (a code, or null) for pixels, 0 to 255, in the order (row, column, channel). */
+function answerTo(model, pixels, drawn = null) {
+  const input = networkInput(model, pixels);
+  const { foreign, threshold } = model;
+  const after = foreign === null ? 0 : foreign.after;
+  const features = through(model.layers.slice(0, after), { ...input, values: input.values.slice() });
+  const score = foreign === null ? null : foreignScore(foreign, input, features.values); // before an activation works in place
+  const logits = through(model.layers.slice(after), features).values.map((logit) => logit / model.temperature);
+  const probabilities = softmax(logits);
+  let reason = drawn;
+  if (!reason && score !== null && foreign.threshold !== null && score > foreign.threshold) reason = "unlike_training";
+  if (!reason && threshold !== null && probabilities[largest(probabilities)] < threshold) reason = "low_confidence";
+  return { probabilities, foreign: score, reason };
+}
+
+/** The scores of classes whose probabilities are sorted, the largest first; 0 for the likeliest. */
+const SCORES = {
+  probability: (ranked) => ranked.map((p, i) => (i ? 1 - p : 0)),
+  ratio: (ranked) => ranked.map((p) => 1 - p / Math.max(ranked[0], Number.MIN_VALUE)),
+  mass: (ranked) => ranked.map((_, i) => ranked.slice(0, i).reduce((sum, p) => sum + p, 0)),
+};
+
+/** The labels that contain the true class with the probability `level`, the likeliest first; null where that cannot be. */
+function setOf(conformal, probabilities, level) {
+  if (conformal === null) return null;
+  const rank = Math.ceil((conformal.images + 1) * level - 1e-9);
+  if (rank > conformal.images) return null;
+  const limit = conformal.values[conformal.ranks.findIndex((one) => one >= rank)];
+  const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  const scores = SCORES[conformal.score](order.map((label) => probabilities[label]));
+  const size = scores.filter((score) => score <= limit).length;
+  return order.slice(0, Math.max(1, size));
+}

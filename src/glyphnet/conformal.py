@@ -135,17 +135,23 @@ class Conformal(BaseModel):
 
     def sets(self, probabilities: npt.NDArray[np.floating], level: float) -> BoolArray:
         """Which classes are in the set of each image: bool (N, K) for probabilities (N, K); see `limit` for errors."""
+        order, sizes = self._sizes(probabilities, level)
         inside = np.zeros(probabilities.shape, dtype=bool)
-        for row, labels in zip(inside, self.labels(probabilities, level), strict=True):
-            row[labels] = True
+        np.put_along_axis(inside, order, np.arange(order.shape[1]) < sizes[:, None], axis=1)
         return inside
 
     def labels(self, probabilities: npt.NDArray[np.floating], level: float) -> list[list[int]]:
         """The labels in the set of each image, the likeliest first; see `sets`."""
+        order, sizes = self._sizes(probabilities, level)
+        return [row[:size].tolist() for row, size in zip(order, sizes, strict=True)]
+
+    def _sizes(
+        self, probabilities: npt.NDArray[np.floating], level: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The labels of each image, the likeliest first, (N, K), and how many of them are in its set, (N,)."""
         limit = self.limit(level)
         scores, order = class_scores(probabilities, self.score)
-        sizes = np.maximum(1, (scores <= limit).sum(axis=1))  # scores never fall along a row
-        return [row[:size].tolist() for row, size in zip(order, sizes, strict=True)]
+        return order, np.maximum(1, (scores <= limit).sum(axis=1))  # scores never fall along a row
 
 
 def check_level(level: float) -> float:

@@ -6,6 +6,7 @@ import base64
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from glyphnet.pages.assembly import one_script
@@ -53,7 +54,7 @@ def seen(page):
 
 @pytest.mark.parametrize("digit", STROKES)
 def test_a_drawn_digit_is_read(open_drawing, digit):
-    opened = open_drawing(threshold=None)
+    opened = open_drawing(threshold=None, foreign_threshold=None)
     draw(opened.page, STROKES[digit])
     assert name(opened.page) == digit
     best = opened.page.locator("#bars .best")
@@ -64,7 +65,7 @@ def test_a_drawn_digit_is_read(open_drawing, digit):
 
 
 def test_the_bars_move_while_one_draws_and_the_screen_reader_hears_the_end(open_drawing):
-    page = open_drawing(threshold=None).page
+    page = open_drawing(threshold=None, foreign_threshold=None).page
     box = page.locator("#pad").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()
@@ -141,11 +142,37 @@ def test_touch_draws_and_does_not_scroll(open_drawing):
 
 
 def test_below_the_threshold_it_is_none_of_these(open_drawing):
-    opened = open_drawing(threshold=1.0)
+    opened = open_drawing(threshold=1.0, foreign_threshold=None)
     draw(opened.page, [[(0.2, 0.2), (0.8, 0.8)], [(0.8, 0.2), (0.2, 0.8)], [(0.1, 0.5), (0.9, 0.5)]])
     assert name(opened.page) == "none of these"
-    assert opened.page.inner_text("#sure").startswith("Most like “")
+    assert opened.page.inner_text("#sure").startswith("The model is not sure. Most like “")
     assert opened.page.locator("#bars .best").count() == 0
+
+
+def test_what_is_unlike_the_training_images_is_none_of_these_with_the_reason(open_drawing):
+    opened = open_drawing(threshold=None, foreign_threshold=0.0)
+    draw(opened.page, STROKES["0"])
+    assert name(opened.page) == "none of these"
+    assert opened.page.inner_text("#sure").startswith("Unlike the training images. Most like “")
+    assert opened.page.inner_text("#set") == ""
+    assert opened.console == []
+
+
+def test_the_page_gives_the_classifiers_own_scores_reasons_and_sets(open_drawing, reader):
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (4, *reader.input_shape), dtype=np.uint8)
+    blank = np.full((1, *reader.input_shape), 90, dtype=np.uint8)
+    images = np.concatenate([reader.samples[:12], noise, blank])
+    own = reader.answer(images, as_is=True)
+    assert own.reasons[12:] == ["unlike_training"] * 5
+    page = open_drawing().page
+    given = [page.evaluate("pixels => glyphnet.answer(pixels)", image.ravel().tolist()) for image in images]
+    np.testing.assert_allclose([each["foreign"] for each in given], own.foreign, atol=1e-3)
+    assert [each["reason"] for each in given] == own.reasons
+    for level in (0.8, 0.9, 0.95):
+        sets = [page.evaluate("([p, level]) => glyphnet.set(p, level)", [i.ravel().tolist(), level]) for i in images]
+        assert sets == [list(each) for each in own.sets(level)]
+    assert page.evaluate("p => glyphnet.set(p, 0.99999)", images[0].ravel().tolist()) is None
 
 
 def test_a_picture_can_be_opened_dropped_and_pasted(open_drawing, one_picture):
@@ -187,7 +214,7 @@ def test_a_file_that_is_no_picture_is_told(open_drawing, tmp_path):
 
 
 def test_saliency_colours_what_the_answer_rests_on(open_drawing):
-    page = open_drawing(threshold=None).page
+    page = open_drawing(threshold=None, foreign_threshold=None).page
     draw(page, STROKES["7"])
     colours = """() => {
         const { data } = document.getElementById("seen").getContext("2d").getImageData(0, 0, 8, 8);
@@ -203,7 +230,7 @@ def test_saliency_colours_what_the_answer_rests_on(open_drawing):
 def test_class_names_stay_text_and_the_page_asks_for_nothing(open_drawing):
     evil = "<img src=x onerror=document.title='owned'>"
     classes = (evil, "</script><script>document.title='owned'</script>", *map(str, range(2, 10)))
-    opened = open_drawing(classes=classes, threshold=None)
+    opened = open_drawing(classes=classes, threshold=None, foreign_threshold=None)
     draw(opened.page, STROKES["0"])
     page = opened.page
     assert page.locator("img").count() == 0

@@ -169,6 +169,7 @@ def test_hostile_class_names_stay_text_whether_few_or_many(open_report, digits, 
     wide = np.pad(digits.evaluation.probabilities, ((0, 0), (0, count - 10)))
     judged = replace(digits.evaluation, classes=classes, probabilities=wide)
     names = ("recipe", "input_shape", "network", "spec", "temperature", "threshold", "features", "summary")
+    names = (*names, "foreign_threshold", "prototypes")
     projection_only = SimpleNamespace(**{name: getattr(digits.classifier, name) for name in names})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_page, "saliency_sheet", absent)

@@ -114,7 +114,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     if not len(logits):
         return 1.0
     margins = logits - logits[np.arange(len(labels)), labels][:, None]
-    return _no_worse(margins, _least_log_loss(margins))
+    return _no_worse(margins, logits.argmax(axis=1) == labels, _least_log_loss(margins))
 
 
 def _least_log_loss(margins: Float64Array) -> float:
@@ -136,13 +136,12 @@ def _least_log_loss(margins: Float64Array) -> float:
     return 1 / float(brentq(slope, hottest, coldest, args=(smoothing,)))
 
 
-def _no_worse(margins: Float64Array, best: float) -> float:
+def _no_worse(margins: Float64Array, right: npt.NDArray[np.bool_], best: float) -> float:
     """The temperature between 1 and the best one, nearest to that, which raises neither log loss nor error."""
     from scipy.special import log_softmax
 
     def judged(temperature: float) -> tuple[float, float]:
         logs = log_softmax(margins / temperature, axis=1)
-        right = margins.max(axis=1) <= 0
         # The true class has the margin 0, so its log-probability is minus the log of the sum of all powers.
         loss = float(np.logaddexp.reduce(margins / temperature, axis=1).mean())
         return loss, expected_calibration_error(reliability(np.exp(logs.max(axis=1)), right))

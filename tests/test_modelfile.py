@@ -73,7 +73,7 @@ def test_every_kind_of_network_comes_back_to_the_bit(tmp_path: Path, kind: str, 
     header = header_of(kind, input_shape=(28, 24, channels), preprocessing=preprocessing, temperature=1.37)
     network = network_of(header)
     write_model(tmp_path / "m", header, network)
-    back, again, _ = read_whole_model(tmp_path / "m")
+    back, again, *_ = read_whole_model(tmp_path / "m")
     assert back == header
     assert type(back.network) is type(header.network)
     assert not again.training
@@ -189,7 +189,7 @@ def test_every_flipped_bit_every_truncation_and_every_addition_is_refused(tmp_pa
             with pytest.raises(CorruptFileError, match=named):
                 read_whole_model(path)
             os.pwrite(file.fileno(), content[bit // 8 : bit // 8 + 1], bit // 8)
-    back, again, _ = read_whole_model(path)  # the file is whole again: it was the bits that were refused
+    back, again, *_ = read_whole_model(path)  # the file is whole again: it was the bits that were refused
     assert back == header
     assert torch.equal(again.state_dict()["head.weight"], network.state_dict()["head.weight"])
 

@@ -18,7 +18,7 @@ from glyphnet.data.ink import InkSpec, normalize_picture, page_spec
 
 UInt8 = npt.NDArray[np.uint8]
 
-SCRIPTS = ("resample", "strokes", "ink")
+SCRIPTS = ("resample", "filters", "repair", "strokes", "ink")
 MNIST = InkSpec(
     kind="ink",
     background=0,

@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 _NOTHING = Traits(0)
 
 # Goes into every cache key: raise it when the same file would give other pixels than before.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 
 # Raster formats that Pillow reads by itself. Left out on purpose: EPS (runs Ghostscript), WMF and the stubs
 # (need a handler), and formats that hold documents rather than pictures.
@@ -359,14 +359,25 @@ def _conversions(image: Image.Image) -> Traits:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 8 bits a channel, of any mode, as L or RGB; what is transparent shows white paper."""
+    """A picture of 8 bits a channel, of any mode, as L or RGB; what is transparent shows the paper."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
+        paper = Image.new("RGBA", image.size, _paper_under(coloured))
         return Image.alpha_composite(paper, coloured).convert("RGB")
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _paper_under(coloured: Image.Image) -> str:
+    """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet."""
+    values = np.asarray(coloured)
+    drawn = values[..., :3][values[..., 3] >= 128]
+    if values[..., 3].min() == 255 or not len(drawn):
+        return "white"
+    most = drawn.max(axis=0).astype(int)
+    one_colour = (most - drawn.min(axis=0) <= 8).all()
+    return "black" if one_colour and most @ (299, 587, 114) >= 128_000 else "white"
 
 
 def _too_large(name: str | os.PathLike[str], size: str) -> BadFileError:

@@ -12,7 +12,7 @@ from .assembly import environment, hash_of, one_script, read, script_json
 SCRIPTS = (
     "pages/js/elements.js", "pages/js/theme.js",
     "pages/js/weights.js", "pages/js/network.js", "pages/js/foreign.js", "pages/js/saliency.js",
-    "pages/js/resample.js", "pages/js/strokes.js", "pages/js/ink.js",
+    "pages/js/resample.js", "pages/js/filters.js", "pages/js/repair.js", "pages/js/strokes.js", "pages/js/ink.js",
     "pages/js/sheet.js", "pages/js/pad.js", "pages/js/picture.js", "pages/js/answer.js", "pages/js/drawing.js",
 )  # fmt: skip
 STYLES = ("pages/house.css", "pages/drawing.css")

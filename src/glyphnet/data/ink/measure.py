@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..dataset import UInt8Array
-from .pen import stroke_widths
+from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_widths
+from .repair import full_ink, over_paper, paper_noise, specks
 from .spec import InkSpec
 
-IntArray = npt.NDArray[np.int32]
-BoolArray = npt.NDArray[np.bool_]
-_Integers = TypeVar("_Integers", UInt8Array, IntArray)
-
 SAMPLE = 2000  # images; every figure taken of them is a median, a mode or a largest value with a margin
+QUALITY_SAMPLE = 300  # images whose noise and blur are measured
+LEAST_NOISE = 12  # four times the deviation: JPEG makes as much
 EVEN = 16  # levels: backgrounds that differ by less are one
 _EVEN_SHARE = 0.6  # of the pixels along the border; drawings that touch it leave more than that
 _HALF_TONES = 0.1  # of the ink. Measured: MNIST 0.001, digits 0.007, Fashion-MNIST 0.41
@@ -53,31 +51,8 @@ def measure_ink(images: UInt8Array) -> InkSpec:
         background=background,
         ink=min(255, max(0, background + sign * contrast)),
         **_layout(depth, contrast),
+        **(_quality(grey) if kind == "ink" else {}),
     )
-
-
-def border(grey: _Integers) -> _Integers:
-    """The outermost pixels of images (N, H, W): (N, 2·H + 2·W)."""
-    return np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
-
-
-def extents(mask: BoolArray) -> IntArray:
-    """The bounding box of what is True in each of (N, H, W): int (4, N), top, bottom, left, right."""
-    rows, columns = np.asarray(mask.any(axis=2)), np.asarray(mask.any(axis=1))
-    top, left = rows.argmax(axis=1), columns.argmax(axis=1)
-    bottom = mask.shape[1] - rows[:, ::-1].argmax(axis=1)
-    right = mask.shape[2] - columns[:, ::-1].argmax(axis=1)
-    return np.stack([top, bottom, left, right]).astype(np.int32)
-
-
-def mass_centres(weights: IntArray) -> npt.NDArray[np.float64]:
-    """The centre of mass of each of (N, H, W), none of them without mass: (2, N), y and x from the corner."""
-    height, width = weights.shape[1:]
-    total = weights.sum(axis=(1, 2))
-    y = weights.sum(axis=2) @ (2 * np.arange(height) + 1)
-    x = weights.sum(axis=1) @ (2 * np.arange(width) + 1)
-    centres: npt.NDArray[np.float64] = np.stack([y, x]) / (2 * total)
-    return centres
 
 
 def _is_coloured(sample: UInt8Array) -> bool:
@@ -127,7 +102,27 @@ def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:
         "centre": tuple(round(float(value), 2) for value in centre),
         "drift": round(float(np.abs(centres - centre[:, np.newaxis]).max()), 2),
         "sizes": (round(float(filled.min()), 3), round(float(filled.max()), 3)),
+        "aspect": _aspect(heights, widths),
         "strokes": tuple(round(float(width), 3) for width in np.percentile(widths_of_strokes, USUAL)),
+    }
+
+
+def _aspect(heights: IntArray, widths: IntArray) -> float:
+    tall = heights > widths
+    return round(float(np.median(widths[tall] / heights[tall])), 3) if tall.any() else 1.0
+
+
+def _quality(grey: UInt8Array) -> dict[str, Any]:
+    """How much noise, blur and contrast there is in training: what exceeds it is repaired in a picture."""
+    some = grey[:: max(1, -(-len(grey) // QUALITY_SAMPLE))]
+    found = [over_paper(image.astype(np.int32))[0] for image in some]
+    full = np.array([full_ink(depth) for depth in found])
+    widths = [float(softness(depth[np.newaxis], max(1, level))[0]) for depth, level in zip(found, full, strict=True)]
+    return {
+        "noise": max(LEAST_NOISE, 5 * max(paper_noise(depth) for depth in found) // 4),
+        "specks": 2 + max(specks(depth) for depth in found),
+        "softness": round(1.05 * max(widths), 3),
+        "levels": (int(full.min() * 9 // 10), min(255, int(full.max() * 11 // 10))),
     }
 
 

@@ -9,17 +9,27 @@ from PIL import Image
 
 from ..dataset import UInt8Array
 from ..decode import ImageShape, fit_image, picture_from_image
-from .measure import EVEN, border, extents, mass_centres
-from .paper import ink_depth, middle
-from .pen import stroke_widths, thicken
-from .placing import at_working_size, placed, size_in_box
-from .resampling import resized
+from .filters import (
+    IntArray,
+    border,
+    extents,
+    mass_centres,
+    ramp,
+    ranked,
+    resized,
+    softness,
+    stroke_widths,
+    thicken,
+    upper_median,
+)
+from .find import Found, find_drawing
+from .repair import Depth, sharpened, small_depth, without_pieces
 from .spec import InkSpec
-from .strokes import best_threshold, find_ink
 
-FAINTEST = 24  # levels between ink and paper, or subject and background; below it there is nothing but noise
+EVEN = 16  # levels: backgrounds that differ by less are one
+FAINTEST = 24  # levels between subject and background; below it there is nothing but noise
 RAMP = (30, 70)  # hundredths of full ink between which an edge rises
-
+SMALLEST, LARGEST = 160, 320  # of the longer side while working: enough for smooth edges, few enough to be fast
 
 NoDrawing: TypeAlias = Literal["no_drawing"]
 
@@ -40,7 +50,7 @@ class Normalized(NamedTuple):
 def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape) -> Normalized:
     """The pixels of a picture as if it were a training image: uint8 (H, W, C) for ``image_shape``.
 
-    A picture that already looks like the training images comes back bit for bit. An empty sheet comes back as
+    Each step measures first: what already is as in training stays as it is. An empty sheet comes back as
     background only, with the reason "no_drawing".
 
     Args:
@@ -56,86 +66,200 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
     if spec is None or spec.background is None:
         return Normalized(fit_image(picture, image_shape))
     seen = picture_from_image(picture)
-    grey = np.asarray(seen.convert("L"))
-    made, reason = _unchanged(grey, spec, image_shape), None
-    if made is None:
-        work = at_working_size(grey)
-        if spec.kind == "photo":
-            made = _subject(work, spec, image_shape)
-        else:
-            made, reason = _drawing(work, spec, image_shape)
-    if made is None:
-        return Normalized(fit_image(seen, image_shape))
-    return Normalized(np.repeat(made[..., np.newaxis], image_shape[2], axis=2), reason)
-
-
-def is_like(grey: UInt8Array, spec: InkSpec) -> bool:
-    """Whether a grey picture of the model's size, (H, W), already looks like a training image; step 2."""
-    assert spec.background is not None  # asked by `normalize_picture`
     if spec.kind == "photo":
-        ring = border(grey[np.newaxis]).astype(np.int32)
-        near, opposite = (np.abs(ring - level) < EVEN for level in (spec.background, 255 - spec.background))
-        return bool(near.sum() >= opposite.sum())
-    contrast = abs(spec.ink - spec.background)
-    depth = (grey.astype(np.int32) - spec.background) * (1 if spec.ink > spec.background else -1)
-    edge = border(depth[np.newaxis])
-    mask = (4 * depth >= contrast)[np.newaxis]
-    if 2 * np.count_nonzero(2 * edge < contrast) < edge.size or not mask.any():
-        return False
-    top, bottom, left, right = extents(mask)[:, 0].tolist()
-    filled = max((bottom - top) / spec.box[0], (right - left) / spec.box[1])
-    if not 0.9 * spec.sizes[0] <= filled <= 1.05 * spec.sizes[1]:
-        return False
-    centre = [(top + bottom) / 2, (left + right) / 2]
-    if spec.centring == "mass":
-        centre = mass_centres(np.maximum(depth, 0)[np.newaxis])[:, 0].tolist()
-    return all(abs(is_at - wanted) <= spec.drift + 0.5 for is_at, wanted in zip(centre, spec.centre, strict=True))
+        made = _photograph(np.asarray(seen.convert("L")), spec, image_shape)
+        if made is None:
+            return Normalized(fit_image(seen, image_shape))
+    else:
+        made = _drawing(seen, spec, image_shape)
+        if made is None:
+            empty = np.full(image_shape, spec.background, dtype=np.uint8)
+            return Normalized(empty, "no_drawing")
+    return Normalized(np.repeat(made[..., np.newaxis], image_shape[2], axis=2))
 
 
-def _unchanged(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
-    """The picture, or its negative, if that is like a training image."""
-    if grey.shape == image_shape[:2]:
-        for candidate in (grey, 255 - grey):
-            if is_like(candidate, spec):
-                return candidate
+def _drawing(seen: Image.Image, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    """The drawing in a picture; the plane of colour in which most stands out is looked at first."""
+    small = max(seen.size) <= 2 * max(image_shape[:2])
+    for plane in _planes(seen):
+        made = _small_drawing(plane, spec, image_shape) if small else _large_drawing(plane, spec, image_shape)
+        if made is not None:
+            return made
     return None
 
 
-def _drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> Normalized:
-    """Steps 4 to 11, as grey pixels (H, W)."""
-    background = spec.background or 0
-    amount = _amount_of_ink(ink_depth(grey))
-    if amount is None:
-        return Normalized(np.full(image_shape[:2], background, dtype=np.uint8), "no_drawing")
+def _planes(seen: Image.Image) -> list[UInt8Array]:
+    """The brightness, and differences of colours where they stand out: grey pictures (h, w)."""
+    grey = np.asarray(seen.convert("L"))
+    if seen.mode == "L":
+        return [grey]
+    values = np.asarray(seen).astype(np.int32)
+    planes = [grey]
+    contrast = [_contrast(grey)]
+    for one, other in ((0, 1), (2, 1), (0, 2)):
+        plane = (128 + ((values[..., one] - values[..., other]) >> 1)).clip(0, 255).astype(np.uint8)
+        spread = _contrast(plane)
+        if spread >= FAINTEST:
+            planes.append(plane)
+            contrast.append(spread)
+    best = int(np.argmax(contrast[1:])) + 1 if len(planes) > 1 else 0
+    if best and contrast[best] >= 2 * contrast[0]:
+        planes.insert(0, planes.pop(best))
+    return planes
+
+
+def _contrast(plane: UInt8Array) -> int:
+    """The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places."""
+    step = max(1, max(plane.shape) // 100)
+    some = plane[::step, ::step]
+    return ranked(some, 499, 500) - ranked(some, 1, 500)
+
+
+# --- pictures near the model's size --------------------------------------------------------------------------
+
+
+def _small_drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    found = small_depth(grey, spec)
+    if found is None:
+        return None
+    made = _in_place(found, spec, image_shape)
+    return _drawn(_enlarged(found, spec), spec, image_shape) if made is None else made
+
+
+def _in_place(found: Depth, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    """A picture of the model's size whose ink has the size of training, moved if it must be; None if it has not."""
+    assert spec.background is not None
+    if found.values.shape != image_shape[:2]:
+        return None
+    contrast = abs(spec.ink - spec.background)
+    amount = np.maximum(found.values, 0)
+    if found.repaired or not spec.levels[0] <= found.full <= spec.levels[1]:
+        amount = np.minimum(amount * contrast // found.full, 255)
+    mask = 4 * amount >= contrast
+    if not mask.any():
+        return None
+    top, bottom, left, right = extents(mask[np.newaxis])[:, 0].tolist()
+    filled = max((bottom - top) / spec.box[0], (right - left) / spec.box[1])
+    if not 0.9 * spec.sizes[0] <= filled <= 1.05 * spec.sizes[1]:
+        return None
+    centre = [(top + bottom) / 2, (left + right) / 2]
+    if spec.centring == "mass":
+        centre = mass_centres(amount[np.newaxis])[:, 0].tolist()
+    down, across = (
+        0 if abs(is_at - wanted) <= spec.drift + 0.5 else int(np.floor(wanted - is_at + 0.5))
+        for is_at, wanted in zip(centre, spec.centre, strict=True)
+    )
+    if down or across:
+        if not (top + down >= 0 and bottom + down <= image_shape[0]):
+            return None
+        if not (left + across >= 0 and right + across <= image_shape[1]):
+            return None
+        moved = np.zeros_like(amount)
+        moved[top + down : bottom + down, left + across : right + across] = amount[top:bottom, left:right]
+        amount = moved
+    sign = 1 if spec.ink > spec.background else -1
+    made: UInt8Array = np.clip(spec.background + sign * amount, 0, 255).astype(np.uint8)
+    return made
+
+
+def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
+    """The amount of ink, 0 to 255, at the working size, within its bounding box."""
+    depth = np.clip(found.values * 255 // found.full, 0, 255)
+    mask = 2 * depth >= 255
+    # What touches all four sides of a square was stretched to it: its proportions are lost.
+    stretched = depth.shape[0] == depth.shape[1] and all(
+        side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    )
+    inner = np.pad(depth, 2).astype(np.uint8)
+    factor = -(-SMALLEST // max(inner.shape))
+    height, width = (side * factor for side in inner.shape)
+    large = resized(inner, height, width, Image.Resampling.BICUBIC)
+    if stretched:
+        large = resized(large, height, max(1, int(width * spec.aspect + 0.5)), Image.Resampling.BICUBIC)
+    amount = without_pieces(ramp(large.astype(np.int32), 255, *RAMP)).astype(np.uint8)
+    return _cut_out(amount)
+
+
+# --- larger pictures -----------------------------------------------------------------------------------------
+
+
+def _large_drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    found = find_drawing(at_working_size(grey).astype(np.int32))
+    if found is None:
+        return None
+    found = _closer(grey, found)
+    soft = _blurred(found, spec)
+    amount = _amount_of_ink(found) if soft is None else _enlarged(soft, spec)
+    return _drawn(amount, spec, image_shape)
+
+
+def _closer(grey: UInt8Array, found: Found) -> Found:
+    """A small drawing in a reduced picture, at a finer scale, if it is seen there in about the same size."""
+    factor = -(-max(grey.shape) // LARGEST)
+    top, bottom, left, right = found.box
+    size = max(bottom - top, right - left)
+    if factor == 1 or 3 * size >= max(found.mask.shape):
+        return found
+    margin = size * 6 // 10
+    rows = slice(max(0, top - margin) * factor, (bottom + margin) * factor)
+    columns = slice(max(0, left - margin) * factor, (right + margin) * factor)
+    part = grey[rows, columns]
+    closer = find_drawing(at_working_size(part).astype(np.int32), closer=True)
+    if closer is None:
+        return found
+    top, bottom, left, right = closer.box
+    finer = max(bottom - top, right - left) * max(part.shape) // max(closer.mask.shape)
+    return closer if 5 * abs(finer - size * factor) <= size * factor else found
+
+
+def _blurred(found: Found, spec: InkSpec) -> Depth | None:
+    """The drawing in the model's size and sharpened, if its edges are softer than in training; else None."""
+    top, bottom, left, right = found.box
+    margin = max(bottom - top, right - left) // 4
+    part = found.depth[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    box = tuple(max(1, 3 * side // 2) for side in spec.box)
+    values = _in_box(np.minimum(part, 255).astype(np.uint8), (box[0], box[1]), Image.Resampling.BOX).astype(np.int32)
+    if softness(values[np.newaxis], found.full)[0] <= spec.softness:
+        return None
+    values, full = sharpened(values, spec)
+    return Depth(values, full, repaired=True)
+
+
+def at_working_size(grey: UInt8Array) -> UInt8Array:
+    """A picture (h, w) enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off."""
+    height, width = grey.shape
+    longest = max(height, width)
+    if longest < SMALLEST:
+        factor = -(-SMALLEST // longest)
+        return resized(grey, height * factor, width * factor, Image.Resampling.BICUBIC)
+    if longest <= LARGEST:
+        return grey
+    factor = -(-longest // LARGEST)
+    height, width = max(1, height // factor), max(1, width // factor)
+    return resized(grey[: height * factor, : width * factor], height, width, Image.Resampling.BOX)
+
+
+def _amount_of_ink(found: Found) -> UInt8Array:
+    """The ink within its bounding box, 0 none to 255 full."""
+    top, bottom, left, right = found.box
+    return ramp(found.depth[top:bottom, left:right], found.full, *RAMP).astype(np.uint8)
+
+
+# --- as in training ------------------------------------------------------------------------------------------
+
+
+def _drawn(amount: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array:
+    """The amount of ink in the size, place, stroke width and levels of training."""
+    assert spec.background is not None
     patch = _as_thick_as(amount, spec).astype(np.int32)
     peak = max(1, int(patch.max()))
     patch = (510 * patch + peak) // (2 * peak)
-    made = placed(patch.astype(np.uint8), spec, image_shape, around=0).astype(np.int32)
-    return Normalized((background + (2 * made * (spec.ink - background) + 255) // 510).astype(np.uint8))
-
-
-def _amount_of_ink(depth: UInt8Array) -> UInt8Array | None:
-    """The ink within its bounding box, 0 none to 255 full, or None on an empty sheet; steps 7 to 9."""
-    counts = np.bincount(depth.ravel(), minlength=256)
-    threshold = best_threshold(counts)
-    counts[: threshold + 1] = 0
-    pixels, mass = int(counts.sum()), int(counts @ np.arange(256))
-    full = (2 * mass + pixels) // (2 * pixels) if pixels else 0
-    if full < FAINTEST:
-        return None
-    above = depth > threshold
-    ink = find_ink(above)
-    top, bottom, left, right = ink.box
-    low, high = RAMP
-    rise = (high - low) * full
-    amounts = np.clip((510 * (100 * np.arange(256) - low * full) + rise) // (2 * rise), 0, 255).astype(np.uint8)
-    # What was left out leaves; the faint edges of what stays do stay.
-    kept = np.where(above & ~ink.mask, 0, amounts[depth])[top:bottom, left:right]
-    return kept.astype(np.uint8)
+    made = _placed(patch.astype(np.uint8), spec, image_shape, around=0).astype(np.int32)
+    return (spec.background + (2 * made * (spec.ink - spec.background) + 255) // 510).astype(np.uint8)
 
 
 def _as_thick_as(amount: UInt8Array, spec: InkSpec) -> UInt8Array:
-    """The ink in the size of the box, with strokes as wide as in training; step 10."""
+    """The ink in the size of the box, with strokes as wide as in training."""
     patch = _in_box(amount, spec.box, Image.Resampling.BOX)
     scale = max(amount.shape) / max(patch.shape)
     width = float(stroke_widths(amount[np.newaxis])[0]) / scale
@@ -144,31 +268,73 @@ def _as_thick_as(amount: UInt8Array, spec: InkSpec) -> UInt8Array:
     if not steps:
         return patch
     changed = thicken(np.pad(amount, max(0, steps)), steps)
-    mask = changed >= 128
+    return _in_box(_cut_out(changed), spec.box, Image.Resampling.BOX) if (changed >= 128).any() else patch
+
+
+def _cut_out(amount: UInt8Array) -> UInt8Array:
+    """What is at least half full ink, within its bounding box."""
+    mask = amount >= 128
     if not mask.any():
-        return patch
+        return amount
     top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
-    return _in_box(changed[top:bottom, left:right], spec.box, Image.Resampling.BOX)
+    return amount[top:bottom, left:right]
+
+
+def _in_box(grey: UInt8Array, box: tuple[int, int], method: Image.Resampling) -> UInt8Array:
+    """Resized so that it fills the box in one direction, its proportions kept."""
+    height, width = grey.shape
+    tall, wide = box
+    if height * wide >= width * tall:
+        return resized(grey, tall, max(1, (2 * width * tall + height) // (2 * height)), method)
+    return resized(grey, max(1, (2 * height * wide + width) // (2 * width)), wide, method)
+
+
+def _placed(patch: UInt8Array, spec: InkSpec, image_shape: ImageShape, around: int) -> UInt8Array:
+    """The patch (h, w) in the middle of an image (H, W) of level ``around``; its mass is what differs from that."""
+    height, width = patch.shape
+    middle_y, middle_x = height / 2, width / 2
+    mass = np.abs(patch.astype(np.int32) - around)
+    if spec.centring == "mass" and mass.any():
+        middle_y, middle_x = mass_centres(mass[np.newaxis])[:, 0].tolist()
+    top = min(max(int(np.floor(spec.centre[0] - middle_y + 0.5)), 0), image_shape[0] - height)
+    left = min(max(int(np.floor(spec.centre[1] - middle_x + 0.5)), 0), image_shape[1] - width)
+    whole = np.full(image_shape[:2], around, dtype=np.uint8)
+    whole[top : top + height, left : left + width] = patch
+    return whole
+
+
+# --- photographs before an even background -------------------------------------------------------------------
+
+
+def _photograph(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    """The subject as training shows it; None if the background is not even."""
+    if grey.shape == image_shape[:2]:
+        for candidate in (grey, 255 - grey):
+            if _has_the_background(candidate, spec):
+                return candidate
+    return _subject(at_working_size(grey), spec, image_shape)
+
+
+def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:
+    """Whether no more of the border is near the background's opposite than near the background."""
+    assert spec.background is not None
+    ring = border(grey[np.newaxis].astype(np.int32))
+    near, opposite = (np.abs(ring - level) < EVEN for level in (spec.background, 255 - spec.background))
+    return bool(near.sum() >= opposite.sum())
 
 
 def _subject(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
-    """What stands before an even background, as training shows it; None if the background is not even."""
     background = spec.background or 0
-    values = grey.astype(np.int32)
+    values: IntArray = grey.astype(np.int32)
     ring = border(values[np.newaxis])
-    level = middle(ring)
+    level = upper_median(ring)
     if 10 * np.count_nonzero(np.abs(ring - level) < EVEN) < 8 * ring.size:
         return None
     if abs(255 - level - background) < abs(level - background):
         values, level = 255 - values, 255 - level
-    differs = np.abs(values - level) >= FAINTEST
-    if not differs.any():
+    mask = without_pieces(np.where(np.abs(values - level) >= FAINTEST, 255, 0)) > 0
+    if not mask.any():
         return None
-    top, bottom, left, right = find_ink(differs).box
+    top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
     cut = np.clip(values[top:bottom, left:right] - level + background, 0, 255).astype(np.uint8)
-    return placed(_in_box(cut, spec.box, Image.Resampling.BICUBIC), spec, image_shape, around=background)
-
-
-def _in_box(grey: UInt8Array, box: tuple[int, int], method: Image.Resampling) -> UInt8Array:
-    height, width = grey.shape
-    return resized(grey, *size_in_box(height, width, box), method)
+    return _placed(_in_box(cut, spec.box, Image.Resampling.BICUBIC), spec, image_shape, around=background)

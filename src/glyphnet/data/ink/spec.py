@@ -27,7 +27,14 @@ class InkSpec(BaseModel):
         drift: the largest distance from ``centre``, in either direction, that was seen, in pixels.
         sizes: the smallest and largest share of the box that a subject filled.
         strokes: the least and greatest mean width of strokes that are left as they are, in pixels, as
-            `pen.stroke_widths` gives them.
+            `filters.stroke_widths` gives them.
+        noise: four times the deviation of the noise on the background, in levels, from which it is repaired.
+        specks: pixels of ink that stand alone, in thousandths of the image, from which they are repaired.
+        softness: the width of edges, as `filters.softness` gives it, above which they are sharpened.
+        levels: the least and greatest depth of full ink that is left as it is.
+        aspect: width over height, the median of the subjects that are taller than wide.
+
+    The last five came with model format 2. A model without them leaves a picture of its own size unrepaired.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -41,6 +48,11 @@ class InkSpec(BaseModel):
     drift: _Place = 0.0
     sizes: Annotated[tuple[_Place, _Place], Field(strict=False)] = (1.0, 1.0)
     strokes: Annotated[tuple[_Place, _Place], Field(strict=False)] = (0.0, 4096.0)
+    noise: Annotated[int, Field(ge=0)] = 4096
+    specks: Annotated[int, Field(ge=0)] = 1000
+    softness: _Place = 4096.0
+    levels: Annotated[tuple[_Level, _Level], Field(strict=False)] = (0, 255)
+    aspect: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _drawings_have_levels(self) -> InkSpec:

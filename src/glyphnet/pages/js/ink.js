@@ -1,40 +1,91 @@
 // Pictures made like the training images: the same steps, and the same pixels, as glyphnet.data.ink in Python, where
-// they are described and numbered. A grey picture is {data: Uint8Array, width, height}. Needs resample.js and strokes.js.
+// they are described. A grey picture is {data: Uint8Array, width, height}. Needs filters.js, repair.js and strokes.js.
 
-const INK = { even: 16, faintest: 24, low: 30, high: 70, smallest: 160, largest: 320, cells: 32, reach: 6 };
+const INK = { even: 16, faintest: 24, ramp: [30, 70], smallest: 160, largest: 320 };
 
 /**
  * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null}.
  * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
  */
 function normalizePicture(pixels, width, height, spec) {
-  const channels = spec.image_shape[2];
-  const seen = onWhite(pixels, width, height);
+  const [high, wide, channels] = spec.image_shape;
+  const seen = onPaper(pixels, width, height);
   const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null });
   if (spec.background === null) return whole();
-  const grey = greyOf(seen);
-  const made = unchanged(grey, spec) ?? remade(atWorkingSize(grey), spec);
-  if (made === null) return whole();
+  const made = spec.kind === "photo" ? photograph(greyOf(seen), spec) : drawingIn(seen, spec);
+  if (made === null && spec.kind === "photo") return whole();
+  if (made === null) return { pixels: new Uint8Array(wide * high * channels).fill(spec.background), reason: "no_drawing" };
   const repeated = new Uint8Array(made.data.length * channels);
   for (let i = 0; i < repeated.length; i++) repeated[i] = made.data[Math.floor(i / channels)];
-  return { pixels: repeated, reason: made.reason ?? null };
+  return { pixels: repeated, reason: null };
 }
 
-function remade(grey, spec) {
-  return spec.kind === "ink" ? drawing(grey, spec) : subject(grey, spec);
+/** The drawing in a picture; the plane of colour in which most stands out is looked at first. */
+function drawingIn(seen, spec) {
+  const small = Math.max(seen.width, seen.height) <= 2 * Math.max(spec.image_shape[0], spec.image_shape[1]);
+  for (const plane of planesOf(seen)) {
+    const made = small ? smallDrawing(plane, spec) : largeDrawing(plane, spec);
+    if (made !== null) return made;
+  }
+  return null;
 }
 
-/** Step 1: three planes {red, green, blue}, with transparency on white paper, rounded as Pillow rounds. */
-function onWhite(pixels, width, height) {
+/** The brightness, and differences of colours where they stand out. */
+function planesOf(seen) {
+  const grey = greyOf(seen);
+  const found = [{ plane: grey, contrast: contrastOf(grey) }];
+  for (const [one, other] of [[0, 1], [2, 1], [0, 2]]) {
+    const [first, second] = [seen.planes[one], seen.planes[other]];
+    const data = first.map((value, i) => Math.min(255, Math.max(0, 128 + ((value - second[i]) >> 1))));
+    const plane = { data, width: seen.width, height: seen.height };
+    const contrast = contrastOf(plane);
+    if (contrast >= INK.faintest) found.push({ plane, contrast });
+  }
+  const colours = found.slice(1);
+  const best = colours.reduce((most, one) => (one.contrast > most.contrast ? one : most), colours[0] ?? found[0]);
+  if (best !== found[0] && best.contrast >= 2 * found[0].contrast) {
+    return [best.plane, ...found.filter((one) => one !== best).map((one) => one.plane)];
+  }
+  return found.map((one) => one.plane);
+}
+
+/** The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places. */
+function contrastOf({ data, width, height }) {
+  const step = Math.max(1, Math.floor(Math.max(width, height) / 100));
+  const some = [];
+  for (let y = 0; y < height; y += step) for (let x = 0; x < width; x += step) some.push(data[y * width + x]);
+  return ranked(some, 499, 500) - ranked(some, 1, 500);
+}
+
+/** Three planes {red, green, blue}, with transparency on paper, rounded as Pillow rounds. */
+function onPaper(pixels, width, height) {
+  const paper = paperUnder(pixels);
   const planes = [0, 1, 2].map(() => new Uint8Array(width * height));
   for (let i = 0; i < width * height; i++) {
     const alpha = pixels[4 * i + 3];
     for (let c = 0; c < 3; c++) {
-      const sum = (pixels[4 * i + c] * alpha + 255 * (255 - alpha) + 128) * 128;
+      const sum = (pixels[4 * i + c] * alpha + paper * (255 - alpha) + 128) * 128;
       planes[c][i] = alpha === 255 ? pixels[4 * i + c] : (sum + (sum >> 8)) >> 15;
     }
   }
   return { planes, width, height };
+}
+
+/** White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet. */
+function paperUnder(pixels) {
+  const least = [255, 255, 255];
+  const most = [0, 0, 0];
+  let clear = false;
+  for (let i = 0; i < pixels.length; i += 4) {
+    if (pixels[i + 3] < 255) clear = true;
+    if (pixels[i + 3] < 128) continue;
+    for (let c = 0; c < 3; c++) {
+      least[c] = Math.min(least[c], pixels[i + c]);
+      most[c] = Math.max(most[c], pixels[i + c]);
+    }
+  }
+  const oneColour = most.every((value, c) => value - least[c] >= 0 && value - least[c] <= 8);
+  return clear && oneColour && 299 * most[0] + 587 * most[1] + 114 * most[2] >= 128000 ? 0 : 255;
 }
 
 function greyOf({ planes: [red, green, blue], width, height }) {
@@ -85,52 +136,11 @@ function paste(patch, width, height, around, top, left) {
 
 /** The outermost pixels, those of the corners twice. */
 function borderOf({ data, width, height }) {
-  const ring = new Uint8Array(2 * (width + height));
+  const ring = new data.constructor(2 * (width + height));
   let i = 0;
   for (let x = 0; x < width; x++) (ring[i++] = data[x]), (ring[i++] = data[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) (ring[i++] = data[y * width]), (ring[i++] = data[y * width + width - 1]);
   return ring;
-}
-
-/** Step 2: the picture, or its negative, if it is like a training image as it is. */
-function unchanged(grey, spec) {
-  const [height, width] = spec.image_shape;
-  if (grey.width !== width || grey.height !== height) return null;
-  return [grey, negative(grey)].find((candidate) => isLike(candidate, spec)) ?? null;
-}
-
-function isLike(grey, spec) {
-  const ring = borderOf(grey);
-  if (spec.kind === "photo") {
-    const near = (level) => ring.filter((value) => Math.abs(value - level) < INK.even).length;
-    return near(spec.background) >= near(255 - spec.background);
-  }
-  const contrast = Math.abs(spec.ink - spec.background);
-  const sign = spec.ink > spec.background ? 1 : -1;
-  if (2 * ring.filter((value) => 2 * sign * (value - spec.background) < contrast).length < ring.length) return false;
-  const depth = Int32Array.from(grey.data, (value) => sign * (value - spec.background));
-  const box = boxOf({ data: depth, width: grey.width, height: grey.height }, contrast / 4);
-  if (box === null) return false;
-  const filled = Math.max((box.bottom - box.top) / spec.box[0], (box.right - box.left) / spec.box[1]);
-  if (filled < 0.9 * spec.sizes[0] || filled > 1.05 * spec.sizes[1]) return false;
-  const mass = { data: depth.map((value) => Math.max(value, 0)), width: grey.width, height: grey.height };
-  const centre = spec.centring === "mass" ? massCentre(mass) : [(box.top + box.bottom) / 2, (box.left + box.right) / 2];
-  return centre.every((place, axis) => Math.abs(place - spec.centre[axis]) <= spec.drift + 0.5);
-}
-
-/** The bounding box of values of at least `least`; ends excluded; null if there are none. */
-function boxOf({ data, width, height }, least) {
-  const box = { top: height, bottom: 0, left: width, right: 0 };
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      if (data[i] < least) continue;
-      box.top = Math.min(box.top, y);
-      box.bottom = y + 1;
-      box.left = Math.min(box.left, x);
-      box.right = Math.max(box.right, x + 1);
-    }
-  }
-  return box.bottom ? box : null;
 }
 
 /** [y, x] of the centre of mass, in pixels from the upper left corner. */
@@ -146,7 +156,7 @@ function massCentre({ data, width, height }) {
   return [down / (2 * total), across / (2 * total)];
 }
 
-/** Step 3. */
+/** Enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off. */
 function atWorkingSize(grey) {
   const longest = Math.max(grey.width, grey.height);
   if (longest < INK.smallest) {
@@ -158,28 +168,130 @@ function atWorkingSize(grey) {
   const [width, height] = [grey.width, grey.height].map((side) => Math.max(1, Math.floor(side / factor)));
   const right = Math.min(grey.width, width * factor);
   const bottom = Math.min(grey.height, height * factor);
-  return resizeGrey(cut(grey, { top: 0, bottom, left: 0, right }), width, height, "box");
+  return resizeGrey(cutOut(grey, { top: 0, bottom, left: 0, right }), width, height, "box");
 }
 
-function cut({ data, width }, { top, bottom, left, right }) {
-  const part = { data: new Uint8Array((bottom - top) * (right - left)), width: right - left, height: bottom - top };
-  for (let y = top; y < bottom; y++) part.data.set(data.subarray(y * width + left, y * width + right), (y - top) * part.width);
-  return part;
+/** A picture near the model's size: repaired, and enlarged only if its ink has not the size of training. */
+function smallDrawing(grey, spec) {
+  const found = smallDepth(grey, spec);
+  if (found === null) return null;
+  return inPlace(found, spec) ?? drawn(enlarged(found, spec), spec);
 }
 
-/** Steps 4 to 11. */
-function drawing(grey, spec) {
+function inPlace({ depth, full, repaired }, spec) {
   const [height, width] = spec.image_shape;
-  const amount = amountOfInk(inkDepth(grey));
-  if (amount === null) {
-    return { data: new Uint8Array(width * height).fill(spec.background), width, height, reason: "no_drawing" };
+  if (depth.width !== width || depth.height !== height) return null;
+  const contrast = Math.abs(spec.ink - spec.background);
+  let amount = depth.data.map((value) => Math.max(value, 0));
+  if (repaired || full < spec.levels[0] || full > spec.levels[1]) {
+    amount = amount.map((value) => Math.min(Math.floor((value * contrast) / full), 255));
   }
+  const box = boxOf({ data: amount, width, height }, contrast / 4);
+  if (box === null) return null;
+  const filled = Math.max((box.bottom - box.top) / spec.box[0], (box.right - box.left) / spec.box[1]);
+  if (filled < 0.9 * spec.sizes[0] || filled > 1.05 * spec.sizes[1]) return null;
+  const middle = [(box.top + box.bottom) / 2, (box.left + box.right) / 2];
+  const centre = spec.centring === "mass" ? massCentre({ data: amount, width, height }) : middle;
+  const [down, across] = centre.map((place, axis) =>
+    Math.abs(place - spec.centre[axis]) <= spec.drift + 0.5 ? 0 : Math.floor(spec.centre[axis] - place + 0.5),
+  );
+  if (down || across) {
+    if (box.top + down < 0 || box.bottom + down > height || box.left + across < 0 || box.right + across > width) return null;
+    const part = cutOut({ data: Uint8Array.from(amount), width, height }, box);
+    amount = paste(part, width, height, 0, box.top + down, box.left + across);
+  }
+  const sign = spec.ink > spec.background ? 1 : -1;
+  const level = (value) => Math.min(255, Math.max(0, spec.background + sign * value));
+  return { data: Uint8Array.from(amount, level), width, height };
+}
+
+/** The amount of ink, 0 to 255, at the working size, within its bounding box. */
+function enlarged({ depth, full }, spec) {
+  const { width, height } = depth;
+  const scaled = like(depth, depth.data.map((value) => Math.min(255, Math.max(0, Math.floor((value * 255) / full)))));
+  const box = boxOf(scaled, 127.5);
+  const fills = box !== null && box.top === 0 && box.left === 0 && box.bottom === height && box.right === width;
+  const inner = rimmed(scaled, 2, 0);
+  const factor = Math.ceil(INK.smallest / Math.max(inner.width, inner.height));
+  let large = resizeGrey(inner, inner.width * factor, inner.height * factor, "bicubic");
+  if (width === height && fills) {
+    large = resizeGrey(large, Math.max(1, Math.floor(large.width * spec.aspect + 0.5)), large.height, "bicubic");
+  }
+  return inked(withoutPieces(ramp(like(large, Int32Array.from(large.data)), 255, INK.ramp)));
+}
+
+/** What is at least half full ink, within its bounding box. */
+function inked(amount) {
+  const box = boxOf(amount, 128);
+  const bytes = { ...amount, data: Uint8Array.from(amount.data) };
+  return box === null ? bytes : cutOut(bytes, box);
+}
+
+/** A larger picture: the drawing is found, looked at closer where it is small, and sharpened where it is blurred. */
+function largeDrawing(grey, spec) {
+  const first = findDrawing(atWorkingSize(grey), false);
+  if (first === null) return null;
+  const found = closerLook(grey, first);
+  const soft = blurred(found, spec);
+  const amount = soft === null ? inkAmount(found) : enlarged(soft, spec);
+  return drawn(amount, spec);
+}
+
+/** A small drawing in a reduced picture, at a finer scale, if it is seen there in about the same size. */
+function closerLook(grey, found) {
+  const factor = Math.ceil(Math.max(grey.width, grey.height) / INK.largest);
+  const { box, mask } = found;
+  const size = Math.max(box.bottom - box.top, box.right - box.left);
+  if (factor === 1 || 3 * size >= Math.max(mask.width, mask.height)) return found;
+  const part = around(box, Math.floor((size * 6) / 10), { width: Infinity, height: Infinity });
+  const crop = cutOut(grey, {
+    top: part.top * factor, bottom: Math.min(grey.height, part.bottom * factor),
+    left: part.left * factor, right: Math.min(grey.width, part.right * factor),
+  });
+  const closer = findDrawing(atWorkingSize(crop), true);
+  if (closer === null) return found;
+  const seen = Math.max(closer.box.bottom - closer.box.top, closer.box.right - closer.box.left);
+  const work = Math.max(closer.mask.width, closer.mask.height);
+  const finer = Math.floor((seen * Math.max(crop.width, crop.height)) / work);
+  return 5 * Math.abs(finer - size * factor) <= size * factor ? closer : found;
+}
+
+function inkAmount({ depth, full, box }) {
+  const amount = ramp(cutOut(depth, box), full, INK.ramp);
+  return { ...amount, data: Uint8Array.from(amount.data) };
+}
+
+/** The drawing in the model's size and sharpened, if its edges are softer than in training; else null. */
+function blurred({ depth, full, box }, spec) {
+  const margin = Math.floor(Math.max(box.bottom - box.top, box.right - box.left) / 4);
+  const part = cutOut(depth, around(box, margin, depth));
+  const size = spec.box.map((side) => Math.max(1, Math.floor((3 * side) / 2)));
+  const reduced = inBox({ ...part, data: Uint8Array.from(part.data, (value) => Math.min(value, 255)) }, size, "box");
+  const values = like(reduced, Int32Array.from(reduced.data));
+  return softnessOf(values, full) <= spec.softness ? null : sharpened(values, spec);
+}
+
+/** The amount of ink in the size, place, stroke width and levels of training. */
+function drawn(amount, spec) {
+  const [height, width] = spec.image_shape;
   const patch = asThickAs(amount, spec);
   const peak = patch.data.reduce((most, value) => Math.max(most, value), 1);
   patch.data = patch.data.map((value) => Math.floor((510 * value + peak) / (2 * peak)));
   const data = placed(patch, spec, 0);
   const span = spec.ink - spec.background;
   return { data: data.map((value) => spec.background + Math.floor((2 * value * span + 255) / 510)), width, height };
+}
+
+/** The ink in the size of the box, with strokes as wide as in training. */
+function asThickAs(amount, spec) {
+  const patch = inBox(amount, spec.box, "box");
+  const scale = Math.max(amount.width, amount.height) / Math.max(patch.width, patch.height);
+  const width = strokeWidth(amount) / scale;
+  const missing = Math.min(Math.max(width, spec.strokes[0]), spec.strokes[1]) - width;
+  const steps = Math.floor(missing * scale * (2 / Math.PI) + 0.5);
+  if (steps === 0) return patch;
+  const changed = thicken(rimmed(amount, Math.max(0, steps), 0), steps);
+  return boxOf(changed, 128) === null ? patch : inBox(inked(changed), spec.box, "box");
 }
 
 /** The patch with its centre where training has it, on a level all around. */
@@ -194,7 +306,22 @@ function placed(patch, spec, around) {
   return paste(patch, width, height, around, top, left);
 }
 
-/** What stands before an even background; null if the background is not even. */
+/** A photograph's subject as training shows it; null if the background is not even. */
+function photograph(grey, spec) {
+  const [height, width] = spec.image_shape;
+  if (grey.width === width && grey.height === height) {
+    const own = [grey, negative(grey)].find((candidate) => hasTheBackground(candidate, spec));
+    if (own) return own;
+  }
+  return subject(atWorkingSize(grey), spec);
+}
+
+function hasTheBackground(grey, spec) {
+  const ring = borderOf(grey);
+  const near = (level) => ring.filter((value) => Math.abs(value - level) < INK.even).length;
+  return near(spec.background) >= near(255 - spec.background);
+}
+
 function subject(grey, spec) {
   const [height, width] = spec.image_shape;
   const ring = borderOf(grey).sort();
@@ -205,9 +332,10 @@ function subject(grey, spec) {
     values = negative(grey);
     level = 255 - level;
   }
-  const mask = values.data.map((value) => (Math.abs(value - level) >= INK.faintest ? 1 : 0));
-  if (!mask.includes(1)) return null;
-  const part = cut(values, findInk({ ...grey, data: mask }).box);
+  const mask = Int32Array.from(values.data, (value) => (Math.abs(value - level) >= INK.faintest ? 255 : 0));
+  const box = boxOf(withoutPieces(like(grey, mask)), 1);
+  if (box === null) return null;
+  const part = cutOut(values, box);
   part.data = part.data.map((value) => Math.min(255, Math.max(0, value - level + spec.background)));
   return { data: placed(inBox(part, spec.box, "bicubic"), spec, spec.background), width, height };
 }

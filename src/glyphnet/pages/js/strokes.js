@@ -1,191 +1,253 @@
-// The strokes in a picture: taken off the paper, parted from specks, made as wide as in training. See ink.js.
+// Finds the drawing in a picture larger than the training images: the paper first, then the ink on it. The same values
+// as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js.
 
-/** Steps 4 to 6: how far each pixel is from the paper around it, towards ink. */
-function inkDepth(grey) {
-  const { width, height } = grey;
-  const longest = Math.max(width, height);
-  const cells = Math.min(INK.cells, longest);
-  const [across, down] = [width, height].map((side) => Math.max(1, Math.floor((2 * side * cells + longest) / (2 * longest))));
-  let grid = resizeGrey(grey, across, down, "box");
-  let { data } = grey;
-  if (!inkIsLight(grid)) {
-    grid = negative(grid);
-    data = negative(grey).data;
-  }
-  const paper = resizeGrey(withoutStrokes(grid), width, height, "triangle").data;
-  return { data: data.map((value, i) => Math.max(0, value - paper[i])), width, height };
+const FIND = {
+  faintest: 16, widest: [5, 4], leastRoom: 32, speck: 40, rounds: 6, many: 60, slants: 33, slope: 260, crossing: 70,
+};
+
+/** {depth, mask, full, box} of the drawing, dark on light or light on dark; null if there is none that is plausible. */
+function findDrawing(grey, closer) {
+  const reach = Math.floor(Math.max(grey.width, grey.height) / (2 * FIND.widest[closer ? 1 : 0])) + 1;
+  const smooth = binomial(grey);
+  const turned = like(smooth, smooth.data.map((value) => 255 - value));
+  const [dark, light] = [drawingOver(turned, reach), drawingOver(smooth, reach)];
+  if (dark === null || light === null) return dark ?? light;
+  return elsewhere(smooth, light) < elsewhere(turned, dark) ? light : dark;
 }
 
-function middleOf(values) {
-  return Uint8Array.from(values).sort()[Math.floor(values.length / 2)];
+/** How many of the pixels around the drawing are as light as it, in thousandths. */
+function elsewhere(upright, { box, mask, full }) {
+  const margin = Math.max(box.bottom - box.top, box.right - box.left);
+  const part = cutOut(upright, around(box, margin, upright));
+  const inside = upright.data.filter((_, i) => mask.data[i]);
+  const level = upperMedian(inside) - Math.floor(full / 2);
+  const same = part.data.filter((value) => value > level).length;
+  return Math.floor((1000 * (same - inside.length)) / Math.max(1, part.data.length - inside.length));
 }
 
-function inkIsLight({ data, width, height }) {
-  const column = (x) => Array.from({ length: height }, (_, y) => data[y * width + x]);
-  const [top, bottom] = [data.slice(0, width), data.slice((height - 1) * width)];
-  const [left, right] = [column(0), column(width - 1)];
-  const level = middleOf([...top, ...bottom, ...left, ...right]);
-  const slopes = [middleOf(right) - middleOf(left), middleOf(bottom) - middleOf(top)];
-  let sum = 0;
-  for (let y = 0; y < height; y++) {
-    const down = slopes[1] * ((y + 0.5) / height - 0.5);
-    for (let x = 0; x < width; x++) {
-      const plane = level + slopes[0] * ((x + 0.5) / width - 0.5) + down;
-      sum += Math.floor(data[y * width + x] - plane + 0.5) ** 3;
-    }
-  }
-  return sum > 0;
-}
-
-/** Morphological opening of the grid; the dilation goes on beyond the border as the paper does. */
-function withoutStrokes({ data, width, height }) {
-  const clamped = (line, i) => line[Math.min(Math.max(i, 0), line.length - 1)];
-  const beyond = (line, i) => {
-    const inside = Math.min(Math.max(i, 0), line.length - 1);
-    return inside === i ? line[i] : 2 * line[inside] - clamped(line, 2 * inside - i);
+/** A box with a margin, as far as the picture goes. */
+function around({ top, bottom, left, right }, margin, { width, height }) {
+  return {
+    top: Math.max(0, top - margin), bottom: Math.min(height, bottom + margin),
+    left: Math.max(0, left - margin), right: Math.min(width, right + margin),
   };
-  let values = Int32Array.from(data);
-  for (const [read, choose] of [[clamped, Math.min], [beyond, Math.max]]) {
-    for (const [count, size, stride, step] of [[width, height, 1, width], [height, width, width, 1]]) {
-      const result = new Int32Array(values.length);
-      for (let n = 0; n < count; n++) {
-        const line = Int32Array.from({ length: size }, (_, i) => values[n * stride + i * step]);
-        for (let i = 0; i < size; i++) {
-          let found = line[i];
-          for (let k = i - INK.reach; k <= i + INK.reach; k++) found = choose(found, read(line, k));
-          result[n * stride + i * step] = found;
-        }
-      }
-      values = result;
-    }
-  }
-  return { data: Uint8Array.from(values, (value) => Math.min(255, Math.max(0, value))), width, height };
 }
 
-/** Step 7: Otsu's threshold. */
-function bestThreshold(counts) {
-  const pixels = counts.reduce((sum, count) => sum + count, 0);
-  const whole = counts.reduce((sum, count, level) => sum + count * level, 0);
-  let [below, mass, best, most] = [0, 0, 0, 0];
-  for (let level = 0; level < 256; level++) {
-    below += counts[level];
-    mass += counts[level] * level;
-    const difference = whole * below - mass * pixels;
-    const between = below && below < pixels ? ((difference / below) * difference) / (pixels - below) : 0;
-    if (between > most) [best, most] = [level, between];
+/** The light drawing on darker paper. */
+function drawingOver(upright, reach) {
+  const ground = opened(upright, reach).data;
+  // Ink takes a share of the light that falls on paper: what lies in the shade counts for more.
+  const room = ground.map((value) => Math.max(255 - value, FIND.leastRoom));
+  const usual = upperMedian(room);
+  const over = upright.data.map((value, i) => Math.floor(((value - ground[i]) * usual) / room[i]));
+  const offset = upperMedian(over);
+  const noise = upperMedian(over.map((value) => Math.abs(value - offset)));
+  let depth = like(upright, over.map((value) => Math.min(255, Math.max(0, value - offset))));
+  const least = Math.max(FIND.faintest, 5 * noise);
+  for (let round = 0; round < FIND.rounds; round++) {
+    const threshold = Math.max(otsuThreshold(depth.data), Math.floor(least / 2));
+    const ink = depth.data.filter((value) => value > threshold);
+    if (!ink.length || ink.reduce((sum, value) => sum + value, 0) < least * ink.length) return null;
+    const mask = like(depth, Uint8Array.from(depth.data, (value) => (value > threshold ? 1 : 0)));
+    const lines = linesIn(mask);
+    const { kept, gone } = strokesIn(like(mask, mask.data.map((value, i) => value & (lines.data[i] ^ 1))));
+    if (kept !== null) return plausible(depth, kept, least);
+    const wiped = grown(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
+    depth = like(depth, depth.data.map((value, i) => (wiped[i] ? 0 : value)));
   }
-  return best;
+  return null;
 }
 
-/** Steps 7 to 9: the ink within its bounding box, 0 to 255, or null on an empty sheet. */
-function amountOfInk({ data, width, height }) {
-  const counts = new Array(256).fill(0);
-  for (const value of data) counts[value]++;
-  const threshold = bestThreshold(counts);
-  let [pixels, mass] = [0, 0];
-  for (let level = threshold + 1; level < 256; level++) {
-    pixels += counts[level];
-    mass += counts[level] * level;
-  }
-  const full = pixels ? Math.floor((2 * mass + pixels) / (2 * pixels)) : 0;
-  if (full < INK.faintest) return null;
-  const { mask, box } = findInk({ data: data.map((value) => (value > threshold ? 1 : 0)), width, height });
-  const rise = (INK.high - INK.low) * full;
-  const amounts = counts.map((_, level) =>
-    Math.min(255, Math.max(0, Math.floor((510 * (100 * level - INK.low * full) + rise) / (2 * rise)))),
-  );
-  const kept = data.map((value, i) => (value > threshold && !mask[i] ? 0 : amounts[value]));
-  return cut({ data: kept, width, height }, box);
+/** The drawing, if its depth and size are those of one. */
+function plausible(depth, mask, least) {
+  const full = upperMedian(depth.data.filter((_, i) => mask.data[i]));
+  const box = boxOf(mask, 1);
+  if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
+  const near = grown(mask, 2).data;
+  return { depth: like(depth, depth.data.map((value, i) => (near[i] ? value : 0))), mask, full, box };
 }
 
-/** Step 8: {mask, box} of what is neither speck nor rim, of a mask of 0 and 1. */
-function findInk({ data, width, height }) {
-  const pieces = new Int32Array(data.length); // 0: none yet
-  const areas = [0];
-  const contacts = [0];
-  for (let start = 0; start < data.length; start++) {
-    if (!data[start] || pieces[start]) continue;
-    const piece = areas.length;
-    const waiting = [start];
-    pieces[start] = piece;
-    let [area, contact] = [0, 0];
-    while (waiting.length) {
-      const place = waiting.pop();
-      const [y, x] = [Math.floor(place / width), place % width];
-      area++;
-      if (y === 0 || y === height - 1 || x === 0 || x === width - 1) contact++;
-      for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
-        for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
-          const near = row * width + column;
-          if (!data[near] || pieces[near]) continue;
-          pieces[near] = piece;
-          waiting.push(near);
-        }
-      }
-    }
-    areas.push(area);
-    contacts.push(contact);
-  }
+/** The mask and what is within `by` pixels of it. */
+function grown(mask, by) {
+  const widen = (line) => line.map((_, i) => (line.subarray(Math.max(0, i - by), i + by + 1).includes(1) ? 1 : 0));
+  return alongLines(alongLines(mask, true, widen), false, widen);
+}
+
+/** {kept: the pieces that make the drawing, or null; gone: what of the mask is no stroke}. */
+function strokesIn(mask) {
+  const { width, height } = mask;
   const longest = Math.max(width, height);
-  let inner = contacts.map((contact, piece) => piece > 0 && 4 * contact <= longest);
-  if (!inner.includes(true)) inner = contacts.map((_, piece) => piece > 0);
-  const largest = areas.reduce((most, area, piece) => (inner[piece] ? Math.max(most, area) : most), 0);
-  const kept = areas.map((area, piece) => inner[piece] && 40 * area >= largest);
-  const mask = Uint8Array.from(pieces, (piece) => (kept[piece] ? 1 : 0));
-  return { mask, box: boxOf({ data: mask, width, height }, 1) };
-}
-
-/** Step 10: the ink in the size of the box, with strokes as wide as in training. */
-function asThickAs(amount, spec) {
-  const patch = inBox(amount, spec.box, "box");
-  const scale = Math.max(amount.width, amount.height) / Math.max(patch.width, patch.height);
-  const width = strokeWidth(amount) / scale;
-  const missing = Math.min(Math.max(width, spec.strokes[0]), spec.strokes[1]) - width;
-  const steps = Math.floor(missing * scale * (2 / Math.PI) + 0.5);
-  if (steps === 0) return patch;
-  const changed = thicken(padded(amount, Math.max(0, steps)), steps);
-  const box = boxOf(changed, 128);
-  return box === null ? patch : inBox(cut(changed, box), spec.box, "box");
-}
-
-/** Twice the area over the length of the outline, in pixels. */
-function strokeWidth({ data, width, height }) {
-  const around = padded({ data, width, height }, 1);
-  const step = around.width;
-  let area = 0;
-  let outline = 0;
-  for (let i = step; i < around.data.length; i++) {
-    const value = around.data[i];
-    area += value;
-    outline += Math.abs(value - around.data[i - step]) + Math.abs(value - around.data[i - 1]);
+  const { pieces, count } = piecesOf(mask);
+  const nothing = like(mask, new Uint8Array(mask.data.length));
+  if (!count) return { kept: null, gone: nothing };
+  const found = measuredPieces(pieces, count, mask);
+  const inner = found.filter((one) => 4 * one.contact <= longest && one.area >= 6 && one.contact === 0);
+  const largest = inner.reduce((most, one) => Math.max(most, one.size), 0);
+  for (const one of found) {
+    one.good = 4 * one.contact <= longest && one.area >= 6;
+    if (20 * largest >= longest && one.contact && 2 * one.size > largest) one.good = false;
   }
-  return (2 * area) / Math.max(outline, 1);
+  for (const one of framesOf(found)) one.good = false;
+  if (!found.some((one) => one.good)) return { kept: null, gone: mask };
+  for (const one of underlinesOf(found)) one.good = false;
+  for (const one of sidesOf(found)) one.good = false;
+  const main = found.reduce((best, one) => ((one.good ? one.area : 0) > (best.good ? best.area : 0) ? one : best), found[0]);
+  if (found.filter((one) => one.good && 4 * one.area >= main.area).length > Math.floor(FIND.many / 4)) {
+    return { kept: null, gone: mask };
+  }
+  const keep = [false, ...found.map((one) => one.good && FIND.speck * one.area >= main.area && isNear(one, main))];
+  return { kept: like(mask, Uint8Array.from(pieces, (piece) => (keep[piece] ? 1 : 0))), gone: nothing };
 }
 
-function padded({ data, width, height }, by) {
-  const whole = paste({ data, width, height }, width + 2 * by, height + 2 * by, 0, by, by);
-  return { data: whole, width: width + 2 * by, height: height + 2 * by };
-}
-
-/** Dilation by a cross and a square in turn; erosion, where steps are negative, is the dilation of negative values. */
-function thicken({ data, width, height }, steps) {
-  const sign = Math.sign(steps);
-  const row = width + 2;
-  let now = Int16Array.from(padded({ data, width, height }, 1).data, (value) => sign * value);
-  const cross = [-1, 1, -row, row];
-  const square = [...cross, -row - 1, -row + 1, row - 1, row + 1];
-  for (let step = 0; step < Math.abs(steps); step++) {
-    const next = now.slice();
-    const around = step % 2 === 1 ? square : cross;
-    for (let y = 1; y <= height; y++) {
-      for (let i = y * row + 1; i <= y * row + width; i++) {
-        let most = now[i];
-        for (let k = 0; k < around.length; k++) if (now[i + around[k]] > most) most = now[i + around[k]];
-        next[i] = most;
-      }
+/** Area, box, size and pixels along the border of each piece. */
+function measuredPieces(pieces, count, { width, height }) {
+  const found = Array.from({ length: count }, () => ({
+    area: 0, contact: 0, top: height, bottom: 0, left: width, right: 0, good: false,
+  }));
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (!pieces[i]) continue;
+      const one = found[pieces[i] - 1];
+      one.area++;
+      one.contact += (y === 0) + (y === height - 1) + (x === 0) + (x === width - 1);
+      one.top = Math.min(one.top, y);
+      one.bottom = y + 1;
+      one.left = Math.min(one.left, x);
+      one.right = Math.max(one.right, x + 1);
     }
-    now = next;
   }
-  const whole = Uint8Array.from(now, (value) => sign * value);
-  return cut({ data: whole, width: row, height: height + 2 }, { top: 1, bottom: height + 1, left: 1, right: width + 1 });
+  for (const one of found) {
+    [one.tall, one.wide] = [one.bottom - one.top, one.right - one.left];
+    one.size = Math.max(one.tall, one.wide);
+  }
+  return found;
+}
+
+/** Pieces that run around another one which is a drawing by its size. */
+function framesOf(found) {
+  const good = found.filter((one) => one.good);
+  const within = (one, other) =>
+    other.top > one.top && other.bottom < one.bottom && other.left > one.left && other.right < one.right;
+  return good.filter(
+    (one) =>
+      2 * one.area <= one.tall * one.wide && good.some((other) => within(one, other) && 10 * other.size >= 3 * one.size),
+  );
+}
+
+/** Long thin lying pieces, where another piece above or below is a drawing by its size. */
+function underlinesOf(found) {
+  const good = found.filter((one) => one.good);
+  return good.filter(
+    (one) =>
+      one.wide >= 5 * one.tall &&
+      good.some(
+        (other) => other !== one && 3 * other.tall >= one.wide && other.left < one.right && other.right > one.left,
+      ),
+  );
+}
+
+/** Two long thin standing pieces, level with each other, with another piece between: the sides of a box. */
+function sidesOf(found) {
+  const good = found.filter((one) => one.good);
+  const thin = good.filter((one) => one.tall >= 5 * one.wide);
+  const sides = new Set();
+  for (const one of thin) {
+    for (const other of thin) {
+      const level = [other.top - one.top, other.bottom - one.bottom].every((far) => 5 * Math.abs(far) <= one.tall);
+      if (!level || other.left <= one.right) continue;
+      if (good.some((piece) => piece.left >= one.right && piece.right <= other.left)) sides.add(one).add(other);
+    }
+  }
+  return [...sides];
+}
+
+/** Whether a piece is no further from the main one than two fifths of its size. */
+function isNear(one, main) {
+  const down = Math.max(one.top - main.bottom, main.top - one.bottom);
+  const across = Math.max(one.left - main.right, main.left - one.right);
+  return 5 * Math.max(down, across) <= 2 * main.size;
+}
+
+/** Pixels of straight thin lines that cross the picture, without what crosses them. */
+function linesIn(mask) {
+  const level = levelLines(mask).data;
+  const standing = turnedOver(levelLines(turnedOver(mask))).data;
+  return like(mask, level.map((value, i) => value | standing[i]));
+}
+
+/** Rows become columns. */
+function turnedOver({ data, width, height }) {
+  return { data: Uint8Array.from(data, (_, i) => data[(i % height) * width + Math.floor(i / height)]), width: height, height: width };
+}
+
+/** Lines that cross the picture from left to right. */
+function levelLines(mask) {
+  const { width, height } = mask;
+  const lines = like(mask, new Uint8Array(mask.data.length));
+  const runs = thinRuns(mask, Math.max(3, Math.floor(Math.max(width, height) / 24)));
+  const fewest = FIND.crossing * width;
+  if (100 * new Set(runs.map((run) => run.x)).size < fewest) return lines;
+  const offset = Math.floor((width * FIND.slope) / 1000) + 2;
+  const bins = height + 2 * offset;
+  const step = Math.floor((FIND.slope * 2) / (FIND.slants - 1));
+  const coarse = Array.from({ length: FIND.slants }, (_, k) =>
+    Math.floor((FIND.slope * (2 * k - FIND.slants + 1)) / (FIND.slants - 1)),
+  );
+  let left = runs;
+  for (let round = 0; round < 8 && 100 * left.length >= fewest; round++) {
+    let best = { votes: 0, slope: 0 };
+    const tryOut = (slope) => {
+      const votes = Math.max(...threeBins(left, slope, bins, width, offset));
+      if (votes > best.votes) best = { votes, slope };
+    };
+    coarse.forEach(tryOut);
+    if (100 * best.votes < fewest) break;
+    for (let slope = best.slope - step, last = best.slope + step; slope <= last; slope += 2) tryOut(slope);
+    left = takeLines(left, best.slope, { lines, bins, offset, fewest });
+  }
+  return lines;
+}
+
+/** Vertical runs of the mask that are at most `thickest` long, column by column: {x, top, end, middle (twice)}. */
+function thinRuns({ data, width, height }, thickest) {
+  const runs = [];
+  for (let x = 0; x < width; x++) {
+    for (let y = 0; y < height; y++) {
+      if (!data[y * width + x]) continue;
+      const top = y;
+      while (y < height && data[y * width + x]) y++;
+      if (y - top <= thickest) runs.push({ x, top, end: y, middle: top + y });
+    }
+  }
+  return runs;
+}
+
+function lineAt(run, slope, width, offset) {
+  return Math.floor((run.middle - Math.floor(((2 * run.x - width) * slope) / 1000)) / 2) + offset;
+}
+
+/** How many runs lie on each line of a slope, or on those beside it. */
+function threeBins(runs, slope, bins, width, offset) {
+  const counts = new Int32Array(bins);
+  for (const run of runs) counts[lineAt(run, slope, width, offset)]++;
+  return counts.map((value, i) => (i > 0 && i < bins - 1 ? counts[i - 1] + value + counts[i + 1] : 0));
+}
+
+/** Draw the lines of one slope that cross the picture into `lines`, and return the runs that lie on none. */
+function takeLines(runs, slope, { lines, bins, offset, fewest }) {
+  const { width } = lines;
+  const votes = threeBins(runs, slope, bins, width, offset);
+  const near = new Uint8Array(bins);
+  for (let count = 0; count < 40; count++) {
+    const at = votes.indexOf(Math.max(...votes));
+    if (100 * votes[at] < fewest) break;
+    const on = runs.filter((run) => Math.abs(lineAt(run, slope, width, offset) - at) <= 2);
+    const limit = ranked(on.map((run) => run.end - run.top), 3, 4) + 2;
+    near.fill(1, Math.max(0, at - 2), at + 3);
+    votes.fill(0, Math.max(0, at - 4), at + 5);
+    for (const { x, top, end } of on) {
+      if (end - top <= limit) for (let y = top; y < end; y++) lines.data[y * width + x] = 1;
+    }
+  }
+  return runs.filter((run) => !near[lineAt(run, slope, width, offset)]);
 }

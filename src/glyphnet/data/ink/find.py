@@ -1,0 +1,289 @@
+"""Finds the drawing in a picture larger than the training images: the paper first, then the ink on it.
+
+The steps are those of the package's description, in whole numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .filters import (
+    BoolArray,
+    IntArray,
+    binomial,
+    opened,
+    otsu_threshold,
+    ranked,
+    upper_median,
+)
+
+FAINTEST = 16  # levels between ink and paper; below it there is nothing but noise
+WIDEST = (5, 4)  # strokes are at most so many times narrower than the longer side; the same in the second look
+LEAST_ROOM = 32  # levels between the paper and the end of the scale
+SPECK = 40  # a piece this many times smaller than the main one is dust
+ROUNDS = 6  # of taking away what is no stroke
+MANY = 60  # pieces of about the same size: texture, not a drawing
+SLANTS = 33  # of lines on the paper, within SLOPE of a row or column
+SLOPE = 260  # thousandths
+CROSSING = 70  # per cent of the picture that a line on the paper crosses
+
+
+class Found(NamedTuple):
+    """A drawing in a picture.
+
+    Attributes:
+        depth: int32 (h, w), distance from the paper towards ink, 0 where the drawing is not.
+        mask: bool (h, w), where the drawing is.
+        full: the depth of full ink.
+        box: (top, bottom, left, right) of ``mask``, the ends excluded.
+    """
+
+    depth: IntArray
+    mask: BoolArray
+    full: int
+    box: tuple[int, int, int, int]
+
+
+def find_drawing(grey: IntArray, closer: bool = False) -> Found | None:
+    """The drawing in a grey picture, dark on light or light on dark; None if there is none that is plausible.
+
+    Args:
+        grey: int32 (h, w), 0 to 255.
+        closer: the picture is cut out around a drawing that was found before.
+    """
+    reach = max(grey.shape) // (2 * WIDEST[closer]) + 1
+    smooth = binomial(grey)
+    dark, light = (_drawing_over(255 - smooth, reach), _drawing_over(smooth, reach))
+    if dark is None or light is None:
+        return dark or light
+    # What lies between strokes looks like ink on them, but paper of its level is all around.
+    apart = _elsewhere(smooth, light), _elsewhere(255 - smooth, dark)
+    return light if apart[0] < apart[1] else dark
+
+
+def _elsewhere(upright: IntArray, found: Found) -> int:
+    """How many of the pixels around the drawing are as light as it, in thousandths."""
+    top, bottom, left, right = found.box
+    margin = max(bottom - top, right - left)
+    part = upright[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    level = upper_median(upright[found.mask]) - found.full // 2
+    area = int(np.count_nonzero(found.mask))
+    return 1000 * (int(np.count_nonzero(part > level)) - area) // max(1, part.size - area)
+
+
+def _drawing_over(upright: IntArray, reach: int) -> Found | None:
+    """The light drawing on darker paper."""
+    ground = opened(upright, reach)
+    # Ink takes a share of the light that falls on paper: what lies in the shade counts for more.
+    room = np.maximum(255 - ground, LEAST_ROOM)
+    depth = (upright - ground) * upper_median(room) // room
+    offset = upper_median(depth)
+    noise = upper_median(np.abs(depth - offset))
+    depth = np.clip(depth - offset, 0, 255).astype(np.int32)
+    least = max(FAINTEST, 5 * noise)
+    for _ in range(ROUNDS):
+        threshold = max(otsu_threshold(depth), least // 2)
+        mask = depth > threshold
+        if not mask.any() or int(depth[mask].sum()) < least * int(np.count_nonzero(mask)):
+            return None
+        lines = _lines(mask)
+        kept, gone = _strokes(mask & ~lines)
+        gone |= lines
+        if kept is not None:
+            return _judged(depth, kept, least)
+        depth = np.where(_grown(gone, 2), 0, depth)
+    return None
+
+
+def _judged(depth: IntArray, mask: BoolArray, least: int) -> Found | None:
+    """The drawing, if its size and strokes are those of one."""
+    full = upper_median(depth[mask])
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    tall, wide = box[1] - box[0], box[3] - box[2]
+    if full < least or max(tall, wide) < 6:
+        return None
+    # Faint edges of the strokes belong to them; what else is faint does not.
+    return Found(np.where(_grown(mask, 2), depth, 0), mask, full, box)
+
+
+def _grown(mask: BoolArray, by: int) -> BoolArray:
+    return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), 2 * by + 1, mode="constant")) > 0
+
+
+def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
+    """(the pieces that make the drawing, or None; what of the mask is no stroke)."""
+    height, width = mask.shape
+    longest = max(height, width)
+    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    if not count:
+        return None, np.zeros_like(mask)
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)
+    places = ndimage.find_objects(pieces)
+    boxes = np.array([(p[0].start, p[0].stop, p[1].start, p[1].stop) for p in places], dtype=np.int64)
+    contact = np.zeros(count + 1, dtype=np.int64)
+    for side in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
+        contact += np.bincount(side, minlength=count + 1)
+    areas, contact = areas[1:], contact[1:]
+    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    size = np.maximum(tall, wide)
+    good = (4 * contact <= longest) & (areas >= 6)
+    inner = good & (contact == 0)
+    if inner.any():
+        largest = int(size[inner].max())
+        if 20 * largest >= longest:  # a drawing need not touch the border where something does not
+            good &= (contact == 0) | (2 * size <= largest)
+    good &= ~_frames(boxes, areas, good)
+    if not good.any():
+        gone = np.concatenate([[False], np.ones(count, dtype=bool)])
+        return None, gone[pieces]
+    good &= ~_underlines(boxes, good)
+    good &= ~_sides(boxes, good)
+    weight = np.where(good, areas, 0)
+    main = int(weight.argmax())
+    similar = np.count_nonzero(good & (4 * areas >= areas[main]))
+    if similar > MANY // 4:
+        return None, mask
+    good &= SPECK * areas >= areas[main]
+    good &= _near(boxes, main)
+    kept = np.concatenate([[False], good])
+    return kept[pieces], np.zeros_like(mask)
+
+
+def _frames(boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+    """Pieces that run around another one which is a drawing by its size: boxes, ovals, borders."""
+    frames = np.zeros(len(boxes), dtype=bool)
+    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    for one in np.flatnonzero(good):
+        if 2 * areas[one] > tall[one] * wide[one]:
+            continue
+        inside = (
+            good
+            & (boxes[:, 0] > boxes[one, 0])
+            & (boxes[:, 1] < boxes[one, 1])
+            & (boxes[:, 2] > boxes[one, 2])
+            & (boxes[:, 3] < boxes[one, 3])
+            & (10 * np.maximum(tall, wide) >= 3 * max(tall[one], wide[one]))
+        )
+        frames[one] = inside.any()
+    return frames
+
+
+def _underlines(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+    """Long thin lying pieces, where another piece above or below is a drawing by its size."""
+    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    lines = np.zeros(len(boxes), dtype=bool)
+    for one in np.flatnonzero(good & (wide >= 5 * tall)):
+        others = good & (3 * tall >= wide[one]) & (boxes[:, 2] < boxes[one, 3]) & (boxes[:, 3] > boxes[one, 2])
+        others[one] = False
+        lines[one] = others.any()
+    return lines
+
+
+def _sides(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+    """Two long thin standing pieces, level with each other, with another piece between: the sides of a box."""
+    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    sides = np.zeros(len(boxes), dtype=bool)
+    thin = good & (tall >= 5 * wide)
+    for one in np.flatnonzero(thin):
+        level = (5 * np.abs(boxes[:, :2] - boxes[one, :2]) <= tall[one]).all(axis=1)
+        for other in np.flatnonzero(thin & level & (boxes[:, 2] > boxes[one, 3])):
+            between = good & (boxes[:, 2] >= boxes[one, 3]) & (boxes[:, 3] <= boxes[other, 2])
+            if between.any():
+                sides[[one, other]] = True
+    return sides
+
+
+def _near(boxes: npt.NDArray[np.int64], main: int) -> BoolArray:
+    """Pieces no further from the main one than two fifths of its size."""
+    top, bottom, left, right = boxes[main]
+    reach = 2 * max(bottom - top, right - left)
+    down = np.maximum(boxes[:, 0] - bottom, top - boxes[:, 1])
+    across = np.maximum(boxes[:, 2] - right, left - boxes[:, 3])
+    return np.asarray(5 * np.maximum(down, across) <= reach)
+
+
+def _lines(mask: BoolArray) -> BoolArray:
+    """Pixels of straight thin lines that cross the picture, without what crosses them."""
+    return _level_lines(mask) | _level_lines(np.ascontiguousarray(mask.T)).T
+
+
+def _level_lines(mask: BoolArray) -> BoolArray:
+    """Lines that cross the picture from left to right, at slopes up to SLOPE."""
+    height, width = mask.shape
+    lines = np.zeros_like(mask)
+    runs = _thin_runs(mask, max(3, max(height, width) // 24))
+    fewest = CROSSING * width
+    if 100 * len(np.unique(runs[0])) < fewest:
+        return lines
+    coarse = [SLOPE * (2 * k - SLANTS + 1) // (SLANTS - 1) for k in range(SLANTS)]
+    step = SLOPE * 2 // (SLANTS - 1)
+    for _ in range(8):
+        if 100 * runs.shape[1] < fewest:
+            break
+        votes, slope = _best_slope(runs, coarse, mask.shape, (0, 0))
+        if 100 * votes < fewest:
+            break
+        votes, slope = _best_slope(runs, range(slope - step, slope + step + 1, 2), mask.shape, (votes, slope))
+        runs = _take_lines(runs, slope, lines, fewest)
+    return lines
+
+
+def _thin_runs(mask: BoolArray, thickest: int) -> IntArray:
+    """Vertical runs of the mask that are at most ``thickest`` long, column by column: (3, n), x, top, end."""
+    height, width = mask.shape
+    padded = np.zeros((width, height + 1), dtype=np.int8)
+    padded[:, :height] = mask.T
+    steps = np.diff(padded.ravel(), prepend=np.int8(0))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    thin = ends - starts <= thickest
+    starts, ends = starts[thin], ends[thin]
+    x = starts // (height + 1)
+    return np.stack([x, starts - x * (height + 1), ends - x * (height + 1)]).astype(np.int32)
+
+
+def _lines_of(runs: IntArray, slope: int, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+    """(the number of the line of a slope that each run is on, how many runs are on each line or beside it)."""
+    height, width = shape
+    x, top, end = runs
+    offset = width * SLOPE // 1000 + 2
+    places = (top + end - (2 * x - width) * slope // 1000) // 2 + offset
+    counts = np.bincount(places, minlength=height + 2 * offset)
+    votes = np.zeros(len(counts), dtype=np.int32)
+    votes[1:-1] = counts[:-2] + counts[1:-1] + counts[2:]
+    return places, votes
+
+
+def _best_slope(
+    runs: IntArray, slopes: Iterable[int], shape: tuple[int, ...], best: tuple[int, int]
+) -> tuple[int, int]:
+    """(runs on the fullest line, its slope), if it is fuller than ``best``."""
+    for slope in slopes:
+        votes = int(_lines_of(runs, slope, shape)[1].max())
+        if votes > best[0]:
+            best = votes, slope
+    return best
+
+
+def _take_lines(runs: IntArray, slope: int, lines: BoolArray, fewest: int) -> IntArray:
+    """Draw the lines of one slope that cross the picture into ``lines``, and return the runs that lie on none."""
+    places, votes = _lines_of(runs, slope, lines.shape)
+    long = runs[2] - runs[1]
+    near = np.zeros(len(votes), dtype=bool)
+    for _ in range(40):
+        at = int(votes.argmax())
+        if 100 * int(votes[at]) < fewest:
+            break
+        on = np.abs(places - at) <= 2
+        limit = ranked(long[on], 3, 4) + 2
+        near[max(0, at - 2) : at + 3] = True
+        votes[max(0, at - 4) : at + 5] = 0
+        for x, top, end in runs[:, on & (long <= limit)].T.tolist():
+            lines[top:end, x] = True
+    left: IntArray = runs[:, ~near[places]]
+    return left

@@ -1,0 +1,293 @@
+"""Pictures about as small as the training images: what is unlike them is measured, and only that is repaired."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .filters import (
+    BoolArray,
+    IntArray,
+    binomial,
+    border,
+    box_mean,
+    opened,
+    otsu_threshold,
+    ramp,
+    ranked,
+    softness,
+    upper_median,
+)
+from .spec import InkSpec
+
+FAINTEST = 24  # levels between ink and paper; below it there is nothing but noise
+FEWEST = 12  # pixels along the shorter side that it takes to see how paper or stripes go on
+FRAME = 3  # pixels along the border, where stripes are read
+RAMP = (25, 70)  # hundredths of full ink between which the edge of a repaired stroke rises
+DIRECTIONS = 48  # of stripes, evenly spread over half a turn
+PIECE = 14  # a piece this many times lighter than the heaviest is dust
+GAIN = 0.03  # of the variance explained, that an uneven paper must bring
+STRENGTHS = (1, 2, 3, 5, 8, 12)  # of sharpening, tried in turn
+
+
+class Depth(NamedTuple):
+    """How far each pixel is from the paper, towards ink.
+
+    Attributes:
+        values: int32 (h, w), 0 paper; ``full`` is full ink.
+        full: the depth of full ink.
+        repaired: whether noise, stripes or blur were taken out.
+    """
+
+    values: IntArray
+    full: int
+    repaired: bool
+
+
+def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
+    """The depth of the ink in a picture near the model's size; None if nothing is drawn."""
+    values, stripes = _without_stripes(grey.astype(np.int32))
+    depth, light = over_paper(values)
+    if stripes is not None:
+        depth = _with_headroom(depth, stripes, light)
+    noise = paper_noise(depth)
+    noisy = noise > spec.noise
+    if specks(depth) > max(spec.specks, 1000 // depth.size):
+        depth = _without_specks(depth)
+        noisy = noisy or paper_noise(depth) > spec.noise
+    if noisy:
+        depth = binomial(depth)
+    depth = np.maximum(depth, 0)
+    full = full_ink(depth)
+    if full < max(FAINTEST, noise // 4):
+        return None
+    repaired = noisy or stripes is not None
+    if repaired:
+        depth = ramp(depth, full, *RAMP)
+        full = 255
+        depth = without_pieces(depth)
+    if softness(depth[np.newaxis], full)[0] > spec.softness:
+        depth, full = sharpened(depth, spec)
+        repaired = True
+    return Depth(depth, full, repaired)
+
+
+def paper_noise(depth: IntArray) -> int:
+    """Four times the deviation of the noise on the paper, in levels (Immerkær 1996, by median); 0 if there is none."""
+    height, width = depth.shape
+    if min(height, width) < 3:
+        return 0
+    ink = depth > otsu_threshold(np.clip(depth, 0, 255))
+    rows = ink[:-2] | ink[1:-1] | ink[2:]
+    away = ~(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
+    if np.count_nonzero(away) < max(64, away.size // 10):
+        return 0
+    down = depth[:-2] + depth[2:] - 2 * depth[1:-1]
+    rough = np.abs(down[:, :-2] + down[:, 2:] - 2 * down[:, 1:-1])
+    return upper_median(rough[away])
+
+
+def without_pieces(depth: IntArray) -> IntArray:
+    """The ink without what is ``PIECE`` times smaller than its largest piece, corners touching."""
+    pieces, count = ndimage.label(depth >= 64, np.ones((3, 3)))
+    if count < 2:
+        return depth
+    mass = np.bincount(pieces.ravel(), weights=depth.ravel())
+    mass[0] = 0
+    kept = mass * PIECE >= mass.max()
+    kept[0] = True
+    return np.where(kept[pieces], depth, 0)
+
+
+def full_ink(depth: IntArray) -> int:
+    """The depth of full ink: the median above Otsu's threshold."""
+    clipped = np.clip(depth, 0, 255)
+    threshold = otsu_threshold(clipped)
+    ink = clipped[clipped > threshold]
+    return upper_median(ink) if ink.size else 0
+
+
+def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:
+    """Unsharp masking, as much as makes edges as sharp as in training."""
+    blurred = box_mean(box_mean(depth, 2), 2)
+    made, full = depth, 1
+    for strength in STRENGTHS:
+        made = np.maximum(depth + strength * (depth - blurred), 0)
+        level = full_ink(made * 255 // max(1, int(made.max())))
+        full = max(1, level * int(made.max()) // 255)
+        if softness(made[np.newaxis], full)[0] <= spec.softness:
+            break
+    return np.minimum(made * 255 // full, 255), 255
+
+
+def over_paper(grey: IntArray) -> tuple[IntArray, bool]:
+    """(depth, whether the ink is light).
+
+    Paper is even, a plane, or a surface: whichever parts ink from paper best.
+    """
+    plain, parted = _parted(grey)
+    plane = _slope(grey)
+    if plane.any():
+        flat, better = _parted(grey - plane)
+        if better > parted + GAIN:
+            grey, plain, parted = grey - plane, flat, better
+    depth, light = _from_level(grey, plain)
+    upright = grey if light else -grey
+    ring = border(upright[np.newaxis])
+    if min(grey.shape) < FEWEST or ranked(ring, 19, 20) - ranked(ring, 1, 20) < FAINTEST:
+        return depth, light
+    ground = opened(binomial(binomial(upright)), max(2, max(grey.shape) // 5))
+    if ranked(ground, 19, 20) - ranked(ground, 1, 20) >= FAINTEST:
+        over = upright - ground
+        over -= max(0, ranked(over, 1, 3))
+        if _parted(np.clip(over, 0, 255))[1] > parted + GAIN:
+            return over, light
+    return depth, light
+
+
+def _parted(values: IntArray) -> tuple[BoolArray, float]:
+    """The pixels above Otsu's threshold, and the share of the variance that lies between them and the others."""
+    low, high = int(values.min()), int(values.max())
+    scaled = values - low if high - low <= 255 else (values - low) * 255 // (high - low)
+    above = scaled > otsu_threshold(scaled)
+    n, total = scaled.size, int(scaled.sum())
+    variance = n * int((scaled * scaled).sum(dtype=np.int64)) - total * total
+    many, mass = int(np.count_nonzero(above)), int(scaled[above].sum())
+    if not variance or not many or many == n:
+        return above, 0.0
+    difference = float(mass * n - total * many)
+    return above, difference / many * difference / (n - many) / variance
+
+
+def _from_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
+    """(depth over even paper, whether the ink is light).
+
+    Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
+    """
+    ring = border(above[np.newaxis].astype(np.int32))
+    corners = int(ring[0, [0, grey.shape[1] - 1]].sum() + ring[0, [grey.shape[1], 2 * grey.shape[1] - 1]].sum())
+    on_ring, on_all = int(ring.sum()), int(np.count_nonzero(above))
+    votes = 8 * above.size * on_ring + ring.size * above.size * corners + 4 * ring.size * on_all
+    light = votes < 8 * ring.size * above.size
+    if not light:
+        grey, above = -grey, ~above
+    return grey - _level(grey[~above] if not above.all() else grey), light
+
+
+def _level(paper: IntArray) -> int:
+    """The level of even paper: the value that an eighth of it shares, as paper without noise does, or the median."""
+    values, counts = np.unique(paper, return_counts=True)
+    most = int(counts.argmax())
+    return int(values[most]) if 8 * int(counts[most]) >= paper.size else upper_median(paper)
+
+
+def _slope(grey: IntArray) -> IntArray:
+    """The plane through the medians of opposite sides, where they differ; 0 in the middle."""
+    height, width = grey.shape
+    down = upper_median(grey[-1]) - upper_median(grey[0])
+    across = upper_median(grey[:, -1]) - upper_median(grey[:, 0])
+    y, x = 2 * np.arange(height) + 1 - height, 2 * np.arange(width) + 1 - width
+    fall = (y * down) // (2 * height) if abs(down) >= FAINTEST else 0 * y
+    side = (x * across) // (2 * width) if abs(across) >= FAINTEST else 0 * x
+    plane: IntArray = (fall[:, np.newaxis] + side).astype(np.int32)
+    return plane
+
+
+def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
+    """The picture less lines that repeat across it, and these; None without stripes."""
+    height, width = grey.shape
+    if min(height, width) < FEWEST:
+        return grey, None
+    places: IntArray = np.indices(grey.shape, dtype=np.int32)
+    y, x = places[0], places[1]
+    framed = (y < FRAME) | (y >= height - FRAME) | (x < FRAME) | (x >= width - FRAME)
+    frame = grey[framed]
+    if ranked(frame, 9, 10) - ranked(frame, 1, 10) < FAINTEST:
+        return grey, None
+    chosen = _direction(frame, framed, y, x)
+    if chosen is None:
+        return grey, None
+    inside = chosen[framed]
+    profile = np.full(int(chosen.max()) + 1, upper_median(frame), dtype=np.int32)
+    order = np.lexsort((frame, inside))
+    counts = np.bincount(inside, minlength=len(profile))
+    starts = np.cumsum(counts) - counts
+    there = counts > 0
+    profile[there] = frame[order][(starts + counts // 2)[there]]
+    above = profile * 2 > int(profile.min()) + int(profile.max())
+    if np.count_nonzero(above[1:] != above[:-1]) < 5:
+        return grey, None
+    stripes = profile[chosen]
+    return grey - stripes, stripes
+
+
+def _direction(frame: IntArray, framed: BoolArray, y: IntArray, x: IntArray) -> IntArray | None:
+    """The number of the line that each pixel is on, in the direction that explains the frame best; None if none does.
+
+    The frame is what lies along the border, where no ink is.
+    """
+    n, total = frame.size, int(frame.sum())
+    spread = n * int((frame.astype(np.int64) ** 2).sum()) - total * total
+    best, chosen = 0, None
+    for turn in range(DIRECTIONS):
+        angle = np.pi * turn / DIRECTIONS
+        along, across = int(np.floor(1024 * np.cos(angle) + 0.5)), int(np.floor(1024 * np.sin(angle) + 0.5))
+        lines = (y * along + x * across + 512) >> 10
+        lines -= lines.min()
+        inside = lines[framed]
+        counts = np.bincount(inside)
+        sums = np.bincount(inside, weights=frame).astype(np.int64)
+        explained = int((sums**2 // np.maximum(counts, 1)).sum()) * n - total * total
+        if explained > best:
+            best, chosen = explained, lines
+    return chosen if 10 * best >= 6 * spread else None
+
+
+def _with_headroom(depth: IntArray, stripes: IntArray, light: bool) -> IntArray:
+    """What stripes left of the ink, as deep as between them; where they left nothing, from the neighbours."""
+    room = 255 - stripes if light else stripes
+    most = int(room.max())
+    made = depth * most // np.maximum(room, 1)
+    known = 4 * room >= most
+    lined = 2 * stripes >= int(stripes.min()) + int(stripes.max())
+    if not light:
+        lined = ~lined
+    # Lines over the ink hide it whatever room they leave.
+    on, off = (np.maximum(made, 0)[where] for where in (lined & known, ~lined & known))
+    if on.size and off.size and 5 * int(on.sum()) * off.size < 2 * int(off.sum()) * on.size:
+        known &= ~lined
+    while not known.all() and known.any():
+        padded, there = np.pad(np.where(known, made, 0), 1), np.pad(known.astype(np.int32), 1)
+        sums = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+        count = there[:-2, 1:-1] + there[2:, 1:-1] + there[1:-1, :-2] + there[1:-1, 2:]
+        fill = ~known & (count > 0)
+        made = np.where(fill, sums // np.maximum(count, 1), made)
+        known = known | fill
+    return made
+
+
+def _neighbours(values: IntArray) -> IntArray:
+    padded = np.pad(values, 1, mode="edge")
+    height, width = values.shape
+    return np.stack([padded[y : y + height, x : x + width] for y in range(3) for x in range(3) if (y, x) != (1, 1)])
+
+
+def specks(depth: IntArray) -> int:
+    """How many pixels of ink have no neighbour of ink, in thousandths of the picture."""
+    ink = depth > otsu_threshold(np.clip(depth, 0, 255))
+    padded = np.pad(ink, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    beside = (rows[:, :-2] | rows[:, 2:]) | padded[:-2, 1:-1] | padded[2:, 1:-1]
+    return 1000 * int(np.count_nonzero(ink & ~beside)) // depth.size
+
+
+def _without_specks(values: IntArray) -> IntArray:
+    """Pixels unlike nearly all of their neighbours become these' median."""
+    for _ in range(2):
+        around = _neighbours(values)
+        apart = np.abs(around - values) >= FAINTEST * 2
+        values = np.where(apart.sum(axis=0) >= 7, np.sort(around, axis=0)[4], values)
+    return values

@@ -1,6 +1,6 @@
 """Measures what is lost when digits come as people give them: MNIST test images drawn anew, made like MNIST again.
 
-    python benchmarks/drawings.py [--preset fast] [--count 10000] [--model FILE] [--record]
+    python benchmarks/drawings.py [--preset fast] [--count 10000] [--scenes 200] [--model FILE] [--record]
 
 Every test image is rendered in each of the ways of WAYS, seeded, and classified as a file would be, by what
 `normalize_picture` makes of it.
@@ -12,23 +12,30 @@ by the test part.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet
 from _results import arguments_parser, publish
+from _scenes import KINDS, SPOILT, scene, spoilt
 from PIL import Image, ImageFilter
 
 from glyphnet import Classifier, load, load_model, train
 from glyphnet.data.dataset import UInt8Array
+from glyphnet.data.digits import read_digits
 from glyphnet.data.ink import normalize_picture
 
 SIDE = 200
 GOAL = 1.5  # points lost at most, by all changes together
 Cover = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Given = Image.Image | UInt8Array
 Generator = np.random.Generator
 
 
@@ -95,6 +102,7 @@ def main() -> None:
     parser = arguments_parser(__doc__)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--scenes", type=int, default=200, help="pictures of each kind of photograph")
     parser.add_argument("--model", help="a model file trained on MNIST, instead of training one")
     arguments = parser.parse_args()
     splits = load("mnist")
@@ -113,7 +121,74 @@ def main() -> None:
     for name, way in WAYS.items():
         lines.append(measure(name, way, classifier, images, labels, base))
         print(lines[-1], file=sys.stderr, flush=True)
+    for table in (small_pictures, scenes, other_digits):
+        lines += ["", *table(classifier, images[..., 0], labels, arguments.scenes)]
+        print(lines[-1], file=sys.stderr, flush=True)
     publish("drawings", lines, recorded=arguments.record)
+
+
+def small_pictures(classifier: Classifier, images: UInt8Array, labels: Labels, count: int) -> list[str]:
+    """Test images spoilt at their own size; five times as many as of the scenes."""
+    lines = [
+        f"Spoilt at 28×28, {5 * count:,} test images each; goal: ≥ 95 % for noise, blur of σ 1.5 px and stripes.",
+        "",
+        "| way | right | only resized |",
+        "|---|---|---|",
+    ]
+    for way in SPOILT:
+        generator = np.random.default_rng(0)
+        chosen = generator.choice(len(images), min(5 * count, len(images)), replace=False)
+        pictures = [spoilt(way, images[index], generator) for index in chosen]
+        right, _, _ = answered(classifier, pictures, labels[chosen])
+        resized = 100 * float((classifier.predict_labels(pictures, as_is=True) == labels[chosen]).mean())
+        lines.append(f"| {way} | {right:.1f} % | {resized:.1f} % |")
+    return lines
+
+
+def scenes(classifier: Classifier, images: UInt8Array, labels: Labels, count: int) -> list[str]:
+    """Photographs of each kind, at strengths 0, ¼, ½, ¾ and 1."""
+    lines = [
+        f"Photographs, {count} each, at five strengths; goal: ≥ 95 % right, ≤ 2 % wrong. Wrong counts every answer "
+        'that is not "no_drawing"; the rejection of unlike pictures is measured by `benchmarks/rejection.py`.',
+        "",
+        "| kind | right | no drawing | wrong | ms a picture |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        generator = np.random.default_rng(0)
+        chosen = generator.choice(len(images), count)
+        pictures = [scene(kind, images[k], n % 5 / 4, generator) for n, k in enumerate(chosen)]
+        began = time.perf_counter()
+        right, none, wrong = answered(classifier, pictures, labels[chosen])
+        took = 1000 * (time.perf_counter() - began) / count
+        lines.append(f"| {kind} | {right:.1f} % | {none:.1f} % | {wrong:.1f} % | {took:.0f} |")
+    return lines
+
+
+def other_digits(classifier: Classifier, *_: object) -> list[str]:
+    """Digits of other data sets, small and cropped to their ink."""
+    lines = ["| other digits | n | right | goal |", "|---|---|---|---|"]
+    grey, targets = read_digits()
+    sets = [("scikit-learn, 8×8", list(grey.reshape(-1, 8, 8)), np.asarray(targets), 93)]
+    folder = Path(os.environ.get("GLYPHNET_DATA", "/nowhere")) / "semeion"
+    if folder.is_dir():
+        tables = [pyarrow.parquet.read_table(folder / f"{part}.parquet").to_pylist() for part in ("train", "test")]
+        rows = [row for table in tables for row in table]
+        pictures = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L")) for row in rows]
+        sets.append(("semeion, 16×16, both parts", pictures, np.array([row["label"] for row in rows]), 93))
+    for told, given, wanted, goal in sets:
+        right, _, _ = answered(classifier, given, wanted)
+        lines.append(f"| {told} | {len(given):,} | {right:.1f} % | {goal} % |")
+    return lines
+
+
+def answered(classifier: Classifier, pictures: Sequence[Given], labels: Labels) -> tuple[float, float, float]:
+    """Per cent of pictures that are answered rightly, that show no drawing, and that are answered wrongly."""
+    made = [normalize_picture(picture, classifier.ink, classifier.input_shape) for picture in pictures]
+    none = np.array([one.reason is not None for one in made])
+    right = classifier.predict_labels(np.stack([one.pixels for one in made]), as_is=True) == labels
+    shares = (right & ~none).mean(), none.mean(), (~right & ~none).mean()
+    return 100 * float(shares[0]), 100 * float(shares[1]), 100 * float(shares[2])
 
 
 def measure(

@@ -215,12 +215,13 @@ def _closer(grey: UInt8Array, found: Found) -> Found:
 def _blurred(found: Found, spec: InkSpec) -> Depth | None:
     """The drawing in the model's size and sharpened, if its edges are softer than in training; else None."""
     top, bottom, left, right = found.box
-    margin = max(bottom - top, right - left) // 4
+    size = max(bottom - top, right - left)
+    margin = size // 4
     part = found.depth[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
-    box = tuple(max(1, 3 * side // 2) for side in spec.box)
-    values = _in_box(np.minimum(part, 255).astype(np.uint8), (box[0], box[1]), Image.Resampling.BOX).astype(np.int32)
-    if softness(values[np.newaxis], found.full)[0] <= spec.softness:
+    if softness(part[np.newaxis], found.full)[0] * max(spec.box) <= spec.softness * size:
         return None
+    tall, wide = (max(1, 3 * side // 2) for side in spec.box)
+    values = _in_box(np.minimum(part, 255).astype(np.uint8), (tall, wide), Image.Resampling.BOX).astype(np.int32)
     values, full = sharpened(values, spec)
     return Depth(values, full, repaired=True)
 

@@ -128,12 +128,12 @@ function windowed(line, reach, choose) {
   let now = new Int32Array(size).fill(choose === Math.min ? 2147483647 : -2147483648);
   now.set(line, reach);
   let long = 1;
-  for (; 2 * long <= 2 * reach + 1; long *= 2) now = joined(now, long, choose);
-  return joined(now, 2 * reach + 1 - long, choose).subarray(0, line.length);
+  for (; 2 * long <= 2 * reach + 1; long *= 2) now = withNext(now, long, choose);
+  return withNext(now, 2 * reach + 1 - long, choose).subarray(0, line.length);
 }
 
 /** Each value and the one `by` places on: the chosen of both. */
-function joined(line, by, choose) {
+function withNext(line, by, choose) {
   const result = line.slice();
   for (let i = 0; i + by < line.length; i++) result[i] = choose(line[i], line[i + by]);
   return result;

@@ -263,12 +263,12 @@ function inkAmount({ depth, full, box }) {
 
 /** The drawing in the model's size and sharpened, if its edges are softer than in training; else null. */
 function blurred({ depth, full, box }, spec) {
-  const margin = Math.floor(Math.max(box.bottom - box.top, box.right - box.left) / 4);
-  const part = cutOut(depth, around(box, margin, depth));
+  const longer = Math.max(box.bottom - box.top, box.right - box.left);
+  const part = cutOut(depth, around(box, Math.floor(longer / 4), depth));
+  if (softnessOf(part, full) * Math.max(...spec.box) <= spec.softness * longer) return null;
   const size = spec.box.map((side) => Math.max(1, Math.floor((3 * side) / 2)));
   const reduced = inBox({ ...part, data: Uint8Array.from(part.data, (value) => Math.min(value, 255)) }, size, "box");
-  const values = like(reduced, Int32Array.from(reduced.data));
-  return softnessOf(values, full) <= spec.softness ? null : sharpened(values, spec);
+  return sharpened(like(reduced, Int32Array.from(reduced.data)), spec);
 }
 
 /** The amount of ink in the size, place, stroke width and levels of training. */

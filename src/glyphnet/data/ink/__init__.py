@@ -12,7 +12,7 @@ Every picture of a drawing (`normalize`)
     twice as much stands out in that (red ink on green paper of the same brightness). The planes are tried in turn
     until one shows a drawing. Transparency shows white paper, or black paper under a drawing of one light colour.
 
-Pictures up to twice the model's size (`repair`)
+Pictures up to twice the model's size, or 64 pixels (`repair`)
     1. Stripes: among 48 directions, the one whose lines explain most of a frame 3 pixels wide. The median of each
        line is subtracted if it explains 60 % of the frame's variance and turns at least five times. Lines that hide
        the ink are filled from beside them.

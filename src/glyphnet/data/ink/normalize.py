@@ -29,6 +29,7 @@ from .spec import InkSpec
 EVEN = 16  # levels: backgrounds that differ by less are one
 FAINTEST = 24  # levels between subject and background; below it there is nothing but noise
 RAMP = (30, 70)  # hundredths of full ink between which an edge rises
+SMALL = 64  # pixels of the longer side: a picture that small shows its drawing and nothing else
 SMALLEST, LARGEST = 160, 320  # of the longer side while working: enough for smooth edges, few enough to be fast
 
 NoDrawing: TypeAlias = Literal["no_drawing"]
@@ -80,7 +81,7 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
 
 def _drawing(seen: Image.Image, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
     """The drawing in a picture; the plane of colour in which most stands out is looked at first."""
-    small = max(seen.size) <= 2 * max(image_shape[:2])
+    small = max(seen.size) <= max(SMALL, 2 * max(image_shape[:2]))
     for plane in _planes(seen):
         made = _small_drawing(plane, spec, image_shape) if small else _large_drawing(plane, spec, image_shape)
         if made is not None:

@@ -1,7 +1,7 @@
 // Pictures made like the training images: the same steps, and the same pixels, as glyphnet.data.ink in Python, where
 // they are described. A grey picture is {data: Uint8Array, width, height}. Needs filters.js, repair.js and strokes.js.
 
-const INK = { even: 16, faintest: 24, ramp: [30, 70], smallest: 160, largest: 320 };
+const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, largest: 320 };
 
 /**
  * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null}.
@@ -22,7 +22,7 @@ function normalizePicture(pixels, width, height, spec) {
 
 /** The drawing in a picture; the plane of colour in which most stands out is looked at first. */
 function drawingIn(seen, spec) {
-  const small = Math.max(seen.width, seen.height) <= 2 * Math.max(spec.image_shape[0], spec.image_shape[1]);
+  const small = Math.max(seen.width, seen.height) <= Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
   for (const plane of planesOf(seen)) {
     const made = small ? smallDrawing(plane, spec) : largeDrawing(plane, spec);
     if (made !== null) return made;

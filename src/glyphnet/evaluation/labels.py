@@ -36,6 +36,9 @@ IMPROBABLE = 0.5
 _LOWER = (0.4, 0.3, 0.2, 0.1, 0.05, 0.0)  # where the count of errors may end, as shares of the images labelled k
 _SURPRISE = 0.3  # it ends before a stretch in which so many images are less probable than this
 
+SHORT = 60
+"""Images: a list shorter than this has room for all whose label is so improbable; it is looked through in minutes."""
+
 _LEAST = 1e-9  # probabilities are no smaller: logarithms stay finite
 
 
@@ -85,6 +88,9 @@ def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> La
     suggested = others.argmax(axis=1).astype(np.int64) if answers.shape[1] else given
     own = answers[rows, given]
     wrong = _wrong_with_probability(given, suggested, answers)
+    if int((wrong >= LISTED).sum()) < SHORT:
+        improbable = (own < answers[rows, suggested]) & (own <= IMPROBABLE / max(answers.shape[1], 1))
+        wrong = np.maximum(wrong, np.where(improbable, 0.5, 0.0))
     chosen = np.flatnonzero(wrong >= LISTED)
     scores = wrong[chosen] * (1.0 - own[chosen])
     order = np.lexsort((chosen, -scores))

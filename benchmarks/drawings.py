@@ -168,7 +168,7 @@ def scenes(classifier: Classifier, images: UInt8Array, labels: Labels, count: in
 def other_digits(classifier: Classifier, *_: object) -> list[str]:
     """Digits of other data sets, small and cropped to their ink."""
     lines = ["| other digits | n | right | goal |", "|---|---|---|---|"]
-    grey, targets = read_digits()
+    grey, targets = read_digits()[:2]
     sets = [("scikit-learn, 8×8", list(grey.reshape(-1, 8, 8)), np.asarray(targets), 93)]
     folder = Path(os.environ.get("GLYPHNET_DATA", "/nowhere")) / "semeion"
     if folder.is_dir():

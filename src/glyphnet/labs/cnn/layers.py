@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def changes(done: Done) -> dict[str, Any]:
 
 def layers_of(classifier: Classifier, image: Any) -> dict[str, Float32Array]:
     """What each layer gives for an image (H, W, C), by its name."""
-    return {layer.name: layer.values for layer in activations(classifier, image)}
+    as_it_is = replace(classifier, normalize=False)  # a moved drawing would be moved back
+    return {layer.name: layer.values for layer in activations(as_it_is, image)}
 
 
 def _hidden(classifier: Classifier, images: Any) -> Float32Array:

@@ -129,15 +129,18 @@ def stroke_widths(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     return widths
 
 
-def softness(amounts: npt.NDArray[np.integer], full: int) -> npt.NDArray[np.float64]:
+def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """How wide the edges in each of (N, H, W) are: float64 (N,), 0 for pure black and white.
 
-    4·Σ v·(full − v) / full / Σ|Δv|, v within 0 and ``full``: proportional to the width of a blurred edge.
+    4·Σ v·(full − v) / full / Σ|Δv|, v within 0 and ``full``, of all or of each (N,): proportional to the width of a
+    blurred edge.
     """
-    inner = np.clip(amounts, 0, full).astype(np.int64)
+    full = np.reshape(full, -1)
+    most = full[:, np.newaxis, np.newaxis]
+    inner = np.clip(amounts, 0, most).astype(np.int64)
     padded = np.pad(inner, ((0, 0), (1, 1), (1, 1)))
     outline = sum(np.abs(np.diff(padded, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
-    widths: npt.NDArray[np.float64] = 4 * (inner * (full - inner)).sum(axis=(1, 2)) / np.maximum(outline * full, 1)
+    widths: npt.NDArray[np.float64] = 4 * (inner * (most - inner)).sum(axis=(1, 2)) / np.maximum(outline * full, 1)
     return widths
 
 

@@ -1,0 +1,76 @@
+"""`already_normal` vouches for images that `normalize_picture` returns as they are, and for no others."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from glyphnet.data import load
+from glyphnet.data.ink import measure_ink, normalize_picture
+from glyphnet.data.ink.clean import already_normal
+
+SIDE = 24
+KINDS = ["clean", "slight noise", "noise", "blurred", "pale", "on grey paper", "inverted", "moved", "shaded", "lined"]
+KINDS += ["specks", "random"]
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    """Bundled digits drawn larger, with sharp edges, on paper of 0: uint8 (N, 24, 24, 1)."""
+    images = load("digits").train.images[:240, :, :, 0]
+    large = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)) for image in images]
+    inked = np.clip((np.stack(large).astype(np.int32) - 90) * 4, 0, 255).astype(np.uint8)
+    return np.pad(inked, ((0, 0), (4, 4), (4, 4)))[..., np.newaxis]
+
+
+def changed(drawings, kind):
+    rng = np.random.default_rng(0)
+    values = drawings.astype(np.float64)
+    match kind:
+        case "clean":
+            return drawings
+        case "slight noise":
+            values += rng.normal(0, 3, values.shape)
+        case "noise":
+            values += rng.normal(0, 25, values.shape)
+        case "blurred":
+            values = ndimage.gaussian_filter(values, (0, 1, 1, 0))
+        case "pale":
+            values *= 0.5
+        case "on grey paper":
+            values = values * 0.8 + 30
+        case "inverted":
+            values = 255 - values
+        case "moved":
+            values = np.roll(values, 3, axis=1)
+        case "shaded":
+            values += np.linspace(0, 60, SIDE)[:, np.newaxis]
+        case "lined":
+            values[:, ::4] = 150
+        case "specks":
+            values[rng.random(values.shape) < 0.03] = 255
+        case "random":
+            values = rng.uniform(0, 256, values.shape)
+    return values.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dark", [False, True], ids=["light on dark", "dark on light"])
+def test_what_is_vouched_for_is_returned_as_it_is(drawings, kind, dark):
+    trained_on = 255 - drawings if dark else drawings
+    spec = measure_ink(trained_on)
+    assert spec.kind == "ink"
+    images = changed(drawings, kind)
+    images = 255 - images if dark else images
+    sure = already_normal(images, spec, (SIDE, SIDE, 1))
+    made = [normalize_picture(image, spec, (SIDE, SIDE, 1)) for image in images]
+    same = np.array(
+        [each.reason is None and np.array_equal(each.pixels, image) for each, image in zip(made, images, strict=True)]
+    )
+    assert not (sure & ~same).any()
+    if kind == "clean":
+        assert sure.sum() >= 0.95 * same.sum() > 0
+
+
+def test_images_of_another_size_are_not_vouched_for(drawings):
+    assert not already_normal(drawings, measure_ink(drawings), (28, 28, 1)).any()

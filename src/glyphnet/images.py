@@ -18,6 +18,7 @@ from .data.cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
 from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
 from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture, normalizer_version
+from .data.ink.clean import already_normal
 from .data.listing import Progress
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
@@ -156,11 +157,7 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
         array = _as_many(images, model)
         for start in range(0, len(array), batch_size):
-            part = _brightness(array[start : start + batch_size], model)
-            if _stays(part[0], model, as_is):
-                yield Batch.as_seen(part)
-            else:
-                yield Batch.of([one(each) for each in part])
+            yield _read_arrays(_brightness(array[start : start + batch_size], model), model, as_is)
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]
@@ -261,6 +258,23 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
     if isinstance(image, (str, os.PathLike)):
         return normalize_picture(read_picture(image, model.reading), spec, model.input_shape)
     raise _no_image(image)
+
+
+def _read_arrays(images: UInt8Array, model: Reader, as_is: bool | None) -> Batch:
+    """`read_image` for each of uint8 (N, h, w, C); those that it would not change are found all at once."""
+    if _stays(images[0], model, as_is):
+        return Batch.as_seen(images)
+    spec, shape = normalizing_spec(model, as_is), model.input_shape
+    sure = np.zeros(len(images), dtype=np.bool_) if spec is None else already_normal(images, spec, shape)
+    if sure.all():
+        return Batch.as_seen(images)
+    pixels = np.empty((len(images), *shape), dtype=np.uint8)
+    if sure.any():  # only then is their shape that of the model
+        pixels[sure] = images[sure]
+    reasons: list[NoDrawing | None] = [None] * len(images)
+    for row in np.flatnonzero(~sure).tolist():
+        pixels[row], reasons[row] = read_image(images[row], model, as_is)
+    return Batch(pixels, reasons)
 
 
 def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Originals | None = None) -> bool:

@@ -33,6 +33,7 @@ MNIST = InkSpec(
     noise=12,
     specks=3,
     softness=0.73,
+    length=4.5,
     levels=(167, 255),
     aspect=0.7,
 )

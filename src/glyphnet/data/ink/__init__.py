@@ -19,8 +19,9 @@ Pictures up to twice the model's size, or 64 pixels (`repair`)
     2. Paper: even, a plane through the medians of the sides, or a morphological opening, whichever parts ink from
        paper best (Otsu 1979). Ink is what less of the border, of the corners and of the picture shows.
     3. Single pixels unlike their neighbours, and noise (Immerkær 1996) above that of training, are smoothed.
-    4. Edges softer than in training are sharpened by unsharp masking, as much as it takes.
-    5. Ink of the size of training stays as it is, or is moved by whole pixels. Else it is enlarged and drawn anew. A
+    4. Strokes much longer than in training wind everywhere, as noise and textures do: that is no drawing.
+    5. Edges softer than in training are sharpened by unsharp masking, as much as it takes.
+    6. Ink of the size of training stays as it is, or is moved by whole pixels. Else it is enlarged and drawn anew. A
        drawing that touches all four sides of a square picture was stretched to it, and gets the usual proportions.
 
 Larger pictures (`find`), at a working size of 160 to 320 pixels

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..dataset import UInt8Array
 from ..decode import ImageShape
-from .filters import BoolArray, IntArray, border, extents, mass_centres, softness
+from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_lengths
 from .repair import FAINTEST, FEWEST, FRAME
 from .spec import InkSpec
 
@@ -57,6 +57,7 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
     fine &= (full >= spec.levels[0]) & (full <= spec.levels[1])
     fine &= _little_noise(depth, ink, spec) & _few_specks(ink, spec)
     fine &= softness(depth, np.maximum(full, 1)) <= spec.softness
+    fine &= stroke_lengths(depth, full) <= spec.length
     found: BoolArray = fine & _in_its_place(depth, spec)
     return found
 

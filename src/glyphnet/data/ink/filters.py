@@ -144,6 +144,25 @@ def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArr
     return widths
 
 
+def stroke_lengths(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """How long the strokes in each of (N, H, W) are, in sizes of the drawing: float64 (N,).
+
+    The area of what is at least half of ``full``, over the mean width of strokes (`stroke_widths`) and the longer side
+    of its bounding box: about 1 for an I, 3.6 for an 8, and 5 to 13 for noise, which winds everywhere.
+    """
+    full = np.broadcast_to(np.reshape(full, -1), len(amounts))
+    most = full[:, np.newaxis, np.newaxis]
+    inner = np.clip(amounts, 0, most).astype(np.int64)
+    mask = 2 * inner >= most
+    padded = np.pad(inner, ((0, 0), (1, 1), (1, 1)))
+    outline = sum(np.abs(np.diff(padded, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
+    top, bottom, left, right = extents(mask).astype(np.int64)
+    size = np.maximum(bottom - top, right - left)
+    area = 2 * size * inner.sum(axis=(1, 2))
+    lengths: npt.NDArray[np.float64] = mask.sum(axis=(1, 2)) * outline / np.maximum(area, 1)
+    return lengths
+
+
 def ramp(depth: IntArray, full: int, low: int, high: int) -> IntArray:
     """0 up to ``low`` hundredths of full ink, 255 from ``high``, straight between."""
     rise = (high - low) * full

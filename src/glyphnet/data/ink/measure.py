@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset import UInt8Array
-from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_widths
+from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_lengths, stroke_widths
 from .repair import full_ink, over_paper, paper_noise, specks
 from .spec import InkSpec
 
@@ -17,6 +17,7 @@ LEAST_NOISE = 12  # four times the deviation: JPEG makes as much
 EVEN = 16  # levels: backgrounds that differ by less are one
 _EVEN_SHARE = 0.6  # of the pixels along the border; drawings that touch it leave more than that
 _HALF_TONES = 0.1  # of the ink. Measured: MNIST 0.001, digits 0.007, Fashion-MNIST 0.41
+LONGER = 1.25  # strokes longer than any in training by this factor are no drawing but noise or texture
 USUAL = (10, 90)  # per cent: strokes of other widths than most training images have are changed
 _NEAR_MARGIN = 24  # levels between channels: the noise of JPEG in grey
 
@@ -118,10 +119,12 @@ def _quality(grey: UInt8Array) -> dict[str, Any]:
     found = [over_paper(image.astype(np.int32))[0] for image in some]
     full = np.array([full_ink(depth) for depth in found])
     widths = [float(softness(depth[np.newaxis], max(1, level))[0]) for depth, level in zip(found, full, strict=True)]
+    lengths = [float(stroke_lengths(depth[np.newaxis], level)[0]) for depth, level in zip(found, full, strict=True)]
     return {
         "noise": max(LEAST_NOISE, 5 * max(paper_noise(depth) for depth in found) // 4),
         "specks": 2 + max(specks(depth) for depth in found),
         "softness": round(1.05 * max(widths), 3),
+        "length": round(LONGER * max(lengths), 3),
         "levels": (int(full.min() * 9 // 10), min(255, int(full.max() * 11 // 10))),
     }
 

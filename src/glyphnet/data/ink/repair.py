@@ -19,6 +19,7 @@ from .filters import (
     ramp,
     ranked,
     softness,
+    stroke_lengths,
     upper_median,
 )
 from .spec import InkSpec
@@ -62,7 +63,7 @@ def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
         depth = binomial(depth)
     depth = np.maximum(depth, 0)
     full = full_ink(depth)
-    if full < max(FAINTEST, noise // 4):
+    if full < max(FAINTEST, noise // 4) or stroke_lengths(depth[np.newaxis], full)[0] > spec.length:
         return None
     repaired = noisy or stripes is not None
     if repaired:

@@ -31,10 +31,11 @@ class InkSpec(BaseModel):
         noise: four times the deviation of the noise on the background, in levels, from which it is repaired.
         specks: pixels of ink that stand alone, in thousandths of the image, from which they are repaired.
         softness: the width of edges, as `filters.softness` gives it, above which they are sharpened.
+        length: of all strokes, as `filters.stroke_lengths` gives it, above which a small picture shows no drawing.
         levels: the least and greatest depth of full ink that is left as it is.
         aspect: width over height, the median of the subjects that are taller than wide.
 
-    The last five came with model format 2. A model without them leaves a picture of its own size unrepaired.
+    The last six came with model format 2. A model without them leaves a picture of its own size unrepaired.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -51,6 +52,7 @@ class InkSpec(BaseModel):
     noise: Annotated[int, Field(ge=0)] = 4096
     specks: Annotated[int, Field(ge=0)] = 1000
     softness: _Place = 4096.0
+    length: _Place = 4096.0
     levels: Annotated[tuple[_Level, _Level], Field(strict=False)] = (0, 255)
     aspect: Annotated[float, Field(gt=0, le=1)] = 1.0
 

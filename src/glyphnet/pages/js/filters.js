@@ -167,6 +167,17 @@ function softnessOf(image, full) {
   return (4 * halves) / Math.max(outline * full, 1);
 }
 
+/** How long the strokes are, in sizes of the drawing: area over mean width and longer side. */
+function strokeLengthOf(image, full) {
+  const inner = image.data.map((value) => Math.min(full, Math.max(0, value)));
+  const { area, outline } = outlineOf(inner, image);
+  const box = boxOf(like(image, inner), full / 2);
+  if (box === null) return 0;
+  const size = Math.max(box.bottom - box.top, box.right - box.left);
+  const many = inner.reduce((count, value) => count + (2 * value >= full ? 1 : 0), 0);
+  return (many * outline) / Math.max(2 * size * area, 1);
+}
+
 function outlineOf(data, size) {
   const around = rimmed(like(size, data), 1, 0);
   let [area, outline] = [0, 0];

@@ -20,6 +20,7 @@ function smallDepth(grey, spec) {
   depth = like(depth, depth.data.map((value) => Math.max(value, 0)));
   let full = fullInk(depth.data);
   if (full < Math.max(REPAIR.faintest, Math.floor(noise / 4))) return null;
+  if (strokeLengthOf(depth, full) > spec.length) return null;
   let repaired = noisy || stripes !== null;
   if (repaired) {
     depth = withoutPieces(ramp(depth, full, REPAIR.ramp));

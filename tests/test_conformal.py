@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from glyphnet.answers import Rules
+from glyphnet.answers import Rules, lacking
 from glyphnet.conformal import SCORES, Conformal, choose_score, true_scores
+from glyphnet.data.values import Reading
 from glyphnet.errors import SettingsError
 
 
@@ -65,8 +66,8 @@ def test_a_level_that_needs_more_images_is_refused_with_both_numbers():
 def test_a_model_without_calibration_says_so():
     with pytest.raises(SettingsError, match="gives no sets"):
         Rules().need_conformal()
-    assert "no calibration for sets" in Rules().lacking
-    assert "rejects nothing" in Rules(confidence=0.0).lacking
+    assert "no calibration for sets" in lacking(Rules(), Reading(), normalizing_decided=True)
+    assert "rejects nothing" in lacking(Rules(confidence=0.0), Reading(), normalizing_decided=True)
 
 
 def test_the_score_with_the_smallest_sets_is_chosen():

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .conformal import BoolArray, Conformal
+from .data.values import Reading
 from .errors import SettingsError
 
 Float32Array = npt.NDArray[np.float32]
@@ -97,22 +98,6 @@ class Rules:
             )
         return self.conformal
 
-    @property
-    def lacking(self) -> str:
-        """What a model without some of these lacks, in one sentence, or ""."""
-        missing = {
-            "score for pictures unlike its training images": self.foreign is None,
-            "calibration for sets": self.conformal is None,
-        }
-        names = [f"no {name}" for name, lacks in missing.items() if lacks]
-        if not names:
-            return ""
-        inert = " With --reject it rejects nothing." if self.foreign is None and self.confidence == 0 else ""
-        return (
-            f"This model has {' and '.join(names)}: it was made by an older GlyphNet or without a validation part. "
-            f"Train it again for that.{inert}"
-        )
-
 
 class OneAnswer(NamedTuple):
     """The answer for one image: a row of `Answers`.
@@ -126,6 +111,31 @@ class OneAnswer(NamedTuple):
     probabilities: Float32Array
     foreign: float | None
     reason: Reason | None
+
+
+def lacking(rules: Rules, reading: Reading, *, normalizing_decided: bool) -> str:
+    """What a model lacks beside those of today, in one sentence, or "".
+
+    Args:
+        rules: when its answers are not believed.
+        reading: how it reads pictures.
+        normalizing_decided: whether a training has decided if pictures are normalised.
+    """
+    missing = {
+        "score for pictures unlike its training images": rules.foreign is None,
+        "calibration for sets": rules.conformal is None,
+        "range of values (16 bits are divided by 257)": reading.value_range is None,
+        "decision on normalising (pictures are, arrays of its size are not)": not normalizing_decided,
+    }
+    names = [f"no {name}" for name, lacks in missing.items() if lacks]
+    if not names:
+        return ""
+    inert = " With --reject it rejects nothing." if rules.foreign is None and rules.confidence == 0 else ""
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return (
+        f"This model has {listed}: it was made by an older GlyphNet or without a validation part. "
+        f"Train it again for that.{inert}"
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .answers import NONE_OF_THESE as NONE_OF_THESE
-from .answers import Answers, Rules
+from .answers import Answers, Rules, lacking
 from .conformal import Conformal
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
@@ -214,7 +214,8 @@ class Classifier:
     @property
     def lacking(self) -> str:
         """What this model lacks beside those of today, in one sentence, or ""."""
-        return self.rules.lacking
+        decided = self.normalize is not None or self.ink is None
+        return lacking(self.rules, self.reading, normalizing_decided=decided)
 
     def compared(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
         """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`.

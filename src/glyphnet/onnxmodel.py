@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ._filekinds import looks_like
 from ._onnxwire import reaches_outside, read_metadata
-from .answers import Answers, Rules
+from .answers import Answers, Rules, lacking
 from .conformal import Conformal
 from .data.dataset import Int64Array
 from .data.decode import ImageShape
@@ -142,7 +142,8 @@ class OnnxModel:
     @property
     def lacking(self) -> str:
         """What this model lacks beside those of today, in one sentence, or ""."""
-        return self.rules.lacking
+        decided = self.normalize is not None or self.ink is None
+        return lacking(self.rules, self.reading, normalizing_decided=decided)
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:

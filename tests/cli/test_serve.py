@@ -47,6 +47,7 @@ def test_it_says_where_it_is_and_logs_when_asked(model):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as served:
+        assert "no calibration for sets" in served.stderr.readline()  # the model was never calibrated
         line = served.stderr.readline()
         assert line.startswith("Serving m.safetensors on http://127.0.0.1:"), line
         address = line.split()[-1]

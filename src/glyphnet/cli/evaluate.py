@@ -44,8 +44,6 @@ def evaluate(
     from ..runs import accuracy_sentence, judgement_to_dict
 
     classifier = load_model(model, device)
-    if classifier.reading.lacks:
-        say(classifier.reading.lacks)
     say_lacking(classifier)
     with progress() as report_progress:
         held = held_out(classifier, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=report_progress)

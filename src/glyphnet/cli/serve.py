@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .console import emit_json, printable, say
+from .console import emit_json, printable, say, say_lacking
 from .options import JsonOption
 
 
@@ -50,8 +50,7 @@ def serve(
     listener = listen(host, port)  # before the model is loaded: a port that is taken is told at once
     try:
         loaded = load(model)
-        if loaded.predictor.reading.lacks:
-            say(loaded.predictor.reading.lacks)
+        say_lacking(loaded.predictor)
         server = Server(
             loaded,
             listener,

@@ -108,7 +108,7 @@ class TraitCounts:
 
     def predicted_sentences(self, reading: Reading) -> list[str]:
         """What is to be said of pictures that a model with this ``reading`` has classified."""
-        said = [reading.lacks] if reading.lacks else []
+        said = []
         if self.outside and reading.value_range is not None:
             scale = range_in_words(reading.value_range)
             said.append(

@@ -62,17 +62,6 @@ class Reading:
     window: bool = False
     strict: bool = True
 
-    @property
-    def lacks(self) -> str | None:
-        """What a model of before ranges were stored lacks, in a sentence; None for others."""
-        if self.value_range is not None:
-            return None
-        return (
-            "The model was written by an earlier version and stores no range of values, nor whether normalising "
-            "pictures helps: pictures of 16 bits are divided by 257, floats read by the range that each file seems to "
-            "have, and drawings normalised. Train it again to store both."
-        )
-
 
 STANDARD = Reading()
 """For a model of pictures of 8 bits."""

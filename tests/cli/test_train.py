@@ -96,9 +96,10 @@ def test_a_folder_of_colour_jpegs_by_the_same_command(tmp_path: Path) -> None:
 def test_json_is_one_object_and_all_else_goes_to_standard_error(tmp_path: Path) -> None:
     result = train("digits", *FAST, "--set", "epochs=1", "--out", tmp_path / "run", "--json")
     answer = json.loads(result.stdout)
-    assert list(answer) == ["ending", "epochs", "best_epoch", "seconds", "folder", "evaluation", "labels"]
+    assert list(answer) == ["ending", "epochs", "best_epoch", "seconds", "folder", "findings", "evaluation", "labels"]
     assert (answer["ending"], answer["epochs"], answer["folder"]) == ("finished", 1, str(tmp_path / "run"))
-    assert answer["evaluation"] == json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    judged = {**answer["evaluation"], "findings": answer["findings"]}
+    assert judged == json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert "1,797 images" in result.stderr
 
 

@@ -60,7 +60,7 @@ def test_a_thousand_test_images_get_the_same_label(learned, open_page, tmp_path)
     classifier, test = learned
     export(classifier, tmp_path / "page.html")
     opened = open_page(tmp_path / "page.html", ready="html[data-ready]")
-    given, expected = answers(opened, test.images), classifier.predict_proba(test.images)
+    given, expected = answers(opened, test.images), classifier.predict_proba(test.images, as_is=True)
     np.testing.assert_array_equal(given.argmax(axis=1), expected.argmax(axis=1))
     assert np.abs(given - expected).max() < 1e-3
     assert (expected.argmax(axis=1) == test.labels).mean() > 0.8, "a classifier that has learned something"

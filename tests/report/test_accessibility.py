@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from glyphnet.data import Finding
 from glyphnet.report import SuspectPart
 
 HISTORY = [
@@ -29,7 +30,7 @@ def everything(digits):
             SuspectPart("test", digits.splits.test, type(issues)(*(getattr(made, name)[:2] for name in (
                 "indices", "given", "suggested", "scores")), len(digits.splits.test))),
         ],
-        "notes": ["Something to know."],
+        "findings": [Finding("made", "Something to know.")],
         "command": "glyphnet train digits",
         "provenance": {"seed": 0, "hardware": "a machine"},
     }  # fmt: skip

@@ -168,6 +168,8 @@ class LBFGS(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """L-BFGS over all parameters; one call of ``step`` is one iteration."""
+        # It takes all gradients as one flat vector, which it cannot if they lie channels last.
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch has it
         return eager(torch.optim.LBFGS)(
             network.parameters(), lr=self.lr, max_iter=1, max_eval=_MOST_LOOKS, tolerance_grad=self.tolerance,
             tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",

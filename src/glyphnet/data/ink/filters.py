@@ -7,7 +7,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 from ..dataset import UInt8Array
 
@@ -95,6 +94,8 @@ def opened(values: IntArray, reach: int) -> IntArray:
 
     Beyond the border, values continue as they do inside (2·a₀ − aₖ), so that a slope is kept up to the border.
     """
+    from scipy import ndimage  # slow to import, and most pictures do not need it
+
     padded = _continued(values, 2 * reach)
     size = 2 * reach + 1
     for choose in (ndimage.minimum_filter1d, ndimage.maximum_filter1d):

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from .filters import (
     BoolArray,
@@ -113,6 +112,8 @@ def _judged(depth: IntArray, mask: BoolArray, least: int) -> Found | None:
 
 
 def _grown(mask: BoolArray, by: int) -> BoolArray:
+    from scipy import ndimage
+
     return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), 2 * by + 1, mode="constant")) > 0
 
 
@@ -120,6 +121,8 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     """(the pieces that make the drawing, or None; what of the mask is no stroke)."""
     height, width = mask.shape
     longest = max(height, width)
+    from scipy import ndimage
+
     pieces, count = ndimage.label(mask, np.ones((3, 3)))
     if not count:
         return None, np.zeros_like(mask)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from .filters import (
     BoolArray,
@@ -93,6 +92,8 @@ def paper_noise(depth: IntArray) -> int:
 
 def without_pieces(depth: IntArray) -> IntArray:
     """The ink without what is ``PIECE`` times smaller than its largest piece, corners touching."""
+    from scipy import ndimage
+
     pieces, count = ndimage.label(depth >= 64, np.ones((3, 3)))
     if count < 2:
         return depth

@@ -25,7 +25,7 @@ from ..modelfile import Normalizing, Paired
 CLEAN = 400
 """Pictures that are answered as they are."""
 
-CHANGED = 40
+CHANGED = 25
 """Pictures for each kind of change."""
 
 FEW = 100

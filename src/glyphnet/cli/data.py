@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,40 +76,23 @@ def data(
     from ..data import inspect, load
 
     with progress() as report_progress:
-        if review is not None:
-            review_labels(
-                data,
-                lambda: load(
-                    data,
-                    size=size,
-                    color=color,
-                    on_bad_file=on_bad_file,
-                    layout=layout,
-                    only=only,
-                    group_by=group_by,
-                    value_range=value_range,
-                    page=page,
-                    progress=report_progress,
-                ),
-                review,
-                overwrite=overwrite,
-                as_json=as_json,
-                progress=report_progress,
-            )
-            return
-        splits = load(
+        read = partial(
+            load,
             data,
             size=size,
             color=color,
             on_bad_file=on_bad_file,
             layout=layout,
             only=only,
-            to_train=False,
             group_by=group_by,
             value_range=value_range,
             page=page,
             progress=report_progress,
         )
+        if review is not None:
+            review_labels(data, read, review, overwrite=overwrite, as_json=as_json, progress=report_progress)
+            return
+        splits = read(to_train=False)
         report_progress(0, 0, "looking for duplicates")
         report = inspect(splits, bad_files=splits.bad_files)
     if out is not None:

@@ -328,6 +328,14 @@ def test_tensors_that_do_not_fit_the_network(
         read_whole_model(path)
 
 
+def test_a_network_whose_answers_are_not_finite_is_refused(tmp_path: Path) -> None:
+    """Each weight is finite, their sums are not."""
+    saved(tmp_path / "m")
+    path = forged(tmp_path / "m", {}, {"head.weight": torch.full((3, 64), 3e38), "head.bias": torch.zeros(3)})
+    with pytest.raises(CorruptFileError, match="m: no usable model: its answers are NaN or infinite"):
+        read_whole_model(path)
+
+
 def test_an_impossible_network_is_refused(tmp_path: Path) -> None:
     path = forged(tmp_path / "m", {"network": {"kind": "cnn-classic"}, "input_shape": [1, 1, 1]})
     with pytest.raises(CorruptFileError, match="m: describes an impossible network: network"):

@@ -23,6 +23,7 @@ from .data.listing import Progress
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
 from .parallel import map_in_order
+from .settings import batch_size
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
 OneImage: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | AnyArray | Mapping[str, Any]
@@ -33,7 +34,6 @@ _ACCEPTED = (
 )
 _BLOCK = 16  # pictures that a thread decodes at a time
 _CACHED = 1000  # images of which the pixels are kept on disk: fewer are sooner made again
-_BATCH_VALUES = 1 << 20  # pixels in a batch, times channels: the network's activations are many times as large
 
 
 @runtime_checkable
@@ -93,7 +93,7 @@ Images: TypeAlias = OneImage | ImageDataset | Batch | Iterable[OneImage]
 
 def default_batch_size(image_shape: ImageShape) -> int:
     """Images a batch: large enough to be quick, small enough for the activations of large images."""
-    return max(1, min(512, _BATCH_VALUES // int(np.prod(image_shape))))
+    return batch_size(image_shape)
 
 
 def normalizing_spec(model: Reader, as_is: bool | None = None) -> InkSpec | None:

@@ -377,7 +377,20 @@ def read_whole_model(
         roughness = math.inf if limits.roughness is None else limits.roughness
         prototypes = Prototypes(directions, weights, limits.contrast, roughness)
     network.load_state_dict(tensors, assign=True)
-    return header, network.eval(), None if samples is None else samples.cpu().numpy(), prototypes
+    _check_answers(path, header, network.eval())
+    return header, network, None if samples is None else samples.cpu().numpy(), prototypes
+
+
+def _check_answers(path: str | os.PathLike[str], header: ModelHeader, network: nn.Module) -> None:
+    """Let a network answer three images, the brightest and the darkest among them: finite weights may overflow."""
+    device = next(network.parameters()).device
+    ramp = torch.arange(math.prod(header.input_shape)) % 256
+    images = torch.stack([torch.zeros_like(ramp), torch.full_like(ramp, 255), ramp]).to(torch.uint8)
+    with torch.inference_mode():
+        logits = network(header.preprocessing(images.reshape(3, *header.input_shape).to(device))).float()
+        answers = torch.softmax(logits / header.temperature, dim=1)
+    if not bool(torch.isfinite(answers).all()):
+        raise CorruptFileError(f"{path}: no usable model: its answers are NaN or infinite. Train it again.")
 
 
 def migrate(

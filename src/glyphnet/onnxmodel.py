@@ -6,14 +6,14 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._filekinds import looks_like
-from ._onnxwire import reaches_outside, read_metadata
+from ._onnxwire import Graph, OutsideError, check_graph, check_seal, read_graph
 from .answers import Answers, Rules, lacking
 from .conformal import Conformal
 from .data.dataset import Int64Array
@@ -36,6 +36,8 @@ LARGEST_FILE = 1 << 30
 """Bytes of an ONNX file that is opened; networks of small images take a few millions."""
 
 _NEEDED = "an .onnx file that glyphnet export wrote is needed"
+_ROUNDING = 1e-3  # by which a probability, or the sum of all, may be off
+_UNSEALED = "This file was exported before files had a checksum, so damage goes unnoticed: export it again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,8 @@ class OnnxModel:
         ink: how the training images look; None only resizes pictures.
         reading: the scale of brightness of the training images, and the page that was read of files of several.
         about: what else the file tells, as plain JSON values: network, metrics, provenance and so on.
+        name: of the file, for errors.
+        sealed: whether the file has a checksum, which was right; files of earlier versions have none.
     """
 
     session: InferenceSession = field(repr=False)
@@ -68,6 +72,8 @@ class OnnxModel:
     normalize: bool | None = None
     reading: Reading = STANDARD
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    name: str = "model.onnx"
+    sealed: bool = True
 
     def predict_proba(
         self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
@@ -126,13 +132,32 @@ class OnnxModel:
         parts = []
         drawn: list[NoDrawing | None] = []
         for batch in image_batches(images, self, size, as_is):
-            parts.append(self.session.run(wanted, {"images": np.ascontiguousarray(batch.pixels)}))
+            parts.append(self._run(wanted, batch.pixels))
             drawn += batch.reasons
         empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)][: len(wanted)]
         gathered = [np.concatenate(each) for each in zip(*parts, strict=True)] if parts else empty
         probabilities, foreign = gathered[0], gathered[1] if self.scores else None
         reasons = self.rules.reasons(probabilities, foreign, drawn)
         return Answers(probabilities, foreign, reasons, self.classes, self.rules)
+
+    def _run(self, wanted: list[str], pixels: npt.NDArray[np.uint8]) -> list[Float32Array]:
+        """The outputs of the graph for a batch; a stranger's graph may give anything."""
+        try:
+            outputs: list[Float32Array] = self.session.run(wanted, {"images": np.ascontiguousarray(pixels)})
+        except Exception as error:  # its own exceptions have no base of their own
+            raise ModelFileError(f"{self.name}: ONNX Runtime failed on it ({_in_short(error)}).") from None
+        probabilities = outputs[0]
+        if [each.shape for each in outputs] != [(len(pixels), len(self.classes)), (len(pixels),)][: len(wanted)]:
+            raise CorruptFileError(f"{self.name}: its graph gives outputs of {[each.shape for each in outputs]}.")
+        sums = probabilities.sum(axis=1)  # NaN and infinity fail both comparisons
+        if not (np.all(probabilities >= -_ROUNDING) and np.all(np.abs(sums - 1) <= _ROUNDING)):
+            raise CorruptFileError(
+                f"{self.name}: its outputs are not probabilities (from {probabilities.min():g} to "
+                f"{probabilities.max():g}, sums from {sums.min():g} to {sums.max():g}). Export the model again."
+            )
+        if not all(np.isfinite(each).all() for each in outputs[1:]):
+            raise CorruptFileError(f"{self.name}: gives a score that is not finite. Export the model again.")
+        return outputs
 
     @property
     def rules(self) -> Rules:
@@ -143,7 +168,8 @@ class OnnxModel:
     def lacking(self) -> str:
         """What this model lacks beside those of today, in one sentence, or ""."""
         decided = self.normalize is not None or self.ink is None
-        return lacking(self.rules, self.reading, normalizing_decided=decided)
+        sentences = lacking(self.rules, self.reading, normalizing_decided=decided), "" if self.sealed else _UNSEALED
+        return " ".join(filter(None, sentences))
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
@@ -166,27 +192,46 @@ def parse_onnx(content: bytes, name: str | os.PathLike[str], threads: int | None
     """The model in the content of an ONNX file, which errors call ``name``; raises as `load_onnx` does."""
     if what := looks_like(content):
         raise CorruptFileError(f"{name}: looks like {what}; {_NEEDED}.")
-    try:
-        metadata = read_metadata(content)
-        outside = reaches_outside(content)
-    except ValueError as error:
-        raise CorruptFileError(f"{name}: is no ONNX file ({error}); {_NEEDED}.") from None
-    if "glyphnet" not in metadata:
-        raise CorruptFileError(f"{name}: says nothing of classes and images, so GlyphNet did not export it; {_NEEDED}.")
-    if outside:
-        raise UnsupportedFileError(f"{name}: keeps weights in other files, which are never opened; {_NEEDED}.")
-    if metadata["glyphnet"] != str(FORMAT_VERSION):
-        raise UnsupportedFileError(
-            f"{name}: has format version {metadata['glyphnet'][:20]!r}, and this GlyphNet reads {FORMAT_VERSION}. "
-            "Upgrade with: pip install --upgrade glyphnet"
-        )
+    graph, sealed = _checked(content, name)
     session = _session(content, name, threads)
     try:
-        return _described(session, {key: json.loads(text) for key, text in metadata.items()})
+        told = {key: json.loads(text) for key, text in graph.metadata.items()}
+        return replace(_described(session, told), name=os.fspath(name), sealed=sealed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptFileError(
             f"{name}: its metadata do not fit its graph ({str(error)[:200]}). Export it again."
         ) from None
+
+
+def _checked(content: bytes, name: str | os.PathLike[str]) -> tuple[Graph, bool]:
+    """The graph of a file, which is one that `glyphnet export` writes; and whether the file has a checksum."""
+    try:
+        graph = read_graph(content)
+    except OutsideError:
+        raise UnsupportedFileError(
+            f"{name}: keeps weights in other files, which are never opened; {_NEEDED}."
+        ) from None
+    except ValueError as error:
+        raise CorruptFileError(f"{name}: is no ONNX file ({error}); {_NEEDED}.") from None
+    version = graph.metadata.get("glyphnet")
+    if version is None:
+        raise CorruptFileError(f"{name}: says nothing of classes and images, so GlyphNet did not export it; {_NEEDED}.")
+    if version != str(FORMAT_VERSION):
+        raise UnsupportedFileError(
+            f"{name}: has format version {version[:20]!r}, and this GlyphNet reads {FORMAT_VERSION}. "
+            "Upgrade with: pip install --upgrade glyphnet"
+        )
+    try:
+        sealed = check_seal(content, graph.metadata)
+    except ValueError as error:
+        raise CorruptFileError(f"{name}: {error}. Get or export it again.") from None
+    try:
+        check_graph(graph)
+    except ValueError as error:
+        raise CorruptFileError(
+            f"{name}: its graph is not one that GlyphNet exports ({error}). Export it again."
+        ) from None
+    return graph, sealed
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -221,8 +266,11 @@ def _session(content: bytes, name: str | os.PathLike[str], threads: int | None) 
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no base of their own
-        reason = " ".join(str(error).split())[:200]
-        raise CorruptFileError(f"{name}: ONNX Runtime cannot load it ({reason}). Export it again.") from None
+        raise CorruptFileError(f"{name}: ONNX Runtime cannot load it ({_in_short(error)}). Export it again.") from None
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:

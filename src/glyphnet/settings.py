@@ -7,6 +7,7 @@ must be, an unknown one with the near miss, and all of them at once.
 from __future__ import annotations
 
 import difflib
+import math
 import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, get_args
@@ -14,6 +15,19 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
+
+MOST_MULTIPLICATIONS = 50_000_000_000
+"""Of a network for one image. Files that describe more are refused before anything is built or run: a ResNet-50 on
+224×224 pixels takes 4,100,000,000."""
+MOST_VALUES = 1 << 30
+"""Numbers that one layer may give for a batch of as many images as are predicted at once."""
+BATCH_IMAGES, BATCH_VALUES = 512, 1 << 20
+"""Images in such a batch, and pixels times channels of all of them: activations are many times as large."""
+
+
+def batch_size(image_shape: Iterable[int]) -> int:
+    """Images predicted at once: large enough to be quick, small enough for the activations of large images."""
+    return max(1, min(BATCH_IMAGES, BATCH_VALUES // math.prod(image_shape)))
 
 
 class Settings(BaseModel):

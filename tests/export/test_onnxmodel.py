@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from glyphnet import onnxmodel
+from glyphnet._onnxwire import SEALED, seal, unsealed
 from glyphnet.cli import app
 from glyphnet.errors import (
     CorruptFileError,
@@ -42,13 +44,22 @@ def content(classifier):
     return make(classifier)
 
 
+def opened(content):
+    """A sealed file for the onnx package to change."""
+    return onnx.load_from_string(unsealed(content))
+
+
+def sealed(model):
+    return seal(model.SerializeToString())
+
+
 def changed(content, **metadata):
     """The model with some of its metadata changed; None takes one out."""
-    model = onnx.load_from_string(content)
+    model = opened(content)
     told = {entry.key: entry.value for entry in model.metadata_props} | metadata
     del model.metadata_props[:]
     helper.set_model_props(model, {key: value for key, value in told.items() if value is not None})
-    return model.SerializeToString()
+    return sealed(model)
 
 
 def test_it_answers_as_the_classifier_does(classifier, content, images_of, tmp_path):
@@ -132,17 +143,160 @@ def external(tensor):
 def test_weights_in_other_files_are_never_opened(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("secret.bin").write_bytes(bytes(1 << 20))
-    model = onnx.load_from_string(content)
+    model = opened(content)
     external(next(one for one in model.graph.initializer if len(one.raw_data) > 64))
     with pytest.raises(UnsupportedFileError, match="keeps weights in other files, which are never opened"):
-        parse_onnx(model.SerializeToString(), "m.onnx")
-    # In a constant within a graph within an attribute as well.
-    model = onnx.load_from_string(content)
-    inner = helper.make_graph([], "inner", [], [], [external(onnx.numpy_helper.from_array(np.zeros(99, np.float32)))])
-    node = helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner)
-    model.graph.node.append(node)
-    with pytest.raises(UnsupportedFileError, match="keeps weights in other files"):
-        parse_onnx(model.SerializeToString(), "m.onnx")
+        parse_onnx(sealed(model), "m.onnx")
+
+
+def inner_graph(*tensors):
+    return helper.make_graph([], "inner", [], [], tensors)
+
+
+def swap(graph, operator, *nodes):
+    """Put nodes in the place of the last one with an operator."""
+    place = max(place for place, node in enumerate(graph.node) if node.op_type == operator)
+    there = graph.node[place]
+    kept = [*graph.node]
+    made = [node(there) for node in nodes]
+    del graph.node[:]
+    graph.node.extend([*kept[:place], *made, *kept[place + 1 :]])
+
+
+def put(graph, *nodes, constants=()):
+    graph.node.extend(nodes)
+    graph.initializer.extend(onnx.numpy_helper.from_array(values, name) for name, values in constants)
+
+
+def doubling(model):
+    """Sixty times what was there twice: 2^60 numbers from a few hundred bytes."""
+    names = ["probabilities", *(f"d{n}" for n in range(60))]
+    nodes = [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in pairwise(names)]
+    put(model.graph, *nodes)
+
+
+def outer_product(model):
+    one, other = np.ones((1, 50_000), np.float32), np.ones((50_000, 1), np.float32)
+    put(model.graph, helper.make_node("Mul", ["one", "other"], ["x"]), constants=[("one", one), ("other", other)])
+
+
+def padded(model):
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    next(a for a in conv.attribute if a.name == "pads").ints[:] = [1 << 20] * 4
+
+
+def costly(model):
+    weight = np.zeros((256, 1, 63, 63), np.float32)
+    windows = {"kernel_shape": [63, 63], "strides": [1, 1], "pads": [60] * 4}
+    put(model.graph, helper.make_node("Cast", ["images"], ["c"], to=1), constants=[("w", weight)])
+    put(model.graph, helper.make_node("Transpose", ["c"], ["x0"], perm=[0, 3, 1, 2]))
+    wide = [helper.make_node("Conv", ["x0", "w"], [f"y{n}"], **windows) for n in range(40)]
+    put(model.graph, *wide)
+
+
+def node(operator, inputs=("images",), **settings):
+    return lambda model: put(model.graph, helper.make_node(operator, inputs, ["x"], **settings))
+
+
+def unknown_setting(model):
+    model.graph.node[0].attribute.append(helper.make_attribute("auto_pad", "SAME"))
+
+
+def second_input(model):
+    model.graph.input.append(helper.make_tensor_value_info("x", TensorProto.UINT8, [1]))
+
+
+SECRET = external(onnx.numpy_helper.from_array(np.zeros(99, np.float32)))
+ATTACKS = {
+    "a loop": (node("Loop", ("n", ""), body=inner_graph()), "setting of a node"),
+    "a branch": (node("If", ("c",), then_branch=inner_graph(), else_branch=inner_graph(SECRET)), "setting of a node"),
+    "an unknown operator": (node("RandomNormal", (), shape=[9]), "RandomNormal"),
+    "a custom domain": (node("Relu", domain="evil"), "evil.Relu"),
+    "another domain": (lambda m: m.opset_import.append(helper.make_opsetid("evil", 1)), "operators are of versions"),
+    "another opset": (lambda m: setattr(m.opset_import[0], "version", 21), "operators are of versions"),
+    "a function": (lambda m: m.functions.append(helper.make_function("d", "F", [], [], [], [])), "has the part 25"),
+    "a sparse constant": (lambda m: m.graph.sparse_initializer.add(), "has the part 15"),
+    "an unknown setting": (unknown_setting, "auto_pad"),
+    "a second input": (second_input, "`images`"),
+    "a result from nowhere": (node("Relu", ("nowhere",)), "nothing before it gives"),
+    "doubling": (doubling, "multiplications for an image"),
+    "an outer product": (outer_product, "multiplications for an image"),
+    "wide margins": (padded, "pads is (1048576"),
+    "many convolutions": (costly, "multiplications for an image"),
+    "a constant without values": (lambda m: m.graph.initializer[0].dims.append(1 << 40), "as many values"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_hostile_graph_is_refused_before_it_is_run(content, attack, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # whatever reaches it fails otherwise
+    change, message = ATTACKS[attack]
+    model = opened(content)
+    change(model)
+    with pytest.raises(CorruptFileError) as caught:
+        parse_onnx(sealed(model), "m.onnx")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("operator", "scale", "values"),
+    [("Identity", 1, "its outputs are not probabilities"), ("Softmax", np.nan, "its outputs are not probabilities")],
+    ids=["logits", "NaN"],
+)
+def test_what_is_no_probability_is_an_error(content, images_of, operator, scale, values):
+    model = opened(content)
+    settings = {"axis": 1} if operator == "Softmax" else {}
+    put(model.graph, constants=[("scale", np.float32(scale))])
+    swap(
+        model.graph,
+        "Softmax",
+        lambda old: helper.make_node("Mul", [old.input[0], "scale"], ["scaled"]),
+        lambda old: helper.make_node(operator, ["scaled"], ["probabilities"], **settings),
+    )
+    hostile = parse_onnx(sealed(model), "m.onnx")
+    with pytest.raises(CorruptFileError, match=values):
+        hostile.predict(images_of((16, 12, 1), 3))
+
+
+def test_a_failure_while_it_runs_is_typed(content, images_of):
+    """The shapes fit, the types do not: int64 labels are asked for as probabilities."""
+    model = parse_onnx(content, "m.onnx")
+
+    class Failing:
+        def run(self, *_):
+            raise RuntimeError("[ONNXRuntimeError] : 6 : out of memory")
+
+    with pytest.raises(ModelFileError, match=r"m\.onnx: ONNX Runtime failed on it \(\[ONNXRuntimeError\] : 6"):
+        onnxmodel.replace(model, session=Failing()).predict(images_of((16, 12, 1), 3))
+
+
+def test_any_damage_is_noticed(content):
+    """One flipped bit anywhere, a piece lost, a piece zeroed, something behind the end."""
+    generator = np.random.default_rng(0)
+    damaged = [content + b"\0", content[:-1], content + content]
+    for place in [*generator.integers(0, len(content), 60).tolist(), *range(len(content) - 80, len(content), 3)]:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(generator.integers(8))
+        damaged.append(bytes(flipped))
+        length = int(generator.integers(1, 3000))
+        damaged.append(content[:place] + content[place + length :])
+        damaged.append(content[:place] + bytes(min(length, len(content) - place)) + content[place + length :])
+    for each in damaged:
+        if each != content:
+            with pytest.raises(ModelFileError):
+                parse_onnx(each, "m.onnx")
+
+
+def test_a_file_of_before_is_loaded_and_says_that_it_has_no_checksum(content, classifier, images_of):
+    model = opened(content)
+    entries = [entry for entry in model.metadata_props if entry.key != SEALED]
+    del model.metadata_props[:]
+    model.metadata_props.extend(entries)
+    old = parse_onnx(model.SerializeToString(), "m.onnx")
+    images = images_of((16, 12, 1), 3)
+    np.testing.assert_allclose(old.predict_proba(images), classifier.predict_proba(images), atol=2e-6)
+    assert "exported before files had a checksum" in old.lacking
+    assert "checksum" not in parse_onnx(content, "m.onnx").lacking
 
 
 def test_files_that_cannot_be_opened_are_named(tmp_path, monkeypatch):

@@ -81,10 +81,12 @@ def test_values_out_of_bounds_are_refused(settings: dict[str, object]) -> None:
         {"kind": "mlp", "hidden": [65_536] * 64},
         {"kind": "resnet", "channels": [65_536] * 8, "blocks": 16},
         {"kind": "rnn", "hidden": 65_536, "layers": 16, "bidirectional": True},
+        {"kind": "ensemble", "members": 100, "member": {"kind": "resnet", "channels": [8] * 8, "blocks": 16}},
+        {"kind": "ensemble", "members": 100, "member": {"kind": "cnn", "stem": 1000, "stem_stride": 1}},
     ],
 )
-def test_the_largest_description_allowed_is_followed_on_meta_at_once(settings: dict[str, object]) -> None:
+def test_the_cost_of_a_description_is_bounded_before_it_is_built(settings: dict[str, object]) -> None:
     started = time.monotonic()
-    with torch.device("meta"):
-        build(parse_network(settings), (65_536, 65_536, 3), 65_536)
+    with torch.device("meta"), pytest.raises(SettingsError, match="are the limits|are more than"):
+        build(parse_network(settings), (512, 512, 3), 1000)
     assert time.monotonic() - started < 5

@@ -7,6 +7,7 @@ import json
 import onnx
 from onnx import helper
 
+from .._onnxwire import SEALED, seal
 from .._version import __version__
 from ..classifier import Classifier
 from ..errors import ExportError
@@ -43,8 +44,7 @@ def make(classifier: Classifier) -> bytes:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise ExportError(f"The graph does not pass ONNX's checker: {' '.join(str(error).split())[:300]}.") from error
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return seal(model.SerializeToString(deterministic=True))
 
 
 def _metadata(classifier: Classifier) -> dict[str, str]:
@@ -53,6 +53,7 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
     shape = f"(N, {height}, {width}, {channels})"
     kind = "grey, 0 black to 255 white" if channels == 1 else "red, green, blue"
     told = {
+        SEALED: True,
         "glyphnet": FORMAT_VERSION,
         "classes": list(classifier.classes),
         "threshold": classifier.threshold,

@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from .._onnxwire import seal, unsealed
 from ..data.dataset import UInt8Array
 
 
@@ -60,15 +61,14 @@ def quantize(content: bytes, images: UInt8Array) -> bytes:
 
 
 def _tidied(quantized: bytes, original: bytes) -> bytes:
-    """The quantised model with the metadata of the original, and no more."""
-    model, told = onnx.load_from_string(quantized), onnx.load_from_string(original)
+    """The quantised model with the metadata of the original, and no more, sealed again."""
+    model, told = onnx.load_from_string(quantized), onnx.load_from_string(unsealed(original))
     model.producer_name, model.producer_version = told.producer_name, told.producer_version
     del model.metadata_props[:]
     model.metadata_props.extend(told.metadata_props)
     entry = model.metadata_props.add()
     entry.key, entry.value = "quantized", '"int8"'
-    result: bytes = model.SerializeToString(deterministic=True)
-    return result
+    return seal(model.SerializeToString(deterministic=True))
 
 
 class _QuietLogging:

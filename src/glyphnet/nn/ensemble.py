@@ -10,6 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..errors import SettingsError
+from ..settings import MOST_MULTIPLICATIONS
 from ._twin import twin, without_head
 from .mlp import MLPSpec
 from .spec import BaseSpec, InputShape
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .networks import SingleSpec
 
 MOST_MEMBERS = 100
+MOST_LAYERS = 6_000
+"""Of all members together, their parts counted too: building them takes about two seconds."""
 
 
 class EnsembleSpec(BaseSpec):
@@ -35,8 +39,20 @@ class EnsembleSpec(BaseSpec):
     member: SingleSpec = Field(default_factory=MLPSpec, discriminator="kind")
 
     def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
-        """members (the networks up to their heads), head."""
-        return _side_by_side([self.member.network(input_shape, classes) for _ in range(self.members)])
+        """members (the networks up to their heads), head.
+
+        Raises:
+            SettingsError: all members together are too large.
+        """
+        first = self.member.network(input_shape, classes)
+        layers, work = sum(1 for _ in first.modules()), getattr(first, "multiplications", 0)
+        if layers * self.members > MOST_LAYERS or work * self.members > MOST_MULTIPLICATIONS:
+            raise SettingsError(
+                f'network "ensemble": {self.members} members of {layers} layers and {work:,} multiplications are more '
+                f"than {MOST_LAYERS:,} layers or {MOST_MULTIPLICATIONS:,} multiplications."
+            )
+        others = [self.member.network(input_shape, classes) for _ in range(self.members - 1)]
+        return _side_by_side([first, *others])
 
 
 class SideBySide(nn.ModuleList):

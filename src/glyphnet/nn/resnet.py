@@ -41,6 +41,9 @@ class ResNetSpec(BaseSpec):
         for stage, channels in enumerate(self.channels, start=1):
             for repeat in range(1, self.blocks + 1):
                 stride = 2 if stage > 1 and repeat == 1 else 1
+                stack.height, stack.width = -(-stack.height // stride), -(-stack.width // stride)
+                inputs = 9 * (stack.channels + channels) + stack.channels  # two 3×3 convolutions and the shortcut
+                stack.count(inputs, stack.height * stack.width * channels)
                 block = ResidualBlock(stack.channels, channels, stride, self.activation)
                 stack.add(f"stage{stage}_block{repeat}", block)
                 stack.channels = channels

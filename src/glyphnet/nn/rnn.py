@@ -32,6 +32,11 @@ class RNNSpec(BaseSpec):
         """rows, lstm, last, [dropout], head."""
         stack = Stack(self.kind, input_shape)
         stack.add("rows", Rows())
+        directions = 1 + self.bidirectional
+        inputs = stack.width * stack.channels
+        for _ in range(self.layers):
+            stack.count(4 * (inputs + self.hidden), stack.height * directions * self.hidden)
+            inputs = directions * self.hidden
         lstm = nn.LSTM(
             stack.width * stack.channels,
             self.hidden,
@@ -41,8 +46,8 @@ class RNNSpec(BaseSpec):
             bidirectional=self.bidirectional,
         )
         stack.add("lstm", lstm)
-        stack.add("last", LastState(directions=1 + self.bidirectional))
-        stack.features = self.hidden * (1 + self.bidirectional)
+        stack.add("last", LastState(directions))
+        stack.features = self.hidden * directions
         stack.dropout("dropout", self.dropout)
         return stack.network(classes)
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from torch import nn
 
 from ..errors import SettingsError
+from ..settings import MOST_MULTIPLICATIONS, MOST_VALUES, batch_size
 from .activations import activation
 from .flatten import Flatten
 from .spec import InputShape
@@ -23,6 +24,7 @@ class Stack:
     Attributes:
         height, width, channels: of the last output while it is an image.
         features: of the last output once it is flat.
+        multiplications: of all layers so far, for one image.
     """
 
     def __init__(self, kind: str, input_shape: InputShape, remedy: str = "") -> None:
@@ -32,6 +34,8 @@ class Stack:
         self._layers: OrderedDict[str, nn.Module] = OrderedDict()
         self.height, self.width, self.channels = input_shape if len(input_shape) == 3 else (1, 1, 0)
         self.features = input_shape[0] if len(input_shape) == 1 else 0
+        self.multiplications = 0
+        self._batch = batch_size(input_shape)
 
     def add(self, name: str, layer: nn.Module) -> None:
         """Put on a layer that changes no shape."""
@@ -46,6 +50,7 @@ class Stack:
             SettingsError: the kernel is larger than the padded image.
         """
         self._shrink(name, kernel, stride, padding)
+        self.count(kernel * kernel * self.channels, self.height * self.width * channels)
         layer = nn.Conv2d(self.channels, channels, kernel, stride=stride, padding=padding, bias=bias)
         self.channels = channels
         self.add(name, layer)
@@ -67,6 +72,7 @@ class Stack:
 
     def dense(self, name: str, width: int, *, bias: bool = True) -> None:
         """Put on a fully connected layer."""
+        self.count(self.features, width)
         self.add(name, nn.Linear(self.features, width, bias=bias))
         self.features = width
 
@@ -82,7 +88,23 @@ class Stack:
     def network(self, classes: int) -> nn.Sequential:
         """The layers so far, closed by the head that gives the logits."""
         self.dense("head", classes)
-        return nn.Sequential(self._layers)
+        network = nn.Sequential(self._layers)
+        network.multiplications = self.multiplications  # type: ignore[assignment]
+        return network
+
+    def count(self, each: int, values: int) -> None:
+        """Count a layer that gives so many values, each by ``each`` multiplications, before it is built.
+
+        Raises:
+            SettingsError: it is too large, or all layers together take too long.
+        """
+        self.multiplications += each * values
+        if values * self._batch > MOST_VALUES or self.multiplications > MOST_MULTIPLICATIONS:
+            raise SettingsError(
+                f'network "{self._kind}": {self.multiplications:,} multiplications for an image, or a layer of '
+                f"{values:,} values; {MOST_MULTIPLICATIONS:,} and {MOST_VALUES // self._batch:,} are the limits. Make "
+                "its layers narrower or the images smaller (size)."
+            )
 
     def _shrink(self, name: str, kernel: int, stride: int, padding: int) -> None:
         """Follow the height and width through a kernel."""

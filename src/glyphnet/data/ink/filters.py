@@ -25,6 +25,14 @@ def resized(grey: UInt8Array, height: int, width: int, method: Image.Resampling)
     return np.asarray(rows.resize((width, height), method))
 
 
+def reduced(grey: UInt8Array, factor: int) -> UInt8Array:
+    """A grey picture (h, w) reduced by a whole factor; what is left of the last incomplete pixel is cut off."""
+    if factor == 1:
+        return grey
+    height, width = (max(1, side // factor) for side in grey.shape)
+    return resized(grey[: height * factor, : width * factor], height, width, Image.Resampling.BOX)
+
+
 def border(grey: _Integers) -> _Integers:
     """The outermost pixels of images (N, H, W): (N, 2·H + 2·W), those of the corners twice."""
     return np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
@@ -57,7 +65,10 @@ def upper_median(values: npt.NDArray[np.integer]) -> int:
 def ranked(values: npt.NDArray[np.integer], share: int, of: int) -> int:
     """The value at place ⌊n·share/of⌋ of the n sorted values."""
     place = min(values.size - 1, values.size * share // of)
-    return int(np.partition(values, place, axis=None)[place])
+    if values.size < 1000:
+        return int(np.sort(values, axis=None)[place])
+    least = int(values.min())  # partitioning is slow where many values are equal
+    return least + int(np.searchsorted(np.bincount(values.ravel() - least).cumsum(), place, side="right"))
 
 
 def otsu_threshold(values: npt.NDArray[np.integer]) -> int:
@@ -70,6 +81,14 @@ def otsu_threshold(values: npt.NDArray[np.integer]) -> int:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = difference.astype(np.float64) / below * difference / above
     return int(np.nan_to_num(between, nan=0.0, posinf=0.0).argmax())
+
+
+def full_ink(depth: IntArray) -> int:
+    """The depth of full ink: the median above Otsu's threshold."""
+    clipped = np.clip(depth, 0, 255)
+    threshold = otsu_threshold(clipped)
+    ink = clipped[clipped > threshold]
+    return upper_median(ink) if ink.size else 0
 
 
 def binomial(values: IntArray) -> IntArray:

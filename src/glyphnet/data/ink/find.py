@@ -10,19 +10,29 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from ..dataset import UInt8Array
 from .filters import (
     BoolArray,
     IntArray,
     binomial,
+    extents,
+    full_ink,
     opened,
     otsu_threshold,
     ranked,
+    reduced,
+    resized,
     upper_median,
 )
 
 FAINTEST = 16  # levels between ink and paper; below it there is nothing but noise
-WIDEST = (5, 4)  # strokes are at most so many times narrower than the longer side; the same in the second look
+COARSE = 160  # pixels of the longer side, at most, in which drawings are looked for
+FINE = 80  # pixels of the longer side of a drawing, at least, that is cut out
+BLOCK = 4  # pixels of the reduced picture for which paper has one level
+CLEAR = 50  # thousandths of what is around a drawing may be as light as it; then the other polarity is not tried
+WIDEST = 5  # strokes are at most so many times narrower than the longer side
 LEAST_ROOM = 32  # levels between the paper and the end of the scale
 SPECK = 40  # a piece this many times smaller than the main one is dust
 ROUNDS = 6  # of taking away what is no stroke
@@ -32,58 +42,125 @@ SLOPE = 260  # thousandths
 CROSSING = 70  # per cent of the picture that a line on the paper crosses
 
 
+Box = tuple[int, int, int, int]
+
+
 class Found(NamedTuple):
-    """A drawing in a picture.
+    """A drawing in a picture, cut out with some paper around it.
 
     Attributes:
-        depth: int32 (h, w), distance from the paper towards ink, 0 where the drawing is not.
-        mask: bool (h, w), where the drawing is.
+        depth: int32 (h, w), distance from the paper towards ink, 0 where the drawing is not; ``full`` is full ink.
         full: the depth of full ink.
-        box: (top, bottom, left, right) of ``mask``, the ends excluded.
+        box: (top, bottom, left, right) of the drawing, the ends excluded.
     """
 
     depth: IntArray
-    mask: BoolArray
     full: int
-    box: tuple[int, int, int, int]
+    box: Box
 
 
-def find_drawing(grey: IntArray, closer: bool = False) -> Found | None:
-    """The drawing in a grey picture, dark on light or light on dark; None if there is none that is plausible.
+class _Coarse(NamedTuple):
+    """A drawing in the reduced picture, light on dark.
 
-    Args:
-        grey: int32 (h, w), 0 to 255.
-        closer: the picture is cut out around a drawing that was found before.
+    Attributes:
+        mask: bool (h, w), where the drawing is.
+        level: the lightness of the drawing, less half of its depth.
+        box: (top, bottom, left, right) of ``mask``, the ends excluded.
+        ground: uint8 (h, w), the paper.
+        room: the usual distance from the paper to the end of the scale.
+        offset: how far the paper's median is above ``ground``.
     """
-    reach = max(grey.shape) // (2 * WIDEST[closer]) + 1
-    smooth = binomial(grey)
-    dark, light = (_drawing_over(255 - smooth, reach), _drawing_over(smooth, reach))
-    if dark is None or light is None:
-        return dark or light
-    # What lies between strokes looks like ink on them, but paper of its level is all around.
-    apart = _elsewhere(smooth, light), _elsewhere(255 - smooth, dark)
-    return light if apart[0] < apart[1] else dark
+
+    mask: BoolArray
+    level: int
+    box: Box
+    ground: UInt8Array
+    room: int
+    offset: int
 
 
-def _elsewhere(upright: IntArray, found: Found) -> int:
+def find_drawing(grey: UInt8Array) -> Found | None:
+    """The drawing in a grey picture (h, w), dark on light or light on dark; None if there is none that is plausible.
+
+    It is looked for in a reduced picture, and cut out of the given one.
+    """
+    factor = -(-max(grey.shape) // COARSE)
+    smooth = binomial(reduced(grey, factor).astype(np.int32))
+    light = int(smooth.sum()) >= upper_median(smooth) * smooth.size
+    best: tuple[int, bool, _Coarse] | None = None
+    for is_light in (light, not light):
+        upright = smooth if is_light else 255 - smooth
+        found = _drawing_over(upright)
+        if found is None:
+            continue
+        # What lies between strokes looks like ink on them, but paper of its level is all around.
+        apart = _elsewhere(upright, found)
+        if best is None or apart < best[0]:
+            best = apart, is_light, found
+        if apart <= CLEAR:
+            break
+    return None if best is None else _closer(grey, factor, *best[1:])
+
+
+def _elsewhere(upright: IntArray, found: _Coarse) -> int:
     """How many of the pixels around the drawing are as light as it, in thousandths."""
     top, bottom, left, right = found.box
     margin = max(bottom - top, right - left)
     part = upright[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
-    level = upper_median(upright[found.mask]) - found.full // 2
     area = int(np.count_nonzero(found.mask))
-    return 1000 * (int(np.count_nonzero(part > level)) - area) // max(1, part.size - area)
+    return 1000 * (int(np.count_nonzero(part > found.level)) - area) // max(1, part.size - area)
 
 
-def _drawing_over(upright: IntArray, reach: int) -> Found | None:
+def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
+    """The drawing at a size where its edges are smooth, without what else is near it."""
+    top, bottom, left, right = found.box
+    size = max(bottom - top, right - left)
+    margin = size // 4 + 3
+    place = (slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin))
+    mask = _grown(found.mask[place], 2)
+    part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
+    part = part[: mask.shape[0] * factor, : mask.shape[1] * factor]
+    if size * factor >= FINE:
+        part = reduced(part, size * factor // FINE)
+    else:
+        enlarged = -(-FINE // (size * factor))
+        part = resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
+    upright = binomial(part.astype(np.int32))
+    upright = upright if light else 255 - upright
+    ground = resized(found.ground[place], *part.shape, Image.Resampling.BILINEAR).astype(np.int32)
+    near = resized(mask.astype(np.uint8), *part.shape, Image.Resampling.BOX) > 0
+    depth = np.where(near, _depth(upright, ground, found.room) - found.offset, 0).clip(0, 255)
+    full = full_ink(depth)
+    ink = 2 * depth >= full
+    if not full or not ink.any():
+        return None
+    return Found(depth, full, _box(ink))
+
+
+def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
+    """How far pixels are above the paper. Ink takes a share of the light: what lies in the shade counts for more."""
+    depth: IntArray = (upright - ground) * room // np.maximum(255 - ground, LEAST_ROOM)
+    return depth
+
+
+def _ground(upright: IntArray) -> UInt8Array:
+    """The paper: an opening over two fifths of the longer side, at a quarter of the size."""
+    height, width = upright.shape
+    padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
+    rows = np.minimum.reduce([padded[k::BLOCK] for k in range(BLOCK)])
+    blocks = np.minimum.reduce([rows[:, k::BLOCK] for k in range(BLOCK)])
+    ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1).clip(0, 255).astype(np.uint8)
+    return resized(ground, *padded.shape, Image.Resampling.BILINEAR)[:height, :width]
+
+
+def _drawing_over(upright: IntArray) -> _Coarse | None:
     """The light drawing on darker paper."""
-    ground = opened(upright, reach)
-    # Ink takes a share of the light that falls on paper: what lies in the shade counts for more.
-    room = np.maximum(255 - ground, LEAST_ROOM)
-    depth = (upright - ground) * upper_median(room) // room
+    ground = _ground(upright)
+    room = max(255 - upper_median(ground), LEAST_ROOM)
+    depth = _depth(upright, ground.astype(np.int32), room)
     offset = upper_median(depth)
     noise = upper_median(np.abs(depth - offset))
-    depth = np.clip(depth - offset, 0, 255).astype(np.int32)
+    depth = (depth - offset).clip(0, 255)
     least = max(FAINTEST, 5 * noise)
     for _ in range(ROUNDS):
         threshold = max(otsu_threshold(depth), least // 2)
@@ -94,21 +171,17 @@ def _drawing_over(upright: IntArray, reach: int) -> Found | None:
         kept, gone = _strokes(mask & ~lines)
         gone |= lines
         if kept is not None:
-            return _judged(depth, kept, least)
+            full, box = upper_median(depth[kept]), _box(kept)
+            if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
+                return None
+            return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset)
         depth = np.where(_grown(gone, 2), 0, depth)
     return None
 
 
-def _judged(depth: IntArray, mask: BoolArray, least: int) -> Found | None:
-    """The drawing, if its size and strokes are those of one."""
-    full = upper_median(depth[mask])
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    tall, wide = box[1] - box[0], box[3] - box[2]
-    if full < least or max(tall, wide) < 6:
-        return None
-    # Faint edges of the strokes belong to them; what else is faint does not.
-    return Found(np.where(_grown(mask, 2), depth, 0), mask, full, box)
+def _box(mask: BoolArray) -> Box:
+    top, bottom, left, right = extents(mask[np.newaxis])[:, 0].tolist()
+    return top, bottom, left, right
 
 
 def _grown(mask: BoolArray, by: int) -> BoolArray:
@@ -220,10 +293,10 @@ def _level_lines(mask: BoolArray) -> BoolArray:
     """Lines that cross the picture from left to right, at slopes up to SLOPE."""
     height, width = mask.shape
     lines = np.zeros_like(mask)
-    runs = _thin_runs(mask, max(3, max(height, width) // 24))
     fewest = CROSSING * width
-    if 100 * len(np.unique(runs[0])) < fewest:
+    if 100 * np.count_nonzero(mask.any(axis=0)) < fewest:
         return lines
+    runs = _thin_runs(mask, max(3, max(height, width) // 24))
     coarse = [SLOPE * (2 * k - SLANTS + 1) // (SLANTS - 1) for k in range(SLANTS)]
     step = SLOPE * 2 // (SLANTS - 1)
     for _ in range(8):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..dataset import UInt8Array
-from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_lengths, stroke_widths
-from .repair import full_ink, over_paper, paper_noise, specks
+from .filters import BoolArray, IntArray, border, extents, full_ink, mass_centres, softness, stroke_lengths, stroke_widths
+from .repair import over_paper, paper_noise, specks
 from .spec import InkSpec
 
 SAMPLE = 2000  # images; every figure taken of them is a median, a mode or a largest value with a margin

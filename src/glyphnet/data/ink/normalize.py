@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from .filters import (
     mass_centres,
     ramp,
     ranked,
+    reduced,
     resized,
     softness,
     stroke_widths,
@@ -89,31 +91,36 @@ def _drawing(seen: Image.Image, spec: InkSpec, image_shape: ImageShape) -> UInt8
     return None
 
 
-def _planes(seen: Image.Image) -> list[UInt8Array]:
-    """The brightness, and differences of colours where they stand out: grey pictures (h, w)."""
+def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
+    """The brightness, and differences of colours where they stand out: grey pictures (h, w), made as they are needed."""
     grey = np.asarray(seen.convert("L"))
     if seen.mode == "L":
-        return [grey]
-    values = np.asarray(seen).astype(np.int32)
-    planes = [grey]
-    contrast = [_contrast(grey)]
-    for one, other in ((0, 1), (2, 1), (0, 2)):
-        plane = (128 + ((values[..., one] - values[..., other]) >> 1)).clip(0, 255).astype(np.uint8)
-        spread = _contrast(plane)
-        if spread >= FAINTEST:
-            planes.append(plane)
-            contrast.append(spread)
-    best = int(np.argmax(contrast[1:])) + 1 if len(planes) > 1 else 0
-    if best and contrast[best] >= 2 * contrast[0]:
-        planes.insert(0, planes.pop(best))
-    return planes
+        yield grey
+        return
+    values = np.asarray(seen)
+    step = max(1, max(grey.shape) // 100)
+    some = values[::step, ::step]
+    own = _contrast(grey[::step, ::step])
+    contrast = {pair: _contrast(_difference(some, pair)) for pair in ((0, 1), (2, 1), (0, 2))}
+    pairs = [pair for pair in contrast if contrast[pair] >= FAINTEST]
+    best = max(pairs, key=contrast.__getitem__, default=None)
+    if best is not None and contrast[best] >= 2 * own:
+        yield _difference(values, best)
+        pairs.remove(best)
+    yield grey
+    for pair in pairs:
+        yield _difference(values, pair)
+
+
+def _difference(values: UInt8Array, pair: tuple[int, int]) -> UInt8Array:
+    """128 and half of what one channel of (h, w, 3) is above another."""
+    one, other = (values[..., channel].astype(np.int16) for channel in pair)
+    return (128 + ((one - other) >> 1)).clip(0, 255).astype(np.uint8)
 
 
 def _contrast(plane: UInt8Array) -> int:
-    """The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places."""
-    step = max(1, max(plane.shape) // 100)
-    some = plane[::step, ::step]
-    return ranked(some, 499, 500) - ranked(some, 1, 500)
+    """The range of the values of a plane, the 500th part at both ends apart."""
+    return ranked(plane, 499, 500) - ranked(plane, 1, 500)
 
 
 # --- pictures near the model's size --------------------------------------------------------------------------
@@ -185,32 +192,12 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
 
 
 def _large_drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
-    found = find_drawing(at_working_size(grey).astype(np.int32))
+    found = find_drawing(grey)
     if found is None:
         return None
-    found = _closer(grey, found)
     soft = _blurred(found, spec)
     amount = _amount_of_ink(found) if soft is None else _enlarged(soft, spec)
     return _drawn(amount, spec, image_shape)
-
-
-def _closer(grey: UInt8Array, found: Found) -> Found:
-    """A small drawing in a reduced picture, at a finer scale, if it is seen there in about the same size."""
-    factor = -(-max(grey.shape) // LARGEST)
-    top, bottom, left, right = found.box
-    size = max(bottom - top, right - left)
-    if factor == 1 or 3 * size >= max(found.mask.shape):
-        return found
-    margin = size * 6 // 10
-    rows = slice(max(0, top - margin) * factor, (bottom + margin) * factor)
-    columns = slice(max(0, left - margin) * factor, (right + margin) * factor)
-    part = grey[rows, columns]
-    closer = find_drawing(at_working_size(part).astype(np.int32), closer=True)
-    if closer is None:
-        return found
-    top, bottom, left, right = closer.box
-    finer = max(bottom - top, right - left) * max(part.shape) // max(closer.mask.shape)
-    return closer if 5 * abs(finer - size * factor) <= size * factor else found
 
 
 def _blurred(found: Found, spec: InkSpec) -> Depth | None:
@@ -231,14 +218,10 @@ def at_working_size(grey: UInt8Array) -> UInt8Array:
     """A picture (h, w) enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off."""
     height, width = grey.shape
     longest = max(height, width)
-    if longest < SMALLEST:
-        factor = -(-SMALLEST // longest)
-        return resized(grey, height * factor, width * factor, Image.Resampling.BICUBIC)
-    if longest <= LARGEST:
-        return grey
-    factor = -(-longest // LARGEST)
-    height, width = max(1, height // factor), max(1, width // factor)
-    return resized(grey[: height * factor, : width * factor], height, width, Image.Resampling.BOX)
+    if longest >= SMALLEST:
+        return reduced(grey, -(-longest // LARGEST))
+    factor = -(-SMALLEST // longest)
+    return resized(grey, height * factor, width * factor, Image.Resampling.BICUBIC)
 
 
 def _amount_of_ink(found: Found) -> UInt8Array:

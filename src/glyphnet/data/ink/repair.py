@@ -13,6 +13,7 @@ from .filters import (
     binomial,
     border,
     box_mean,
+    full_ink,
     opened,
     otsu_threshold,
     ramp,
@@ -102,14 +103,6 @@ def without_pieces(depth: IntArray) -> IntArray:
     kept = mass * PIECE >= mass.max()
     kept[0] = True
     return np.where(kept[pieces], depth, 0)
-
-
-def full_ink(depth: IntArray) -> int:
-    """The depth of full ink: the median above Otsu's threshold."""
-    clipped = np.clip(depth, 0, 255)
-    threshold = otsu_threshold(clipped)
-    ink = clipped[clipped > threshold]
-    return upper_median(ink) if ink.size else 0
 
 
 def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:

@@ -23,6 +23,14 @@ function otsuThreshold(values) {
   return best;
 }
 
+/** The depth of full ink: the median above Otsu's threshold. */
+function fullInk(data) {
+  const clipped = data.map((value) => Math.min(255, Math.max(0, value)));
+  const threshold = otsuThreshold(clipped);
+  const ink = clipped.filter((value) => value > threshold);
+  return ink.length ? upperMedian(ink) : 0;
+}
+
 /** The value at place ⌊n·share/of⌋ of the n sorted values. */
 function ranked(values, share, of) {
   const sorted = Int32Array.from(values).sort();
@@ -144,6 +152,15 @@ function cutOut({ data, width }, { top, bottom, left, right }) {
   const part = new data.constructor((bottom - top) * (right - left));
   for (let y = top; y < bottom; y++) part.set(data.subarray(y * width + left, y * width + right), (y - top) * (right - left));
   return { data: part, width: right - left, height: bottom - top };
+}
+
+/** Reduced by a whole factor; what is left of the last incomplete pixel is cut off. */
+function reduced(grey, factor) {
+  if (factor === 1) return grey;
+  const [width, height] = [grey.width, grey.height].map((side) => Math.max(1, Math.floor(side / factor)));
+  const right = Math.min(grey.width, width * factor);
+  const bottom = Math.min(grey.height, height * factor);
+  return resizeGrey(cutOut(grey, { top: 0, bottom, left: 0, right }), width, height, "box");
 }
 
 /** 0 up to `low` hundredths of full ink, 255 from `high`, straight between. */

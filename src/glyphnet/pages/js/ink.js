@@ -163,12 +163,7 @@ function atWorkingSize(grey) {
     const factor = Math.ceil(INK.smallest / longest);
     return resizeGrey(grey, grey.width * factor, grey.height * factor, "bicubic");
   }
-  if (longest <= INK.largest) return grey;
-  const factor = Math.ceil(longest / INK.largest);
-  const [width, height] = [grey.width, grey.height].map((side) => Math.max(1, Math.floor(side / factor)));
-  const right = Math.min(grey.width, width * factor);
-  const bottom = Math.min(grey.height, height * factor);
-  return resizeGrey(cutOut(grey, { top: 0, bottom, left: 0, right }), width, height, "box");
+  return reduced(grey, Math.ceil(longest / INK.largest));
 }
 
 /** A picture near the model's size: repaired, and enlarged only if its ink has not the size of training. */
@@ -227,33 +222,13 @@ function inked(amount) {
   return box === null ? bytes : cutOut(bytes, box);
 }
 
-/** A larger picture: the drawing is found, looked at closer where it is small, and sharpened where it is blurred. */
+/** A larger picture: the drawing is found, and sharpened where it is blurred. */
 function largeDrawing(grey, spec) {
-  const first = findDrawing(atWorkingSize(grey), false);
-  if (first === null) return null;
-  const found = closerLook(grey, first);
+  const found = findDrawing(grey);
+  if (found === null) return null;
   const soft = blurred(found, spec);
   const amount = soft === null ? inkAmount(found) : enlarged(soft, spec);
   return drawn(amount, spec);
-}
-
-/** A small drawing in a reduced picture, at a finer scale, if it is seen there in about the same size. */
-function closerLook(grey, found) {
-  const factor = Math.ceil(Math.max(grey.width, grey.height) / INK.largest);
-  const { box, mask } = found;
-  const size = Math.max(box.bottom - box.top, box.right - box.left);
-  if (factor === 1 || 3 * size >= Math.max(mask.width, mask.height)) return found;
-  const part = around(box, Math.floor((size * 6) / 10), { width: Infinity, height: Infinity });
-  const crop = cutOut(grey, {
-    top: part.top * factor, bottom: Math.min(grey.height, part.bottom * factor),
-    left: part.left * factor, right: Math.min(grey.width, part.right * factor),
-  });
-  const closer = findDrawing(atWorkingSize(crop), true);
-  if (closer === null) return found;
-  const seen = Math.max(closer.box.bottom - closer.box.top, closer.box.right - closer.box.left);
-  const work = Math.max(closer.mask.width, closer.mask.height);
-  const finer = Math.floor((seen * Math.max(crop.width, crop.height)) / work);
-  return 5 * Math.abs(finer - size * factor) <= size * factor ? closer : found;
 }
 
 function inkAmount({ depth, full, box }) {

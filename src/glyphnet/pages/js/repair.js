@@ -62,14 +62,6 @@ function withoutPieces(depth) {
   return like(depth, depth.data.map((value, i) => (pieces[i] === 0 || mass[pieces[i]] * REPAIR.piece >= most ? value : 0)));
 }
 
-/** The depth of full ink: the median above Otsu's threshold. */
-function fullInk(data) {
-  const clipped = data.map((value) => Math.min(255, Math.max(0, value)));
-  const threshold = otsuThreshold(clipped);
-  const ink = clipped.filter((value) => value > threshold);
-  return ink.length ? upperMedian(ink) : 0;
-}
-
 /** Unsharp masking, as much as makes edges as sharp as in training: {depth, full}. */
 function sharpened(depth, spec) {
   const blurred = boxMean(boxMean(depth, 2), 2).data;

@@ -1,28 +1,36 @@
 // Finds the drawing in a picture larger than the training images: the paper first, then the ink on it. The same values
-// as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js.
+// as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
 
 const FIND = {
-  faintest: 16, widest: [5, 4], leastRoom: 32, speck: 40, rounds: 6, many: 60, slants: 33, slope: 260, crossing: 70,
+  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 16, widest: 5, leastRoom: 32, speck: 40, rounds: 6, many: 60,
+  slants: 33, slope: 260, crossing: 70,
 };
 
-/** {depth, mask, full, box} of the drawing, dark on light or light on dark; null if there is none that is plausible. */
-function findDrawing(grey, closer) {
-  const reach = Math.floor(Math.max(grey.width, grey.height) / (2 * FIND.widest[closer ? 1 : 0])) + 1;
-  const smooth = binomial(grey);
-  const turned = like(smooth, smooth.data.map((value) => 255 - value));
-  const [dark, light] = [drawingOver(turned, reach), drawingOver(smooth, reach)];
-  if (dark === null || light === null) return dark ?? light;
-  return elsewhere(smooth, light) < elsewhere(turned, dark) ? light : dark;
+/** {depth, full, box} of the drawing, cut out of a grey picture; null if there is none that is plausible. */
+function findDrawing(grey) {
+  const factor = Math.ceil(Math.max(grey.width, grey.height) / FIND.coarse);
+  const smooth = binomial(reduced(grey, factor));
+  const total = smooth.data.reduce((sum, value) => sum + value, 0);
+  const isLight = total >= upperMedian(smooth.data) * smooth.data.length;
+  let best = null;
+  for (const light of [isLight, !isLight]) {
+    const upright = light ? smooth : like(smooth, smooth.data.map((value) => 255 - value));
+    const found = drawingOver(upright);
+    if (found === null) continue;
+    const apart = elsewhere(upright, found);
+    if (best === null || apart < best.apart) best = { apart, light, found };
+    if (apart <= FIND.clear) break;
+  }
+  return best === null ? null : closer(grey, factor, best.light, best.found);
 }
 
 /** How many of the pixels around the drawing are as light as it, in thousandths. */
-function elsewhere(upright, { box, mask, full }) {
+function elsewhere(upright, { box, mask, level }) {
   const margin = Math.max(box.bottom - box.top, box.right - box.left);
   const part = cutOut(upright, around(box, margin, upright));
-  const inside = upright.data.filter((_, i) => mask.data[i]);
-  const level = upperMedian(inside) - Math.floor(full / 2);
+  const area = mask.data.reduce((sum, value) => sum + value, 0);
   const same = part.data.filter((value) => value > level).length;
-  return Math.floor((1000 * (same - inside.length)) / Math.max(1, part.data.length - inside.length));
+  return Math.floor((1000 * (same - area)) / Math.max(1, part.data.length - area));
 }
 
 /** A box with a margin, as far as the picture goes. */
@@ -33,13 +41,60 @@ function around({ top, bottom, left, right }, margin, { width, height }) {
   };
 }
 
+/** The drawing at a size where its edges are smooth, without what else is near it. */
+function closer(grey, factor, light, { box, mask, ground, room, offset }) {
+  const size = Math.max(box.bottom - box.top, box.right - box.left);
+  const place = around(box, Math.floor(size / 4) + 3, mask);
+  const wide = grown(cutOut(mask, place), 2);
+  const [top, left] = [place.top * factor, place.left * factor];
+  const [bottom, right] = [Math.min(grey.height, place.bottom * factor), Math.min(grey.width, place.right * factor)];
+  let part = cutOut(grey, { top, bottom, left, right });
+  if (size * factor >= FIND.fine) {
+    part = reduced(part, Math.floor((size * factor) / FIND.fine));
+  } else {
+    const enlarged = Math.ceil(FIND.fine / (size * factor));
+    part = resizeGrey(part, part.width * enlarged, part.height * enlarged, "bicubic");
+  }
+  const smooth = binomial(part);
+  const paper = resizeGrey(cutOut(ground, place), part.width, part.height, "triangle").data;
+  const near = resizeGrey(wide, part.width, part.height, "box").data;
+  const values = smooth.data.map((value, i) => {
+    const depth = depthOver(light ? value : 255 - value, paper[i], room) - offset;
+    return near[i] ? Math.min(255, Math.max(0, depth)) : 0;
+  });
+  const depth = like(part, values);
+  const full = fullInk(values);
+  const inner = full ? boxOf(depth, full / 2) : null;
+  return inner === null ? null : { depth, full, box: inner };
+}
+
+/** How far a pixel is above the paper. Ink takes a share of the light: what lies in the shade counts for more. */
+function depthOver(value, ground, room) {
+  return Math.floor(((value - ground) * room) / Math.max(255 - ground, FIND.leastRoom));
+}
+
+/** The paper: an opening over two fifths of the longer side, at a quarter of the size. */
+function groundOf({ data, width, height }) {
+  const size = { width: Math.ceil(width / FIND.block), height: Math.ceil(height / FIND.block) };
+  const least = new Int32Array(size.width * size.height).fill(255);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const block = Math.floor(y / FIND.block) * size.width + Math.floor(x / FIND.block);
+      least[block] = Math.min(least[block], data[i]);
+    }
+  }
+  const reach = Math.floor(Math.max(size.width, size.height) / (2 * FIND.widest)) + 1;
+  const paper = opened({ ...size, data: least }, reach);
+  const bytes = { ...size, data: Uint8Array.from(paper.data, (value) => Math.min(255, Math.max(0, value))) };
+  const whole = resizeGrey(bytes, size.width * FIND.block, size.height * FIND.block, "triangle");
+  return cutOut(whole, { top: 0, bottom: height, left: 0, right: width });
+}
+
 /** The light drawing on darker paper. */
-function drawingOver(upright, reach) {
-  const ground = opened(upright, reach).data;
-  // Ink takes a share of the light that falls on paper: what lies in the shade counts for more.
-  const room = ground.map((value) => Math.max(255 - value, FIND.leastRoom));
-  const usual = upperMedian(room);
-  const over = upright.data.map((value, i) => Math.floor(((value - ground[i]) * usual) / room[i]));
+function drawingOver(upright) {
+  const ground = groundOf(upright);
+  const room = Math.max(255 - upperMedian(ground.data), FIND.leastRoom);
+  const over = Int32Array.from(upright.data, (value, i) => depthOver(value, ground.data[i], room));
   const offset = upperMedian(over);
   const noise = upperMedian(over.map((value) => Math.abs(value - offset)));
   let depth = like(upright, over.map((value) => Math.min(255, Math.max(0, value - offset))));
@@ -51,20 +106,17 @@ function drawingOver(upright, reach) {
     const mask = like(depth, Uint8Array.from(depth.data, (value) => (value > threshold ? 1 : 0)));
     const lines = linesIn(mask);
     const { kept, gone } = strokesIn(like(mask, mask.data.map((value, i) => value & (lines.data[i] ^ 1))));
-    if (kept !== null) return plausible(depth, kept, least);
+    if (kept !== null) {
+      const full = upperMedian(depth.data.filter((_, i) => kept.data[i]));
+      const box = boxOf(kept, 1);
+      if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
+      const level = upperMedian(upright.data.filter((_, i) => kept.data[i])) - Math.floor(full / 2);
+      return { mask: kept, level, box, ground, room, offset };
+    }
     const wiped = grown(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
     depth = like(depth, depth.data.map((value, i) => (wiped[i] ? 0 : value)));
   }
   return null;
-}
-
-/** The drawing, if its depth and size are those of one. */
-function plausible(depth, mask, least) {
-  const full = upperMedian(depth.data.filter((_, i) => mask.data[i]));
-  const box = boxOf(mask, 1);
-  if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
-  const near = grown(mask, 2).data;
-  return { depth: like(depth, depth.data.map((value, i) => (near[i] ? value : 0))), mask, full, box };
 }
 
 /** The mask and what is within `by` pixels of it. */
@@ -184,9 +236,11 @@ function turnedOver({ data, width, height }) {
 function levelLines(mask) {
   const { width, height } = mask;
   const lines = like(mask, new Uint8Array(mask.data.length));
-  const runs = thinRuns(mask, Math.max(3, Math.floor(Math.max(width, height) / 24)));
   const fewest = FIND.crossing * width;
-  if (100 * new Set(runs.map((run) => run.x)).size < fewest) return lines;
+  const covered = new Set();
+  mask.data.forEach((value, i) => value && covered.add(i % width));
+  if (100 * covered.size < fewest) return lines;
+  const runs = thinRuns(mask, Math.max(3, Math.floor(Math.max(width, height) / 24)));
   const offset = Math.floor((width * FIND.slope) / 1000) + 2;
   const bins = height + 2 * offset;
   const step = Math.floor((FIND.slope * 2) / (FIND.slants - 1));

@@ -108,18 +108,18 @@ def box_mean(values: IntArray, reach: int) -> IntArray:
     return mean
 
 
-def opened(values: IntArray, reach: int) -> IntArray:
+def opened(values: IntArray, reach: int, wider: int = 0) -> IntArray:
     """Morphological opening over a square of 2·reach + 1: what is lighter and narrower than it goes.
 
-    Beyond the border, values continue as they do inside (2·a₀ − aₖ), so that a slope is kept up to the border.
+    The result is dilated by ``wider`` pixels more. Beyond the border, values continue as they do inside (2·a₀ − aₖ), so
+    that a slope is kept up to the border.
     """
     from scipy import ndimage  # slow to import, and most pictures do not need it
 
     padded = _continued(values, 2 * reach)
-    size = 2 * reach + 1
-    for choose in (ndimage.minimum_filter1d, ndimage.maximum_filter1d):
+    for choose, by in ((ndimage.minimum_filter1d, reach), (ndimage.maximum_filter1d, reach + wider)):
         for axis in (0, 1):
-            padded = choose(padded, size, axis=axis, mode="nearest")
+            padded = choose(padded, 2 * by + 1, axis=axis, mode="nearest")
     inner: IntArray = padded[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
     return inner
 

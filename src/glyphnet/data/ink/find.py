@@ -17,6 +17,7 @@ from .filters import (
     BoolArray,
     IntArray,
     binomial,
+    border,
     extents,
     full_ink,
     opened,
@@ -27,7 +28,7 @@ from .filters import (
     upper_median,
 )
 
-FAINTEST = 16  # levels between ink and paper; below it there is nothing but noise
+FAINTEST = 10  # levels between ink and paper; below it there is nothing but noise
 COARSE = 160  # pixels of the longer side, at most, in which drawings are looked for
 FINE = 80  # pixels of the longer side of a drawing, at least, that is cut out
 BLOCK = 4  # pixels of the reduced picture for which paper has one level
@@ -127,9 +128,13 @@ def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found
         part = resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
     upright = binomial(part.astype(np.int32))
     upright = upright if light else 255 - upright
-    ground = resized(found.ground[place], *part.shape, Image.Resampling.BILINEAR).astype(np.int32)
-    near = resized(mask.astype(np.uint8), *part.shape, Image.Resampling.BOX) > 0
+    tall, wide = part.shape
+    ground = resized(found.ground[place], tall, wide, Image.Resampling.BILINEAR).astype(np.int32)
+    near = resized(mask.astype(np.uint8), tall, wide, Image.Resampling.BOX) > 0
     depth = np.where(near, _depth(upright, ground, found.room) - found.offset, 0).clip(0, 255)
+    kept = _strokes(depth > otsu_threshold(depth))[0]  # what lies close together is parted only here
+    if kept is not None:
+        depth = np.where(_grown(kept, 2), depth, 0)
     full = full_ink(depth)
     ink = 2 * depth >= full
     if not full or not ink.any():
@@ -139,7 +144,7 @@ def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found
 
 def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
     """How far pixels are above the paper. Ink takes a share of the light: what lies in the shade counts for more."""
-    depth: IntArray = (upright - ground) * room // np.maximum(255 - ground, LEAST_ROOM)
+    depth: IntArray = np.maximum(upright - ground, 0) * room // np.maximum(255 - ground, LEAST_ROOM)
     return depth
 
 
@@ -149,8 +154,10 @@ def _ground(upright: IntArray) -> UInt8Array:
     padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
     rows = np.minimum.reduce([padded[k::BLOCK] for k in range(BLOCK)])
     blocks = np.minimum.reduce([rows[:, k::BLOCK] for k in range(BLOCK)])
-    ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1).clip(0, 255).astype(np.uint8)
-    return resized(ground, *padded.shape, Image.Resampling.BILINEAR)[:height, :width]
+    # One block wider, so that the darker side of an edge in the light counts on both sides of it.
+    ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
+    tall, wide = padded.shape
+    return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
 
 def _drawing_over(upright: IntArray) -> _Coarse | None:
@@ -171,12 +178,28 @@ def _drawing_over(upright: IntArray) -> _Coarse | None:
         kept, gone = _strokes(mask & ~lines)
         gone |= lines
         if kept is not None:
+            kept = _with_faint(depth > max(threshold // 2, least // 2), kept)
             full, box = upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
             return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset)
         depth = np.where(_grown(gone, 2), 0, depth)
     return None
+
+
+def _with_faint(weak: BoolArray, strokes: BoolArray) -> BoolArray:
+    """The strokes and the fainter ink that continues them, unless that is lines on the paper or too much."""
+    if _lines(weak).any():
+        return strokes
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(weak, np.ones((3, 3)))
+    joined = np.zeros(count + 1, dtype=bool)
+    joined[pieces[strokes]] = True
+    more: BoolArray = joined[pieces]
+    if 2 * np.count_nonzero(more) > 5 * np.count_nonzero(strokes) or border(more[np.newaxis].astype(np.uint8)).any():
+        return strokes
+    return more
 
 
 def _box(mask: BoolArray) -> Box:
@@ -251,11 +274,17 @@ def _frames(boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: Bo
 
 
 def _underlines(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
-    """Long thin lying pieces, where another piece above or below is a drawing by its size."""
+    """Long thin lying pieces, where another piece above or below is a drawing by its size.
+
+    Below a piece that it spans a line may be twice as long as elsewhere.
+    """
     tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
     lines = np.zeros(len(boxes), dtype=bool)
     for one in np.flatnonzero(good & (wide >= 5 * tall)):
-        others = good & (3 * tall >= wide[one]) & (boxes[:, 2] < boxes[one, 3]) & (boxes[:, 3] > boxes[one, 2])
+        top, _, left, right = boxes[one]
+        below = (2 * top >= boxes[:, 0] + boxes[:, 1]) & (boxes[:, 2] >= left) & (boxes[:, 3] <= right)
+        others = good & ((3 * tall >= wide[one]) | (below & (6 * tall >= wide[one])))
+        others &= (boxes[:, 2] < right) & (boxes[:, 3] > left)
         others[one] = False
         lines[one] = others.any()
     return lines

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..dataset import UInt8Array
-from .filters import BoolArray, IntArray, border, extents, full_ink, mass_centres, softness, stroke_lengths, stroke_widths
+from .filters import (
+    BoolArray,
+    IntArray,
+    border,
+    extents,
+    full_ink,
+    mass_centres,
+    softness,
+    stroke_lengths,
+    stroke_widths,
+)
 from .repair import over_paper, paper_noise, specks
 from .spec import InkSpec
 

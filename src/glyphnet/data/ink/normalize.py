@@ -92,7 +92,7 @@ def _drawing(seen: Image.Image, spec: InkSpec, image_shape: ImageShape) -> UInt8
 
 
 def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
-    """The brightness, and differences of colours where they stand out: grey pictures (h, w), made as they are needed."""
+    """The brightness, and differences of colours where they stand out: grey pictures (h, w), made when needed."""
     grey = np.asarray(seen.convert("L"))
     if seen.mode == "L":
         yield grey

@@ -110,8 +110,8 @@ function alongLines({ data, width, height }, byRow, change) {
   return byRow ? { data: result, width: long, height } : { data: result, width, height: long };
 }
 
-/** Morphological opening over a square; beyond the border values continue as they do inside (2·a₀ − aₖ). */
-function opened(image, reach) {
+/** Morphological opening over a square, dilated by `wider` pixels more; beyond the border values continue as they do inside (2·a₀ − aₖ). */
+function opened(image, reach, wider = 0) {
   const by = 2 * reach;
   const continued = (line) => {
     const last = line.length - 1;
@@ -121,9 +121,10 @@ function opened(image, reach) {
       return place === inside ? line[inside] : 2 * line[inside] - line[Math.min(last, Math.max(0, 2 * inside - place))];
     });
   };
-  const window = (choose) => (line) => windowed(line, reach, choose);
+  const least = (line) => windowed(line, reach, Math.min);
+  const most = (line) => windowed(line, reach + wider, Math.max);
   let made = image;
-  for (const change of [continued, window(Math.min), window(Math.max)]) {
+  for (const change of [continued, least, most]) {
     for (const byRow of [false, true]) made = alongLines(made, byRow, change);
   }
   const box = { top: by, bottom: by + image.height, left: by, right: by + image.width };

@@ -2,7 +2,7 @@
 // as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
 
 const FIND = {
-  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 16, widest: 5, leastRoom: 32, speck: 40, rounds: 6, many: 60,
+  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6, many: 60,
   slants: 33, slope: 260, crossing: 70,
 };
 
@@ -62,15 +62,18 @@ function closer(grey, factor, light, { box, mask, ground, room, offset }) {
     const depth = depthOver(light ? value : 255 - value, paper[i], room) - offset;
     return near[i] ? Math.min(255, Math.max(0, depth)) : 0;
   });
-  const depth = like(part, values);
-  const full = fullInk(values);
+  const threshold = otsuThreshold(values);
+  const { kept } = strokesIn(like(part, Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))));
+  const close = kept === null ? null : grown(kept, 2).data;
+  const depth = like(part, close === null ? values : values.map((value, i) => (close[i] ? value : 0)));
+  const full = fullInk(depth.data);
   const inner = full ? boxOf(depth, full / 2) : null;
   return inner === null ? null : { depth, full, box: inner };
 }
 
 /** How far a pixel is above the paper. Ink takes a share of the light: what lies in the shade counts for more. */
 function depthOver(value, ground, room) {
-  return Math.floor(((value - ground) * room) / Math.max(255 - ground, FIND.leastRoom));
+  return Math.floor((Math.max(value - ground, 0) * room) / Math.max(255 - ground, FIND.leastRoom));
 }
 
 /** The paper: an opening over two fifths of the longer side, at a quarter of the size. */
@@ -84,7 +87,7 @@ function groundOf({ data, width, height }) {
     }
   }
   const reach = Math.floor(Math.max(size.width, size.height) / (2 * FIND.widest)) + 1;
-  const paper = opened({ ...size, data: least }, reach);
+  const paper = opened({ ...size, data: least }, reach, 1);
   const bytes = { ...size, data: Uint8Array.from(paper.data, (value) => Math.min(255, Math.max(0, value))) };
   const whole = resizeGrey(bytes, size.width * FIND.block, size.height * FIND.block, "triangle");
   return cutOut(whole, { top: 0, bottom: height, left: 0, right: width });
@@ -107,16 +110,29 @@ function drawingOver(upright) {
     const lines = linesIn(mask);
     const { kept, gone } = strokesIn(like(mask, mask.data.map((value, i) => value & (lines.data[i] ^ 1))));
     if (kept !== null) {
-      const full = upperMedian(depth.data.filter((_, i) => kept.data[i]));
-      const box = boxOf(kept, 1);
+      const faint = Math.max(Math.floor(threshold / 2), Math.floor(least / 2));
+      const all = withFaint(like(depth, Uint8Array.from(depth.data, (value) => (value > faint ? 1 : 0))), kept);
+      const full = upperMedian(depth.data.filter((_, i) => all.data[i]));
+      const box = boxOf(all, 1);
       if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
-      const level = upperMedian(upright.data.filter((_, i) => kept.data[i])) - Math.floor(full / 2);
-      return { mask: kept, level, box, ground, room, offset };
+      const level = upperMedian(upright.data.filter((_, i) => all.data[i])) - Math.floor(full / 2);
+      return { mask: all, level, box, ground, room, offset };
     }
     const wiped = grown(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
     depth = like(depth, depth.data.map((value, i) => (wiped[i] ? 0 : value)));
   }
   return null;
+}
+
+/** The strokes and the fainter ink that continues them, unless that is lines on the paper or too much. */
+function withFaint(weak, strokes) {
+  if (linesIn(weak).data.includes(1)) return strokes;
+  const { pieces, count } = piecesOf(weak);
+  const joined = new Uint8Array(count + 1);
+  strokes.data.forEach((value, i) => value && (joined[pieces[i]] = 1));
+  const more = like(weak, Uint8Array.from(pieces, (piece) => joined[piece]));
+  const [before, after] = [strokes, more].map(({ data }) => data.reduce((sum, value) => sum + value, 0));
+  return 2 * after > 5 * before || borderOf(more).includes(1) ? strokes : more;
 }
 
 /** The mask and what is within `by` pixels of it. */
@@ -189,13 +205,12 @@ function framesOf(found) {
 /** Long thin lying pieces, where another piece above or below is a drawing by its size. */
 function underlinesOf(found) {
   const good = found.filter((one) => one.good);
-  return good.filter(
-    (one) =>
-      one.wide >= 5 * one.tall &&
-      good.some(
-        (other) => other !== one && 3 * other.tall >= one.wide && other.left < one.right && other.right > one.left,
-      ),
-  );
+  const parted = (one) => (other) => {
+    if (other === one || other.left >= one.right || other.right <= one.left) return false;
+    const spans = 2 * one.top >= other.top + other.bottom && other.left >= one.left && other.right <= one.right;
+    return (spans ? 6 : 3) * other.tall >= one.wide;
+  };
+  return good.filter((one) => one.wide >= 5 * one.tall && good.some(parted(one)));
 }
 
 /** Two long thin standing pieces, level with each other, with another piece between: the sides of a box. */

@@ -35,7 +35,7 @@ def children(pid: int) -> set[int]:
     try:
         found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         said = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in found}
-        return {each for each, words in said.items() if "spawn_main" in words or "glyphnet.seeds.worker" in words}
+        return {each for each, words in said.items() if "start.py" in words or "glyphnet.seeds.worker" in words}
     except FileNotFoundError:
         return set()
 

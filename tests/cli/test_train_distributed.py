@@ -32,7 +32,7 @@ def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) ->
     with started("-m", "glyphnet", "train", "digits", *LONG, "--processes", 3, "--out", checkpoint.parent) as process:
         wait_for(checkpoint.exists, process)
         others = children(process.pid)
-        assert len(others) == 2
+        assert len(others) == 3
         os.kill(max(others), signal.SIGKILL)
         began = time.monotonic()
         output, messages = process.communicate(timeout=60)
@@ -43,18 +43,18 @@ def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) ->
     assert "Traceback" not in messages
     said = [line for line in messages.splitlines() if line.startswith("glyphnet: ")]
     assert said == messages.splitlines()[-1:]
-    assert "of 3 was ended by SIGKILL (is there enough memory?), and the others have stopped. Go on with" in said[0]
+    assert "of 3 was ended by SIGKILL (is there enough memory?), and the others have stopped. Resume with" in said[0]
 
     before = checkpoint.stat().st_mtime_ns
     with started("-m", "glyphnet", "train", "--resume", checkpoint.parent, "--processes", 2) as process:
         wait_for(lambda: checkpoint.stat().st_mtime_ns != before, process)
         others = children(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         began = time.monotonic()
         output, messages = process.communicate(timeout=60)
     assert time.monotonic() - began < 20
-    assert process.returncode == 130, messages
-    assert len(others) == 1
+    assert process.returncode == 0, messages
+    assert len(others) == 2
     assert not alive(others)
     assert messages.splitlines()[-1].endswith(f"Go on with: glyphnet train --resume {checkpoint.parent}")
     assert "Stopped in epoch " in messages.splitlines()[-1]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -190,19 +192,91 @@ def spoil_groups(folder: Path) -> None:
     os.truncate(folder / "groups.npy", 40)
 
 
+def lose_groups(folder: Path) -> None:
+    (folder / "groups.npy").unlink()
+
+
+def foreign_groups(folder: Path) -> None:
+    np.save(folder / "groups.npy", np.zeros(12, dtype=np.int64))
+
+
+def pipe(folder: Path) -> None:
+    (folder / "images.npy").unlink()
+    os.mkfifo(folder / "images.npy")
+
+
+def folder_instead(folder: Path) -> None:
+    (folder / "groups.npy").unlink()
+    (folder / "groups.npy").mkdir()
+
+
+def file_instead(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+def wrong_types(folder: Path) -> None:
+    text = json.dumps({"key": folder.name, "files": [1], "facts": 3})
+    sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "entry": text}
+    (folder / "entry.json").write_text(json.dumps(sealed))
+
+
+def of_another(folder: Path) -> None:
+    record = json.loads(json.loads((folder / "entry.json").read_text())["entry"])
+    (folder / "entry.json").write_text(cache_module._sealed({**record, "key": "another"}))
+
+
 @pytest.mark.parametrize(
     "damage",
-    [truncate, extend, flip, spoil_header, unfinish, spoil_json, other_json, lose_images, spoil_groups],
-)
-def test_a_damaged_entry_is_made_again(root: Path, cache: Path, damage: Callable[[Path], None]) -> None:
+    [
+        truncate, extend, flip, spoil_header, unfinish, spoil_json, other_json, lose_images, spoil_groups, lose_groups,
+        foreign_groups, pipe, folder_instead, file_instead, wrong_types, of_another,
+    ],
+)  # fmt: skip
+def test_a_damaged_entry_is_made_again_with_a_line(
+    root: Path, cache: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
     sound = load(root)
     (folder,) = entries(cache)
     damage(folder)
     assert same(load(root), sound)
+    expected = [] if damage is file_instead else ["Cached images were damaged or unfinished, and are made again"]
+    assert [record.message.partition(":")[0] for record in caplog.records] == expected
+    caplog.clear()
     assert same(load(root), sound)
+    assert caplog.records == []
 
 
-@pytest.mark.parametrize("damage", [truncate, extend, spoil_header, lose_images])
+def test_one_flipped_bit_anywhere_is_noticed(root: Path, cache: Path) -> None:
+    """The groups decide which part an image belongs to: a flipped bit of theirs would change the split in silence."""
+    load(root)
+    (folder,) = entries(cache)
+    assert cache_module._open(folder) is not None
+    for path in sorted(folder.glob("*.[nj]*")):
+        content = path.read_bytes()
+        for place in range(len(content)):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+            assert cache_module._open(folder) is None, (path.name, place)
+        path.write_bytes(content)
+    assert cache_module._open(folder) is not None
+
+
+def test_damaged_kept_arrays_are_computed_again(cache: Path) -> None:
+    cache_module.keep_arrays("kind", "key", {"times": np.arange(5)})
+    path = cache / "kind" / "key.npz"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert cache_module.kept_arrays("kind", "key") is None
+    path.with_name("other.npz").write_bytes(content)
+    assert cache_module.kept_arrays("kind", "other") is None
+    path.write_bytes(content)
+    kept = cache_module.kept_arrays("kind", "key")
+    assert kept is not None
+    np.testing.assert_array_equal(kept["times"], np.arange(5))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, extend, spoil_header, lose_images])
 def test_a_damaged_map_is_made_again(
     root: Path, cache: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

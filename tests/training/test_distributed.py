@@ -2,106 +2,82 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch.distributed import HashStore
 
 from glyphnet.data import Splits
-from glyphnet.errors import DeviceError, SettingsError, TrainingError
-from glyphnet.runs import Run, resume, train
-from glyphnet.training import HistoryRow, Moment, Recipe, TrainingState, Watcher, distributed
-from glyphnet.training.places import ALONE, Place, check_parts, device_at, place_from_environment
+from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
+from glyphnet.runs import resume, train
+from glyphnet.training.collective import Group, PeerLostError, Place, check_parts
+from glyphnet.training.launch import launch
 
-# 200 images in 5 batches of 40 or in 6 of 33 and 34, which no number of processes shares evenly.
-MLP = Recipe.parse(
-    {
-        "network": {"kind": "mlp", "hidden": [32]}, "optimizer": {"name": "sgd", "lr": 0.2}, "batch_size": 35,
-        "loss": {"name": "cross_entropy", "class_weight": "balanced"}, "l2": 1e-3, "epochs": 3, "precision": "fp32",
-        "schedule": "one-cycle",
-    }
-)  # fmt: skip
-CNN = Recipe.parse(
-    {
-        "network": {"kind": "cnn", "stem": 8, "channels": [16], "dense": [32], "stem_stride": 1, "batch_norm": True},
-        "optimizer": {"name": "sgd", "lr": 0.1, "nesterov": True}, "batch_size": 35, "epochs": 12, "ema": 0.9,
-        "precision": "fp32", "early_stopping": {"patience": 2, "min_delta": 0.05},
-    }
-)  # fmt: skip
+sys.path.append(str(Path(__file__).parent))
+import in_group  # the processes import it, too
+from in_group import MLP, RECIPES, SAME_AS_ALONE
 
 
-def assert_same_curve(one: Run, other: Run, tolerance: float) -> None:
-    assert len(one.history) == len(other.history)
-    for row, same in zip(one.history, other.history, strict=True):
-        for key in ("loss", "accuracy", "val_loss", "val_accuracy", "lr"):
-            assert row[key] == pytest.approx(same[key], abs=tolerance), (key, row["epoch"])
-    assert (one.ending, one.best_epoch) == (other.ending, other.best_epoch)
-    assert one.classifier is not None
-    assert other.classifier is not None
-    weights = other.classifier.network.state_dict()
-    for name, tensor in one.classifier.network.state_dict().items():
-        torch.testing.assert_close(tensor, weights[name], rtol=0.0, atol=tolerance, msg=name)
+@pytest.fixture(scope="module")
+def alone() -> dict[str, dict[str, np.ndarray]]:
+    splits = in_group.few_digits()
+    return {name: in_group.figures(in_group.fitting(name, splits)) for name in SAME_AS_ALONE}
 
 
-class StopAt(Watcher):
-    """Stops at the first chance after so many steps."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        return state.total_steps >= self._step
-
-    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
-        return state.total_steps >= self._step
-
-
-def test_two_processes_learn_what_one_learns_and_each_goes_on_with_the_others(few: Splits, tmp_path: Path) -> None:
-    alone = train(few, recipe=MLP, device="cpu")
-    stopped = train(few, recipe=MLP, device="cpu", processes=2, out=tmp_path, watchers=[StopAt(3)])
-    assert stopped.ending == "stopped"
-    stopped = resume(tmp_path, splits=few, device="cpu", watchers=[StopAt(9)])
-    assert (stopped.ending, stopped.best_epoch) == ("stopped", 1)
-    finished = resume(tmp_path, splits=few, device="cpu", processes=2)
-    assert_same_curve(alone, finished, 1e-5)
+@pytest.mark.parametrize("processes", [3, 4])
+def test_several_learn_what_one_learns_and_resume_to_the_same_bits(
+    processes: int, alone: dict[str, dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    launch(processes, f"import in_group\nin_group.main({str(tmp_path)!r})")
+    for name in RECIPES:
+        with np.load(tmp_path / f"{name}.npz") as found:
+            for key in ("curve", "weights", "best"):
+                np.testing.assert_array_equal(found[f"whole-{key}"], found[f"resumed-{key}"], err_msg=name)
+                if name in SAME_AS_ALONE:
+                    tolerance = 1e-3 if name == "lbfgs" else 1e-4
+                    np.testing.assert_allclose(found[f"whole-{key}"], alone[name][key], atol=tolerance, err_msg=name)
 
 
-def test_four_processes_learn_what_one_learns_batch_norm_and_all(few: Splits) -> None:
-    alone, four = (train(few, recipe=CNN, device="cpu", processes=number) for number in (1, 4))
-    assert alone.ending == "early_stopping"
-    assert_same_curve(alone, four, 1e-4)
+def test_a_run_of_two_processes_from_python_resumes_with_one(few: Splits, tmp_path: Path) -> None:
+    stopped = train(few, recipe=MLP, device="cpu", processes=2, out=tmp_path, watchers=[in_group.StopAt(8)])
+    assert (stopped.ending, stopped.best_epoch, len(stopped.history)) == ("stopped", 1, 1)
+    assert stopped.splits is few
+    assert stopped.classifier is not None
+    finished = resume(tmp_path, splits=few, device="cpu", report=False)
+    whole = train(few, recipe=MLP, device="cpu")
+    for row, same in zip(finished.history, whole.history, strict=True):
+        assert row["val_loss"] == pytest.approx(same["val_loss"], abs=1e-5)
 
 
-def test_a_full_batch_is_shared_too(few: Splits) -> None:
-    often = few.train.subset(np.arange(5000) % len(few.train))  # more than go through the network at once
-    few = Splits("few, often", often, few.validation, few.test)
-    recipe = MLP.override({"optimizer": "lbfgs", "schedule": "constant", "epochs": 5})
-    alone, two = (train(few, recipe=recipe, device="cpu", processes=number) for number in (1, 2))
-    assert_same_curve(alone, two, 1e-3)
+def test_a_process_that_fails_says_why(few: Splits) -> None:
+    with pytest.raises(DataError, match="this picture is bad"):
+        train(few, recipe=MLP, device="cpu", processes=2, watchers=[in_group.Fail()])
 
 
-def test_a_process_that_fails_is_named_with_its_reason(few: Splits, tmp_path: Path) -> None:
-    data = tmp_path / "few.npz"
-    np.savez(data, images=few.train.images, labels=few.train.labels)
-
-    def vanish(sentence: str) -> None:
-        """Only the first process has read the data when it says what they are."""
-        data.unlink(missing_ok=True)
-
-    said = r"^process 2 of 2 has failed \(.*few\.npz.*\), and the others have stopped\. Go on with --resume"
-    with pytest.raises(TrainingError, match=said):
-        train(data, recipe=MLP, device="cpu", processes=2, said=vanish)
-    assert children() == set()
+def test_what_listens_must_reach_the_other_process(few: Splits) -> None:
+    with pytest.raises(SettingsError, match="give functions and classes that a module defines"):
+        train(few, recipe=MLP, device="cpu", processes=2, said=lambda sentence: None)
 
 
-def children() -> set[int]:
-    """The processes that this one has started and that still run, but for Python's own keeper of resources."""
-    found = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    lines = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in found}
-    return {each for each, line in lines.items() if "resource_tracker" not in line and "spawn" in line}
+SILENT = """
+import os
+from torch.distributed import HashStore
+from glyphnet.training import collective
+collective.BEAT, collective.SILENCE = 0.05, 3
+collective.Pulse(collective.Place(0, 2, 0, 2), HashStore()).start()
+__import__("threading").Event().wait()
+"""
+
+
+def test_a_process_that_gives_no_sign_of_life_ends_all() -> None:
+    """As one that is stopped (SIGSTOP), or whose machine lost its power."""
+    run = subprocess.run([sys.executable, "-c", SILENT], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
+    assert "Resume with --resume" in run.stderr
 
 
 def test_what_cannot_be_shared_is_told_before_anything_starts(few: Splits, tmp_path: Path) -> None:
@@ -112,26 +88,20 @@ def test_what_cannot_be_shared_is_told_before_anything_starts(few: Splits, tmp_p
         check_parts(0, 200, MLP)
     check_parts(40, 200, MLP.override({"optimizer": "lbfgs", "schedule": "constant"}))  # all 200 in one batch
     with pytest.raises(DeviceError, match='"meta" cannot train here'):
-        device_at("meta", Place(0, 2, 0, 2))
-    assert device_at("cpu", Place(1, 2, 1, 2)).type == "cpu"
+        Place(0, 2, 0, 2).device("meta")
+    assert Place(1, 2, 1, 2).device("cpu").type == "cpu"
 
 
-def test_of_torchruns_processes_one_tells_what_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_processes_one_tells_what_stops_all() -> None:
     """Two of them in one process, over a real store: the first fails to read its data, the second waits for it."""
-    assert distributed.may_tell()  # without torchrun
-    monkeypatch.setattr(distributed._Here, "board", HashStore())
-    monkeypatch.setattr(distributed._Here, "place", Place(0, 2, 0, 2))
-    with pytest.raises(ZeroDivisionError), distributed.first_in_turn():
+    store = HashStore()
+    first, second = (Group(Place(rank, 2, rank, 2), store) for rank in range(2))
+    with pytest.raises(ZeroDivisionError), first.first_in_turn():
         raise ZeroDivisionError
-    assert distributed.may_tell()
-    monkeypatch.setattr(distributed._Here, "place", Place(1, 2, 1, 2))
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    with (
-        pytest.raises(distributed.PeerLostError, match="the first process could not begin"),
-        distributed.first_in_turn(),
-    ):
+    assert first.may_tell()
+    with pytest.raises(PeerLostError, match="the first process could not begin"), second.first_in_turn():
         pytest.fail("it must not begin either")
-    assert not distributed.may_tell()
+    assert not second.may_tell()
 
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
@@ -151,12 +121,12 @@ def test_an_environment_that_is_torchruns_in_part(
 ) -> None:
     for name, value in {**TORCHRUN, "MASTER_PORT": "29500"}.items():
         monkeypatch.setenv(name, value)
-    assert place_from_environment() == Place(1, 4, 1, 2)
+    assert Place.from_environment() == Place(1, 4, 1, 2)
     with pytest.raises(SettingsError, match="torchrun has started 4 processes, and processes=2 asks for others"):
         train(processes=2)
     for name, value in changes.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(TrainingError, match=said):
-        place_from_environment()
+        Place.from_environment()
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert place_from_environment() == ALONE
+    assert Place.from_environment() == Place()

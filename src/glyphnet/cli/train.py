@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress, say
-from .failures import FAILED
 from .options import (
     ColorOption,
     DataArgument,
@@ -133,11 +132,16 @@ def train(
         changes["seed"] = seed
     from .. import runs
     from ..training import StopOnSignal
-    from ..training.places import place_from_environment
+    from ..training.collective import Place, is_launched
+    from ..training.launch import tell_end
     from .trainingbar import TrainingBar
 
     described = None if recipe is None else runs.read_recipe(recipe)
     source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
+    place = Place.from_environment()
+    if processes > place.size == 1 and not several:
+        _launch(processes)
+        return
     if resume is None and out is None:
         out = free_folder(source.source, how_made(given, preset) + (f"-{seeds}-seeds" if several else ""))
     if several:
@@ -147,8 +151,8 @@ def train(
         )  # fmt: skip
         return
     try:
-        first = place_from_environment().rank == 0  # of torchrun's processes one shows how it goes
-        with _told_once(), progress() as reading, StopOnSignal() as stop, TrainingBar() as bar:
+        first = place.rank == 0  # it shows how it goes
+        with _told_once(), progress() as reading, StopOnSignal(patient=place.size > 1) as stop, TrainingBar() as bar:
             watchers = (stop, bar) if first else (stop,)
             if resume is not None:
                 run = runs.resume(
@@ -165,11 +169,14 @@ def train(
                 )  # fmt: skip
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or out or Path())
-        if folder.checkpoint.exists():
+        if folder.checkpoint.exists() and first:
             say(how_to_go_on(folder.path))
+        if is_launched():
+            raise typer.Exit(STOPPED) from None
         raise
     if not first:
-        raise typer.Exit(STOPPED if run.ending == "stopped" else 0)
+        return
+    tell_end()
     if as_json:
         emit_json(_as_dict(run))
     elif run.ending != "stopped":
@@ -178,20 +185,30 @@ def train(
     if run.ending == "stopped":
         assert run.folder is not None
         say(f"{run} {how_to_go_on(run.folder.path)}")
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(STOPPED if place.size == 1 else 0)  # launchers take any other status for a failure
+
+
+def _launch(processes: int) -> None:
+    """Run this very command in several processes."""
+    from ..training.launch import WorkerFailedError, launch
+
+    try:
+        launch(processes, "from glyphnet.cli import main\nmain()")
+    except WorkerFailedError as failed:
+        raise typer.Exit(failed.status) from failed
 
 
 @contextmanager
 def _told_once() -> Iterator[None]:
-    """Let one of torchrun's processes tell what went wrong, and the others end without a word."""
-    from ..training import distributed
+    """Let one of several processes tell what went wrong, and the others end without a word."""
+    from ..training.collective import LOST, PeerLostError, is_launched
 
     try:
         yield
-    except Exception as error:
-        if distributed.may_tell():
+    except PeerLostError as error:
+        if not error.told and not is_launched():
             raise
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(LOST) from error
 
 
 _WITH_RESUME = ("resume", "device", "processes", "check_labels", "ensemble", "at_once", "as_json")

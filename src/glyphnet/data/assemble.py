@@ -190,8 +190,12 @@ def from_arrays(
     shape, note = _array_shape(stacks, options.wish)
     key = cache_key("arrays", stamp, list(shape))
     if stamp and len(labels) * int(np.prod(shape)) > IN_MEMORY_BYTES:
-        kept = entry(key, lambda writer: _write_fitted(writer, stacks, shape, options.progress))
-        images, groups = kept.images, kept.array("groups", lambda: duplicate_groups(kept.images))
+        kept = entry(
+            key,
+            lambda writer: _write_fitted(writer, stacks, shape, options.progress),
+            {"groups": duplicate_groups},
+        )
+        images, groups = kept.images, kept.arrays["groups"]
     else:
         fitted = [_fitted(stack, shape) for stack in stacks]
         images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)

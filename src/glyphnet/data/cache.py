@@ -1,7 +1,8 @@
 """Keeps decoded images on disk, memory-mapped: a folder is decoded once and may exceed the memory.
 
-An entry is a folder named by its key, which holds NumPy arrays and ``entry.json``. The JSON is written last:
-an entry without it is unfinished. Everything here can be had again from the data, so the whole folder may be
+An entry is a folder named by its key, which holds NumPy arrays and ``entry.json``, with the SHA-256 of each array and
+of itself. The JSON is written last: an entry without it is unfinished. All is compared whenever an entry is opened,
+and a damaged one is made again. Everything here can be had again from the data, so the whole folder may be
 deleted at any time. It is `$GLYPHNET_CACHE` where that is set, otherwise the user's cache folder; when its
 images outgrow 20 GB, those that were not used for longest are removed.
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
+import logging
 import os
 import shutil
+import stat
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,14 +33,17 @@ from ..errors import DataError, RunFolderError
 from ..files import FolderLock, atomic_write, atomic_write_text
 from .dataset import Int64Array, UInt8Array
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 LIMIT_BYTES = 20 * 10**9
 
 # What was used within the last hour stays: a data set of several entries must not push out its own.
 RECENT_SECONDS = 3600
 
-# Up to this size images are read into memory, which is faster for training, and their checksum is compared.
+# Up to this size images are read into memory, which is faster for training.
 IN_MEMORY_BYTES = 256 * 1024 * 1024
+
+_SEAL = 32  # bytes of a SHA-256
+_log = logging.getLogger("glyphnet")
 
 
 def cache_folder() -> Path:
@@ -54,22 +59,13 @@ class Entry:
     Attributes:
         images: uint8 (N, H, W, C); in memory, or a read-only memory map where it is large.
         facts: what the builder wanted to remember, as JSON values.
+        arrays: int64 arrays that were derived from the images, by name.
     """
 
     folder: Path
     images: UInt8Array
     facts: Mapping[str, object]
-
-    def array(self, name: str, compute: Callable[[], Int64Array]) -> Int64Array:
-        """The int64 array kept under ``name``; computed and kept if it is not there or damaged."""
-        path = self.folder / f"{name}.npy"
-        try:
-            return cast(Int64Array, np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError):
-            array = compute()
-        with _cache_can_be_written(self.folder), atomic_write(path) as file:
-            np.save(file, array, allow_pickle=False)
-        return array
+    arrays: Mapping[str, Int64Array]
 
 
 class ImageWriter:
@@ -77,7 +73,7 @@ class ImageWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._count, self._crc32 = 0, 0
+        self._count = 0
 
     def begin(self, image_shape: tuple[int, int, int], most: int) -> None:
         """Say what is to come: at most ``most`` images of ``image_shape`` (H, W, C)."""
@@ -91,17 +87,15 @@ class ImageWriter:
         content = np.ascontiguousarray(images, dtype=np.uint8)
         # Written, never mapped: a full disk is then an error that can be told; a map would kill the process.
         self._file.write(content.data if content.size else b"")
-        self._crc32 = zlib.crc32(content.data if content.size else b"", self._crc32)
         self._count += len(images)
 
-    def finish(self) -> int:
-        """Write the final header; the CRC-32 of all pixels."""
+    def finish(self) -> None:
+        """Write the final header."""
         self._file.seek(0)
         self._write_header(self._count)
         if self._file.tell() != self._start:
             raise AssertionError("NumPy's header changed its length")
         self._file.seek(0, os.SEEK_END)
-        return self._crc32
 
     def _write_header(self, count: int) -> None:
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, *self._shape)}
@@ -113,11 +107,16 @@ def cache_key(*parts: object) -> str:
     return hashlib.sha256(json.dumps([CACHE_VERSION, *parts]).encode()).hexdigest()
 
 
-def entry(key: str, build: Callable[[ImageWriter], Mapping[str, object]]) -> Entry:
+def entry(
+    key: str,
+    build: Callable[[ImageWriter], Mapping[str, object]],
+    derive: Mapping[str, Callable[[UInt8Array], Int64Array]] | None = None,
+) -> Entry:
     """The entry ``key``: opened, or made by ``build`` if it is not there, unfinished or damaged.
 
     Args:
         build: writes the images and returns facts (JSON values) to keep with them.
+        derive: int64 arrays to keep as well, by name, each made from all images.
 
     Raises:
         DataError: the cache folder cannot be written, or its disk is full. Whatever ``build`` raises.
@@ -125,11 +124,16 @@ def entry(key: str, build: Callable[[ImageWriter], Mapping[str, object]]) -> Ent
     folder = cache_folder() / "images" / key
     found = _open(folder)
     if found is None:
-        with _cache_can_be_written(folder), _turn(folder):
-            found = _open(folder)  # another process may have made it while this one waited
-            if found is None:
-                _make(folder, build)
-                found = _open(folder)
+        with _cache_can_be_written(folder):
+            if folder.is_symlink() or folder.is_file():
+                folder.unlink()
+            with _turn(folder):
+                found = _open(folder)  # another process may have made it while this one waited
+                if found is None:
+                    if any(folder.glob("*.[nj]*")):
+                        _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
+                    _make(folder, build, derive or {})
+                    found = _open(folder)
         if found is None:
             raise DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
         prune(keep=folder)
@@ -141,10 +145,14 @@ def entry(key: str, build: Callable[[ImageWriter], Mapping[str, object]]) -> Ent
 def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
     """What `keep_arrays` kept; None if it is not there or damaged."""
     try:
-        with np.load(cache_folder() / kind / f"{key}.npz", allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        with _regular_file(cache_folder() / kind / f"{key}.npz") as file:
+            seal, content = file.read(_SEAL), file.read()
+    except OSError:
         return None
+    if seal != hashlib.sha256(f"{kind}/{key}".encode() + content).digest():
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -152,8 +160,11 @@ def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> 
     path = cache_folder() / kind / f"{key}.npz"
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own
+        content = packed.getvalue()
         with atomic_write(path) as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own
+            file.write(hashlib.sha256(f"{kind}/{key}".encode() + content).digest() + content)
 
 
 def prune(keep: Path, limit: int | None = None) -> None:
@@ -176,30 +187,78 @@ def prune(keep: Path, limit: int | None = None) -> None:
             total -= size
 
 
-def _make(folder: Path, build: Callable[[ImageWriter], Mapping[str, object]]) -> None:
+def _make(
+    folder: Path,
+    build: Callable[[ImageWriter], Mapping[str, object]],
+    derive: Mapping[str, Callable[[UInt8Array], Int64Array]],
+) -> None:
     for old in folder.glob("*.[nj]*"):  # what is left of an unfinished or damaged one
-        old.unlink()
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    files = {}
     with atomic_write(folder / "images.npy") as file:
         writer = ImageWriter(file)
         facts = build(writer)
-        crc32 = writer.finish()
-    record = {"bytes": (folder / "images.npy").stat().st_size, "crc32": crc32, "facts": facts}
-    atomic_write_text(folder / "entry.json", json.dumps(record))
+        writer.finish()
+        files["images"] = _digest(file)
+    if derive:
+        images = _load(folder / "images.npy", files["images"])
+        for name, compute in derive.items():
+            with atomic_write(folder / f"{name}.npy") as file:
+                np.save(file, compute(images), allow_pickle=False)
+                files[name] = _digest(file)
+    atomic_write_text(folder / "entry.json", _sealed({"key": folder.name, "files": files, "facts": facts}))
+
+
+def _sealed(record: Mapping[str, object]) -> str:
+    """``record`` as JSON with the SHA-256 of itself."""
+    text = json.dumps(record)
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "entry": text})
+
+
+def _digest(file: BinaryIO) -> str:
+    """The SHA-256 of a file from its beginning, which is left at its end."""
+    file.seek(0)
+    return hashlib.file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
 
 
 def _open(folder: Path) -> Entry | None:
     """The entry in ``folder``, or None if it is not there, unfinished or damaged."""
     try:
-        record = json.loads((folder / "entry.json").read_text())
-        if (folder / "images.npy").stat().st_size != record["bytes"]:
+        with _regular_file(folder / "entry.json") as file:
+            content = file.read().decode()
+        record = json.loads(json.loads(content)["entry"])
+        if content != _sealed(record) or record["key"] != folder.name:
             return None
-        is_small = record["bytes"] <= IN_MEMORY_BYTES
-        images = np.load(folder / "images.npy", mmap_mode=None if is_small else "r", allow_pickle=False)
-        if is_small and zlib.crc32(images.data if images.size else b"") != record["crc32"]:
-            return None
-        return Entry(folder, images, record["facts"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        arrays = {name: _load(folder / f"{name}.npy", digest) for name, digest in record["files"].items()}
+        return Entry(folder, arrays.pop("images"), record["facts"], arrays)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None
+
+
+def _load(path: Path, digest: str) -> npt.NDArray[Any]:
+    """The array in a file, mapped if it is large.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    with _regular_file(path) as file:
+        if _digest(file) != digest:
+            raise ValueError("damaged")
+        file.seek(0)
+        if os.fstat(file.fileno()).st_size <= IN_MEMORY_BYTES:
+            return cast(npt.NDArray[Any], np.load(file, allow_pickle=False))
+    return cast(npt.NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _regular_file(path: Path) -> BinaryIO:
+    """``path`` opened for reading.
+
+    Raises:
+        OSError: it is not there, or no file: a pipe would never end.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return open(path, "rb")
 
 
 @contextmanager

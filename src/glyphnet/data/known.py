@@ -8,12 +8,14 @@ from __future__ import annotations
 import bz2
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ..errors import BadFileError, DataError
+from ..files import atomic_write
 from .arrays import RawArrays, RawPart, read_npz
 from .cache import cache_folder
 from .containers import read_cifar, read_svhn_folder, read_usps
@@ -123,8 +125,9 @@ def _read_emnist(folder: Path, split: str) -> RawArrays:
             target.mkdir(parents=True, exist_ok=True)
             for info in wanted:
                 path = target / Path(info.filename).name
-                if not path.is_file() or path.stat().st_size != info.file_size:
-                    path.write_bytes(packed.read(info))
+                if not path.is_file() or zlib.crc32(path.read_bytes()) != info.CRC:
+                    with atomic_write(path) as file:
+                        file.write(packed.read(info))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise BadFileError(archive, f"a damaged zip archive ({error})", "Download it again.") from None
     return read_idx_folder(target)

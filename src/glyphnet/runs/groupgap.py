@@ -12,8 +12,7 @@ from ..evaluation import Evaluation, evaluate
 from ..training import Recipe, Watcher
 from .conclusion import make_classifier
 from .keeping import today
-from .preparation import read
-from .processes import fitting_of
+from .preparation import fitting_of, read
 from .run import Run
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..data import Splits, load
+from ..data import ImageDataset, Splits, load
 from ..data.listing import Progress
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
-from ..training import DataSettings, Recipe
+from ..training import DataSettings, Examples, Fitting, Recipe
 from ..training import preset as recipe_of_preset
+from ..training.collective import ALONE, Collective
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -84,6 +85,23 @@ def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
             "was started: go on with it there."
         )
     return read(settings, progress)
+
+
+def fitting_of(recipe: Recipe, splits: Splits, device: str, collective: Collective = ALONE) -> Fitting:
+    """The training of ``recipe`` on ``splits``, of all processes alike.
+
+    Raises:
+        TrainingError: the processes have different data or recipes.
+    """
+    if collective.size > 1:
+        collective.check_same("The recipe", recipe.model_dump_json(exclude={"data"}))
+        collective.check_same("The training data", splits.train.fingerprint)
+    validation = _examples(splits.validation) if len(splits.validation) else None
+    return Fitting(recipe, _examples(splits.train), validation, len(splits.classes), device, collective)
+
+
+def _examples(dataset: ImageDataset) -> Examples:
+    return Examples.of(dataset.images, dataset.labels)
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

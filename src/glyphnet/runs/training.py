@@ -11,18 +11,19 @@ from typing import Any
 from ..data import Splits, look_over
 from ..data.decisions import refuse_to_lose_decisions
 from ..data.listing import Progress
-from ..errors import DivergedError, RunFolderError
+from ..errors import DivergedError, RunFolderError, SettingsError
 from ..files import FolderLock, atomic_write_text
 from ..history import write_history
-from ..training import FitResult, Fitting, Recipe, Watcher, distributed
+from ..training import FitResult, Fitting, Recipe, Watcher
+from ..training.collective import Place, check_parts, joined
 from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
 from .groupgap import check_group_gap, with_group_gap
 from .keeping import go_on, today, writers
-from .preparation import Source, prepare, read_again, read_recipe
-from .processes import fitting_of, others, place_of, unjudged
+from .preparation import Source, fitting_of, prepare, read_again, read_recipe
 from .run import Run
+from .together import run_together
 
 
 def train(
@@ -63,8 +64,9 @@ def train(
         check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. They are
             shown in the report and listed in the folder's ``suspects.csv``.
         checkpoint_every: least seconds between two checkpoints.
-        processes: how many train together on this machine; the others are started, and end with the training. A
-            script that asks for them needs the line ``if __name__ == "__main__":``, as always with processes.
+        processes: how many train together on this machine. With more than one, all are started by PyTorch's
+            elastic launch and end with the training; watchers, progress and said are called in the first of them,
+            and must be picklable.
         group_gap: train once more with a random division, and report both accuracies: see `with_group_gap`.
 
     Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
@@ -76,8 +78,14 @@ def train(
         DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last
             good weights are in the folder all the same.
     """
-    place = place_of(processes)
-    check_time(seconds, changes or {}, place.size * processes)
+    place = _place_of(processes)
+    check_time(seconds, changes or {}, max(place.size, processes))
+    if place.size < processes:
+        return _train_together(
+            processes, data, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
+            device=device, watchers=watchers, progress=progress, said=said, command=command,
+            check_labels=check_labels, checkpoint_every=checkpoint_every, group_gap=group_gap,
+        )  # fmt: skip
     if place.rank:
         out = progress = said = None
     folder = None if out is None else RunFolder(Path(out))
@@ -87,26 +95,25 @@ def train(
             if not overwrite:
                 folder.refuse_if_used()
         changes = dict(changes or {})
-        with distributed.joined(place, None, device):
-            with distributed.first_in_turn():
+        with joined(place, device) as collective:
+            with collective.first_in_turn():
                 chosen = recipe or preset
                 recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
             if group_gap:
-                check_group_gap(recipe, splits, place.size * processes)
+                check_group_gap(recipe, splits, place.size)
             tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
             if seconds is not None:
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
                 tell(said, sentence)
             began = today()
-            with others(processes, recipe, splits, device):
-                fitting = fitting_of(recipe, splits, device)
-                if folder is not None:
-                    folder.clear()
-                    atomic_write_text(folder.recipe, recipe.to_yaml())
-                    tell(said, f"The run is written to {folder.path}.")
-                result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+            fitting = fitting_of(recipe, splits, device, collective)
+            if folder is not None:
+                folder.clear()
+                atomic_write_text(folder.recipe, recipe.to_yaml())
+                tell(said, f"The run is written to {folder.path}.")
+            result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
         if place.rank:
-            return unjudged(result, recipe, splits, began)
+            return _unjudged(result, recipe, splits, began)
         run = conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
         return with_group_gap(run, device=device, watchers=watchers, progress=progress) if group_gap else run
 
@@ -137,27 +144,31 @@ def resume(
     Raises:
         RunFolderError: there is nothing to go on with, another process is at it, or the data have changed.
     """
-    place = place_of(processes)
+    place = _place_of(processes)
     folder = RunFolder(Path(out))
     if place.rank:
         progress = said = None
     elif not folder.recipe.is_file():
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
+    if place.size < processes:
+        return _resume_together(
+            processes, folder, splits, device=device, watchers=watchers, progress=progress, said=said, command=command,
+            check_labels=check_labels, checkpoint_every=checkpoint_every, report=report,
+        )  # fmt: skip
     with contextlib.nullcontext() if place.rank else FolderLock(folder.path):
         if check_labels and not place.rank:
             refuse_to_lose_decisions(folder.suspects)
         written = None if place.rank else read_recipe(folder.recipe).model_dump(mode="json")
-        with distributed.joined(place, None, device):
-            recipe = Recipe.parse(distributed.from_first(written))  # the folder may be on the first machine's disk
-            with distributed.first_in_turn():
+        with joined(place, device) as collective:
+            recipe = Recipe.parse(collective.from_first(written))  # the folder may be on the first machine's disk
+            with collective.first_in_turn():
                 splits = splits or _read_again(folder, recipe, progress)
             tell(said, *look_over(splits).lines)
-            with others(processes, recipe, splits, device):
-                fitting = fitting_of(recipe, splits, device)
-                began = today() if place.rank else go_on(fitting, splits, folder)
-                result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
+            fitting = fitting_of(recipe, splits, device, collective)
+            began = today() if place.rank else go_on(fitting, splits, folder)
+            result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
         if place.rank:
-            return unjudged(result, recipe, splits, began)
+            return _unjudged(result, recipe, splits, began)
         return conclude(
             result,
             recipe,
@@ -207,3 +218,57 @@ def _fit(
             write_history(folder.history, error.result.history)
             make_classifier(error.result, fitting.recipe, splits, began).save(folder.model)
         raise
+
+
+def _place_of(processes: int) -> Place:
+    """Which of torchrun's processes this is, if any.
+
+    Raises:
+        SettingsError: torchrun has started processes, and another number is asked for.
+        TrainingError: torchrun's environment makes no sense.
+    """
+    place = Place.from_environment()
+    if place.size > 1 and processes not in (1, place.size):
+        raise SettingsError(
+            f"torchrun has started {place.size} processes, and processes={processes} asks for others: "
+            "give the number to torchrun alone."
+        )
+    if processes < 1:
+        raise SettingsError(f"processes is {processes}: it must be 1 at least.")
+    return place
+
+
+def _train_together(processes: int, data: Source | None, **arguments: Any) -> Run:
+    """Start processes that train together; what cannot work is refused before."""
+    progress, chosen = arguments["progress"], arguments.pop("preset")
+    recipe, splits = prepare(data, chosen or "balanced", arguments["recipe"], arguments.pop("changes") or {}, progress)
+    _check_together(processes, recipe, splits, arguments["device"])
+    arguments["recipe"] = recipe
+    return run_together("train", processes, splits, arguments, carried=recipe.data is None)
+
+
+def _resume_together(processes: int, folder: RunFolder, splits: Splits | None, **arguments: Any) -> Run:
+    recipe, carried = read_recipe(folder.recipe), splits is not None
+    splits = splits or _read_again(folder, recipe, arguments["progress"])
+    _check_together(processes, recipe, splits, arguments["device"])
+    return run_together("resume", processes, splits, {"out": folder.path, **arguments}, carried=carried)
+
+
+def _check_together(processes: int, recipe: Recipe, splits: Splits, device: str) -> None:
+    check_parts(processes, len(splits.train), recipe)
+    Place(0, processes, 0, processes).device(device)
+
+
+def _unjudged(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Run:
+    """The run as the processes other than the first have it."""
+    return Run(
+        classifier=make_classifier(result, recipe, splits, began) if result.best_epoch else None,
+        evaluation=None,
+        recipe=recipe,
+        splits=splits,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        ending=result.ending,
+        seconds=result.seconds,
+        folder=None,
+    )

@@ -18,7 +18,7 @@ from ..runs.preparation import Source, prepare, read_again
 from ..runs.training import tell
 from ..training import Examples, Recipe
 from ..training.checks import check_together
-from ..training.places import place_from_environment
+from ..training.collective import Place
 from .ensemble import check_members
 from .folder import SeedsFolder
 from .plan import Plan, read_plan
@@ -152,7 +152,7 @@ def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
     if at_once is not None and at_once < 1:
         raise SettingsError(f"at_once is {at_once}: it must be 1 or more.")
     check_members(seeds, ensemble)
-    if place_from_environment().size > 1:
+    if Place.from_environment().size > 1:
         raise SettingsError("torchrun divides one training, not several seeds. Give --seeds without torchrun.")
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .batches import Batches
-from .distributed import own_part, share_of_mean
+from .collective import FlatGradients, Group
 from .optimizers import weights_of
 from .state import TrainingState
-from .synchronised import as_one
+from .synchronised import synchronise
 from .tally import Answers
 
 
@@ -27,11 +25,10 @@ class AutogradStep:
     def __init__(self, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
         self._state, self._batches, self._dtype = state, batches, dtype
         self._penalised = weights_of(state.network)
-
-    @cached_property
-    def _network(self) -> nn.Module:
-        """What a batch goes through; made at the first step, to which all processes of a group come together."""
-        return as_one(self._state.network)
+        self._network, self._shared = state.network, None
+        if isinstance(state.collective, Group):
+            self._network = synchronise(state.network, state.collective)
+            self._shared = FlatGradients(list(state.network.parameters()), state.collective)
 
     def losses(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Each example's weighted loss, float32 (n,), and whether it was answered right, bool (n,)."""
@@ -43,11 +40,27 @@ class AutogradStep:
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``, of which each process of a group takes its part."""
-        losses, right = self.losses(own_part(index))
-        self._state.optimizer.zero_grad(set_to_none=True)
-        self.with_penalty(share_of_mean(losses, len(index))).backward()
+        losses, right = self.losses(self._state.collective.part(index))
+        self.clear_gradients()
+        self.with_penalty(self.share_of_mean(losses, len(index))).backward()
+        counts = self.average_gradients(self._state.tally.counts(losses, right))
         self._state.optimizer.step()
-        self._state.tally.count(losses, right)
+        self._state.tally.add(counts)
+
+    def clear_gradients(self) -> None:
+        """Begin a backward pass."""
+        if self._shared is None:
+            self._state.optimizer.zero_grad(set_to_none=True)
+        else:
+            self._shared.clear()
+
+    def average_gradients(self, counts: Tensor) -> Tensor:
+        """Make the gradients the mean of all processes'; ``counts`` of `Tally`, their sum over the processes."""
+        return counts if self._shared is None else self._shared.average(counts)
+
+    def share_of_mean(self, losses: Tensor, total: int) -> Tensor:
+        """What this process adds to the mean of ``total`` losses, of which it has some: averaged over all, the mean."""
+        return losses.mean() if len(losses) == total else losses.sum() * (self._state.collective.size / total)
 
     def with_penalty(self, loss: Tensor) -> Tensor:
         """``loss`` and what the recipe adds to it for large weights."""

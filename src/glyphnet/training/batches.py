@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .distributed import world_size
 from .examples import Examples
 from .losses import class_weights
 from .state import TrainingState
@@ -47,6 +46,7 @@ class Batches:
 
     def __init__(self, state: TrainingState, examples: Examples, classes: int) -> None:
         self.examples = examples
+        self._alone = state.collective.size == 1
         self._augmenter, self._preprocessing, self._classes = state.augmenter, state.preprocessing, classes
         self._weights = examples.weights
         by_class = class_weights(state.recipe.loss, examples.labels, classes)
@@ -62,7 +62,7 @@ class Batches:
 
         Nothing changes but the time: what is drawn at random is drawn when a batch is asked for.
         """
-        if len(indices) == 1 or world_size() > 1 or self.examples.labels.device.type != "cpu":
+        if len(indices) == 1 or not self._alone or self.examples.labels.device.type != "cpu":
             return
         self._count = GATHERED_AT_ONCE // (4 * self.examples.inputs[0].numel() * len(indices[0]))
         if self._count > 1 and not self._augmenter.changes_batches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,9 +82,22 @@ def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
     return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor()))
 
 
-def threads_for(flops_a_step: float) -> int:
-    """How many threads a step of so much forward work is fastest on."""
-    return 1 if flops_a_step < SMALL_STEP else torch.get_num_threads()
+def threads_for(flops_a_step: float, processes: int = 1) -> int:
+    """How many threads a step of so much forward work is fastest on.
+
+    Args:
+        flops_a_step: of each process.
+        processes: how many train on this machine; they share its cores.
+    """
+    if flops_a_step < SMALL_STEP:
+        return 1
+    threads = torch.get_num_threads()
+    return threads if processes == 1 else min(threads, max(1, usable_cores() // processes))
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

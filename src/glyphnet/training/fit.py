@@ -12,15 +12,13 @@ import torch
 from ..errors import DivergedError
 from ..nn import Preprocessing, build
 from ..nn.memory import keep_freed_memory
-from . import distributed
 from .batches import Batches
 from .checkpoint import read_checkpoint
 from .checks import check_together, how_it_diverged, is_sound
+from .collective import ALONE, Collective, Group, check_parts
 from .device import PRECISIONS, flushing_denormals, threads_for, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
 from .judging import is_better, judge
-from .meetings import Meetings
-from .places import check_parts
 from .progress import Moment, Watcher
 from .recipe import Recipe
 from .result import Ending, FitResult
@@ -34,14 +32,13 @@ LOOK_EVERY = 1.0
 class Fitting:
     """A resumable training run. `fit` is the convenience wrapper.
 
-    Made within a group of processes (see `distributed`), with the same arguments in each, it is their training.
-
     Args:
         recipe: all its settings.
         train: what it learns from.
         validation: what it is judged by after each epoch, or None.
         classes: number of classes, K.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
+        collective: the processes that train together; each makes this with the same arguments.
 
     Attributes:
         state: everything that changes.
@@ -53,17 +50,23 @@ class Fitting:
     """
 
     def __init__(
-        self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto"
+        self,
+        recipe: Recipe,
+        train: Examples,
+        validation: Examples | None,
+        classes: int,
+        device: str = "auto",
+        collective: Collective = ALONE,
     ) -> None:
         check_together(recipe, train, validation, classes)
-        self.recipe, self.classes = recipe, classes
-        check_parts(distributed.world_size(), len(train), recipe)
-        where = distributed.own_device(device)
-        flops = flops_a_step(recipe, train.input_shape, classes, len(train))
+        self.recipe, self.classes, self.collective = recipe, classes, collective
+        check_parts(collective.size, len(train), recipe)
+        where = collective.place.device(device)
+        flops = flops_a_step(recipe, train.input_shape, classes, len(train), collective.size)
         self.dtype = dtype_of(recipe, where, flops)
-        self.threads = distributed.own_threads(threads_for(flops))
+        self.threads = threads_for(flops, collective.place.local_size)
         preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
-        self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where)
+        self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where, collective)
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 
@@ -82,7 +85,7 @@ class Fitting:
         """
         then = read_checkpoint(path, self.state, terms)
         self.dtype = PRECISIONS[then["precision"]]
-        if then.get("processes", 1) == distributed.world_size():
+        if then.get("processes", 1) == self.collective.size:
             self.threads = then["threads"]
         self.learn_from(self.train)
         return then
@@ -100,7 +103,7 @@ class Fitting:
         precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
         return {
             "device": self.state.device.type, "precision": precision, "threads": self.threads,
-            "processes": distributed.world_size(),
+            "processes": self.collective.size,
         }  # fmt: skip
 
     def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
@@ -141,12 +144,13 @@ class Fitting:
 
     def _follow_first(self) -> None:
         """Begin where the first process stands: it may have read a checkpoint, and chosen the precision."""
-        if distributed.world_size() == 1:
+        if not isinstance(self.collective, Group):
             return
-        first = distributed.from_first({"precision": self.terms["precision"], "state": self.state.state_dict()})
-        if distributed.rank():
+        self.collective.begin(self.state.device)
+        first = self.collective.from_first({"terms": self.terms, "state": self.state.state_dict()})
+        if self.collective.rank:
             self.state.load_state_dict(first["state"])
-            self.dtype = PRECISIONS[first["precision"]]
+            self.dtype, self.threads = PRECISIONS[first["terms"]["precision"]], first["terms"]["threads"]
             self.learn_from(self.train)
 
     def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
@@ -155,7 +159,7 @@ class Fitting:
                 return "stopped"
             # A list, so that all are told, also of what an earlier one stops.
             asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
-            if distributed.any_of_all(any(asked)):
+            if self.collective.any(any(asked)):
                 return self._ending(last) or "stopped"
         return ending
 
@@ -178,7 +182,7 @@ class Fitting:
             state.totals.zero_()
         if not state.network.training:
             state.network.train()
-        batches, meetings = self._batches(), Meetings(state)
+        batches = self._batches()
         self.batches.expect(batches, first)
         for batch in batches[first:]:
             self._before_step(len(batches))
@@ -186,10 +190,9 @@ class Fitting:
             self._after_step()
             now = time.perf_counter()
             state.seconds = before + now - began
-            if not meetings.due(len(batches)):
+            if not self.collective.looks_after(state.step, len(batches)):
                 continue
-            meetings.add_up()
-            if now - looked > LOOK_EVERY or distributed.world_size() > 1:
+            if now - looked > LOOK_EVERY or self.collective.size > 1:  # all find it after the same step
                 self._check_loss()
                 looked = now
             stop = False
@@ -198,7 +201,7 @@ class Fitting:
                 moment = Moment(state.epoch + 1, last, state.step, len(batches), speed)
                 asked = [watcher.after_step(moment, state) for watcher in watchers]
                 stop = any(asked)
-            if meetings.agree(stop) and state.step < len(batches):
+            if self.collective.agree_to_stop(stop) and state.step < len(batches):
                 return False
         self._check_loss(weights_too=True)
         row = self._judge()
@@ -219,8 +222,8 @@ class Fitting:
         state, recipe = self.state, self.recipe
         done = (state.total_steps + 0.5) / (steps * recipe.epochs)
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
-        if distributed.world_size() > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
-            purpose = f"steps of process {distributed.rank()}"
+        if self.collective.size > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
+            purpose = f"steps of process {self.collective.rank}"
             state.seed_random(derived_seed(recipe.seed, purpose, state.total_steps))
 
     def _after_step(self) -> None:
@@ -246,7 +249,9 @@ class Fitting:
         row["lr"] = float(state.optimizer.param_groups[0]["lr"])
         if self.validation is not None:
             network = state.network_to_judge()
-            row["val_loss"], row["val_accuracy"] = judge(network, state.preprocessing, self.validation, self.recipe)
+            row["val_loss"], row["val_accuracy"] = judge(
+                network, state.preprocessing, self.validation, self.recipe, self.collective
+            )
         return row
 
     def _keep(self, row: HistoryRow) -> None:

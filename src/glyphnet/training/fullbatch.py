@@ -10,7 +10,6 @@ from torch import Tensor
 
 from .autograd import AutogradStep
 from .batches import Batch, Batches
-from .distributed import mean_of_all, own_part, world_size
 from .handwritten import Gradients
 from .state import TrainingState
 
@@ -69,7 +68,8 @@ class FullBatchStep:
                     if parameter.grad is not None:
                         parameter.grad = parameter.grad.contiguous()  # PyTorch's L-BFGS takes a view as one row
             if calls == 0:
-                self._state.tally.count(self._last.losses, self._last.right())
+                counts = self._state.tally.counts(self._last.losses, self._last.right())
+                self._state.tally.add(self._state.collective.sum(counts))
             calls += 1
             return self._last.loss
 
@@ -83,20 +83,21 @@ class FullBatchStep:
 
     def _look(self, index: Tensor) -> _Look:
         """Write the parameters' gradients, part by part."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self._autograd.clear_gradients()
         loss = self._autograd.with_penalty(torch.zeros((), device=self._state.device))
         if loss.requires_grad:
             loss.backward()
         value = loss.detach().clone()
         seen = []
         for part in index.tensor_split(-(-len(index) // AT_ONCE)):
-            losses, right = self._autograd.losses(own_part(part))
-            share = losses.sum() * world_size() / len(index)
+            losses, right = self._autograd.losses(self._state.collective.part(part))
+            share = losses.sum() * self._state.collective.size / len(index)
             share.backward()
             value += share.detach()
             seen.append((losses.detach(), right))
+        value = self._autograd.average_gradients(value.expand(2))[0] / self._state.collective.size
         every, all_right = (torch.cat(each) for each in zip(*seen, strict=True))
-        return _Look(mean_of_all(value), every, lambda: all_right)
+        return _Look(value, every, lambda: all_right)
 
     @torch.no_grad()
     def _look_by_hand(self, index: Tensor) -> _Look:

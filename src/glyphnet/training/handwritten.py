@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from ..nn.backpropagation import Backpropagation
 from .batches import Batch, Batches
-from .distributed import world_size
 from .losses import Loss
 from .optimizers import weights_of
 from .recipe import Recipe
@@ -34,7 +33,7 @@ class Gradients:
         """Whether such a training can be done this way: alone on the processor, in float32, layers written out."""
         return (
             state.device.type == "cpu"
-            and world_size() == 1
+            and state.collective.size == 1
             and dtype == torch.float32
             and Backpropagation.covers(state.network)
         )

@@ -15,7 +15,7 @@ from ..nn import Preprocessing, build
 from ..nn.backpropagation import Backpropagation
 from ..nn.spec import InputShape
 from .averaging import WeightAverage
-from .distributed import world_size
+from .collective import ALONE, Collective
 from .examples import derived_seed
 from .recipe import Recipe
 from .tally import Tally
@@ -31,7 +31,7 @@ class TrainingState:
     """One training in progress.
 
     Attributes:
-        recipe, preprocessing, augmenter: fixed.
+        recipe, preprocessing, augmenter, collective: fixed.
         network: the network in training, on its device, channels last.
         optimizer: over the network's parameters.
         average: the averaged weights, where the recipe asks for them.
@@ -56,6 +56,7 @@ class TrainingState:
     average: WeightAverage | None
     tally: Tally
     full_rates: tuple[float, ...]
+    collective: Collective = ALONE
     epoch: int = 0
     step: int = 0
     total_steps: int = 0
@@ -76,13 +77,14 @@ class TrainingState:
         classes: int,
         preprocessing: Preprocessing,
         device: torch.device,
+        collective: Collective = ALONE,
     ) -> TrainingState:
         """The state before the first step. The caller's random numbers are left as they were."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(recipe.seed, "weights"))
             network = build(recipe.network, input_shape, classes)
         network = network.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
-        alone = device.type == "cpu" and world_size() == 1
+        alone = device.type == "cpu" and collective.size == 1
         if alone and not recipe.optimizer.full_batch and Backpropagation.covers(network):
             Backpropagation.lay_out(network)
         optimizer = recipe.optimizer.build(network)
@@ -95,6 +97,7 @@ class TrainingState:
             average=WeightAverage(network, recipe.ema) if recipe.ema else None,
             tally=Tally(recipe.loss, device),
             full_rates=tuple(float(group["lr"]) for group in optimizer.param_groups),
+            collective=collective,
         )
 
     @property

@@ -11,7 +11,6 @@ from ..nn import InputShape, summary
 from .autograd import AutogradStep
 from .batches import Batches
 from .device import compute_dtype
-from .distributed import world_size
 from .fullbatch import AT_ONCE, FullBatchStep
 from .graphed import GraphedStep
 from .handwritten import Gradients, HandwrittenStep
@@ -33,17 +32,17 @@ def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Ste
     step = AutogradStep(state, batches, dtype)
     if state.recipe.optimizer.full_batch:
         return FullBatchStep(step, state, batches, dtype)
-    if world_size() > 1:
+    if state.collective.size > 1:
         return step
     if state.device.type == "cuda" and state.recipe.optimizer.capturable and batches.examples.inputs.is_cuda:
         return GraphedStep(step, state)
     return HandwrittenStep(state, batches) if Gradients.suits(state, dtype) else step
 
 
-def flops_a_step(recipe: Recipe, input_shape: InputShape, classes: int, examples: int) -> int:
+def flops_a_step(recipe: Recipe, input_shape: InputShape, classes: int, examples: int, processes: int = 1) -> int:
     """Forward work of one step on so many examples, in FLOPs: of each process, and of what is in it at one time."""
     images = min(AT_ONCE if recipe.optimizer.full_batch else recipe.batch_size, examples)
-    return summary(recipe.network, input_shape, classes).flops * (images // world_size())
+    return summary(recipe.network, input_shape, classes).flops * (images // processes)
 
 
 def dtype_of(recipe: Recipe, device: torch.device, flops: int) -> torch.dtype:

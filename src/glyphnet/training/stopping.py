@@ -21,11 +21,15 @@ class StopOnSignal(Watcher):
     the main one, where Python takes no signals, it does nothing. A context manager, which gives the signals back
     however the training ends.
 
+    Args:
+        patient: ignore further signals: a launcher sends one of its own beside Ctrl-C, and kills what takes too long.
+
     Attributes:
         received: the signal that asked to stop, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        self._patient = patient
         self.received: signal.Signals | None = None
         self._listens = False
         self._before: dict[signal.Signals, Any] = {}
@@ -46,7 +50,8 @@ class StopOnSignal(Watcher):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
-        self._put_back()
+        if not self._patient:
+            self._put_back()
 
     def _put_back(self) -> None:
         for number, handler in self._before.items():

@@ -1,4 +1,4 @@
-"""Batch norm over the parts of a batch that several processes have, and the network that they train as one."""
+"""Batch norm over the parts of a batch that several processes have."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
-from .distributed import rank, sum_of_all, world_size
+from .collective import Collective
 
 
-def as_one(network: nn.Module) -> nn.Module:
-    """``network`` so that what comes back through it is averaged over the processes; itself without others.
+def synchronise(network: nn.Module, collective: Collective) -> nn.Module:
+    """Exchange the batch norms of ``network``, in place, for such as look at the whole batch.
 
-    Its batch norms are exchanged, in place, for such as look at the whole batch.
+    Parameters and buffers stay the same tensors. The buffers are the same in all processes.
     """
-    if world_size() == 1:
-        return network
     if next(network.parameters()).is_cuda:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    else:
-        _synchronise(network)
-    # The buffers are those of the norms, which are the same everywhere.
-    return DistributedDataParallel(network, forward_sync_buffers=False, gradient_as_bucket_view=True)
-
-
-def _synchronise(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, _BatchNorm):
-            module.add_module(name, SynchronisedBatchNorm.over(child))
-        else:
-            _synchronise(child)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return converted
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm):
+                parent.add_module(name, SynchronisedBatchNorm.over(child, collective))
+    return network
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -43,12 +34,15 @@ class SynchronisedBatchNorm(_BatchNorm):
     Made of a batch norm by `over`; the parameters and the buffers are the same tensors.
     """
 
+    collective: Collective
+
     @classmethod
-    def over(cls, norm: _BatchNorm) -> SynchronisedBatchNorm:
+    def over(cls, norm: _BatchNorm, collective: Collective) -> SynchronisedBatchNorm:
         """One with ``norm``'s settings, over its tensors."""
         with torch.device("meta"):
             made = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         made._parameters, made._buffers, made.training = norm._parameters, norm._buffers, norm.training
+        made.collective = collective
         return made
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -56,31 +50,31 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (n, C, …); while training by the moments of all processes' images."""
-        if not self.training or world_size() == 1:
+        if not self.training:
             return super().forward(input)
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         with torch.no_grad():
-            mean, var, count = _moments_of_all(input)
+            mean, var, count = _moments_of_all(input, self.collective)
             self.num_batches_tracked += 1
             share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
             self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(var * (count / (count - 1)), share)
-        arguments = (input, self.weight, self.bias, mean, var, count, self.eps)
+        arguments = (input, self.weight, self.bias, mean, var, count, self.eps, self.collective)
         normalised: Tensor = _Normalise.apply(*arguments)  # type: ignore[no-untyped-call]
         return normalised
 
 
-def _moments_of_all(x: Tensor) -> tuple[Tensor, Tensor, float]:
+def _moments_of_all(x: Tensor, collective: Collective) -> tuple[Tensor, Tensor, float]:
     """Mean and (biased) variance of each channel, float32 (C,), over all processes, and the values of a channel."""
     axes = [axis for axis in range(x.ndim) if axis != 1]
     var, mean = torch.var_mean(x.float(), axes, correction=0)
     count = x.numel() // x.shape[1]
     # A row a process, all others zero: added up they are gathered, whatever connects the processes.
-    rows = torch.zeros(world_size(), 2 * len(mean) + 1, device=x.device)
-    rows[rank()] = torch.cat((mean, var, mean.new_tensor([count])))
-    means, variances, counts = sum_of_all(rows).double().split([len(mean), len(mean), 1], dim=1)
+    rows = torch.zeros(collective.size, 2 * len(mean) + 1, device=x.device)
+    rows[collective.rank] = torch.cat((mean, var, mean.new_tensor([count])))
+    means, variances, counts = collective.sum(rows).double().split([len(mean), len(mean), 1], dim=1)
     shares = counts / counts.sum()
     mean64 = (shares * means).sum(0)
     # Chan, Golub and LeVeque, 1983: the spread within the parts, and that of their means.
@@ -93,11 +87,19 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: float, eps: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        var: Tensor,
+        count: float,
+        eps: float,
+        collective: Collective,
     ) -> Tensor:
         """Normalise ``x``, whose moments over all processes ``mean`` and ``var`` are, of ``count`` values each."""
         ctx.save_for_backward(x, weight, mean, var)
-        ctx.count, ctx.eps = count, eps
+        ctx.count, ctx.eps, ctx.collective = count, eps, collective
         return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
 
     @staticmethod
@@ -108,10 +110,10 @@ class _Normalise(torch.autograd.Function):
         of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
         )
-        along_bias, along_weight = sum_of_all(torch.stack((of_bias, of_weight))).div(ctx.count)
+        along_bias, along_weight = ctx.collective.sum(torch.stack((of_bias, of_weight))).div(ctx.count)
         inverse = (var + ctx.eps).rsqrt()
         slope = weight * inverse.square() * along_weight
         constant = weight * inverse * along_bias - slope * mean
         shape = (1, -1, *[1] * (x.ndim - 2))
         of_x = of_x - torch.addcmul(constant.view(shape), x, slope.view(shape))
-        return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None
+        return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None, None

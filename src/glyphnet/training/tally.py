@@ -58,14 +58,18 @@ class Tally:
             self._count_waiting()
         return self._totals
 
-    def count(self, losses: Tensor, right: Tensor) -> None:
-        """Add a batch; nothing is read back from the device.
+    def counts(self, losses: Tensor, right: Tensor) -> Tensor:
+        """What a batch adds to the totals; nothing is read back from the device.
 
         Args:
             losses: float (n,), weighted.
             right: bool (n,).
         """
-        self._totals += torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
+        return torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
+
+    def add(self, counts: Tensor) -> None:
+        """Add what `counts` gave."""
+        self._totals += counts
 
     def count_later(self, answers: Answers) -> None:
         """Add a batch when the totals are next asked for, or with the next few dozen."""

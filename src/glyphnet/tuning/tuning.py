@@ -16,7 +16,7 @@ from ..errors import SettingsError, TrainingError
 from ..runs.preparation import Source, prepare
 from ..training import Recipe
 from ..training import preset as recipe_of_preset
-from ..training.places import place_from_environment
+from ..training.collective import Place
 from .defaults import default_search
 from .reading import Search, read_space
 from .results import Ending, Importance, Tuning
@@ -86,7 +86,7 @@ def tune(
         DataError, DeviceError: as for `glyphnet.train`.
     """
     require_optuna()
-    if place_from_environment().size > 1:
+    if Place.from_environment().size > 1:
         raise SettingsError(
             "torchrun divides one training, not a search. Start the same command without it as many times as you "
             "like: the processes share the trials."

@@ -1,0 +1,138 @@
+"""Starting the processes of a training on this machine: PyTorch's elastic launch, with an end in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from ..errors import TrainingError
+from .collective import LAUNCHER, LOST
+
+ENDED = "GLYPHNET_ENDED"
+"""Environment variable with the file that the first process makes when it has ended or stopped in order."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+_START = """import os, sys, threading, time
+def watch():
+    while os.getppid() == {launcher}:
+        time.sleep(0.5)
+    os._exit({lost})
+threading.Thread(target=watch, daemon=True).start()
+sys.path[:] = {path!r}
+sys.argv[:] = {argv!r}
+{code}
+"""
+"""What each process runs: it ends when this one has gone, at whatever it is."""
+
+
+class WorkerFailedError(TrainingError):
+    """A process has failed, and has told the user why.
+
+    Attributes:
+        status: its exit status.
+    """
+
+    status = 1
+
+
+def launch(processes: int, code: str) -> None:
+    """Run Python ``code`` in so many new processes that train together, and wait for their end.
+
+    They import from where this one does. Whatever happens, none is left: not even if this process is killed.
+
+    Raises:
+        WorkerFailedError: one has failed, and has said why.
+        TrainingError: one was ended, by the system or a person.
+        KeyboardInterrupt: a signal has ended all before their training could be stopped in order.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _own_signals(), _quiet_log():
+        script, ended = Path(folder) / "start.py", Path(folder) / "ended"
+        script.write_text(_START.format(lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code))
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=processes, max_restarts=0, monitor_interval=0.1,
+            run_id=f"glyphnet-{secrets.token_hex(8)}", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+            local_addr="localhost", logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )  # fmt: skip
+        try:
+            with _environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}):
+                elastic_launch(config, sys.executable)(str(script))
+        except SignalException as error:
+            if not ended.exists():
+                raise KeyboardInterrupt from error
+        except ChildFailedError as error:
+            raise _why(error, processes) from None
+
+
+def tell_end() -> None:
+    """In a process that was launched: say that it has come to its end in order."""
+    if path := os.environ.get(ENDED):
+        Path(path).touch()
+
+
+def _why(error: ChildFailedError, processes: int) -> TrainingError:
+    failures: dict[int, ProcessFailure] = dict(error.failures)  # in the order in which they were noticed
+    for rank, failure in failures.items():
+        if failure.exitcode < 0:
+            number = signal.Signals(-failure.exitcode)
+            hint = " (is there enough memory?)" if number == signal.SIGKILL else ""
+            return TrainingError(
+                f"process {rank + 1} of {processes} was ended by {number.name}{hint}, and the others have stopped. "
+                "Resume with --resume; the number of processes may be another."
+            )
+        if failure.exitcode != LOST:
+            told = WorkerFailedError(f"process {rank + 1} of {processes} has failed; it has said why.")
+            told.status = failure.exitcode
+            return told
+    return TrainingError(
+        "the processes of this training have lost one another. Resume with --resume; the number of processes may be "
+        "another."
+    )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back what handled the signals: PyTorch leaves its own handlers behind."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with contextlib.suppress(ValueError):  # in another thread than the main one none was changed
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """What went wrong is said in one line; PyTorch's log would say it in thirty."""
+    log = logging.getLogger("torch.distributed.elastic")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

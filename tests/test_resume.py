@@ -133,7 +133,7 @@ def _train(folder: str) -> None:
 def processes() -> ForkServerContext:
     """Real processes that need not import torch anew."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["glyphnet.report", "glyphnet.runs", "captum.attr", "sklearn.manifold"])
+    context.set_forkserver_preload(["glyphnet.report", "glyphnet.runs", "sklearn.manifold"])
     return context
 
 

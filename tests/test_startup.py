@@ -13,7 +13,7 @@ import sys
 import pytest
 
 HEAVY = (
-    "captum", "fastapi", "jinja2", "matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "pyarrow", "ray", "rich",
+    "fastapi", "jinja2", "matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "pyarrow", "ray", "rich",
     "scipy", "sklearn", "sympy", "torch._dynamo", "torch._inductor", "xgboost",
 )  # fmt: skip
 

@@ -23,6 +23,7 @@ WRONG = {20: 5, 200: 3, 500: 1}
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # four networks instead of twelve: the errors are plain
     monkeypatch.chdir(tmp_path)
 
 
@@ -119,7 +120,7 @@ def test_a_model_without_test_part_is_judged_by_its_own_division(noisy: Path, tm
 
 
 def test_json_and_overwrite(tmp_path: Path) -> None:
-    few, noisy = load("digits").train.subset(slice(0, 150)), tmp_path / "few.npz"
+    few, noisy = load("digits").train.subset(slice(0, 60)), tmp_path / "few.npz"
     np.savez(noisy, images=few.images, labels=few.labels)
     table = tmp_path / "t.csv"
     table.write_text(f"{','.join(COLUMNS)}\ntrain,x,1,2,1,keep\n")
@@ -142,6 +143,12 @@ def test_training_checks_labels_too(noisy: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert {f"train/{row:05d}" for row in WRONG} <= {row["file"] for row in rows(run / "suspects.csv")}
     assert f"Written to {run / 'suspects.csv'}, the surest first." in done.stdout
+    page = (run / "report.html").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1])["labels"]["parts"]
+    assert [part["part"] for part in shown] == ["train", "validation", "test"]
+    for part in shown:
+        assert part["files"] == [row["file"] for row in rows(run / "suspects.csv") if row["part"] == part["part"]]
+    assert "--check-labels" not in page
     decide(run / "suspects.csv", {"train/00020": "drop"})
     again = glyphnet("train", "--resume", run, "--check-labels")
     assert again.exit_code == 1

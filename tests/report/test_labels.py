@@ -1,13 +1,8 @@
 """The section of suspected labels: cards, decisions by click and key, and the table that is saved."""
 
-import json
-import re
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from glyphnet import load, train
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.data.corrections import apply_decisions
 from glyphnet.data.decisions import read_decisions
@@ -131,24 +126,6 @@ def test_where_training_labels_were_not_checked_the_page_says_how(open_report, j
     text = open_report(judged).page.inner_text("#labels")
     assert "glyphnet data DATA --review labels.csv" in text
     assert "glyphnet train DATA --check-labels" in text
-
-
-@pytest.mark.slow
-def test_a_run_that_checks_labels_reports_the_suspects_of_every_part(tmp_path):
-    splits = load("digits")
-    wrong = splits.train.labels.copy()
-    wrong[:20] = (wrong[:20] + 1) % 10
-    splits = replace(splits, train=replace(splits.train, labels=wrong))
-    run = train(splits, preset="fast", changes={"epochs": 1}, out=tmp_path / "run", check_labels=True)
-    assert len(run.review.parts[0].issues) >= 10
-    text = run.folder.report.read_text(encoding="utf-8")
-    assert "--check-labels" not in text
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, flags=re.DOTALL)[1])
-    told = {part["part"]: part["files"] for part in data["labels"]["parts"]}
-    assert list(told) == ["train", "validation", "test"]
-    for part in run.review.parts:
-        assert told[part.name] == [part.dataset.names[row] for row in part.issues.indices]
-    assert len(run.folder.suspects.read_text(encoding="utf-8").splitlines()) == 1 + len(run.review)
 
 
 def test_a_part_without_suspects_says_so(open_report, judged):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .intervals import Figure, Tally, percentiles, proportion
 
 Int64Array = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,25 @@ def confusion_matrix(labels: Int64Array, predictions: Int64Array, classes: int) 
     return counts.reshape(classes, classes).astype(np.int64)
 
 
-def class_scores(
-    labels: Int64Array, predictions: Int64Array, matrix: Int64Array, resampled: Tally
-) -> tuple[ClassScores, ...]:
+def f1_scores(matrix: Int64Array) -> Float64Array:
+    """float64 (K,): F1 of each class of a confusion matrix (K, K); 0 where a class neither occurs nor is predicted.
+
+    It is ``sklearn.metrics.f1_score``, without the second that importing scikit-learn takes.
+    """
+    hits, images = matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1)
+    scores: Float64Array = 2 * hits / np.maximum(images, 1)
+    return scores
+
+
+def class_scores(matrix: Int64Array, resampled: Tally) -> tuple[ClassScores, ...]:
     """Precision, recall, F1 and support of each of the K classes.
 
     Args:
-        labels: int64 (N,), each in [0, K).
-        predictions: int64 (N,), each in [0, K).
         matrix: their confusion matrix, int64 (K, K).
         resampled: bootstrapped from it, for the interval of F1.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    _, _, f1, _ = precision_recall_fscore_support(labels, predictions, labels=np.arange(len(matrix)), zero_division=0.0)
     hits, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    drawn = resampled.f1
+    f1, drawn = f1_scores(matrix), resampled.f1
     return tuple(
         ClassScores(
             precision=proportion(int(hits[k]), int(predicted[k])),

@@ -16,7 +16,7 @@ from ..conformal import Conformal
 from ..errors import DataError
 from . import drawing, notebook
 from .calibration import ReliabilityBin, expected_calibration_error, reliability, undo_temperature
-from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, most_confused
+from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, f1_scores, most_confused
 from .coverage import CoverageCurve, Rejection, Sets, coverage_curve, judge_sets, reject
 from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, proportion, resample, wilson
 
@@ -136,17 +136,14 @@ class Evaluation:
     @cached_property
     def balanced_accuracy(self) -> float:
         """The mean recall over the classes that occur (``sklearn.metrics.balanced_accuracy_score``)."""
-        from sklearn.metrics import recall_score
-
-        occurring = np.unique(self.labels)
-        return float(recall_score(self.labels, self.predictions, labels=occurring, average="macro", zero_division=0.0))
+        support = self.confusion_matrix.sum(axis=1)
+        return float((self.confusion_matrix.diagonal()[support > 0] / support[support > 0]).mean())
 
     @cached_property
     def macro_f1(self) -> float:
         """The mean F1 over the classes that occur or are predicted (``sklearn.metrics.f1_score``)."""
-        from sklearn.metrics import f1_score
-
-        return float(f1_score(self.labels, self.predictions, average="macro", zero_division=0.0))
+        seen = self.confusion_matrix.sum(axis=0) + self.confusion_matrix.sum(axis=1) > 0
+        return float(f1_scores(self.confusion_matrix)[seen].mean())
 
     @property
     def majority_share(self) -> float:
@@ -184,12 +181,9 @@ class Evaluation:
             return int(self.correct.sum())
         if k >= len(self.classes):
             return len(self)
-        from sklearn.metrics import top_k_accuracy_score
-
-        hits = top_k_accuracy_score(
-            self.labels, self.probabilities, k=k, labels=np.arange(len(self.classes)), normalize=False
-        )
-        return round(float(hits))
+        # Of equal probabilities the later class counts as the more probable, as in scikit-learn.
+        likeliest = np.argsort(self.probabilities, axis=1, kind="stable")[:, -k:]
+        return int((likeliest == self.labels[:, np.newaxis]).any(axis=1).sum())
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
@@ -223,7 +217,7 @@ class Evaluation:
     @cached_property
     def classification_report(self) -> dict[str, ClassScores]:
         """Precision, recall, F1 and support of each class by its name (``sklearn.metrics``' figures)."""
-        scores = class_scores(self.labels, self.predictions, self.confusion_matrix, self._resampled)
+        scores = class_scores(self.confusion_matrix, self._resampled)
         return dict(zip(self.classes, scores, strict=True))
 
     def most_confused(self, n: int = 10) -> tuple[Confusion, ...]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..nn.activations import ACTIVATIONS
 from ..nn.ensemble import summands
@@ -15,7 +16,7 @@ _ACTIVATIONS = tuple({type(make()) for make in ACTIVATIONS.values()})
 
 
 class GradCam(Method):
-    """Selvaraju et al. (2016), https://arxiv.org/abs/1610.02391, equations 1 and 2, as Captum computes it.
+    """Selvaraju et al. (2016), https://arxiv.org/abs/1610.02391, equations 1 and 2.
 
     The channels of the last convolution, after its activation, each weighted by the mean gradient of the logit,
     summed, and enlarged to the image's size. The paper's last step, which drops what is negative, is left out:
@@ -32,13 +33,21 @@ class GradCam(Method):
 
     def maps(self, network: nn.Module, x: Tensor, targets: Tensor, at_once: int) -> Tensor:
         """See `Method.maps`."""
-        from captum.attr import LayerAttribution, LayerGradCam
+        maps = [_weighed(part, x, targets) for part in summands(network)]
+        size = (x.shape[2], x.shape[3])
+        return torch.stack([functional.interpolate(each, size, mode="bilinear") for each in maps]).sum(dim=0)[:, 0]
 
-        maps: list[Tensor] = []
-        for part in summands(network):
-            coarse = LayerGradCam(part, last_feature_maps(part)).attribute(x, target=targets)
-            maps.append(LayerAttribution.interpolate(coarse, tuple(x.shape[2:]), interpolate_mode="bilinear"))
-        return torch.stack(maps).sum(dim=0)[:, 0]
+
+def _weighed(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
+    """The last feature maps, each weighted by its mean gradient, and summed: (n, 1, h, w)."""
+    kept: list[Tensor] = []
+    handle = last_feature_maps(network).register_forward_hook(lambda _, __, output: kept.append(output))
+    try:
+        logits: Tensor = network(x).gather(1, targets[:, None])
+    finally:
+        handle.remove()
+    (slopes,) = torch.autograd.grad(logits.sum(), kept[0])
+    return (slopes.mean(dim=(2, 3), keepdim=True) * kept[0].detach()).sum(dim=1, keepdim=True)
 
 
 def last_feature_maps(network: nn.Module) -> nn.Module:

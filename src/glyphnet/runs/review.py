@@ -120,8 +120,8 @@ def review(
     splits: Splits,
     *,
     recipe: Recipe | None = None,
-    folds: int = FOLDS,
-    repeats: int = REPEATS,
+    folds: int | None = None,
+    repeats: int | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -133,13 +133,15 @@ def review(
     Args:
         splits: the data.
         recipe: how each network is trained; the preset "fast" unless given.
-        folds, repeats, seed, device, progress: as for `cross_validated_probabilities`.
+        folds, repeats: as for `cross_validated_probabilities`; `FOLDS` and `REPEATS` unless given.
+        seed, device, progress: as for `cross_validated_probabilities`.
 
     Raises:
         SettingsError: more folds than different images, or the recipe does not go with the data.
         DivergedError: a training diverged.
     """
     began = time.perf_counter()
+    folds, repeats = folds or FOLDS, repeats or REPEATS
     learnt = {name: part for name, part in splits if name != "test" and len(part)}
     unseen = {name: part for name, part in splits if name == "test" and len(part)}
     if recipe is None:

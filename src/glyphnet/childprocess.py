@@ -1,21 +1,27 @@
-"""Child processes that talk with their parent in lines of JSON, and never outlive it.
+"""Child processes that never outlive their parent: `Child` talks in lines of JSON, `Workers` take bytes and give bytes.
 
 Not `multiprocessing`: that would run the user's own script again in the child, and need it to be guarded.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import faulthandler
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from queue import Empty, Queue
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from .parallel import interrupts_wait
 
@@ -39,10 +45,7 @@ class Child:
     def __init__(
         self, main: str, arguments: Sequence[str], *, threads: int, log: Path, heard: Callable[[Message], None]
     ) -> None:
-        module, _, name = main.partition(":")
-        self._code = (
-            f"import sys; sys.path[:] = {sys.path!r}\nfrom {module} import {name}\n{name}(*{list(arguments)!r})"
-        )
+        self._code = _code(main, *arguments)
         self._threads, self._log, self._heard = threads, log, heard
 
     def __enter__(self) -> Child:
@@ -108,6 +111,176 @@ class Child:
         for line in self._process.stdout:
             self._heard(json.loads(line))
         self._heard({"phase": "gone"})
+
+
+def _code(main: str, *arguments: object) -> str:
+    """Python that calls a function, ``package.module:name``, wherever this process found its modules."""
+    module, _, name = main.partition(":")
+    return f"import sys; sys.path[:] = {sys.path!r}\nfrom {module} import {name}\n{name}(*{list(arguments)!r})"
+
+
+Work: TypeAlias = Callable[[Mapping[str, Any], bytes], tuple[Mapping[str, Any], "bytes | memoryview"]]
+"""What a worker does: from plain JSON values and bytes to such."""
+
+
+class WorkerDiedError(Exception):
+    """The worker crashed, or was not ready in time: what it was given is at fault, or the machine is busy."""
+
+
+class Workers:
+    """Processes for work that may take too long, need too much memory or crash: each is then ended, and replaced.
+
+    A worker ends itself at its deadline, by a watchdog thread that needs no interpreter: also when its parent is dead.
+
+    Args:
+        work: what they do, a `Work` as ``package.module:name``.
+        most: processes at once; they start when they are needed.
+        memory: bytes that a process may take beyond what it has at its start; systems without such limits ignore it.
+    """
+
+    def __init__(self, work: str, *, most: int, memory: int) -> None:
+        self._code = _code(f"{__name__}:work_for_parent", work, memory)
+        self._most = most
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pid = os.getpid()
+        self._idle: Queue[subprocess.Popen[bytes]] = Queue()
+        self._all: set[subprocess.Popen[bytes]] = set()
+        atexit.register(self.close)
+
+    def __call__(self, head: Mapping[str, Any], body: bytes, end: float) -> tuple[dict[str, Any], bytes]:
+        """What the work gives.
+
+        Args:
+            end: when it has to be done, by `time.monotonic`, which all processes of a machine share.
+
+        Raises:
+            TimeoutError: it is not, or no worker was free in time.
+            WorkerDiedError: the worker crashed.
+        """
+        worker = self._take(end)
+        try:
+            answer = _ask(worker, {**head, "until": end}, body)
+        except BaseException:
+            self._replace(worker)
+            raise
+        if answer is None:
+            self._replace(worker)
+            raise TimeoutError if time.monotonic() >= end - 0.01 else WorkerDiedError
+        self._idle.put(worker)
+        return answer
+
+    def start(self) -> None:
+        """Start all workers; they are ready some tenths of a second later."""
+        for _ in range(self._most):
+            self._start_one()
+
+    def close(self) -> None:
+        """End all of them."""
+        with self._lock:
+            self._closed = True
+            if self._pid == os.getpid():
+                for worker in self._all:
+                    _end(worker)
+            self._all = set()
+
+    def _take(self, end: float) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._pid != os.getpid():  # a fork: those there are the parent's
+                self._idle, self._all, self._pid = Queue(), set(), os.getpid()
+        if self._idle.empty():
+            self._start_one()
+        try:
+            return self._idle.get(timeout=max(0.0, end - time.monotonic()))
+        except Empty:
+            raise TimeoutError from None
+
+    def _start_one(self) -> None:
+        """Start one more, if there may be more; it is idle once it has said that it is ready."""
+        with self._lock, interrupts_wait():
+            if self._closed or len(self._all) >= self._most:
+                return
+            worker = subprocess.Popen(
+                [sys.executable, "-c", self._code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Of glibc: large blocks go back to the system as soon as they are freed.
+                env={**os.environ, **dict.fromkeys(_THREADS, "1"), "MALLOC_MMAP_THRESHOLD_": str(1 << 20)},
+                start_new_session=True,  # Ctrl-C is for the parent
+            )
+            self._all.add(worker)
+        threading.Thread(target=self._await, args=(worker, self._idle), daemon=True).start()
+
+    def _await(self, worker: subprocess.Popen[bytes], idle: Queue[subprocess.Popen[bytes]]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+            if worker.stdout is not None and _read(worker.stdout) is not None:
+                idle.put(worker)
+
+    def _replace(self, worker: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._all.discard(worker)
+        _end(worker)
+        self._start_one()
+
+
+def _ask(worker: subprocess.Popen[bytes], head: Mapping[str, Any], body: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """The answer of a worker; None if it is gone."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        _write(worker.stdin, head, body)
+    except (BrokenPipeError, ValueError):  # the latter where it was closed
+        return None
+    return _read(worker.stdout)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        with contextlib.suppress(OSError):
+            pipe.close()  # type: ignore[union-attr]
+
+
+def _write(pipe: IO[bytes], head: Mapping[str, Any], body: bytes | memoryview) -> None:
+    text = json.dumps(head).encode()
+    pipe.write(struct.pack("<IQ", len(text), len(body)) + text)
+    pipe.write(body)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+    """A message, or None at the end."""
+    beginning = pipe.read(12)
+    if len(beginning) < 12:
+        return None
+    sizes = struct.unpack("<IQ", beginning)
+    text, body = (pipe.read(size) for size in sizes)
+    return (json.loads(text), body) if (len(text), len(body)) == sizes else None
+
+
+def work_for_parent(work: str, memory: int) -> None:
+    """The life of a worker: until its parent closes the pipe or is gone, or a deadline comes."""
+    module, _, name = work.partition(":")
+    do: Work = getattr(import_module(module), name)
+    with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answered:
+        os.dup2(2, 1)  # what libraries print must not come between the answers
+        _limit_memory(memory)
+        _write(answered, {}, b"")  # ready
+        while (message := _read(asked)) is not None:
+            head, body = message
+            faulthandler.dump_traceback_later(max(0.001, head["until"] - time.monotonic()), exit=True)
+            _write(answered, *do(head, body))
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _limit_memory(more: int) -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):  # neither Windows nor macOS can do it
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 
 def talk_with_parent(heard: Callable[[Message], None] = lambda _: None) -> Callable[[Message], None]:

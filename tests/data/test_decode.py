@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from glyphnet.data import decode
+from glyphnet.data import decode, guard
 from glyphnet.data.decode import decode_bytes, decode_file, fit_image, picture_from_bytes, read_picture
 from glyphnet.data.values import Reading
 from glyphnet.errors import BadFileError
+
+from ..bombs import BOMBS
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -351,3 +354,47 @@ def test_the_name_stays_data() -> None:
     with pytest.raises(BadFileError, match=re.escape(name)) as caught:
         picture_from_bytes(b"no", name)
     assert caught.value.path == name
+
+
+# --- what may take long --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bomb", "reason"),
+    [
+        ("thousands of scans", "3,005 scans, more than the limit of 100"),
+        ("an icon with a giant", "holds a picture of 11,000 × 11,000 pixels, more than the limit of 50,000,000"),
+        ("an Apple icon with a giant", "holds a picture of 11,000 × 11,000 pixels"),
+        ("many pages", "takes longer than 1 s to decode"),
+        ("many profiles", "takes longer than 1 s to decode"),
+    ],
+)
+def test_bombs_are_refused_by_their_bytes_or_after_a_deadline(monkeypatch, bomb, reason):
+    monkeypatch.setattr(guard, "SECONDS", 1)
+    began = time.monotonic()
+    with pytest.raises(BadFileError, match=reason):
+        decode_bytes(BOMBS[bomb](), (28, 28, 1))
+    assert time.monotonic() - began < 5
+
+
+def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_is_read(monkeypatch):
+    monkeypatch.setattr(guard, "_workers", None)
+    monkeypatch.setattr(guard, "MEMORY", 30 << 20)
+    file = io.BytesIO()
+    Image.new("RGB", (4000, 4000)).save(file, "TIFF", compression="tiff_deflate")
+    with pytest.raises(BadFileError, match="memory|damaged"):
+        decode_bytes(file.getvalue(), (28, 28, 1))
+    small = io.BytesIO()
+    Image.new("L", (28, 28), 9).save(small, "TIFF")
+    assert decode_bytes(small.getvalue(), (28, 28, 1)).max() == 9
+    guard._workers.close()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "PPM"])
+def test_plain_pictures_need_no_worker(monkeypatch, kind):
+    monkeypatch.setattr(guard, "Workers", None)
+    monkeypatch.setattr(guard, "_workers", None)
+    file = io.BytesIO()
+    Image.new("L", (40, 30), 9).save(file, kind)
+    assert decode_bytes(file.getvalue(), (30, 40, 1)).shape == (30, 40, 1)
+    assert guard.plain_size(file.getvalue()) == (40, 30)

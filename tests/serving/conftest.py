@@ -124,7 +124,7 @@ class Client:
 @contextmanager
 def service(model, **options: Any):
     limits = {name: options.pop(name) for name in list(options) if name in Limits.model_fields}
-    server = Server(model, listen("127.0.0.1", 0), Limits(**{"notice_seconds": 0, **limits}), **options)
+    server = Server(model, listen("127.0.0.1", 0), Limits(**{"notice_seconds": 0, "decoders": 1, **limits}), **options)
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=(ready.set,), daemon=True)
     thread.start()
@@ -143,7 +143,7 @@ def service(model, **options: Any):
 @pytest.fixture(scope="session")
 def client(loaded):
     """One service for all tests that need no limits of their own."""
-    with service(loaded) as client:
+    with service(loaded, decode_seconds=20) as client:
         yield client
 
 

@@ -72,13 +72,13 @@ def test_topk_and_rejection(client, classifier):
     assert client.predict(png(pixels[0]), query="?topk=99").json["predictions"][0]["probabilities"][4:], "all classes"
 
 
-@pytest.mark.parametrize("topk", ["0", "-1", "x", "", "1.5", "9999999999", "٣"])
+@pytest.mark.parametrize("topk", ["0", "-1", "x", "", "1.5", "65537", "9999999999", "٣"])
 def test_wrong_topk(client, topk):
     from urllib.parse import quote
 
     answer = client.predict(png(images(1)[0]), query=f"?topk={quote(topk)}")
     assert (answer.status, answer.code) == (422, "bad_parameter")
-    assert answer.json["error"]["message"] == "The parameter topk must be a whole number, 1 or more."
+    assert answer.json["error"]["message"] == "The parameter topk must be a whole number from 1 to 65,536."
 
 
 def test_large_pictures_are_made_like_the_model_does(client, classifier):

@@ -1,4 +1,4 @@
-"""The queue before the model: much room for a burst, less in an overload that lasts, and nothing mixed up."""
+"""The queue before the model: room for as many as its limit says, and nothing mixed up."""
 
 from __future__ import annotations
 
@@ -12,23 +12,8 @@ import pytest
 from glyphnet.answers import Answers
 from glyphnet.data.values import STANDARD
 from glyphnet.images import Batch
-from glyphnet.serving.batching import Batcher, Room
+from glyphnet.serving.batching import Batcher
 from glyphnet.serving.refusals import Refusal
-
-
-def test_room_shrinks_while_the_queue_is_full_and_grows_again():
-    now = 0.0
-    room = Room(256, clock=lambda: now)
-    assert room.most(0) == 256
-    now = 0.02
-    assert room.most(200) == 256, "a burst is let in"
-    now = 0.5
-    assert room.most(200) == 96, "a queue that stays full is kept short"
-    now = 0.6
-    assert room.most(90) == 96
-    now = 2.0
-    assert room.most(0) == 256
-    assert Room(1).most(1) == 1, "there is always room for one"
 
 
 class Echo:
@@ -73,7 +58,7 @@ def test_room_is_given_back():
     async def ask() -> None:
         batcher = Batcher(Echo(), 2, 1, lambda images: None)
         with batcher.admit(2):
-            with pytest.raises(Refusal, match="2 images wait already, and 2 is the limit now"), batcher.admit(1):
+            with pytest.raises(Refusal, match="2 images wait already, and 2 is the limit"), batcher.admit(1):
                 pass
             assert batcher.admitted == 2
         assert batcher.admitted == 0

@@ -83,7 +83,7 @@ def test_schemathesis_finds_nothing(client, tmp_path):
     if program is None:
         pytest.skip("schemathesis is not installed")
     command = [
-        program, "run", f"http://127.0.0.1:{client.port}/openapi.json", "--max-examples", "60", "--seed", "1",
+        program, "run", f"http://127.0.0.1:{client.port}/openapi.json", "--max-examples", "12", "--seed", "1",
         "--phases", "examples,coverage,fuzzing", "--checks", CHECKS, "--generation-database", "none",
         "--request-timeout", "10", "--no-color",
     ]  # fmt: skip

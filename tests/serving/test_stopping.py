@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
+from ..bombs import BOMBS
 from .conftest import Client, images, png
 
 
@@ -86,6 +88,37 @@ def test_stopping_under_load(model_file, sent):
             assert len(thread.statuses) > 5
         slow.close()
         silent.close()
+
+
+@pytest.fixture(scope="module")
+def bombs():
+    return {name: make() for name, make in BOMBS.items()}
+
+
+def test_bombs_are_refused_at_once_and_disturb_nobody(model_file, bombs):
+    """Every kind is sent at the same time; then the service is stopped while more are being decoded."""
+    with process(model_file, "--limit", "notice_seconds=0") as (served, client), ThreadPoolExecutor(16) as pool:
+        neighbour = Asking(client.port, png(images(1)[0]))
+        neighbour.start()
+
+        def timed(name):
+            began = time.monotonic()
+            return name, client.predict(bombs[name]), time.monotonic() - began
+
+        for name, answer, took in pool.map(timed, bombs):
+            assert 400 <= answer.status < 500, (name, answer.body)
+            assert took < 3, f"{name}: it must not wait for what it would take"  # 1 s where nothing else runs
+        slow = ("many pages", "many profiles", "words", "a hundred scans")
+        pending = [pool.submit(timed, name) for name in slow * 2]
+        time.sleep(0.3)
+        began = time.monotonic()
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(12) == 0
+        assert time.monotonic() - began < 10
+        assert {each.result()[1].status for each in pending} == {422}, "those in work are answered"
+        neighbour.join(5)
+        assert neighbour.broken == ""
+        assert set(neighbour.statuses) == {200}
 
 
 def test_all_that_was_admitted_is_answered(model_file):

@@ -42,7 +42,7 @@ def serve(
 
     It ends with status 0 at SIGTERM or Ctrl-C, when the requests that it has taken are answered. Limits:
     body_bytes, json_bytes, buffered_bytes, picture_pixels, images, queue, connections, head_bytes, head_seconds,
-    body_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
+    body_seconds, decoders, decode_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
     """
     from ..serving import Server, listen, load, parse_limits
 

@@ -15,7 +15,8 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
 from .dataset import UInt8Array, size_in_words
+from .guard import check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
 from .values import (
     EIGHT_BITS,
@@ -131,6 +133,16 @@ def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image
 
 def see_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
     """The encoded picture ``data``, as `picture_from_bytes` gives it, and what is to be said of it."""
+    check_inside(data, name, MAX_PIXELS)
+    if not data or plain_size(data) is not None:
+        return _see(data, name, reading)
+    answer, body = in_worker({"reading": astuple(reading)}, data, name)
+    image = unpacked(answer, body)
+    assert isinstance(image, Image.Image)
+    return Seen(image, Traits(answer["traits"]), answer["pages"], answer["outside"])
+
+
+def _see(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
     return _guarded(lambda: _as_seen(_open(data, name), name, reading), name)
 
 
@@ -144,8 +156,41 @@ def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Imag
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
     """
+    check_inside(data, name, MAX_PIXELS)
+    if not data or plain_size(data) is not None:
+        return _look(data, name, page)
+    answer, body = in_worker({"page": page}, data, name)
+    return unpacked(answer, body), Traits(answer["traits"])
+
+
+def _look(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
     picked, traits, _ = _guarded(lambda: _picked(_open(data, name), name, page), name)
     return picked, traits
+
+
+def header_size(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height of an encoded picture, as its header says.
+
+    Raises:
+        BadFileError: the bytes are not a picture, or it is far too large.
+    """
+    return _guarded(lambda: _open(data, name).size, name)
+
+
+def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """In a worker of `guard`: what `see_bytes` or `look_at` gives in this process."""
+    name = request["name"]
+    try:
+        if "page" in request:
+            picked, traits = _look(data, name, request["page"])
+            facts, body = packed(picked)
+            return {**facts, "traits": traits.value}, body
+        limits, *others = request["reading"]
+        seen = _see(data, name, Reading(tuple(limits) if limits else None, *others))
+    except BadFileError as error:
+        return {"bad": [error.reason, error.remedy]}, b""
+    facts, body = packed(seen.image)
+    return {**facts, "traits": seen.traits.value, "pages": seen.pages, "outside": seen.outside}, body
 
 
 def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:

@@ -24,6 +24,9 @@ from .service import Service
 LIKELIEST = 10
 """Classes told of each image unless asked otherwise."""
 
+MOST_TOLD = 65_536
+"""That may be asked for: as many as a model can have."""
+
 ANY_REQUEST = (
     "malformed",
     "origin_not_allowed",
@@ -81,7 +84,7 @@ def _add_predict(app: FastAPI, service: Service) -> None:
     )
     async def predict(
         request: Request,
-        topk: Annotated[int, Query(ge=1, description="How many of the likeliest classes to tell.")] = min(
+        topk: Annotated[int, Query(ge=1, le=MOST_TOLD, description="How many of the likeliest classes to tell.")] = min(
             LIKELIEST, classes
         ),
         as_is: Annotated[bool, Query(description=_AS_IS)] = False,
@@ -120,8 +123,8 @@ def _parameters(query: bytes, topk: int) -> tuple[int, bool, float | None]:
         return topk, False, None
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     asked, as_is = values.get("topk", [str(topk)])[-1], values.get("as_is", ["false"])[-1].lower()
-    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", asked, re.ASCII):
-        raise Refusal("bad_parameter", "The parameter topk must be a whole number, 1 or more.")
+    if not (re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII) and 1 <= int(asked) <= MOST_TOLD):
+        raise Refusal("bad_parameter", f"The parameter topk must be a whole number from 1 to {MOST_TOLD:,}.")
     if as_is not in _BOOLEANS:
         raise Refusal("bad_parameter", "The parameter as_is must be true or false.")
     sets = values.get("sets", [""])[-1]

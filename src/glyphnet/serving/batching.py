@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -17,34 +15,10 @@ from ..images import Batch, default_batch_size
 from ..predictor import Predictor
 from .refusals import Refusal
 
-MEMORY_SECONDS = 0.25
-
 
 class _Asked(NamedTuple):
     batch: Batch
     answer: asyncio.Future[Answers]
-
-
-class Room:
-    """How many images may wait: many in a burst, fewer in an overload that lasts.
-
-    A queue that is always full answers no more than one that is nearly empty; it only makes everybody wait
-    (Nichols and Jacobson, Controlling Delay, 2012). What counts is the mean over the last quarter of a second.
-    """
-
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._clock = clock
-        self._mean = 0.0
-        self._seen = clock()
-
-    def most(self, waiting: int) -> int:
-        """The limit now, while so many wait."""
-        now = self._clock()
-        old = math.exp((self._seen - now) / MEMORY_SECONDS)
-        self._mean = old * self._mean + (1 - old) * waiting
-        self._seen = now
-        return self._most if self._mean < self._most / 4 else max(1, 3 * self._most // 8)
 
 
 class Batcher:
@@ -63,7 +37,7 @@ class Batcher:
     def __init__(self, predictor: Predictor, most: int, threads: int, on_batch: Callable[[int], None]) -> None:
         self.admitted = 0
         self._predictor = predictor
-        self._room = Room(most)
+        self._most = most
         self._threads = threads
         self._on_batch = on_batch
         self._largest = default_batch_size(predictor.input_shape)
@@ -76,11 +50,10 @@ class Batcher:
         """Raises:
         Refusal: queue_full.
         """
-        most = self._room.most(self.admitted)
-        if self.admitted + images > most:
+        if self.admitted + images > self._most:
             raise Refusal(
                 "queue_full",
-                f"{self.admitted} images wait already, and {most} is the limit now.",
+                f"{self.admitted} images wait already, and {self._most} is the limit.",
                 "Ask again in a second, with longer pauses each time.",
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,12 +16,21 @@ from ..images import Reader
 from .multipart import files_in
 from .refusals import Refusal
 
-Contents: TypeAlias = list[bytes] | UInt8Array
+
+class Picture(NamedTuple):
+    """An encoded picture; ``suffix`` is ".tga" where its name or type says so, as nothing in such a file does."""
+
+    content: bytes
+    suffix: str = ""
+
+
+Contents: TypeAlias = list[Picture] | UInt8Array
 """Encoded pictures, or pixels: uint8 (N, H, W, C)."""
 
 RAW = "application/octet-stream"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+TGA = ("image/x-tga", "image/x-targa", "image/tga", "image/targa")
 
 
 def contents_of(body: bytes, content_type: str, model: Reader, most: int) -> Contents:
@@ -38,7 +47,7 @@ def contents_of(body: bytes, content_type: str, model: Reader, most: int) -> Con
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == RAW or kind.startswith("image/"):
-        return [body]
+        return [Picture(body, suffix_of(kind))]
     if (reader := _READERS.get(kind)) is None:
         raise Refusal(
             "unsupported_media_type",
@@ -63,10 +72,15 @@ def check_count(count: int, most: int) -> None:
         raise Refusal("malformed", "The request brings no image.", "Send at least one.")
 
 
-def _multipart(body: bytes, content_type: str, _: Reader, most: int) -> list[bytes]:
-    pictures = files_in(body, content_type, most)
-    check_count(len(pictures), most)
-    return pictures
+def suffix_of(kind: str, name: str = "") -> str:
+    """What the type or the name of a picture says that its content does not."""
+    return ".tga" if kind in TGA or name.lower().endswith(".tga") else ""
+
+
+def _multipart(body: bytes, content_type: str, _: Reader, most: int) -> list[Picture]:
+    files = files_in(body, content_type, most)
+    check_count(len(files), most)
+    return [Picture(content, suffix_of(kind, name)) for content, kind, name in files]
 
 
 def _json(body: bytes, _: str, model: Reader, most: int) -> Contents:
@@ -80,7 +94,7 @@ def _json(body: bytes, _: str, model: Reader, most: int) -> Contents:
     images = value["images"]
     check_count(len(images), most)
     if all(isinstance(image, str) for image in images):
-        return [_decoded(image, number) for number, image in enumerate(images, 1)]
+        return [Picture(_decoded(image, number)) for number, image in enumerate(images, 1)]
     return np.stack([_pixels(image, model, number) for number, image in enumerate(images, 1)])
 
 

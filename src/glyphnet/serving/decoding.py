@@ -1,30 +1,37 @@
-"""From what a client sent to the pixels that the model sees; small pictures at once, large ones in a pool."""
+"""From what a client sent to the pixels that the model sees; whatever may take long where it can be stopped."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import re
-import struct
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..childprocess import Workers
 from ..data.dataset import UInt8Array
-from ..data.decode import FORMATS
-from ..data.ink import Normalized
+from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
+from ..data.guard import ask, check_inside, plain_size
+from ..data.ink import InkSpec, Normalized
+from ..data.values import Reading
 from ..errors import BadFileError
 from ..images import Batch, normalizing_spec, read_image
 from ..predictor import Predictor
-from .contents import Contents
+from .contents import Contents, Picture
+from .limits import Limits
 from .refusals import Refusal
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_HEADER = b"IHDR"
-SMALL_PIXELS = 128 * 128
-"""A PNG of so many pixels at most is decoded at once: sooner than another thread would have begun."""
-SMALL_BYTES = 16 << 10
+SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
+"""A plain picture up to these is decoded at once: sooner than another thread would have begun."""
+PLAIN_PIXELS = 1 << 20
+"""A plain picture up to this is decoded in a thread. Others take too much memory for this process."""
+WORKER_MEMORY = 200 << 20
+"""Bytes that a worker process, which decodes those, may take for a picture."""
 
 
 class Decoder:
@@ -32,77 +39,159 @@ class Decoder:
 
     Args:
         predictor: whose size and colours, and manner of making pictures like its training images, count.
-        most_pixels: of a picture; known from its header, before a pixel is decoded.
+        limits: pixels of a picture, known from its header before a pixel is decoded, and the time for those that are
+            not plain (see `data.guard`).
         threads: of the pool. Pillow decodes without holding up the interpreter, so the service goes on meanwhile.
     """
 
-    def __init__(self, predictor: Predictor, most_pixels: int, threads: int) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, threads: int) -> None:
         self._predictor = predictor
-        self._most_pixels = most_pixels
+        self._limits = limits
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="glyphnet-decode")
+        self._askers = ThreadPoolExecutor(2 * limits.decoders, thread_name_prefix="glyphnet-decoder")
+        self._workers = Workers(f"{__name__}:answer_parent", most=limits.decoders, memory=WORKER_MEMORY)
+        self._workers.start()
+        self._reader = _packed_reader(predictor)
         Image.init()
-        self._formats = tuple(name for name in FORMATS if name in Image.OPEN)
 
     async def batch(self, pictures: Contents, as_is: bool | None = None) -> Batch:
         """The pictures as the model sees them; ``as_is``: see `image_batches`.
 
         Raises:
-            Refusal: bad_image or too_many_pixels, naming the picture by its number, from 1.
+            Refusal: bad_image, too_many_pixels or too_much_work, naming the picture by its number, from 1.
         """
         if isinstance(pictures, np.ndarray):
             if normalizing_spec(self._predictor, as_is) is None:
                 return Batch.as_seen(pictures)
-        elif len(pictures) == 1 and _is_small(pictures[0]):
-            return Batch.of([self._decode(pictures[0], 1, as_is)])
-        loop = asyncio.get_running_loop()
-        work = [
-            loop.run_in_executor(self._pool, self._decode, picture, number, as_is)
-            for number, picture in enumerate(pictures, 1)
-        ]
-        try:
-            return Batch.of(await asyncio.gather(*work))
-        except BaseException:
-            for each in work:
-                each.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-            raise
+            return Batch.of(await _together([self._in_thread(pixels, 1, as_is) for pixels in pictures]))
+        sizes = [self._size(picture, number) for number, picture in enumerate(pictures, 1)]
+        if len(pictures) == 1 and sizes[0] <= SMALL_PIXELS and len(pictures[0].content) <= SMALL_BYTES:
+            return Batch.of([self._decode(pictures[0].content, 1, as_is)])
+        work = []
+        for number, (picture, size) in enumerate(zip(pictures, sizes, strict=True), 1):
+            if size <= PLAIN_PIXELS:
+                work.append(self._in_thread(picture.content, number, as_is))
+            else:
+                work.append(self._in_worker(picture, number, as_is))
+        return Batch.of(await _together(work))
 
     def close(self) -> None:
-        """End the threads of the pool."""
+        """End the threads and the processes."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._askers.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
+
+    def _size(self, picture: Picture, number: int) -> float:
+        """Pixels of a plain picture; infinite for all others."""
+        if picture.suffix in UNMARKED_FORMATS:
+            return float("inf")
+        try:
+            check_inside(picture.content, "image", self._limits.picture_pixels)
+        except BadFileError as error:
+            raise _bad_image(error, number) from None
+        size = plain_size(picture.content)
+        if size is None:
+            return float("inf")
+        pixels = size.width * size.height
+        if pixels > self._limits.picture_pixels:
+            raise self._too_many_pixels(number)
+        return pixels
+
+    def _too_many_pixels(self, number: int) -> Refusal:
+        limit = self._limits.picture_pixels
+        return Refusal(
+            "too_many_pixels", f"Image {number} has more pixels than the limit of {limit:,}.", "Send it smaller."
+        )
 
     def _decode(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> Normalized:
-        if isinstance(picture, bytes):
-            self._check_size(picture, number)
         try:
             return read_image(picture, self._predictor, as_is)
         except BadFileError as error:
-            reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address
-            raise Refusal("bad_image", f"Image {number}: {reason}.", error.remedy) from None
+            raise _bad_image(error, number) from None
 
-    def _check_size(self, picture: bytes, number: int) -> None:
-        if _is_small(picture):
-            return
+    def _in_thread(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, self._decode, picture, number, as_is)
+
+    def _in_worker(self, picture: Picture, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
+        end = time.monotonic() + self._limits.decode_seconds
+        return asyncio.get_running_loop().run_in_executor(self._askers, self._ask, picture, number, as_is, end)
+
+    def _ask(self, picture: Picture, number: int, as_is: bool | None, end: float) -> Normalized:
+        request = {
+            "reader": self._reader,
+            "as_is": as_is,
+            "name": f"image{picture.suffix}",
+            "most_pixels": self._limits.picture_pixels,
+        }
         try:
-            with Image.open(io.BytesIO(picture), formats=self._formats) as image:
-                width, height = image.size
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            width = height = self._most_pixels + 1
-        except Exception:  # what is wrong with it is said where it is decoded
-            return
-        if width * height > self._most_pixels:
-            raise Refusal(
-                "too_many_pixels",
-                f"Image {number} has more pixels than the limit of {self._most_pixels:,}.",
-                "Send it smaller.",
-            )
+            answer, body = ask(self._workers, request, picture.content, end, self._limits.decode_seconds)
+        except BadFileError as error:
+            raise _bad_image(error, number) from None
+        if "too_many_pixels" in answer:
+            raise self._too_many_pixels(number)
+        return _unpacked(answer, body)
 
 
-def _is_small(picture: bytes) -> bool:
-    """Whether it is a PNG whose header says that it has few pixels."""
-    if not picture.startswith(_PNG) or not 33 <= len(picture) <= SMALL_BYTES:
-        return False
-    if picture[12:16] != _HEADER or picture.count(_HEADER) != 1:  # a second one would say another size
-        return False
-    width, height = struct.unpack_from(">II", picture, 16)
-    return bool(width * height <= SMALL_PIXELS)
+async def _together(work: list[asyncio.Future[Normalized]]) -> list[Normalized]:
+    """All results, or the first error once nothing is under way any more."""
+    try:
+        return await asyncio.gather(*work)
+    except BaseException:
+        for each in work:
+            each.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        raise
+
+
+def _bad_image(error: BadFileError, number: int) -> Refusal:
+    reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address
+    return Refusal("bad_image", f"Image {number}: {reason}.", error.remedy)
+
+
+# --- in the workers ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How a model reads pictures, without the model."""
+
+    input_shape: ImageShape
+    ink: InkSpec | None
+    reading: Reading
+    normalize: bool | None
+
+
+def _packed_reader(model: Predictor) -> list[Any]:
+    ink = None if model.ink is None else model.ink.model_dump(mode="json")
+    return [list(model.input_shape), ink, list(astuple(model.reading)), model.normalize]
+
+
+def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str, Any], bytes]:
+    """In a worker: what `read_image` gives for a picture, each array as its shape and a part of the bytes."""
+    name = request["name"]
+    try:
+        width, height = header_size(picture, name)
+        if width * height > request["most_pixels"]:
+            return {"too_many_pixels": True}, b""
+        seen = read_image(picture, _reader(request["reader"]), request["as_is"], name)
+    except BadFileError as error:
+        return {"bad": [error.reason, error.remedy]}, b""
+    parts = seen._asdict()
+    arrays = {key: value for key, value in parts.items() if isinstance(value, np.ndarray)}
+    shapes = {key: value.shape for key, value in arrays.items()}
+    return {**parts, **shapes, "arrays": list(arrays)}, b"".join(value.tobytes() for value in arrays.values())
+
+
+def _reader(packed: list[Any]) -> _Reader:
+    shape, ink, (limits, *others), normalize = packed
+    reading = Reading(tuple(limits) if limits else None, *others)
+    return _Reader(tuple(shape), None if ink is None else InkSpec.model_validate(ink), reading, normalize)
+
+
+def _unpacked(answer: dict[str, Any], body: bytes) -> Normalized:
+    start = 0
+    for key in answer.pop("arrays"):
+        end = start + int(np.prod(answer[key]))
+        answer[key] = np.frombuffer(body[start:end], dtype=np.uint8).reshape(answer[key])
+        start = end
+    return Normalized(**answer)

@@ -23,11 +23,13 @@ class Limits(Settings):
         buffered_bytes: of all larger bodies together that are in memory at once.
         picture_pixels: of one picture, height × width.
         images: in one request.
-        queue: images that wait for an answer or are being answered; three eighths of it in an overload that lasts.
+        queue: images that wait for an answer or are being answered.
         connections: open at once. Beyond them the one that has been silent for longest gives way.
         head_bytes: of a request's line and headers.
         head_seconds: for these to arrive.
         body_seconds: for the body to arrive.
+        decoders: processes that decode pictures that are not plain; one that takes too long is ended and replaced.
+        decode_seconds: for a picture that is not a plain PNG or JPEG of up to a million pixels.
         answer_seconds: for the answer to be made and taken.
         idle_seconds: that a connection may stay open between two requests.
         notice_seconds: between saying "not ready" and taking no more connections, when the service is stopped.
@@ -44,6 +46,8 @@ class Limits(Settings):
     head_bytes: _Count = 32 << 10
     head_seconds: _Seconds = 10
     body_seconds: _Seconds = 20
+    decoders: Annotated[int, Field(ge=1, le=64)] = 4
+    decode_seconds: _Seconds = 0.8
     answer_seconds: _Seconds = 30
     idle_seconds: _Seconds = 30
     notice_seconds: Annotated[float, Field(ge=0, le=60)] = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -14,8 +14,16 @@ FIELDS = ("image", "file")
 """The names that parts may have, as in ``curl -F image=@a.png -F file=@b.png``."""
 
 
-def files_in(body: bytes, content_type: str, most: int) -> list[bytes]:
-    """The content of each part, in order; reading stops behind ``most`` + 1 of them.
+class File(NamedTuple):
+    """A part of the body: its content, its type in lower case and its file name, both possibly empty."""
+
+    content: bytes
+    kind: str
+    name: str
+
+
+def files_in(body: bytes, content_type: str, most: int) -> list[File]:
+    """The parts, in order; reading stops behind ``most`` + 1 of them.
 
     Raises:
         Refusal: malformed: it is cut off, or no such body, or a part has another name than those in `FIELDS`.
@@ -45,10 +53,11 @@ class _Parts:
     """What the parser finds, part by part."""
 
     def __init__(self, most: int) -> None:
-        self.done: list[bytes] = []
+        self.done: list[File] = []
         self.ended = False
         self._most = most
         self._field = self._value = b""
+        self._name = ""
         self._headers: dict[bytes, bytes] = {}
         self._content = bytearray()
 
@@ -74,6 +83,7 @@ class _Parts:
 
     def _check_name(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self._name = options.get(b"filename", b"").decode("utf-8", "replace")
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if name not in FIELDS:
             raise Refusal(
@@ -81,6 +91,7 @@ class _Parts:
             )
 
     def _end_part(self) -> None:
-        self.done.append(bytes(self._content))
+        kind, _ = parse_options_header(self._headers.get(b"content-type", b""))
+        self.done.append(File(bytes(self._content), kind.decode("latin-1").lower(), self._name))
         if len(self.done) > self._most:
             raise _EnoughError

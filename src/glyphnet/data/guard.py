@@ -1,0 +1,173 @@
+"""What a picture may cost before it is decoded: plain ones are decoded at once, all others where they can be stopped.
+
+A few kilobytes can keep a decoder busy for minutes or fill the memory: a JPEG of thousands of scans, a TIFF of a
+million tiles, an icon with a giant inside. Nearly all pictures are a PNG or a JPEG without any of this, which the bytes
+show at once. The rest goes to a worker process that is killed after a deadline or beyond its share of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..childprocess import WorkerDiedError, Workers
+from ..errors import BadFileError
+from ..parallel import WORKERS
+
+SECONDS = 60.0
+"""For one picture in a worker."""
+MEMORY = 3 << 30
+"""Bytes that a worker may take for it."""
+MOST_SCANS = 100
+"""Of a JPEG: encoders write up to about 20."""
+QUICK_SCANS = 16
+QUICK_CHUNKS, QUICK_CHUNK_BYTES = 64, 4096
+"""A PNG is plain with so many chunks, and one more for each so many bytes."""
+QUICK_PACKED = 4
+"""Of these chunks, texts and colour profiles that are packed."""
+QUICK_BYTES, QUICK_PIXELS = 16 << 10, 1 << 20
+"""A file of another common format is plain up to these."""
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_SCAN = b"\xff\xda"
+_PACKED = (b"iCCP", b"zTXt", b"iTXt")  # chunks that Pillow unpacks, a megabyte each
+_INSIDE = re.compile(rb"(?:IHDR|ihdr)(.{8})", re.DOTALL)
+
+
+class Size(NamedTuple):
+    """What the header of a plain picture says."""
+
+    width: int
+    height: int
+
+
+def plain_size(data: bytes) -> Size | None:
+    """The size of a picture that is decoded within a second for every 50 million pixels; None: it may take longer."""
+    if data.startswith(_PNG):
+        return _plain_png(data)
+    if data.startswith(_JPEG):
+        return _plain_jpeg(data)
+    return _plain_other(data) if len(data) <= QUICK_BYTES else None
+
+
+def check_inside(data: bytes, name: str | os.PathLike[str], most_pixels: int) -> None:
+    """Refuse what is known from the bytes to be no honest picture.
+
+    Raises:
+        BadFileError: a JPEG of too many scans, or an icon whose pictures have too many pixels.
+    """
+    if data.startswith(_JPEG):
+        if (scans := data.count(_SCAN)) > MOST_SCANS:
+            raise BadFileError(name, f"{scans:,} scans, more than the limit of {MOST_SCANS}", "Save it again.")
+    elif data.startswith((b"\0\0\1\0", b"\0\0\2\0", b"icns")):
+        for found in _INSIDE.finditer(data):
+            width, height = struct.unpack(">II", found[1])
+            if width * height > most_pixels:
+                reason = f"holds a picture of {width:,} × {height:,} pixels, more than the limit of {most_pixels:,}"
+                raise BadFileError(name, reason, "Save it smaller or remove it.")
+
+
+def _plain_png(data: bytes) -> Size | None:
+    """The size of a PNG of one frame, few chunks and few things to unpack."""
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        return None
+    size = Size(*struct.unpack_from(">II", data, 16))
+    place, packed, most = 33, 0, QUICK_CHUNKS + len(data) // QUICK_CHUNK_BYTES
+    for _ in range(most):
+        kind = data[place + 4 : place + 8]
+        if kind == b"IEND" or len(kind) < 4:
+            return size
+        packed += kind in _PACKED
+        if packed > QUICK_PACKED or kind in (b"IHDR", b"acTL"):  # a second header would say another size
+            return None
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return None
+
+
+def _plain_jpeg(data: bytes) -> Size | None:
+    """The size of a JPEG of few scans and few segments before the first."""
+    if data.count(_SCAN) > QUICK_SCANS:
+        return None
+    place, size = 2, None
+    for _ in range(QUICK_CHUNKS):
+        if place + 9 > len(data) or data[place] != 0xFF:
+            return None
+        kind = data[place + 1]
+        if kind == 0xDA:
+            return size
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            size = Size(width, height)
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
+
+
+def _plain_other(data: bytes) -> Size | None:
+    """The size of a small file of a format that Pillow reads in C, or quickly."""
+    if data.startswith(b"BM") and len(data) >= 26:
+        width, height = struct.unpack_from("<ii", data, 18)
+        size = Size(abs(width), abs(height))
+    elif re.match(rb"P[1-6]\s", data):
+        numbers = re.match(rb"P[1-6]\s+(\d{1,6})\s+(\d{1,6})\s", data)
+        size = Size(int(numbers[1]), int(numbers[2])) if numbers else Size(1 << 20, 1 << 20)
+    else:
+        return None
+    return size if size.width * size.height <= QUICK_PIXELS else None
+
+
+# --- the others ----------------------------------------------------------------------------------------------
+
+_workers: Workers | None = None
+
+
+def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
+    """What `decode.answer_parent` gives in a worker.
+
+    Raises:
+        BadFileError: it says so, or takes too long or too much memory.
+    """
+    global _workers
+    _workers = _workers or Workers("glyphnet.data.decode:answer_parent", most=WORKERS, memory=MEMORY)
+    return ask(_workers, {**request, "name": os.fspath(name)}, data, time.monotonic() + SECONDS, SECONDS)
+
+
+def ask(
+    workers: Workers, request: Mapping[str, Any], data: bytes, end: float, seconds: float
+) -> tuple[dict[str, Any], bytes]:
+    """What workers give for a picture, called ``request["name"]``, until ``end``, ``seconds`` after it came.
+
+    Raises:
+        BadFileError: they say so, or it takes too long or too much memory.
+    """
+    name = request["name"]
+    try:
+        answer, body = workers(request, data, end)
+    except TimeoutError:
+        raise BadFileError(name, f"takes longer than {seconds:g} s to decode", "Save it as PNG or JPEG.") from None
+    except WorkerDiedError:
+        raise BadFileError(name, "cannot be decoded: the decoder crashed on it", "Save it as PNG or JPEG.") from None
+    if "bad" in answer:
+        raise BadFileError(name, *answer["bad"])
+    return answer, body
+
+
+def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+    """A picture or an array for the way between processes."""
+    if isinstance(value, Image.Image):
+        return {"mode": value.mode, "size": value.size}, value.tobytes()
+    return {"dtype": value.dtype.str, "shape": value.shape}, value.tobytes()
+
+
+def unpacked(answer: Mapping[str, Any], body: bytes) -> Image.Image | npt.NDArray[Any]:
+    """What was `packed`."""
+    if "mode" in answer:
+        return Image.frombytes(answer["mode"], tuple(answer["size"]), body)
+    return np.frombuffer(body, dtype=np.dtype(answer["dtype"])).reshape(answer["shape"])

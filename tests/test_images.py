@@ -134,7 +134,7 @@ def contents(images: list[Any], **how: Any) -> Any:
 
 def test_json_takes_base64_and_data_urls():
     text = base64.b64encode(png()).decode()
-    assert contents([text, f"data:image/png;base64,{text}"]) == [png(), png()]
+    assert [picture.content for picture in contents([text, f"data:image/png;base64,{text}"])] == [png(), png()]
     for wrong in ("data:image/png,abc", "%%%"):
         with pytest.raises(Refusal, match="Image 1"):
             contents([wrong])

@@ -35,27 +35,31 @@ class Acceptor:
         self._loop.add_reader(listener, self._accept)
 
     def close(self) -> None:
-        """Take no more."""
+        """Take those who wait at the door, and no more: closed on, they would get a reset."""
         if self._listener.fileno() >= 0:
+            while self._accept():
+                pass
             self._loop.remove_reader(self._listener)
             self._listener.close()
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Take some; whether there may be more."""
         for _ in range(AT_ONCE):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             except OSError as error:
                 if error.errno not in _NO_HANDLES:
                     raise
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(PAUSE_SECONDS, self._again)
-                return
+                return False
             connection.setblocking(False)
             task = self._loop.create_task(self._begin(connection))
             self._beginning.add(task)
             task.add_done_callback(self._beginning.discard)
+        return True
 
     async def _begin(self, connection: socket.socket) -> None:
         try:

@@ -3,17 +3,21 @@
 uvicorn has no bound on the time or the size of a request's head, and turns newcomers away when it is full. Here every
 connection is in a phase, each phase ends by a deadline, and a full house asks the connection to leave that has
 kept it waiting for longest: whoever opens connections and says nothing keeps out only himself.
+
+`GuardedProtocol` stands between the socket and uvicorn's own protocol, and hands on only whole heads and sound bodies.
+It uses nothing of uvicorn but what every asyncio server has: a protocol with a transport.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import httptools
 
 from .limits import Limits
 from .refusals import Refusal
@@ -21,6 +25,8 @@ from .refusals import Refusal
 SWEEP_SECONDS = 0.25
 LEAVING_SECONDS = 0.5
 """For the client to read why it has to go: closed at once, with something unread, the answer could be lost."""
+GRACE_SECONDS = 0.3
+"""For a request that is on its way when the service stops."""
 
 
 class Phase(Enum):
@@ -48,6 +54,7 @@ class Doors:
         self.on_refusal = on_refusal
         self.inside: dict[GuardedProtocol, None] = {}
         self.leaving: dict[GuardedProtocol, None] = {}
+        self.closing = False
         self.seconds = {
             Phase.IDLE: limits.idle_seconds,
             Phase.HEAD: limits.head_seconds,
@@ -66,6 +73,11 @@ class Doors:
         self.inside[newcomer] = None
         return True
 
+    async def all_gone(self) -> None:
+        """Wait until nobody is on the way out any more."""
+        while self.leaving:
+            await asyncio.sleep(SWEEP_SECONDS / 10)
+
     async def watch(self) -> None:
         """End connections whose time is over, for ever."""
         while True:
@@ -77,29 +89,39 @@ class Doors:
 
     def close_soon(self, seconds: float) -> None:
         """Bring forward the deadlines of all from whom no whole request has come."""
+        self.closing = True
         end = time.monotonic() + seconds
         for connection in self.inside:
             if connection.phase is not Phase.ANSWER:
                 connection.deadline = min(connection.deadline, end)
 
 
-class GuardedProtocol(HttpToolsProtocol):
-    """A connection that knows its phase and its deadline."""
+class GuardedProtocol(asyncio.Protocol):
+    """A connection that knows its phase and its deadline.
 
-    def __init__(self, *, doors: Doors, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.phase = Phase.IDLE
+    Args:
+        doors: all connections.
+        make: makes the protocol behind it, given this one, which is told of each answer by `answered`.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, doors: Doors, make: Callable[[GuardedProtocol], asyncio.Protocol]) -> None:
+        self.phase = Phase.HEAD
         self.since = self.deadline = 0.0
         self._doors = doors
-        self._head_bytes = 0
-        self._whole = True  # the newest request has arrived to its end
-        self._answering: RequestResponseCycle | None = None  # uvicorn itself knows the newest only
+        self._behind = make(self)
+        self._is_gone = False  # for the protocol behind
+        self._head = bytearray()
+        self._body: _Body | _Chunked | None = None
+        self._begun = self._whole = self._answered = 0  # requests
 
-    # What uvicorn and its parser call.
+    # What the transport calls.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
-        super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it
+        self._behind.connection_made(_Transport(self))
         self._enter(Phase.HEAD)
         if not self._doors.enter(self):
             limit = self._doors.limits.connections
@@ -111,59 +133,47 @@ class GuardedProtocol(HttpToolsProtocol):
         """It has gone, or was sent away."""
         self._doors.inside.pop(self, None)
         self._doors.leaving.pop(self, None)
-        if self._answering is not None:
-            self._answering.disconnected = True
-        super().connection_lost(exc)
+        self._lose(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._behind.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._behind.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
-        if self in self._doors.leaving:
-            return
-        super().data_received(data)
-        if self.phase is Phase.HEAD:
-            self._head_bytes += len(data)
-            if self._head_bytes > (limit := self._doors.limits.head_bytes):
+        while data and not self._is_gone:
+            try:
+                data = self._take_head(data) if self._body is None else self._take_body(self._body, data)
+            except _TooLongError:
+                limit = self._doors.limits.head_bytes
                 self.leave(Refusal("head_too_large", f"The head of the request has more than {limit:,} bytes."))
+            except (httptools.HttpParserError, ValueError):
+                if self.phase is Phase.ANSWER:  # of an earlier request: nothing can be put before its answer
+                    self.transport.close()
+                else:
+                    self.leave(Refusal("malformed", "This is no valid HTTP request."))
+                return
 
-    def send_400_response(self, msg: str) -> None:
-        """The parser understood nothing."""
-        if self.phase is Phase.ANSWER:  # an answer to an earlier request is under way: nothing can be put before it
-            self.transport.close()
+    # What the protocol behind calls.
+
+    def answered(self) -> None:
+        """A request is answered."""
+        self._answered += 1
+        self._follow(anew=True)
+
+    def close(self) -> None:
+        """Say that nothing more will come, and drop what still arrives: closed at once the client would get a reset."""
+        if self._is_gone:
+            return
+        if self._doors.closing and self.phase in (Phase.IDLE, Phase.HEAD):
+            # A request may be on its way: it is still answered.
+            self.deadline = min(self.deadline, time.monotonic() + GRACE_SECONDS)
         else:
-            self.leave(Refusal("malformed", "This is no valid HTTP request."))
-
-    def on_message_begin(self) -> None:
-        """The first bytes of a request."""
-        super().on_message_begin()
-        self._whole = False
-        self._head_bytes = 0
-        self._enter_unless_answering(Phase.HEAD)
-
-    def on_headers_complete(self) -> None:
-        """Its head is there: answering begins."""
-        super().on_headers_complete()
-        if not self.pipeline:
-            self._answering = self.cycle
-        self._enter_unless_answering(Phase.BODY)
-
-    def on_message_complete(self) -> None:
-        """Its body is there too."""
-        super().on_message_complete()
-        self._whole = True
-        if self.phase is Phase.BODY:
-            self._enter(Phase.ANSWER)
-        elif self.phase is Phase.REST:
-            self._enter(Phase.IDLE)
-
-    def on_response_complete(self) -> None:
-        """It is answered."""
-        following = self.pipeline[-1][0] if self.pipeline else None  # sent behind the first, and begun now
-        super().on_response_complete()
-        self._answering = following
-        if following is not None:
-            self._enter(Phase.ANSWER)
-        else:
-            self._enter(Phase.IDLE if self._whole else Phase.REST)
+            self._linger()
 
     # What the doors call.
 
@@ -171,49 +181,231 @@ class GuardedProtocol(HttpToolsProtocol):
         """The deadline of the phase has passed."""
         if self.phase is Phase.ANSWER or self.transport.is_closing() or self in self._doors.leaving:
             self.transport.abort()
-        elif self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head_bytes):
+        elif self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head):
             part, seconds = self.phase.name.lower(), self._doors.seconds[self.phase]
             self.leave(Refusal("too_slow", f"The {part} of the request did not arrive within {seconds:g} seconds."))
         else:
-            self.transport.close()
-            self.deadline = time.monotonic() + LEAVING_SECONDS
+            self._linger()
 
     def make_room(self) -> None:
         """Another connection needs the place."""
-        if self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head_bytes):
+        if self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head):
             self.leave(Refusal("too_many_connections", "This connection was slow, and others waited for its place."))
         else:
-            self._doors.inside.pop(self, None)
-            self.transport.close()
+            self._linger()
 
     def leave(self, refusal: Refusal) -> None:
         """Write a refusal, hear nothing more, close soon."""
-        doors = self._doors
-        doors.inside.pop(self, None)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_gone:
+            self._linger()
             return
-        doors.on_refusal(refusal.code)
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.response_started:
-                self.transport.abort()
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if len(doors.leaving) >= doors.limits.connections:
+        self._doors.on_refusal(refusal.code)
+        if self._whole > self._answered:  # an answer may be half written
             self.transport.abort()
             return
-        doors.leaving[self] = None
-        self.flow.resume_reading()
-        self.transport.write(refusal.raw(doors.security))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.deadline = time.monotonic() + LEAVING_SECONDS
+        self._lose(None)
+        self.transport.write(refusal.raw(self._doors.security))
+        self._linger()
 
-    def _enter_unless_answering(self, phase: Phase) -> None:
-        if self.phase is not Phase.ANSWER:
+    # Its own.
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Add to the head; what is left once it is whole has been handed on."""
+        if not self._head:
+            data = data.lstrip(b"\r\n")  # empty lines before a request are allowed
+            if not data:
+                return b""
+        before = max(0, len(self._head) - 3)
+        self._head += data
+        end = self._head.find(b"\r\n\r\n", before)
+        size = len(self._head) if end < 0 else end + 4
+        if size > self._doors.limits.head_bytes:
+            raise _TooLongError
+        if end < 0:
+            _Head().feed(self._head)  # what is no HTTP is refused at once
+            self._follow(anew=size == len(data))
+            return b""
+        head, rest = bytes(self._head[:size]), bytes(self._head[size:])
+        self._head.clear()
+        self._body = _Head().feed(head).body(self._doors.limits.head_bytes)
+        self._begun += 1
+        if self._body.ended:
+            self._end_body()
+        self._follow(anew=True)
+        self._behind.data_received(head)
+        return rest
+
+    def _take_body(self, body: _Body | _Chunked, data: bytes) -> bytes:
+        """Hand on what belongs to the body; the rest."""
+        size = body.follow(data)
+        if body.ended:
+            self._end_body()
+        self._follow()
+        self._behind.data_received(data[:size])
+        return data[size:]
+
+    def _end_body(self) -> None:
+        self._whole += 1
+        self._body = None
+
+    def _follow(self, *, anew: bool = False) -> None:
+        """Enter the phase that holds now; ``anew``: its time begins, even if it held before."""
+        if self._is_gone:
+            return
+        if self._whole > self._answered:
+            phase = Phase.ANSWER
+        elif self._body is not None:
+            phase = Phase.REST if self._answered == self._begun else Phase.BODY
+        else:
+            phase = Phase.HEAD if self._head or not self._begun else Phase.IDLE
+        if anew or phase is not self.phase:
             self._enter(phase)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.since = time.monotonic()
         self.deadline = self.since + self._doors.seconds[phase]
+
+    def _lose(self, error: Exception | None) -> None:
+        """For the protocol behind the connection ends here."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._behind.connection_lost(error)
+
+    def _linger(self) -> None:
+        doors = self._doors
+        doors.inside.pop(self, None)
+        self._lose(None)
+        if self in doors.leaving:
+            return
+        if self.transport.is_closing() or len(doors.leaving) >= doors.limits.connections:
+            self.transport.abort()
+            return
+        doors.leaving[self] = None
+        self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.deadline = time.monotonic() + LEAVING_SECONDS
+
+
+class _Transport(asyncio.Transport):
+    """What the protocol behind takes for its transport: all but closing is the real one's."""
+
+    def __init__(self, guard: GuardedProtocol) -> None:
+        self._guard = guard
+        real = guard.transport
+        self.get_extra_info = real.get_extra_info  # type: ignore[method-assign]
+        self.pause_reading = real.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = real.resume_reading  # type: ignore[method-assign]
+        self.get_write_buffer_size = real.get_write_buffer_size  # type: ignore[method-assign]
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Unless the connection has ended for whoever writes."""
+        if not self._guard._is_gone:
+            self._guard.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether it has ended, for whoever asks."""
+        return self._guard._is_gone or self._guard.transport.is_closing()
+
+    def close(self) -> None:
+        """See `GuardedProtocol.close`."""
+        self._guard.close()
+
+    def abort(self) -> None:
+        """At once."""
+        self._guard.transport.abort()
+
+
+class _TooLongError(Exception):
+    """A head, or what is not content in a body, is longer than allowed."""
+
+
+class _Head:
+    """A request's head as httptools reads it."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._length = 0
+        self._encoding = b""
+
+    def feed(self, data: bytes | bytearray) -> _Head:
+        """Read all of it, or its beginning; raises HttpParserError."""
+        try:
+            self._parser.feed_data(bytes(data))
+        except httptools.HttpParserUpgrade:  # it is not upgraded, and what follows is the next request
+            self._length = 0
+        return self
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """The parser has found one."""
+        match name.lower():
+            case b"content-length":
+                self._length = int(value)
+            case b"transfer-encoding":
+                self._encoding = value.strip().lower()
+
+    def body(self, most: int) -> _Body | _Chunked:
+        """What follows; raises ValueError for an encoding that is not read."""
+        if self._encoding not in (b"", b"chunked"):
+            raise ValueError
+        return _Chunked(most) if self._encoding else _Body(self._length)
+
+
+class _Body:
+    """A body whose length is known."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.ended = length == 0
+
+    def follow(self, data: bytes) -> int:
+        """How many bytes belong to it."""
+        size = min(self._left, len(data))
+        self._left -= size
+        self.ended = self._left == 0
+        return size
+
+
+class _Chunked:
+    """A body in chunks (RFC 9112, 7.1): followed to its end, with a bound on all that is not content."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = self._beside = 0
+        self._line = bytearray()
+        self._is_behind = False
+        self.ended = False
+
+    def follow(self, data: bytes) -> int:
+        """How many bytes belong to it; raises ValueError and _TooLongError."""
+        place = 0
+        while place < len(data) and not self.ended:
+            if self._left:
+                step = min(self._left, len(data) - place)
+                self._left -= step
+                place += step
+                continue
+            end = data.find(b"\n", place)
+            stop = len(data) if end < 0 else end + 1
+            self._line += data[place:stop]
+            place = stop
+            if len(self._line) + self._beside > self._most:
+                raise _TooLongError
+            if end >= 0:
+                self._end_line(bytes(self._line).rstrip(b"\r\n"))
+                self._line.clear()
+        return place
+
+    def _end_line(self, line: bytes) -> None:
+        if self._is_behind:
+            self._beside += len(line)
+            self.ended = not line
+            return
+        size = re.match(rb"[0-9a-fA-F]{1,15}(?=;|[ \t]|$)", line)
+        if size is None:
+            raise ValueError
+        self._beside += len(line) - len(size[0])
+        self._left = int(size[0], 16)
+        self._is_behind = self._left == 0
+        self._left += 2 * (self._left > 0)  # and the end of its line

@@ -75,6 +75,7 @@ class Gate:
     Args:
         app: answers all requests but those of ``direct``.
         direct: method and path → what answers them at once.
+        stopping: whether each answer says that its connection closes.
     """
 
     def __init__(
@@ -83,11 +84,13 @@ class Gate:
         callers: Callers,
         on_answer: OnAnswer,
         direct: Mapping[tuple[str, str], ASGIApp] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._direct = direct or {}
         self._callers = callers
         self._on_answer = on_answer
+        self._stopping = stopping
         self._security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +107,8 @@ class Gate:
                 status = message["status"]
                 given = {name for name, _ in message["headers"]}
                 extra = [pair for pair in self._security if pair[0] not in given]
-                message["headers"] = [*message["headers"], *extra, *shared]
+                last = [(b"connection", b"close")] if self._stopping() else []
+                message["headers"] = [*message["headers"], *extra, *shared, *last]
             await send(message)
 
         try:
@@ -119,6 +123,8 @@ class Gate:
             app = self._direct.get((scope["method"], scope["path"]), self._app)
             await app(scope, receive, send_on)
         finally:
+            if (connection := scope.get("state", {}).get("connection")) is not None:
+                connection.answered()
             client = scope["client"][0] if scope.get("client") else "-"
             self._on_answer(client, scope["method"], scope["path"], status, time.perf_counter() - began)
 

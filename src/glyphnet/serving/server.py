@@ -137,7 +137,7 @@ class Server:
                 self._on_answer(client, method, path, status, seconds)
 
         direct = {("POST", "/predict"): predict_directly(service)}
-        gate = Gate(make_app(service), self._callers, on_answer, direct)
+        gate = Gate(make_app(service), self._callers, on_answer, direct, lambda: service.stopping)
         self._uvicorn = _Uvicorn(_config(gate, self._limits), service, doors, self._listener, on_ready)
         watching = asyncio.create_task(doors.watch())
         try:
@@ -190,9 +190,16 @@ class _Uvicorn(uvicorn.Server):
             self._acceptor.close()
         self._doors.close_soon(self._service.limits.stop_seconds / 3)
         await super().shutdown(sockets)
+        await self._doors.all_gone()
 
     def _make_connection(self) -> asyncio.Protocol:
-        return GuardedProtocol(doors=self._doors, config=self.config, server_state=self.server_state, app_state={})
+        def behind(guard: GuardedProtocol) -> asyncio.Protocol:
+            state = {"connection": guard}  # uvicorn puts it into the scope of each request
+            protocol: Any = self.config.http_protocol_class
+            made: asyncio.Protocol = protocol(config=self.config, server_state=self.server_state, app_state=state)
+            return made
+
+        return GuardedProtocol(self._doors, behind)
 
 
 def _config(app: Any, limits: Limits) -> uvicorn.Config:

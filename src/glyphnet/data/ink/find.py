@@ -19,7 +19,6 @@ from .filters import (
     binomial,
     border,
     extents,
-    full_ink,
     opened,
     otsu_threshold,
     ranked,
@@ -37,6 +36,7 @@ WIDEST = 5  # strokes are at most so many times narrower than the longer side
 LEAST_ROOM = 32  # levels between the paper and the end of the scale
 SPECK = 40  # a piece this many times smaller than the main one is dust
 ROUNDS = 6  # of taking away what is no stroke
+MOST_FAINT = 12  # times as much ink as stands out may be faint
 MANY = 60  # pieces of about the same size: texture, not a drawing
 SLANTS = 33  # of lines on the paper, within SLOPE of a row or column
 SLOPE = 260  # thousandths
@@ -70,6 +70,7 @@ class _Coarse(NamedTuple):
         ground: uint8 (h, w), the paper.
         room: the usual distance from the paper to the end of the scale.
         offset: how far the paper's median is above ``ground``.
+        ruled: whether there are lines on the paper.
     """
 
     mask: BoolArray
@@ -78,6 +79,7 @@ class _Coarse(NamedTuple):
     ground: UInt8Array
     room: int
     offset: int
+    ruled: bool
 
 
 def find_drawing(grey: UInt8Array) -> Found | None:
@@ -132,13 +134,13 @@ def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found
     ground = resized(found.ground[place], tall, wide, Image.Resampling.BILINEAR).astype(np.int32)
     near = resized(mask.astype(np.uint8), tall, wide, Image.Resampling.BOX) > 0
     depth = np.where(near, _depth(upright, ground, found.room) - found.offset, 0).clip(0, 255)
-    kept = _strokes(depth > otsu_threshold(depth))[0]  # what lies close together is parted only here
-    if kept is not None:
-        depth = np.where(_grown(kept, 2), depth, 0)
-    full = full_ink(depth)
-    ink = 2 * depth >= full
-    if not full or not ink.any():
+    threshold = otsu_threshold(depth) // (1 if found.ruled else 2)
+    kept = _strokes(depth > threshold)[0]  # what lies close together is parted only here
+    if kept is None:
         return None
+    depth = np.where(_grown(kept, 2), depth, 0)
+    full = upper_median(depth[kept])
+    ink = 2 * depth >= full
     return Found(depth, full, _box(ink))
 
 
@@ -178,28 +180,24 @@ def _drawing_over(upright: IntArray) -> _Coarse | None:
         kept, gone = _strokes(mask & ~lines)
         gone |= lines
         if kept is not None:
-            kept = _with_faint(depth > max(threshold // 2, least // 2), kept)
+            weak = depth > max(threshold // 2, least // 2)
+            ruled = bool(lines.any() or _lines(weak).any())
+            if not ruled:
+                kept = _with_faint(weak, kept)
             full, box = upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
-            return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset)
+            return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset, ruled)
         depth = np.where(_grown(gone, 2), 0, depth)
     return None
 
 
 def _with_faint(weak: BoolArray, strokes: BoolArray) -> BoolArray:
-    """The strokes and the fainter ink that continues them, unless that is lines on the paper or too much."""
-    if _lines(weak).any():
+    """The strokes and the fainter ink beside them, unless that is too much."""
+    more = _strokes(weak)[0]
+    if more is None or (strokes & ~more).any() or np.count_nonzero(more) > MOST_FAINT * np.count_nonzero(strokes):
         return strokes
-    from scipy import ndimage
-
-    pieces, count = ndimage.label(weak, np.ones((3, 3)))
-    joined = np.zeros(count + 1, dtype=bool)
-    joined[pieces[strokes]] = True
-    more: BoolArray = joined[pieces]
-    if 2 * np.count_nonzero(more) > 5 * np.count_nonzero(strokes) or border(more[np.newaxis].astype(np.uint8)).any():
-        return strokes
-    return more
+    return strokes if border(more[np.newaxis].astype(np.uint8)).any() else more
 
 
 def _box(mask: BoolArray) -> Box:
@@ -249,7 +247,7 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     if similar > MANY // 4:
         return None, mask
     good &= SPECK * areas >= areas[main]
-    good &= _near(boxes, main)
+    good = _near(boxes, main, good)
     kept = np.concatenate([[False], good])
     return kept[pieces], np.zeros_like(mask)
 
@@ -304,13 +302,17 @@ def _sides(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
     return sides
 
 
-def _near(boxes: npt.NDArray[np.int64], main: int) -> BoolArray:
-    """Pieces no further from the main one than two fifths of its size."""
+def _near(boxes: npt.NDArray[np.int64], main: int, good: BoolArray) -> BoolArray:
+    """Good pieces no further from the main one, or from those near it, than two fifths of its size."""
     top, bottom, left, right = boxes[main]
     reach = 2 * max(bottom - top, right - left)
-    down = np.maximum(boxes[:, 0] - bottom, top - boxes[:, 1])
-    across = np.maximum(boxes[:, 2] - right, left - boxes[:, 3])
-    return np.asarray(5 * np.maximum(down, across) <= reach)
+    for _ in range(2):
+        down = np.maximum(boxes[:, 0] - bottom, top - boxes[:, 1])
+        across = np.maximum(boxes[:, 2] - right, left - boxes[:, 3])
+        near: BoolArray = good & (5 * np.maximum(down, across) <= reach)
+        top, left = boxes[near].min(axis=0)[[0, 2]]
+        bottom, right = boxes[near].max(axis=0)[[1, 3]]
+    return near
 
 
 def _lines(mask: BoolArray) -> BoolArray:

@@ -120,7 +120,7 @@ def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:
 
 def _aspect(heights: IntArray, widths: IntArray) -> float:
     tall = heights > widths
-    return round(float(np.median(widths[tall] / heights[tall])), 3) if tall.any() else 1.0
+    return round(float(np.exp(np.log(widths[tall] / heights[tall]).mean())), 3) if tall.any() else 1.0
 
 
 def _quality(grey: UInt8Array) -> dict[str, Any]:

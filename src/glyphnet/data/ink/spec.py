@@ -33,7 +33,7 @@ class InkSpec(BaseModel):
         softness: the width of edges, as `filters.softness` gives it, above which they are sharpened.
         length: of all strokes, as `filters.stroke_lengths` gives it, above which a small picture shows no drawing.
         levels: the least and greatest depth of full ink that is left as it is.
-        aspect: width over height, the median of the subjects that are taller than wide.
+        aspect: width over height, the geometric mean of the subjects that are taller than wide.
 
     The last six came with model format 2. A model without them leaves a picture of its own size unrepaired.
     """

@@ -2,7 +2,7 @@
 // as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
 
 const FIND = {
-  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6, many: 60,
+  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6, mostFaint: 12, many: 60,
   slants: 33, slope: 260, crossing: 70,
 };
 
@@ -42,7 +42,7 @@ function around({ top, bottom, left, right }, margin, { width, height }) {
 }
 
 /** The drawing at a size where its edges are smooth, without what else is near it. */
-function closer(grey, factor, light, { box, mask, ground, room, offset }) {
+function closer(grey, factor, light, { box, mask, ground, room, offset, ruled }) {
   const size = Math.max(box.bottom - box.top, box.right - box.left);
   const place = around(box, Math.floor(size / 4) + 3, mask);
   const wide = grown(cutOut(mask, place), 2);
@@ -62,13 +62,13 @@ function closer(grey, factor, light, { box, mask, ground, room, offset }) {
     const depth = depthOver(light ? value : 255 - value, paper[i], room) - offset;
     return near[i] ? Math.min(255, Math.max(0, depth)) : 0;
   });
-  const threshold = otsuThreshold(values);
+  const threshold = Math.floor(otsuThreshold(values) / (ruled ? 1 : 2));
   const { kept } = strokesIn(like(part, Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))));
-  const close = kept === null ? null : grown(kept, 2).data;
-  const depth = like(part, close === null ? values : values.map((value, i) => (close[i] ? value : 0)));
-  const full = fullInk(depth.data);
-  const inner = full ? boxOf(depth, full / 2) : null;
-  return inner === null ? null : { depth, full, box: inner };
+  if (kept === null) return null;
+  const close = grown(kept, 2).data;
+  const depth = like(part, values.map((value, i) => (close[i] ? value : 0)));
+  const full = upperMedian(values.filter((_, i) => kept.data[i]));
+  return { depth, full, box: boxOf(depth, full / 2) };
 }
 
 /** How far a pixel is above the paper. Ink takes a share of the light: what lies in the shade counts for more. */
@@ -111,12 +111,14 @@ function drawingOver(upright) {
     const { kept, gone } = strokesIn(like(mask, mask.data.map((value, i) => value & (lines.data[i] ^ 1))));
     if (kept !== null) {
       const faint = Math.max(Math.floor(threshold / 2), Math.floor(least / 2));
-      const all = withFaint(like(depth, Uint8Array.from(depth.data, (value) => (value > faint ? 1 : 0))), kept);
+      const weak = like(depth, Uint8Array.from(depth.data, (value) => (value > faint ? 1 : 0)));
+      const ruled = lines.data.includes(1) || linesIn(weak).data.includes(1);
+      const all = ruled ? kept : withFaint(weak, kept);
       const full = upperMedian(depth.data.filter((_, i) => all.data[i]));
       const box = boxOf(all, 1);
       if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
       const level = upperMedian(upright.data.filter((_, i) => all.data[i])) - Math.floor(full / 2);
-      return { mask: all, level, box, ground, room, offset };
+      return { mask: all, level, box, ground, room, offset, ruled };
     }
     const wiped = grown(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
     depth = like(depth, depth.data.map((value, i) => (wiped[i] ? 0 : value)));
@@ -124,15 +126,12 @@ function drawingOver(upright) {
   return null;
 }
 
-/** The strokes and the fainter ink that continues them, unless that is lines on the paper or too much. */
+/** The strokes and the fainter ink beside them, unless that is too much. */
 function withFaint(weak, strokes) {
-  if (linesIn(weak).data.includes(1)) return strokes;
-  const { pieces, count } = piecesOf(weak);
-  const joined = new Uint8Array(count + 1);
-  strokes.data.forEach((value, i) => value && (joined[pieces[i]] = 1));
-  const more = like(weak, Uint8Array.from(pieces, (piece) => joined[piece]));
+  const more = strokesIn(weak).kept;
+  if (more === null || strokes.data.some((value, i) => value && !more.data[i])) return strokes;
   const [before, after] = [strokes, more].map(({ data }) => data.reduce((sum, value) => sum + value, 0));
-  return 2 * after > 5 * before || borderOf(more).includes(1) ? strokes : more;
+  return after > FIND.mostFaint * before || borderOf(more).includes(1) ? strokes : more;
 }
 
 /** The mask and what is within `by` pixels of it. */
@@ -163,7 +162,8 @@ function strokesIn(mask) {
   if (found.filter((one) => one.good && 4 * one.area >= main.area).length > Math.floor(FIND.many / 4)) {
     return { kept: null, gone: mask };
   }
-  const keep = [false, ...found.map((one) => one.good && FIND.speck * one.area >= main.area && isNear(one, main))];
+  const near = nearTo(main, found.filter((one) => one.good && FIND.speck * one.area >= main.area));
+  const keep = [false, ...found.map((one) => near.includes(one))];
   return { kept: like(mask, Uint8Array.from(pieces, (piece) => (keep[piece] ? 1 : 0))), gone: nothing };
 }
 
@@ -228,11 +228,21 @@ function sidesOf(found) {
   return [...sides];
 }
 
-/** Whether a piece is no further from the main one than two fifths of its size. */
-function isNear(one, main) {
-  const down = Math.max(one.top - main.bottom, main.top - one.bottom);
-  const across = Math.max(one.left - main.right, main.left - one.right);
-  return 5 * Math.max(down, across) <= 2 * main.size;
+/** Pieces no further from the main one, or from those near it, than two fifths of its size. */
+function nearTo(main, pieces) {
+  let [box, near] = [main, []];
+  for (let round = 0; round < 2; round++) {
+    near = pieces.filter((one) => {
+      const down = Math.max(one.top - box.bottom, box.top - one.bottom);
+      const across = Math.max(one.left - box.right, box.left - one.right);
+      return 5 * Math.max(down, across) <= 2 * main.size;
+    });
+    box = {
+      top: Math.min(...near.map((one) => one.top)), bottom: Math.max(...near.map((one) => one.bottom)),
+      left: Math.min(...near.map((one) => one.left)), right: Math.max(...near.map((one) => one.right)),
+    };
+  }
+  return near;
 }
 
 /** Pixels of straight thin lines that cross the picture, without what crosses them. */

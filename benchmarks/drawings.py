@@ -1,9 +1,9 @@
 """Measures what is lost when digits come as people give them: MNIST test images drawn anew, made like MNIST again.
 
-    python benchmarks/drawings.py [--preset fast] [--count 10000] [--scenes 200] [--model FILE] [--record]
+    python benchmarks/drawings.py [--preset fast] [--seeds 3] [--count 10000] [--scenes 200] [--model FILE …] [--record]
 
 Every test image is rendered in each of the ways of WAYS, seeded, and classified as a file would be, by what
-`normalize_picture` makes of it.
+`normalize_picture` makes of it. Several models see the same pictures: mean ± standard deviation.
 "lost" is in points of accuracy against the original pixels. "only resized" is what happened to the same
 pictures without it (``glyphnet predict --as-is``). The ways were developed on the validation part; nothing was chosen
 by the test part.
@@ -37,6 +37,7 @@ Cover = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Given = Image.Image | UInt8Array
 Generator = np.random.Generator
+Models = Sequence[Classifier]
 
 
 class Way(NamedTuple):
@@ -101,33 +102,37 @@ WAYS = {
 def main() -> None:
     parser = arguments_parser(__doc__)
     parser.add_argument("--preset", default="fast")
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--scenes", type=int, default=200, help="pictures of each kind of photograph")
-    parser.add_argument("--model", help="a model file trained on MNIST, instead of training one")
+    parser.add_argument("--model", nargs="+", help="model files trained on MNIST, instead of training")
     arguments = parser.parse_args()
     splits = load("mnist")
-    classifier = load_model(arguments.model) if arguments.model else train(splits, preset=arguments.preset).classifier
-    assert classifier is not None
-    assert classifier.ink is not None, "the model is from before pictures were made like training images"
+    if arguments.model:
+        models = [load_model(path) for path in arguments.model]
+    else:
+        trained = (train(splits, preset=arguments.preset, changes={"seed": k}) for k in range(arguments.seeds))
+        models = [run.classifier for run in trained if run.classifier is not None]
+    assert all(model.ink is not None for model in models), "a model is from before pictures were made like its images"
     images, labels = splits.test.images[: arguments.count], splits.test.labels[: arguments.count]
-    base = 100 * float((classifier.predict_labels(images, as_is=True) == labels).mean())
+    base = np.array([100 * float((model.predict_labels(images, as_is=True) == labels).mean()) for model in models])
     lines = [
-        f"{len(images):,} test images; accuracy on the pixels themselves {base:.2f} %. "
-        f"Goal: at most {GOAL} points lost by all together.",
+        f"{len(models)} seeds of the model, mean ± standard deviation. {len(images):,} test images; accuracy on the "
+        f"pixels themselves {_spread(base, 2)}. Goal: at most {GOAL} points lost by all together.",
         "",
         "| way | accuracy | points lost | only resized | ms a picture |",
         "|---|---|---|---|---|",
     ]
     for name, way in WAYS.items():
-        lines.append(measure(name, way, classifier, images, labels, base))
+        lines.append(measure(name, way, models, images, labels, base))
         print(lines[-1], file=sys.stderr, flush=True)
     for table in (small_pictures, scenes, other_digits):
-        lines += ["", *table(classifier, images[..., 0], labels, arguments.scenes)]
-        print(lines[-1], file=sys.stderr, flush=True)
+        lines += ["", *table(models, images[..., 0], labels, arguments.scenes)]
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
     publish("drawings", lines, recorded=arguments.record)
 
 
-def small_pictures(classifier: Classifier, images: UInt8Array, labels: Labels, count: int) -> list[str]:
+def small_pictures(models: Models, images: UInt8Array, labels: Labels, count: int) -> list[str]:
     """Test images spoilt at their own size; five times as many as of the scenes."""
     lines = [
         f"Spoilt at 28×28, {5 * count:,} test images each; goal: ≥ 95 % for noise, blur of σ 1.5 px and stripes.",
@@ -139,13 +144,12 @@ def small_pictures(classifier: Classifier, images: UInt8Array, labels: Labels, c
         generator = np.random.default_rng(0)
         chosen = generator.choice(len(images), min(5 * count, len(images)), replace=False)
         pictures = [spoilt(way, images[index], generator) for index in chosen]
-        right, _, _ = answered(classifier, pictures, labels[chosen])
-        resized = 100 * float((classifier.predict_labels(pictures, as_is=True) == labels[chosen]).mean())
-        lines.append(f"| {way} | {right:.1f} % | {resized:.1f} % |")
+        right = answered(models, pictures, labels[chosen])[:, 0]
+        lines.append(f"| {way} | {_spread(right)} | {_spread(only_resized(models, pictures, labels[chosen]))} |")
     return lines
 
 
-def scenes(classifier: Classifier, images: UInt8Array, labels: Labels, count: int) -> list[str]:
+def scenes(models: Models, images: UInt8Array, labels: Labels, count: int) -> list[str]:
     """Photographs of each kind, at strengths 0, ¼, ½, ¾ and 1."""
     lines = [
         f"Photographs, {count} each, at five strengths; goal: ≥ 95 % right, ≤ 2 % wrong. Wrong counts every answer "
@@ -158,14 +162,14 @@ def scenes(classifier: Classifier, images: UInt8Array, labels: Labels, count: in
         generator = np.random.default_rng(0)
         chosen = generator.choice(len(images), count)
         pictures = [scene(kind, images[k], n % 5 / 4, generator) for n, k in enumerate(chosen)]
-        began = time.perf_counter()
-        right, none, wrong = answered(classifier, pictures, labels[chosen])
-        took = 1000 * (time.perf_counter() - began) / count
-        lines.append(f"| {kind} | {right:.1f} % | {none:.1f} % | {wrong:.1f} % | {took:.0f} |")
+        took = milliseconds(pictures, models[0])
+        right, none, wrong = answered(models, pictures, labels[chosen]).T
+        lines.append(f"| {kind} | {_spread(right)} | {_spread(none)} | {_spread(wrong)} | {took:.1f} |")
+        print(lines[-1], file=sys.stderr, flush=True)
     return lines
 
 
-def other_digits(classifier: Classifier, *_: object) -> list[str]:
+def other_digits(models: Models, *_: object) -> list[str]:
     """Digits of other data sets, small and cropped to their ink."""
     lines = ["| other digits | n | right | goal |", "|---|---|---|---|"]
     grey, targets = read_digits()[:2]
@@ -177,37 +181,54 @@ def other_digits(classifier: Classifier, *_: object) -> list[str]:
         pictures = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L")) for row in rows]
         sets.append(("semeion, 16×16, both parts", pictures, np.array([row["label"] for row in rows]), 93))
     for told, given, wanted, goal in sets:
-        right, _, _ = answered(classifier, given, wanted)
-        lines.append(f"| {told} | {len(given):,} | {right:.1f} % | {goal} % |")
+        right = answered(models, given, wanted)[:, 0]
+        lines.append(f"| {told} | {len(given):,} | {_spread(right)} | {goal} % |")
     return lines
 
 
-def answered(classifier: Classifier, pictures: Sequence[Given], labels: Labels) -> tuple[float, float, float]:
-    """Per cent of pictures that are answered rightly, that show no drawing, and that are answered wrongly."""
-    made = [normalize_picture(picture, classifier.ink, classifier.input_shape) for picture in pictures]
-    none = np.array([one.reason is not None for one in made])
-    right = classifier.predict_labels(np.stack([one.pixels for one in made]), as_is=True) == labels
-    shares = (right & ~none).mean(), none.mean(), (~right & ~none).mean()
-    return 100 * float(shares[0]), 100 * float(shares[1]), 100 * float(shares[2])
+def answered(models: Models, pictures: Sequence[Given], labels: Labels) -> npt.NDArray[np.float64]:
+    """Per cent of pictures that each model answers rightly, sees no drawing in, and answers wrongly: (models, 3)."""
+    shares, spec, made = [], None, []
+    for model in models:
+        if not made or model.ink != spec:  # models of the same images have the same specification
+            spec, made = model.ink, [normalize_picture(picture, model.ink, model.input_shape) for picture in pictures]
+        none = np.array([one.reason is not None for one in made])
+        right = model.predict_labels(np.stack([one.pixels for one in made]), as_is=True) == labels
+        shares.append(((right & ~none).mean(), none.mean(), (~right & ~none).mean()))
+    return 100 * np.array(shares)
+
+
+def only_resized(models: Models, pictures: Sequence[Given], labels: Labels) -> npt.NDArray[np.float64]:
+    """Per cent right of each model without normalising."""
+    return np.array([100 * float((model.predict_labels(pictures, as_is=True) == labels).mean()) for model in models])
+
+
+def milliseconds(pictures: Sequence[Given], model: Classifier) -> float:
+    """Processor time of normalising a decoded picture."""
+    for picture in pictures:
+        if isinstance(picture, Image.Image):
+            picture.load()
+    began = time.process_time()
+    for picture in pictures:
+        normalize_picture(picture, model.ink, model.input_shape)
+    return 1000 * (time.process_time() - began) / len(pictures)
 
 
 def measure(
-    name: str,
-    way: Way,
-    classifier: Classifier,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    base: float,
+    name: str, way: Way, models: Models, images: UInt8Array, labels: Labels, base: npt.NDArray[np.float64]
 ) -> str:
     generator = np.random.default_rng(0)
     pictures = [rendered(name, way, image[..., 0], generator) for image in images]
-    began = time.perf_counter()
-    made = np.stack([normalize_picture(picture, classifier.ink, classifier.input_shape).pixels for picture in pictures])
-    took = (time.perf_counter() - began) / len(pictures)
-    accuracy = 100 * float((classifier.predict_labels(made, as_is=True) == labels).mean())
-    as_is = classifier.predict_labels(pictures, as_is=True)
-    resized = 100 * float((as_is == labels).mean())
-    return f"| {way.told} | {accuracy:.2f} % | {base - accuracy:.2f} | {resized:.2f} % | {1000 * took:.2f} |"
+    took = milliseconds(pictures[:500], models[0])
+    right = answered(models, pictures, labels)[:, 0]
+    resized = _spread(only_resized(models, pictures[:1000], labels[:1000]), 1)
+    return f"| {way.told} | {_spread(right, 2)} | {_spread(base - right, 2, '')} | {resized} | {took:.2f} |"
+
+
+def _spread(values: npt.NDArray[np.float64], digits: int = 1, unit: str = " %") -> str:
+    """Mean ± standard deviation; the mean alone of one value."""
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}{unit}"
 
 
 def rendered(name: str, way: Way, image: UInt8Array, generator: Generator) -> Image.Image:

@@ -2,8 +2,8 @@
 // as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
 
 const FIND = {
-  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6, mostFaint: 12, many: 60,
-  slants: 33, slope: 260, crossing: 70,
+  coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6,
+  mostFaint: 12, many: 60, slants: 33, slope: 260, crossing: 70,
 };
 
 /** {depth, full, box} of the drawing, cut out of a grey picture; null if there is none that is plausible. */

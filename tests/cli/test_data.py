@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -100,3 +101,18 @@ def test_two_readings_stand_on_lines_of_their_own(glyphnet, tmp_path, monkeypatc
     first, *others = result.stderr.rstrip("\n").split("\n")
     assert "'mnist'" in first
     assert [line.split()[-1] for line in others] == ["./mnist", "name:mnist"]
+
+
+def test_the_command_that_goes_on_reads_the_data_alike() -> None:
+    """What `glyphnet data --review` prints brings every option along: read differently, the decisions would not fit."""
+    from glyphnet.cli.options import train_command
+    from glyphnet.cli.verbs import load_verb
+    from glyphnet.data.settings import DataSettings
+
+    given = {"size": (28, 32), "color": "rgb", "value_range": (0.0, 4095.5), "page": "mean", "layout": "any/class",
+             "only": "my images", "on_bad_file": "skip", "group_by": r"p(\d)"}  # fmt: skip
+    words = shlex.split(train_command(DataSettings(source="my data", **given)))
+    assert words[:3] == ["glyphnet", "train", "my data"]
+    parsed = load_verb("train").make_context("train", words[2:]).params
+    assert {name: parsed[name] for name in given} == given
+    assert train_command(DataSettings(source="digits")) == "glyphnet train digits"

@@ -99,3 +99,21 @@ def test_classes_of_the_verifying_data_are_matched_by_name(model: Path, tmp_path
     assert result.exit_code == 1
     assert "The classifier does not know 'a 0', 'b 1', " in result.stderr
     assert not model.with_suffix(".onnx").exists()
+
+
+def test_the_verifying_data_are_read_as_the_options_say(model: Path, tmp_path: Path) -> None:
+    """--only and --layout are those of every verb: what is refused names the one that helps."""
+    from PIL import Image
+
+    test = glyphnet.load("digits").test
+    for row, (pixels, label) in enumerate(zip(test.images[:40], test.labels, strict=False)):
+        for kind in ("images", "masks"):
+            folder = tmp_path / "data" / str(label) / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[..., 0] // (1 if kind == "images" else 9)).save(folder / f"x{row}.png")
+    words = (model, "--format", "onnx", "--verify", tmp_path / "data")
+    refused = export(*words)
+    assert (refused.exit_code, "--only images" in refused.stderr) == (1, True)
+    result = export(*words, "--only", "images", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["images"] == 40

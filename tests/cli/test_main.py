@@ -40,11 +40,11 @@ FAILURES = {
     "exit": typer.Exit(1),
 }
 
+@options.reads_data("size", "color")
 def trial(
     what: str = "nothing",
     data: options.DataArgument = "digits",
-    size: options.SizeOption = None,
-    color: options.ColorOption = "auto",
+    how: options.DataOptions = options.AS_DEFAULT,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -68,7 +68,7 @@ def trial(
         print("caf\\u00e9 \\udcff.png")
     if as_json:
         console.say("for people")
-        console.emit_json({"data": data, "size": size, "color": color, "seed": seed})
+        console.emit_json({"data": data, **how.settings(data).model_dump(include={"size", "color"}), "seed": seed})
 """
 START = """
 import signal, sys

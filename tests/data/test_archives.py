@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
+import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import savemat
 
 from glyphnet.data import filetree, load
 from glyphnet.data.filetree import archive_tree
@@ -174,3 +178,104 @@ def test_our_own_output_in_an_archive_or_a_folder_is_no_data(make_folder: MakeFo
         assert splits.classes == ("a", "b")
         assert any("GlyphNet's own output, which is not data: not read." in text for text in splits.notes)
     assert [os.path.basename(os.path.dirname(p.file)) for p in pictures_in([str(root)])] == ["a"] * 5 + ["b"] * 5
+
+
+# Arrays in archives
+
+
+ARRAYS = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+LABELS = np.arange(40) % 2
+
+
+def written(write: Callable[[io.BytesIO], object]) -> bytes:
+    content = io.BytesIO()
+    write(content)
+    return content.getvalue()
+
+
+def idx(array: np.ndarray) -> bytes:
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def parquet(count: int) -> bytes:
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    images = [{"bytes": written(lambda file, x=x: Image.fromarray(x).save(file, "PNG"))} for x in ARRAYS[:count]]
+    table = pa.table({"image": images, "label": LABELS[:count]})
+    return written(lambda file: write_table(table, file))
+
+
+def hdf5(file: io.BytesIO) -> None:
+    import h5py
+
+    with h5py.File(file, "w") as open_file:
+        open_file["images"], open_file["labels"] = ARRAYS, LABELS
+
+
+def array_files(kind: str) -> dict[str, bytes]:
+    """The files of a data set of 40 images, of which the first 8 may be a test part."""
+    batch = {"data": np.random.default_rng(1).integers(0, 256, (40, 3072), dtype=np.uint8), "labels": LABELS.tolist()}
+    return {
+        "idx": lambda: {
+            "raw/train-images-idx3-ubyte": idx(ARRAYS),
+            "raw/train-labels-idx1-ubyte.gz": gzip.compress(idx(LABELS)),
+            "raw/t10k-images-idx3-ubyte": idx(ARRAYS[:8]),
+            "raw/t10k-labels-idx1-ubyte": idx(LABELS[:8]),
+        },
+        "npz": lambda: {"x/data.npz": written(lambda f: np.savez(f, images=ARRAYS, labels=LABELS)), "x/a.md": b"hi\n"},
+        "parts": lambda: {
+            "train.npz": written(lambda f: np.savez(f, x=ARRAYS, y=LABELS)),
+            "test.npz": written(lambda f: np.savez(f, x=ARRAYS[:8], y=LABELS[:8])),
+        },
+        "npy": lambda: {
+            "d/x_train.npy": written(lambda f: np.save(f, ARRAYS)),
+            "d/y_train.npy": written(lambda f: np.save(f, LABELS)),
+        },
+        "mat": lambda: {"m/data.mat": written(lambda f: savemat(f, {"X": np.moveaxis(ARRAYS, 0, -1), "y": LABELS}))},
+        "parquet": lambda: {"data/train-0.parquet": parquet(40), "data/test-0.parquet": parquet(8)},
+        "hdf5": lambda: {"a.h5": written(hdf5)},
+        "cifar": lambda: {
+            "c/data_batch_1": pickle.dumps(batch, 2),
+            "c/batches.meta": pickle.dumps({"label_names": ["cat", "dog"]}, 2),
+        },
+    }[kind]()
+
+
+def of_archive(path: Path, files: dict[str, bytes]) -> Path:
+    root = path / "set"
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+@pytest.mark.parametrize("kind", ["idx", "npz", "parts", "npy", "mat", "parquet", "hdf5", "cifar"])
+@pytest.mark.parametrize("packed", ["zip", "tar.gz"])
+def test_arrays_in_an_archive_are_read_as_in_a_folder(tmp_path: Path, kind: str, packed: str) -> None:
+    root = of_archive(tmp_path, array_files(kind))
+    path = pack(root, packed)
+    folder, archive = load(root), load(path)
+    assert [len(part) for _, part in archive] == ([36, 4, 8] if kind in ("idx", "parts", "parquet") else [29, 3, 8])
+    for (_, one), (_, other) in zip(folder, archive, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert archive.classes == (("cat", "dog") if kind == "cifar" else ("0", "1"))
+    if kind != "cifar":
+        count = sum(1 for _ in pictures_in([str(path)]))
+        assert count == (48 if kind in ("idx", "parts", "parquet") else 40)
+
+
+def test_two_data_sets_in_an_archive_are_named(tmp_path: Path) -> None:
+    saved = written(lambda file: np.savez(file, images=ARRAYS, labels=LABELS))
+    path = pack(of_archive(tmp_path, {"first.npz": saved, "second.npz": saved}), "zip")
+    with pytest.raises(DataError, match=r"there are 2 data sets in it \('first.npz', 'second.npz'\). Give one of them"):
+        load(path)
+
+
+def test_an_array_that_unpacks_to_more_than_allowed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pack(of_archive(tmp_path, {"data.npz": array_files("npz")["x/data.npz"]}), "zip")
+    monkeypatch.setattr(filetree, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(DataError, match="more than is allowed"):
+        load(path)

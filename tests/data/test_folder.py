@@ -12,7 +12,8 @@ from glyphnet.data import load
 from glyphnet.data.assemble import Options
 from glyphnet.data.folder import read_folder as read
 from glyphnet.data.listing import ImageFiles
-from glyphnet.errors import DataError
+from glyphnet.errors import BadFileError, DataError
+from glyphnet.predictfiles import pictures_in
 
 MakeFolder = Callable[..., Path]
 
@@ -216,3 +217,49 @@ def test_the_order_on_disk_does_not_matter(make_folder: MakeFolder, tmp_path: Pa
     for (_, left), (_, right) in zip(one, two, strict=True):
         assert list(left.names) == list(right.names)
         np.testing.assert_array_equal(left.images, right.images)
+
+
+def test_a_flat_test_part_has_its_classes_from_a_table(make_folder: MakeFolder) -> None:
+    """As of the German traffic signs: Train/CLASS/, and Test/ with Test.csv, whose class 7 is the folder 00007."""
+    root = make_folder({"Train/00003": 8, "Train/00007": 8, "Test": 6, "Meta": 2}, channels=3)
+    rows = "".join(f"8,{3 if n % 2 else 7},Test/{n:03d}.png\n" for n in range(6))
+    (root / "Test.csv").write_text(f"Width,ClassId,Path\n{rows}")
+    (root / "Meta.csv").write_text("Path,ClassId\nMeta/000.png,3\nMeta/001.png,7\n")
+    splits = load(root)
+    assert [len(part) for _, part in splits] == [14, 2, 6]
+    assert [splits.classes[label] for label in splits.test.labels] == ["00007", "00003"] * 3
+    assert "Test.csv: 'Path' names the files, 'ClassId' holds the class; 1 not used ('Width')." in splits.notes
+    assert [said for said in splits.warnings if "not read" in said] == [
+        "The folder 'Meta' is none of train, validation and test: its 2 pictures were not read."
+    ]
+    (root / "Test.csv").write_text(f"Width,ClassId,Path\n{rows.replace(',7,', ',9,')}")
+    unknown = load(root)
+    assert len(unknown.test) == 3, "divided off the training pictures"
+    assert any("names the classes '9', which no folder has" in said for said in unknown.warnings)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "said"),
+    [(np.uint8, (9, 7), None), (np.uint8, (9, 7, 3), None), (np.uint16, (9, 7), "100 is black, 1099 is white")],
+)
+def test_class_folders_of_arrays(tmp_path: Path, dtype: type, shape: tuple[int, ...], said: str | None) -> None:
+    rng = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(6):
+            values = rng.integers(0, 256, shape) if said is None else rng.integers(100, 1100, shape)
+            values.flat[:2] = (0, 255) if said is None else (100, 1099)
+            np.save(tmp_path / label / f"{number}.npy", values.astype(dtype))
+    splits = load(tmp_path, validation_fraction=0, test_fraction=0)
+    assert splits.image_shape == (9, 7, 3 if len(shape) == 3 else 1)
+    assert said is None or said in " ".join(splits.notes)
+    stored = np.load(tmp_path / "b" / "0.npy").reshape(splits.image_shape)
+    expected = stored if said is None else np.rint((stored - 100.0) * 255 / 999)
+    np.testing.assert_array_equal(splits.train.images[6], expected)
+    found = list(pictures_in([str(tmp_path)], image_shape=splits.image_shape))
+    assert [Path(picture.place).name for picture in found] == [f"{n}.npy" for n in range(6)] * 2
+    assert found[6].content.shape == shape
+    objects = np.array([{}], dtype=object)
+    np.save(tmp_path / "a" / "6.npy", objects, allow_pickle=True)
+    with pytest.raises(BadFileError, match="Python objects are never read"):
+        load(tmp_path)

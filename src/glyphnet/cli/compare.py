@@ -14,29 +14,28 @@ import typer
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
 from .options import (
-    ColorOption,
+    AS_DEFAULT,
+    FOR_A_MODEL,
     DataArgument,
+    DataOptions,
     DeviceOption,
-    GroupByOption,
     JsonOption,
-    LayoutOption,
-    OnBadFileOption,
-    OnlyOption,
-    PageOption,
-    RangeOption,
     SeedOption,
-    SizeOption,
+    given_parameters,
     parse_duration,
+    reads_data,
 )
 from .runfolders import data_name
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, ModelComparison
+    from ..data.settings import DataSettings
 
 SHOWN = 20  # differing images on the terminal; the files have them all
 NARROW = 88  # columns of a terminal on which not the whole table fits
 
 
+@reads_data()
 def compare(
     ctx: typer.Context,
     data: DataArgument = "digits",
@@ -66,14 +65,7 @@ def compare(
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
     ] = None,
     seed: SeedOption = 0,
-    size: SizeOption = None,
-    color: ColorOption = "auto",
-    on_bad_file: OnBadFileOption = "error",
-    group_by: GroupByOption = "auto",
-    value_range: RangeOption = None,
-    page: PageOption = "1",
-    layout: LayoutOption = "auto",
-    only: OnlyOption = None,
+    how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -88,10 +80,8 @@ def compare(
     """
     data = _which_data(ctx, data, data_option)
     if models is not None:
-        _refuse_without_effect(
-            ctx, ("methods", "budget", "threads", "seed", "size", "color", "group_by", "value_range", "page")
-        )
-        _compare_models(models, data, out, on_bad_file, layout, only, device, as_json)
+        _refuse_without_effect(ctx, how)
+        _compare_models(models, how.settings(data), out, device, as_json)
         return
     from ..comparison import compare as run
     from ..comparison.methods import choose
@@ -103,18 +93,7 @@ def compare(
     folder = Path("runs") / f"compare-{data_name(data)}" if out is None else out
     with _ending_as_on_ctrl_c():
         with progress() as reading:
-            splits = load(
-                data,
-                size=size,
-                color=color,
-                on_bad_file=on_bad_file,
-                layout=layout,
-                only=only,
-                group_by=group_by,
-                value_range=value_range,
-                page=page,
-                progress=reading,
-            )  # fmt: skip
+            splits = load(how.settings(data), progress=reading)
         for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonBar() as bar:
@@ -132,19 +111,15 @@ def compare(
 def _which_data(ctx: typer.Context, argument: str, option: str | None) -> str:
     if option is None:
         return argument
-    if _is_given(ctx, "data"):
+    if "data" in given_parameters(ctx):
         raise typer.BadParameter(f"DATA ({argument}) and --data ({option}) are the same thing: give one of them.")
     return option
 
 
-def _refuse_without_effect(ctx: typer.Context, names: tuple[str, ...]) -> None:
-    given = [f"--{name}" for name in names if _is_given(ctx, name)]
-    if given:
+def _refuse_without_effect(ctx: typer.Context, how: DataOptions) -> None:
+    names = {"methods", "budget", "threads", "seed", *how.given} - {*FOR_A_MODEL}
+    if given := [option for name, option in given_parameters(ctx).items() if name in names]:
         raise typer.BadParameter(f"{', '.join(given)} cannot be given with --models: nothing is fitted there.")
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    return str(getattr(ctx.get_parameter_source(name), "name", "DEFAULT")) != "DEFAULT"
 
 
 @contextmanager
@@ -189,20 +164,15 @@ def _show(found: Comparison) -> None:
 
 def _compare_models(
     models: tuple[Path, Path],
-    data: str,
+    data: DataSettings,
     out: Path | None,
-    on_bad_file: str,
-    layout: str,
-    only: str | None,
     device: str,
     as_json: bool,
 ) -> None:
     from ..comparison import compare_models
 
     with progress() as report_progress:
-        found = compare_models(
-            *models, data, on_bad_file=on_bad_file, layout=layout, only=only, device=device, progress=report_progress  # type: ignore[arg-type]
-        )  # fmt: skip
+        found = compare_models(*models, data, device=device, progress=report_progress)
     for sentence in (*found.notes, *found.warnings):
         say(sentence)
     if out is not None:

@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress
-from .options import (
-    ColorOption,
-    DataArgument,
-    GroupByOption,
-    JsonOption,
-    LayoutOption,
-    OnBadFileOption,
-    OnlyOption,
-    PageOption,
-    RangeOption,
-    SizeOption,
-)
+from .options import AS_DEFAULT, DataArgument, DataOptions, JsonOption, reads_data
 from .reviewing import review_labels
 
 if TYPE_CHECKING:
@@ -31,16 +20,10 @@ if TYPE_CHECKING:
 _SHOWN = 5  # examples of each finding; --json has more
 
 
+@reads_data(on_bad_file="skip")
 def data(
     data: DataArgument = "digits",
-    size: SizeOption = None,
-    color: ColorOption = "auto",
-    on_bad_file: OnBadFileOption = "skip",
-    group_by: GroupByOption = "auto",
-    value_range: RangeOption = None,
-    page: PageOption = "1",
-    layout: LayoutOption = "auto",
-    only: OnlyOption = None,
+    how: DataOptions = AS_DEFAULT,
     review: Annotated[
         Path | None,
         typer.Option(
@@ -76,21 +59,10 @@ def data(
     from ..data import inspect, load
 
     with progress() as report_progress:
-        read = partial(
-            load,
-            data,
-            size=size,
-            color=color,
-            on_bad_file=on_bad_file,
-            layout=layout,
-            only=only,
-            group_by=group_by,
-            value_range=value_range,
-            page=page,
-            progress=report_progress,
-        )
+        settings = how.settings(data)
+        read = partial(load, settings, progress=report_progress)
         if review is not None:
-            review_labels(data, read, review, overwrite=overwrite, as_json=as_json, progress=report_progress)
+            review_labels(settings, read, review, overwrite=overwrite, as_json=as_json, progress=report_progress)
             return
         splits = read(to_train=False)
         report_progress(0, 0, "looking for duplicates")

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress, say, say_lacking
-from .options import DataArgument, DeviceOption, JsonOption, LayoutOption, ModelArgument, OnBadFileOption, OnlyOption
+from .options import (
+    AS_DEFAULT,
+    FOR_A_MODEL,
+    DataArgument,
+    DataOptions,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    reads_data,
+)
 from .runfolders import data_name
 
 if TYPE_CHECKING:
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from ..evaluation.heldout import HeldOut
 
 
+@reads_data(*FOR_A_MODEL)
 def evaluate(
     model: ModelArgument,
     data: DataArgument = "digits",
@@ -27,9 +37,7 @@ def evaluate(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."),
     ] = None,
-    on_bad_file: OnBadFileOption = "error",
-    layout: LayoutOption = "auto",
-    only: OnlyOption = None,
+    how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +54,7 @@ def evaluate(
     classifier = load_model(model, device)
     say_lacking(classifier)
     with progress() as report_progress:
-        held = held_out(classifier, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=report_progress)
+        held = held_out(classifier, how.settings(data), progress=report_progress)
         for sentence in (*held.notes, *held.warnings):
             say(sentence)
         evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)

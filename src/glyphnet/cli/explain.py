@@ -10,16 +10,18 @@ import typer
 
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
-from .options import DeviceOption, JsonOption, ModelArgument
+from .options import AS_DEFAULT, FOR_A_MODEL, DataOptions, DeviceOption, JsonOption, ModelArgument, reads_data
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
+    from ..data.settings import DataSettings
     from ..errors import BadFileError
     from ..explain import Explanation
 
 _WEIGHTS = "first-layer-weights.png"
 
 
+@reads_data(*FOR_A_MODEL)
 def explain(
     model: ModelArgument,
     images: Annotated[
@@ -47,6 +49,7 @@ def explain(
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Count the units that are dead on these data too.")
     ] = None,
+    how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -76,7 +79,7 @@ def explain(
             _print(file, picture, explanation)
         results.append(_row(file, picture, explanation))
     drawn = str(_draw_weights(classifier, places.of_weights())) if weights else None
-    counts = None if data is None else _count_dead(classifier, data)
+    counts = None if data is None else _count_dead(classifier, how.settings(data))
     if as_json:
         told = {"model": str(model), "method": method, "images": results, "weights": drawn, "dead_units": counts}
         emit_json(told | {"unreadable": len(unreadable)})
@@ -178,7 +181,7 @@ def _draw_weights(classifier: Classifier, place: Path) -> Path:
     return place
 
 
-def _count_dead(classifier: Classifier, data: str) -> dict[str, object]:
+def _count_dead(classifier: Classifier, data: DataSettings) -> dict[str, object]:
     from ..evaluation.heldout import held_out
     from ..explain import dead_units
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .console import emit_json, printable, progress, say, say_lacking
-from .options import JsonOption, ModelArgument, OnBadFileOption
+from .options import AS_DEFAULT, FOR_A_MODEL, DataOptions, JsonOption, ModelArgument, reads_data
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..data.dataset import Int64Array
+    from ..data.settings import DataSettings
     from ..export import Exported, HeldOutImages
 
 _UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))
 
 
+@reads_data(*FOR_A_MODEL)
 def export(
     model: ModelArgument,
     format: Annotated[
@@ -44,7 +46,7 @@ def export(
         Literal["int8"] | None,
         typer.Option("--quantize", help="8-bit weights, a quarter of the size; what it costs is told. ONNX only."),
     ] = None,
-    on_bad_file: OnBadFileOption = "error",
+    how: DataOptions = AS_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Write a model as a web page, as ONNX or as a PyTorch program.
@@ -58,7 +60,7 @@ def export(
 
     classifier = load_model(model)
     say_lacking(classifier)
-    labels, images = _verifying(classifier, verify, on_bad_file) if verify is not None else (None, None)
+    labels, images = _verifying(classifier, how.settings(verify)) if verify is not None else (None, None)
     target = model.with_suffix(FORMATS[format].suffix) if out is None else out
     exported = write(classifier, target, format, verify=images, quantize=quantize is not None)
     if exported.note:
@@ -86,16 +88,14 @@ def export(
     print(_in_words(exported, cost))
 
 
-def _verifying(
-    classifier: Classifier, source: str, on_bad_file: Literal["error", "skip"]
-) -> tuple[Int64Array, HeldOutImages]:
+def _verifying(classifier: Classifier, data: DataSettings) -> tuple[Int64Array, HeldOutImages]:
     """The images, and their labels as the classifier counts its classes."""
     from ..evaluation import evaluate
     from ..evaluation.heldout import held_out
     from ..export import HeldOutImages
 
     with progress() as report_progress:
-        held = held_out(classifier, source, on_bad_file=on_bad_file, progress=report_progress)
+        held = held_out(classifier, data, progress=report_progress)
         labels = evaluate(classifier, held.dataset, progress=report_progress).labels
     for sentence in held.warnings:
         say(sentence)

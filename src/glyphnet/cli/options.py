@@ -1,18 +1,27 @@
 """The arguments and options that several verbs share, so that every verb spells and explains them alike.
 
-Each is a type to annotate a parameter of a verb with; the default stands in the verb's own signature::
+Each is a type to annotate a parameter of a verb with; the default stands in the verb's own signature. `reads_data` adds
+those that say how data are read::
 
-    def data(data: DataArgument = "digits", size: SizeOption = None, as_json: JsonOption = False) -> None: ...
+    @reads_data()
+    def data(data: DataArgument = "digits", how: DataOptions = AS_DEFAULT, as_json: JsonOption = False) -> None: ...
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
+
+if TYPE_CHECKING:
+    from ..data.settings import DataSettings
 
 LARGEST_SIDE = 4096  # far beyond what the networks are for: a slip of the finger, not a wish
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -92,7 +101,7 @@ DataArgument = Annotated[
     ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors).")]
-SizeOption = Annotated[
+_SizeOption = Annotated[
     Size | None,
     typer.Option(
         "--size",
@@ -101,11 +110,11 @@ SizeOption = Annotated[
         help="Size of the images in pixels: 28, or height x width, 28x32. Chosen from the data unless given.",
     ),
 ]
-ColorOption = Annotated[
+_ColorOption = Annotated[
     Literal["auto", "grey", "rgb"],
     typer.Option("--color", help="Whether images become grey or colour; auto looks at the data."),
 ]
-RangeOption = Annotated[
+_RangeOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
         "--range",
@@ -115,7 +124,7 @@ RangeOption = Annotated[
         "for other values one range is chosen from the whole set.",
     ),
 ]
-PageOption = Annotated[
+_PageOption = Annotated[
     Any,  # int | Literal["mean", "max"], which Typer does not know
     typer.Option(
         "--page",
@@ -124,11 +133,11 @@ PageOption = Annotated[
         help="Of files with several pages or frames: the one to read, or the mean or maximum of all.",
     ),
 ]
-OnBadFileOption = Annotated[
+_OnBadFileOption = Annotated[
     Literal["error", "skip"],
     typer.Option("--on-bad-file", help="Stop at a file that is no sound image, or skip and count it."),
 ]
-GroupByOption = Annotated[
+_GroupByOption = Annotated[
     str,
     typer.Option(
         "--group-by",
@@ -140,7 +149,7 @@ GroupByOption = Annotated[
         "group, or none. auto looks for likely groups and says what it found.",
     ),
 ]
-LayoutOption = Annotated[
+_LayoutOption = Annotated[
     str,
     typer.Option(
         "--layout",
@@ -149,9 +158,17 @@ LayoutOption = Annotated[
         "pixels: label,pixels or pixels,label. Concluded from the data unless given.",
     ),
 ]
-OnlyOption = Annotated[
+_OnlyOption = Annotated[
     str | None,
     typer.Option("--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks."),
+]
+_LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
+    ),
 ]
 SeedOption = Annotated[
     int,
@@ -163,3 +180,108 @@ DeviceOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")
 ]
+
+
+# How data are read: the same options in every verb that reads data
+
+_READING: dict[str, tuple[Any, Any]] = {
+    "size": (_SizeOption, None),
+    "color": (_ColorOption, "auto"),
+    "value_range": (_RangeOption, None),
+    "page": (_PageOption, "1"),
+    "layout": (_LayoutOption, "auto"),
+    "only": (_OnlyOption, None),
+    "on_bad_file": (_OnBadFileOption, "error"),
+    "group_by": (_GroupByOption, "auto"),
+    "labels": (_LabelsOption, None),
+}
+"""Setting of `DataSettings` (and parameter of the verb) → its option and default."""
+
+FOR_A_MODEL = ("layout", "only", "on_bad_file")
+"""The options that are left where a model judges: its size, its scale and its page are its own."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How the command line asks for data to be read.
+
+    Attributes:
+        given: setting → value, of the options that are on the command line, or have a default of the verb's own.
+    """
+
+    given: Mapping[str, Any]
+
+    def settings(self, source: str | None = None, base: DataSettings | None = None) -> DataSettings:
+        """These options over ``base`` (a recipe's settings), or over the defaults; ``source`` None keeps that of base.
+
+        Raises:
+            SettingsError: all wrong settings at once.
+        """
+        from ..data.settings import DataSettings
+        from ..settings import parse_settings
+
+        values = {**self.given, **({} if source is None else {"source": source})}
+        return parse_settings(DataSettings, values, where="data") if base is None else base.with_values(values)
+
+
+AS_DEFAULT = DataOptions({})
+"""The default of a verb's parameter ``how``."""
+
+
+def reads_data(*names: str, on_bad_file: str = "error") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a verb the options that say how data are read, in place of its parameter ``how`` (a `DataOptions`).
+
+    Args:
+        names: which options; none for all.
+        on_bad_file: what the verb does with bad files unless it is told.
+    """
+    chosen = {name: _READING[name] for name in names or _READING}
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        def command(ctx: typer.Context, **parameters: Any) -> Any:
+            read = {name: parameters.pop(name) for name in chosen}
+            options = given_parameters(ctx)
+            given = {name: value for name, value in read.items() if name in options}
+            defaults = {"on_bad_file": on_bad_file} if on_bad_file != "error" else {}
+            return verb(**parameters, **({"ctx": ctx} if "ctx" in own else {}), how=DataOptions({**defaults, **given}))
+
+        own = inspect.signature(verb, eval_str=True).parameters
+        parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+        for parameter in own.values():
+            parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            if parameter.name == "how":
+                for name, (option, default) in chosen.items():
+                    default = on_bad_file if name == "on_bad_file" else default
+                    parameters.append(parameter.replace(name=name, annotation=option, default=default))
+            elif parameter.name != "ctx":
+                parameters.append(parameter)
+        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def given_parameters(ctx: typer.Context) -> dict[str, str]:
+    """The parameters that are on the command line, with what they are called there."""
+    return {
+        parameter.name: parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
+        for parameter in ctx.command.params
+        if parameter.name and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
+    }
+
+
+def train_command(data: DataSettings) -> str:
+    """The command that trains on the same data read the same way, without a table of decisions."""
+    words = ["glyphnet", "train", data.source]
+    for name, (_, default) in _READING.items():
+        value = getattr(data, name)
+        if name != "labels" and str(value) != str(default):
+            joined = (":" if name == "value_range" else "x").join(f"{part:.10g}" for part in _pair(value))
+            option = "--range" if name == "value_range" else f"--{name.replace('_', '-')}"
+            words += [option, joined or str(value)]
+    return shlex.join(words)
+
+
+def _pair(value: Any) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else ()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from ..training import DataSettings, Recipe
 
 NetworkOption = Annotated[
     str | None,
@@ -25,50 +22,6 @@ SettingsOption = Annotated[
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
 ]
-LabelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="FILE",
-        help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
-    ),
-]
-
-DATA_OPTIONS = {
-    "data": "source",
-    "size": "size",
-    "color": "color",
-    "on_bad_file": "on_bad_file",
-    "layout": "layout",
-    "only": "only",
-    "labels": "labels",
-    "group_by": "group_by",
-    "value_range": "value_range",
-    "page": "page",
-}
-"""Parameter of the verb → setting of the recipe's section ``data``."""
-
-
-def given_parameters(ctx: typer.Context) -> dict[str, str]:
-    """The parameters that stand on the command line, with what they are called there."""
-    return {
-        parameter.name: parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
-        for parameter in ctx.command.params
-        if parameter.name and str(getattr(ctx.get_parameter_source(parameter.name), "name", "DEFAULT")) != "DEFAULT"
-    }
-
-
-def data_settings(recipe: Recipe | None, given: dict[str, object]) -> DataSettings:
-    """The data of the recipe, or the default ones, with what stands on the command line."""
-    from ..settings import parse_settings
-    from ..training import DataSettings
-
-    base = (recipe.data if recipe else None) or DataSettings()
-    return parse_settings(
-        DataSettings,
-        {**base.model_dump(), **{DATA_OPTIONS[name]: value for name, value in given.items()}},
-        where="data",
-    )
 
 
 def changes_from(settings: list[str]) -> dict[str, object]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import Progress, emit_json, printable, say
+from .options import train_command
 
 if TYPE_CHECKING:
     from ..data import Splits
+    from ..data.settings import DataSettings
     from ..runs import Run
     from ..runs.review import Review, ReviewedPart
 
@@ -19,12 +21,12 @@ _PAIRS = 5  # kinds of doubt shown of each part; the file has every image
 
 
 def review_labels(
-    data: str, load: Callable[[], Splits], file: Path, *, overwrite: bool, as_json: bool, progress: Progress
+    data: DataSettings, load: Callable[[], Splits], file: Path, *, overwrite: bool, as_json: bool, progress: Progress
 ) -> None:
     """Review the labels of a data set, write the table, and say how to go on.
 
     Args:
-        data: what stood on the command line.
+        data: what is read.
         load: reads it; called once it is known that the table may be written.
         file: the table to write.
         overwrite: whether decisions in it may be lost.
@@ -43,7 +45,8 @@ def review_labels(
     if as_json:
         emit_json({"file": str(file), **found.to_dict()})
         return
-    for line in [*summary(found), *how_to_go_on(found, file, f"glyphnet train {shlex.quote(data)}")]:
+    again = data if splits.bad_files else data.with_values({"on_bad_file": "error"})
+    for line in [*summary(found), *how_to_go_on(found, file, train_command(again))]:
         print(printable(line))
 
 
@@ -54,7 +57,7 @@ def tell_suspects(run: Run) -> None:
     assert run.folder is not None
     print()
     assert run.recipe.data is not None
-    command = f"glyphnet train {shlex.quote(run.recipe.data.source)}"
+    command = train_command(run.recipe.data)
     for line in [*summary(run.review), *how_to_go_on(run.review, run.folder.suspects, command)]:
         print(printable(line))
     if earlier := run.recipe.data.labels:

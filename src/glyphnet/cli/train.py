@@ -13,29 +13,16 @@ import typer
 
 from .console import emit_json, printable, progress, say
 from .options import (
-    ColorOption,
+    AS_DEFAULT,
     DataArgument,
+    DataOptions,
     DeviceOption,
-    GroupByOption,
     JsonOption,
-    LayoutOption,
-    OnBadFileOption,
-    OnlyOption,
-    PageOption,
-    RangeOption,
-    SizeOption,
-    parse_duration,
-)
-from .recipes import (
-    DATA_OPTIONS,
-    LabelsOption,
-    NetworkOption,
-    RecipeOption,
-    SettingsOption,
-    changes_from,
-    data_settings,
     given_parameters,
+    parse_duration,
+    reads_data,
 )
+from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 from .reviewing import tell_suspects
 from .runfolders import free_folder, how_made, how_to_go_on
 from .seeds import AtOnceOption, EnsembleOption, SeedsOption, concerns_seeds, train_seeds
@@ -46,6 +33,7 @@ if TYPE_CHECKING:
 STOPPED = 130  # what a shell shows for a program that Ctrl-C has ended
 
 
+@reads_data()
 def train(
     ctx: typer.Context,
     data: DataArgument = "digits",
@@ -80,15 +68,7 @@ def train(
         int | None,
         typer.Option("--seed", metavar="N", min=0, help="Seed of weights, order, dropout and augmentation."),
     ] = None,
-    size: SizeOption = None,
-    color: ColorOption = "auto",
-    on_bad_file: OnBadFileOption = "error",
-    value_range: RangeOption = None,
-    page: PageOption = "1",
-    layout: LayoutOption = "auto",
-    only: OnlyOption = None,
-    labels: LabelsOption = None,
-    group_by: GroupByOption = "auto",
+    how: DataOptions = AS_DEFAULT,
     check_labels: Annotated[
         bool,
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
@@ -137,7 +117,7 @@ def train(
     from .trainingbar import TrainingBar
 
     described = None if recipe is None else runs.read_recipe(recipe)
-    source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
+    source = how.settings(data if "data" in given else None, described.data if described else None)
     place = Place.from_environment()
     if processes > place.size == 1 and not several:
         _launch(processes)

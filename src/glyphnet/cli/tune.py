@@ -12,34 +12,22 @@ import typer
 from .console import emit_json, printable, progress, say
 from .failures import INTERRUPTED
 from .options import (
-    ColorOption,
+    AS_DEFAULT,
     DataArgument,
+    DataOptions,
     DeviceOption,
-    GroupByOption,
     JsonOption,
-    LayoutOption,
-    OnBadFileOption,
-    OnlyOption,
-    PageOption,
-    RangeOption,
-    SizeOption,
-    parse_duration,
-)
-from .recipes import (
-    DATA_OPTIONS,
-    LabelsOption,
-    NetworkOption,
-    RecipeOption,
-    SettingsOption,
-    changes_from,
-    data_settings,
     given_parameters,
+    parse_duration,
+    reads_data,
 )
+from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 
 if TYPE_CHECKING:
     from ..tuning import Tuning
 
 
+@reads_data()
 def tune(
     ctx: typer.Context,
     data: DataArgument = "digits",
@@ -81,15 +69,7 @@ def tune(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
     ] = None,
-    size: SizeOption = None,
-    color: ColorOption = "auto",
-    on_bad_file: OnBadFileOption = "error",
-    value_range: RangeOption = None,
-    page: PageOption = "1",
-    layout: LayoutOption = "auto",
-    only: OnlyOption = None,
-    labels: LabelsOption = None,
-    group_by: GroupByOption = "auto",
+    how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -115,7 +95,7 @@ def tune(
 
     require_optuna()
     described = None if recipe is None else runs.read_recipe(recipe)
-    source = data_settings(described, {name: ctx.params[name] for name in DATA_OPTIONS if name in given})
+    source = how.settings(data if "data" in given else None, described.data if described else None)
     if out is None:
         out = Path("runs") / _name(source.source, "recipe" if recipe else preset)
     stop, bar, end, winner_bar = StopSearchOnSignal(), TuningBar(), StopOnSignal(), TrainingBar()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..data import Splits, load, look_over
 from ..data.listing import Progress
+from ..data.settings import DataSettings
 from ..errors import DataError, MissingExtraError, SettingsError
 from ..evaluation import Evaluation
 from ..hardware import hardware
@@ -52,7 +53,7 @@ class Watcher:
 
 
 def compare(
-    data: str | os.PathLike[str] | Splits = "digits",
+    data: str | os.PathLike[str] | DataSettings | Splits = "digits",
     *,
     methods: Sequence[str] | None = None,
     budget: float = 60.0,

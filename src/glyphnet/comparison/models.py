@@ -14,6 +14,7 @@ from typing import Literal
 
 from ..classifier import Classifier, load_model
 from ..data import ImageDataset
+from ..data.settings import DataSettings
 from ..errors import DataError
 from ..evaluation import Evaluation, evaluate
 from ..evaluation.evaluate import Progress
@@ -127,11 +128,8 @@ class ModelComparison:
 def compare_models(
     model_a: Classifier | str | os.PathLike[str],
     model_b: Classifier | str | os.PathLike[str],
-    data: str | os.PathLike[str] = "digits",
+    data: str | os.PathLike[str] | DataSettings = "digits",
     *,
-    on_bad_file: Literal["error", "skip"] = "error",
-    layout: str = "auto",
-    only: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> ModelComparison:
@@ -142,9 +140,8 @@ def compare_models(
 
     Args:
         model_a, model_b: classifiers, or paths of model files.
-        data: as for `glyphnet.load`.
-        on_bad_file: "error", or "skip" to leave out files that cannot be used.
-        layout, only: as for `glyphnet.load`.
+        data: a name or a path, as for `glyphnet.load`, or settings, of which ``on_bad_file``, ``layout`` and ``only``
+            count.
         device: where models that are given as files predict.
         progress: called as ``progress(done, total, what)`` while data are read and judged.
 
@@ -157,12 +154,10 @@ def compare_models(
     models = [
         model if isinstance(model, Classifier) else load_model(model, device) for model in (model_a, model_b)
     ]  # fmt: skip
-    first, second = (
-        held_out(model, data, on_bad_file=on_bad_file, layout=layout, only=only, progress=progress)
-        for model in models
-    )  # fmt: skip
+    first, second = (held_out(model, data, progress=progress) for model in models)
+    source = data.source if isinstance(data, DataSettings) else os.fspath(data)
     images, warnings = _same_images(first, second, names)
-    told = first.data if first.data == second.data else f"{os.fspath(data)}, images held out of both trainings"
+    told = first.data if first.data == second.data else f"{source}, images held out of both trainings"
     evaluations = [
         evaluate(model, dataset, data=told, progress=progress) for model, dataset in zip(models, images, strict=True)
     ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from .filetree import AnyFile, as_file
 from .npy import MAX_BYTES, NpzFile, map_npy
 
 _Array = npt.NDArray[Any]
@@ -92,7 +92,8 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Raw
 
 def is_npy_folder(path: str | os.PathLike[str]) -> bool:
     """Whether the folder holds .npy files with images under one of the accepted names."""
-    return bool(_by_prefix(Path(path)))
+    folder = as_file(path)
+    return folder.is_dir() and bool(_by_prefix(folder))
 
 
 def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
@@ -107,7 +108,7 @@ def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
         BadFileError: a file is damaged or of Python objects.
         DataError: the files are not all there, or are no images and labels.
     """
-    path = Path(path)
+    path = as_file(path)
     folder = path if path.is_dir() else path.parent
     sets = _by_prefix(folder)
     prefix = next(iter(sets), "") if path.is_dir() else _split_name(path.stem)[0]
@@ -131,10 +132,11 @@ def _split_name(stem: str) -> tuple[str, str]:
     return "", ""
 
 
-def _by_prefix(folder: Path) -> dict[str, dict[str, Path]]:
+def _by_prefix(folder: AnyFile) -> dict[str, dict[str, AnyFile]]:
     """The accepted .npy files of a folder: beginning → name → file. Only beginnings that have images."""
-    found: dict[str, dict[str, Path]] = {}
-    for path in sorted(folder.glob("*.npy")):
+    found: dict[str, dict[str, AnyFile]] = {}
+    files: list[AnyFile] = sorted(folder.glob("*.npy"))
+    for path in files:
         prefix, name = _split_name(path.stem)
         if name:
             found.setdefault(prefix, {})[name] = path

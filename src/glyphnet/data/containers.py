@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickletools
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, MissingExtraError
 from .arrays import RawArrays, RawPart, find_roles, raw_arrays
+from .filetree import AnyFile, openable
 from .npy import MAX_BYTES
 
 _Array = npt.NDArray[Any]
@@ -26,12 +26,12 @@ _AGAIN = "Copy or download the file again."
 # --- MATLAB -------------------------------------------------------------------------------------------------
 
 
-def is_matlab(path: Path) -> bool:
+def is_matlab(path: AnyFile) -> bool:
     """Whether a file is of MATLAB: of version 5 to 7.2, or of 7.3, which is HDF5 behind a text of 512 bytes."""
     return (path.is_file() and _head(path, 10) == b"MATLAB 5.0") or (path.suffix.lower() == ".mat" and is_hdf5(path))
 
 
-def read_matlab(path: Path) -> RawArrays:
+def read_matlab(path: AnyFile) -> RawArrays:
     """The images and labels in a .mat file, read by SciPy.
 
     Variables are called as in `arrays.NAMES`. Where images lie along the last axis, (H, W, N) or (H, W, C, N), as is
@@ -52,15 +52,15 @@ def read_matlab(path: Path) -> RawArrays:
     return RawArrays(parts)
 
 
-def _matlab_arrays(path: Path) -> dict[str, _Array]:
+def _matlab_arrays(path: AnyFile) -> dict[str, _Array]:
     from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     try:
-        sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(path)}
+        sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(openable(path))}
         if (total := sum(sizes.values())) > MAX_BYTES:
             raise BadFileError(path, f"holds {total:,} values; the limit is {MAX_BYTES:,}", "Save it as .npy files.")
-        found = loadmat(path, variable_names=list(sizes))
+        found = loadmat(openable(path), variable_names=list(sizes))
     except BadFileError:
         raise
     except (MatReadError, ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, IndexError) as error:
@@ -72,7 +72,7 @@ def _matlab_arrays(path: Path) -> dict[str, _Array]:
     }
 
 
-def matlab_images(path: Path) -> dict[str, _Array]:
+def matlab_images(path: AnyFile) -> dict[str, _Array]:
     """The arrays of a .mat file by name, for prediction; images along the last axis come first."""
     arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if is_hdf5(path) else _matlab_arrays(path)
     return {name: np.moveaxis(array, -1, 0) if _is_last(array.shape) else array for name, array in arrays.items()}
@@ -102,12 +102,12 @@ def _svhn(part: RawPart) -> RawPart:
     return part._replace(labels=part.labels.astype(np.int64) % 10)
 
 
-def is_svhn_folder(path: Path) -> bool:
+def is_svhn_folder(path: AnyFile) -> bool:
     """Whether a folder holds SVHN's cropped digits."""
     return (path / "train_32x32.mat").is_file()
 
 
-def read_svhn_folder(path: Path) -> RawArrays:
+def read_svhn_folder(path: AnyFile) -> RawArrays:
     """``train_32x32.mat`` and, where it is there, ``test_32x32.mat``."""
     found = {part: path / f"{part}_32x32.mat" for part in ("train", "test")}
     read = {part: read_matlab(file) for part, file in found.items() if file.is_file()}
@@ -120,7 +120,7 @@ def read_svhn_folder(path: Path) -> RawArrays:
 # --- HDF5 ---------------------------------------------------------------------------------------------------
 
 
-def is_hdf5(path: Path) -> bool:
+def is_hdf5(path: AnyFile) -> bool:
     """Whether a file is HDF5: its mark stands at the beginning or after 512 bytes (MATLAB 7.3)."""
     if not path.is_file():
         return False
@@ -128,7 +128,7 @@ def is_hdf5(path: Path) -> bool:
     return head[:8] == HDF5_MAGIC or head[512:520] == HDF5_MAGIC
 
 
-def read_hdf5(path: Path) -> RawArrays:
+def read_hdf5(path: AnyFile) -> RawArrays:
     """The images and labels in an HDF5 file, read by h5py.
 
     Data sets are called as in `arrays.NAMES`; one in a group is called by both names: ``train/data`` is
@@ -144,7 +144,7 @@ def read_hdf5(path: Path) -> RawArrays:
     return raw_arrays(path, find_roles(path, arrays), arrays, classes)
 
 
-def hdf5_arrays(path: Path) -> dict[str, _Array]:
+def hdf5_arrays(path: AnyFile) -> dict[str, _Array]:
     """Every array in an HDF5 file by name; raises as `read_hdf5` does."""
     try:
         import h5py
@@ -163,7 +163,7 @@ def hdf5_arrays(path: Path) -> dict[str, _Array]:
             found[name.replace("/", "_")] = np.asarray(values).astype(str) if item.dtype.kind == "O" else values
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(openable(path), "r") as file:
             file.visititems(visit)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise BadFileError(
@@ -178,17 +178,15 @@ _CIFAR_SIDE = 32
 _PIXELS = 3 * _CIFAR_SIDE * _CIFAR_SIDE
 
 
-def cifar_files(path: Path) -> dict[str, Content]:
+def cifar_files(path: AnyFile) -> dict[str, Content]:
     """The files of a folder that may be CIFAR's batches: name → content."""
     wanted = re.compile(
         r"data_batch(_\d+)?(\.bin)?|test_batch(\.bin)?|train(\.bin)?|test(\.bin)?|batches\.meta(\.txt)?|meta|fine_label_names\.txt"
     )
-    return {
-        file.name: file.read_bytes for file in sorted(path.iterdir()) if wanted.fullmatch(file.name) and file.is_file()
-    }
+    return {file.name: file.read_bytes for file in path.iterdir() if wanted.fullmatch(file.name) and file.is_file()}
 
 
-def is_cifar_folder(path: Path) -> bool:
+def is_cifar_folder(path: AnyFile) -> bool:
     """Whether a folder holds CIFAR-10's or CIFAR-100's batches, for Python or as binary files."""
     if not path.is_dir():
         return False
@@ -197,7 +195,12 @@ def is_cifar_folder(path: Path) -> bool:
     return batches or {"train", "meta"} <= names or {"train.bin", "fine_label_names.txt"} <= names
 
 
-def read_cifar(where: Path, files: Mapping[str, Content]) -> RawArrays:
+def read_cifar_folder(path: AnyFile) -> RawArrays:
+    """CIFAR-10 or CIFAR-100 out of a folder; raises as `read_cifar` does."""
+    return read_cifar(path, cifar_files(path))
+
+
+def read_cifar(where: AnyFile, files: Mapping[str, Content]) -> RawArrays:
     """CIFAR-10 or CIFAR-100 out of its batches.
 
     Args:
@@ -231,7 +234,7 @@ def read_cifar(where: Path, files: Mapping[str, Content]) -> RawArrays:
     return RawArrays(parts, classes)
 
 
-def _binary_batch(content: bytes, path: Path, fine: bool) -> tuple[_Array, _Array]:
+def _binary_batch(content: bytes, path: AnyFile, fine: bool) -> tuple[_Array, _Array]:
     """Records of one label (CIFAR-10) or two (CIFAR-100: coarse, fine) and 3,072 pixels, red first."""
     labels = 2 if fine else 1
     if not content or len(content) % (labels + _PIXELS):
@@ -241,7 +244,7 @@ def _binary_batch(content: bytes, path: Path, fine: bool) -> tuple[_Array, _Arra
     return table[:, labels:].reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE), table[:, labels - 1].astype(np.int64)
 
 
-def _pickled_batch(content: bytes, path: Path, _: bool) -> tuple[_Array, _Array]:
+def _pickled_batch(content: bytes, path: AnyFile, _: bool) -> tuple[_Array, _Array]:
     batch = read_pickle(content, path)
     data = batch.get("data") if isinstance(batch, dict) else None
     labels = next((batch[key] for key in ("labels", "fine_labels") if key in batch), None) if data is not None else None
@@ -250,7 +253,7 @@ def _pickled_batch(content: bytes, path: Path, _: bool) -> tuple[_Array, _Array]
     return data.reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE), np.array(labels, dtype=np.int64)
 
 
-def _cifar_names(path: Path, table: Any) -> tuple[str, ...]:
+def _cifar_names(path: AnyFile, table: Any) -> tuple[str, ...]:
     names = next((table[key] for key in ("label_names", "fine_label_names") if key in table), None)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadFileError(path, "holds no names of classes", _AGAIN)
@@ -265,7 +268,7 @@ class _Made:
         self.state: Any = None
 
 
-def read_pickle(content: bytes, path: Path) -> Any:
+def read_pickle(content: bytes, path: AnyFile) -> Any:
     """The dicts, lists, texts, numbers and NumPy arrays that a pickle describes; nothing in it is imported or called.
 
     The opcodes are read by `pickletools.genops`, which runs nothing, and only those are known here that plain values
@@ -408,7 +411,7 @@ def _libsvm(text: str, part: str) -> RawPart:
     return RawPart(images, np.array(labels), f"{part} images", f"{part} labels")
 
 
-def _head(path: Path, count: int) -> bytes:
+def _head(path: AnyFile, count: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(count)

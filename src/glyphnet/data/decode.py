@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import functools
 import io
+import math
 import os
 import stat
 import threading
@@ -133,6 +134,9 @@ def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image
 
 def see_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
     """The encoded picture ``data``, as `picture_from_bytes` gives it, and what is to be said of it."""
+    if is_array(data):
+        picture = _guarded(lambda: _as_picture(_one_array(data, name)), name)
+        return _guarded(lambda: _as_brightness(picture, _NOTHING, 1, name, reading), name)
     check_inside(data, name, MAX_PIXELS)
     if not data or plain_size(data) is not None:
         return _see(data, name, reading)
@@ -156,6 +160,8 @@ def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Imag
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
     """
+    if is_array(data):
+        return _guarded(lambda: _as_picture(_one_array(data, name)), name), _NOTHING
     check_inside(data, name, MAX_PIXELS)
     if not data or plain_size(data) is not None:
         return _look(data, name, page)
@@ -191,6 +197,48 @@ def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, An
         return {"bad": [error.reason, error.remedy]}, b""
     facts, body = packed(seen.image)
     return {**facts, "traits": seen.traits.value, "pages": seen.pages, "outside": seen.outside}, body
+
+
+def is_array(data: bytes) -> bool:
+    """Whether a file holds an array in NumPy's format, one of whose suffixes is ``.npy``."""
+    return data[:6] == np.lib.format.MAGIC_PREFIX
+
+
+def _one_array(data: bytes, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """The image in a .npy file: (h, w) or, of 8 bits, (h, w, 3). Nothing is unpickled.
+
+    Raises:
+        BadFileError: it holds anything else, or not as much as it announces.
+    """
+    remedy = "Save one image, (height, width) or (height, width, 3)."
+    file = io.BytesIO(data)
+    numpy_format = np.lib.format
+    version = numpy_format.read_magic(file)
+    read_header = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
+    shape, by_columns, kind = read_header(file)
+    if kind.hasobject or any(side < 0 for side in shape):
+        raise BadFileError(name, f"an array {kind} of shape {shape}; Python objects are never read", remedy)
+    if math.prod(shape) * kind.itemsize != len(data) - file.tell():  # checked before anything is allocated
+        reason = f"announces an array {kind} of shape {shape} and has {len(data) - file.tell():,} bytes of values"
+        raise BadFileError(name, reason, "Save it again or remove it.")
+    values: npt.NDArray[Any] = np.frombuffer(data, kind, offset=file.tell())
+    values = values.reshape(shape[::-1]).T if by_columns else values.reshape(shape)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.dtype.kind not in "buif" or values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)):
+        raise BadFileError(name, f"an array {values.dtype} of shape {values.shape}, which is not one image", remedy)
+    if 0 in values.shape or values.shape[0] * values.shape[1] > MAX_PIXELS:
+        raise _too_large(name, f"{size_in_words(*values.shape[:2])} pixels")
+    if values.ndim == 3 and values.dtype != np.uint8:
+        raise BadFileError(name, f"colours of type {values.dtype}", "Save colours as uint8, 0 to 255.")
+    return values
+
+
+def _as_picture(values: npt.NDArray[Any]) -> Image.Image | npt.NDArray[Any]:
+    """As Pillow holds it where it has 8 bits; True becomes white."""
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    return Image.fromarray(values) if values.dtype == np.uint8 else values
 
 
 def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
@@ -267,7 +315,12 @@ def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
 
 
 def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    picked, traits, pages = _picked(image, name, reading.page)
+    return _as_brightness(*_picked(image, name, reading.page), name=name, reading=reading)
+
+
+def _as_brightness(
+    picked: Image.Image | npt.NDArray[Any], traits: Traits, pages: int, name: str | os.PathLike[str], reading: Reading
+) -> Seen:
     if isinstance(picked, Image.Image):
         if not _needs_scaling(picked, reading):
             return Seen(picked, traits, pages)

@@ -6,7 +6,10 @@ land outside a folder. Every size is checked before memory is taken for it.
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import hashlib
+import io
 import os
 import posixpath
 import stat
@@ -17,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from ..errors import BadFileError, DataError
 from ..files import is_output_folder
@@ -43,6 +47,7 @@ _OTHER_SUFFIXES = frozenset({
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_MEMBERS = 2_000_000
+_LARGE = 1 << 20  # bytes; larger members are unpacked once where they are read several times in turn
 MAX_UNPACKED = 2 << 30  # bytes of a compressed tar, which can only be read from its start: held in memory
 
 
@@ -79,6 +84,26 @@ class FileTree:
             return self.read(name)
         return read_file(self.root / name)
 
+    def file(self, name: str) -> AnyFile:
+        """A file as its readers take it."""
+        return self.root / name if self.read is None else ArchivePath(self, name)
+
+    @functools.cached_property
+    def below(self) -> Mapping[str, Mapping[str, bool]]:
+        """Folder ("" for the root) → what lies directly in it → whether that is a folder."""
+        found: dict[str, dict[str, bool]] = {"": {}}
+        for name in self.names:
+            folder, _, base = name.rpartition("/")
+            found.setdefault(folder, {})[base] = False
+            while folder:
+                above, _, base = folder.rpartition("/")
+                inside = found.setdefault(above, {})
+                if base in inside:
+                    break
+                inside[base] = True
+                folder = above
+        return found
+
     def pictures(self) -> tuple[list[str], Counter[str]]:
         """The names of the pictures, and how many other files there are of each suffix: see `is_picture`."""
         found, others = [], Counter[str]()
@@ -91,6 +116,105 @@ class FileTree:
 
     def _head(self, name: str) -> bytes:
         return self.read(name)[:512] if self.read is not None else head_of(self.root / name)
+
+
+class ArchivePath:
+    """A file or folder in an archive, with as much of `Path` as the readers of array files use.
+
+    Args:
+        tree: the archive.
+        inside: its name there; "" for the archive itself, as a folder.
+    """
+
+    def __init__(self, tree: FileTree, inside: str = "") -> None:
+        self._tree, self.inside = tree, inside
+        self.name = posixpath.basename(inside) or tree.root.name
+        self.stem, self.suffix = posixpath.splitext(self.name)
+
+    def __fspath__(self) -> str:
+        """What messages call it; no path that can be opened."""
+        return f"{self._tree.root}#{self.inside}" if self.inside else f"{self._tree.root}"
+
+    def __str__(self) -> str:
+        return self.__fspath__()
+
+    def __lt__(self, other: ArchivePath) -> bool:
+        return self.inside < other.inside
+
+    def __truediv__(self, name: str) -> ArchivePath:
+        return ArchivePath(self._tree, posixpath.normpath(posixpath.join(self.inside, name)))
+
+    @property
+    def parent(self) -> ArchivePath:
+        """The folder that it lies in."""
+        return ArchivePath(self._tree, posixpath.dirname(self.inside))
+
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+        return bool(self.inside) and not self._tree.below.get(posixpath.dirname(self.inside), {}).get(self.name, True)
+
+    def is_dir(self) -> bool:
+        """Whether there are files below it."""
+        return self.inside in self._tree.below
+
+    def exists(self) -> bool:
+        """Whether the archive has it."""
+        return self.is_file() or self.is_dir()
+
+    def children(self) -> Mapping[str, bool]:
+        """What lies directly in this folder → whether it is a folder."""
+        return self._tree.below.get(self.inside, {})
+
+    def iterdir(self) -> Iterator[ArchivePath]:
+        """What lies directly in this folder, in the order of the names."""
+        return (self / name for name in sorted(self.children()))
+
+    def glob(self, pattern: str) -> Iterator[ArchivePath]:
+        """What lies directly in this folder and has a fitting name."""
+        return (path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern))
+
+    def open(self, _: str = "rb") -> io.BytesIO:
+        """Its content, open for reading.
+
+        Raises:
+            BadFileError: it cannot be read, or is too large.
+        """
+        return io.BytesIO(self.read_bytes())
+
+    def read_bytes(self) -> bytes:
+        """Its content; raises as `open` does."""
+        return self._tree.content(self.inside)
+
+    def read_text(self, encoding: str) -> str:
+        """Its text; raises as `open` does."""
+        return self.read_bytes().decode(encoding)
+
+    def byte_count(self) -> int:
+        """The size of its content; raises as `open` does."""
+        return len(self.read_bytes())
+
+    def state(self) -> str:
+        """Changes with the archive."""
+        return f"{self._tree.state}#{self.inside}"
+
+
+AnyFile: TypeAlias = Path | ArchivePath
+"""A file or folder, on disk or in an archive."""
+
+
+def as_file(path: str | os.PathLike[str]) -> AnyFile:
+    """A path as a `Path`, or the place in an archive that it is."""
+    return path if isinstance(path, ArchivePath) else Path(path)
+
+
+def openable(path: AnyFile) -> Any:
+    """What a library opens: the path of a file on disk, else its content."""
+    return path.open() if isinstance(path, ArchivePath) else path
+
+
+def byte_count(path: AnyFile) -> int:
+    """The size of a file's content."""
+    return path.byte_count() if isinstance(path, ArchivePath) else path.stat().st_size
 
 
 def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
@@ -269,8 +393,23 @@ def archive_tree(path: Path) -> FileTree:
     outputs = _output_folders(members)
     names = sorted(name for name in members if not name.startswith(tuple(f"{folder}/" for folder in outputs)))
     return FileTree(
-        path, tuple(names), {}, (), outputs, lambda name: members[name](), hashlib.sha256(state.encode()).hexdigest()
+        path, tuple(names), {}, (), outputs, _last_kept(members), hashlib.sha256(state.encode()).hexdigest()
     )
+
+
+def _last_kept(members: Mapping[str, Callable[[], bytes]]) -> Callable[[str], bytes]:
+    """Reads members; the last large one stays in memory, for what is looked at first and read then."""
+    large = functools.lru_cache(maxsize=1)(lambda name: members[name]())
+    sizes: dict[str, int] = {}
+
+    def read(name: str) -> bytes:
+        if sizes.get(name, 0) > _LARGE:
+            return large(name)
+        content = members[name]()
+        sizes[name] = len(content)
+        return content
+
+    return read
 
 
 def _output_folders(names: Iterable[str]) -> tuple[str, ...]:

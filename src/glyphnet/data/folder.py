@@ -13,7 +13,7 @@ from ..errors import DataError
 from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
-from .filetree import FileTree, archive_tree, count_in_words, folder_tree
+from .filetree import FileTree, count_in_words, folder_tree
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, listed
@@ -27,20 +27,14 @@ def read_folder(path: Path, options: Options) -> ImageFiles | RawArrays:
     Raises:
         DataError: none has a class, a table is wrong, or two readings are possible.
     """
-    return _read(folder_tree(path), options)
+    return read_tree(folder_tree(path), options)
 
 
-def read_archive(path: Path, options: Options) -> ImageFiles | RawArrays:
-    """The labelled images in a zip or tar archive, which is read where it lies.
-
-    Raises:
-        DataError: as for `read_folder`, or the archive is damaged.
-    """
-    return _read(archive_tree(path), options)
-
-
-def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
+def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
+    """The labelled images below a folder or in an archive; raises as `read_folder` does."""
     pictures, others = tree.pictures()
+    if not pictures:
+        pictures, others = _arrays_in_class_folders(tree, others)
     if not tree.names:
         raise DataError(f"{tree.root}: the folder is empty. {LAY_OUT}")
     metadata = [
@@ -50,10 +44,18 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         if metadata:
             return _by_metadata(tree, metadata, pictures, options)
         if not pictures and (tables := hub_tables(tree)):
-            return read_hub(tree.root, tables)
+            return read_hub(tree, tables)
         if not pictures:
             return _by_pixel_tables(tree, options)
     return _by_folders(tree, pictures, others, options)
+
+
+def _arrays_in_class_folders(tree: FileTree, others: Counter[str]) -> tuple[list[str], Counter[str]]:
+    """The .npy files of a folder whose class folders hold one image in each file, and the other files' suffixes."""
+    arrays = [name for name in tree.names if name.lower().endswith(".npy")]
+    if len({posixpath.dirname(name) for name in arrays}) < 2:
+        return [], others
+    return arrays, Counter({suffix: count for suffix, count in others.items() if suffix != ".npy"})
 
 
 def _may_use_tables(options: Options) -> bool:
@@ -106,8 +108,8 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
         failed = error
     if failed is not None or len({label for _, label, _ in arranged.rows}) < 2:
         may = _may_use_tables(options)
-        if may and tree.read is None and (hub := hub_tables(tree)):  # the pictures only adorn a page about the data
-            return _with(read_hub(tree.root, hub), _outputs(tree), ())
+        if may and (hub := hub_tables(tree)):  # the pictures only adorn a page about the data
+            return _with(read_hub(tree, hub), _outputs(tree), ())
         tables = _path_tables(tree) if may else []
         if tables:
             files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
@@ -115,6 +117,8 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
         if failed is not None:
             raise failed
     _check_empty_classes(tree, arranged)
+    if _may_use_tables(options):
+        arranged = _with_labelled_parts(tree, arranged, pictures)
     notes = [*arranged.notes, *_outputs(tree)]
     if others:
         one = sum(others.values()) == 1
@@ -123,6 +127,77 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
             f"skipped ({count_in_words(others)})."
         )
     return _with(_as_files(tree, arranged), notes, arranged.warnings)
+
+
+def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[str]) -> Arrangement:
+    """The arrangement with the pictures of a part that lie in no class folders, where a table has their classes.
+
+    So come the German traffic signs: ``Train/CLASS/``, and beside it ``Test/`` with ``Test.csv``.
+    """
+    if len(arranged.rows) == len(pictures):
+        return arranged
+    seen = {name for name, _, _ in arranged.rows}
+    flat: dict[str, int] = {}
+    for name in pictures:
+        if name not in seen and (part := _part_of_folder(name)) is not None:
+            flat[name] = part
+    if not flat:
+        return arranged
+    folders = {posixpath.dirname(name) for name in flat}
+    classes = {label for _, label, _ in arranged.rows}
+    rows, notes, warnings = [*arranged.rows], [*arranged.notes], [*arranged.warnings]
+    for table in _tables_of(tree, folders):
+        try:
+            files = read_path_tables(tree.root, [(table, None)], _archive(tree))
+        except DataError:
+            continue
+        labels = [files.classes[label] for label in files.labels.tolist()]
+        found = {name: label for name, label in zip(files.names, labels, strict=True) if name in flat}
+        if 2 * len(found) < len(files.names):
+            continue
+        known = _same_classes(set(found.values()), classes)
+        if unknown := sorted(set(found.values()) - known.keys()):
+            warnings.append(f"{table} names the classes {listed(unknown, 3)}, which no folder has: it was not used.")
+            continue
+        rows += [(name, known[label], flat.pop(name)) for name, label in found.items()]
+        notes += files.notes
+    missing = {posixpath.dirname(name) for name in flat}
+    if len(rows) > len(arranged.rows):
+        labelled = folders - missing
+        warnings = [said for said in warnings if not any(repr(folder) in said for folder in _tops(labelled))]
+    return Arrangement(rows, notes, warnings)
+
+
+def _tops(folders: set[str]) -> set[str]:
+    """Every folder on the way to these, by its name."""
+    return {name for folder in folders for name in folder.split("/")}
+
+
+def _tables_of(tree: FileTree, folders: set[str]) -> list[str]:
+    """The tables in these folders, or in one that holds them."""
+    above = {""}
+    for folder in folders:
+        while folder:
+            above.add(folder)
+            folder = posixpath.dirname(folder)
+    return [
+        name
+        for name in tree.names
+        if posixpath.dirname(name) in above and name.lower().endswith((*TEXT_SUFFIXES, ".parquet"))
+    ]
+
+
+def _same_classes(labels: set[str], classes: set[str]) -> dict[str, str]:
+    """Label in a table → the class folder of that name, or of the same number (``7`` and ``00007``)."""
+    by_number: dict[int, list[str]] = {}
+    for name in classes:
+        if name.isascii() and name.isdigit():
+            by_number.setdefault(int(name), []).append(name)
+    found = {label: label for label in labels & classes}
+    for label in labels - classes:
+        if label.isascii() and label.isdigit() and len(same := by_number.get(int(label), [])) == 1:
+            found[label] = same[0]
+    return found
 
 
 def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options) -> None:

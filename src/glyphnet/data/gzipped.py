@@ -6,7 +6,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from typing import IO
 
 from ..errors import BadFileError
 
@@ -22,8 +22,14 @@ MAX_RATIO = 1032
 
 def is_gzipped(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins as gzip does; not by its name, because browsers unpack and keep ``.gz``."""
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         return file.read(2) == GZIP_MAGIC
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """The file, open for reading; one in an archive opens itself."""
+    opened: IO[bytes] = path.open("rb") if hasattr(path, "open") else open(path, "rb")  # noqa: SIM115
+    return opened
 
 
 def unpacked(path: str | os.PathLike[str], limit: int | None = None) -> Iterator[bytes]:
@@ -36,7 +42,7 @@ def unpacked(path: str | os.PathLike[str], limit: int | None = None) -> Iterator
     Raises:
         BadFileError: the gzip stream is truncated, damaged, or followed by something else.
     """
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         plain = iter(lambda: file.read(PACKED_PIECE if packed else PIECE), b"")

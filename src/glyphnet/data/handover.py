@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .dataset import ImageDataset, Originals, Splits
+from .dataset import BadFile, ImageDataset, Originals, Splits
 from .values import Reading
 
 
@@ -30,6 +30,7 @@ def hand_over(splits: Splits, folder: Path) -> None:
         "warnings": splits.warnings,
         "reading": asdict(splits.reading),
         "group_by": splits.group_by,
+        "bad_files": [list(bad) for bad in splits.bad_files],
         "names": {part: list(dataset.names) for part, dataset in splits},
     }
     (folder / "data.json").write_text(json.dumps(described), encoding="utf-8")
@@ -62,9 +63,14 @@ def take_over(folder: Path) -> Splits:
     }
     notes, warnings = tuple(told["notes"]), tuple(told["warnings"])
     datasets = parts["train"], parts["validation"], parts["test"]
-    group_by = told["group_by"]
     return Splits(
-        told["name"], *datasets, notes=notes, warnings=warnings, reading=Reading(**reading), group_by=group_by
+        told["name"],
+        *datasets,
+        notes=notes,
+        warnings=warnings,
+        reading=Reading(**reading),
+        group_by=told["group_by"],
+        bad_files=tuple(BadFile(*bad) for bad in told["bad_files"]),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 import threading
 from collections import OrderedDict
@@ -14,13 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
-from .filetree import FileTree, read_file
+from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order, listed
 from .tables import FILE_COLUMNS, LABEL_COLUMNS, beside, finder_beside, plain
@@ -40,16 +40,21 @@ class Table:
     """A Parquet table of pictures.
 
     Attributes:
-        path: its file.
+        file: its file.
         count: how many rows it has.
         column: the column that the pictures are in.
         name: the column that says what a row is called; None where there is none.
     """
 
-    path: str
+    file: AnyFile
     count: int
     column: str
     name: str | None
+
+    @property
+    def path(self) -> str:
+        """What messages call the file."""
+        return os.fspath(self.file)
 
     def place(self, row: int) -> str:
         """Where the picture of a row, counted from 0, lies."""
@@ -76,15 +81,15 @@ class Table:
             ) from error
 
 
-def open_table(path: str) -> Table | BadFileError:
+def open_table(path: str | os.PathLike[str]) -> Table | BadFileError:
     """The Parquet table in a file, or why there are no pictures in it.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    parquet = _parquet()
+    parquet, source = _parquet(), as_file(path)
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(openable(source)) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except FileNotFoundError:
         return BadFileError(path, "no such file", "Check the path.")
@@ -101,10 +106,10 @@ def open_table(path: str) -> Table | BadFileError:
             f"Name the one with their bytes {IMAGE!r}, or the one with their files {FILE_NAME!r}.",
         )
     name = next((name for name in NAMES if name in columns and name != wanted), None)
-    return Table(path, count, wanted, name)
+    return Table(source, count, wanted, name)
 
 
-def unlabelled_parquet(path: str) -> Unlabelled | BadFileError:
+def unlabelled_parquet(path: AnyFile) -> Unlabelled | BadFileError:
     """The pictures in a Parquet table, for prediction."""
     table = open_table(path)
     return table if isinstance(table, BadFileError) else Unlabelled(table.count, table.place, table.pictures)
@@ -139,7 +144,7 @@ def _holds_text(kind: Any) -> bool:
 def _columns(table: Table, start: int) -> Iterator[tuple[list[Any], list[Any]]]:
     """The cells of some rows, and what the rows are called, from row ``start`` to the end."""
     # Without a buffer of its own, pyarrow would read the pictures of a whole group of rows at once.
-    with closing(_parquet().ParquetFile(table.path, pre_buffer=False, buffer_size=_PAGE_BYTES)) as file:
+    with closing(_parquet().ParquetFile(openable(table.file), pre_buffer=False, buffer_size=_PAGE_BYTES)) as file:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         first = 0
         while first < len(groups) and start >= groups[first].num_rows:
@@ -199,16 +204,14 @@ def hub_tables(tree: FileTree) -> list[tuple[str, int | None]]:
     """The Parquet tables of a folder that hold pictures, each with the part that its name or its folder says.
 
     Raises:
-        DataError: they lie in an archive, from which Parquet is not read.
+        DataError: one cannot be read.
         MissingExtraError: pyarrow is not installed.
     """
     names = [name for name in tree.names if name.lower().endswith(".parquet")]
-    if names and tree.read is not None:
-        raise DataError(f"{tree.root}: Parquet in an archive is not read. Unpack it, and give the folder.")
-    return [(name, _part_of(name)) for name in names if is_hub_table(tree.root / name)]
+    return [(name, _part_of(name)) for name in names if is_hub_table(tree.file(name))]
 
 
-def is_hub_table(path: Path) -> bool:
+def is_hub_table(path: AnyFile) -> bool:
     """Whether a Parquet table holds pictures, not only their names.
 
     Raises:
@@ -217,7 +220,7 @@ def is_hub_table(path: Path) -> bool:
     """
     parquet = _parquet()
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(openable(path)) as file:
             schema = file.schema_arrow
     except _damage() as error:
         reason = " ".join(str(error).split())[:200]
@@ -232,17 +235,18 @@ def _part_of(name: str) -> int | None:
     return next((part for word in words if (part := part_word(word)) is not None), None)
 
 
-def read_hub(root: Path, tables: Sequence[tuple[str, int | None]]) -> ImageFiles:
+def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]]) -> ImageFiles:
     """The labelled pictures in Parquet tables.
 
     Args:
-        root: the folder that the tables' names start from.
+        tree: the folder or archive that the tables' names start from.
         tables: (name, part); None for data that come undivided.
 
     Raises:
         DataError: there is no column of labels, a label is missing, or some names say a part and some do not.
         MissingExtraError: pyarrow is not installed.
     """
+    root = tree.root
     unknown = [name for name, part in tables if part is None]
     if unknown and len(unknown) < len(tables):
         raise DataError(f"{root}: {listed(unknown, 2)} name no part (train, validation, test), and others do. Rename.")
@@ -252,9 +256,9 @@ def read_hub(root: Path, tables: Sequence[tuple[str, int | None]]) -> ImageFiles
     groups: dict[str, _Groups] = {}
     chosen, order = "", None
     for name, part in tables:
-        labels, title, known = _labels(root / name)
+        labels, title, known = _labels(tree.file(name))
         order = order or known
-        groups[name] = _Groups(root / name)
+        groups[name] = _Groups(tree.file(name))
         names += [f"{name}#{row}" for row in range(len(labels))]
         texts += labels
         parts += [TRAIN if part is None else part] * len(labels)
@@ -274,11 +278,11 @@ def read_hub(root: Path, tables: Sequence[tuple[str, int | None]]) -> ImageFiles
     )  # fmt: skip
 
 
-def _labels(path: Path) -> tuple[list[str], str, tuple[str, ...] | None]:
+def _labels(path: AnyFile) -> tuple[list[str], str, tuple[str, ...] | None]:
     """The label of each row, the column's name, and the class names in order where the file says them."""
     parquet = _parquet()
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(openable(path)) as file:
             schema = file.schema_arrow
             titles = [plain(name) for name in schema.names]
             title = next((schema.names[titles.index(name)] for name in LABEL_COLUMNS if name in titles), None)
@@ -313,20 +317,23 @@ def _class_names(metadata: dict[bytes, bytes], column: str) -> tuple[str, ...] |
 class _Groups:
     """The pictures of a Parquet file by their rows; the groups of rows that were asked for last are in memory."""
 
-    def __init__(self, path: Path) -> None:
-        table = open_table(str(path))
+    def __init__(self, path: AnyFile) -> None:
+        table = open_table(path)
         if isinstance(table, BadFileError):
             raise table
         self.table = table
         self._path = path
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, Any] = OrderedDict()
-        with _parquet().ParquetFile(path) as file:
+        with _parquet().ParquetFile(openable(path)) as file:
             sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         self._ends = np.cumsum(sizes)
-        status = path.stat()
-        state = repr((str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
-        self.state = hashlib.sha256(state.encode()).hexdigest()
+        if isinstance(path, ArchivePath):
+            state = path.state()
+        else:
+            status = path.stat()
+            state = repr((str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+        self.state = hashlib.sha256(os.fsencode(state)).hexdigest()
 
     def content(self, row: int) -> bytes:
         """The encoded picture of a row.
@@ -351,7 +358,7 @@ class _Groups:
         with self._lock:
             if number not in self._kept:
                 try:
-                    with _parquet().ParquetFile(self._path) as file:
+                    with _parquet().ParquetFile(openable(self._path)) as file:
                         column = file.read_row_group(number, columns=[self.table.column]).column(0)
                 except _damage() as error:
                     reason = " ".join(str(error).split())[:200]

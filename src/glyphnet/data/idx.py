@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from ..errors import BadFileError, DataError
 from .arrays import RawArrays, RawPart
 from .dataset import UInt8Array
+from .filetree import AnyFile, ArchivePath, as_file, byte_count
 from .gzipped import MAX_RATIO, is_gzipped, unpacked
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -59,8 +59,8 @@ def read_idx(
         BadFileError: not IDX, not of that kind, or not of the size it announces. Nothing is allocated before
             the size announced has been held against the size of the file.
     """
-    path = Path(path)
-    stored = path.stat().st_size
+    path = as_file(path)
+    stored = byte_count(path)
     packed = stored >= 2 and is_gzipped(path)
     pieces = unpacked(path)
     head = bytearray(_take(pieces, 4))
@@ -72,7 +72,7 @@ def read_idx(
     start = 4 + 4 * ndim
     expected = start + math.prod(shape) * dtype.itemsize
     _check_size(path, shape, expected, stored, packed, max_bytes)
-    if not packed and expected >= MAP_FROM and dtype.itemsize == 1:
+    if not packed and expected >= MAP_FROM and dtype.itemsize == 1 and not isinstance(path, ArchivePath):
         return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
     values = np.empty(expected - start, np.uint8)
     _fill(path, values, bytes(head[start:]), pieces)
@@ -90,7 +90,7 @@ def _take(pieces: Iterator[bytes], count: int) -> bytes:
     return taken
 
 
-def _read_magic(path: Path, magic: bytes, kind: _Kind | None) -> tuple[np.dtype[Any], int]:
+def _read_magic(path: AnyFile, magic: bytes, kind: _Kind | None) -> tuple[np.dtype[Any], int]:
     if len(magic) < 4:
         raise BadFileError(path, f"too short for IDX: {len(magic)} bytes", _AGAIN)
     found = int.from_bytes(magic, "big")
@@ -123,7 +123,9 @@ def _meaning(magic: int) -> str:
     return f" ({np.dtype(DTYPES[code]).name} values in {ndim} dimensions)" if code in DTYPES else ""
 
 
-def _check_size(path: Path, shape: tuple[int, ...], expected: int, stored: int, packed: bool, max_bytes: int) -> None:
+def _check_size(
+    path: AnyFile, shape: tuple[int, ...], expected: int, stored: int, packed: bool, max_bytes: int
+) -> None:
     announced = f"announces {' × '.join(f'{n:,}' for n in shape)} values, {expected:,} bytes in all,"
     if not packed and stored != expected:
         state = "truncated" if stored < expected else "followed by bytes that do not belong to it"
@@ -138,7 +140,7 @@ def _check_size(path: Path, shape: tuple[int, ...], expected: int, stored: int, 
         )
 
 
-def _fill(path: Path, values: UInt8Array, first: bytes, pieces: Iterator[bytes]) -> None:
+def _fill(path: AnyFile, values: UInt8Array, first: bytes, pieces: Iterator[bytes]) -> None:
     """Copy the bytes that follow the header into ``values``, exactly as many as there must be."""
     size, done = len(values), 0
     for piece in chain((first,), pieces):
@@ -156,19 +158,20 @@ def _fill(path: Path, values: UInt8Array, first: bytes, pieces: Iterator[bytes])
 class _Set:
     """The files of one data set in a folder: by part ("train", "test", …, "all") and by what they hold."""
 
-    images: dict[str, Path] = field(default_factory=dict)
-    labels: dict[str, Path] = field(default_factory=dict)
-    classes: Path | None = None
+    images: dict[str, AnyFile] = field(default_factory=dict)
+    labels: dict[str, AnyFile] = field(default_factory=dict)
+    classes: AnyFile | None = None
 
 
-def is_idx(path: Path) -> bool:
+def is_idx(path: AnyFile) -> bool:
     """Whether a file begins as IDX does, gzipped or not: the name does not matter."""
-    return _dimensions(path) is not None
+    return path.is_file() and _dimensions(path) is not None
 
 
 def is_idx_folder(path: str | os.PathLike[str]) -> bool:
     """Whether the folder holds IDX files with images or labels."""
-    return bool(_sets(Path(path)))
+    folder = as_file(path)
+    return folder.is_dir() and bool(_sets(folder))
 
 
 def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
@@ -183,7 +186,7 @@ def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
         BadFileError: a file is missing or damaged, or images and labels differ in number.
         DataError: there are several data sets in the folder.
     """
-    path = Path(path)
+    path = as_file(path)
     folder = path if path.is_dir() else path.parent
     sets = _sets(folder)
     if path.is_dir() and len(sets) > 1:
@@ -225,11 +228,12 @@ def _described(name: str) -> tuple[str, str]:
     return "-".join(rest), part
 
 
-def _sets(folder: Path) -> dict[str, _Set]:
+def _sets(folder: AnyFile) -> dict[str, _Set]:
     """The data sets of IDX files in a folder: name → files."""
     found: dict[str, _Set] = {}
-    tables: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # an unpacked file comes before its .gz, and is faster
+    tables: dict[str, AnyFile] = {}
+    files: list[AnyFile] = sorted(folder.iterdir())
+    for path in files:  # an unpacked file comes before its .gz, and is faster
         if path.name.startswith(".") or path.suffix.lower() in _OTHERS or not path.is_file():
             continue
         name, part = _described(path.name)
@@ -240,15 +244,15 @@ def _sets(folder: Path) -> dict[str, _Set]:
         dimensions = _dimensions(path)
         if dimensions is None:
             continue
-        files = found.setdefault(name, _Set())
-        (files.images if dimensions > 2 else files.labels).setdefault(part, path)
+        one = found.setdefault(name, _Set())
+        (one.images if dimensions > 2 else one.labels).setdefault(part, path)
     for name, path in tables.items():
         if name in found:
             found[name].classes = path
     return found
 
 
-def _dimensions(path: Path) -> int | None:
+def _dimensions(path: AnyFile) -> int | None:
     """How many dimensions an IDX file announces; None for any other file."""
     try:
         head = _take(unpacked(path, 4), 4)
@@ -259,7 +263,7 @@ def _dimensions(path: Path) -> int | None:
     return head[3]
 
 
-def _with_names(table: Path, parts: dict[str, RawPart]) -> dict[str, RawPart]:
+def _with_names(table: AnyFile, parts: dict[str, RawPart]) -> dict[str, RawPart]:
     """Labels as the characters that EMNIST's table gives them: lines of a label and one code point or more."""
     try:
         rows = [list(map(int, line.split())) for line in table.read_text(encoding="ascii").splitlines() if line.strip()]
@@ -277,7 +281,7 @@ def _with_names(table: Path, parts: dict[str, RawPart]) -> dict[str, RawPart]:
     return named
 
 
-def _read_pair(folder: Path, part: str, images_path: Path | None, labels_path: Path | None) -> RawPart:
+def _read_pair(folder: AnyFile, part: str, images_path: AnyFile | None, labels_path: AnyFile | None) -> RawPart:
     if images_path is None or labels_path is None:
         there = labels_path or images_path
         assert there is not None

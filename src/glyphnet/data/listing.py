@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -121,11 +122,23 @@ class Unlabelled:
         count: how many there are.
         place: where the picture of a row, counted from 0, lies.
         pictures: yields the picture of each row from the given one on, a few at a time in memory.
+        whole: the array of a file that holds one alone, which may be a single image.
     """
 
     count: int
     place: Callable[[int], str]
     pictures: Callable[[int], Iterator[Picture]]
+    whole: npt.NDArray[Any] | None = None
+
+    def is_one_image(self, image_shape: tuple[int, int, int]) -> bool:
+        """Whether the file is one image rather than many, for a model of ``image_shape`` (H, W, C)."""
+        shape = () if self.whole is None else self.whole.shape
+        if len(shape) == 3:
+            return bool(shape[2] in (1, 3) and shape[1:] != image_shape[:2])
+        if len(shape) != 2 or shape == image_shape[:2]:
+            return len(shape) == 2
+        is_square = math.isqrt(shape[1]) ** 2 == shape[1]
+        return bool(shape[1] != math.prod(image_shape) and (shape[0] == shape[1] or not is_square))
 
 
 def unlabelled_arrays(path: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Unlabelled:

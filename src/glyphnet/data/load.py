@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,14 @@ from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import BadFile, Originals, Splits
 from .digits import read_digits
-from .filetree import archive_tree, is_archive, is_wanted
-from .folder import read_archive, read_folder
+from .filetree import PICTURE_SUFFIXES, AnyFile, ArchivePath, FileTree, archive_tree, as_file, is_archive, is_wanted
+from .folder import read_folder, read_tree
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
 from .known import read_named
-from .layouts import check_layout
-from .listing import ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
+from .layouts import check_layout, part_word
+from .listing import PART_CODES, ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
 from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all
 from .pixels import conform
@@ -41,16 +42,19 @@ from .pixeltables import (
 )
 from .split import check_fractions
 from .survey import ShapeWish
-from .tables import TEXT_SUFFIXES, read_path_tables, unlabelled_paths
+from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
 from .taken import times_taken
 from .values import Page, Reading, ValueRange, check_page, check_range
+
+if TYPE_CHECKING:
+    from .settings import DataSettings
 
 NAME_PREFIX = "name:"
 """Before the name of a known data set where a file or folder is called the same."""
 
 
 def load(
-    source: str | os.PathLike[str] = "digits",
+    source: str | os.PathLike[str] | DataSettings = "digits",
     *,
     size: int | Sequence[int] | None = None,
     color: str = "auto",
@@ -75,6 +79,7 @@ def load(
             or in training, validation and test), of a table of paths or of pixels, of Parquet tables with
             pictures, of IDX, .npz or .npy files, or of a zip or tar archive: docs/data.md shows each. Where a file
             or folder is called as a data set is, write ``./mnist`` for it and ``name:mnist`` for the data set.
+            A `DataSettings` holds the source and all options up to ``only``: give none of them beside it.
         size: the side of the images in pixels, or (height, width); None chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
         validation_fraction: the share of the training images to validate on, where no such part is given.
@@ -102,6 +107,8 @@ def load(
         SettingsError: an argument is impossible; all that are, are named.
         DataError: there is no such source, or it cannot be used; the message says which file and what to do.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        return load(**source.model_dump(), reading=reading, to_train=to_train, progress=progress)
     options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, layout, value_range, page)
     options = replace(options, progress=progress, only=only, to_train=to_train)
     if reading is not None:
@@ -138,7 +145,7 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     try:
         if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
-        path, kind = _found_below(path)
+        kind = source_of(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{os.fspath(source)[:80]!r} cannot be looked at ({str(error)[:80]}). {_ACCEPTED}") from error
     if kind is None:
@@ -156,22 +163,87 @@ def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, st
     return from_arrays(name, where, ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
 
 
-def _found_below(path: Path) -> tuple[Path, Source | None]:
-    """The path and its kind; of a folder that only wraps another (``archive/MNIST/raw``), that of the inner one.
+def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
+    """The files of arrays, or the folder of such files, that a folder or an archive only wraps.
 
-    A folder that is read by what its folders mean is not descended into here: its files keep their names.
+    None for a folder that is read by what the folders in it mean.
     """
-    kind, inner = source_of(path), path
-    while kind is _FOLDER:
-        with os.scandir(inner) as entries:
-            wanted = [entry for entry in entries if is_wanted(entry.name)]
-        folders = [entry.name for entry in wanted if entry.is_dir()]
-        if len(folders) != 1:
-            break
-        inner = inner / folders[0]
-        if (deeper := source_of(inner)) is not _FOLDER:
-            return inner, deeper
-    return path, kind
+    inner = root
+    while True:
+        if inner is not root and (kind := _array_source(inner)):
+            return [inner], kind
+        folders, files = _entries(inner)
+        if len(folders) > 1:
+            return None
+        if folders:
+            inner = inner / folders[0]
+            continue
+        if len(files) > _MOST_FILES or any(posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in files):
+            return None
+        kinds = [(inner / name, kind) for name in files if (kind := _array_source(inner / name))]
+        if not kinds or any(kind is not kinds[0][1] for _, kind in kinds):
+            return None
+        return [file for file, _ in kinds], kinds[0][1]
+
+
+_MOST_FILES = 20  # that are opened to see whether they hold arrays
+
+
+def _entries(folder: AnyFile) -> tuple[list[str], list[str]]:
+    """The folders and the files that lie directly in a folder, debris and GlyphNet's own output left out."""
+    if isinstance(folder, ArchivePath):
+        found = dict(folder.children())
+    else:
+        with os.scandir(folder) as entries:
+            found = {entry.name: entry.is_dir() for entry in entries if is_wanted(entry.name)}
+    folders = [name for name, is_folder in found.items() if is_folder]
+    return sorted(folders), sorted(found.keys() - {*folders})
+
+
+def _array_source(path: AnyFile) -> Source | None:
+    return next((kind for kind in PATHS if kind.arrays and kind.matches(path)), None)
+
+
+def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options: Options) -> arrays.RawArrays:
+    """The arrays in one file, or in several that are parts by their names (``train.npz``, ``test.npz``).
+
+    Raises:
+        DataError: the files cannot be told apart as parts.
+    """
+    if len(files) == 1:
+        raw = kind.read(files[0], options)
+        assert isinstance(raw, arrays.RawArrays)
+        inside = os.fspath(files[0])[len(os.fspath(root)) + 1 :]
+        return replace(raw, notes=(f"The data lie in {inside!r}.", *raw.notes))
+    parts: dict[str, arrays.RawPart] = {}
+    titles = {code: part for part, code in PART_CODES.items()}
+    notes: list[str] = []
+    for file in files:
+        code = part_word(file.stem)
+        one = kind.read(file, options) if code is not None and titles[code] not in parts else None
+        if not isinstance(one, arrays.RawArrays) or len(one.parts) != 1:
+            names = listed([each.name for each in files], 4)
+            raise DataError(f"{root}: there are {len(files)} data sets in it ({names}). Give one of them.")
+        assert code is not None
+        [part] = one.parts.values()
+        parts[titles[code]] = part._replace(
+            images_name=f"{part.images_name} of {file.name}", labels_name=f"{part.labels_name} of {file.name}"
+        )
+        notes.append(f"{file.name} is the {titles[code]} part.")
+    return arrays.RawArrays(parts, notes=tuple(notes))
+
+
+def _read_archive(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
+    tree = archive_tree(path)
+    if found := _arrays_below(ArchivePath(tree)):
+        return _read_arrays(ArchivePath(tree), *found, options)
+    return read_tree(tree, options)
+
+
+def _read_folder(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
+    if found := _arrays_below(path):
+        return _read_arrays(path, *found, options)
+    return read_folder(path, options)
 
 
 def _options(
@@ -239,13 +311,9 @@ def _load_named(name: str, options: Options) -> Splits:
     return replace(splits, warnings=(*said, *splits.warnings))
 
 
-def _read_idx(path: Path, _: Options) -> arrays.RawArrays:
-    return idx.read_idx_folder(path)
-
-
 def _read_parquet(path: Path, options: Options) -> ImageFiles:
     if is_hub_table(path):
-        return read_hub(path.parent, [(path.name, None)])
+        return read_hub(FileTree(path.parent, (path.name,), {}), [(path.name, None)])
     return _read_path_table(path, options)
 
 
@@ -253,7 +321,7 @@ def _read_path_table(path: Path, options: Options) -> ImageFiles:
     return read_path_tables(path.parent, [(path.name, None)], group_by=options.group_column)
 
 
-def _npz_pictures(path: str) -> Unlabelled | BadFileError:
+def _npz_pictures(path: AnyFile) -> Unlabelled | BadFileError:
     known = {images for pairs in arrays.NAMES.values() for images, _ in pairs}
     others = {labels for pairs in arrays.NAMES.values() for _, labels in pairs} | {"classes"}
     try:
@@ -265,27 +333,31 @@ def _npz_pictures(path: str) -> Unlabelled | BadFileError:
         return error
 
 
-def _npy_pictures(path: str) -> Unlabelled | BadFileError:
+def _npy_pictures(path: AnyFile) -> Unlabelled | BadFileError:
     try:
-        return _pictures_of(path, {"images": map_npy(Path(path))})
+        array = map_npy(path)
+        found = _pictures_of(path, {"images": array})
+        return found if isinstance(found, BadFileError) else replace(found, whole=array)
     except BadFileError as error:
         return error
 
 
-def _idx_pictures(path: str) -> Unlabelled | BadFileError:
+def _idx_pictures(path: AnyFile) -> Unlabelled | BadFileError:
     try:
         return _pictures_of(path, {"images": idx.read_idx(path)})
     except BadFileError as error:
         return error
 
 
-def _pictures_of(path: str, found: dict[str, npt.NDArray[Any]]) -> Unlabelled | BadFileError:
+def _pictures_of(path: AnyFile, found: dict[str, npt.NDArray[Any]]) -> Unlabelled | BadFileError:
     """The images of an array file; labels, one number an image, are none."""
-    images = {name: array for name, array in found.items() if array.ndim > 1 and array.dtype.kind in "buif"}
+    images = {name: each for name, each in found.items() if each.ndim > 1 and each.dtype.kind in "buif"}
+    more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
+    images = more or images  # labels may be a matrix of one column or one row
     if not images:
         shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
         return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
-    return unlabelled_arrays(path, images)
+    return unlabelled_arrays(os.fspath(path), images)
 
 
 def _archive_pictures(path: str) -> Unlabelled | BadFileError:
@@ -294,12 +366,14 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
     except DataError as error:
         return BadFileError(path, "cannot be read", str(error))
     names, _ = tree.pictures()
+    if not any(looks_like_picture(name) for name in names) and (arrays_in := _arrays_in(tree)):
+        return arrays_in
     if not names:
         tables = [name for name in tree.names if pixel_table_of(tree, name) is not None]
         if len(tables) == 1:
             return unlabelled_rows(tree.content(tables[0]), f"{path}#{tables[0]}")
-        found = f": only {listed(tree.names, 3)}" if tree.names else ""
-        return BadFileError(path, f"there is no picture in it{found}", "Unpack it, and give the files.")
+        told = f": only {listed(tree.names, 3)}" if tree.names else ""
+        return BadFileError(path, f"there is no picture in it{told}", "Unpack it, and give the files.")
 
     def place(row: int) -> str:
         return f"{path}#{names[row]}"
@@ -313,6 +387,25 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
             yield Picture(place(row), place(row), content)
 
     return Unlabelled(len(names), place, pictures)
+
+
+def _arrays_in(tree: FileTree) -> Unlabelled | None:
+    """The images of all files of arrays in an archive, one after the other; labels are none."""
+    files = [tree.file(name) for name in tree.names[:_MOST_FILES]]
+    read = [kind.pictures(file) for file in files for kind in PATHS if kind.pictures and kind.in_archives(file)]
+    found = [each for each in read if isinstance(each, Unlabelled)]
+    ends = np.cumsum([each.count for each in found])
+
+    def place(row: int) -> str:
+        number = int(np.searchsorted(ends, row, side="right"))
+        return found[number].place(row - int(ends[number]) + found[number].count)
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for each, end in zip(found, ends.tolist(), strict=True):
+            if start < end:
+                yield from each.pictures(max(0, start - end + each.count))
+
+    return Unlabelled(int(ends[-1]), place, pictures) if found else None
 
 
 def _from_files(files: ImageFiles, options: Options) -> Splits:
@@ -381,74 +474,69 @@ class Source:
         pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
             one by one, and for what prediction does not read.
         inside: whether prediction reads such a file when it lies in a folder that was given.
+        arrays: whether it holds arrays, and is then found in an archive too, and in a folder that only wraps it.
     """
 
     title: str
-    matches: Callable[[Path], bool]
-    read: Callable[[Path, Options], arrays.RawArrays | ImageFiles]
-    pictures: Callable[[str], Unlabelled | BadFileError] | None = None
+    matches: Callable[[Any], bool]
+    read: Callable[[Any, Options], arrays.RawArrays | ImageFiles]
+    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None
     inside: bool = True
+    arrays: bool = False
+
+    def in_archives(self, file: AnyFile) -> bool:
+        """Whether a file in an archive is of this kind, and read there for prediction."""
+        return (self.arrays or self.pictures is unlabelled_parquet) and self.matches(file)
 
 
-def _is_file(*suffixes: str) -> Callable[[Path], bool]:
+def _is_file(*suffixes: str) -> Callable[[AnyFile], bool]:
     return lambda path: path.name.lower().endswith(suffixes) and path.is_file()
 
 
-_FOLDER = Source("a folder of class folders, or of pictures and a table", Path.is_dir, read_folder)
-
-
-def _read_cifar(path: Path, _: Options) -> arrays.RawArrays:
-    return containers.read_cifar(path, containers.cifar_files(path))
-
-
 def _container_pictures(
-    read: Callable[[Path], dict[str, npt.NDArray[Any]]],
-) -> Callable[[str], Unlabelled | BadFileError]:
-    def pictures(path: str) -> Unlabelled | BadFileError:
+    read: Callable[[AnyFile], dict[str, npt.NDArray[Any]]],
+) -> Callable[[AnyFile], Unlabelled | BadFileError]:
+    def pictures(path: AnyFile) -> Unlabelled | BadFileError:
         try:
-            return _pictures_of(path, read(Path(path)))
+            return _pictures_of(path, read(as_file(path)))
         except BadFileError as error:
             return error
 
     return pictures
 
 
+def _holding_arrays(
+    title: str,
+    matches: Callable[[Any], bool],
+    read: Callable[[Any], arrays.RawArrays],
+    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None,
+) -> Source:
+    return Source(title, matches, lambda path, _: read(path), pictures, arrays=True)
+
+
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
-    Source("an .npz file", _is_file(".npz"), lambda path, _: arrays.read_npz(path), _npz_pictures),
-    Source(".npy files", _is_file(".npy"), lambda path, _: arrays.read_npy_pair(path), _npy_pictures),
+    _holding_arrays("an .npz file", _is_file(".npz"), arrays.read_npz, _npz_pictures),
+    _holding_arrays(".npy files", _is_file(".npy"), arrays.read_npy_pair, _npy_pictures),
     Source("a Parquet table", _is_file(".parquet"), _read_parquet, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
-    Source(
-        "a table of paths",
-        _is_file(*TEXT_SUFFIXES),
-        _read_path_table,
-        unlabelled_paths,
-        inside=False,
-    ),
-    Source("a zip or tar archive", is_archive, read_archive, _archive_pictures, inside=False),
-    Source(
+    Source("a table of paths", _is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
+    Source("a zip or tar archive", is_archive, _read_archive, _archive_pictures, inside=False),
+    _holding_arrays(
         "a MATLAB file",
         containers.is_matlab,
-        lambda path, _: containers.read_matlab(path),
+        containers.read_matlab,
         _container_pictures(containers.matlab_images),
     ),
-    Source(
-        "an HDF5 file",
-        containers.is_hdf5,
-        lambda path, _: containers.read_hdf5(path),
-        _container_pictures(containers.hdf5_arrays),
+    _holding_arrays(
+        "an HDF5 file", containers.is_hdf5, containers.read_hdf5, _container_pictures(containers.hdf5_arrays)
     ),
-    Source("a folder of CIFAR's batches", containers.is_cifar_folder, _read_cifar),
-    Source("a folder of SVHN's files", containers.is_svhn_folder, lambda path, _: containers.read_svhn_folder(path)),
-    Source("a folder of IDX files", lambda path: path.is_dir() and idx.is_idx_folder(path), _read_idx),
-    Source("an IDX file", lambda path: path.is_file() and idx.is_idx(path), _read_idx, _idx_pictures),
-    Source(
-        "a folder of .npy files",
-        lambda path: path.is_dir() and arrays.is_npy_folder(path),
-        lambda path, _: arrays.read_npy_pair(path),
-    ),
-    _FOLDER,
+    _holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),
+    _holding_arrays("a folder of SVHN's files", containers.is_svhn_folder, containers.read_svhn_folder),
+    _holding_arrays("a folder of IDX files", idx.is_idx_folder, idx.read_idx_folder),
+    _holding_arrays("an IDX file", idx.is_idx, idx.read_idx_folder, _idx_pictures),
+    _holding_arrays("a folder of .npy files", arrays.is_npy_folder, arrays.read_npy_pair),
+    Source("a folder of class folders, or of pictures and a table", Path.is_dir, _read_folder),
 )
 
 

@@ -14,13 +14,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError
+from .filetree import AnyFile, ArchivePath, as_file, byte_count, openable
 
 MAX_BYTES = 2 << 30  # of one archive, unpacked; .npy files are memory-mapped and have no limit
 MAX_HEADER = 10_000  # bytes; NumPy's own limit, and a plain array's header has about a hundred
@@ -40,7 +40,7 @@ class _Announced(NamedTuple):
         return f"announces shape {self.shape} {self.dtype}, {self.size:,} bytes in all"
 
 
-def _read_header(file: IO[bytes], path: Path, what: str) -> _Announced:
+def _read_header(file: IO[bytes], path: AnyFile, what: str) -> _Announced:
     """What the header of an array in .npy format announces; ``what`` names the array in errors.
 
     Raises:
@@ -69,15 +69,16 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
     Raises:
         BadFileError: not such a file, truncated, or an array of Python objects.
     """
-    path = Path(path)
+    path = as_file(path)
     with path.open("rb") as file:
         announced = _read_header(file, path, "it")
-    stored = path.stat().st_size
+    stored = byte_count(path)
     if stored != announced.size:
         state = "truncated" if stored < announced.size else "followed by bytes that do not belong to it"
         raise BadFileError(path, f"{announced}, but has {stored:,}: the file is {state}", _AGAIN)
-    # An empty region of a file cannot be mapped.
-    mapped: _Array = np.load(path, mmap_mode="r" if math.prod(announced.shape) else None, allow_pickle=False)
+    # An empty region of a file cannot be mapped, nor can one in an archive.
+    may_map = math.prod(announced.shape) and not isinstance(path, ArchivePath)
+    mapped: _Array = np.load(openable(path), mmap_mode="r" if may_map else None, allow_pickle=False)
     return mapped
 
 
@@ -92,9 +93,9 @@ class NpzFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        self._path = as_file(path)
         try:
-            self._zip = zipfile.ZipFile(self._path)
+            self._zip = zipfile.ZipFile(openable(self._path))
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
         self.names = tuple(name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy"))

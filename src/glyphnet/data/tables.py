@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
 from .dataset import BadFile
-from .filetree import PICTURE_SUFFIXES, FileTree, folder_tree, is_regular, read_file
+from .filetree import PICTURE_SUFFIXES, AnyFile, FileTree, folder_tree, is_regular, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order, listed
 
@@ -175,7 +175,7 @@ def json_cells(content: bytes, where: str) -> Cells:
     return Cells(columns, rows)
 
 
-def parquet_cells(path: Path) -> Cells:
+def parquet_cells(path: AnyFile) -> Cells:
     """The cells of a Parquet table as text; columns that are no text or numbers are left out.
 
     Raises:
@@ -188,7 +188,7 @@ def parquet_cells(path: Path) -> Cells:
     except ImportError as error:
         raise MissingExtraError("Reading Parquet tables", "parquet") from error
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(openable(path)) as file:
             names = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
             rows: list[tuple[str, list[str]]] = []
             for batch in file.iter_batches(columns=names):
@@ -362,9 +362,7 @@ class _Rows:
 def cells_of(root: Path, name: str, tree: FileTree | None) -> Cells:
     """The cells of the table ``name`` below ``root``, or in the archive ``tree``."""
     if name.lower().endswith(".parquet"):
-        if tree is not None and tree.read is not None:
-            raise DataError(f"{root}#{name}: Parquet in an archive is not read. Unpack it.")
-        return parquet_cells(root / name)
+        return parquet_cells(root / name if tree is None else tree.file(name))
     content = tree.content(name) if tree is not None else read_file(root / name, MAX_TEXT)
     read = json_cells if name.lower().endswith(".jsonl") else csv_cells
     return read(content, f"{root / name}")

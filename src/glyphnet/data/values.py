@@ -225,16 +225,18 @@ def _scaled(values: npt.NDArray[Any], value_range: ValueRange) -> tuple[UInt8Arr
         return np.rint(np.clip((wide - low) * (255 / (high - low)), 0, 255)).astype(np.uint8), outside
 
 
-def on_scale(values: npt.NDArray[Any], value_range: ValueRange) -> UInt8Array:
+def on_scale(values: npt.NDArray[Any], value_range: ValueRange, *, window: bool = False) -> UInt8Array:
     """An array that somebody wants classified, of any numeric type, as brightness on the model's scale: uint8.
 
     uint8 arrays are brightness already, 0 black to 255 white, except where the model's range is at most 0..16 and all
-    values lie in it. True is white.
+    values lie in it. True is white. With ``window`` all arrays hold values on that scale, and any may lie outside.
 
     Raises:
         DataError: the values cannot be on that scale: more than half lie outside, or they are fractions up to 1 and
             the scale is another.
     """
+    if window and values.dtype.kind in "buif":
+        return scaled_to_8_bits(values, value_range)[0]
     if values.dtype == np.uint8:
         raw = value_range[1] <= NEARLY_BLACK and values.size and values.max() <= value_range[1]
         return scaled_to_8_bits(values, value_range)[0] if raw else values

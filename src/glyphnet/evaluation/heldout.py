@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..data import Finding, ImageDataset, Splits, load, look_over
 from ..data.corrections import apply_decisions
 from ..data.groups import parse_group_by
 from ..data.inspect import ABOUT_LEARNING
+from ..data.settings import DataSettings
 from ..errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -44,46 +45,36 @@ class HeldOut:
 
 def held_out(
     classifier: Classifier,
-    source: str | os.PathLike[str] = "digits",
+    data: str | os.PathLike[str] | DataSettings = "digits",
     *,
-    on_bad_file: Literal["error", "skip"] = "error",
-    layout: str = "auto",
-    only: str | None = None,
     progress: Progress | None = None,
 ) -> HeldOut:
-    """Load the images of ``source`` that the classifier may be judged by, in its size and colour.
+    """Load the images of ``data`` that the classifier may be judged by, in its size and colour.
 
     Data that it was trained on, told by their fingerprint, are divided as in its training, and the test
     part is taken. Of other data the test part is taken if they have one of their own, and else all images.
 
     Args:
         classifier: whose recipe tells how its data were divided.
-        source: as for `glyphnet.load`.
-        on_bad_file: "error", or "skip" to leave out files that cannot be used.
-        layout, only: as for `glyphnet.load`; where neither is given and the model was trained on this source, those
-            of its training.
+        data: a name or a path, as for `glyphnet.load`, or settings, of which ``on_bad_file``, ``layout`` and ``only``
+            count. Where they are not set and the model was trained on this source, those of its training count. All
+            else comes from the model.
         progress: called as ``progress(done, total, what)`` while data are read.
 
     Raises:
         DataError: the data cannot be used, or hold no image.
     """
     height, width, channels = classifier.input_shape
-
+    settings = data if isinstance(data, DataSettings) else DataSettings(source=os.fspath(data))
     told = classifier.recipe.get("data") or {}
-    if layout == "auto" and only is None and told.get("source") == os.fspath(source):
-        layout, only = told.get("layout", "auto"), told.get("only")
+    how: dict[str, Any] = {"size": (height, width), "color": "grey" if channels == 1 else "rgb"}
+    if told.get("source") == settings.source:
+        how |= {name: told[name] for name in _as_in_training(settings) if name in told}
+    settings = settings.with_values(how)
 
     def read(division: Mapping[str, Any]) -> Splits:
-        how: dict[str, Any] = {
-            "on_bad_file": on_bad_file,
-            "layout": layout,
-            "only": only,
-            "to_train": False,
-            "reading": classifier.reading,
-            "progress": progress,
-            **division,
-        }
-        return load(source, size=(height, width), color="grey" if channels == 1 else "rgb", **how)
+        given = settings.with_values({"labels": None, **division})
+        return load(given, to_train=False, reading=classifier.reading, progress=progress)
 
     division = {"group_by": "none", **{name: told[name] for name in _DIVISION if name in told}}
     try:
@@ -118,6 +109,12 @@ def held_out(
     )
     findings.append(Finding("no_test_part", sentence))
     return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, tuple(findings))
+
+
+def _as_in_training(settings: DataSettings) -> set[str]:
+    """The settings to take from the training: those that the user did not set."""
+    given = settings.model_fields_set
+    return {"on_bad_file"} - given | ({"layout", "only"} if given.isdisjoint({"layout", "only"}) else set())
 
 
 def _with_decisions(splits: Splits, table: str | None) -> Splits:

@@ -13,6 +13,7 @@ from ..data.dataset import UInt8Array
 from ..data.decode import fit_image, read_bytes, see_bytes
 from ..data.ink import NoDrawing
 from ..data.traits import Traits
+from ..data.values import on_scale
 from ..errors import BadFileError
 from ..images import Reader, normalizing_spec, read_image
 from ..parallel import map_in_order
@@ -70,9 +71,11 @@ class Decoding:
         try:
             if isinstance(content, BadFileError):
                 raise content
-            if isinstance(content, np.ndarray):
-                return Decoded(file, place, *read_image(content, self._model, self._as_is))
             reading = self._model.reading
+            if isinstance(content, np.ndarray):
+                if reading.window and reading.value_range is not None:  # the values of a file, as in training
+                    content = on_scale(content, reading.value_range, window=True)
+                return Decoded(file, place, *read_image(content, self._model, self._as_is))
             name = content if isinstance(content, str) else place
             seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
             pixels, reason = read_image(seen.image, self._model, self._as_is)

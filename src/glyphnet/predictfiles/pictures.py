@@ -51,6 +51,15 @@ def pictures_in(
     tell = on_skipped or (lambda _: None)
     ignored = Counter() if ignored is None else ignored
     for found in _contents(paths, ignored):
+        if isinstance(found, Unlabelled) and image_shape is not None and found.is_one_image(image_shape):
+            assert found.whole is not None
+            place, content = found.place(0).rpartition("#")[0], np.asarray(found.whole)
+            if skip:
+                skip -= 1
+                tell(place)
+            else:
+                yield Picture(place, place, content)
+            continue
         if isinstance(found, Unlabelled):
             passed = min(skip, found.count)
             skip -= passed

@@ -14,6 +14,7 @@ from ..errors import DataError, SettingsError
 from ..training import DataSettings, Examples, Fitting, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.collective import ALONE, Collective
+from ..training.recipe import read_value
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -44,7 +45,10 @@ def prepare(
             )
         settings, splits = None, data
     else:
-        settings = _data_settings(data, recipe).override({name.partition(".")[2]: own[name] for name in own})
+        values = {
+            name.partition(".")[2]: read_value(own[name]) if isinstance(own[name], str) else own[name] for name in own
+        }
+        settings = _data_settings(data, recipe).with_values(values)
         splits = read(settings, progress)
         settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for whoever reads again
     if recipe is None:
@@ -69,7 +73,7 @@ def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, An
 
 def read(settings: DataSettings, progress: Progress | None) -> Splits:
     """The data that the settings describe."""
-    return load(**settings.model_dump(), progress=progress)
+    return load(settings, progress=progress)
 
 
 def read_again(settings: DataSettings, progress: Progress | None) -> Splits:

@@ -1,5 +1,6 @@
 """Training: the recipe, the loop, and what the loop is made of."""
 
+from ..data.settings import DataSettings
 from ..nn.memory import keep_freed_memory
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
@@ -8,7 +9,7 @@ from .fit import Fitting, fit
 from .judging import judge
 from .presets import PRESETS, preset
 from .progress import Moment, Watcher
-from .recipe import DataSettings, EarlyStopping, Recipe
+from .recipe import EarlyStopping, Recipe
 from .result import FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .stopping import StopOnSignal

@@ -34,6 +34,13 @@ class Size(NamedTuple):
     width: int
 
 
+class Range(NamedTuple):
+    """The values that become black and white."""
+
+    low: float
+    high: float
+
+
 def parse_size(text: str) -> Size:
     """``"28"`` → (28, 28), ``"28x32"`` → (28, 32), height first.
 
@@ -49,7 +56,7 @@ def parse_size(text: str) -> Size:
     return size
 
 
-def parse_range(text: str) -> tuple[float, float]:
+def parse_range(text: str) -> Range:
     """``"100:260"`` → (100.0, 260.0).
 
     Raises:
@@ -57,10 +64,10 @@ def parse_range(text: str) -> tuple[float, float]:
     """
     low, colon, high = text.partition(":")
     try:
-        ends = float(low), float(high)
+        ends = Range(float(low), float(high))
     except ValueError:
-        ends = (0.0, 0.0)
-    if not colon or not (-math.inf < ends[0] < ends[1] < math.inf):
+        ends = Range(0.0, 0.0)
+    if not colon or not (-math.inf < ends.low < ends.high < math.inf):
         raise typer.BadParameter(f"{text!r} is no range: write LOW:HIGH, two numbers, low below high (0:4095).")
     return ends
 
@@ -115,7 +122,7 @@ _ColorOption = Annotated[
     typer.Option("--color", help="Whether images become grey or colour; auto looks at the data."),
 ]
 _RangeOption = Annotated[
-    tuple[float, float] | None,
+    Range | None,  # a plain tuple would take two words
     typer.Option(
         "--range",
         metavar="LOW:HIGH",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glyphnet.data import ImageDataset, Splits, load
+from glyphnet.data import ImageDataset, Splits, assemble, load
 from glyphnet.data.folds import group_folds
 from glyphnet.data.groups import joined, number_keys, parse_group_by
 from glyphnet.data.split import hold_out_groups
@@ -294,3 +294,17 @@ def test_a_column_of_the_table(tmp_path: Path) -> None:
         splits = load(tmp_path, group_by=group_by)
         assert splits.group_by == "column:patient"
         assert len({number for _, part in splits for number in part.groups.tolist()}) == 12
+
+
+def test_what_was_found_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second start compares no pictures; other names of the same files are looked at anew."""
+    root = tracks(tmp_path / "set")
+    first = load(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(assemble, "make_groups", lambda *_: pytest.fail("groups were looked for again"))
+        again = load(root)
+    np.testing.assert_array_equal(first.train.groups, again.train.groups)
+    assert (first.group_by, first.notes) == (again.group_by, again.notes)
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        path.rename(path.with_name(f"{chr(97 + number % 26) * (1 + number // 26)}.png"))
+    assert load(root).group_by != first.group_by

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
+from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .detail import LOOKED_AT, SMALL, Detail, measure_detail
@@ -141,7 +144,34 @@ def _groups(data: Labelled, options: Options) -> Groups | None:
     if data.is_known and options.group_by.kind == "auto":
         return None
     pictures = Pictures(data.names, data.labels, data.images, data.are_files, data.column, data.taken)
-    return make_groups(options.group_by, pictures, data.where)
+    if options.group_by.kind != "auto" or not data.are_files:
+        return make_groups(options.group_by, pictures, data.where)
+    names = hashlib.sha256(os.fsencode("\0".join(data.names)) + data.labels.tobytes()).hexdigest()
+    key = cache_key("groups", _code_of_groups(), data.key, names)
+    if (kept := kept_arrays("groups", key)) is not None and {"numbers", "words"} <= kept.keys():
+        return _kept_groups(kept["numbers"], kept["words"].tolist(), data)
+    found = make_groups(options.group_by, pictures, data.where)
+    if found is None:
+        keep_arrays("groups", key, {"numbers": np.zeros(0, np.int64), "words": np.array([], dtype="U1")})
+    else:
+        rows = [data.names.index(name) for name in found.example]
+        words = np.array([found.group_by, found.words, str(found.unmatched), *map(str, rows)])
+        keep_arrays("groups", key, {"numbers": found.numbers, "words": words})
+    return found
+
+
+def _kept_groups(numbers: Int64Array, words: list[str], data: Labelled) -> Groups | None:
+    if not words:
+        return None
+    group_by, said, unmatched, *rows = words
+    return Groups(numbers, group_by, said, tuple(data.names[int(row)] for row in rows), int(unmatched))
+
+
+@functools.cache
+def _code_of_groups() -> str:
+    """Changes with the code of this package: what other code found is found again."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _shares(parts: npt.NDArray[np.int8], given: npt.NDArray[np.int8], options: Options) -> list[str]:

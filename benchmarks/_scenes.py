@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
+
+from glyphnet.data.digits import read_digits
 
 Values = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -241,3 +246,16 @@ SPOILT: dict[str, Callable[[Values, Generator], Values]] = {
 def spoilt(way: str, image: UInt8Array, generator: Generator) -> Image.Image:
     """An MNIST image (28, 28) in one of the ways of SPOILT, at its own size."""
     return Image.fromarray(np.clip(np.rint(SPOILT[way](image.astype(np.float64), generator)), 0, 255).astype(np.uint8))
+
+
+def other_digits() -> list[tuple[str, list[UInt8Array], npt.NDArray[np.int64]]]:
+    """Digits of other data sets, cropped to their ink: what they are, the pictures (h, w), the labels."""
+    grey, labels = read_digits()[:2]
+    sets = [("scikit-learn, 8×8", list(grey.reshape(-1, 8, 8)), np.asarray(labels))]
+    folder = Path(os.environ.get("GLYPHNET_DATA", "/nowhere")) / "semeion"
+    if folder.is_dir():
+        tables = [pyarrow.parquet.read_table(folder / f"{part}.parquet").to_pylist() for part in ("train", "test")]
+        rows = [row for table in tables for row in table]
+        pictures = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L")) for row in rows]
+        sets.append(("semeion, 16×16, both parts", pictures, np.array([row["label"] for row in rows])))
+    return sets

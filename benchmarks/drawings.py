@@ -12,23 +12,19 @@ by the test part.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet
 from _results import arguments_parser, publish
-from _scenes import KINDS, SPOILT, scene, spoilt
+from _scenes import KINDS, SPOILT, other_digits, scene, spoilt
 from PIL import Image, ImageFilter
 
 from glyphnet import Classifier, load, load_model, train
 from glyphnet.data.dataset import UInt8Array
-from glyphnet.data.digits import read_digits
 from glyphnet.data.ink import normalize_picture
 
 SIDE = 200
@@ -126,7 +122,7 @@ def main() -> None:
     for name, way in WAYS.items():
         lines.append(measure(name, way, models, images, labels, base))
         print(lines[-1], file=sys.stderr, flush=True)
-    for table in (small_pictures, scenes, other_digits):
+    for table in (small_pictures, scenes, digits_of_others):
         lines += ["", *table(models, images[..., 0], labels, arguments.scenes)]
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     publish("drawings", lines, recorded=arguments.record)
@@ -169,20 +165,12 @@ def scenes(models: Models, images: UInt8Array, labels: Labels, count: int) -> li
     return lines
 
 
-def other_digits(models: Models, *_: object) -> list[str]:
+def digits_of_others(models: Models, *_: object) -> list[str]:
     """Digits of other data sets, small and cropped to their ink."""
     lines = ["| other digits | n | right | goal |", "|---|---|---|---|"]
-    grey, targets = read_digits()[:2]
-    sets = [("scikit-learn, 8×8", list(grey.reshape(-1, 8, 8)), np.asarray(targets), 93)]
-    folder = Path(os.environ.get("GLYPHNET_DATA", "/nowhere")) / "semeion"
-    if folder.is_dir():
-        tables = [pyarrow.parquet.read_table(folder / f"{part}.parquet").to_pylist() for part in ("train", "test")]
-        rows = [row for table in tables for row in table]
-        pictures = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("L")) for row in rows]
-        sets.append(("semeion, 16×16, both parts", pictures, np.array([row["label"] for row in rows]), 93))
-    for told, given, wanted, goal in sets:
+    for told, given, wanted in other_digits():
         right = answered(models, given, wanted)[:, 0]
-        lines.append(f"| {told} | {len(given):,} | {_spread(right)} | {goal} % |")
+        lines.append(f"| {told} | {len(given):,} | {_spread(right)} | 93 % |")
     return lines
 
 

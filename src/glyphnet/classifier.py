@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from .answers import NONE_OF_THESE as NONE_OF_THESE
-from .answers import Answers, Rules, lacking
+from .answers import Answers, Ruled, scored_twice
 from .conformal import Conformal
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading
 from .errors import DeviceError, SettingsError
-from .images import Images, default_batch_size, image_batches
+from .images import Batch, Images, default_batch_size, image_batches
 from .modelfile import (
     ForeignSpec,
     ModelHeader,
@@ -39,7 +39,7 @@ Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(Ruled):
     """A trained network together with all that prediction needs.
 
     ``images``, in every method, is what `image_batches` takes: uint8 arrays (N, H, W, C), (N, H, W),
@@ -180,42 +180,29 @@ class Classifier:
 
         Arguments and errors: see `logits`.
         """
-        network = self.network if self.prototypes is None else self._scoring
-        classes = len(self.classes)
         drawn: list[NoDrawing | None] = []
-
-        def rows() -> Iterator[torch.Tensor]:
-            for batch, reasons in self._batches(network, images, batch_size, as_is):
-                drawn.extend(reasons)
-                yield torch.cat(
-                    [torch.softmax(batch[:, :classes] / self.temperature, dim=1), batch[:, classes:]], dim=1
-                )
-
-        table = self._gather(rows(), width=classes + (self.prototypes is not None))
-        probabilities = np.ascontiguousarray(table[:, :classes])
-        foreign = None if self.prototypes is None else table[:, classes].copy()
+        scores: list[Float32Array] = []
+        logits = self._scored(images, batch_size, as_is, scores, drawn)
+        probabilities = self._gather(torch.softmax(batch / self.temperature, dim=1) for batch in logits)
+        foreign = self._joined(scores)
         reasons = self.rules.reasons(probabilities, foreign, drawn)
         return Answers(probabilities, foreign, reasons, self.classes, self.rules)
 
-    def logits_and_scores(self, images: Images, *, batch_size: int | None = None) -> tuple[Float32Array, Float32Array]:
+    def logits_and_scores(
+        self, images: Images, *, batch_size: int | None = None
+    ) -> tuple[Float32Array, Float32Array | None]:
         """The logits, float32 (N, K), and how unlike the training images each image is, float32 (N,), in one pass.
 
-        The model must have prototypes. Arguments and errors: see `logits`.
+        The scores are None if the model has no prototypes. Arguments and errors: see `logits`.
         """
-        classes = len(self.classes)
-        table = self._gather(self._answers(self._scoring, images, batch_size, None), width=classes + 1)
-        return np.ascontiguousarray(table[:, :classes]), table[:, classes].copy()
+        scores: list[Float32Array] = []
+        logits = self._gather(self._scored(images, batch_size, None, scores, []))
+        return logits, self._joined(scores)
 
     @property
-    def rules(self) -> Rules:
-        """When an answer is not believed."""
-        return Rules(self.foreign_threshold, self.threshold, self.conformal)
-
-    @property
-    def lacking(self) -> str:
-        """What this model lacks beside those of today, in one sentence, or ""."""
-        decided = self.normalize is not None or self.ink is None
-        return lacking(self.rules, self.reading, normalizing_decided=decided)
+    def scores_twice(self) -> bool:
+        """Whether a picture that normalising changed is also scored as it was given."""
+        return self.prototypes is not None and self.prototypes.twice
 
     def compared(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
         """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`.
@@ -292,27 +279,58 @@ class Classifier:
         assert self.prototypes is not None
         return WithScore(self.network, self.prototypes)
 
+    def _scored(
+        self,
+        images: Images,
+        batch_size: int | None,
+        as_is: bool | None,
+        scores: list[Float32Array],
+        drawn: list[NoDrawing | None],
+    ) -> Iterator[torch.Tensor]:
+        """Logits (n, K) for each batch.
+
+        Its scores, if the model has prototypes, and what is wrong with the pictures are put into ``scores`` and
+        ``drawn``.
+        """
+        classes = len(self.classes)
+        network = self.network if self.prototypes is None else self._scoring
+        for rows, reasons, given in self._batches(network, images, batch_size, as_is):
+            drawn += reasons
+            if self.prototypes is not None:
+                found: Float32Array = rows[:, classes].cpu().numpy()
+                scores.append(scored_twice(found, given, self._distances) if self.scores_twice else found.copy())
+            yield rows[:, :classes]
+
+    def _joined(self, scores: list[Float32Array]) -> Float32Array | None:
+        """The scores of all batches; None where the model has none."""
+        return None if self.prototypes is None else np.concatenate([np.empty(0, np.float32), *scores])
+
+    def _distances(self, pixels: UInt8Array) -> Float32Array:
+        """How far the features of images, uint8 (N, H, W, C), are from the prototypes: float32 (N,)."""
+        rows = self._answers(self._scoring, Batch.as_seen(pixels), None, None)
+        return self._gather(rows, width=len(self.classes) + 2)[:, -1]
+
     def _answers(
         self, network: nn.Module, images: Images, batch_size: int | None, as_is: bool | None
     ) -> Iterator[torch.Tensor]:
         """What the network, or a part of it, gives for each batch, on the network's device."""
-        return (rows for rows, _ in self._batches(network, images, batch_size, as_is))
+        return (rows for rows, _, _ in self._batches(network, images, batch_size, as_is))
 
     def _batches(
         self, network: nn.Module, images: Images, batch_size: int | None, as_is: bool | None
-    ) -> Iterator[tuple[torch.Tensor, list[NoDrawing | None]]]:
-        """The same, with what is wrong with the pictures themselves."""
+    ) -> Iterator[tuple[torch.Tensor, list[NoDrawing | None], list[UInt8Array | None]]]:
+        """The same, with what is wrong with the pictures themselves, and the pictures before they were changed."""
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
-        for pixels, reasons in image_batches(images, self, size, as_is):
+        for pixels, reasons, given in image_batches(images, self, size, as_is):
             # torch takes no negative strides, and warns of read-only memory, as a memory map's is.
             batch = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
             start = 0
             for rows in logits_in_batches(
                 network, self.preprocessing, batch, batch_size=batch_size, device=self.device
             ):
-                yield rows, reasons[start : start + len(rows)]
+                yield rows, reasons[start : start + len(rows)], given[start : start + len(rows)]
                 start += len(rows)
 
     def _gather(self, batches: Iterator[torch.Tensor], *, width: int | None = None) -> Float32Array:

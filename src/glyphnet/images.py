@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -66,25 +67,34 @@ class Batch(NamedTuple):
     Attributes:
         pixels: uint8 (n, H, W, C).
         reasons: for each image, why its pixels cannot be trusted, or None: see `data.ink.Normalized`.
+        given: for each image, uint8 (H, W, C) as it was before normalising changed it, or None: see there.
     """
 
     pixels: UInt8Array
     reasons: list[NoDrawing | None]
+    given: list[UInt8Array | None]
 
     @classmethod
     def of(cls, images: list[Normalized]) -> Batch:
         """One batch of single images of the same shape."""
-        return cls(np.stack([image.pixels for image in images]), [image.reason for image in images])
+        pixels, reasons, given = zip(*images, strict=True)
+        return cls(np.stack(pixels), list(reasons), list(given))
 
     @classmethod
     def joined(cls, batches: Sequence[Batch]) -> Batch:
         """Several batches as one."""
-        return cls(np.concatenate([each.pixels for each in batches]), [why for each in batches for why in each.reasons])
+        pixels, reasons, given = zip(*batches, strict=True)
+        return cls(np.concatenate(pixels), list(chain(*reasons)), list(chain(*given)))
 
     @classmethod
     def as_seen(cls, pixels: UInt8Array) -> Batch:
         """Pixels uint8 (n, H, W, C) that the network shall see exactly as they are."""
-        return cls(pixels, [None] * len(pixels))
+        return cls(pixels, [None] * len(pixels), [None] * len(pixels))
+
+    def part(self, start: int, count: int) -> Batch:
+        """``count`` images from ``start`` on, or as many as there are."""
+        rows = slice(start, start + count)
+        return Batch(self.pixels[rows], self.reasons[rows], self.given[rows])
 
 
 Images: TypeAlias = OneImage | ImageDataset | Batch | Iterable[OneImage]
@@ -143,8 +153,7 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
     shape = model.input_shape
     if isinstance(images, Batch):
         for start in range(0, len(images.pixels), batch_size):
-            end = start + batch_size
-            yield Batch(images.pixels[start:end], images.reasons[start:end])
+            yield images.part(start, batch_size)
         return
     images = _plain(images)
     one = partial(read_image, model=model, as_is=as_is)
@@ -203,24 +212,33 @@ def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, pro
         except DataError:  # no room on the disk: the memory has some
             if not is_small:
                 raise
-    made = list(batches())
-    return Batch(np.concatenate([batch.pixels for batch in made]), [each for batch in made for each in batch.reasons])
+    return Batch.joined(list(batches()))
 
 
 def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, count: int) -> Batch:
     """All batches as one, out of the cache or put there."""
 
     def write(writer: ImageWriter) -> dict[str, object]:
-        writer.begin(shape, count)
+        writer.begin(shape, 2 * count)
         reasons: list[NoDrawing | None] = []
-        for batch in batches():
-            writer.append(batch.pixels)
-            reasons.extend(batch.reasons)
-        return {"reasons": {row: reason for row, reason in enumerate(reasons) if reason}}
+        changed: list[int] = []
+        with tempfile.TemporaryFile() as given:  # these images come last; they may not fit into the memory
+            for batch in batches():
+                writer.append(batch.pixels)
+                changed += [len(reasons) + row for row, image in enumerate(batch.given) if image is not None]
+                reasons += batch.reasons
+                given.write(b"".join(image.tobytes() for image in batch.given if image is not None))
+            given.seek(0)
+            while block := given.read(default_batch_size(shape) * int(np.prod(shape))):
+                writer.append(np.frombuffer(block, np.uint8).reshape(-1, *shape))
+        return {"reasons": {row: reason for row, reason in enumerate(reasons) if reason}, "changed": changed}
 
     kept = entry(key, write)
     reasons = cast(dict[str, NoDrawing], kept.facts["reasons"])
-    return Batch(kept.images, [reasons.get(str(row)) for row in range(count)])
+    given: list[UInt8Array | None] = [None] * count
+    for place, row in enumerate(cast(list[int], kept.facts["changed"]), start=count):
+        given[row] = kept.images[place]
+    return Batch(kept.images[:count], [reasons.get(str(row)) for row in range(count)], given)
 
 
 def _told(batches: Iterator[Batch], count: int, progress: Progress | None) -> Iterator[Batch]:
@@ -271,10 +289,10 @@ def _read_arrays(images: UInt8Array, model: Reader, as_is: bool | None) -> Batch
     pixels = np.empty((len(images), *shape), dtype=np.uint8)
     if sure.any():  # only then is their shape that of the model
         pixels[sure] = images[sure]
-    reasons: list[NoDrawing | None] = [None] * len(images)
+    batch = Batch.as_seen(pixels)
     for row in np.flatnonzero(~sure).tolist():
-        pixels[row], reasons[row] = read_image(images[row], model, as_is)
-    return Batch(pixels, reasons)
+        pixels[row], batch.reasons[row], batch.given[row] = read_image(images[row], model, as_is)
+    return batch
 
 
 def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Originals | None = None) -> bool:

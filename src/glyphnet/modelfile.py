@@ -179,6 +179,7 @@ class ForeignSpec(BaseModel):
         contrast: the least contrast of the training images.
         roughness: their greatest roughness; None: no limit.
         threshold: the score above which an image is unlike the training images; None: never measured.
+        twice: whether a picture that normalising changed is also scored as it was given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -188,6 +189,7 @@ class ForeignSpec(BaseModel):
     contrast: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     roughness: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     threshold: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] | None = None
+    twice: bool = False
 
     @classmethod
     def of(cls, prototypes: Prototypes, threshold: float | None) -> ForeignSpec:
@@ -200,6 +202,7 @@ class ForeignSpec(BaseModel):
             contrast=prototypes.contrast,
             roughness=roughness,
             threshold=threshold,
+            twice=prototypes.twice,
         )
 
     @model_validator(mode="after")
@@ -375,7 +378,7 @@ def read_whole_model(
         directions, weights = (tensors.pop(name).cpu().numpy() for name in (PROTOTYPES, PROTOTYPE_WEIGHTS))
         limits = header.foreign
         roughness = math.inf if limits.roughness is None else limits.roughness
-        prototypes = Prototypes(directions, weights, limits.contrast, roughness)
+        prototypes = Prototypes(directions, weights, limits.contrast, roughness, limits.twice)
     network.load_state_dict(tensors, assign=True)
     _check_answers(path, header, network.eval())
     return header, network, None if samples is None else samples.cpu().numpy(), prototypes

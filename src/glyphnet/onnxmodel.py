@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from ._filekinds import looks_like
 from ._onnxwire import Graph, OutsideError, check_graph, check_seal, read_graph
-from .answers import Answers, Rules, lacking
+from .answers import Answers, Ruled, scored_twice
 from .conformal import Conformal
-from .data.dataset import Int64Array
+from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
@@ -41,7 +41,7 @@ _UNSEALED = "This file was exported before files had a checksum, so damage goes 
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxModel:
+class OnnxModel(Ruled):
     """An exported model, which predicts as the `Classifier` did that it was made of; ``images`` is the same.
 
     Attributes:
@@ -51,6 +51,7 @@ class OnnxModel:
         temperature: already applied to the probabilities.
         threshold: confidence below which an answer is not believed; None where none was measured.
         scores: whether the graph scores how unlike the training images an image is; older ones do not.
+        scores_twice: whether it also scores what a picture was before normalising changed it.
         foreign_threshold: the score above which it is unlike them; None where none was measured.
         conformal: the calibration of sets of classes; None where there is none.
         ink: how the training images look; None only resizes pictures.
@@ -66,6 +67,7 @@ class OnnxModel:
     temperature: float = 1.0
     threshold: float | None = None
     scores: bool = False
+    scores_twice: bool = False
     foreign_threshold: float | None = None
     conformal: Conformal | None = field(default=None, repr=False)
     ink: InkSpec | None = None
@@ -132,13 +134,20 @@ class OnnxModel:
         parts = []
         drawn: list[NoDrawing | None] = []
         for batch in image_batches(images, self, size, as_is):
-            parts.append(self._run(wanted, batch.pixels))
+            found = self._run(wanted, batch.pixels)
+            if self.scores_twice:
+                found[1] = scored_twice(found[1], batch.given, self._distances)
+            parts.append(found)
             drawn += batch.reasons
         empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)][: len(wanted)]
         gathered = [np.concatenate(each) for each in zip(*parts, strict=True)] if parts else empty
         probabilities, foreign = gathered[0], gathered[1] if self.scores else None
         reasons = self.rules.reasons(probabilities, foreign, drawn)
         return Answers(probabilities, foreign, reasons, self.classes, self.rules)
+
+    def _distances(self, pixels: UInt8Array) -> Float32Array:
+        """How far the features of images, uint8 (N, H, W, C), are from the prototypes: float32 (N,)."""
+        return self._run(["probabilities", "distance"], pixels)[1]
 
     def _run(self, wanted: list[str], pixels: npt.NDArray[np.uint8]) -> list[Float32Array]:
         """The outputs of the graph for a batch; a stranger's graph may give anything."""
@@ -160,16 +169,9 @@ class OnnxModel:
         return outputs
 
     @property
-    def rules(self) -> Rules:
-        """When an answer is not believed."""
-        return Rules(self.foreign_threshold, self.threshold, self.conformal)
-
-    @property
     def lacking(self) -> str:
-        """What this model lacks beside those of today, in one sentence, or ""."""
-        decided = self.normalize is not None or self.ink is None
-        sentences = lacking(self.rules, self.reading, normalizing_decided=decided), "" if self.sealed else _UNSEALED
-        return " ".join(filter(None, sentences))
+        """What this model lacks beside those of today, in one or two sentences, or ""."""
+        return " ".join(filter(None, [super().lacking, "" if self.sealed else _UNSEALED]))
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
@@ -305,6 +307,7 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         temperature=float(told.pop("temperature")),
         threshold=None if threshold is None else float(threshold),
         scores=scores,
+        scores_twice=scores and outputs.get("distance") == ("tensor(float)", []),
         foreign_threshold=None if foreign is None or not scores else float(foreign),
         conformal=None if conformal is None else Conformal.model_validate(conformal),
         ink=None if ink is None else InkSpec.model_validate(ink),

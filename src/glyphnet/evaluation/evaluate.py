@@ -68,7 +68,7 @@ def evaluate(
         if given is None or answer is None:
             parts.append(np.asarray(classifier.predict_proba(pixels if given is None else Batch.as_seen(pixels))))
         else:
-            answers = answer(Batch(pixels, given.reasons[start : start + _AT_ONCE]))
+            answers = answer(given.part(start, _AT_ONCE))
             parts.append(answers.probabilities)
             reasons += answers.reasons
             scores += [] if answers.foreign is None else [answers.foreign]

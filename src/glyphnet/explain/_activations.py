@@ -67,7 +67,7 @@ def one_image(image: Images, classifier: Classifier) -> UInt8Array:
         BadFileError: a file that cannot be decoded.
     """
     found: list[UInt8Array] = []
-    for pixels, _ in image_batches(image, classifier, 2):
+    for pixels, _, _ in image_batches(image, classifier, 2):
         found.append(pixels)
         if len(pixels) > 1 or len(found) > 1:
             raise DataError("There is more than one image: give them one at a time.")

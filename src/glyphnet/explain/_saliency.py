@@ -53,7 +53,7 @@ def saliency(
     at_once = default_batch_size(classifier.input_shape)
     network = _own(classifier.network)
     parts, done = [], 0
-    for pixels, _ in image_batches(images, classifier, at_once):
+    for pixels, _, _ in image_batches(images, classifier, at_once):
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
             x = classifier.preprocessing(as_tensor(pixels.copy()).to(classifier.device))
             mine = _targets(network, x, wanted, done)

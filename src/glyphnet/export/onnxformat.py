@@ -62,7 +62,13 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "temperature": classifier.temperature,
         "input": f"images: uint8 {shape}, {kind}; scaling and normalisation are in the graph",
         "output": "probabilities: float32 (N, classes), temperature applied; labels: int64 (N,), the likeliest class"
-        + ("" if classifier.prototypes is None else "; foreign: float32 (N,), how unlike the training images it is"),
+        + ("" if classifier.prototypes is None else "; foreign: float32 (N,), how unlike the training images it is")
+        + (
+            "; distance: float32 (N,), the same of a picture before it is normalised, without contrast and roughness: "
+            "where normalising changes a picture, the mean of both counts"
+            if classifier.prototypes is not None and classifier.prototypes.twice
+            else ""
+        ),
         "value_range": classifier.reading.value_range,
         "window": classifier.reading.window,
         "page": classifier.reading.page,

@@ -87,11 +87,13 @@ def onnx_graph(
 
     Input ``images``: uint8 (N, H, W, C), N any. Outputs ``probabilities``: float32 (N, K), the softmax of the logits
     over the temperature, ``labels``: int64 (N,), the likeliest class of each, and, with prototypes, ``foreign``:
-    float32 (N,), how unlike the training images each is.
+    float32 (N,), how unlike the training images each is. With `Prototypes.twice` there is also ``distance``: float32
+    (N,), the part of ``foreign`` that counts for pictures as they were given.
     """
     builder = Builder()
     given = _network_input(builder, preprocessing)
     features = _emit(builder, layers.body, given)
+    scores = [] if prototypes is None else ["foreign", *(["distance"] if prototypes.twice else [])]
     if prototypes is not None:
         _foreign(builder, given, features, prototypes, input_shape)
     value = _emit(builder, layers.rest, features)
@@ -108,7 +110,7 @@ def onnx_graph(
         [
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
             helper.make_tensor_value_info("labels", TensorProto.INT64, ["N"]),
-            *([] if prototypes is None else [helper.make_tensor_value_info("foreign", TensorProto.FLOAT, ["N"])]),
+            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in scores),
         ],
         builder.constants,
     )
@@ -129,7 +131,7 @@ def _network_input(builder: Builder, preprocessing: Preprocessing) -> Value:
 
 
 def _foreign(builder: Builder, given: Value, features: Value, prototypes: Prototypes, input_shape: ImageShape) -> None:
-    """What `nn.prototypes.WithScore` adds, as the output ``foreign``."""
+    """What `nn.prototypes.WithScore` adds, as the outputs ``foreign`` and ``distance``."""
     columns = builder.constant("compared", [prototypes.features], np.int64)
     start, along = builder.constant("first", [0], np.int64), builder.constant("axis", [1], np.int64)
     compared = builder.node("Slice", features.name, start, columns, along)
@@ -147,7 +149,8 @@ def _foreign(builder: Builder, given: Value, features: Value, prototypes: Protot
         builder.node("Sub", one, builder.node("MatMul", unit, bank)),
         builder.constant("weights", prototypes.weights),
     )
-    score = builder.node("ReduceMin", distances, axes=[1], keepdims=0)
+    nearest = "distance" if prototypes.twice else ""
+    score = builder.node("ReduceMin", distances, output=nearest, axes=[1], keepdims=0)
     for outside in _outside(builder, given.name, prototypes, input_shape):
         score = builder.node("Add", score, outside)
     builder.node("Identity", score, output="foreign")

@@ -71,6 +71,7 @@ def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, 
         "outside": OUTSIDE,
         "flat": FLAT,
         "threshold": classifier.foreign_threshold,
+        "twice": prototypes.twice,
     }
 
 

@@ -9,6 +9,10 @@ A network may see noise or an empty sheet as one of its classes, with features r
 takes grey noise for a shirt). So two figures of the input itself, its contrast and its roughness, are held to the range
 of the training images; what lies outside is added to the score. Where training images are empty or noisy themselves
 the range takes them in, and nothing is added.
+
+A drawing is normalised before the network sees it, and a shirt then comes out as a few strokes. So the distance of the
+picture as it was given counts as much as the score of what was made of it. Contrast and roughness do not count there:
+noise that normalising removed is no reason to reject.
 """
 
 from __future__ import annotations
@@ -62,12 +66,14 @@ class Prototypes:
         weights: float32 (M,), above 0: what the distance from each prototype is multiplied by.
         contrast: the least contrast of the training images, see `texture`; 0 asks for none.
         roughness: their greatest roughness.
+        twice: whether a picture that normalising changed is also scored as it was given: see `answers.scored_twice`.
     """
 
     directions: npt.NDArray[np.int8]
     weights: Float32Array
     contrast: float = 0.0
     roughness: float = math.inf
+    twice: bool = False
 
     @cached_property
     def unit(self) -> Float32Array:
@@ -188,7 +194,7 @@ class _LogitsAndScore(nn.Module):
 
 
 class WithScore(nn.Module):
-    """A network over the same weights with one more output, how unlike the training images its input is: (N, K + 1)."""
+    """A network over the same weights with two more outputs: the score of its input, and the distance alone."""
 
     def __init__(self, network: nn.Module, prototypes: Prototypes) -> None:
         super().__init__()
@@ -198,9 +204,10 @@ class WithScore(nn.Module):
         self._prototypes = prototypes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Network inputs (N, C, H, W) to logits and score."""
+        """Network inputs (N, C, H, W) to logits, score and distance: (N, K + 2)."""
         rows: Tensor = self.network(x)
-        return torch.cat([rows[:, :-1], score(x, rows[:, -1:], self._prototypes)[:, None]], dim=1)
+        nearest = rows[:, -1:]
+        return torch.cat([rows[:, :-1], score(x, nearest, self._prototypes)[:, None], nearest], dim=1)
 
 
 class Compared(nn.Module):
@@ -247,6 +254,7 @@ def fit_prototypes(compared: Float32Array, labels: npt.NDArray[np.int64], seed: 
         _weights(directions, plain.unit),
         contrast=float(least) * _MARGIN if least > FLAT else 0.0,
         roughness=float(most) / _MARGIN if most > 0 else math.inf,
+        twice=True,
     )
 
 

@@ -30,7 +30,7 @@ class Decoded(NamedTuple):
         file: see `Picture`.
         place: see `Picture`.
         pixels: uint8 (H, W, C), or why there are none.
-        reason: why the pixels cannot be trusted, or None: see `data.ink.Normalized`.
+        reason, given: see `data.ink.Normalized`.
         remade: whether it was made like the training images by more than its size and colour.
         traits, pages, outside: see `data.traits.Seen`.
     """
@@ -39,6 +39,7 @@ class Decoded(NamedTuple):
     place: str
     pixels: UInt8Array | BadFileError
     reason: NoDrawing | None = None
+    given: UInt8Array | None = None
     remade: bool = False
     traits: Traits = Traits(0)
     pages: int = 1
@@ -78,9 +79,9 @@ class Decoding:
                 return Decoded(file, place, *read_image(content, self._model, self._as_is))
             name = content if isinstance(content, str) else place
             seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
-            pixels, reason = read_image(seen.image, self._model, self._as_is)
-            remade = self.tell_remade and self._differs(seen.image, pixels)
-            return Decoded(file, place, pixels, reason, remade, seen.traits, seen.pages, seen.outside)
+            made = read_image(seen.image, self._model, self._as_is)
+            remade = self.tell_remade and self._differs(seen.image, made.pixels)
+            return Decoded(file, place, *made, remade, seen.traits, seen.pages, seen.outside)
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))
 

@@ -147,7 +147,9 @@ class _Sharing:
 
 
 def _classified(classifier: Predictor, batch: list[Decoded]) -> list[Prediction]:
-    sound = [Normalized(each.pixels, each.reason) for each in batch if not isinstance(each.pixels, BadFileError)]
+    sound = [
+        Normalized(each.pixels, each.reason, each.given) for each in batch if not isinstance(each.pixels, BadFileError)
+    ]
     # One batch: the classifier must not divide it, for sums over a batch of another size may end in other bits.
     answers = iter(classifier.answer(Batch.of(sound), batch_size=len(sound)) if sound else ())
     return [

@@ -42,10 +42,7 @@ def calibrated(
             said(f"answer_precision {recipe.answer_precision:g}: there are no validation images to choose by.")
         return compared
     given = seen(validation, plain)  # as it reads pictures for prediction
-    if compared.prototypes is None:
-        logits, foreign = compared.logits(given), None
-    else:
-        logits, foreign = compared.logits_and_scores(given)
+    logits, foreign = compared.logits_and_scores(given)
     temperature = fit_temperature(logits, validation.labels)
     probabilities = softmax(logits / np.float32(temperature), axis=1)
     thresholds = choose_thresholds(probabilities, validation.labels, foreign, recipe.answer_precision)

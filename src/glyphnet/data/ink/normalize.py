@@ -44,10 +44,13 @@ class Normalized(NamedTuple):
         pixels: uint8 (H, W, C).
         reason: why the pixels cannot be trusted: "no_drawing" where a drawing was looked for and none was found; or
             None.
+        given: uint8 (H, W, C), a small picture of a drawing before anything in it was changed: `_as_given`. None where
+            it shows the same as the pixels, and for larger pictures.
     """
 
     pixels: UInt8Array
     reason: NoDrawing | None = None
+    given: UInt8Array | None = None
 
 
 def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape) -> Normalized:
@@ -69,6 +72,7 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
     if spec is None or spec.background is None:
         return Normalized(fit_image(picture, image_shape))
     seen = picture_from_image(picture)
+    given = None
     if spec.kind == "photo":
         made = _photograph(np.asarray(seen.convert("L")), spec, image_shape)
         if made is None:
@@ -78,17 +82,28 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
         if made is None:
             empty = np.full(image_shape, spec.background, dtype=np.uint8)
             return Normalized(empty, "no_drawing")
-    return Normalized(np.repeat(made[..., np.newaxis], image_shape[2], axis=2))
+        given = _as_given(seen, made, spec, image_shape) if _is_small(seen, image_shape) else None
+    return Normalized(
+        _in_channels(made, image_shape), given=None if given is None else _in_channels(given, image_shape)
+    )
+
+
+def _in_channels(grey: UInt8Array, image_shape: ImageShape) -> UInt8Array:
+    return np.repeat(grey[..., np.newaxis], image_shape[2], axis=2)
 
 
 def _drawing(seen: Image.Image, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
     """The drawing in a picture; the plane of colour in which most stands out is looked at first."""
-    small = max(seen.size) <= max(SMALL, 2 * max(image_shape[:2]))
+    small = _is_small(seen, image_shape)
     for plane in _planes(seen):
         made = _small_drawing(plane, spec, image_shape) if small else _large_drawing(plane, spec, image_shape)
         if made is not None:
             return made
     return None
+
+
+def _is_small(seen: Image.Image, image_shape: ImageShape) -> bool:
+    return max(seen.size) <= max(SMALL, 2 * max(image_shape[:2]))
 
 
 def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
@@ -186,6 +201,23 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
         large = resized(large, height, max(1, int(width * spec.aspect + 0.5)), Image.Resampling.BICUBIC)
     amount = without_pieces(ramp(large.astype(np.int32), 255, *RAMP)).astype(np.uint8)
     return _cut_out(amount)
+
+
+def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
+    """The picture itself, (H, W): resized whole, its paper on the side of training's, moved to the usual centre.
+
+    None where that is what was made. Strokes can be drawn from anything; only the picture itself shows what it was.
+    """
+    assert spec.background is not None
+    grey = fit_image(seen, (*image_shape[:2], 1))[..., 0]
+    level = upper_median(border(grey[np.newaxis].astype(np.int32)))
+    if abs(255 - level - spec.background) < abs(level - spec.background):
+        grey, level = 255 - grey, 255 - level
+    mask = np.abs(grey.astype(np.int32) - level) >= FAINTEST
+    if mask.any() and not np.array_equal(grey, made):
+        top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
+        grey = _placed(grey[top:bottom, left:right], spec, image_shape, around=level)
+    return None if np.array_equal(grey, made) else grey
 
 
 # --- larger pictures -----------------------------------------------------------------------------------------

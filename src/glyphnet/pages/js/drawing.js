@@ -7,6 +7,7 @@ const blank = new Uint8Array(model.shape.reduce((product, side) => product * sid
 let pixels = blank;
 let latest = 0; // the number of the newest answer: work for older ones stops
 let asked = false; // whether a frame is asked for
+let found = null; // the newest answer: what `answerTo` gave
 let rested = false; // whether the pen was lifted since the last answer
 
 /** Probabilities of pixels, 0 to 255, in the order (row, column, channel). */
@@ -28,15 +29,16 @@ function think() {
   const number = ++latest;
   byId("undo").disabled = !sheet.before.length;
   byId("clear").disabled = sheet.empty;
-  const empty = { pixels: blank, reason: "no_drawing" };
+  const empty = { pixels: blank, reason: "no_drawing", given: null };
   const made = sheet.empty ? empty : normalizePicture(...sheet.pixels(), model.ink);
   pixels = made.pixels;
   if (sheet.empty) {
+    found = null;
     answer.clear();
     answer.see(pixels);
     return;
   }
-  const found = answerTo(model, pixels, made.reason);
+  found = answerTo(model, pixels, made.reason, made.given);
   answer.update(found, rested);
   rested = false;
   answer.see(pixels);
@@ -87,5 +89,6 @@ globalThis.glyphnet = {
   answer: (values) => answerTo(model, values),
   set: (values, level) => setOf(model.conformal, classify(values), level)?.map((label) => model.classes[label]) ?? null,
   pixels: () => pixels,
+  shown: () => found,
 };
 document.documentElement.dataset.ready = "yes";

@@ -46,22 +46,33 @@ function nearestPrototype({ features, directions, weights }, values) {
   return least;
 }
 
-function foreignScore(foreign, input, features) {
+function foreignScore(foreign, input, distance) {
   const { contrast, roughness } = texture(input, foreign.flat);
-  let score = nearestPrototype(foreign, features);
+  let score = distance;
   if (foreign.contrast > 0) score += foreign.outside * Math.max(0, 1 - contrast / foreign.contrast);
   if (foreign.roughness !== null) score += foreign.outside * Math.max(0, roughness / foreign.roughness - 1);
   return score;
 }
 
-/** Probabilities, score and reason (a code, or null) for pixels, 0 to 255, in the order (row, column, channel). */
-function answerTo(model, pixels, drawn = null) {
+/** What the last hidden layer gives before its activation, for a network's input. */
+function featuresOf(model, input) {
+  return through(model.layers.slice(0, model.foreign?.after ?? 0), { ...input, values: input.values.slice() });
+}
+
+/**
+ * Probabilities, score and reason (a code, or null) for pixels, 0 to 255, in the order (row, column, channel).
+ * drawn, given: the reason of `normalizePicture`, and the picture before it was changed.
+ */
+function answerTo(model, pixels, drawn = null, given = null) {
   const input = networkInput(model, pixels);
   const { foreign, threshold } = model;
-  const after = foreign === null ? 0 : foreign.after;
-  const features = through(model.layers.slice(0, after), { ...input, values: input.values.slice() });
-  const score = foreign === null ? null : foreignScore(foreign, input, features.values); // before an activation works in place
-  const logits = through(model.layers.slice(after), features).values.map((logit) => logit / model.temperature);
+  const features = featuresOf(model, input);
+  // Before an activation works in place.
+  let score = foreign === null ? null : foreignScore(foreign, input, nearestPrototype(foreign, features.values));
+  if (foreign?.twice && given !== null) {
+    score = (score + nearestPrototype(foreign, featuresOf(model, networkInput(model, given)).values)) / 2;
+  }
+  const logits = through(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) => logit / model.temperature);
   const probabilities = softmax(logits);
   let reason = drawn;
   if (!reason && score !== null && foreign.threshold !== null && score > foreign.threshold) reason = "unlike_training";

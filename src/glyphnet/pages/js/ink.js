@@ -4,25 +4,50 @@
 const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, largest: 320 };
 
 /**
- * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null}.
+ * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null, given}; given: a small picture of a
+ * drawing before anything in it was changed, or null where it shows the same as the pixels.
  * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
  */
 function normalizePicture(pixels, width, height, spec) {
   const [high, wide, channels] = spec.image_shape;
   const seen = onPaper(pixels, width, height);
-  const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null });
+  const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null, given: null });
   if (spec.background === null) return whole();
   const made = spec.kind === "photo" ? photograph(greyOf(seen), spec) : drawingIn(seen, spec);
   if (made === null && spec.kind === "photo") return whole();
-  if (made === null) return { pixels: new Uint8Array(wide * high * channels).fill(spec.background), reason: "no_drawing" };
-  const repeated = new Uint8Array(made.data.length * channels);
-  for (let i = 0; i < repeated.length; i++) repeated[i] = made.data[Math.floor(i / channels)];
-  return { pixels: repeated, reason: null };
+  if (made === null) return { pixels: new Uint8Array(wide * high * channels).fill(spec.background), reason: "no_drawing", given: null };
+  const given = spec.kind === "ink" && isSmall(seen, spec) ? asGiven(seen, made, spec) : null;
+  return { pixels: inChannels(made, channels), reason: null, given: given && inChannels(given, channels) };
+}
+
+function inChannels({ data }, channels) {
+  return Uint8Array.from({ length: data.length * channels }, (_, i) => data[Math.floor(i / channels)]);
+}
+
+function isSmall(seen, spec) {
+  return Math.max(seen.width, seen.height) <= Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
+}
+
+/** The picture itself, resized whole, its paper on the side of training's, moved to the usual centre; null if `made` is that. */
+function asGiven(seen, made, spec) {
+  const [height, width] = spec.image_shape;
+  let grey = { data: fitPlane(greyOf(seen), width, height).slice(), width, height };
+  const ring = borderOf(grey).sort();
+  let level = ring[ring.length / 2];
+  if (Math.abs(255 - level - spec.background) < Math.abs(level - spec.background)) {
+    grey = negative(grey);
+    level = 255 - level;
+  }
+  const asMade = () => grey.data.every((value, i) => value === made.data[i]);
+  const mask = Int32Array.from(grey.data, (value) => (Math.abs(value - level) >= INK.faintest ? 255 : 0));
+  const box = boxOf(like(grey, mask), 1);
+  if (box !== null && !asMade()) grey = { data: placed(cutOut(grey, box), spec, level), width, height };
+  return asMade() ? null : grey;
 }
 
 /** The drawing in a picture; the plane of colour in which most stands out is looked at first. */
 function drawingIn(seen, spec) {
-  const small = Math.max(seen.width, seen.height) <= Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
+  const small = isSmall(seen, spec);
   for (const plane of planesOf(seen)) {
     const made = small ? smallDrawing(plane, spec) : largeDrawing(plane, spec);
     if (made !== null) return made;

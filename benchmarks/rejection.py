@@ -1,8 +1,8 @@
 """Does a model say when it does not know? Rejection and sets of `fast`, on MNIST and Fashion-MNIST, over several seeds.
 
 Features, number and weighting of the prototypes were chosen with Omniglot characters and CIFAR-10 photographs as
-foreign images; how much the picture itself counts beside what normalising made of it, with Omniglot, CIFAR-10, noise,
-filled shapes and symbols of a font. The limits of contrast and roughness were added because noise and blanks passed a model of
+foreign images; how much the picture itself counts beside what normalising made of it, with these, noise, filled shapes
+and symbols of a font. The limits of contrast and roughness were added because noise and blanks passed a model of
 Fashion-MNIST, so these two are no test of the method; the other kinds are.
 
 Letters are all of a to z and A to Z in every font of /usr/share/fonts/truetype that has them (Debian: fonts-dejavu,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from glyphnet.answers import Rules, lacking
+from glyphnet.answers import Ruled, Rules
 from glyphnet.conformal import SCORES, Conformal, choose_score, true_scores
 from glyphnet.data.values import Reading
 from glyphnet.errors import SettingsError
@@ -66,8 +66,12 @@ def test_a_level_that_needs_more_images_is_refused_with_both_numbers():
 def test_a_model_without_calibration_says_so():
     with pytest.raises(SettingsError, match="gives no sets"):
         Rules().need_conformal()
-    assert "no calibration for sets" in lacking(Rules(), Reading(), normalizing_decided=True)
-    assert "rejects nothing" in lacking(Rules(confidence=0.0), Reading(), normalizing_decided=True)
+    model = Ruled()
+    model.foreign_threshold = model.threshold = model.conformal = model.ink = model.normalize = None
+    model.reading = Reading()
+    assert "no calibration for sets" in model.lacking
+    model.threshold = 0.0
+    assert "rejects nothing" in model.lacking
 
 
 def test_the_score_with_the_smallest_sets_is_chosen():

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
@@ -27,6 +28,8 @@ from glyphnet.data.handover import hand_over, take_over
 from glyphnet.errors import DataError
 from glyphnet.explain import explain_image
 from glyphnet.export import export
+from glyphnet.images import Batch, read_image, seen
+from glyphnet.nn.prototypes import NearestPrototype
 from glyphnet.onnxmodel import load_onnx
 
 from .browsing import wait_until
@@ -148,10 +151,10 @@ def judged(model: Classifier, source: Path) -> tuple[ImageDataset, list[str]]:
     return test, [model.classes[label] for label in glyphnet.evaluate(model, test).predictions]
 
 
-def by_command(model: Path, paths: list[str], *options: str) -> list[str]:
-    """The labels that ``glyphnet predict`` gives."""
+def by_command(model: Path, paths: list[str], *options: str, of: str = "label") -> list[str]:
+    """The labels, or something else, that ``glyphnet predict`` gives."""
     result = CliRunner().invoke(app, ["predict", "--json", *options, str(model), *paths])
-    return [row["label"] for row in json.loads(result.stdout)["predictions"]]
+    return [row[of] for row in json.loads(result.stdout)["predictions"]]
 
 
 def originals(test: ImageDataset) -> list[Any]:
@@ -171,6 +174,10 @@ def test_evaluation_and_prediction_agree_on_every_source(
     assert model.predict([np.asarray(picture) for picture in given]) == labels, "arrays and pictures of equal pixels"
     export(model, tmp_path / "m.onnx")
     assert load_onnx(tmp_path / "m.onnx").predict(given) == labels
+    judge = glyphnet.evaluate(model, test)
+    for answers in (model.answer(given), load_onnx(tmp_path / "m.onnx").answer(given)):
+        np.testing.assert_allclose(answers.foreign, judge.foreign, atol=1e-4)
+        assert answers.reasons == judge.reasons
     assert [explain_image(model, picture).probabilities.argmax() for picture in given[:3]] == [
         model.classes.index(label) for label in labels[:3]
     ]
@@ -192,6 +199,23 @@ def test_the_two_decisions_differ_here(trained: Classifier, sources: dict[str, P
     np.testing.assert_array_equal(replace(trained, normalize=True).predict_proba(originals(test)), answers[1])
 
 
+def test_a_picture_that_normalising_changes_is_scored_as_it_was_given_as_well(
+    trained: Classifier, sources: dict[str, Path]
+) -> None:
+    model = replace(trained, normalize=True)
+    test, _ = judged(model, sources["png"])
+    once = replace(model, prototypes=replace(model.prototypes, twice=False))
+    scores, plain = model.answer(test).foreign, once.answer(test).foreign
+    assert "no second score for pictures that normalising changes" in once.lacking
+    assert "second score" not in model.lacking + replace(once, normalize=False).lacking
+    given = np.stack([read_image(picture, model).given for picture in originals(test)])
+    features = torch.from_numpy(model.compared(Batch.as_seen(given)))
+    distances = NearestPrototype(model.prototypes)(features)[:, 0].numpy()
+    np.testing.assert_allclose(scores, (plain + distances) / 2, atol=1e-5)
+    assert np.abs(scores - plain).max() > 0.01
+    np.testing.assert_array_equal(model.answer(test, as_is=True).foreign, once.answer(test, as_is=True).foreign)
+
+
 def test_resized_whole_gives_the_pixels_that_were_loaded(trained: Classifier, sources: dict[str, Path]) -> None:
     test, _ = judged(trained, sources["jpeg"])
     np.testing.assert_array_equal(
@@ -201,11 +225,13 @@ def test_resized_whole_gives_the_pixels_that_were_loaded(trained: Classifier, so
 
 def test_the_command_line(model: Classifier, sources: dict[str, Path], tmp_path: Path) -> None:
     test, labels = judged(model, sources["png"])
+    model = replace(model, foreign_threshold=float(np.median(model.answer(test).foreign)) + 1e-4)
     model.save(tmp_path / "m.safetensors")
     export(model, tmp_path / "m.onnx")
     files = [str(sources["png"] / name) for name in test.names]
     for file in ("m.safetensors", "m.onnx"):
         assert by_command(tmp_path / file, files) == labels
+        assert by_command(tmp_path / file, files, of="reason") == model.answer(test).reasons
     assert by_command(tmp_path / "m.safetensors", files, "--as-is") == model.predict(test, as_is=True)
 
 
@@ -238,6 +264,10 @@ def test_the_service(model: Classifier, sources: dict[str, Path], tmp_path: Path
             return [row["label"] for row in answer.json["predictions"]]
 
         assert answered(*multipart(given)) == labels
+        together = [row["foreign"] for row in client.predict(*multipart(given)).json["predictions"]]
+        alone = [client.predict(each).json["predictions"][0]["foreign"] for each in given[:3]]
+        np.testing.assert_allclose(together, model.answer(given).foreign, atol=1e-5)
+        np.testing.assert_allclose(alone, together[:3], atol=1e-5)
         assert answered(*multipart(given), query="?as_is=true") == model.predict(test, as_is=True)
         assert answered(pixels, "application/json") == model.predict(test.images)
         assert client.predict(given[0], query="?as_is=maybe").json["error"]["code"] == "bad_parameter"
@@ -248,7 +278,7 @@ def test_the_page(model: Classifier, sources: dict[str, Path], open_page: Any, t
     test, labels = judged(model, sources["png"])
     export(replace(model, threshold=None), tmp_path / "page.html")
     page = open_page(tmp_path / "page.html", ready="html[data-ready]").page
-    found = []
+    found, scores = [], []
     for name in test.names:
         before = page.evaluate("glyphnet.pixels().join()")
         page.set_input_files("#file", sources["png"] / name)
@@ -258,7 +288,25 @@ def test_the_page(model: Classifier, sources: dict[str, Path], open_page: Any, t
         assert np.abs(seen - np.array(pixels)).max() <= 2
         answer = page.evaluate("Array.from(glyphnet.classify(glyphnet.pixels()))")
         found.append(model.classes[int(np.argmax(answer))])
+        scores.append(page.evaluate("glyphnet.shown().foreign"))
     assert found == labels
+    np.testing.assert_allclose(scores, glyphnet.evaluate(model, test).foreign, atol=1e-3)
+
+
+def test_what_is_kept_in_the_cache_is_what_was_made(
+    trained: Classifier, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(trained, normalize=True)
+    test, _ = judged(model, sources["png"])
+    made = seen(test, model)
+    monkeypatch.setattr("glyphnet.images._CACHED", 1)
+    for _ in range(2):  # written, and read again
+        kept = seen(test, model)
+        np.testing.assert_array_equal(kept.pixels, made.pixels)
+        assert kept.reasons == made.reasons
+        for ours, theirs in zip(kept.given, made.given, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert all(given is not None for given in made.given)
 
 
 def test_splits_that_are_handed_to_another_process_keep_their_pictures(

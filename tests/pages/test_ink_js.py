@@ -123,8 +123,8 @@ def spoilt(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(values + generator.normal(0, 3, values.shape), 0, 255).astype(np.uint8))
 
 
-def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) -> list[UInt8]:
-    """The pixels that normalizePicture makes of each, all in one call."""
+def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) -> list[tuple[UInt8, UInt8 | None]]:
+    """The pixels that normalizePicture makes of each, and the picture as it was given, all in one call."""
     given = []
     for image, spec in cases:
         pixels = base64.b64encode(image.convert("RGBA").tobytes()).decode()
@@ -138,22 +138,25 @@ def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) ->
                 {source}
                 return given.map(({{ pixels, width, height, spec }}) => {{
                     const bytes = Uint8ClampedArray.from(atob(pixels), (letter) => letter.charCodeAt(0));
-                    return [...normalizePicture(bytes, width, height, spec).pixels];
+                    const made = normalizePicture(bytes, width, height, spec);
+                    return [[...made.pixels], made.given && [...made.given]];
                 }});
             }}""",
             given,
         )
     finally:
         page.close()
-    return [np.array(one, dtype=np.uint8) for one in made]
+    return [tuple(None if each is None else np.array(each, dtype=np.uint8) for each in one) for one in made]
 
 
 @pytest.mark.slow
 def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
     cases = [(picture(seed), *SPECS[seed % 2 and seed // 2 % len(SPECS)]) for seed in range(140)]
     cases += [(spoilt(seed), *SPECS[seed // 4 % 2]) for seed in range(60)]
-    python = [normalize_picture(image, spec, shape).pixels for image, spec, shape in cases]
-    javascript = in_browser(browser, [(image, page_spec(spec, shape)) for image, spec, shape in cases])
+    made = [normalize_picture(image, spec, shape) for image, spec, shape in cases]
+    python = [each.pixels for each in made]
+    answered = in_browser(browser, [(image, page_spec(spec, shape)) for image, spec, shape in cases])
+    javascript = [pixels for pixels, _ in answered]
     worst = {}
     for seed, (ours, theirs) in enumerate(zip(python, javascript, strict=True)):
         assert theirs.size == ours.size
@@ -161,6 +164,10 @@ def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
     assert max(worst.values()) <= 2, {seed: far for seed, far in worst.items() if far > 2}
     # Only the size of a whole photograph is left to Pillow; of drawings every step is our own.
     assert {seed: far for seed, far in worst.items() if far and cases[seed][1] and cases[seed][1].kind == "ink"} == {}
+    given = [None if each.given is None else each.given.ravel() for each in made]
+    assert 20 < sum(one is not None for one in given) < 120, "the pictures shall test something"
+    for ours, (_, theirs) in zip(given, answered, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     blank = [seed for seed, ours in enumerate(python) if len(np.unique(ours)) == 1]
     assert 3 < len(blank) < 60, "the pictures shall test something"
 

@@ -48,12 +48,14 @@ def test_logits_stay_the_same_to_the_bit_and_the_score_is_numpys(network):
     with torch.inference_mode():
         rows = WithScore(network, Prototypes(directions, weights, contrast=0.5, roughness=1.0))(x).numpy()
         compared = Compared(network)(x).numpy().astype(np.float64)
-        np.testing.assert_array_equal(rows[:, :-1], network(x).numpy())
+        np.testing.assert_array_equal(rows[:, :-2], network(x).numpy())
     features, contrast, rough = compared[:, :-2], compared[:, -2], compared[:, -1]
     unit = directions / np.linalg.norm(directions.astype(float), axis=1, keepdims=True)
     cosine = features @ unit.T / np.linalg.norm(features, axis=1, keepdims=True)
     outside = 10 * np.maximum(0, 1 - contrast / 0.5) + 10 * np.maximum(0, rough - 1)
-    np.testing.assert_allclose(rows[:, -1], ((1 - cosine) * weights).min(axis=1) + outside, atol=1e-4)
+    distance = ((1 - cosine) * weights).min(axis=1)
+    np.testing.assert_allclose(rows[:, -2], distance + outside, atol=1e-4)
+    np.testing.assert_allclose(rows[:, -1], distance, atol=1e-4)
     assert outside[1] > 9
 
 

@@ -29,7 +29,8 @@ class Echo:
         pixels = images.pixels
         self.batches.append(len(pixels))
         time.sleep(0.05)
-        return Answers(pixels.reshape(len(pixels), 2).astype(np.float32), None, images.reasons, self.classes)
+        given = np.array([-1.0 if each is None else each.mean() for each in images.given], np.float32)
+        return Answers(pixels.reshape(len(pixels), 2).astype(np.float32), given, images.reasons, self.classes)
 
 
 def test_what_waits_together_is_one_batch_and_each_gets_its_own():
@@ -39,7 +40,11 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
         batcher = Batcher(model, 100, 1, lambda images: None)
         counts = [n % 3 + 1 for n in range(40)]
         reasons = [["no_drawing" if n == 7 else None] * count for n, count in enumerate(counts)]
-        asked = [Batch(np.full((count, 1, 2, 1), n, np.uint8), reasons[n]) for n, count in enumerate(counts)]
+        images = [np.full((count, 1, 2, 1), n, np.uint8) for n, count in enumerate(counts)]
+        asked = [
+            Batch(pixels, why, [*pixels] if n % 2 else [None] * len(pixels))
+            for n, (pixels, why) in enumerate(zip(images, reasons, strict=True))
+        ]
         answers = await asyncio.gather(*map(batcher.answers, asked))
         batcher.stop()
         assert not batcher.works()
@@ -49,6 +54,7 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
     for n, answer in enumerate(answers):
         assert answer.probabilities.shape == (n % 3 + 1, 2)
         assert (answer.probabilities == n).all(), n
+        assert (answer.foreign == (n if n % 2 else -1)).all(), n
         assert answer.reasons == ["no_drawing" if n == 7 else None] * (n % 3 + 1)
     assert len(model.batches) <= 4, model.batches
     assert sum(model.batches) == sum(n % 3 + 1 for n in range(40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -94,11 +95,12 @@ def test_text_is_utf_8_and_lines_end_as_they_were_written(tmp_path: Path) -> Non
     assert (tmp_path / "t").read_bytes() == "größe\n数字\n".encode()
 
 
-def test_text_that_cannot_be_encoded_changes_nothing(tmp_path: Path) -> None:
-    atomic_write_text(tmp_path / "t", "old")
-    with pytest.raises(UnicodeEncodeError):
-        atomic_write_text(tmp_path / "t", "\ud800")
-    assert (tmp_path / "t").read_text() == "old"
+def test_a_name_that_is_no_unicode_is_written_escaped(tmp_path: Path) -> None:
+    """A training must not fail at its end for a folder's name; JSON gives the name back."""
+    name = os.fsdecode(b"caf\xe9")
+    atomic_write_text(tmp_path / "t.json", json.dumps({"name": name}, ensure_ascii=False))
+    assert (tmp_path / "t.json").read_text(encoding="utf-8") == '{"name": "caf\\udce9"}'
+    assert json.loads((tmp_path / "t.json").read_bytes()) == {"name": name}
 
 
 def test_the_mode_of_a_new_file_obeys_the_umask_and_an_old_file_keeps_its_own(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, all or nothing: see `atomic_write`."""
-    content = text.encode()
+    content = text.encode(errors="backslashreplace")  # of a name that is no Unicode; in JSON that is its own escape
     with atomic_write(path) as file:
         file.write(content)
 

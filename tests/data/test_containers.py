@@ -168,3 +168,24 @@ def test_usps_is_read_from_text():
     assert (images[0, 0, 0], images[0, 15, 15], images[1, 0, 0], images[1, 0, 1]) == (0, 1, 1, 0)
     with pytest.raises(DataError, match="usps train: line 2 is not a label"):
         containers.read_usps(f"{line}\nx y", line)
+
+
+def test_emnist_as_matlab_stores_it(tmp_path):
+    """A structure in a structure; rows by columns; labels by a table of code points."""
+    rows = GREY[:, :5].transpose(0, 2, 1).reshape(20, 25).astype(np.uint8)
+    part = {"images": rows, "labels": LABELS[:, np.newaxis] + 1}
+    mapping = np.array([[1, 65], [2, 98]])
+    savemat(tmp_path / "emnist-x.mat", {"dataset": {"train": part, "test": part, "mapping": mapping}})
+    splits = load(tmp_path / "emnist-x.mat", validation_fraction=0)
+    np.testing.assert_array_equal(splits.train.images[..., 0], GREY[:, :5])
+    assert [splits.classes[label] for label in splits.test.labels[:2]] == ["A", "b"]
+    found = containers.matlab_images(tmp_path / "emnist-x.mat")
+    np.testing.assert_array_equal(found["test_images"], GREY[:, :5])
+
+
+def test_a_matlab_structure_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    savemat(tmp_path / "a.mat", {"s": {"images": np.zeros((50, 64, 64)), "labels": np.arange(50)}}, do_compression=True)
+    assert (tmp_path / "a.mat").stat().st_size < 10_000
+    monkeypatch.setattr(containers, "MAX_BYTES", 1_000_000)
+    with pytest.raises(BadFileError, match="unpacks to more than the limit of 1,000,000 bytes"):
+        load(tmp_path / "a.mat")

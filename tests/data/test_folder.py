@@ -165,7 +165,7 @@ def test_names_that_are_not_utf8_are_read_twice_the_same(make_folder: MakeFolder
         pytest.skip("this file system takes UTF-8 only")
     (root / os.fsdecode(b"\xff\xfe") / "bad.png").write_text("x")
     first = load(root, on_bad_file="skip")
-    assert first.classes == load(root, on_bad_file="skip").classes == ("a", os.fsdecode(b"\xff\xfe"))
+    assert first.classes == load(root, on_bad_file="skip").classes == ("\\xff\\xfe", "a")
 
 
 def test_unicode_twins_are_kept_apart_and_shown(make_folder: MakeFolder) -> None:
@@ -188,6 +188,7 @@ def test_links_are_followed_and_loops_do_not_hang(make_folder: MakeFolder, tmp_p
     (root / "cat" / "self").symlink_to(root / "cat")
     (root / "dog" / "loop").symlink_to("loop")
     (root / "loop").symlink_to("loop")
+    assert load(root, on_bad_file="skip").classes[:2] == ("cat", "dog")
     files = read_folder(root)
     assert files.classes == ("cat", "dog", "eel")
     assert files.names == ("cat/000.png", "dog/000.png", "eel/000.png", "eel/001.png")

@@ -78,6 +78,15 @@ def test_tables_of_pixels(tmp_path: Path, kind: str, header: bool, separator: st
     assert any("each row is read as a square image of 6×6 pixels" in note for note in load(path).notes)
 
 
+def test_a_table_that_cannot_be_used_says_why(root: Path) -> None:
+    write_table(root, "file,weight,height", "img/{stem}.png,{n}.5,{n}.25")
+    (root / "img").rename(root / "pictures")
+    for file in (root / "pictures").iterdir():
+        file.rename(root / file.name)
+    with pytest.raises(DataError, match=r"A table is there, but list.csv: no column has the class. .* Call the one"):
+        load(root)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
 def test_labels_may_be_words_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     words = ["Äpfel", "Birne", "Öl"]
@@ -172,6 +181,8 @@ def write_table(root: Path, head: str, row: str, name: str = "list.csv", encodin
             n=i,
             cat=i % 2,
             apple=1 - i % 2,
+            yes=i % 2 == 1,
+            no=i % 2 == 0,
         )
         for i in range(6)
     ]
@@ -196,6 +207,7 @@ def root(make_folder: MakeFolder) -> Path:
         ("n,id,photo,label", "{n},{n},img/{stem}.png,{label}", "'photo' names the files, 'label' holds the class; 2 "),
         ("", "img/{stem}.png,{label}", "column 1 names the files, column 2 holds the class."),
         ("image,Äpfel,cat", "img/{stem}.png,{apple},{cat}", "the 2 columns 'Äpfel', 'cat' hold the class."),
+        ("image,Äpfel,cat", "img/{stem}.png,{no},{yes}", "the 2 columns 'Äpfel', 'cat' hold the class."),
         ("file_name,kind", "img/{stem}.png,{label}", "'kind' holds the class."),
     ],
 )  # fmt: skip

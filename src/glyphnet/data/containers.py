@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickletools
 import re
-from collections.abc import Callable, Mapping
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +49,8 @@ def read_matlab(path: AnyFile) -> RawArrays:
     arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if turned else _matlab_arrays(path)
     raw = raw_arrays(path, find_roles(path, arrays), arrays, None)
     parts = {name: _along_first(part) for name, part in raw.parts.items()}
+    if _is_emnist(path, arrays):
+        return _emnist(parts, arrays["mapping"])
     if re.fullmatch(r"(train|test|extra)_32x32.mat", path.name.lower()):
         parts = {name: _svhn(part) for name, part in parts.items()}
         return RawArrays(parts, None, ("The label 10 of SVHN is the digit 0.",))
@@ -60,21 +65,86 @@ def _matlab_arrays(path: AnyFile) -> dict[str, _Array]:
         sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(openable(path))}
         if (total := sum(sizes.values())) > MAX_BYTES:
             raise BadFileError(path, f"holds {total:,} values; the limit is {MAX_BYTES:,}", "Save it as .npy files.")
+        _refuse_large(path)
         found = loadmat(openable(path), variable_names=list(sizes))
     except BadFileError:
         raise
-    except (MatReadError, ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, IndexError) as error:
+    except (
+        MatReadError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        IndexError,
+        zlib.error,
+    ) as error:
         raise BadFileError(
             path, f"damaged, or not a MATLAB file ({' '.join(str(error).split())[:120]})", _AGAIN
         ) from None
-    return {
-        name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.dtype.kind in "buifU"
-    }
+    return dict(_flat_matlab(found))
+
+
+def _flat_matlab(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, _Array]]:
+    """The arrays by name; those in a structure are called by both names, but for one that holds everything.
+
+    EMNIST's ``dataset.train.images`` is ``train_images``.
+    """
+    for name, value in found.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        if value.dtype.names and value.size == 1:
+            inner = {each: value.reshape(-1)[0][each] for each in value.dtype.names}
+            yield from _flat_matlab(inner, prefix if not prefix and name == "dataset" else f"{prefix}{name}_")
+        elif value.dtype.kind in "buifU":
+            yield f"{prefix}{name}", value
+
+
+def _refuse_large(path: AnyFile) -> None:
+    """Refuse a file whose compressed parts unpack to more than the limit: what a structure holds is announced nowhere.
+
+    Version 5: a header of 128 bytes, then parts of a type, a size and content; type 15 is a zlib stream.
+    """
+    total = 0
+    with path.open("rb") as file:
+        order = "<" if file.read(128)[126:128] == b"IM" else ">"
+        while len(head := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}II", head)
+            content, unpacker = file.read(size), zlib.decompressobj()
+            while kind == 15 and content and total <= MAX_BYTES:
+                total += len(unpacker.decompress(content, 1 << 20))
+                content = unpacker.unconsumed_tail
+    if total > MAX_BYTES:
+        raise BadFileError(path, f"unpacks to more than the limit of {MAX_BYTES:,} bytes", "Save it as .npy files.")
+
+
+def _is_emnist(path: AnyFile, arrays: Mapping[str, _Array]) -> bool:
+    return "emnist" in path.name.lower() and {"mapping", "train_images"} <= arrays.keys()
+
+
+def _upright(images: _Array) -> _Array:
+    """Rows of pixels that were stored by columns, (N, D), as images."""
+    side = math.isqrt(images.shape[-1])
+    return images.reshape(-1, side, side).transpose(0, 2, 1) if images.ndim == 2 else images
+
+
+def _emnist(parts: Mapping[str, RawPart], mapping: _Array) -> RawArrays:
+    """EMNIST's own files: rows of pixels stored by columns, and a table of labels and code points."""
+    turned = {name: part._replace(images=_upright(part.images)) for name, part in parts.items()}
+    names = {int(row[0]): chr(int(row[1])) for row in mapping}
+    labels = {int(label) for part in parts.values() for label in np.unique(part.labels)}
+    if labels <= names.keys():
+        characters = np.array([names.get(label, "") for label in range(max(names) + 1)])
+        turned = {name: part._replace(labels=characters[part.labels.astype(np.int64)]) for name, part in turned.items()}
+    return RawArrays(turned, None, ("EMNIST stores its images on their side: they were turned upright.",))
 
 
 def matlab_images(path: AnyFile) -> dict[str, _Array]:
     """The arrays of a .mat file by name, for prediction; images along the last axis come first."""
     arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if is_hdf5(path) else _matlab_arrays(path)
+    if _is_emnist(path, arrays):
+        return {name: _upright(array) for name, array in arrays.items() if name.endswith("images")}
     return {name: np.moveaxis(array, -1, 0) if _is_last(array.shape) else array for name, array in arrays.items()}
 
 

@@ -298,7 +298,7 @@ def folder_tree(root: Path) -> FileTree:
             empty.append(folder)
         for entry in wanted:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if _is_folder(entry):
+            if is_folder(entry):
                 if entry.is_symlink():  # however many links lead to it, it is read once below each top folder
                     target = (name.split("/", 1)[0], _identity(Path(entry.path)))
                     if target in linked:
@@ -335,7 +335,8 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads to itself is none."""
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself

@@ -16,7 +16,7 @@ from .dataset import BadFile
 from .filetree import FileTree, count_in_words, folder_tree
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
-from .listing import TRAIN, ImageFiles, class_order, listed
+from .listing import TRAIN, ImageFiles, class_order, escaped, listed
 from .pixeltables import LABEL_LAYOUTS, pixel_table_of, read_pixel_tables
 from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
 
@@ -115,7 +115,7 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
             files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
             return _with(files, _outputs(tree), ())
         if failed is not None:
-            raise failed
+            raise _with_reasons(failed, tree) if may else failed
     _check_empty_classes(tree, arranged)
     if _may_use_tables(options):
         arranged = _with_labelled_parts(tree, arranged, pictures)
@@ -228,9 +228,12 @@ def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
 def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
     good = sorted(row for row in arranged.rows if row[0] not in tree.faults)
     bad = [BadFile(name, tree.faults[name]) for name, _, _ in sorted(arranged.rows) if name in tree.faults]
-    classes = class_order(label for _, label, _ in good)
+    called = {label: escaped(label) for label in {label for _, label, _ in good}}
+    classes = class_order(called.values())
+    if len(classes) < len(called):
+        raise DataError(f"{tree.root}: two class folders are called {listed(classes)}. Rename one.")
     number = {name: i for i, name in enumerate(classes)}
-    labels = np.array([number[label] for _, label, _ in good], dtype=np.int64)
+    labels = np.array([number[called[label]] for _, label, _ in good], dtype=np.int64)
     parts = np.array([part for _, _, part in good], dtype=np.int8)
     names = tuple(name for name, _, _ in good)
     return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), (), (), tree.read, tree.state)
@@ -276,6 +279,16 @@ def _path_tables(tree: FileTree) -> list[str]:
             continue
         found.append(name)
     return found
+
+
+def _with_reasons(error: DataError, tree: FileTree) -> DataError:
+    """The error, with what keeps a table that lies beside the pictures from naming their classes."""
+    for name in _text_tables(tree)[:5]:
+        try:
+            choose_columns(cells_of(tree.root, name, _archive(tree)), name)
+        except DataError as reason:
+            return DataError(f"{error}\n  A table is there, but {reason}")
+    return error
 
 
 def _with_parts(tree: FileTree, tables: list[str]) -> list[tuple[str, int | None]]:

@@ -172,6 +172,11 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
+def escaped(name: str) -> str:
+    """A file's name whose bytes are no UTF-8 as text that can be stored and shown: ``\\xe9t\\xe9``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def look_alikes(classes: Sequence[str]) -> list[str]:
     """A warning for each set of class names that differ only in case, spaces, Unicode form or leading zeros."""
     alike: dict[str, list[str]] = {}

@@ -21,14 +21,34 @@ from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import BadFile, Originals, Splits
 from .digits import read_digits
-from .filetree import PICTURE_SUFFIXES, AnyFile, ArchivePath, FileTree, archive_tree, as_file, is_archive, is_wanted
+from .filetree import (
+    PICTURE_SUFFIXES,
+    AnyFile,
+    ArchivePath,
+    FileTree,
+    archive_tree,
+    as_file,
+    is_archive,
+    is_folder,
+    is_wanted,
+)
 from .folder import read_folder, read_tree
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
 from .known import read_named
 from .layouts import check_layout, part_word
-from .listing import PART_CODES, ImageFiles, Picture, Progress, Unlabelled, bad_in_words, listed, unlabelled_arrays
+from .listing import (
+    PART_CODES,
+    ImageFiles,
+    Picture,
+    Progress,
+    Unlabelled,
+    bad_in_words,
+    escaped,
+    listed,
+    unlabelled_arrays,
+)
 from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all
 from .pixels import conform
@@ -160,7 +180,7 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
 def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, stamp: str = "") -> Splits:
     ready = conform(raw, where, options.wish.size, options.reading)
     stamp = stamp and stamp + repr(ready.reading)
-    return from_arrays(name, where, ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
+    return from_arrays(escaped(name), where, ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
 
 
 def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
@@ -195,8 +215,8 @@ def _entries(folder: AnyFile) -> tuple[list[str], list[str]]:
         found = dict(folder.children())
     else:
         with os.scandir(folder) as entries:
-            found = {entry.name: entry.is_dir() for entry in entries if is_wanted(entry.name)}
-    folders = [name for name, is_folder in found.items() if is_folder]
+            found = {entry.name: is_folder(entry) for entry in entries if is_wanted(entry.name)}
+    folders = [name for name, has_files in found.items() if has_files]
     return sorted(folders), sorted(found.keys() - {*folders})
 
 
@@ -419,7 +439,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         )
     names = [files.names[row] for row in pictures.rows.tolist()]
     data = Labelled(
-        name=files.root.resolve().name,
+        name=escaped(files.root.resolve().name),
         where=str(files.root),
         key=pictures.key,
         images=pictures.images,

@@ -258,9 +258,12 @@ def _split_column(table: Cells, taken: set[int]) -> int | None:
     return None
 
 
+_NO_AND_YES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"))
+
+
 def _is_binary(table: Cells, column: int) -> bool:
     values = {cells[column] for _, cells in table.rows if column < len(cells)}
-    return values <= {"0", "1"} or values <= {"0.0", "1.0"}
+    return any({value.lower() for value in values} <= {no, yes} for no, yes in _NO_AND_YES)
 
 
 def _columns_in_words(table: Cells) -> str:
@@ -468,7 +471,7 @@ def _group_column(table: Cells, name: str | None, where: str) -> int | None:
 def _label_of(table: Cells, columns: Columns, cells: list[str], where: str) -> str:
     if not columns.one_hot:
         return "" if columns.label is None else cells[columns.label]
-    ones = [column for column in columns.one_hot if cells[column] in ("1", "1.0")]
+    ones = [column for column in columns.one_hot if cells[column].lower() in {yes for _, yes in _NO_AND_YES}]
     if len(ones) != 1:
         raise DataError(
             f"{where} has {len(ones)} classes in its columns of zeros and ones: an image must have exactly one. "

@@ -1,13 +1,15 @@
-"""Measures `glyphnet serve` with one 28×28 PNG a request: requests a second, how long they take, what an overload does.
+"""Measures `glyphnet serve` with one PNG a request: requests a second, their times, what overload and bombs do.
 
     python benchmarks/service.py [MODEL ...] [--seconds 20] [--minutes M] [--profile] [--record]
 
 MODEL: files to serve; unless given an MNIST model (preset fast) is trained, and exported to ONNX. The service is a
-process of its own; the clients are another, one event loop over HTTP/1.1 connections that are kept. Three rows a model:
+process of its own; the clients are another, one event loop over HTTP/1.1 connections that are kept. Rows of a model:
 
-- 16 clients, each asking again as soon as it is answered;
+- 16 clients, each asking again as soon as it is answered, with digits of 28×28 pixels, then of 280×280;
 - 48 such clients;
-- three times the load of the goal, 3,000 requests a second whether answered or not, on at most 480 connections.
+- three times the load of the goal, 3,000 requests a second whether answered or not, on at most 480 connections;
+- 16 clients beside 4 that send bombs (`tests/bombs.py`), what became of these, and how long the service takes to end at
+  SIGTERM with 4 of them in work.
 
 --minutes M is a soak instead: 16 clients for M minutes, all models at the same time, and what each service's memory
 (resident) grew from after the first tenth. --profile writes service.prof (cProfile) of the service, whose figures are
@@ -17,11 +19,13 @@ then no figures.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import io
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +39,9 @@ import numpy as np
 import uvloop
 from _results import arguments_parser, publish
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.bombs import BOMBS
 
 import glyphnet
 from glyphnet.export import export
@@ -63,6 +70,7 @@ def main() -> None:
         for model in () if arguments.minutes else models:
             with service(model, arguments.profile) as started:
                 lines += loads(*started, arguments.seconds)
+                lines.append(stopped_among_bombs(*started))
     publish("soak" if arguments.minutes else "service", [*HEAD, *lines], recorded=arguments.record)
 
 
@@ -88,7 +96,7 @@ def service(model: str, profiled: bool = False) -> Iterator[tuple[str, int, int]
         yield Path(model).suffix, int(line.strip().rpartition(":")[2]), process.pid
     finally:
         process.terminate()
-        if (status := process.wait(15)) != 0:
+        if (status := process.wait(60)) != 0:
             print(f"the service ended with status {status}", file=sys.stderr)
 
 
@@ -135,12 +143,12 @@ class Connection(asyncio.Protocol):
         self._done(self, 0, 0.0)
 
 
-def requests(port: int) -> Iterator[bytes]:
-    """Requests with an MNIST test digit each, over and over."""
+def requests(port: int, side: int = 28) -> Iterator[bytes]:
+    """Requests with an MNIST test digit each, enlarged to so many pixels, over and over."""
     found = []
     for pixels in glyphnet.load("mnist").test.images[:500]:
         file = io.BytesIO()
-        Image.fromarray(pixels[:, :, 0]).save(file, "PNG")
+        Image.fromarray(pixels[:, :, 0]).resize((side, side), Image.Resampling.BICUBIC).save(file, "PNG")
         picture = file.getvalue()
         head = (
             f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: image/png\r\n"
@@ -151,20 +159,71 @@ def requests(port: int) -> Iterator[bytes]:
 
 
 def loads(name: str, port: int, process: int, seconds: float) -> Iterator[str]:
-    """A row for each of the three loads."""
+    """A row for each load."""
     closed(port, 16, min(2.0, seconds))  # the first requests are slower
-    for clients in (16, 48):
+    for clients, side in ((16, 28), (48, 28), (16, 280)):
         used = computed(process)
-        figures = closed(port, clients, seconds)
-        yield row(name, f"{clients} clients", figures, computed(process) - used)
+        figures = closed(port, clients, seconds, side)
+        yield row(name, f"{clients} clients, {side}×{side}", figures, computed(process) - used)
     used = computed(process)
     figures = opened(port, TOO_MANY, seconds)
     yield row(name, f"{TOO_MANY:,} a second", figures, computed(process) - used)
+    used = computed(process)
+    with bombing(port) as sent:
+        figures = closed(port, 16, seconds)
+    refused = [took for status, took in sent if 400 <= status < 500]
+    what = f"{len(refused)} of {len(sent)} refused with 4xx, the slowest after {max(refused, default=np.nan):.2f} s"
+    yield row(name, f"16 clients beside bombs: {what}", figures, computed(process) - used)
 
 
-def closed(port: int, clients: int, seconds: float) -> Figures:
+@contextmanager
+def bombing(port: int, clients: int = 4) -> Iterator[list[tuple[int, float]]]:
+    """Bombs are sent, each client another at a time; what became of each: its status, 0 without any, and seconds."""
+    bombs, over = [make() for make in BOMBS.values()], threading.Event()
+    sent: list[tuple[int, float]] = []
+
+    def send(first: int) -> None:
+        for turn in range(first, 10**9, clients):
+            if over.is_set():
+                return
+            began = time.perf_counter()
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                connection.request("POST", "/predict", bombs[turn % len(bombs)], {"Content-Type": "image/png"})
+                status = connection.getresponse().status
+            except (OSError, http.client.HTTPException):
+                status = 0
+            connection.close()
+            sent.append((status, time.perf_counter() - began))
+
+    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield sent
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(70)
+
+
+def stopped_among_bombs(name: str, port: int, process: int) -> str:
+    """A row: how long the service takes to end while it decodes bombs."""
+    with bombing(port):
+        time.sleep(1)
+        began = time.perf_counter()
+        os.kill(process, 15)
+        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        seconds = time.perf_counter() - began
+    line = f"| {name} | SIGTERM with 4 bombs in work | ended after {seconds:.1f} s | | | | |"
+    print(line, file=sys.stderr, flush=True)
+    return line
+
+
+def closed(port: int, clients: int, seconds: float, side: int = 28) -> Figures:
     """So many clients, each asking again when it is answered."""
-    return uvloop.run(_closed(port, clients, seconds, requests(port)))
+    return uvloop.run(_closed(port, clients, seconds, requests(port, side)))
 
 
 async def _closed(port: int, clients: int, seconds: float, asked: Iterator[bytes]) -> Figures:

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import io
 import json
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -110,6 +112,41 @@ def test_200_at_once_each_get_their_own_answer(client, classifier):
     found = np.array([told(answer.json["predictions"][0]) for answer in answers])
     assert np.abs(found - probabilities).max() < 1e-6
     assert client.figure("glyphnet_batch_images_count") - batches < 200, "what waits together is computed together"
+
+
+def test_a_burst_of_200_at_load_is_answered_200_times(client):
+    picture = png(images(1)[0])
+    over = threading.Event()
+
+    def keep_asking():
+        while not over.is_set():
+            assert client.predict(picture).status == 200
+
+    with ThreadPoolExecutor(8) as load:
+        asking = [load.submit(keep_asking) for _ in range(8)]
+        time.sleep(0.3)
+        for _ in range(2):
+            connections = [http.client.HTTPConnection("127.0.0.1", client.port, timeout=30) for _ in range(200)]
+            for connection in connections:
+                connection.request("POST", "/predict", picture, {"Content-Type": "image/png"})
+            assert {client.answer_of(connection.getresponse()).status for connection in connections} == {200}
+            for connection in connections:
+                connection.close()
+        over.set()
+        assert all(each.result() is None for each in asking)
+
+
+def test_tga_is_known_by_its_type_or_its_name(client, classifier):
+    file = io.BytesIO()
+    Image.fromarray(images(1)[0, :, :, 0]).save(file, "TGA")
+    label = CLASSES[classifier.predict_labels(images(1))[0]]
+    body = b'--xyz\r\nContent-Disposition: form-data; name="image"; filename="A.TGA"\r\n\r\n%s\r\n--xyz--\r\n'
+    for answer in (
+        client.predict(file.getvalue(), "image/x-tga"),
+        client.predict(body % file.getvalue(), "multipart/form-data; boundary=xyz"),
+    ):
+        assert answer.json["predictions"][0]["label"] == label, answer.body
+    assert client.predict(file.getvalue(), "image/png").status == 422
 
 
 def test_the_card_tells_no_path(client, classifier, model_file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 
@@ -25,6 +26,16 @@ def closed_by_service(connection: socket.socket, within: float) -> bool:
         return True
     except TimeoutError:
         return False
+
+
+def statuses(connection: socket.socket, count: int) -> list[int]:
+    """Of several answers on one connection."""
+    text = b""
+    while text.count(b"HTTP/1.1 ") < count:
+        more = connection.recv(65536)
+        assert more, text
+        text += more
+    return [int(part[:3]) for part in text.split(b"HTTP/1.1 ")[1:]]
 
 
 def test_a_head_that_does_not_come(serve, picture):
@@ -82,6 +93,38 @@ def test_an_endless_head(serve):
                 break
         answer = client.heard(connection)
         assert (answer.status, answer.code) == (431, "head_too_large")
+
+
+def test_the_limit_of_a_head_is_exact(serve):
+    beginning = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Filler: "
+    with serve(head_bytes=4000) as client:
+        for size, status in ((4000, 200), (4001, 431)):
+            head = beginning + b"x" * (size - len(beginning) - 4) + b"\r\n\r\n"
+            assert client.heard(client.connect(head)).status == status, size
+        connection = client.connect(head[:2001] * 2)  # two lines of one head that does not end
+        assert client.heard(connection).status == 431
+        behind = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection = client.connect(behind + head)  # of the second of two as well, after the answer to the first
+        assert statuses(connection, 2) == [200, 431]
+
+
+@pytest.mark.parametrize(
+    "part", [b"5;%s\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0\r\n%s\r\n\r\n"], ids=["chunk", "trailer"]
+)
+def test_what_is_beside_the_content_of_chunks_is_bounded(serve, picture, part):
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serve(head_bytes=4000) as client:
+        connection = client.connect(head)
+        with contextlib.suppress(OSError):
+            connection.sendall(part % (b"X: " + b"x" * 1_000_000))
+        answer = client.heard(connection)
+        assert (answer.status, answer.code) == (431, "head_too_large")
+        whole = b"%x;a=b\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(picture), picture)
+        connection = client.connect()
+        for byte in (head + whole)[:-1]:  # whatever way it is cut
+            connection.send(bytes([byte]))
+        connection.send(whole[-1:] + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert statuses(connection, 2) == [200, 200], "and the request behind it"
 
 
 def test_what_is_no_http(serve):
@@ -149,7 +192,4 @@ def test_requests_one_behind_the_other(serve, picture):
             % len(picture)
         )
         connection = client.connect((one + picture) * 3)
-        text = b""
-        while text.count(b'"predictions"') < 3:
-            text += connection.recv(65536)
-        assert text.count(b"HTTP/1.1 200 OK") == 3
+        assert statuses(connection, 3) == [200] * 3

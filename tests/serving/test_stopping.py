@@ -50,11 +50,11 @@ class Asking(threading.Thread):
                 try:
                     connection.request("POST", "/predict", self.picture, {"Content-Type": "image/png"})
                     answer = connection.getresponse()
-                except (http.client.RemoteDisconnected, ConnectionError):
+                except (http.client.RemoteDisconnected, ConnectionRefusedError):
                     return  # closed before this request was taken: it may be asked again elsewhere
                 self.statuses.append(answer.status)
                 answer.read()
-        except Exception as error:  # an answer cut off in the middle, or none at all in time
+        except Exception as error:  # a reset, an answer cut off in the middle, or none at all in time
             self.broken = repr(error)
         finally:
             connection.close()
@@ -138,3 +138,15 @@ def test_all_that_was_admitted_is_answered(model_file):
         assert served.wait(10) == 0
         for connection in connections:
             connection.close()
+
+
+def test_interrupted_before_it_is_ready(model_file):
+    """Ctrl-C at any moment of the start: no traceback, and at once."""
+    command = [sys.executable, "-m", "glyphnet", "serve", str(model_file), "--port", "0"]
+    for wait in (0.15, 0.6, 1.2):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+            time.sleep(wait)
+            served.send_signal(signal.SIGINT)
+            _, said = served.communicate(timeout=20)
+            assert "Traceback" not in said, said
+            assert served.returncode in (0, 130, -signal.SIGINT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import sys
 import threading
 from _thread import interrupt_main
@@ -158,4 +159,6 @@ def glyphnet(
 
 def main() -> None:
     """The command ``glyphnet``."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`
     get_command(app).main()

@@ -112,6 +112,7 @@ class GuardedProtocol(asyncio.Protocol):
         self._doors = doors
         self._behind = make(self)
         self._is_gone = False  # for the protocol behind
+        self._pending: Refusal | None = None  # once earlier requests are answered
         self._head = bytearray()
         self._body: _Body | _Chunked | None = None
         self._begun = self._whole = self._answered = 0  # requests
@@ -145,18 +146,14 @@ class GuardedProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
-        while data and not self._is_gone:
+        while data and not self._is_gone and self._pending is None:
             try:
                 data = self._take_head(data) if self._body is None else self._take_body(self._body, data)
             except _TooLongError:
                 limit = self._doors.limits.head_bytes
                 self.leave(Refusal("head_too_large", f"The head of the request has more than {limit:,} bytes."))
             except (httptools.HttpParserError, ValueError):
-                if self.phase is Phase.ANSWER:  # of an earlier request: nothing can be put before its answer
-                    self.transport.close()
-                else:
-                    self.leave(Refusal("malformed", "This is no valid HTTP request."))
-                return
+                self.leave(Refusal("malformed", "This is no valid HTTP request."))
 
     # What the protocol behind calls.
 
@@ -164,6 +161,8 @@ class GuardedProtocol(asyncio.Protocol):
         """A request is answered."""
         self._answered += 1
         self._follow(anew=True)
+        if self._pending is not None and self._whole == self._answered:
+            self.leave(self._pending)
 
     def close(self) -> None:
         """Say that nothing more will come, and drop what still arrives: closed at once the client would get a reset."""
@@ -199,10 +198,11 @@ class GuardedProtocol(asyncio.Protocol):
         if self.transport.is_closing() or self._is_gone:
             self._linger()
             return
-        self._doors.on_refusal(refusal.code)
-        if self._whole > self._answered:  # an answer may be half written
-            self.transport.abort()
+        if self._whole > self._answered:  # earlier requests are answered first
+            self._pending = refusal
+            self.transport.pause_reading()
             return
+        self._doors.on_refusal(refusal.code)
         self._lose(None)
         self.transport.write(refusal.raw(self._doors.security))
         self._linger()

@@ -70,7 +70,7 @@ def test_planted_errors_are_found_decided_on_and_corrected(noisy: Path, tmp_path
     learnt = [row for row in found if row["part"] != "test"]
     planted = {f"train/{row:05d}": str(before[row]) for row in WRONG}
     assert planted.items() <= {row["file"]: row["suggested"] for row in learnt}.items()
-    assert len(learnt) <= 8
+    assert sum(float(row["score"]) >= 0.4 for row in learnt) <= 8  # probably wrong; others fill the list
     assert done.stdout.startswith(f"noisy digits: {len(found)} doubtful labels, ")
     assert f"Written to {table}, the surest first." in done.stdout
     assert f"  glyphnet train '{noisy}' --labels '{table}'" in done.stdout

@@ -83,6 +83,23 @@ def test_changed_copies_are_found_and_no_others(size, channels):
     assert found.same[[0, 2, 3]].all()
 
 
+def enlarged(grids):
+    return np.stack([np.asarray(Image.fromarray(each).resize((32, 32), Image.Resampling.BICUBIC)) for each in grids])
+
+
+def test_recoloured_and_cropped_photographs_with_other_parts_are_very_similar():
+    rng = np.random.default_rng(0)
+    textures = enlarged(rng.integers(0, 256, (300, 14, 14, 3), dtype=np.uint8))
+    scenes = enlarged(rng.integers(0, 256, (3, 3, 3, 3), dtype=np.uint8))[np.arange(300) % 3]
+    images = (0.7 * scenes + 0.3 * textures).astype(np.uint8)  # each resembles a hundred others, but for its texture
+    changed = cropped(images[7][:, ::-1])
+    changed = (255 * (changed / 255) ** [1.6, 1.0, 0.7]).astype(np.uint8)
+    changed[18:26, 3:11] = (200, 40, 40)
+    found = duplicates.find_duplicates([images, changed[np.newaxis]]).near
+    assert found.pairs.tolist() == [[7, 300]]
+    assert not found.same[0]
+
+
 def test_the_result_is_kept_whatever_the_order_and_the_division(monkeypatch):
     images = smooth_images(60)
     images[50] = np.roll(images[5], 1, axis=1)

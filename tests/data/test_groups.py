@@ -107,8 +107,9 @@ def test_slides_in_sub_folders(tmp_path: Path) -> None:
         lambda label, n, rng: f"{rng.bytes(4).hex()}-{rng.bytes(2).hex()}-{n % 10}",
         lambda label, n, rng: f"{label}_{'new_' if n % 10 == 0 else ''}{n:03d}",
         lambda label, n, rng: f"{label}_{'usps' if n % 2 else 'scan'}_{n:03d}",
+        lambda label, n, rng: f"Screenshot_2021-{1 + n // 10:02d}-{1 + n % 10:02d}-09-30-{n % 2:02d}",
     ],
-    ids=["counter", "class_counter", "camera", "random ids", "hexadecimal", "one large group", "two sources"],
+    ids=["counter", "class_counter", "camera", "random ids", "hexadecimal", "one large group", "two sources", "times"],
 )
 def test_names_that_tell_of_no_groups(tmp_path: Path, named) -> None:
     rng = np.random.default_rng(0)
@@ -116,6 +117,19 @@ def test_names_that_tell_of_no_groups(tmp_path: Path, named) -> None:
     splits = load(write(tmp_path, ((name, noise(rng)) for name in names)))
     assert splits.train.groups is None
     assert not note_on_groups(splits)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [lambda n: f"{100 + n // 10}CANON", lambda n: f"{10 * (n % 12) + 3:02x}", lambda n: f"part{n // 101}"],
+    ids=["camera", "hash", "full folders"],
+)
+def test_folders_that_only_spread_files_are_no_groups(tmp_path: Path, folder) -> None:
+    rng = np.random.default_rng(0)
+    count = 404 if folder(0) == "part0" else 60
+    names = [f"{label}/{folder(n)}/{n:04d}.png" for label in ("cat", "dog") for n in range(count)]
+    splits = load(write(tmp_path, ((name, noise(rng)) for name in names)), layout="class")
+    assert splits.train.groups is None
 
 
 def test_kinds_in_sub_folders_are_no_groups_unless_their_pictures_are_alike(tmp_path: Path) -> None:

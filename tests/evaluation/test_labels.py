@@ -76,6 +76,9 @@ def test_doubt_between_like_classes_is_no_error():
     labels[0] = 1
     table[0] = [0.7, 0.2, *[0.1 / 8] * 8]
     assert len(find_label_issues(labels, table)) == 0
+    filled = find_label_issues(labels, table, at_least=60)
+    assert (filled.indices.tolist(), filled.suggested.tolist()) == ([0], [0])  # the only label that is contradicted
+    assert 0 < filled.scores[0] < 0.4
     table[0] = [0.7, 0.01, *[0.29 / 8] * 8]
     assert find_label_issues(labels, table).indices.tolist() == [0]
 
@@ -102,6 +105,9 @@ def test_errors_of_one_pair_are_told_from_the_confusions_of_another():
     found = find_label_issues(labels, odds / odds.sum(axis=1, keepdims=True))
     assert set(range(10)) <= set(found.indices.tolist())
     assert not set(range(400, 410)) & set(found.indices.tolist())
+    filled = find_label_issues(labels, odds / odds.sum(axis=1, keepdims=True), at_least=15)
+    assert len(filled) == 15
+    assert set(range(10)) <= set(filled.indices.tolist())
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def tell_suspects(run: Run) -> None:
 
 def summary(found: Review) -> Iterator[str]:
     """How many labels of each part are doubtful, and what they would be instead."""
-    yield f"{found.data}: {len(found):,} doubtful labels, {found.seconds:.0f} s"
+    probable = sum(part.issues.probable for part in found.parts)
+    yield f"{found.data}: {len(found):,} doubtful labels, {probable:,} probably wrong, {found.seconds:.0f} s"
     rows = [(part.name, f"{len(part.dataset):,}", f"{len(part.issues):,}", _share(part)) for part in found.parts]
     headings = ("part", "images", "doubtful", "share")
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]

@@ -40,6 +40,13 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d[_\-.]?[01]\d[_\-.]?[0-3]\d")
+_TIME = re.compile(
+    rf"(.*?){_DATE.pattern}[ T_\-.]*(?:[01]\d|2[0-3])[hH_\-.:]?[0-5]\d(?:[mM_\-.:]?[0-5]\d)?(?:[sS_\-.]?\d+)?",
+    re.DOTALL,
+)
+"""A name that ends in the date and time of the picture, whose last number is no counter."""
+_CAMERA_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")  # 100CANON, 101CANON: a camera begins another when one is full
+_HASH_FOLDER = re.compile(r"[0-9a-f]{1,4}")  # the beginning of a hash, by which many files are spread over folders
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _EXPORTED_COPY = re.compile(r"(.+)_(?:jpe?g|png|bmp|tiff?)\.rf\.[0-9a-f]{16,}", re.IGNORECASE)  # as Roboflow names them
 
@@ -70,10 +77,23 @@ def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     numbers = number_keys(keys)
     if all(key is None for key in keys) or not (asked or _plausible(numbers, pictures.labels, COVERED)):
         return None
-    told = np.mean([bool(re.search(r"\d", str(key[0]))) for key in keys if isinstance(key, tuple)]) >= COVERED
-    if not (asked or told or _alike_within(pictures.images, numbers, pictures.labels)):
+    if not (asked or _says_number(texts, numbers) or _alike_within(pictures.images, numbers, pictures.labels)):
         return None
     return described(numbers, "folder", "the folders inside the class folders", pictures.names)
+
+
+def _says_number(texts: list[str], numbers: Int64Array) -> bool:
+    """Whether folders are named as things are that one counts: ``person03``, ``0007``; not ``100CANON`` or ``a3``."""
+    names = sorted({text.rpartition("/")[2] for text in texts if text})
+    if np.mean([re.search(r"\d", name) is not None for name in names]) < COVERED:
+        return False
+    if np.mean([_UNIT.search(name) is not None for name in names]) >= COVERED:
+        return True
+    if np.mean([_CAMERA_FOLDER.fullmatch(name) is not None for name in names]) >= COVERED:
+        return False
+    if all(_HASH_FOLDER.fullmatch(name) for name in names) and any(re.search("[a-f]", name) for name in names):
+        return False
+    return bool(np.median(np.bincount(numbers)) <= _FRAMES)  # more: a folder that was begun when one was full
 
 
 def _inner_folders(pictures: Pictures) -> list[list[str]]:
@@ -93,7 +113,7 @@ def by_prefix(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     """What file names have before their counter: the shortest prefix by which classes consist of several groups."""
     if not pictures.are_files:
         return None
-    split = [_split_counter(_stem(name)) for name in pictures.names]
+    split = [_split_counter(_stem(name), asked=asked) for name in pictures.names]
     for length in range(1, 1 + max((len(tokens) for tokens, _ in split), default=0)):
         keys = _prefix_keys(pictures, [tokens[:length] for tokens, _ in split])
         numbers = number_keys(keys)
@@ -122,10 +142,15 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].rpartition(".")[0]
 
 
-def _split_counter(stem: str) -> tuple[list[str], int]:
-    """``person03_day2_017`` → (["person03", "day2"], 17); no tokens where there is no prefix or no counter."""
+def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
+    """``person03_day2_017`` → (["person03", "day2"], 17); no tokens where there is no prefix or no counter.
+
+    A time is no counter, and its day no prefix unless the user asked for groups: pictures of a day may show anything.
+    """
     if copy := _EXPORTED_COPY.fullmatch(stem):
         return [copy[1]], -1
+    if not asked and (timed := _TIME.fullmatch(stem)):
+        return [token for token in _SEPARATORS.split(timed[1]) if token], -1
     match = re.fullmatch(r"(.*?)(\d{1,18})", stem, re.ASCII | re.DOTALL)
     if match is None:
         return [], -1

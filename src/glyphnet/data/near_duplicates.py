@@ -25,7 +25,7 @@ from .grids import averaging
 Float32Array = npt.NDArray[np.float32]
 Complex64Array = npt.NDArray[np.complex64]
 
-SEARCH_VERSION = 1
+SEARCH_VERSION = 2
 """Goes up when the search finds other pairs: what is in the cache is then not used."""
 
 _SIMILAR = 0.05, 0.3
@@ -33,6 +33,10 @@ _SIMILAR = 0.05, 0.3
 
 _SAME, _STRICTEST = (0.015, 0.1), (0.002, 0.01)
 """The same for the same picture: at most, and whatever other pictures lack."""
+
+_EVIDENCE, _BEYOND_USUAL = 40, 5
+"""Evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and how many times more
+it must be than three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
 
 _FULL_DETAIL = 500
 """Pixels. Smaller pictures have less that could differ: they may lack less in proportion."""
@@ -46,9 +50,11 @@ _CUT_OFF = 0.5  # brightness at the border, as a share of that everywhere: from 
 _CELL = 150  # pictures in a cell of the search, about
 _PROBES = 3  # cells looked into for each version of a picture
 _NEAREST = 6  # neighbours of each picture that are kept
-_FARTHEST = 0.6  # distance of the vectors of a pair that is looked at
+_FARTHEST = 0.7  # distance of the vectors of a pair that is looked at
 _FARTHEST_OUTSTANDING = 0.9  # the same for one that is much nearer than others
 _MUCH_NEARER = 0.75  # of the distance of the last neighbour kept: such a one is looked at, not only the nearest
+_SURELY_NEARER = 0.5  # of that distance: the same picture is so near, unless it lacks next to nothing
+_SAMPLED = 500  # pictures that tell how alike different ones are
 _STEPS = 6  # of the alignment
 _WORTH_BOTH_WAYS = 0.8  # similarity
 _PIECE = 2048  # pictures or pairs in one go
@@ -140,14 +146,10 @@ def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPa
     if count < 2:
         return no_pairs()
     prepared = _prepare(images, count)
-    found = _search(prepared)
+    found, others = _search(prepared)
     fits = _align(prepared, found)
-    chance = _chance(fits, found)
-    share = min(1.0, prepared.grey[0].size / _FULL_DETAIL)
-    same = _fits(
-        fits, [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
-    )
-    alike = _fits(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
+    same, alike = _judged(fits, found, min(1.0, prepared.grey[0].size / _FULL_DETAIL))
+    alike |= fits.evidence >= max(_EVIDENCE, _BEYOND_USUAL * _usual(_align(prepared, others).evidence))
     swapped = found.pairs[:, 0] > found.pairs[:, 1]
     result = NearPairs(
         np.sort(found.pairs, axis=1),
@@ -161,6 +163,16 @@ def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPa
     return result.of(same | alike)
 
 
+def _judged(fits: _Fits, found: _Candidates, share: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which pairs are the same picture, and which are very similar; ``share``: of the limits, for small pictures."""
+    chance = _chance(fits, found)
+    limits = [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
+    fit = _fits(fits, limits)
+    same = fit & ((found.nearness <= _SURELY_NEARER) | _fits(fits, [least * share for least in _STRICTEST]))
+    alike = _fits(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
+    return same, fit | alike
+
+
 def _chance(fits: _Fits, found: _Candidates) -> list[float]:
     """What similarity and detail lack in the best fits of different pictures.
 
@@ -171,6 +183,11 @@ def _chance(fits: _Fits, found: _Candidates) -> list[float]:
     if others.sum() < 50:
         return [1.0, 1.0]
     return [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
+
+
+def _usual(evidence: Float32Array) -> float:
+    """What three of four different pictures stay below: smooth ones agree in much of their detail. Few tell nothing."""
+    return float(np.quantile(evidence, 0.75)) if len(evidence) >= 20 else math.inf
 
 
 def _fits(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
@@ -274,20 +291,25 @@ class _Candidates:
     Attributes:
         pairs: int64 (M, 2).
         version: int64 (M,): by which of the versions of the first the second was found.
-        stands_out: bool (M,): the second is much nearer to the first than other neighbours are.
+        nearness: float32 (M,): the distance of the two, as a share of that of the last neighbour kept.
     """
 
     pairs: Int64Array
     version: Int64Array
-    stands_out: npt.NDArray[np.bool_]
+    nearness: Float32Array
+
+    @property
+    def stands_out(self) -> npt.NDArray[np.bool_]:
+        """Whether the second is much nearer to the first than other neighbours are: bool (M,)."""
+        return self.nearness <= _MUCH_NEARER
 
     def of(self, rows: slice) -> _Candidates:
         """Some of the pairs."""
-        return _Candidates(self.pairs[rows], self.version[rows], self.stands_out[rows])
+        return _Candidates(self.pairs[rows], self.version[rows], self.nearness[rows])
 
 
-def _search(prepared: _Prepared) -> _Candidates:
-    """The nearest neighbours of each picture among all, in any version."""
+def _search(prepared: _Prepared) -> tuple[_Candidates, _Candidates]:
+    """The nearest neighbours of each picture among all, in any version; and some that show something else."""
     count = len(prepared.grey)
     pictures = np.concatenate([_coarse(prepared, slice(a, a + _PIECE)) for a in range(0, count, _PIECE)])
     basis = _basis(pictures[:: max(1, count // 20_000)] @ _turned(VERSIONS[0]))
@@ -375,8 +397,11 @@ def _look_into(
 _FOUND = np.dtype([("query", np.int32), ("other", np.int32), ("alike", np.float32), ("version", np.int32)])
 
 
-def _merged(found: list[npt.NDArray[np.void]], count: int) -> _Candidates:
-    """The nearest few of each picture over all versions, each pair once with its best version."""
+def _merged(found: list[npt.NDArray[np.void]], count: int) -> tuple[_Candidates, _Candidates]:
+    """The nearest few of each picture over all versions, each pair once with its best version.
+
+    And the last neighbours kept of some pictures: these show something else, if there are few copies of each.
+    """
     rows = np.concatenate(found)
     order = np.lexsort((-rows["alike"], rows["other"], rows["query"]))
     rows = rows[order]
@@ -390,12 +415,20 @@ def _merged(found: list[npt.NDArray[np.void]], count: int) -> _Candidates:
     distance = np.sqrt(np.maximum(2 - 2 * rows["alike"], 0))
     typical = np.full(count, 2, dtype=np.float32)
     typical[rows["query"][rank == _NEAREST - 1]] = distance[rank == _NEAREST - 1]
-    stands_out = distance <= _MUCH_NEARER * typical[rows["query"]]
+    nearness = distance / np.maximum(typical[rows["query"]], 1e-6)
+    last = np.flatnonzero(rank == _NEAREST - 1)
+    others = _candidates(rows[last[:: max(1, len(last) // _SAMPLED)]])
+    stands_out = nearness <= _MUCH_NEARER
     likely = (distance <= np.where(stands_out, _FARTHEST_OUTSTANDING, _FARTHEST)) & ((rank == 0) | stands_out)
-    rows, stands_out = rows[likely], stands_out[likely]
+    return _candidates(rows[likely], nearness[likely]), others
+
+
+def _candidates(rows: npt.NDArray[np.void], nearness: Float32Array | None = None) -> _Candidates:
+    """Each pair once."""
     pairs = np.stack([rows["query"], rows["other"]], axis=1).astype(np.int64)
     _, once = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
-    return _Candidates(pairs[once], rows["version"][once].astype(np.int64), stands_out[once])
+    near = np.ones(len(rows), dtype=np.float32) if nearness is None else nearness
+    return _Candidates(pairs[once], rows["version"][once].astype(np.int64), near[once])
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,12 +438,16 @@ class _Fits:
     Attributes:
         similarity: float32 (M,), correlation of the pixels that both have.
         detail: float32 (M,), the same without what a blur keeps.
+        evidence: float32 (M,), in nats, that the detail agrees by more than chance: the log-likelihood of that
+            correlation against none, for as many pixels as carry the detail. A busy texture has hundreds of them, a
+            far ship on the sea a few, and the same correlation says little.
         turn, shift: complex64 (M,): the pixel z of the second shows the pixel turn · z + shift of the first, from the
             middle of the pictures.
     """
 
     similarity: Float32Array
     detail: Float32Array
+    evidence: Float32Array
     turn: Complex64Array
     shift: Complex64Array
 
@@ -423,7 +460,7 @@ def _align(prepared: _Prepared, found: _Candidates) -> _Fits:
     pieces = [_align_piece(prepared, found.of(slice(a, a + _PIECE))) for a in range(0, len(found.pairs), _PIECE)]
     if not pieces:
         none = np.empty(0, dtype=np.float32)
-        return _Fits(none, none, none.astype(np.complex64), none.astype(np.complex64))
+        return _Fits(none, none, none, none.astype(np.complex64), none.astype(np.complex64))
     return _Fits(*(np.concatenate([getattr(piece, each.name) for piece in pieces]) for each in fields(_Fits)))
 
 
@@ -442,8 +479,8 @@ def _align_piece(prepared: _Prepared, found: _Candidates) -> _Fits:
     away = np.where(flip, shift.conj() / turn.conj(), -shift / turn).astype(np.complex64)
     other = _moved_onto(_mirrored(prepared.grey[second[again]], flip), prepared.grey[first[again]], back, away)
     better = other.similarity > fits.similarity[again]
-    fits.similarity[again[better]] = other.similarity[better]
-    fits.detail[again[better]] = other.detail[better]
+    for name in ("similarity", "detail", "evidence"):
+        getattr(fits, name)[again[better]] = getattr(other, name)[better]
     return fits
 
 
@@ -476,14 +513,15 @@ def _moved_onto(moved: Float32Array, fixed: Float32Array, turn: Complex64Array, 
         turn = (turn / (1 + change)).astype(np.complex64)
         shift = (shift - turn * along).astype(np.complex64)
     seen, valid = _sampled(moved, turn[:, None] * at + shift[:, None])
-    fits = _Fits(_correlated(seen, flat, valid), _correlated_in_detail(seen, fixed, valid), turn, shift)
+    fits = _Fits(_correlated(seen, flat, valid), *_correlated_in_detail(seen, fixed, valid), turn, shift)
     # Whoever turned the one picture may have used cubic interpolation: compare with that as well.
     close = np.flatnonzero(fits.similarity >= _WORTH_BOTH_WAYS)
     seen, valid = _sampled(moved[close], turn[close, None] * at + shift[close, None], cubic=True)
     similarity = _correlated(seen, flat[close], valid)
     better = similarity > fits.similarity[close]
     fits.similarity[close[better]] = similarity[better]
-    fits.detail[close[better]] = _correlated_in_detail(seen, fixed[close], valid)[better]
+    detail, evidence = _correlated_in_detail(seen[better], fixed[close[better]], valid[better])
+    fits.detail[close[better]], fits.evidence[close[better]] = detail, evidence
     return fits
 
 
@@ -538,13 +576,26 @@ def _correlated(a: Float32Array, b: Float32Array, valid: Float32Array) -> Float3
     return np.asarray(product / np.maximum(lengths, 1e-6), dtype=np.float32)
 
 
-def _correlated_in_detail(seen: Float32Array, fixed: Float32Array, valid: Float32Array) -> Float32Array:
+def _correlated_in_detail(
+    seen: Float32Array, fixed: Float32Array, valid: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """The correlation of the fine detail of each pair, and its evidence, float32 (M,)."""
     fine_seen, fine_fixed = (_fine(each.reshape(fixed.shape)).reshape(seen.shape) for each in (seen, fixed))
     inside = np.pad(valid.reshape(fixed.shape), [(0, 0), (1, 1), (1, 1)])  # a blur looks one pixel further
     inner = inside[:, 1:-1, 1:-1].copy()
     for part in (inside[:, :-2, 1:-1], inside[:, 2:, 1:-1], inside[:, 1:-1, :-2], inside[:, 1:-1, 2:]):
         inner *= part
-    return _correlated(fine_seen, fine_fixed, inner.reshape(valid.shape))
+    weight = inner.reshape(valid.shape)
+    detail = _correlated(fine_seen, fine_fixed, weight)
+    carrying = np.minimum(_carrying(fine_seen * weight), _carrying(fine_fixed * weight))
+    agreement = np.clip(detail, 0, 0.9999)  # opposite detail is no evidence
+    return detail, np.asarray(-0.5 * carrying * np.log1p(-(agreement**2)), dtype=np.float32)
+
+
+def _carrying(fine: Float32Array) -> Float32Array:
+    """How many pixels carry the detail of each picture: the participation ratio of its energy, float32 (M,)."""
+    energy = fine**2
+    return np.asarray(energy.sum(axis=1) ** 2 / np.maximum((energy**2).sum(axis=1), 1e-12), dtype=np.float32)
 
 
 def _fine(pictures: Float32Array) -> Float32Array:

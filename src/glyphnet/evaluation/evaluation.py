@@ -296,9 +296,9 @@ class Evaluation:
 
         The probabilities must be of images that the classifier was not trained on.
         """
-        from .labels import find_label_issues
+        from .labels import SHORT, find_label_issues
 
-        return find_label_issues(self.labels, self.probabilities)
+        return find_label_issues(self.labels, self.probabilities, at_least=SHORT)
 
     # Pictures: see drawing.py and notebook.py
 

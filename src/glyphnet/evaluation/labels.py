@@ -37,7 +37,7 @@ _LOWER = (0.4, 0.3, 0.2, 0.1, 0.05, 0.0)  # where the count of errors may end, a
 _SURPRISE = 0.3  # it ends before a stretch in which so many images are less probable than this
 
 SHORT = 60
-"""Images: a list shorter than this has room for all whose label is so improbable; it is looked through in minutes."""
+"""Images that a person looks through in minutes: a review lists so many where there are doubts enough."""
 
 _LEAST = 1e-9  # probabilities are no smaller: logarithms stay finite
 
@@ -51,7 +51,8 @@ class LabelIssues:
         given: int64 (M,), their labels as they are.
         suggested: int64 (M,), the likeliest other class; never the given one.
         scores: float64 (M,) in [0, 1], falling: the estimated probability that the label is wrong, times how
-            improbable the given label is, which orders those that are all but certain.
+            improbable the given label is, which orders those that are all but certain; `LISTED` at least. Of images
+            that fill a list: `LISTED` times how much more probable the other class is.
         n: images looked at.
     """
 
@@ -64,11 +65,16 @@ class LabelIssues:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def probable(self) -> int:
+        """How many are probably wrong; the others fill the list."""
+        return int((self.scores >= LISTED).sum())
+
     def __repr__(self) -> str:
         return f"LabelIssues({len(self):,} of {self.n:,} images)"
 
 
-def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> LabelIssues:
+def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: int = 0) -> LabelIssues:
     """The images whose labels are probably wrong: with an estimated probability of `LISTED` at least.
 
     The probabilities must come from models that did not learn from these images (cross-validation, or held-out
@@ -77,6 +83,8 @@ def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> La
     Args:
         labels: int (N,), each in [0, K).
         probabilities: float (N, K), rows sum to one.
+        at_least: a shorter list is filled with images whose label is not the networks' answer, those that the networks
+            contradict most. The few wrong labels of a clean data set are among them.
 
     Raises:
         DataError: the arrays are no labels and probabilities of the same images.
@@ -88,11 +96,13 @@ def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> La
     suggested = others.argmax(axis=1).astype(np.int64) if answers.shape[1] else given
     own = answers[rows, given]
     wrong = _wrong_with_probability(given, suggested, answers)
-    if int((wrong >= LISTED).sum()) < SHORT:
-        improbable = (own < answers[rows, suggested]) & (own <= IMPROBABLE / max(answers.shape[1], 1))
-        wrong = np.maximum(wrong, np.where(improbable, 0.5, 0.0))
     chosen = np.flatnonzero(wrong >= LISTED)
-    scores = wrong[chosen] * (1.0 - own[chosen])
+    scores = np.maximum(wrong[chosen] * (1.0 - own[chosen]), LISTED)
+    if (room := at_least - len(chosen)) > 0:
+        margins = np.where(wrong < LISTED, answers[rows, suggested] - own, 0.0)
+        more = np.argsort(-margins, kind="stable")[:room]
+        more = more[margins[more] > 0]
+        chosen, scores = np.concatenate([chosen, more]), np.concatenate([scores, LISTED * margins[more]])
     order = np.lexsort((chosen, -scores))
     chosen = chosen[order].astype(np.int64)
     return LabelIssues(chosen, given[chosen], suggested[chosen], scores[order], len(given))

@@ -68,10 +68,10 @@ def _leak(known: Known) -> Advice | None:
 
 def _training_labels(known: Known) -> Advice | None:
     for shown in known.suspects:
-        if shown.part.name == "train" and shown.total >= max(3, _SUSPICIOUS * shown.part.issues.n):
+        if shown.part.name == "train" and shown.part.issues.probable >= max(3, _SUSPICIOUS * shown.part.issues.n):
             return Advice(
-                f"{plural(shown.total, 'label')} of the {shown.part.issues.n:,} in the training part look wrong: go "
-                "through them, save the decisions and train again with them.",
+                f"{plural(shown.part.issues.probable, 'label')} of the {shown.part.issues.n:,} in the training part "
+                "look wrong: go through them, save the decisions and train again with them.",
                 "labels",
             )
     return None
@@ -143,9 +143,9 @@ def _pair(known: Known) -> Advice | None:
 def _judged_labels(known: Known) -> Advice | None:
     """Mistakes that may not be mistakes."""
     for shown in known.suspects:
-        if shown.part.name == "test" and shown.total >= max(3, 0.1 * known.wrong):
+        if shown.part.name == "test" and shown.part.issues.probable >= max(3, 0.1 * known.wrong):
             return Advice(
-                f"{plural(shown.total, 'label')} of the test part look wrong: some of the "
+                f"{plural(shown.part.issues.probable, 'label')} of the test part look wrong: some of the "
                 f"{plural(known.wrong, 'mistake')} may be the data's and not the model's.",
                 "labels",
             )

@@ -14,7 +14,7 @@ from ..data.dataset import Int64Array
 from ..data.decisions import Decision, write_decisions
 from ..data.listing import Progress
 from ..evaluation.crossvalidation import Float32Array, cross_validated_probabilities
-from ..evaluation.labels import LabelIssues, find_label_issues
+from ..evaluation.labels import SHORT, LabelIssues, find_label_issues
 from ..training import Recipe, preset
 
 FOLDS, REPEATS = 4, 3
@@ -167,7 +167,7 @@ def _issues_of(parts: list[ImageDataset], probabilities: list[Float32Array]) -> 
     answers = np.concatenate(probabilities)
     labels = np.concatenate([part.labels for part in parts])
     judged = np.flatnonzero(~np.isnan(answers[:, 0]))
-    found = find_label_issues(labels[judged], answers[judged])
+    found = find_label_issues(labels[judged], answers[judged], at_least=SHORT)
     rows = judged[found.indices]
     told, start = [], 0
     for part in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,13 @@ import pytest
 
 from glyphnet.classifier import Classifier
 from glyphnet.data import hub as tables
+from glyphnet.data import load
+from glyphnet.data.dataset import BadFile
+from glyphnet.data.handover import hand_over, take_over
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
+from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import pictures_in, predict_files
+from glyphnet.predictfiles.decoding import Decoding, decode_ahead
 
 from .conftest import hub_column, pixels_of, png, write_table
 
@@ -155,3 +161,24 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r'^Reading Parquet tables needs .+ pip install "glyphnet\[parquet\]"$'):
         list(pictures_in([str(tmp_path / "t.parquet")]))
+
+
+def test_after_a_given_range_arrays_in_files_are_read_as_in_training(tmp_path: Path) -> None:
+    """uint8 values in a file are values on the scale of --range, for training and for prediction alike."""
+    values = np.random.default_rng(0).integers(20, 60, (12, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=values, labels=np.arange(12) % 2)
+    trained = load(tmp_path / "set.npz", value_range=(30, 50), validation_fraction=0, test_fraction=0)
+    spec = parse_network("linear")
+    preprocessing = Preprocessing(mean=(0.5,), std=(0.3,))
+    model = Classifier(build(spec, (8, 8, 1), 2), spec, (8, 8, 1), ("0", "1"), preprocessing, reading=trained.reading)
+    pictures = pictures_in([str(tmp_path / "set.npz")], image_shape=(8, 8, 1))
+    decoded = decode_ahead(pictures, Decoding(model, True, tell_remade=False))
+    rows = [int(name.rpartition("/")[2]) for name in trained.train.names]
+    np.testing.assert_array_equal(np.stack([each.pixels for each in decoded])[rows], trained.train.images)
+    assert set(np.unique(trained.train.images)) >= {0, 255}
+
+
+def test_skipped_files_travel_to_other_processes(tmp_path: Path) -> None:
+    splits = replace(load("digits"), bad_files=(BadFile("a/x.png", "empty (0 bytes)"),))
+    hand_over(splits, tmp_path)
+    assert take_over(tmp_path).bad_files == splits.bad_files

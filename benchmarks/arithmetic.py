@@ -20,9 +20,8 @@ import torch
 from _results import arguments_parser, publish
 
 from glyphnet import Recipe, preset
-from glyphnet.nn import products
+from glyphnet.nn import products, summary
 from glyphnet.training import Examples, fit
-from glyphnet.training.step import flops_a_step
 
 CLASSES = 10
 ImageShape = tuple[int, int, int]
@@ -79,7 +78,7 @@ def main() -> None:
         else:
             recipe = Recipe.parse({**settings, "epochs": 1, "batch_size": batch_size})
         speeds = measure(recipe, shape, images, arguments.rounds)
-        flops = flops_a_step(recipe, shape, CLASSES, images) / 1e6
+        flops = summary(recipe.network, shape, CLASSES).flops * min(recipe.batch_size, images) / 1e6
         ratios = " | ".join(f"{speeds[other] / speeds[first]:.2f}" for other in others)
         lines.append(f"| {name} | {batch_size} | {flops:,.0f} | {speeds[first]:,.0f} | {ratios} | {arguments.rounds} |")
         print(lines[-1], file=sys.stderr, flush=True)

@@ -77,6 +77,7 @@ def train_seeds(
     overwrite: bool,
     resume: Path | None,
     device: str,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Train them, or go on with them, and tell what came out."""
@@ -87,7 +88,8 @@ def train_seeds(
     assert folder is not None
     stop, table = StopSeedsOnSignal(), SeedsTable()
     common: dict[str, Any] = {
-        "ensemble": ensemble, "at_once": at_once, "device": device, "watchers": (stop, table), "said": say,
+        "ensemble": ensemble, "at_once": at_once, "device": device, "threads": threads,
+        "watchers": (stop, table), "said": say,
     }  # fmt: skip
     try:
         with progress() as reading, stop, table:

@@ -18,6 +18,7 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    ThreadsOption,
     given_parameters,
     parse_duration,
     reads_data,
@@ -92,6 +93,7 @@ def train(
             "For several machines: torchrun … -m glyphnet train …",
         ),
     ] = 1,
+    threads: ThreadsOption = None,
     seeds: SeedsOption = None,
     ensemble: EnsembleOption = False,
     at_once: AtOnceOption = None,
@@ -127,7 +129,7 @@ def train(
     if several:
         train_seeds(
             source, seeds=seeds, ensemble=ensemble, at_once=at_once, preset=preset, recipe=described, changes=changes,
-            out=out, overwrite=overwrite, resume=resume, device=device, as_json=as_json,
+            out=out, overwrite=overwrite, resume=resume, device=device, threads=threads, as_json=as_json,
         )  # fmt: skip
         return
     try:
@@ -137,7 +139,7 @@ def train(
             if resume is not None:
                 run = runs.resume(
                     resume, device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
-                    processes=processes,
+                    processes=processes, threads=threads,
                     command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
                 )  # fmt: skip
             else:
@@ -145,7 +147,8 @@ def train(
                     source, preset=None if seconds and "preset" not in given else preset, seconds=seconds,
                     recipe=described, changes=changes, out=out, overwrite=overwrite,
                     device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
-                    processes=processes, group_gap=group_gap, command=shlex.join(["glyphnet", *sys.argv[1:]]),
+                    processes=processes, threads=threads, group_gap=group_gap,
+                    command=shlex.join(["glyphnet", *sys.argv[1:]]),
                 )  # fmt: skip
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or out or Path())
@@ -191,7 +194,7 @@ def _told_once() -> Iterator[None]:
         raise typer.Exit(LOST) from error
 
 
-_WITH_RESUME = ("resume", "device", "processes", "check_labels", "ensemble", "at_once", "as_json")
+_WITH_RESUME = ("resume", "device", "processes", "threads", "check_labels", "ensemble", "at_once", "as_json")
 """Parameters that change nothing of what is trained, and may stand beside --resume."""
 
 

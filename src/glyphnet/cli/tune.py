@@ -17,6 +17,7 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    ThreadsOption,
     given_parameters,
     parse_duration,
     reads_data,
@@ -71,6 +72,7 @@ def tune(
     ] = None,
     how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Search for better settings by validation images, then train the winner and judge it once on the test images.
@@ -103,7 +105,8 @@ def tune(
         with progress() as reading, stop, bar, end, winner_bar:
             found = run(
                 source, search=search, preset=preset, recipe=described, changes=changes, trials=trials,
-                seconds=seconds, out=out, storage=storage, pruning=pruning, device=device, watchers=(stop, bar),
+                seconds=seconds, out=out, storage=storage, pruning=pruning, device=device, threads=threads,
+                watchers=(stop, bar),
                 winner_watchers=(end, winner_bar), progress=reading, said=say,
             )  # fmt: skip
     except KeyboardInterrupt:

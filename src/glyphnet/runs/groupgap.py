@@ -26,7 +26,9 @@ def check_group_gap(recipe: Recipe, splits: Splits, processes: int) -> None:
         raise SettingsError("the group gap needs groups, and none were found: name them by --group-by (group_by).")
 
 
-def with_group_gap(run: Run, *, device: str, watchers: Sequence[Watcher], progress: Progress | None) -> Run:
+def with_group_gap(
+    run: Run, *, device: str, threads: int | None, watchers: Sequence[Watcher], progress: Progress | None
+) -> Run:
     """The run with a finding: its accuracy on new groups beside that of a training with a random division.
 
     Both are judged on their test parts; where the data have a test part of their own, on their validation parts. A run
@@ -40,7 +42,7 @@ def with_group_gap(run: Run, *, device: str, watchers: Sequence[Watcher], progre
     if not len(own) or not len(other):
         return run
     by_group = run.evaluation if part == "test" else evaluate(run.classifier, own, data=part, progress=progress)
-    result = fitting_of(run.recipe, at_random, device).run(watchers=watchers)
+    result = fitting_of(run.recipe, at_random, device, threads=threads).run(watchers=watchers)
     if not result.best_epoch or result.ending == "stopped":
         return run
     classifier = make_classifier(result, run.recipe, at_random, today())

@@ -91,7 +91,9 @@ def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
     return read(settings, progress)
 
 
-def fitting_of(recipe: Recipe, splits: Splits, device: str, collective: Collective = ALONE) -> Fitting:
+def fitting_of(
+    recipe: Recipe, splits: Splits, device: str, collective: Collective = ALONE, threads: int | None = None
+) -> Fitting:
     """The training of ``recipe`` on ``splits``, of all processes alike.
 
     Raises:
@@ -101,7 +103,7 @@ def fitting_of(recipe: Recipe, splits: Splits, device: str, collective: Collecti
         collective.check_same("The recipe", recipe.model_dump_json(exclude={"data"}))
         collective.check_same("The training data", splits.train.fingerprint)
     validation = _examples(splits.validation) if len(splits.validation) else None
-    return Fitting(recipe, _examples(splits.train), validation, len(splits.classes), device, collective)
+    return Fitting(recipe, _examples(splits.train), validation, len(splits.classes), device, collective, threads)
 
 
 def _examples(dataset: ImageDataset) -> Examples:

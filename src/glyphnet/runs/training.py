@@ -23,6 +23,7 @@ from .groupgap import check_group_gap, with_group_gap
 from .keeping import go_on, today, writers
 from .preparation import Source, fitting_of, prepare, read_again, read_recipe
 from .run import Run
+from .slowdown import Slowdown
 from .together import run_together
 
 
@@ -43,6 +44,7 @@ def train(
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
     processes: int = 1,
+    threads: int | None = None,
     group_gap: bool = False,
 ) -> Run:
     """Train a classifier on labelled images, judge it on test data, and write the run folder.
@@ -67,6 +69,8 @@ def train(
         processes: how many train together on this machine. With more than one, all are started by PyTorch's
             elastic launch and end with the training; watchers, progress and said are called in the first of them,
             and must be picklable.
+        threads: with how many threads each process computes; the same number gives the same bits. None chooses: one
+            for small steps, and one where other programs leave less than two cores free.
         group_gap: train once more with a random division, and report both accuracies: see `with_group_gap`.
 
     Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
@@ -84,7 +88,7 @@ def train(
         return _train_together(
             processes, data, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
             device=device, watchers=watchers, progress=progress, said=said, command=command,
-            check_labels=check_labels, checkpoint_every=checkpoint_every, group_gap=group_gap,
+            check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap,
         )  # fmt: skip
     if place.rank:
         out = progress = said = None
@@ -106,16 +110,21 @@ def train(
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
                 tell(said, sentence)
             began = today()
-            fitting = fitting_of(recipe, splits, device, collective)
+            fitting = fitting_of(recipe, splits, device, collective, threads)
+            tell(said, str(fitting.arithmetic))
             if folder is not None:
                 folder.clear()
                 atomic_write_text(folder.recipe, recipe.to_yaml())
                 tell(said, f"The run is written to {folder.path}.")
-            result = _fit(fitting, splits, folder, watchers, checkpoint_every, began)
+            result = _fit(fitting, splits, folder, watchers, checkpoint_every, began, said)
         if place.rank:
             return _unjudged(result, recipe, splits, began)
         run = conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
-        return with_group_gap(run, device=device, watchers=watchers, progress=progress) if group_gap else run
+        return (
+            with_group_gap(run, device=device, threads=threads, watchers=watchers, progress=progress)
+            if group_gap
+            else run
+        )
 
 
 def resume(
@@ -130,6 +139,7 @@ def resume(
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
     processes: int = 1,
+    threads: int | None = None,
     report: bool = True,
 ) -> Run:
     """Go on with the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
@@ -139,6 +149,8 @@ def resume(
         splits: the data, where the run was made from loaded splits and cannot load them itself.
         device, watchers, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
             number of processes than before gives the same, but for rounding and for what is drawn at random.
+        threads: with how many to compute if the run folder does not say: it has no checkpoint yet, or one of another
+            number of processes.
         report: write report.html, too, which takes most of the time of a small training.
 
     Raises:
@@ -153,7 +165,7 @@ def resume(
     if place.size < processes:
         return _resume_together(
             processes, folder, splits, device=device, watchers=watchers, progress=progress, said=said, command=command,
-            check_labels=check_labels, checkpoint_every=checkpoint_every, report=report,
+            check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, report=report,
         )  # fmt: skip
     with contextlib.nullcontext() if place.rank else FolderLock(folder.path):
         if check_labels and not place.rank:
@@ -164,9 +176,10 @@ def resume(
             with collective.first_in_turn():
                 splits = splits or _read_again(folder, recipe, progress)
             tell(said, *look_over(splits).lines)
-            fitting = fitting_of(recipe, splits, device, collective)
+            fitting = fitting_of(recipe, splits, device, collective, threads)
             began = today() if place.rank else go_on(fitting, splits, folder)
-            result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began)
+            tell(said, str(fitting.arithmetic))
+            result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began, said)
         if place.rank:
             return _unjudged(result, recipe, splits, began)
         return conclude(
@@ -207,8 +220,11 @@ def _fit(
     watchers: Sequence[Watcher],
     checkpoint_every: float,
     began: str,
+    said: Callable[[str], None] | None,
 ) -> FitResult:
     """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
+    if said is not None:
+        watchers = [*watchers, Slowdown(said)]
     if folder is None:
         return fitting.run(watchers=watchers)
     try:

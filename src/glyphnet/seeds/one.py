@@ -12,18 +12,34 @@ from ..runs import RunFolder
 from ..training import Recipe, Watcher
 
 
-def train_one(recipe: Recipe, splits: Splits, folder: RunFolder, device: str, watcher: Watcher, *, report: bool) -> str:
+def train_one(
+    recipe: Recipe,
+    splits: Splits,
+    folder: RunFolder,
+    device: str,
+    watcher: Watcher,
+    *,
+    report: bool,
+    threads: int | None = None,
+) -> str:
     """Train as ``recipe`` says, judge and write the run folder, as `glyphnet.train` does; its ending.
 
     What a run of the same recipe has left in the folder is gone on with; another run is removed.
 
     Args:
         report: whether to write report.html, too.
+        threads: with how many to compute; None chooses.
     """
     make_ready(folder, recipe)
     command = shlex.join(["glyphnet", "train", "--recipe", str(folder.recipe)])
     return runs.resume(
-        folder.path, splits=splits, device=device, watchers=[watcher], command=command, report=report
+        folder.path,
+        splits=splits,
+        device=device,
+        watchers=[watcher],
+        command=command,
+        report=report,
+        threads=threads,
     ).ending
 
 

@@ -40,6 +40,7 @@ def train_seeds(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     device: str = "auto",
+    threads: int | None = None,
     watchers: Sequence[Watcher] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
@@ -60,7 +61,7 @@ def train_seeds(
         out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
         overwrite: whether trainings that are in ``out`` already may be replaced.
         watchers: told how the trainings go; if one asks to stop, all stop where they can be gone on with.
-        data, preset, recipe, changes, device, progress, said, command: as for `glyphnet.train`.
+        data, preset, recipe, changes, device, threads, progress, said, command: as for `glyphnet.train`.
 
     Raises:
         SettingsError: wrong settings, or no image is held out to judge by; told before anything is trained.
@@ -81,7 +82,7 @@ def train_seeds(
         if folder is not None:
             folder.clear()
             tell(said, f"The runs are written to {folder.path}.")
-        return _told(Work(plan, splits, place, at_once, device, watchers).run(progress, command), said)
+        return _told(Work(plan, splits, place, at_once, device, watchers, threads).run(progress, command), said)
 
 
 def resume_seeds(
@@ -91,6 +92,7 @@ def resume_seeds(
     ensemble: bool = False,
     at_once: int | None = None,
     device: str = "auto",
+    threads: int | None = None,
     watchers: Sequence[Watcher] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
@@ -102,7 +104,7 @@ def resume_seeds(
         out: the folder.
         splits: the data, where the trainings were begun with loaded splits.
         ensemble: average the networks, also if that was not asked for at the beginning.
-        at_once, device, watchers, progress, said, command: as for `train_seeds`.
+        at_once, device, threads, watchers, progress, said, command: as for `train_seeds`.
 
     Raises:
         RunFolderError: there is nothing to go on with, or another process is at it.
@@ -122,7 +124,7 @@ def resume_seeds(
     tell(said, *look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     with FolderLock(folder.path):
-        return _told(Work(plan, splits, folder, at_once, device, watchers).run(progress, command), said)
+        return _told(Work(plan, splits, folder, at_once, device, watchers, threads).run(progress, command), said)
 
 
 def _told(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +24,9 @@ On an idle machine of two cores it may bring a sixth from a fifth of this on. Bu
 the cores, each of the threads waits for the other at every operation: such steps were then seen to take twenty times
 as long.
 """
+
+LOOKED_FOR = 0.1
+"""Seconds for which is measured how busy the cores are."""
 
 BF16_STEP = 700e6
 """Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
@@ -82,22 +87,44 @@ def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
     return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor()))
 
 
-def threads_for(flops_a_step: float, processes: int = 1) -> int:
-    """How many threads a step of so much forward work is fastest on.
-
-    Args:
-        flops_a_step: of each process.
-        processes: how many train on this machine; they share its cores.
-    """
-    if flops_a_step < SMALL_STEP:
-        return 1
-    threads = torch.get_num_threads()
-    return threads if processes == 1 else min(threads, max(1, usable_cores() // processes))
-
-
 def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, by its affinity and its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no limit
+    return cores
+
+
+def set_by_user() -> bool:
+    """Whether the environment says with how many threads to compute."""
+    return os.environ.get("OMP_NUM_THREADS", "").isdecimal()
+
+
+def free_cores() -> float:
+    """How many of the usable cores other programs leave free, measured for a tenth of a second.
+
+    Where the system does not tell how busy each core is, by the load of the last minute, which counts this process too.
+    """
+    cores = usable_cores()
+    try:
+        before = _idle_and_all()
+        time.sleep(LOOKED_FOR)
+        after = _idle_and_all()
+        idle, whole = (now - then for now, then in zip(after, before, strict=True))
+        if whole > 0:
+            return min(float(cores), len(os.sched_getaffinity(0)) * idle / whole)
+    except (OSError, ValueError, IndexError, AttributeError):
+        pass
+    return max(0.0, cores - os.getloadavg()[0]) if hasattr(os, "getloadavg") else float(cores)
+
+
+def _idle_and_all() -> tuple[int, int]:
+    """Ticks of the usable cores since the start of the system: when they had nothing to do, and all."""
+    usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    rows = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    ticks = [[int(each) for each in row[1:9]] for row in rows if row[0] in usable]
+    return sum(row[3] + row[4] for row in ticks), sum(map(sum, ticks))
 
 
 @contextmanager

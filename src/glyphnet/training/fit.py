@@ -12,18 +12,19 @@ import torch
 from ..errors import DivergedError
 from ..nn import Preprocessing, build
 from ..nn.memory import keep_freed_memory
+from .arithmetic import Arithmetic
 from .batches import Batches
 from .checkpoint import read_checkpoint
 from .checks import check_together, how_it_diverged, is_sound
 from .collective import ALONE, Collective, Group, check_parts
-from .device import PRECISIONS, flushing_denormals, threads_for, using_threads
+from .device import flushing_denormals, using_threads
 from .examples import Examples, batch_count, derived_seed, epoch_order
 from .judging import is_better, judge
 from .progress import Moment, Watcher
 from .recipe import Recipe
 from .result import Ending, FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
-from .step import dtype_of, flops_a_step, make_step, set_learning_rate
+from .step import make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -39,8 +40,10 @@ class Fitting:
         classes: number of classes, K.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         collective: the processes that train together; each makes this with the same arguments.
+        threads: how many to compute with; None chooses.
 
     Attributes:
+        arithmetic: on which device, in which precision, with how many threads.
         state: everything that changes.
         batches: what its steps look at.
 
@@ -57,14 +60,15 @@ class Fitting:
         classes: int,
         device: str = "auto",
         collective: Collective = ALONE,
+        threads: int | None = None,
     ) -> None:
         check_together(recipe, train, validation, classes)
         self.recipe, self.classes, self.collective = recipe, classes, collective
         check_parts(collective.size, len(train), recipe)
-        where = collective.place.device(device)
-        flops = flops_a_step(recipe, train.input_shape, classes, len(train), collective.size)
-        self.dtype = dtype_of(recipe, where, flops)
-        self.threads = threads_for(flops, collective.place.local_size)
+        self.arithmetic = Arithmetic.choose(
+            recipe, train.input_shape, classes, len(train), device, collective.place, threads
+        )
+        where = self.arithmetic.device
         preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
         self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where, collective)
         self.validation = validation.on(where) if validation is not None and len(validation) else None
@@ -84,9 +88,8 @@ class Fitting:
             CorruptFileError: the file is damaged.
         """
         then = read_checkpoint(path, self.state, terms)
-        self.dtype = PRECISIONS[then["precision"]]
-        if then.get("processes", 1) == self.collective.size:
-            self.threads = then["threads"]
+        as_many = then.get("processes", 1) == self.collective.size
+        self.arithmetic = self.arithmetic.as_then(then, threads=as_many)
         self.learn_from(self.train)
         return then
 
@@ -95,16 +98,12 @@ class Fitting:
         self.train = train.on(self.state.device)
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
         self.batches = Batches(self.state, self.train, self.classes)
-        self._step = make_step(self.state, self.batches, self.dtype)
+        self._step = make_step(self.state, self.batches, self.arithmetic.dtype)
 
     @property
     def terms(self) -> dict[str, Any]:
         """How the arithmetic is done: what must be the same for the same bits."""
-        precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
-        return {
-            "device": self.state.device.type, "precision": precision, "threads": self.threads,
-            "processes": self.collective.size,
-        }  # fmt: skip
+        return self.arithmetic.terms
 
     def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
         """Train from where it stands to the recipe's last epoch, or for ``epochs`` more.
@@ -117,9 +116,9 @@ class Fitting:
         last = self.recipe.epochs if epochs is None else self.state.epoch + epochs
         cuda = [self.state.device] if self.state.device.type == "cuda" else []
         keep_freed_memory()
-        own_random = self.state.own_random()
-        with using_threads(self.threads), flushing_denormals(), torch.random.fork_rng(devices=cuda), own_random:
-            self._follow_first()
+        self._follow_first()
+        threads, own_random = using_threads(self.arithmetic.threads), self.state.own_random()
+        with threads, flushing_denormals(), torch.random.fork_rng(devices=cuda), own_random:
             ending = self._run(last, watchers)
             for watcher in watchers:
                 watcher.at_end(self.state)
@@ -150,7 +149,7 @@ class Fitting:
         first = self.collective.from_first({"terms": self.terms, "state": self.state.state_dict()})
         if self.collective.rank:
             self.state.load_state_dict(first["state"])
-            self.dtype, self.threads = PRECISIONS[first["terms"]["precision"]], first["terms"]["threads"]
+            self.arithmetic = self.arithmetic.as_then(first["terms"])
             self.learn_from(self.train)
 
     def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
@@ -282,6 +281,7 @@ def fit(
     *,
     classes: int,
     device: str = "auto",
+    threads: int | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> FitResult:
     """Train a network as ``recipe`` says.
@@ -292,10 +292,11 @@ def fit(
         validation: what each epoch is judged by; None or empty for none.
         classes: number of classes, K.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
+        threads: how many to compute with; None chooses.
         watchers: told of every step and epoch.
 
     Raises:
         SettingsError: the recipe does not go with these examples.
         DivergedError: the loss became NaN or infinite.
     """
-    return Fitting(recipe, train, validation, classes, device).run(watchers=watchers)
+    return Fitting(recipe, train, validation, classes, device, threads=threads).run(watchers=watchers)

@@ -72,7 +72,7 @@ class TrialRunner:
     Args:
         recipe: what the trials begin from.
         splits: training and validation images; the test images are never read.
-        device: as for `glyphnet.train`.
+        device, threads: as for `glyphnet.train`.
         pruning: whether to stop trials that are behind.
         deadline: of `time.monotonic`, when every trial stops; None for never.
         watchers: told of every step and epoch; if one asks to stop, the trial is "stopped".
@@ -87,7 +87,9 @@ class TrialRunner:
         pruning: bool,
         deadline: float | None,
         watchers: Sequence[training.Watcher],
+        threads: int | None = None,
     ) -> None:
+        self._threads = threads
         self._recipe, self._device = recipe, device
         self._train, self._validation = _examples(splits.train), _examples(splits.validation)
         self._classes = len(splits.classes)
@@ -100,7 +102,7 @@ class TrialRunner:
         try:
             result = fit(
                 self._recipe.override(settings), self._train, self._validation, classes=self._classes,
-                device=self._device, watchers=(clock, reporter, *self._watchers),
+                device=self._device, threads=self._threads, watchers=(clock, reporter, *self._watchers),
             )  # fmt: skip
         except SettingsError as error:
             return Outcome("impossible", str(error))

@@ -45,6 +45,7 @@ def tune(
     storage: str | os.PathLike[str] | None = None,
     pruning: bool = True,
     device: str = "auto",
+    threads: int | None = None,
     watchers: Sequence[Watcher] = (),
     winner_watchers: Sequence[training.Watcher] = (),
     progress: Progress | None = None,
@@ -72,7 +73,7 @@ def tune(
         out: folder for what was found, the study and the winner's run folder; None writes nothing.
         storage: the study's SQLite file; ``study.db`` in ``out`` unless given.
         pruning: whether to stop trials that are behind.
-        device: as for `glyphnet.train`.
+        device, threads: as for `glyphnet.train`.
         watchers: told of the search; if one asks to stop, the search ends and the winner is not trained.
         winner_watchers: told of the winner's training.
         progress, said: as for `glyphnet.train`.
@@ -103,7 +104,9 @@ def tune(
             tell(f"Going on with {file}: {earlier} trials have ended.")
         began = time.monotonic()
         deadline = None if budget.seconds is None else began + budget.seconds
-        runner = TrialRunner(base, splits, device=device, pruning=pruning, deadline=deadline, watchers=watchers)
+        runner = TrialRunner(
+            base, splits, device=device, pruning=pruning, deadline=deadline, watchers=watchers, threads=threads
+        )
         ending: Ending = _search(study, runner, budget, began, watchers)
         seconds = time.monotonic() - began
         if ending != "stopped" and study.others_run():
@@ -116,7 +119,15 @@ def tune(
             return found
         _refuse_nothing(found, budget)
         return conclude(
-            found, study, workers, splits, device=device, watchers=winner_watchers, progress=progress, said=tell
+            found,
+            study,
+            workers,
+            splits,
+            device=device,
+            threads=threads,
+            watchers=winner_watchers,
+            progress=progress,
+            said=tell,
         )
 
 

@@ -25,6 +25,7 @@ def conclude(
     splits: Splits,
     *,
     device: str,
+    threads: int | None,
     watchers: Sequence[training.Watcher],
     progress: Progress | None,
     said: Callable[[str], None],
@@ -52,7 +53,7 @@ def conclude(
         said(f"Training the winner (trial {best.number}) once more, for its run folder.")
         run = runs.train(
             splits if recipe.data is None else None, recipe=recipe, out=folder, overwrite=True, device=device,
-            watchers=watchers, progress=progress, command=_command(tuning),
+            threads=threads,            watchers=watchers, progress=progress, command=_command(tuning),
         )  # fmt: skip
         if run.ending == "stopped":
             return replace(tuning, ending="stopped", run=run, notes=notes)

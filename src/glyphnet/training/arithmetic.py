@@ -1,0 +1,113 @@
+"""How a training computes: device, precision and threads, decided once, before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ..errors import SettingsError
+from ..nn import InputShape, summary
+from .collective import Place
+from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores, set_by_user, usable_cores
+from .fullbatch import AT_ONCE
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """All that must be the same for the same bits, beside recipe and data.
+
+    Attributes:
+        device: where.
+        dtype: in which layers multiply.
+        threads: with how many, of each process.
+        processes: how many share the work.
+        why: why so many threads, in words.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+    processes: int = 1
+    why: str = ""
+
+    @classmethod
+    def choose(
+        cls,
+        recipe: Recipe,
+        input_shape: InputShape,
+        classes: int,
+        examples: int,
+        device: str = "auto",
+        place: Place | None = None,
+        threads: int | None = None,
+    ) -> Arithmetic:
+        """Decide.
+
+        Args:
+            recipe, input_shape, classes, examples: of the training.
+            device: "auto", "cpu", "cuda", "cuda:N", "mps".
+            place: which of several processes this is.
+            threads: that the user wants; None to choose.
+
+        Raises:
+            DeviceError: the device is not there.
+            SettingsError: the number of threads is none.
+        """
+        place = place or Place()
+        where = place.device(device)
+        images = min(AT_ONCE if recipe.optimizer.full_batch else recipe.batch_size, examples)
+        flops = summary(recipe.network, input_shape, classes).flops * (images // place.size)
+        if recipe.precision == "auto" and recipe.optimizer.full_batch:
+            dtype = torch.float32  # a line search compares losses that bfloat16 would round to the same number
+        else:
+            dtype = compute_dtype(recipe.precision, where, flops)
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads is {threads}: it must be 1 at least.")
+        count, why = (threads, "as you asked") if threads else _threads_for(flops, place.local_size, where)
+        return cls(where, dtype, count, place.size, why)
+
+    def as_then(self, terms: dict[str, Any], *, threads: bool = True) -> Arithmetic:
+        """The same precision, and the same threads, as the `terms` of a checkpoint say."""
+        found = replace(self, dtype=PRECISIONS[terms["precision"]])
+        return replace(found, threads=terms["threads"], why="as before") if threads else found
+
+    @property
+    def precision(self) -> str:
+        """ "fp32" or "bf16"."""
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "device": self.device.type, "precision": self.precision, "threads": self.threads,
+            "processes": self.processes,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        """One line for the user."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        each = "" if self.processes == 1 else f" in each of {self.processes} processes"
+        return f"Computing on {self.device.type} in {self.precision}, {threads}{each} ({self.why}; see --threads)."
+
+
+def _threads_for(flops: float, processes: int, device: torch.device) -> tuple[int, str]:
+    """With how many threads a step of so much forward work is quickest, and why.
+
+    Args:
+        flops: of each process.
+        processes: how many train on this machine.
+    """
+    if flops < SMALL_STEP:
+        return 1, "small steps"
+    if set_by_user():
+        return torch.get_num_threads(), "as the environment says"
+    threads = min(torch.get_num_threads(), usable_cores())
+    if processes > 1:
+        return min(threads, max(1, usable_cores() // processes)), "a share of the cores"
+    if threads > 1 and device.type == "cpu" and (free := free_cores()) < 1.5:
+        return 1, f"other programs leave {free:.1f} of {usable_cores()} cores free"
+    return threads, "one a core" if threads > 1 else "one core"

@@ -45,7 +45,7 @@ LOOK_EVERY_ON_GPU = 16
 BEAT = 1.0
 """Seconds between two signs of life of a process."""
 
-SILENCE = 15
+SILENCE = 12
 """Beats of its own for which a process waits for the next one's sign of life. Counted, not timed: Ctrl-Z and a laptop
 that sleeps stop all alike."""
 

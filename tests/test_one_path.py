@@ -200,7 +200,7 @@ def test_the_two_decisions_differ_here(trained: Classifier, sources: dict[str, P
 
 
 def test_a_picture_that_normalising_changes_is_scored_as_it_was_given_as_well(
-    trained: Classifier, sources: dict[str, Path]
+    trained: Classifier, sources: dict[str, Path], tmp_path: Path
 ) -> None:
     model = replace(trained, normalize=True)
     test, _ = judged(model, sources["png"])
@@ -213,6 +213,10 @@ def test_a_picture_that_normalising_changes_is_scored_as_it_was_given_as_well(
     distances = NearestPrototype(model.prototypes)(features)[:, 0].numpy()
     np.testing.assert_allclose(scores, (plain + distances) / 2, atol=1e-5)
     assert np.abs(scores - plain).max() > 0.01
+    export(once, tmp_path / "once.onnx")
+    exported = load_onnx(tmp_path / "once.onnx")
+    assert "no second score" in exported.lacking
+    np.testing.assert_allclose(exported.answer(test).foreign, plain, atol=1e-4)
     np.testing.assert_array_equal(model.answer(test, as_is=True).foreign, once.answer(test, as_is=True).foreign)
 
 

@@ -9,12 +9,14 @@ VENV := .venv
 PYTHON ?=
 # More arguments for pytest: make test ARGS="-k recipe -x"
 ARGS ?=
+# How long make fuzz takes.
+SECONDS ?= 600
 
 # --no-build-isolation: the build backend too comes from constraints.txt, not newest from the registry.
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install -qq --only-binary=:all: --constraint constraints.txt
 
-.PHONY: help demo test bench lint fmt docs constraints clean
+.PHONY: help demo test fuzz bench lint fmt docs constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -26,6 +28,9 @@ demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs
 # started. One thread of computing each, for more would only wait for another.
 test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+fuzz: $(VENV)/.test ## Read damaged files for SECONDS (600): no reader may fail in another way than by a typed error.
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz $(SECONDS)
 
 bench: $(VENV)/.bench ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/; takes hours.
 	@for script in benchmarks/[a-z]*.py; do \

@@ -90,9 +90,9 @@ def service(model: str, profiled: bool = False) -> Iterator[tuple[str, int, int]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        line = process.stderr.readline()
-        if "Serving" not in line:
-            sys.exit(f"the service did not start: {line}{process.stderr.read()}")
+        line = next((line for line in process.stderr if "Serving" in line), "")
+        if not line:
+            sys.exit("the service did not start")
         yield Path(model).suffix, int(line.strip().rpartition(":")[2]), process.pid
     finally:
         process.terminate()

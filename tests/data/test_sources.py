@@ -412,3 +412,15 @@ def test_one_class_and_no_training_part_can_be_judged(make_folder: MakeFolder) -
     assert len(splits.train) == 5
     only_test = make_folder({"test/7": 5}, root=root.parent / "other")
     assert [len(part) for _, part in load(only_test, to_train=False)] == [0, 0, 5]
+
+
+@pytest.mark.parametrize("tables", ["train.csv test.csv", "train/labels.csv test/labels.csv"])
+def test_a_table_of_each_part_beside_or_in_its_folder(make_folder: MakeFolder, tables: str) -> None:
+    """The same bare names lie in both parts: each table means those of its own."""
+    root = make_folder({"train": 8, "test": 6})
+    for table, count in zip(tables.split(), (8, 6), strict=True):
+        (root / table).write_text("id,label\n" + "".join(f"{n:03d},{'ab'[n % 2]}\n" for n in range(count)))
+    splits = load(root, validation_fraction=0)
+    assert [name.partition("/")[0] for name in splits.train.names] == ["train"] * 8
+    assert [name.partition("/")[0] for name in splits.test.names] == ["test"] * 6
+    assert [splits.classes[label] for label in splits.test.labels] == ["a", "b"] * 3

@@ -296,6 +296,8 @@ def _with_parts(tree: FileTree, tables: list[str]) -> list[tuple[str, int | None
     if len(tables) == 1:
         return [(tables[0], None)]
     parts = [part_word(posixpath.basename(name).partition(".")[0]) for name in tables]
+    if None in parts:
+        parts = [_part_of_folder(name) for name in tables]
     if None in parts or len(set(parts)) < len(parts):
         raise DataError(f"{tree.root}: there are {len(tables)} tables ({listed(tables, 4)}). Name one of them.")
     return list(zip(tables, parts, strict=True))

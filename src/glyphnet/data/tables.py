@@ -281,8 +281,8 @@ class _Finder:
     A table is often somebody else's: it must not be able to name any file of this machine.
     """
 
-    def __init__(self, folder: Path, tree: FileTree | None, inside: str) -> None:
-        self.folder, self._tree, self._inside = folder, tree, inside
+    def __init__(self, folder: Path, tree: FileTree | None, inside: str, part: int | None = None) -> None:
+        self.folder, self._tree, self._inside, self._part = folder, tree, inside, part
         self._real = f"{os.path.realpath(folder)}/"
         self._names = None if tree is None else set(tree.names)
         self._by_base: dict[str, list[str]] | None = None
@@ -325,6 +325,8 @@ class _Finder:
         assert self._by_base is not None
         for index, way in ((self._by_base, "bare names"), (self._by_stem, "names without an extension")):
             found = [each for each in index.get(posixpath.basename(name), []) if self._fits(each, name)]
+            if len(found) > 1 and self._part is not None:  # test.csv means the pictures in test/
+                found = [each for each in found if part_word(each.split("/")[0]) == self._part]
             if len(found) == 1:
                 self.ways[f"{way}, found in {posixpath.dirname(found[0]) or 'the folder'!r}"] += 1
                 return found[0], ""
@@ -343,7 +345,7 @@ class _Finder:
     def _index(self) -> None:
         tree = self._tree or folder_tree(self.folder)
         self._by_base = {}
-        start = f"{self._inside}/" if self._inside else ""
+        start = f"{self._inside}/" if self._inside and self._tree is not None else ""
         for full in tree.names:
             if full.startswith(start) and looks_like_picture(full):
                 name = full[len(start) :]
@@ -416,7 +418,7 @@ def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: File
     table = cells_of(root, name, tree)
     columns = choose_columns(table, where)
     inside = posixpath.dirname(name)
-    finder = _Finder(root / inside, tree, inside)
+    finder = _Finder(root / inside, tree, inside, part)
     group = _group_column(table, found.group_by, where)
     for place, cells in table.rows:
         if any(cells[len(table.columns) :]):

@@ -144,7 +144,7 @@ def start(processes: ForkServerContext, folder: Path) -> BaseProcess:
 
 
 @pytest.mark.slow
-def test_killed_at_thirty_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
+def test_killed_at_ten_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
     """Each run is killed by SIGKILL again and again at random moments, and resumed, until it comes to its end."""
     for name in ("first", "whole"):  # the first also waits for the server of processes to start
         whole = tmp_path / name
@@ -156,7 +156,7 @@ def test_killed_at_thirty_random_moments(processes: ForkServerContext, tmp_path:
         took = time.monotonic() - began
     moments = random.Random(0)
     kills = number = 0
-    while kills < 30:
+    while kills < 10:
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         number += 1

@@ -25,10 +25,12 @@ from .filters import (
 from .spec import InkSpec
 
 FAINTEST = 24  # levels between ink and paper; below it there is nothing but noise
-FEWEST = 12  # pixels along the shorter side that it takes to see how paper or stripes go on
+FEWEST = 12  # pixels along the shorter side that it takes to see how paper goes on
+FEWEST_STRIPED = 24  # pixels along the shorter side from which the frame is the smaller part of a picture
 FRAME = 3  # pixels along the border, where stripes are read
 RAMP = (25, 70)  # hundredths of full ink between which the edge of a repaired stroke rises
-DIRECTIONS = 48  # of stripes, evenly spread over half a turn
+CYCLE = 4096  # stripes have a whole number of cycles on so many pixels
+PHASES = 16  # of stripes, that have one level each
 PIECE = 14  # a piece this many times lighter than the heaviest is dust
 GAIN = 0.03  # of the variance explained, that an uneven paper must bring
 STRENGTHS = (1, 2, 3, 5, 8, 12)  # of sharpening, tried in turn
@@ -192,53 +194,69 @@ def _slope(grey: IntArray) -> IntArray:
 
 
 def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
-    """The picture less lines that repeat across it, and these; None without stripes."""
-    height, width = grey.shape
-    if min(height, width) < FEWEST:
+    """The picture less lines that repeat across it, and these; None without stripes.
+
+    Stripes are read in the frame along the border, where no ink is: one level for each phase of the wave that explains
+    the frame best.
+    """
+    if min(grey.shape) < FEWEST_STRIPED:
         return grey, None
-    places: IntArray = np.indices(grey.shape, dtype=np.int32)
-    y, x = places[0], places[1]
-    framed = (y < FRAME) | (y >= height - FRAME) | (x < FRAME) | (x >= width - FRAME)
+    framed = np.ones(grey.shape, dtype=np.bool_)
+    framed[FRAME:-FRAME, FRAME:-FRAME] = False
     frame = grey[framed]
     if ranked(frame, 9, 10) - ranked(frame, 1, 10) < FAINTEST:
         return grey, None
-    chosen = _direction(frame, framed, y, x)
-    if chosen is None:
+    places: IntArray = np.indices(grey.shape, dtype=np.int32)
+    wave = _wave(frame, places[:, framed], grey.shape)
+    if wave is None:
         return grey, None
-    inside = chosen[framed]
-    profile = np.full(int(chosen.max()) + 1, upper_median(frame), dtype=np.int32)
-    order = np.lexsort((frame, inside))
-    counts = np.bincount(inside, minlength=len(profile))
-    starts = np.cumsum(counts) - counts
-    there = counts > 0
-    profile[there] = frame[order][(starts + counts // 2)[there]]
-    above = profile * 2 > int(profile.min()) + int(profile.max())
-    if np.count_nonzero(above[1:] != above[:-1]) < 5:
+    phase = ((places[0] * wave[0] + places[1] * wave[1]) % CYCLE) * PHASES // CYCLE
+    parts = [frame[phase[framed] == k] for k in range(PHASES)]
+    profile = np.array([upper_median(part) if part.size else 0 for part in parts], dtype=np.int32)
+    left = grey - profile[phase]
+    middle = upper_median(frame)
+    if 20 * int(np.abs(left[framed]).sum()) > 9 * int(np.abs(frame - middle).sum()):
         return grey, None
-    stripes = profile[chosen]
-    return grey - stripes, stripes
+    # Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
+    inner = left[FRAME:-FRAME, FRAME:-FRAME]
+    far = max(FAINTEST, (int(profile.max()) - int(profile.min())) // 4)
+    if 12 * min(np.count_nonzero(inner < -far), np.count_nonzero(inner > far)) > inner.size:
+        return grey, None
+    return left, profile[phase]
 
 
-def _direction(frame: IntArray, framed: BoolArray, y: IntArray, x: IntArray) -> IntArray | None:
-    """The number of the line that each pixel is on, in the direction that explains the frame best; None if none does.
-
-    The frame is what lies along the border, where no ink is.
-    """
+def _wave(frame: IntArray, places: IntArray, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Cycles (down, across) on CYCLE pixels of the wave that explains most of the frame; None if that is too little."""
     n, total = frame.size, int(frame.sum())
     spread = n * int((frame.astype(np.int64) ** 2).sum()) - total * total
-    best, chosen = 0, None
-    for turn in range(DIRECTIONS):
-        angle = np.pi * turn / DIRECTIONS
-        along, across = int(np.floor(1024 * np.cos(angle) + 0.5)), int(np.floor(1024 * np.sin(angle) + 0.5))
-        lines = (y * along + x * across + 512) >> 10
-        lines -= lines.min()
-        inside = lines[framed]
-        counts = np.bincount(inside)
-        sums = np.bincount(inside, weights=frame).astype(np.int64)
-        explained = int((sums**2 // np.maximum(counts, 1)).sum()) * n - total * total
-        if explained > best:
-            best, chosen = explained, lines
-    return chosen if 10 * best >= 6 * spread else None
+    slowest, fastest = CYCLE * 5 // (2 * min(shape)), CYCLE * 5 // 11
+    step = CYCLE // (2 * max(shape))
+    waves = [
+        (down, across)
+        for down in range(0, fastest, step)
+        for across in range(-fastest, fastest, step)
+        if slowest**2 <= down**2 + across**2 <= fastest**2
+    ]
+    best, wave = 0, (0, 0)
+    while True:
+        explained = _explained(frame, places, np.array(waves, dtype=np.int32)) * n - total * total
+        if int(explained.max()) > best:
+            best, wave = int(explained.max()), waves[int(explained.argmax())]
+        if step < 4 or 10 * best < 3 * spread:
+            return wave if 10 * best >= 6 * spread else None
+        step //= 3
+        waves = [(wave[0] + step * k, wave[1] + step * m) for k in range(-2, 3) for m in range(-2, 3)]
+
+
+def _explained(frame: IntArray, places: IntArray, waves: IntArray) -> npt.NDArray[np.int64]:
+    """For each of the waves (M, 2): Σ over phases of (sum of the frame)² / number of its pixels."""
+    phase = ((waves @ places) % CYCLE) * PHASES // CYCLE
+    phase += PHASES * np.arange(len(waves), dtype=np.int32)[:, np.newaxis]
+    size = PHASES * len(waves)
+    counts = np.bincount(phase.ravel(), minlength=size)
+    sums = np.bincount(phase.ravel(), weights=np.tile(frame, len(waves)), minlength=size).astype(np.int64)
+    found: npt.NDArray[np.int64] = (sums**2 // np.maximum(counts, 1)).reshape(-1, PHASES).sum(axis=1)
+    return found
 
 
 def _with_headroom(depth: IntArray, stripes: IntArray, light: bool) -> IntArray:

@@ -2,7 +2,7 @@
 // same values as glyphnet.data.ink.repair in Python, where the steps are described. Needs filters.js.
 
 const REPAIR = {
-  faintest: 24, fewest: 12, frame: 3, ramp: [25, 70], directions: 48, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
+  faintest: 24, fewest: 12, fewestStriped: 24, frame: 3, ramp: [25, 70], cycle: 4096, phases: 16, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
 };
 
 /** {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn. */
@@ -158,55 +158,88 @@ function slopeOf({ data, width, height }) {
   return data.map((_, i) => fall(Math.floor(i / width), down, height) + fall(i % width, across, width));
 }
 
-/** {picture, stripes}: the picture less lines that repeat across it, and these; null without stripes. */
+/** {picture: less lines that repeat across it, stripes: these, or null}, read in the frame along the border. */
 function withoutStripes(grey) {
   const { data, width, height } = grey;
   const none = { picture: grey, stripes: null };
-  if (Math.min(width, height) < REPAIR.fewest) return none;
-  const { frame: edge } = REPAIR;
-  const framed = [];
-  for (let i = 0; i < data.length; i++) {
-    const [y, x] = [Math.floor(i / width), i % width];
-    if (y < edge || y >= height - edge || x < edge || x >= width - edge) framed.push(i);
+  if (Math.min(width, height) < REPAIR.fewestStriped) return none;
+  const far = REPAIR.frame;
+  const places = [];
+  const isFramed = new Uint8Array(data.length);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (y >= far && y < height - far && x >= far && x < width - far) continue;
+      isFramed[i] = 1;
+      places.push({ y, x, value: data[i] });
+    }
   }
-  const frame = framed.map((i) => data[i]);
+  const frame = places.map(({ value }) => value);
   if (ranked(frame, 9, 10) - ranked(frame, 1, 10) < REPAIR.faintest) return none;
-  const lines = stripeDirection(frame, framed, grey);
-  if (lines === null) return none;
-  const groups = Array.from({ length: Math.max(...lines) + 1 }, () => []);
-  framed.forEach((i) => groups[lines[i]].push(data[i]));
-  const between = upperMedian(frame);
-  const profile = groups.map((values) => (values.length ? upperMedian(values) : between));
-  const middle = Math.min(...profile) + Math.max(...profile);
-  const turns = profile.filter((value, k) => k > 0 && 2 * value > middle !== 2 * profile[k - 1] > middle).length;
-  if (turns < 5) return none;
-  const stripes = data.map((_, i) => profile[lines[i]]);
-  return { picture: like(grey, data.map((value, i) => value - stripes[i])), stripes };
+  const wave = waveIn(places, Math.min(width, height), Math.max(width, height));
+  if (wave === null) return none;
+  const parts = Array.from({ length: REPAIR.phases }, () => []);
+  for (const { y, x, value } of places) parts[phaseAt(y, x, wave)].push(value);
+  const profile = parts.map((part) => (part.length ? upperMedian(part) : 0));
+  const stripes = Int32Array.from(data, (_, i) => profile[phaseAt(Math.floor(i / width), i % width, wave)]);
+  const left = data.map((value, i) => value - stripes[i]);
+  const middle = upperMedian(frame);
+  const [rest, whole] = [left.filter((_, i) => isFramed[i]), frame.map((value) => value - middle)].map((values) =>
+    values.reduce((sum, value) => sum + Math.abs(value), 0),
+  );
+  if (20 * rest > 9 * whole) return none;
+  // Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
+  const inner = left.filter((_, i) => !isFramed[i]);
+  const clear = Math.max(REPAIR.faintest, Math.floor((Math.max(...profile) - Math.min(...profile)) / 4));
+  const [below, above] = [-1, 1].map((sign) => inner.filter((value) => sign * value > clear).length);
+  if (12 * Math.min(below, above) > inner.length) return none;
+  return { picture: like(grey, left), stripes };
 }
 
-/** The number of the line that each pixel is on, in the direction that explains the frame best; null if none does. */
-function stripeDirection(frame, framed, { data, width }) {
-  const n = frame.length;
-  const total = frame.reduce((sum, value) => sum + value, 0);
-  const spread = n * frame.reduce((sum, value) => sum + value * value, 0) - total * total;
-  let [best, chosen] = [0, null];
-  for (let turn = 0; turn < REPAIR.directions; turn++) {
-    const angle = (Math.PI * turn) / REPAIR.directions;
-    const [along, across] = [Math.cos(angle), Math.sin(angle)].map((part) => Math.floor(1024 * part + 0.5));
-    let lines = data.map((_, i) => (Math.floor(i / width) * along + (i % width) * across + 512) >> 10);
-    const first = Math.min(...lines);
-    lines = lines.map((line) => line - first);
-    const [counts, sums] = [[], []];
-    framed.forEach((i, k) => {
-      counts[lines[i]] = (counts[lines[i]] ?? 0) + 1;
-      sums[lines[i]] = (sums[lines[i]] ?? 0) + frame[k];
-    });
-    let squares = 0;
-    counts.forEach((count, line) => (squares += Math.floor((sums[line] * sums[line]) / count)));
-    const explained = squares * n - total * total;
-    if (explained > best) [best, chosen] = [explained, lines];
+/** The phase of a wave at a place, in REPAIR.phases steps. */
+function phaseAt(y, x, [down, across]) {
+  const turn = (y * down + x * across) % REPAIR.cycle;
+  return Math.floor((((turn + REPAIR.cycle) % REPAIR.cycle) * REPAIR.phases) / REPAIR.cycle);
+}
+
+/** [down, across], cycles on REPAIR.cycle pixels, of the wave that explains most of the frame; null if too little. */
+function waveIn(places, shorter, longer) {
+  const n = places.length;
+  let [total, squares] = [0, 0];
+  for (const { value } of places) (total += value), (squares += value * value);
+  const spread = n * squares - total * total;
+  const [slowest, fastest] = [Math.floor((REPAIR.cycle * 5) / (2 * shorter)), Math.floor((REPAIR.cycle * 5) / 11)];
+  let step = Math.floor(REPAIR.cycle / (2 * longer));
+  let waves = [];
+  for (let down = 0; down < fastest; down += step) {
+    for (let across = -fastest; across < fastest; across += step) {
+      const squared = down * down + across * across;
+      if (squared >= slowest * slowest && squared <= fastest * fastest) waves.push([down, across]);
+    }
   }
-  return 10 * best >= 6 * spread ? chosen : null;
+  let [best, wave] = [0, [0, 0]];
+  for (;;) {
+    for (const each of waves) {
+      const explained = explainedBy(each, places) * n - total * total;
+      if (explained > best) [best, wave] = [explained, each];
+    }
+    if (step < 4 || 10 * best < 3 * spread) return 10 * best >= 6 * spread ? wave : null;
+    step = Math.floor(step / 3);
+    const [down, across] = wave;
+    waves = [];
+    for (let k = -2; k < 3; k++) for (let m = -2; m < 3; m++) waves.push([down + step * k, across + step * m]);
+  }
+}
+
+/** Σ over phases of (sum of the frame)² / number of its pixels. */
+function explainedBy(wave, places) {
+  const counts = new Array(REPAIR.phases).fill(0);
+  const sums = counts.slice();
+  for (const { y, x, value } of places) {
+    const phase = phaseAt(y, x, wave);
+    counts[phase]++;
+    sums[phase] += value;
+  }
+  return sums.reduce((all, sum, k) => all + Math.floor((sum * sum) / Math.max(1, counts[k])), 0);
 }
 
 /** What stripes left of the ink, as deep as between them; where they left nothing, from the neighbours. */

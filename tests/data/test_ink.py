@@ -302,6 +302,7 @@ def ways_to_spoil(image: UInt8) -> dict[str, UInt8]:
         "blur": ndimage.gaussian_filter(values, 1.5),
         "stripes": values + 90 * (1 + np.sin(2 * np.pi * y / 5)),
         "slanted stripes": values + 90 * (1 + np.sin(2 * np.pi * (0.8 * y + 0.6 * x) / 6)),
+        "hard bars": np.maximum(values, np.where((np.cos(2) * y + np.sin(2) * x) % 4.4 < 1.5, 200, 0)),
         "faint": 90 + 0.2 * values,
         "slope": 0.6 * values + 3 * y,
         "specks": np.where(generator.random(values.shape) < 0.04, 255, values),

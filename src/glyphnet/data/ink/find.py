@@ -206,9 +206,12 @@ def _box(mask: BoolArray) -> Box:
 
 
 def _grown(mask: BoolArray, by: int) -> BoolArray:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), 2 * by + 1, mode="constant")) > 0
+    """The mask and what is within ``by`` pixels of it, along rows and columns."""
+    height, width = mask.shape
+    padded = np.pad(mask, by)
+    rows = np.logical_or.reduce([padded[k : k + height] for k in range(2 * by + 1)])
+    grown: BoolArray = np.logical_or.reduce([rows[:, k : k + width] for k in range(2 * by + 1)])
+    return grown
 
 
 def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:

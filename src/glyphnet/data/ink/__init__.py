@@ -14,9 +14,9 @@ Every picture of a drawing (`normalize`)
 
 Pictures up to twice the model's size, or 64 pixels (`repair`)
     1. Stripes, from 24 pixels: the wave, of any direction and a period of 2 pixels to two fifths of the side, that
-       explains most of a frame 3 pixels wide. The median of each of 16 phases is subtracted if the wave explains 60 % of
-       the frame's variance and what is left of the inner picture lies on one side of it. Lines that hide the ink are
-       filled from beside them.
+       explains most of a frame 3 pixels wide. The median of each of 16 phases is subtracted if the wave explains
+       60 % of the frame's variance and what is left of the inner picture lies on one side of it. Lines that hide the
+       ink are filled from beside them.
     2. Paper: even, a plane through the medians of the sides, or a morphological opening, whichever parts ink from
        paper best (Otsu 1979). Ink is what less of the border, of the corners and of the picture shows.
     3. Single pixels unlike their neighbours, and noise (Immerkær 1996) above that of training, are smoothed.
@@ -26,14 +26,15 @@ Pictures up to twice the model's size, or 64 pixels (`repair`)
        drawing that touches all four sides of a square picture was stretched to it, and gets the usual proportions.
 
 Larger pictures (`find`), reduced to at most 160 pixels
-    1. The paper is an opening over a fifth of the longer side, one level for each 4×4 pixels. Depth is the distance from
-       it, in relation to the light that falls there.
+    1. The paper is an opening over a fifth of the longer side, one level for each 4×4 pixels. Depth is the distance
+       from it, in relation to the light that falls there.
     2. In turn, until pieces are left that make a drawing: Otsu's threshold; thin straight lines that cross 70 % of
        the picture go, except where strokes cross them; pieces along the border, frames around another piece,
        underlines and specks go. On paper without lines, ink half as deep beside the strokes belongs to them.
     3. First for ink on the rarer side of the median level, then for the other, unless hardly a pixel around the
        drawing has its level. Of two, the drawing with fewer such pixels.
-    4. The drawing is cut out of the given picture, 80 to 160 pixels long, and what is not part of it is taken out again.
+    4. The drawing is cut out of the given picture, 80 to 160 pixels long, and what is not part of it is taken out
+       again.
 
 As in training (`normalize`)
     The ink fills the box, its strokes are thickened or thinned to the usual width, its centre and levels are set.

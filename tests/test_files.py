@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import errno
 import json
 import os
 import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from glyphnet.errors import RunFolderError
-from glyphnet.files import FolderLock, atomic_write, atomic_write_text
+import glyphnet
+from glyphnet.errors import OutputError, RunFolderError
+from glyphnet.files import FolderLock, Replacing, atomic_write, atomic_write_text, read_input, temporary_folder
 
 REWRITE_FOR_EVER = """
 import sys
@@ -31,6 +38,22 @@ while True:
     step += 1
 """
 
+WRITE_AND_WAIT = """
+import sys, time
+from glyphnet.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+WAIT_IN_TEMPORARY_FOLDER = """
+import sys, time
+from glyphnet.files import temporary_folder
+with temporary_folder(sys.argv[1]):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
 HOLD = """
 import sys, time
 from glyphnet.files import FolderLock
@@ -45,6 +68,19 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline().strip() in {"ready", "held"}
     return process
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """As a user for whom permissions count: root may write anywhere."""
+    before = os.geteuid()
+    if before:
+        pytest.skip("only root can become somebody else")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -115,12 +151,142 @@ def test_the_mode_of_a_new_file_obeys_the_umask_and_an_old_file_keeps_its_own(tm
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o604
 
 
-def test_a_symbolic_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+def test_a_link_is_followed_only_where_the_user_named_the_file(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to("real")
-    atomic_write_text(tmp_path / "link", "new")
+    with pytest.raises(OutputError, match="link: is a link, which is not followed here. Remove"):
+        atomic_write_text(tmp_path / "link", "new")
+    assert (tmp_path / "real").read_text() == "old"
+    with atomic_write(tmp_path / "link", follow=True) as file:
+        file.write(b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
+
+
+def test_a_pipe_and_a_device_are_written_to_where_the_user_named_them_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    before = pipe.lstat()
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OutputError, match="pipe: is a named pipe, and is never replaced"):
+        atomic_write_text(pipe, "new")
+    with atomic_write(pipe, follow=True) as file:
+        file.write(b"nxw")
+        file.seek(1)
+        file.write(b"e")
+    assert os.read(reader, 100) == b"new"
+    os.close(reader)
+    assert os.path.samestat(before, pipe.lstat())
+    with atomic_write("/dev/null", follow=True) as file:
+        file.write(b"new")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_standard_output_is_appended_to_and_its_file_stays(tmp_path: Path) -> None:
+    code = """if True:
+        from glyphnet.files import atomic_write
+        print("first")
+        with atomic_write("/dev/stdout", follow=True) as file:
+            file.write(b"second")
+    """
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with open(log, "ab") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert log.read_text() == "before\nfirst\nsecond"
+
+
+def test_an_error_names_the_file_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    with as_nobody(), pytest.raises(PermissionError) as refused, atomic_write(tmp_path / "sub" / "model"):
+        pass
+    assert refused.value.filename == str(tmp_path / "sub" / "model")
+
+    def full() -> None:
+        with atomic_write(tmp_path / "model"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as failed:
+        full()
+    assert failed.value.filename == str(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("foreign", "f.csv: is there already. Choose another place by --out, or pass --overwrite"),
+        ("input", "f.csv: is an input of this command, and is never replaced"),
+        ("hard link", "f.csv: is an input of this command"),
+        ("link", "f.csv: is an input of this command"),
+        ("in a folder", "f.csv: is an input of this command"),
+        ("linked into a folder", "f.csv: is an input of this command"),
+        ("foreign at the default place", "f.csv: is there already, and GlyphNet did not write it"),
+        ("socket", "f.csv: is a socket, and is never replaced"),
+    ],
+)
+def test_what_may_not_be_replaced(tmp_path: Path, what: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "photo.csv").write_text("mine")
+    path, rules = tmp_path / "f.csv", Replacing(overwrite=True)
+    if what.startswith("foreign"):
+        path.write_text("mine")
+        rules = Replacing(is_default=what != "foreign")
+    elif what == "input":
+        path.write_text("mine")
+        rules = Replacing(("./f.csv",), overwrite=True)
+    elif what == "in a folder":
+        path.write_text("mine")
+        rules = Replacing((".",), overwrite=True)
+    elif what == "linked into a folder":
+        os.link("in/photo.csv", path)
+        rules = Replacing(("in",), overwrite=True)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("f.csv")
+    else:
+        (os.link if what == "hard link" else os.symlink)("in/photo.csv", path)
+        rules = Replacing(("digits", "in/photo.csv"), overwrite=True)
+    with pytest.raises(OutputError, match=re.escape(told)):
+        rules.check("f.csv")
+
+
+def test_what_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    Replacing().check(path)
+    path.touch()
+    Replacing().check(path)  # an empty file holds nothing
+    path.write_text('{\n  "data": "digits, test part",\n  "n": 359,\n')
+    Replacing(is_default=True).check(path)
+    Replacing(overwrite=True).check(path)
+    Replacing(is_default=True).check_in(tmp_path / "new" / "folder", ["evaluation.json"])
+    Replacing().check_in(tmp_path, ["report.html"])
+    with pytest.raises(OutputError, match="is an input of this command. Choose another folder"):
+        Replacing((tmp_path,)).check_in(tmp_path, ["report.html"])
+    with pytest.raises(OutputError, match="evaluation.json: is a file, where a folder is needed"):
+        Replacing(overwrite=True).check_in(path, [])
+    assert os.listdir(tmp_path) == ["evaluation.json"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_regular_files_are_opened_for_reading(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "in"
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": os.mkdir}[kind](path)
+    with pytest.raises(OSError, match="not a regular file|directory") as refused:
+        read_input(path, piped=True)
+    assert refused.value.filename == str(path)
+
+
+def test_a_pipe_that_the_shell_has_opened_is_read() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"seed: 1")
+    os.close(writer)
+    assert read_input(f"/dev/fd/{reader}", piped=True) == b"seed: 1"
+    with pytest.raises(OSError, match="it is a named pipe, not a regular file"):
+        read_input(f"/dev/fd/{reader}")
+    os.close(reader)
 
 
 def test_the_longest_file_name_works(tmp_path: Path) -> None:
@@ -176,10 +342,102 @@ def test_the_lock_is_given_back_when_the_block_raises(tmp_path: Path) -> None:
 
 
 def test_the_lock_removes_what_killed_writers_left_and_spares_living_ones(tmp_path: Path) -> None:
-    dead = tmp_path / ".unfinished-0123456789abcdef"
-    dead.write_bytes(b"half")
+    (tmp_path / ".unfinished-0123456789abcdef").write_bytes(b"somebody else's")
+    process = start(WRITE_AND_WAIT, tmp_path / "model")
+    (dead,) = {*tmp_path.glob(".unfinished-*")} - {tmp_path / ".unfinished-0123456789abcdef"}
+    kill(process)
     with atomic_write(tmp_path / "evaluation.json") as file:
         with FolderLock(tmp_path):
             assert not dead.exists()
         file.write(b"{}")
-    assert sorted(os.listdir(tmp_path)) == [".lock", "evaluation.json"]
+    assert sorted(os.listdir(tmp_path)) == [".unfinished-0123456789abcdef", "evaluation.json"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "hard link", "pipe", "folder"])
+def test_a_lock_of_somebody_else_is_never_opened_changed_or_removed(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "run").mkdir()
+    lock, outside = tmp_path / "run" / ".lock", tmp_path / "outside"
+    outside.write_text("12\n" if kind == "hard link" else "somebody else's")
+    if kind == "file":
+        lock.write_text("somebody else's")
+    elif kind == "link":
+        lock.symlink_to(outside)
+    elif kind == "hard link":
+        lock.hardlink_to(outside)
+    else:
+        (os.mkfifo if kind == "pipe" else os.mkdir)(lock)
+    before = lock.lstat()
+    with pytest.raises(OutputError, match=r"\.lock: is needed for a lock, and holds something else. Move it"):
+        FolderLock(tmp_path / "run").__enter__()
+    assert os.path.samestat(before, lock.lstat())
+    assert outside.read_text() == ("12\n" if kind == "hard link" else "somebody else's")
+
+
+def test_the_temporary_folder_of_a_killed_process_is_removed_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "glyphnet-abcdefgh").mkdir(0o700)
+    (tmp_path / "glyphnet-abcdefgh" / "thesis.txt").touch()
+    process = start(WAIT_IN_TEMPORARY_FOLDER, tmp_path)
+    with temporary_folder(tmp_path) as folder:
+        assert len(os.listdir(tmp_path)) == 3  # of the living, nothing is removed
+    kill(process)
+    with temporary_folder(tmp_path) as folder:
+        assert sorted(os.listdir(tmp_path)) == sorted(["glyphnet-abcdefgh", folder.name])
+    assert os.listdir(tmp_path) == ["glyphnet-abcdefgh"]
+
+
+WRITES = {
+    "mkdir", "makedirs", "mkdtemp", "mkstemp", "NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile",
+    "SpooledTemporaryFile", "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "symlink", "link",
+    "unlink", "rmdir", "removedirs", "rmtree", "copyfile", "copytree", "copy2", "truncate", "mkfifo", "extractall",
+    "rename", "renames", "to_csv", "to_parquet", "tofile",
+}  # fmt: skip
+OF_MODULES = {
+    "os": {"open", "replace", "remove"},
+    "shutil": {"move", "copy"},
+    "io": {"open"},
+    "fcntl": {"flock", "lockf"},
+}
+SAVES = {
+    ("np", "save"),
+    ("np", "savez"),
+    ("np", "savez_compressed"),
+    ("np", "savetxt"),
+    ("torch", "save"),
+    ("figure", "savefig"),
+}
+"""Allowed into an open file, which has a name of its own."""
+READS = {"rb", "r", "rt"}
+ELSEWHERE = {
+    ("cli/verbs.py", "open"),  # /dev/null in place of a closed standard output
+}
+"""(module, call) → why there."""
+
+
+def writes(path: Path) -> set[str]:
+    """The calls in a module that write to the disk by a name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        function, name = node.func, getattr(node.func, "attr", getattr(node.func, "id", ""))
+        owner = (
+            function.value.id if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) else ""
+        )
+        if name in WRITES or name in OF_MODULES.get(owner, ()):
+            found.add(name)
+        elif name == "open":
+            modes = [*node.args[:2], *(word.value for word in node.keywords if word.arg == "mode")]
+            texts = {mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)}
+            if any(re.fullmatch("[rwxabt+]+", text) for text in texts - READS):
+                found.add(name)
+        elif (owner, name) in SAVES and not isinstance(node.args[0], ast.Name):
+            found.add(name)
+    return found
+
+
+def test_only_one_module_writes_to_the_disk() -> None:
+    root = Path(glyphnet.__file__).parent
+    modules = {path.relative_to(root).as_posix(): path for path in root.rglob("*.py")}
+    found = {(name, call) for name, path in modules.items() if name != "files.py" for call in writes(path)}
+    assert found <= ELSEWHERE, "write through glyphnet.files: it knows what may be replaced"
+    assert writes(modules["files.py"]) >= {"open", "replace", "unlink", "mkdtemp", "rmtree"}

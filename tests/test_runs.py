@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from sklearn import metrics
 
 from glyphnet.classifier import load_model
 from glyphnet.data import ImageDataset, cache, load
-from glyphnet.errors import DataError, DivergedError, RunFolderError, SettingsError
-from glyphnet.runs import Run, RunFolder, read_recipe, train
+from glyphnet.errors import DataError, DivergedError, OutputError, RunFolderError, SettingsError
+from glyphnet.runs import Run, RunFolder, read_recipe, resume, train
 from glyphnet.training import DataSettings, HistoryRow, TrainingState, Watcher
 
 QUICK: dict[str, Any] = {"epochs": 2, "network": "mlp"}
@@ -51,7 +52,6 @@ def write_npz(path: Path, classes: int, shape: tuple[int, int, int], count: int 
 def test_every_file_of_the_design_is_there(run: Run) -> None:
     assert run.folder is not None
     assert {path.name for path in run.folder.path.iterdir()} == {
-        ".lock",
         "recipe.yaml",
         "history.csv",
         "model.safetensors",
@@ -382,3 +382,28 @@ def test_the_fingerprint_does_not_depend_on_how_it_is_read(monkeypatch: pytest.M
     whole = fingerprint()
     monkeypatch.setattr("glyphnet.data.dataset._HASHED_AT_ONCE", 1000)
     assert fingerprint() == whole
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.safetensors", "history.csv", "report.html", ".lock"])
+def test_links_in_a_folder_that_was_received_are_not_followed(run: Run, tmp_path: Path, name: str) -> None:
+    assert run.folder is not None
+    received, outside = shutil.copytree(run.folder.path, tmp_path / "received"), tmp_path / "outside"
+    outside.write_text("mine")
+    (received / name).unlink(missing_ok=True)
+    (received / name).symlink_to(outside)
+    with pytest.raises(OutputError, match=f"{name}: is (a link, which is not followed|needed for a lock)"):
+        resume(received)
+    with pytest.raises(OutputError, match=f"{name}: is (a link, which is not followed|needed for a lock)"):
+        train("digits", preset="fast", out=received, overwrite=True)
+    assert outside.read_text() == "mine"
+
+
+def test_a_training_never_replaces_what_it_reads(run: Run, tmp_path: Path) -> None:
+    assert run.folder is not None
+    folder = shutil.copytree(run.folder.path, tmp_path / "run")
+    (folder / "suspects.csv").write_text("part,file,given,suggested,score,decision\ntrain,all/00000,0,1,0.9,drop\n")
+    data = DataSettings(labels=str(folder / "suspects.csv"))
+    with pytest.raises(OutputError, match=r"suspects\.csv: is an input of this command, and is never replaced"):
+        train(data, preset="fast", out=folder, overwrite=True)
+    assert (folder / "suspects.csv").exists()
+    assert (folder / "model.safetensors").exists()

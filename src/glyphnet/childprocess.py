@@ -23,6 +23,7 @@ from queue import Empty, Queue
 from types import TracebackType
 from typing import IO, Any, TypeAlias
 
+from .files import new_file
 from .parallel import interrupts_wait
 
 Message: TypeAlias = Mapping[str, Any]
@@ -62,7 +63,7 @@ class Child:
         self._end()
 
     def _start(self) -> None:
-        with open(self._log, "wb") as errors:
+        with new_file(self._log) as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", self._code],
                 stdin=subprocess.PIPE,

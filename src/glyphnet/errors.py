@@ -13,6 +13,7 @@
     ├── TrainingError             a training that cannot start or go on
     │   ├── DivergedError         the loss became NaN or infinite
     │   └── RunFolderError        the run folder is in use, not empty, or has nothing to resume
+    ├── OutputError               writing would destroy something that is not the command's own output
     ├── ExportError               a model that cannot be exported, or an export that answers otherwise than it
     ├── DeviceError               the device asked for is not there
     └── MissingExtraError         an optional dependency is not installed (an ImportError)
@@ -90,6 +91,10 @@ class DivergedError(TrainingError):
 
 class RunFolderError(TrainingError):
     """The run folder is in use by another run, not empty, or has nothing to resume."""
+
+
+class OutputError(GlyphNetError):
+    """Writing would destroy an input, somebody else's file, or something that is no regular file."""
 
 
 class ExportError(GlyphNetError):

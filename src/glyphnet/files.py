@@ -1,107 +1,691 @@
-"""Writing files so that a crash never leaves half of one, and keeping two runs out of one folder."""
+"""The one door to the disk: what is opened for reading, and every file, folder and lock that is written.
+
+What the user has is never destroyed unless the user asked for it:
+
+- `Replacing` looks before the work begins: is it an input, a folder, somebody else's file?
+- `atomic_write` replaces regular files only. Pipes and devices are written to. Links are followed only where the
+  user named the file.
+- Locks and temporary files are known by their content and inode, not by their names alone.
+
+No other module opens a file for writing, makes a folder or removes something; ``tests/test_files.py`` checks that.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
+import hashlib
+import io
 import os
+import re
 import secrets
+import shutil
 import stat
+import sys
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO, BinaryIO, TypeAlias
 
-from .errors import RunFolderError
+from .errors import OutputError, RunFolderError
 
-_UNFINISHED = ".unfinished-"  # beginning of a temporary name; what a killed process leaves is found by it
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+_PIPED_BYTES = 64 * 2**20  # read from a pipe: settings and tables, not data sets
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a disk"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISREG, "a file"),
+)
+
+
+# Reading
+
+
+def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.BytesIO:
+    """Open a regular file for reading: a pipe or a device might never end, and would hang the program.
+
+    Args:
+        path: the file; links are followed.
+        piped: also take ``/dev/stdin``, ``<(…)`` and other pipes that the shell has opened for this process, up to
+            64 MiB. For settings and tables that the user names.
+
+    Raises:
+        OSError: it is not there, cannot be read or is no regular file.
+    """
+    descriptor = _descriptor(path)
+    if piped and descriptor is not None and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with os.fdopen(os.dup(descriptor), "rb") as pipe:
+            content = pipe.read(_PIPED_BYTES + 1)
+        if len(content) > _PIPED_BYTES:
+            raise OSError(errno.EFBIG, f"gives more than {_PIPED_BYTES >> 20} MiB; save it as a file", os.fspath(path))
+        return io.BytesIO(content)
+    _check_regular(os.stat(path), path)  # before opening: to open a device can have effects
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _check_regular(os.fstat(file.fileno()), path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def open_text(
+    path: AnyPath,
+    *,
+    encoding: str = "utf-8",
+    errors: str | None = None,
+    newline: str | None = None,
+    piped: bool = False,
+) -> io.TextIOWrapper:
+    """Open a regular file as text: see `open_input`."""
+    return io.TextIOWrapper(open_input(path, piped=piped), encoding=encoding, errors=errors, newline=newline)
+
+
+def read_input(path: AnyPath, *, piped: bool = False) -> bytes:
+    """The whole content of a file: see `open_input`."""
+    with open_input(path, piped=piped) as file:
+        return file.read()
+
+
+def _check_regular(status: os.stat_result, path: AnyPath) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EOPNOTSUPP, f"it is {_kind(status)}, not a regular file", os.fspath(path))
+
+
+def _kind(status: os.stat_result) -> str:
+    return next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "not a regular file")
+
+
+# Pipes and devices
+
+
+def is_stream(path: AnyPath) -> bool:
+    """Whether a path names a pipe, a character device or a descriptor of this process, which are written to."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def is_stdout(path: AnyPath) -> bool:
+    """Whether a path names this process's standard output."""
+    return _descriptor(path) == 1
+
+
+def _descriptor(path: AnyPath) -> int | None:
+    """The number of the open descriptor that ``/dev/stdout``, ``/dev/fd/63`` or a link to such names."""
+    place = os.path.abspath(path)
+    for _ in range(40):  # as many links as Linux follows
+        folder, name = os.path.split(place)
+        if name.isdecimal() and (folder == "/dev/fd" or re.fullmatch(r"/proc/(self|\d+)(/task/\d+)?/fd", folder)):
+            if folder.startswith("/proc/") and folder.split("/")[2] not in ("self", str(os.getpid())):
+                return None
+            with contextlib.suppress(OSError):
+                os.fstat(int(name))
+                return int(name)
+            return None
+        if not os.path.islink(place):
+            return None
+        place = os.path.normpath(os.path.join(os.path.realpath(folder), os.readlink(place)))
+    return None
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def _stream(path: AnyPath) -> Iterator[BinaryIO]:
+    """A file whose content goes to the pipe or device when the block ends well; writers may seek in it."""
+    with tempfile.SpooledTemporaryFile(max_size=_PIPED_BYTES) as spool:
+        yield spool  # type: ignore[misc]  # it has all that BinaryIO has
+        spool.seek(0)
+        descriptor = _descriptor(path)
+        if descriptor == 1:
+            sys.stdout.flush()  # what was printed stands before it
+        opened = os.open(path, os.O_WRONLY | os.O_NOCTTY) if descriptor is None else os.dup(descriptor)
+        with os.fdopen(opened, "wb") as target:
+            shutil.copyfileobj(spool, target)
+
+
+# What may be replaced
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """What a command may replace. It looks before the work begins, and touches nothing.
+
+    Where nothing or an empty file is, a file may be written, and pipes and devices may be written to. A folder, a disk,
+    a socket and an input are never replaced.
+
+    Attributes:
+        inputs: files and folders that the command reads; names of data sets are ignored.
+        overwrite: whether the user asked to replace what is there.
+        is_default: whether the command chose the place itself: then its own earlier output may be replaced.
+    """
+
+    inputs: tuple[AnyPath, ...] = ()
+    overwrite: bool = False
+    is_default: bool = False
+
+    def check(self, path: AnyPath, *, follow: bool = True, in_place: bool = False) -> None:
+        """Look whether a file may be written.
+
+        Args:
+            path: the file.
+            follow: for a file that the user named: follow links, and take pipes and devices.
+            in_place: whether the file is changed, not replaced: then it must be a regular file with one name.
+
+        Raises:
+            OutputError: it would destroy what is there.
+            OSError: its folder cannot be written, or it is a folder.
+        """
+        target = Path(os.path.realpath(path) if follow else path)
+        if in_place and target.is_file() and target.stat().st_nlink > 1:
+            raise OutputError(f"{path}: has several names (hard links), and is changed in place. Choose another name.")
+        if in_place and not target.parent.exists():
+            self.check_in(target.parent, ())
+        elif in_place or not follow or not is_stream(path):
+            self._check(target, os.fspath(path))
+
+    def check_in(self, folder: AnyPath, names: Iterable[str]) -> None:
+        """Look whether files of these names may be written into a folder, which need not be there yet.
+
+        Raises:
+            OutputError: a file would destroy what is there, or is a link; the folder itself is an input or no folder.
+            OSError: the folder cannot be written.
+        """
+        place = Path(folder)
+        try:
+            status = os.stat(place)
+        except FileNotFoundError:
+            if place.is_symlink():
+                raise OutputError(f"{place}: is a link to nowhere. Choose another name.") from None
+            _check_writable(next(each for each in Path(os.path.abspath(place)).parents if each.exists()), place)
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            raise OutputError(f"{place}: is {_kind(status)}, where a folder is needed. Choose another name.")
+        if any(_same(status, each) for each in self.inputs):
+            raise OutputError(f"{place}: is an input of this command. Choose another folder to write to.")
+        _check_writable(place, place)
+        for name in names:
+            self._check(place / name, os.fspath(place / name))
+
+    def _check(self, target: Path, named: str) -> None:
+        try:
+            status = os.lstat(target)
+        except FileNotFoundError:
+            try:
+                os.stat(target.parent)
+            except OSError as error:
+                error.filename = named
+                raise
+            _check_writable(target.parent, named)
+            return
+        _refuse_kind(status, named)
+        _check_writable(target.parent, named)
+        if _is_input(target, status, self.inputs):
+            raise OutputError(f"{named}: is an input of this command, and is never replaced. Choose another name.")
+        if self.overwrite or not status.st_size or (self.is_default and is_ours(target)):
+            return
+        foreign = ", and GlyphNet did not write it" if self.is_default else ""
+        raise OutputError(f"{named}: is there already{foreign}. Choose another place by --out, or pass --overwrite.")
+
+
+def _refuse_kind(status: os.stat_result, named: str) -> None:
+    """Refuse whatever is no regular file."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), named)
+    if stat.S_ISLNK(status.st_mode):
+        raise OutputError(f"{named}: is a link, which is not followed here. Remove the link, or choose another folder.")
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{named}: is {_kind(status)}, and is never replaced. Choose another name.")
+
+
+def _check_writable(folder: Path, named: AnyPath) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else False
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), os.fspath(named))
+
+
+def _same(status: os.stat_result, path: AnyPath) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # no such file, or a NUL in the name: the name of a data set, say
+        return os.path.samestat(status, os.stat(path))
+    return False
+
+
+def _is_input(target: Path, status: os.stat_result, inputs: Iterable[AnyPath]) -> bool:
+    """Whether a file is one of the inputs, by whatever name, or lies in one of them and is not our own output."""
+    for each in inputs:
+        if _same(status, each):
+            return True
+        if os.path.isdir(each):
+            if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(each)) and not is_ours(target):
+                return True
+            if status.st_nlink > 1 and any(
+                _same(status, os.path.join(base, name)) for base, _, names in os.walk(each) for name in names
+            ):
+                return True
+    return False
+
+
+_HEAD, _TAIL = 4096, 65536  # bytes of a file in which its mark stands
+_MARKS = {
+    ".html": re.compile(rb'<meta name="generator" content="GlyphNet'),
+    ".png": re.compile(rb"tEXtSoftware\0GlyphNet"),
+    ".onnx": re.compile(rb"\x12\x08GlyphNet"),
+    ".pt2": re.compile(rb"/extra/glyphnet\.json"),
+    ".safetensors": re.compile(rb'\A.{8}\{"__metadata__":\{"sha256":"[0-9a-f]{64}","glyphnet":', re.DOTALL),
+    ".yaml": re.compile(rb"\Adata:.*?\nnetwork:\n  kind: ", re.DOTALL),
+    ".json": re.compile(
+        rb'\A\{\n  "(data": .*\n  "(n|images|a)": |lab": .*\n  "made": |method": |seeds": |recipe": )'
+        rb'|\A\{"model": .*, "predictions": \['
+    ),
+    ".csv": re.compile(
+        rb"\A(epoch,loss,accuracy,|file,true,predicted|file,label,|part,file,given,suggested,score,decision|"
+        rb"trial,ending,|seed,|kind,level,similarity)"
+    ),
+}
+"""Suffix → what stands in the first or the last bytes of our own files of that kind."""
+
+
+def is_ours(path: AnyPath) -> bool:
+    """Whether GlyphNet wrote a file, by its content. A link is nobody's."""
+    mark = _MARKS.get(Path(path).suffix.lower())
+    if mark is None:
+        return False
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NO_FOLLOW), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return False
+            head = file.read(_HEAD)
+            file.seek(max(0, status.st_size - _TAIL))
+            return bool(mark.search(head) or mark.search(file.read(_TAIL)))
+    except OSError:
+        return False
+
+
+# Files
+
+
+@contextmanager
+def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` only when it is complete.
 
     The bytes go to a temporary name in the same folder; at the end of the ``with`` block they are flushed and
     fsynced, the name is replaced in one step and the folder is fsynced. Whoever reads ``path``, at any moment
     and after any crash, finds the whole old content or the whole new one. If the block raises, the old file
-    stays as it was and nothing is left behind. A symbolic link is followed; an existing file keeps its mode.
+    stays as it was and nothing is left behind. An existing file keeps its mode.
+
+    Args:
+        path: the file. Only a regular file is replaced.
+        follow: for a file that the user named: follow a link, and write to a pipe or device that is there.
 
     Raises:
-        OSError: the folder does not exist or cannot be written, or the disk is full.
+        OutputError: there is a link, a pipe or a device.
+        OSError: the folder does not exist or cannot be written, or the disk is full. It names ``path``.
     """
-    target = Path(os.path.realpath(path))
-    temporary = target.parent / f"{_UNFINISHED}{secrets.token_hex(8)}"
-    file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "w+b")
+    if follow and is_stream(path):
+        with _stream(path) as file:
+            yield file
+        return
+    target = Path(os.path.realpath(path) if follow else path)
+    temporary = ""
     try:
+        mode = None
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(target)
+            _refuse_kind(status, os.fspath(path))
+            mode = stat.S_IMODE(status.st_mode)
+        if follow:
+            _remove_unfinished(target.parent)
+        file, temporary = _new_temporary(target.parent)
         with file:
-            fcntl.flock(file, fcntl.LOCK_SH)  # says "my writer lives": see _remove_unfinished
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
             os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say which
-            error.filename = str(target)
+        if temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        # A full disk does not say which file; and nobody knows the temporary one.
+        if isinstance(error, OSError) and (error.filename is None or _UNFINISHED in str(error.filename)):
+            error.filename, error.filename2 = os.fspath(path), None
         raise
     _fsync_folder(target.parent)
 
 
-def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, all or nothing: see `atomic_write`."""
-    content = text.encode(errors="backslashreplace")  # of a name that is no Unicode; in JSON that is its own escape
+def atomic_write_text(path: AnyPath, text: str) -> None:
+    """Write ``text`` as UTF-8 to ``path``, all or nothing: see `atomic_write`.
+
+    Of a name that is no valid Unicode, ``\\udce9`` is written: to JSON and YAML that is the same name.
+    """
+    content = text.encode(errors="backslashreplace")
     with atomic_write(path) as file:
         file.write(content)
+
+
+def new_file(path: AnyPath) -> BinaryIO:
+    """Open a new file for writing, in a folder of our own; where something of that name is, that is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | _NO_FOLLOW
+    return os.fdopen(os.open(path, flags, 0o666), "wb")
+
+
+def nameless_file(folder: AnyPath | None = None) -> IO[bytes]:
+    """A file without a name, to write and to read: it is gone when it is closed."""
+    return tempfile.TemporaryFile(dir=folder)
+
+
+def move(source: AnyPath, target: AnyPath) -> None:
+    """Give a finished file of ours its name, in one step; only a regular file there is replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_kind(os.lstat(target), os.fspath(target))
+    os.replace(source, target)
+    _fsync_folder(Path(target).parent)
+
+
+def remove(*paths: AnyPath) -> None:
+    """Remove files of ours; those that are gone already are no error."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+_UNFINISHED = ".unfinished-"
+
+
+def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
+    """A new locked file whose name says that it is ours: part of it is made from its inode.
+
+    The lock says that the writer lives. It is taken before the file gets that name.
+    """
+    token = secrets.token_hex(4)
+    first = os.path.join(folder, f"{_UNFINISHED}{secrets.token_hex(8)}")
+    file = os.fdopen(os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "w+b")
+    try:
+        _lock(file.fileno())
+        name = os.path.join(folder, f"{_UNFINISHED}{token}{_bound(token, file.fileno())}")
+        os.rename(first, name)
+    except BaseException:
+        file.close()
+        remove(first)
+        raise
+    return file, name
+
+
+def _bound(token: str, descriptor: int) -> str:
+    return hashlib.sha256(f"{token} {os.fstat(descriptor).st_ino}".encode()).hexdigest()[:8]
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove our temporary files in ``folder`` whose writers are dead: the living hold a lock on theirs."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if re.fullmatch(r"\.unfinished-[0-9a-f]{16}", entry.name)]
+        for name in names:
+            path, token = os.path.join(folder, name), name[len(_UNFINISHED) :][:8]
+            with contextlib.suppress(OSError):
+                descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | _NO_FOLLOW)
+                try:
+                    status = os.fstat(descriptor)
+                    is_one = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+                    if is_one and name.endswith(token + _bound(token, descriptor)) and _lock(descriptor):
+                        os.unlink(path)
+                finally:
+                    os.close(descriptor)
+
+
+# Folders
+
+
+def make_folder(path: AnyPath) -> None:
+    """Make a folder and those above it where they are not there, and make them survive a power cut."""
+    missing: list[Path] = []
+    for folder in (Path(path), *Path(path).parents):
+        if folder.exists():
+            break
+        missing.append(folder)
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        _fsync_folder(folder.parent)
+    if not os.path.isdir(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+
+
+def subfolder(folder: AnyPath, name: str) -> Path:
+    """A folder of ours inside another one, which need not be there yet.
+
+    Raises:
+        OutputError: it is a link: what is in it could lie anywhere.
+    """
+    path = Path(folder) / name
+    if path.is_symlink():
+        raise OutputError(f"{path}: is a link, which is not followed here. Remove the link, or choose another folder.")
+    return path
+
+
+def remove_empty_folder(path: AnyPath) -> None:
+    """Remove a folder if nothing is in it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def remove_folder(path: AnyPath) -> None:
+    """Remove a folder of ours with all that is in it; links in it are removed, not followed."""
+    shutil.rmtree(path)
+
+
+_TEMPORARY = "glyphnet-"
+
+
+@contextmanager
+def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
+    """A folder that is gone after the block. Those that killed processes left are removed as well.
+
+    Args:
+        near: the folder to make it in; the system's folder for temporary files unless given.
+    """
+    base = Path(tempfile.gettempdir() if near is None else near)
+    _remove_abandoned(base)
+    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
+    try:
+        with FolderLock(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(base: Path) -> None:
+    """Remove temporary folders of ours whose processes are dead: known by owner, mode and the lock in them."""
+    with contextlib.suppress(OSError), os.scandir(base) as entries:
+        for entry in entries:
+            if not re.fullmatch(rf"{_TEMPORARY}[a-z0-9_]{{8}}", entry.name):
+                continue
+            with contextlib.suppress(OSError, OutputError):
+                status = entry.stat(follow_symlinks=False)
+                is_own = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+                if not is_own or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+                    continue
+                lock = FileLock(os.path.join(entry.path, _LOCK))
+                if lock.exists() and lock.acquire():
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    lock.release()
+
+
+def _fsync_folder(folder: Path) -> None:
+    """Make a new name in ``folder`` survive a power cut; a folder that we may not read is passed over."""
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+# Locks
+
+_LOCK = ".lock"
+_LOCK_CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the number alone
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of an open file, unless another descriptor has it."""
+    from filelock import lock_descriptor  # 40 ms, which `glyphnet --help` has not
+
+    return lock_descriptor(descriptor, blocking=False)
+
+
+class FileLock:
+    """A lock that the kernel gives back when the process ends, however it ends: there are no stale locks.
+
+    Its file is made without following links. It holds "glyphnet" and the number of the process; a file with any other
+    content is never locked, changed or removed. On release the file is removed.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path = os.fspath(path)
+        self._descriptor: int | None = None
+
+    def exists(self) -> bool:
+        """Whether there is such a file, held or not."""
+        return os.path.lexists(self.path)
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock; whether that succeeded. With ``wait``, come back when it has.
+
+        Raises:
+            OutputError: something else is there.
+            OSError: the file cannot be made.
+        """
+        while True:
+            descriptor = self._open(os.O_CREAT)
+            try:
+                # A holder removes the file before it gives back the lock: then this is the lock of nothing.
+                if _lock(descriptor) and _same(os.fstat(descriptor), self.path):
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
+                    self._descriptor, descriptor = descriptor, -1
+                    return True
+                is_there = _same(os.fstat(descriptor), self.path)
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            if is_there and not wait:
+                return False
+            time.sleep(0.02 if is_there else 0)
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor is not None:
+            if _same(os.fstat(self._descriptor), self.path):
+                remove(self.path)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_held(self) -> bool:
+        """Whether a living process, or another lock in this one, has it; nothing is made or changed."""
+        try:
+            descriptor = self._open(0)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> str:
+        """The number of the process that has it, or had it last; "" where that is not known."""
+        with contextlib.suppress(OSError, OutputError):
+            descriptor = self._open(0)
+            try:
+                return os.pread(descriptor, 40, 0).decode("ascii").removeprefix("glyphnet").strip()
+            finally:
+                os.close(descriptor)
+        return ""
+
+    def _open(self, create: int) -> int:
+        try:
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | _NO_FOLLOW | create
+            descriptor = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise self._foreign() from None
+            raise
+        status = os.fstat(descriptor)
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_nlink > 1
+            or not _LOCK_CONTENT.fullmatch(os.pread(descriptor, 64, 0))
+        ):
+            os.close(descriptor)
+            raise self._foreign()
+        return descriptor
+
+    def _foreign(self) -> OutputError:
+        return OutputError(
+            f"{self.path}: is needed for a lock, and holds something else. Move it away, or choose another folder."
+        )
 
 
 class FolderLock:
     """The sole right to write into a folder, for the length of a ``with`` block.
 
-    The lock is an ``flock`` on ``<folder>/.lock``: the kernel gives it back when the process ends, however it
-    ends, so there are no stale locks. The folder is made if it is not there. Unfinished files that a killed
-    process left in it are removed.
+    The lock is the file ``.lock`` in it, see `FileLock`. The folder is made if it is not there. Unfinished files that
+    a killed process left in it are removed.
 
     Raises:
         RunFolderError: another process, or another lock in this one, holds the folder; told at once.
+        OutputError: a ``.lock`` that is not ours is there.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: AnyPath) -> None:
         self.folder = Path(folder)
-        self._file: BinaryIO | None = None
+        self._lock = FileLock(self.folder / _LOCK)
 
     def __enter__(self) -> FolderLock:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = open(self.folder / ".lock", "a+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read(20).decode("ascii", "replace").strip()
-            file.close()
-            raise RunFolderError(
-                f"{self.folder}: in use by another run{f' (process {holder})' if holder else ''}. "
-                "Wait until it ends, or choose another folder."
-            ) from None
-        except BaseException:
-            file.close()
-            raise
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n".encode())
-        file.flush()
-        self._file = file
+        make_folder(self.folder)
+        if not self._lock.acquire():
+            raise _in_use(self.folder, self._lock)
         _remove_unfinished(self.folder)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()  # the file itself stays: removing it would let two processes lock two files
-            self._file = None
+        self._lock.release()
 
+
+def refuse_if_in_use(folder: AnyPath) -> None:
+    """Raise RunFolderError if a process writes into a folder now; nothing is touched."""
+    lock = FileLock(Path(folder) / _LOCK)
+    if lock.is_held():
+        raise _in_use(Path(folder), lock)
+
+
+def _in_use(folder: Path, lock: FileLock) -> RunFolderError:
+    holder = lock.holder()
+    return RunFolderError(
+        f"{folder}: in use by another run{f' (process {holder})' if holder else ''}. "
+        "Wait until it ends, or choose another folder."
+    )
+
+
+# Output folders among data
 
 # A folder that holds all files of one of these sets is the output of a verb: of train, of train with several seeds or
 # before its first epoch, of evaluate, tune, compare and lab.
@@ -123,21 +707,4 @@ def is_output_folder(names: Iterable[str]) -> bool:
     Where only ``.lock`` is in it, a process has just begun to write.
     """
     there = set(names)
-    return there == {".lock"} or any(output <= there for output in _OUTPUTS)
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files in ``folder`` whose writers are dead: the living hold a lock on theirs."""
-    for path in folder.glob(f"{_UNFINISHED}*"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+    return there == {_LOCK} or any(output <= there for output in _OUTPUTS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -23,6 +22,7 @@ from .data.ink.clean import already_normal
 from .data.listing import Progress
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
+from .files import nameless_file
 from .parallel import map_in_order
 from .settings import batch_size
 
@@ -222,7 +222,7 @@ def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, c
         writer.begin(shape, 2 * count)
         reasons: list[NoDrawing | None] = []
         changed: list[int] = []
-        with tempfile.TemporaryFile() as given:  # these images come last; they may not fit into the memory
+        with nameless_file() as given:  # these images come last; they may not fit into the memory
             for batch in batches():
                 writer.append(batch.pixels)
                 changed += [len(reasons) + row for row, image in enumerate(batch.given) if image is not None]

@@ -27,6 +27,7 @@ from .data.dataset import UInt8Array
 from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
+from .names import fault_of
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
 from .tensorfile import Header, read_tensors, write_tensors
@@ -272,6 +273,9 @@ class ModelHeader(BaseModel):
         name, count = Counter(self.classes).most_common(1)[0]
         if count > 1:
             raise ValueError(f"{count} classes are called {name[:80]!r}")
+        for name in self.classes:
+            if fault := fault_of(name):
+                raise ValueError(f"{name[:40]!r} cannot be the name of a class: {fault}")
         channels = self.input_shape[2]
         if channels not in (1, 3):
             raise ValueError(f"images have 1 or 3 channels, not {channels}")
@@ -333,7 +337,7 @@ def write_model(
     unknown = {
         name for name in ("ink", "normalize", "normalizing", "foreign", "conformal") if getattr(header, name) is None
     }
-    write_tensors(path, tensors, header.model_dump(exclude=unknown))
+    write_tensors(path, tensors, header.model_dump(exclude=unknown), follow=True)
 
 
 def read_whole_model(

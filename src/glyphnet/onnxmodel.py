@@ -22,6 +22,7 @@ from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
 from .images import Images, default_batch_size, image_batches
+from .names import fault_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -288,6 +289,8 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
         raise ValueError("the classes are no list of names")
     if len(set(classes)) < len(classes):
         raise ValueError("two classes have the same name")
+    if fault := next(filter(None, map(fault_of, classes)), ""):
+        raise ValueError(f"the name of a class is none: {fault}")
     if threshold is not None and not 0 <= float(threshold) <= 1:
         raise ValueError(f"the threshold is {threshold}")
     foreign, conformal = told.pop("foreign_threshold", None), told.pop("conformal", None)

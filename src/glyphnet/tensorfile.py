@@ -42,7 +42,9 @@ _BLANK = b"0" * 64
 _WHAT = {"model": "a model", "checkpoint": "a training checkpoint"}
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], header: Header) -> None:
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], header: Header, *, follow: bool = False
+) -> None:
     """Write ``tensors`` and ``header`` as a sealed file, all or nothing.
 
     The same content gives the same bytes. Tensors may lie on any device, in any memory format, and share
@@ -53,6 +55,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tens
         tensors: by name; any dtype that safetensors has, any shape.
         header: anything that JSON holds, without NaN or infinity (write None), with string keys; ``kind``
             ("model" or "checkpoint") and ``format_version`` (an integer from 1) must be in it.
+        follow: see `atomic_write`.
 
     Raises:
         ModelFileError: a tensor or a value that such a file cannot hold, or a header of more than 1 MiB.
@@ -68,7 +71,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tens
     digest = hashlib.sha256(len(head).to_bytes(8, "little") + head)
     for part in raw:
         digest.update(part)
-    with atomic_write(path) as file:
+    with atomic_write(path, follow=follow) as file:
         file.write(len(head).to_bytes(8, "little"))
         file.write(head[: _SEAL.start] + digest.hexdigest().encode() + head[_SEAL.stop :])
         for part in raw:

@@ -107,7 +107,7 @@ def test_a_bad_image_is_told_and_costs_no_other_its_picture(model: Path, tmp_pat
         (["MODEL", "a.png", "b.png", "--out", "x.png"], 2, "--out names one file, but there is more than one picture"),
         (["MODEL", "a.png", "--weights", "--out", "x.png"], 2, "--out names one file, but there is more than one"),
         (["MODEL", ".", "--out", "x.png"], 2, "--out names one file, but there is more than one"),
-        (["MODEL", "a.png", "--out", "./a.png"], 2, "--out would replace a.png itself"),
+        (["MODEL", "a.png", "--out", "./a.png"], 1, "a.png: is an input of this command, and is never replaced"),
         (["MODEL", "a.png", "--method", "grad"], 1, 'unknown method "grad"; did you mean "grad-cam"?'),
         (["MODEL", "a.png", "--class", "ten"], 1, 'unknown class "ten"'),
         (["nowhere.safetensors", "a.png"], 1, "nowhere.safetensors: there is no such file"),

@@ -189,7 +189,7 @@ def test_out_writes_a_file_and_tells_the_first_that_are_unreadable(model: Path, 
     assert [row["error"] for row in rows] == [*["empty (0 bytes)"] * 12, ""]
     [answer] = table(predict(model, tmp_path / "p" / "a.png"))
     assert {name: rows[-1][name] for name in answer} == answer
-    told = json.loads(predict("--json", model, tmp_path / "p" / "a.png", "--out", out).stdout)
+    told = json.loads(predict("--json", model, tmp_path / "p" / "a.png", "--out", out, "--overwrite").stdout)
     assert told == {"model": str(model), "file": str(out), "images": 1, "unreadable": 0, "resumed": 0}
 
 

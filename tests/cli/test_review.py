@@ -132,7 +132,7 @@ def test_json_and_overwrite(tmp_path: Path) -> None:
     assert files == [row["file"] for row in rows(table)]
     refused = glyphnet("data", noisy, "--overwrite")
     assert refused.exit_code == 2
-    assert "--overwrite goes with --review FILE" in refused.stderr
+    assert "--overwrite goes with --out or --review" in refused.stderr
 
 
 @pytest.mark.slow

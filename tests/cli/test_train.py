@@ -189,7 +189,7 @@ def test_options_that_would_be_ignored_are_refused(words: list[str], line: str) 
         (["--resume", "."], ".: no run to resume: there is no recipe.yaml in it."),
         (
             ["--out", "list.yaml"],
-            "list.yaml: File exists. It is a file, where a folder is needed: choose another name.",
+            "list.yaml: is a file, where a folder is needed. Choose another name.",
         ),
     ],
 )

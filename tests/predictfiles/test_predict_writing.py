@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pyarrow import parquet
 
 from glyphnet import parallel
 from glyphnet.classifier import Classifier
-from glyphnet.errors import BadFileError, RunFolderError, SettingsError
+from glyphnet.errors import BadFileError, OutputError, RunFolderError, SettingsError
 from glyphnet.files import FolderLock
 from glyphnet.predictfiles import Asked, Watching, predicting, write_predictions, writing
 
@@ -132,7 +133,7 @@ def test_names_that_are_no_utf8(model: Path, tmp_path: Path) -> None:
     assert os.fsencode(name) in (tmp_path / "o.json").read_bytes()
 
 
-@pytest.mark.parametrize(("changes", "resumed"), [(1, 0), (5, 1024), (6, 1100), (7, 1100), (8, 1100), (9, 0)])
+@pytest.mark.parametrize(("changes", "resumed"), [(2, 0), (6, 1024), (7, 1100), (8, 1100), (10, 0)])
 def test_a_killed_run_goes_on_and_the_file_is_the_same(
     onnx_model: Path, tmp_path: Path, changes: int, resumed: int
 ) -> None:
@@ -205,17 +206,20 @@ def test_what_was_done_is_never_lost_by_accident(model: Path, folder: Path, tmp_
     with pytest.raises(SettingsError) as caught:
         write_predictions(model, [str(folder)], out)
     assert str(caught.value) == (
-        f"{out}.parts: holds 4 answers of a run that did not finish. Go on with it by --resume, or delete that folder "
-        "to begin anew."
+        f"{out}.parts: holds 4 answers of a run that did not finish. Go on with it by --resume, or start over "
+        "with --overwrite."
     )
     (tmp_path / "o.csv.parts" / "progress.json").write_text("{")
     with pytest.raises(SettingsError, match=r"progress\.json: cannot be read \(.+\)\. Delete that folder to"):
         write_predictions(model, [str(folder)], out, resume=True)
     (tmp_path / "o.csv.parts" / "progress.json").unlink()
+    with pytest.raises(OutputError, match=r"parts: is needed for unfinished answers, and holds part-000000\.csv"):
+        write_predictions(model, [str(folder)], out)
+    shutil.rmtree(tmp_path / "o.csv.parts")
     write_predictions(model, [str(folder)], out)
     with pytest.raises(SettingsError) as caught:
         write_predictions(model, [str(folder)], out, resume=True)
-    assert str(caught.value) == f"{out}: is finished. Leave out --resume to write it anew."
+    assert str(caught.value) == f"{out}: is finished. Leave out --resume, and pass --overwrite to write it again."
 
 
 def test_two_runs_cannot_write_one_file(model: Path, folder: Path, tmp_path: Path) -> None:

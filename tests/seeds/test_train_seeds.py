@@ -208,7 +208,7 @@ def test_overwriting_leaves_nothing_of_before_but_other_files(few: Splits, tmp_p
     (tmp_path / "seed-7" / "notes.txt").write_text("mine too")
     train_seeds(few, seeds=2, recipe=RECIPE.override({"seed": 0}), out=tmp_path, overwrite=True)
     there = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*")}
-    assert there == {".lock", "notes.txt", "seed-0", "seed-1", "seed-7", "seeds.csv", "seeds.json"}
+    assert there == {"notes.txt", "seed-0", "seed-1", "seed-7", "seeds.csv", "seeds.json"}
     assert [path.name for path in (tmp_path / "seed-7").iterdir()] == ["notes.txt"]
 
 
@@ -217,7 +217,7 @@ def test_one_training_does_not_go_among_several(few: Splits, tmp_path: Path, ove
     (tmp_path / "seeds.json").write_text("{}")
     with pytest.raises(RunFolderError, match=r"several seeds \(seeds.json\).* Name another folder by --out"):
         glyphnet.train(few, recipe=RECIPE, out=tmp_path, overwrite=overwrite)
-    assert {path.name for path in tmp_path.iterdir()} == {".lock", "seeds.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"seeds.json"}
 
 
 @pytest.mark.parametrize("at_once", [1, 2, None])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import FolderLock, Replacing, refuse_if_in_use
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
 from .options import (
@@ -20,10 +21,12 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    OverwriteOption,
     SeedOption,
     given_parameters,
     parse_duration,
     reads_data,
+    replacing,
 )
 from .runfolders import data_name
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from ..data.settings import DataSettings
 
 SHOWN = 20  # differing images on the terminal; the files have them all
+WRITTEN = ("comparison.json", "comparison.png")
+WRITTEN_OF_MODELS = ("comparison.json", "differences.csv")
 NARROW = 88  # columns of a terminal on which not the whole table fits
 
 
@@ -61,6 +66,7 @@ def compare(
         typer.Option("--out", metavar="DIR", help="Where to write; runs/compare-DATA unless given. With --models "
                      "nothing is written unless it is given."),
     ] = None,
+    overwrite: OverwriteOption = False,
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
     ] = None,
@@ -81,7 +87,7 @@ def compare(
     data = _which_data(ctx, data, data_option)
     if models is not None:
         _refuse_without_effect(ctx, how)
-        _compare_models(models, how.settings(data), out, device, as_json)
+        _compare_models(models, how.settings(data), out, replacing(ctx, overwrite), device, as_json)
         return
     from ..comparison import compare as run
     from ..comparison.methods import choose
@@ -90,7 +96,9 @@ def compare(
 
     # A misspelt name is told before minutes are spent on reading data.
     chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
-    folder = Path("runs") / f"compare-{data_name(data)}" if out is None else out
+    rules, folder = replacing(ctx, overwrite), Path("runs") / f"compare-{data_name(data)}" if out is None else out
+    rules.check_in(folder, WRITTEN)
+    refuse_if_in_use(folder)
     with _ending_as_on_ctrl_c():
         with progress() as reading:
             splits = load(how.settings(data), progress=reading)
@@ -98,7 +106,9 @@ def compare(
             say(sentence)
         with ComparisonBar() as bar:
             found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)
-    found.write(folder)
+    with FolderLock(folder):
+        rules.check_in(folder, WRITTEN)
+        found.write(folder)
     if as_json:
         emit_json({"folder": str(folder), **found.to_dict()})
     else:
@@ -166,17 +176,23 @@ def _compare_models(
     models: tuple[Path, Path],
     data: DataSettings,
     out: Path | None,
+    rules: Replacing,
     device: str,
     as_json: bool,
 ) -> None:
     from ..comparison import compare_models
 
+    if out is not None:
+        rules.check_in(out, WRITTEN_OF_MODELS)
+        refuse_if_in_use(out)
     with progress() as report_progress:
         found = compare_models(*models, data, device=device, progress=report_progress)
     for sentence in (*found.notes, *found.warnings):
         say(sentence)
     if out is not None:
-        found.write(out)
+        with FolderLock(out):
+            rules.check_in(out, WRITTEN_OF_MODELS)
+            found.write(out)
     if as_json:
         emit_json({"folder": None if out is None else str(out), **found.to_dict()})
     else:

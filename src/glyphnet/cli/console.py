@@ -8,30 +8,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ..names import printable as printable  # the verbs have it from here
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 
-# Writing order can be turned round by these: "gpj.exe" would be shown as "exe.jpg".
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NO_GRAPHIC = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
 _PLAIN_INTERVAL = 5.0  # seconds between two lines of progress where there is no terminal
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with control characters (a file name may hold any) shown escaped: ``a\\nb``."""
-    return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _NO_GRAPHIC or character in _REORDERING
-        else character
-        for character in text
-    )
 
 
 def say(message: str) -> None:

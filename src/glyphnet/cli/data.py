@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress
-from .options import AS_DEFAULT, DataArgument, DataOptions, JsonOption, reads_data
+from .options import AS_DEFAULT, DataArgument, DataOptions, JsonOption, OverwriteOption, reads_data, replacing
 from .reviewing import review_labels
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _SHOWN = 5  # examples of each finding; --json has more
 
 @reads_data(on_bad_file="skip")
 def data(
+    ctx: typer.Context,
     data: DataArgument = "digits",
     how: DataOptions = AS_DEFAULT,
     review: Annotated[
@@ -32,9 +33,7 @@ def data(
             help="Look for wrong labels instead, and write the suspects into this CSV file for your decisions.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="With --review: replace FILE though it holds decisions.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -52,17 +51,20 @@ def data(
     improbable are written down. Fill in the column decision (keep, relabel, drop, or the name of a class), and
     train with --labels FILE.
     """
-    if overwrite and review is None:
-        raise typer.BadParameter("--overwrite goes with --review FILE: there is nothing else to replace.")
+    if overwrite and review is None and out is None:
+        raise typer.BadParameter("--overwrite goes with --out or --review: there is nothing else to replace.")
     if out is not None and review is not None:
         raise typer.BadParameter("--out lists pairs of images, --review looks for wrong labels: choose one of them.")
     from ..data import inspect, load
 
+    rules = replacing(ctx, overwrite)
+    if out is not None:
+        rules.check(out)
     with progress() as report_progress:
         settings = how.settings(data)
         read = partial(load, settings, progress=report_progress)
         if review is not None:
-            review_labels(settings, read, review, overwrite=overwrite, as_json=as_json, progress=report_progress)
+            review_labels(settings, read, review, rules, as_json=as_json, progress=report_progress)
             return
         splits = read(to_train=False)
         report_progress(0, 0, "looking for duplicates")

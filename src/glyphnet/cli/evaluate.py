@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import FolderLock, refuse_if_in_use
 from .console import emit_json, printable, progress, say, say_lacking
 from .options import (
     AS_DEFAULT,
@@ -18,7 +19,9 @@ from .options import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    OverwriteOption,
     reads_data,
+    replacing,
 )
 from .runfolders import data_name
 
@@ -29,14 +32,19 @@ if TYPE_CHECKING:
     from ..evaluation.heldout import HeldOut
 
 
+WRITTEN = ("evaluation.json", "predictions.csv", "report.html")
+
+
 @reads_data(*FOR_A_MODEL)
 def evaluate(
+    ctx: typer.Context,
     model: ModelArgument,
     data: DataArgument = "digits",
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."),
     ] = None,
+    overwrite: OverwriteOption = False,
     how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -45,6 +53,9 @@ def evaluate(
 
     Judged on the test part of the data; on all images where they have none.
     """
+    rules, folder = replacing(ctx, overwrite), model.parent / f"evaluation-{data_name(data)}" if out is None else out
+    rules.check_in(folder, WRITTEN)
+    refuse_if_in_use(folder)
     from ..classifier import load_model
     from ..evaluation import evaluate as judge
     from ..evaluation.findings import findings_of
@@ -60,8 +71,9 @@ def evaluate(
         evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)
     of_answers = findings_of(evaluation)
     findings = (*of_answers, *held.findings)
-    folder = model.parent / f"evaluation-{data_name(data)}" if out is None else out
-    _write(folder, classifier, evaluation, held, findings, model)
+    with FolderLock(folder):
+        rules.check_in(folder, WRITTEN)
+        _write(folder, classifier, evaluation, held, findings, model)
     if as_json:
         emit_json({"model": str(model), "folder": str(folder), **judgement_to_dict(evaluation, findings)})
     else:
@@ -87,7 +99,6 @@ def _write(
     beside = RunFolder(model.parent).history  # a model in its run folder brings its learning curves
     history = read_history(beside) if beside.is_file() else None
     origin = classifier.provenance
-    folder.mkdir(parents=True, exist_ok=True)
     write_judgement(
         RunFolder(folder),
         classifier,

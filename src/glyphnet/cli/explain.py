@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..files import Replacing, is_stdout, is_stream, make_folder, refuse_if_in_use
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
-from .options import AS_DEFAULT, FOR_A_MODEL, DataOptions, DeviceOption, JsonOption, ModelArgument, reads_data
+from .options import (
+    AS_DEFAULT,
+    FOR_A_MODEL,
+    DataOptions,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    OverwriteOption,
+    reads_data,
+    replacing,
+)
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -23,6 +35,7 @@ _WEIGHTS = "first-layer-weights.png"
 
 @reads_data(*FOR_A_MODEL)
 def explain(
+    ctx: typer.Context,
     model: ModelArgument,
     images: Annotated[
         list[str] | None, typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
@@ -45,6 +58,7 @@ def explain(
             help="Where to write: a folder, or for one picture a file; explanations beside the model unless given.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     weights: Annotated[bool, typer.Option("--weights", help="Draw the weights of the first layer too.")] = False,
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Count the units that are dead on these data too.")
@@ -62,21 +76,25 @@ def explain(
     from ..classifier import load_model
     from ..explain import check_method
     from ..explain import class_label as label_of
+    from ..predictfiles import image_files
 
     classifier = load_model(model, device)
     check_method(classifier, method)
     target = None if class_name is None else label_of(classifier, class_name)
-    places = _Places(model.parent / "explanations" if out is None else out)
     unreadable: list[str] = []
 
     def on_bad_file(error: BadFileError) -> None:
         unreadable.append(error.path)
         say(f"glyphnet: {error}")
 
+    places = _Places(model.parent / "explanations" if out is None else out)
+    wanted = [(file, places.of(file)) for file in image_files(files, on_bad_file)]
+    places.make([*(picture for _, picture in wanted), *([places.of_weights()] * weights)], replacing(ctx, overwrite))
+    tell = say if out is not None and is_stdout(out) else print
     results = []
-    for file, picture, explanation in _explained(classifier, files, target, method, places, on_bad_file):
+    for file, picture, explanation in _explained(classifier, wanted, target, method, on_bad_file):
         if not as_json:
-            _print(file, picture, explanation)
+            _print(file, picture, explanation, tell)
         results.append(_row(file, picture, explanation))
     drawn = str(_draw_weights(classifier, places.of_weights())) if weights else None
     counts = None if data is None else _count_dead(classifier, how.settings(data))
@@ -97,16 +115,14 @@ def _check_usage(model: Path, files: list[str], out: Path | None, *, weights: bo
         return
     if len(files) + weights > 1 or any(Path(file).is_dir() for file in files):
         raise typer.BadParameter("--out names one file, but there is more than one picture to write: name a folder.")
-    if any(out.resolve() == Path(given).resolve() for given in (*files, str(model))):
-        raise typer.BadParameter(f"--out would replace {printable(str(out))} itself: choose another name.")
 
 
 def _is_file(out: Path) -> bool:
-    return out.suffix.lower() == ".png" and not out.is_dir()
+    return is_stream(out) or (out.suffix.lower() == ".png" and not out.is_dir())
 
 
 class _Places:
-    """Where pictures go: one name for each image, and never the name of an image that is being explained."""
+    """Where pictures go: one name for each image."""
 
     def __init__(self, out: Path) -> None:
         self._out, self._single = out, _is_file(out)
@@ -121,45 +137,50 @@ class _Places:
         while name in self._taken:
             name, number = f"{stem}-{number}", number + 1
         self._taken.add(name)
-        self._out.mkdir(parents=True, exist_ok=True)
         return self._out / f"{name}.png"
 
     def of_weights(self) -> Path:
         """The name of the picture of weights."""
         if self._single:
             return self._out
-        self._out.mkdir(parents=True, exist_ok=True)
         return self._out / _WEIGHTS
+
+    def make(self, pictures: list[Path], rules: Replacing) -> None:
+        """Look whether the pictures may be written, and make the folder if there are any."""
+        if self._single:
+            rules.check(self._out)
+        elif pictures:
+            rules.check_in(self._out, [picture.name for picture in pictures])
+            refuse_if_in_use(self._out)
+            make_folder(self._out)
 
 
 def _explained(
     classifier: Classifier,
-    images: Iterable[str],
+    wanted: Iterable[tuple[str, Path]],
     target: int | None,
     method: str,
-    places: _Places,
     on_bad_file: Callable[[BadFileError], None],
 ) -> Iterator[tuple[str, Path, Explanation]]:
     """Each image's picture is written before the next image is read."""
     from ..errors import BadFileError
     from ..explain import explain_image, save_figure
-    from ..predictfiles import image_files
 
-    for file in image_files(images, on_bad_file):
+    for file, picture in wanted:
         try:
             explanation = explain_image(classifier, file, target, method=method)
         except BadFileError as error:
             on_bad_file(error)
             continue
-        picture = places.of(file)
         save_figure(explanation.figure(Path(file).name), picture)
         yield file, picture, explanation
 
 
-def _print(file: str, picture: Path, explanation: Explanation) -> None:
+def _print(file: str, picture: Path, explanation: Explanation, tell: Callable[[str], None]) -> None:
     name = explanation.classes[explanation.predicted]
-    print(f"{printable(file)}: {printable(name)}, {explanation.probabilities.max():.2%}")
-    print(f"  {printable(str(picture))}", flush=True)
+    tell(f"{printable(file)}: {printable(name)}, {explanation.probabilities.max():.2%}")
+    tell(f"  {printable(str(picture))}")
+    sys.stdout.flush()
 
 
 def _row(file: str, picture: Path, explanation: Explanation) -> dict[str, object]:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
-from .options import AS_DEFAULT, FOR_A_MODEL, DataOptions, JsonOption, ModelArgument, reads_data
+from .options import (
+    AS_DEFAULT,
+    FOR_A_MODEL,
+    DataOptions,
+    JsonOption,
+    ModelArgument,
+    OverwriteOption,
+    reads_data,
+    replacing,
+)
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -21,6 +31,7 @@ _UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))
 
 @reads_data(*FOR_A_MODEL)
 def export(
+    ctx: typer.Context,
     model: ModelArgument,
     format: Annotated[
         Literal["html", "onnx", "pt2"],
@@ -46,6 +57,7 @@ def export(
         Literal["int8"] | None,
         typer.Option("--quantize", help="8-bit weights, a quarter of the size; what it costs is told. ONNX only."),
     ] = None,
+    overwrite: OverwriteOption = False,
     how: DataOptions = AS_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,14 +66,18 @@ def export(
     Every export proves itself first: on held-out images it must answer as the model does. If it does not, nothing is
     written.
     """
+    if as_json and out is not None and is_stdout(out):
+        raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
     from ..classifier import load_model
     from ..export import FORMATS
     from ..export import export as write
 
+    target = model.with_suffix(FORMATS[format].suffix) if out is None else out
+    rules = replacing(ctx, overwrite)
+    rules.check(target)
     classifier = load_model(model)
     say_lacking(classifier)
     labels, images = _verifying(classifier, how.settings(verify)) if verify is not None else (None, None)
-    target = model.with_suffix(FORMATS[format].suffix) if out is None else out
     exported = write(classifier, target, format, verify=images, quantize=quantize is not None)
     if exported.note:
         say(exported.note)
@@ -84,8 +100,9 @@ def export(
             }
         )
         return
-    print(f"{printable(str(exported.path))}: {_size(exported.size)}.")
-    print(_in_words(exported, cost))
+    tell = say if is_stdout(target) else print
+    tell(f"{printable(str(exported.path))}: {_size(exported.size)}.")
+    tell(_in_words(exported, cost))
 
 
 def _verifying(classifier: Classifier, data: DataSettings) -> tuple[Int64Array, HeldOutImages]:

@@ -25,6 +25,8 @@ _OS_REMEDIES = {
     errno.EROFS: "This disk is read-only: choose another place.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.EMFILE: "Allow more open files: ulimit -n 4096.",
+    errno.EOPNOTSUPP: "Name a regular file, or save what it gives as one.",
+    errno.EFBIG: "Make it smaller.",
     errno.EADDRINUSE: "Choose another port.",
 }
 _NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."

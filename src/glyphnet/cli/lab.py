@@ -12,7 +12,7 @@ import yaml
 
 from ..errors import SettingsError
 from .console import emit_json, printable, progress
-from .options import JsonOption
+from .options import JsonOption, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..labs import Lab
@@ -27,6 +27,7 @@ def lab(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to write; labs/NAME unless given.")
     ] = None,
+    overwrite: OverwriteOption = False,
     options: Annotated[bool, typer.Option("--options", help="Show what this lab can be asked, and stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +49,9 @@ def lab(
     folder = Path("labs", name) if out is None else out
     command = shlex.join(["glyphnet", *sys.argv[1:]])
     with progress() as report_progress:
-        made = run_lab(name, given, out=folder, progress=report_progress, command=command)
+        made = run_lab(
+            name, given, out=folder, replacing=replacing(ctx, overwrite), progress=report_progress, command=command
+        )
     if as_json:
         emit_json({"lab": name, "page": str(made.page), "numbers": str(made.numbers)})
     else:

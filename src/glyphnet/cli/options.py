@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from ..files import Replacing
+
 if TYPE_CHECKING:
     from ..data.settings import DataSettings
 
@@ -302,3 +304,21 @@ def train_command(data: DataSettings) -> str:
 
 def _pair(value: Any) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else ()
+
+
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there already; an input never is replaced.")
+]
+
+OUTPUTS = ("out", "review", "storage")
+"""Parameters of verbs that name what is written."""
+
+
+def replacing(ctx: typer.Context, overwrite: bool) -> Replacing:
+    """What a verb may replace: never a file or folder that stands on its command line to be read."""
+    inputs: list[str | Path] = []
+    for name, value in ctx.params.items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if name not in OUTPUTS and isinstance(each, str | Path):
+                inputs += [each, each.partition("=")[2]] if isinstance(each, str) and "=" in each else [each]
+    return Replacing(tuple(filter(None, inputs)), overwrite, not any(map(ctx.params.get, OUTPUTS)))

@@ -8,19 +8,22 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
 from .failures import FAILED
-from .options import DeviceOption, JsonOption
+from .options import DeviceOption, JsonOption, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..data.ink import InkSpec
     from ..errors import BadFileError
+    from ..files import Replacing
     from ..predictfiles import Answer, Answering, Asked
 
 _PAGE = 1000  # rows of a table on the terminal: a table is laid out whole, and there may be a million files
@@ -28,6 +31,7 @@ _TOLD = 10  # unreadable images: those of a file that is written are all in it
 
 
 def predict(
+    ctx: typer.Context,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
     paths: Annotated[
         list[str],
@@ -47,6 +51,7 @@ def predict(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with --out where a run that did not finish has stopped.")
     ] = False,
+    overwrite: OverwriteOption = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
     ] = False,
@@ -92,6 +97,10 @@ def predict(
         raise typer.BadParameter("--csv and --json exclude each other: choose one.")
     if out is not None and as_csv:
         raise typer.BadParameter("--out says by its ending what is written: leave out --csv.")
+    if overwrite and out is None:
+        raise typer.BadParameter("--overwrite replaces a file: name it by --out.")
+    if as_json and out is not None and is_stdout(out):
+        raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
     if resume and out is None:
         raise typer.BadParameter("--resume goes on with a file: name it by --out.")
     from ..predictfiles import Asked
@@ -100,7 +109,10 @@ def predict(
         raise typer.BadParameter(f"--sets {sets:g} must lie above 0 and below 100: 95 for sets at 95 %.")
     asked = Asked(topk, reject=reject, probabilities=probabilities, sets=None if sets is None else sets / 100)
     if out is not None:
-        unreadable = _write(model, paths, out, asked, resume=resume, as_is=as_is, device=device, as_json=as_json)
+        rules = replacing(ctx, overwrite)
+        if resume:  # the run that goes on was allowed to, and what is there it has not replaced yet
+            rules = replace(rules, is_default=True)
+        unreadable = _write(model, paths, out, asked, rules, resume=resume, as_is=as_is, device=device, as_json=as_json)
     else:
         unreadable = _print(model, paths, asked, as_is=as_is, device=device, as_csv=as_csv, as_json=as_json)
     if unreadable:
@@ -108,7 +120,16 @@ def predict(
 
 
 def _write(
-    model: Path, paths: list[str], out: Path, asked: Asked, *, resume: bool, as_is: bool, device: str, as_json: bool
+    model: Path,
+    paths: list[str],
+    out: Path,
+    asked: Asked,
+    rules: Replacing,
+    *,
+    resume: bool,
+    as_is: bool,
+    device: str,
+    as_json: bool,
 ) -> int:
     """Write the file; how many images could not be read."""
     from ..predictfiles import Watching, unfinished_folder, write_predictions
@@ -130,7 +151,15 @@ def _write(
                 on_note=say,
             )  # fmt: skip
             written = write_predictions(
-                model, paths, out, asked=asked, as_is=as_is, device=device, resume=resume, watching=watching
+                model,
+                paths,
+                out,
+                asked=asked,
+                as_is=as_is,
+                device=device,
+                resume=resume,
+                replacing=rules,
+                watching=watching,
             )
         _tell_ignored(watching.ignored)
     except KeyboardInterrupt:
@@ -142,7 +171,8 @@ def _write(
         emit_json({"model": str(model), "file": str(out), **facts})
     else:
         failed = f", {written.unreadable:,} of them unreadable" if written.unreadable else ""
-        print(f"{printable(str(out))}: {written.images:,} images{failed}.")
+        tell = say if is_stdout(out) else print
+        tell(f"{printable(str(out))}: {written.images:,} images{failed}.")
     return written.unreadable
 
 

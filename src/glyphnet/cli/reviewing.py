@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import Replacing, is_stream
 from .console import Progress, emit_json, printable, say
 from .options import train_command
 
@@ -21,7 +22,7 @@ _PAIRS = 5  # kinds of doubt shown of each part; the file has every image
 
 
 def review_labels(
-    data: DataSettings, load: Callable[[], Splits], file: Path, *, overwrite: bool, as_json: bool, progress: Progress
+    data: DataSettings, load: Callable[[], Splits], file: Path, rules: Replacing, *, as_json: bool, progress: Progress
 ) -> None:
     """Review the labels of a data set, write the table, and say how to go on.
 
@@ -29,14 +30,15 @@ def review_labels(
         data: what is read.
         load: reads it; called once it is known that the table may be written.
         file: the table to write.
-        overwrite: whether decisions in it may be lost.
+        rules: whether it, and decisions in it, may be replaced.
     """
     from ..data import look_over
     from ..data.decisions import refuse_to_lose_decisions
     from ..runs.review import review
 
-    if not overwrite:
+    if not rules.overwrite and not is_stream(file):
         refuse_to_lose_decisions(file)
+    rules.check(file)
     splits = load()
     for sentence in look_over(splits).lines:
         say(sentence)

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import basename
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +19,12 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    OverwriteOption,
     ThreadsOption,
     given_parameters,
     parse_duration,
     reads_data,
+    replacing,
 )
 from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 from .reviewing import tell_suspects
@@ -59,9 +62,7 @@ def train(
         Path | None,
         typer.Option("--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run that is in the folder already.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Go on with the run in this folder.")
     ] = None,
@@ -126,6 +127,8 @@ def train(
         return
     if resume is None and out is None:
         out = free_folder(source.source, how_made(given, preset) + (f"-{seeds}-seeds" if several else ""))
+    if out is not None:
+        replacing(ctx, True).check_in(out, map(basename, runs.RunFolder(out).files()))
     if several:
         train_seeds(
             source, seeds=seeds, ensemble=ensemble, at_once=at_once, preset=preset, recipe=described, changes=changes,

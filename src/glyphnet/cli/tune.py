@@ -21,6 +21,7 @@ from .options import (
     given_parameters,
     parse_duration,
     reads_data,
+    replacing,
 )
 from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 
@@ -59,6 +60,9 @@ def tune(
         typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. A search "
                      "that is there is gone on with."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start over: forget the trials that are there.")
+    ] = False,
     storage: Annotated[
         Path | None,
         typer.Option("--storage", metavar="FILE", help="SQLite file of the study, which several processes may share; "
@@ -81,6 +85,7 @@ def tune(
     winner's run folder. The same command again goes on with the search, and several processes may run it at
     once: they share the trials.
     """
+    rules = replacing(ctx, overwrite)
     given = given_parameters(ctx)
     if "recipe" in given and "preset" in given:
         raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
@@ -105,8 +110,8 @@ def tune(
         with progress() as reading, stop, bar, end, winner_bar:
             found = run(
                 source, search=search, preset=preset, recipe=described, changes=changes, trials=trials,
-                seconds=seconds, out=out, storage=storage, pruning=pruning, device=device, threads=threads,
-                watchers=(stop, bar),
+                seconds=seconds, out=out, storage=storage, replacing=rules, pruning=pruning, device=device,
+                threads=threads, watchers=(stop, bar),
                 winner_watchers=(end, winner_bar), progress=reading, said=say,
             )  # fmt: skip
     except KeyboardInterrupt:

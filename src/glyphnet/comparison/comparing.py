@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +14,7 @@ from ..data.listing import Progress
 from ..data.settings import DataSettings
 from ..errors import DataError, MissingExtraError, SettingsError
 from ..evaluation import Evaluation
+from ..files import temporary_folder
 from ..hardware import hardware
 from ..modelfile import library_versions
 from .comparison import Comparison, Row
@@ -112,8 +112,7 @@ def _run_all(
     chosen: Mapping[str, Method], splits: Splits, given: Circumstances, budget: float, watcher: Watcher
 ) -> list[Row]:
     rows = []
-    with tempfile.TemporaryDirectory(prefix="glyphnet-compare-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         hand_over(splits, folder)
         for number, (key, method) in enumerate(chosen.items(), start=1):
 

@@ -20,7 +20,7 @@ from ..evaluation import Evaluation, evaluate
 from ..evaluation.evaluate import Progress
 from ..evaluation.heldout import HeldOut, held_out
 from ..evaluation.mcnemar import Paired, paired
-from ..files import atomic_write, atomic_write_text
+from ..files import atomic_write, atomic_write_text, make_folder
 
 COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")
 
@@ -107,7 +107,7 @@ class ModelComparison:
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write comparison.json and differences.csv into a folder, which is made if it is not there."""
         target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
         atomic_write_text(target / "comparison.json", text + "\n")
         self.write_differences_csv(target / "differences.csv")

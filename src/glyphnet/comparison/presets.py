@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..classifier import Classifier, Float32Array
 from ..data.dataset import Splits, UInt8Array
+from ..files import temporary_folder
 from ..runs import train
 
 
@@ -36,8 +35,8 @@ class PresetContestant:
 
     def size(self) -> int:
         """The length of the model file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.safetensors"
+        with temporary_folder() as folder:
+            path = folder / "model.safetensors"
             self._fitted().save(path)
             return path.stat().st_size
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ..evaluation.intervals import Figure
-from ..files import atomic_write, atomic_write_text
+from ..files import atomic_write, atomic_write_text, make_folder
 from .comparison import Comparison, Row
 from .picture import picture
 
@@ -38,11 +38,11 @@ def to_dict(comparison: Comparison) -> dict[str, object]:
 def write(comparison: Comparison, folder: str | os.PathLike[str]) -> None:
     """Write both files, each all or nothing; the folder is made."""
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     text = json.dumps(comparison.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
     atomic_write_text(target / JSON_FILE, text + "\n")
     with atomic_write(target / PICTURE_FILE) as file:
-        picture(comparison).savefig(file, format="png")
+        picture(comparison).savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 def _row(comparison: Comparison, row: Row) -> dict[str, object]:

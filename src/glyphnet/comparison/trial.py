@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pickle
 import queue
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..childprocess import Child, Message
+from ..files import new_file, temporary_folder
 from .contestants import Contestant
 from .worker import JOB, PROBABILITIES
 
@@ -60,9 +60,9 @@ def run_trial(contestant: Contestant, data: Path, *, budget: float, threads: int
         threads: how many the process may use.
         ticking: see `Ticking`.
     """
-    with tempfile.TemporaryDirectory(dir=data) as name:
-        trial = Path(name)
-        (trial / JOB).write_bytes(pickle.dumps(contestant))
+    with temporary_folder(data) as trial:
+        with new_file(trial / JOB) as file:
+            pickle.dump(contestant, file)
         messages: queue.Queue[Message] = queue.Queue()
         log = trial / "log.txt"
         with Child(_MAIN, [str(data), str(trial)], threads=threads, log=log, heard=messages.put) as child:

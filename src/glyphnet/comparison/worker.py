@@ -14,6 +14,7 @@ import numpy as np
 from ..childprocess import Message, talk_with_parent
 from ..data.handover import take_over
 from ..errors import GlyphNetError
+from ..files import new_file
 from .contestants import Contestant
 from .handover import without_test
 
@@ -47,7 +48,8 @@ def _run(data: Path, trial: Path, tell: Tell) -> None:
         began = time.perf_counter()
         probabilities = contestant.predict_proba(splits.test.images)
         predict_seconds = time.perf_counter() - began
-    np.save(trial / PROBABILITIES, probabilities)
+    with new_file(trial / PROBABILITIES) as file:
+        np.save(file, probabilities)
     tell(
         {
             "phase": "finished",

@@ -16,7 +16,6 @@ import io
 import json
 import logging
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +29,7 @@ import numpy.typing as npt
 import platformdirs
 
 from ..errors import DataError, RunFolderError
-from ..files import FolderLock, atomic_write, atomic_write_text
+from ..files import FolderLock, atomic_write, atomic_write_text, make_folder, remove, remove_folder
 from .dataset import Int64Array, UInt8Array
 
 CACHE_VERSION = 2
@@ -126,7 +125,7 @@ def entry(
     if found is None:
         with _cache_can_be_written(folder):
             if folder.is_symlink() or folder.is_file():
-                folder.unlink()
+                remove(folder)
             with _turn(folder):
                 found = _open(folder)  # another process may have made it while this one waited
                 if found is None:
@@ -159,7 +158,7 @@ def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> 
     """Keep a few small arrays that are costly to compute; where the folder cannot be written, keep nothing."""
     path = cache_folder() / kind / f"{key}.npz"
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own
         content = packed.getvalue()
@@ -183,7 +182,7 @@ def prune(keep: Path, limit: int | None = None) -> None:
             continue
         # One that is being made is left alone; one that is mapped elsewhere stays readable there.
         with contextlib.suppress(RunFolderError, OSError), FolderLock(folder):
-            shutil.rmtree(folder)
+            remove_folder(folder)
             total -= size
 
 
@@ -193,7 +192,7 @@ def _make(
     derive: Mapping[str, Callable[[UInt8Array], Int64Array]],
 ) -> None:
     for old in folder.glob("*.[nj]*"):  # what is left of an unfinished or damaged one
-        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        remove_folder(old) if old.is_dir() and not old.is_symlink() else remove(old)
     files = {}
     with atomic_write(folder / "images.npy") as file:
         writer = ImageWriter(file)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import DataError
+from ..names import fault_of
 from .values import STANDARD, Reading, ValueRange
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -82,6 +83,9 @@ class ImageDataset:
                 f"labels must be int64 of shape ({len(images)},), one an image, "
                 f"not {labels.dtype} of shape {labels.shape}."
             )
+        for name in self.classes:
+            if fault := fault_of(name):
+                raise DataError(f"{name[:40]!r} cannot be the name of a class: {fault}. Rename it.")
         if len(self.names) != len(images):
             raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
         if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != (len(images),)):

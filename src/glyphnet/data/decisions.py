@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from ..errors import DataError
-from ..files import atomic_write
+from ..files import atomic_write, open_text
 
 COLUMNS = ("part", "file", "given", "suggested", "score", "decision")
 NEEDED = ("file", "given", "suggested", "decision")
@@ -73,7 +73,7 @@ def write_decisions(path: str | os.PathLike[str], decisions: Iterable[Decision])
     Raises:
         OSError: it cannot be written.
     """
-    with atomic_write(path) as file:
+    with atomic_write(path, follow=True) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
@@ -88,7 +88,7 @@ def read_decisions(path: str | os.PathLike[str]) -> list[Decision]:
         DataError: it cannot be read, a column is missing, unknown or there twice, or a line is incomplete.
     """
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path, encoding="utf-8-sig", errors="surrogateescape", newline="", piped=True) as file:
             return list(_rows(path, file))
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: cannot be read ({error.strerror}). Check the path.") from error

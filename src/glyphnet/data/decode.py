@@ -25,6 +25,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
+from ..files import read_input
 from .dataset import UInt8Array, size_in_words
 from .guard import check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
@@ -274,8 +275,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
                 f"{status.st_size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}",
                 "Save it smaller or remove it.",
             )
-        with open(path, "rb") as file:
-            return file.read()
+        return read_input(path)
     except FileNotFoundError as error:
         if os.path.islink(path):
             target = os.readlink(path)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import BadFileError, DataError
-from ..files import is_output_folder
+from ..files import is_output_folder, open_input
 from .decode import MAX_FILE_BYTES
 from .gzipped import MAX_RATIO
 
@@ -209,7 +209,10 @@ def as_file(path: str | os.PathLike[str]) -> AnyFile:
 
 def openable(path: AnyFile) -> Any:
     """What a library opens: the path of a file on disk, else its content."""
-    return path.open() if isinstance(path, ArchivePath) else path
+    if isinstance(path, ArchivePath):
+        return path.open()
+    open_input(path).close()  # a pipe or a device is refused
+    return path
 
 
 def byte_count(path: AnyFile) -> int:
@@ -241,7 +244,7 @@ def head_of(path: str | os.PathLike[str]) -> bytes:
     """The first 512 bytes of a file; none of a pipe, which would wait for ever."""
     if not is_regular(path):
         return b""
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         return file.read(512)
 
 
@@ -255,7 +258,7 @@ def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE_BYTES) -> byte
         size = os.stat(path).st_size
         if size > limit:
             raise BadFileError(path, f"{size:,} bytes, more than the limit of {limit:,}", "Divide it.")
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             return file.read()
     except OSError as error:
         raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the path.") from error
@@ -367,7 +370,7 @@ def is_archive(path: Path) -> bool:
     """Whether a file is a zip or tar archive, by its content; .npz and office files, zips as well, are not meant."""
     if not path.is_file() or path.suffix.lower() in (".npz", ".docx", ".xlsx", ".odt", ".pt", ".pth", ".jar"):
         return False
-    with path.open("rb") as file:
+    with open_input(path) as file:
         head = file.read(512)
     if head[:4] in (b"PK\3\4", b"PK\5\6"):
         return True
@@ -383,7 +386,7 @@ def archive_tree(path: Path) -> FileTree:
     Raises:
         DataError: it is damaged, encrypted, has too many members, two of one name, or unpacks to too much.
     """
-    with path.open("rb") as file:
+    with open_input(path) as file:
         head = file.read(4)
     try:
         members = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, head)
@@ -489,7 +492,7 @@ def _tar_reader(path: Path, info: tarfile.TarInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         if info.size > MAX_FILE_BYTES:
             raise BadFileError(f"{path}#{info.name}", f"{info.size:,} bytes, more than is allowed", "Remove it.")
-        with path.open("rb") as file:
+        with open_input(path) as file:
             file.seek(info.offset_data)
             content = file.read(info.size)
         if len(content) != info.size:

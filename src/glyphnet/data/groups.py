@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, SettingsError
+from ..files import open_text
 from .dataset import Int64Array, UInt8Array
 
 PARTS = ("train", "validation", "test")
@@ -274,7 +275,7 @@ def read_group_table(path: str) -> dict[str, str]:
         DataError: the table cannot be read, a column is missing, or a file has two groups.
     """
     try:
-        with open(os.path.expanduser(path), encoding="utf-8-sig", newline="") as file:
+        with open_text(os.path.expanduser(path), encoding="utf-8-sig", newline="", piped=True) as file:
             head = file.readline()
             file.seek(0)
             rows = csv.DictReader(file, delimiter=max(",;\t", key=head.count))

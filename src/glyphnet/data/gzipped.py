@@ -6,9 +6,11 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from ..errors import BadFileError
+from ..files import open_input
 
 PIECE = 1 << 20  # bytes unpacked at a time: small beside memory, large beside Python's overhead
 PACKED_PIECE = 1 << 16  # bytes of gzip read at a time: what does not fit into a piece is copied for the next
@@ -28,7 +30,9 @@ def is_gzipped(path: str | os.PathLike[str]) -> bool:
 
 def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
     """The file, open for reading; one in an archive opens itself."""
-    opened: IO[bytes] = path.open("rb") if hasattr(path, "open") else open(path, "rb")  # noqa: SIM115
+    if isinstance(path, str | Path) or not hasattr(path, "open"):
+        return open_input(path)
+    opened: IO[bytes] = path.open("rb")
     return opened
 
 

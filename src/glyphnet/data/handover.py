@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..files import new_file
 from .dataset import BadFile, ImageDataset, Originals, Splits
 from .values import Reading
 
@@ -33,14 +34,17 @@ def hand_over(splits: Splits, folder: Path) -> None:
         "bad_files": [list(bad) for bad in splits.bad_files],
         "names": {part: list(dataset.names) for part, dataset in splits},
     }
-    (folder / "data.json").write_text(json.dumps(described), encoding="utf-8")
+    with new_file(folder / "data.json") as file:
+        file.write(json.dumps(described).encode())
     for part, dataset in splits:
-        np.save(folder / f"{part}-images.npy", dataset.images)
-        np.save(folder / f"{part}-labels.npy", dataset.labels)
-        if dataset.groups is not None:
-            np.save(folder / f"{part}-groups.npy", dataset.groups)
+        for name in ("images", "labels", "groups"):
+            array = getattr(dataset, name)
+            if array is not None:
+                with new_file(folder / f"{part}-{name}.npy") as file:
+                    np.save(file, array)
         if dataset.originals is not None:
-            (folder / f"{part}-originals.pickle").write_bytes(_pickled(dataset.originals, splits.name))
+            with new_file(folder / f"{part}-originals.pickle") as file:
+                file.write(_pickled(dataset.originals, splits.name))
 
 
 def _pickled(originals: Originals, name: str) -> bytes:

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..files import atomic_write_text
+from ..files import atomic_write
 from .dataset import Int64Array, Splits, UInt8Array
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
 from .findings import Finding
@@ -211,7 +211,8 @@ def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
     for pair in pairs:
         places = zip(pair.parts, pair.images, pair.classes, strict=True)
         lines.writerow([pair.kind, pair.level, pair.similarity, *(text for place in places for text in place)])
-    atomic_write_text(path, text.getvalue())
+    with atomic_write(path, follow=True) as file:
+        file.write(text.getvalue().encode(errors="surrogateescape"))
 
 
 def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:

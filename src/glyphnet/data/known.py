@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import BadFileError, DataError
-from ..files import atomic_write
+from ..files import atomic_write, make_folder
 from .arrays import RawArrays, RawPart, read_npz
 from .cache import cache_folder
 from .containers import read_cifar, read_svhn_folder, read_usps
@@ -122,7 +122,7 @@ def _read_emnist(folder: Path, split: str) -> RawArrays:
                 raise BadFileError(archive, f"holds no files of the split {split!r}", "Download it again.")
             if sum(info.file_size for info in wanted) > MAX_BYTES:
                 raise BadFileError(archive, "its files are far too large for EMNIST", "Download it again.")
-            target.mkdir(parents=True, exist_ok=True)
+            make_folder(target)
             for info in wanted:
                 path = target / Path(info.filename).name
                 if not path.is_file() or zlib.crc32(path.read_bytes()) != info.CRC:

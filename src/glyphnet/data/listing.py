@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import BadFileError, DataError
+from ..names import printable
 from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes
 from .values import STANDARD, Reading
@@ -173,8 +174,8 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def escaped(name: str) -> str:
-    """A file's name whose bytes are no UTF-8 as text that can be stored and shown: ``\\xe9t\\xe9``."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A file's name of any bytes as text that can be stored and shown: ``\\xe9t\\xe9``, ``two\\nlines``."""
+    return printable(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def look_alikes(classes: Sequence[str]) -> list[str]:

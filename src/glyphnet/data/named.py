@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from .._version import __version__
 from ..errors import BadFileError, DataError, DownloadError, SettingsError
-from ..files import atomic_write_text
+from ..files import atomic_write_text, make_folder, move, new_file, open_input, remove, temporary_folder
 from .cache import cache_folder
 from .gzipped import content_sha256, is_gzipped
 from .known import NAMED, NamedDataset, NamedFile
@@ -93,14 +92,14 @@ def _download(
 
     urls = [mirror + file.name + dataset.query for mirror in dataset.mirrors]
     reasons: dict[str, str] = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{file.name}-") as room:
+    make_folder(folder)
+    with temporary_folder(folder) as room:
         for wait in _ROUNDS:
             time.sleep(wait)
             for url in list(urls):
                 try:
-                    received = _receive(url, Path(room) / file.name, file, progress)
-                    os.replace(received, folder / file.name)
+                    received = _receive(url, room / file.name, file, progress)
+                    move(received, folder / file.name)
                     return
                 except (RequestException, ValueError) as error:  # ValueError: a header that is no number, too
                     reasons[url], again = _judge(error)
@@ -120,7 +119,8 @@ def _receive(url: str, path: Path, file: NamedFile, progress: Callable[[int, int
     """Download ``url`` to ``path`` and check the content."""
     from pooch import HTTPDownloader
 
-    with path.open("wb") as target:
+    remove(path)  # of the mirror before
+    with new_file(path) as target:
         receiver = _Receiver(target, file, progress)
         fetch_url = HTTPDownloader(
             progressbar=receiver,
@@ -208,7 +208,7 @@ def _fault(path: Path, file: NamedFile) -> str:
     wrong = _measure(path, file)
     if not wrong:
         with contextlib.suppress(OSError):  # no place to remember: then it is measured each time
-            mark.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(mark.parent)
             atomic_write_text(mark, json.dumps(state))
     return wrong
 
@@ -239,7 +239,7 @@ def _measure_whole(path: Path, file: NamedFile) -> str:
     kind, expected = ("md5", file.md5) if file.md5 else ("sha256", _pinned(file))
     if not expected:
         return "" if stored else "is empty"
-    with path.open("rb") as content:
+    with open_input(path) as content:
         found = hashlib.file_digest(content, kind).hexdigest()
     if found == expected:
         return ""
@@ -267,12 +267,12 @@ def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> Non
         return
     found = _gzip_sha256(path)
     with contextlib.suppress(OSError):  # no place to remember: then it is said each time
-        _pin_path(file).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(_pin_path(file).parent)
         atomic_write_text(_pin_path(file), found)
     if warn is not None:
         warn(f"{file.name}: not verified: first download. Its SHA-256 is {found}; from now on it must be this.")
 
 
 def _gzip_sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_input(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from ..data.duplicates import number_images
 from ..data.folds import group_folds, stratified_folds
 from ..data.groups import joined
 from ..errors import SettingsError
+from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
 from ..training import Examples, FitResult, Moment, Recipe, TrainingState, Watcher, fit
 from ..training.device import using_threads
@@ -143,8 +143,8 @@ class _Pool:
             return Examples.of(self.gather(rows), self.labels[rows])
         # Written, never filled through the map: a full disk is then an error that can be told.
         folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:  # without a name: gone when the map is
+        make_folder(folder)
+        with nameless_file(folder) as file:  # gone when the map is
             for start in range(0, len(rows), _AT_ONCE):
                 file.write(self.gather(rows[start : start + _AT_ONCE]).data)
             file.flush()

@@ -23,6 +23,6 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     with warnings.catch_warnings():
         # A class may be named in a script that no installed font has: it is drawn as boxes, and that is all.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    with atomic_write(path) as file:
+        figure.savefig(buffer, format="png", metadata={"Software": "GlyphNet"})
+    with atomic_write(path, follow=True) as file:
         file.write(buffer.getvalue())

@@ -77,7 +77,7 @@ def export(
         content = _quantized(name, row, content, classifier, verify)
         given = row.answer(content, images.images)
         proof = compare(expected, given, images.source)
-    with atomic_write(path) as file:
+    with atomic_write(path, follow=True) as file:
         file.write(content)
     return Exported(Path(path), name, len(content), proof, images.note, expected.probabilities, given.probabilities)
 

@@ -78,4 +78,4 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "metrics": dict(classifier.metrics),
         "provenance": classifier.provenance.model_dump(mode="json"),
     }
-    return {key: json.dumps(value, ensure_ascii=False, allow_nan=False) for key, value in told.items()}
+    return {key: json.dumps(value, allow_nan=False) for key, value in told.items()}

@@ -63,7 +63,7 @@ def make(classifier: Classifier) -> bytes:
         "provenance": classifier.provenance.model_dump(mode="json"),
     }
     file = io.BytesIO()
-    torch.export.save(program, file, extra_files={"glyphnet.json": json.dumps(about, ensure_ascii=False)})
+    torch.export.save(program, file, extra_files={"glyphnet.json": json.dumps(about)})
     return file.getvalue()
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from onnxruntime.quantization import (
 
 from .._onnxwire import seal, unsealed
 from ..data.dataset import UInt8Array
+from ..files import new_file, temporary_folder
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no annotations
@@ -40,9 +39,10 @@ def quantize(content: bytes, images: UInt8Array) -> bytes:
     are quantised, for there is no other way.
     """
     recurrent = any(node.op_type == "LSTM" for node in onnx.load_from_string(content).graph.node)
-    with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _QuietLogging():
-        source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
-        source.write_bytes(content)
+    with temporary_folder() as folder, _QuietLogging():
+        source, target = folder / "source.onnx", folder / "target.onnx"
+        with new_file(source) as file:
+            file.write(content)
         common: dict[str, Any] = {"per_channel": True, "weight_type": QuantType.QInt8}
         if recurrent:
             quantize_dynamic(source, target, **common)

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..files import FolderLock, atomic_write, atomic_write_text
+from ..files import FolderLock, Replacing, atomic_write, atomic_write_text, refuse_if_in_use
 from ..hardware import hardware
 from ..modelfile import library_versions
 from ..settings import parse_settings
@@ -45,6 +45,7 @@ def run_lab(
     settings: Mapping[str, Any] | None = None,
     *,
     out: str | os.PathLike[str],
+    replacing: Replacing | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> LabFolder:
@@ -53,37 +54,42 @@ def run_lab(
     Args:
         name: see ``LABS``.
         settings: what the lab is asked; see its class of settings.
-        out: the folder; an earlier lab in it is replaced, file by file, after the work is done.
+        out: the folder.
+        replacing: what may be replaced in it, file by file, after the work is done; None for whatever is there.
         progress: called as ``progress(done, total, what)``.
         command: the command line that makes this again, for the page.
 
     Raises:
         SettingsError: an unknown lab or setting.
         RunFolderError: another process is at work in that folder.
+        OutputError: something is there that may not be replaced.
     """
     lab = load_lab(name)
     asked = parse_settings(lab.settings, dict(settings or {}), where=f"lab {name}")
     folder = LabFolder(Path(out))
-    folder.path.mkdir(parents=True, exist_ok=True)
+    rules = replacing or Replacing(overwrite=True)
+    rules.check_in(folder.path, (folder.page.name, folder.numbers.name))
+    refuse_if_in_use(folder.path)
+    began = time.perf_counter()
+    found = lab.investigate(asked, progress or _silent)
+    made = {
+        "settings": asked.model_dump(mode="json"),
+        "command": command,
+        "seconds": round(time.perf_counter() - began, 2),
+        "hardware": hardware(),
+        "versions": library_versions(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    numbers = json.dumps(
+        {"lab": name, "made": made, "numbers": found.numbers}, ensure_ascii=False, allow_nan=False, indent=2
+    )
+    # The page is made of what numbers.json holds, not of what was in memory: they cannot tell two stories.
+    read_back = json.loads(numbers)["numbers"]
+    answers = [(question.text, question.answer(read_back)) for question in lab.questions]
+    pngs = {picture.name: _png(picture) for picture in pictures(found)}
+    page = render_page(lab.title, found, pngs, answers, made)
     with FolderLock(folder.path):
-        began = time.perf_counter()
-        found = lab.investigate(asked, progress or _silent)
-        made = {
-            "settings": asked.model_dump(mode="json"),
-            "command": command,
-            "seconds": round(time.perf_counter() - began, 2),
-            "hardware": hardware(),
-            "versions": library_versions(),
-            "date": datetime.now(UTC).date().isoformat(),
-        }
-        numbers = json.dumps(
-            {"lab": name, "made": made, "numbers": found.numbers}, ensure_ascii=False, allow_nan=False, indent=2
-        )
-        # The page is made of what numbers.json holds, not of what was in memory: they cannot tell two stories.
-        read_back = json.loads(numbers)["numbers"]
-        answers = [(question.text, question.answer(read_back)) for question in lab.questions]
-        pngs = {picture.name: _png(picture) for picture in pictures(found)}
-        page = render_page(lab.title, found, pngs, answers, made)
+        rules.check_in(folder.path, (folder.page.name, folder.numbers.name, *(f"{picture}.png" for picture in pngs)))
         for picture, png in pngs.items():
             with atomic_write(folder.path / f"{picture}.png") as file:
                 file.write(png)

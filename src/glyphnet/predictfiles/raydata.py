@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.hub import content_of
 from ..errors import DataError, MissingExtraError, ModelFileError
+from ..files import new_file, read_input, temporary_folder
 from ..predictor import load_predictor
 from .answers import ERROR, REASON, SET, Answering, Asked
 from .arrow import arrow_table
@@ -91,11 +92,10 @@ class _Worker:
     """What a process of the cluster holds: the model, loaded once."""
 
     def __init__(self, model: bytes, suffix: str, device: str, column: str, asked: Asked, as_is: bool) -> None:
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as folder:
-            path = Path(folder, f"model{suffix}")
-            path.write_bytes(model)
+        with temporary_folder() as folder:
+            path = folder / f"model{suffix}"
+            with new_file(path) as file:
+                file.write(model)
             self._classifier = load_predictor(path, device)
         self._answering = Answering(self._classifier, asked)
         self._column, self._as_is = column, as_is
@@ -150,6 +150,6 @@ def _check_columns(columns: list[str], column: str) -> None:
 
 def _content(model: str | os.PathLike[str]) -> bytes:
     try:
-        return Path(model).read_bytes()
+        return read_input(model)
     except OSError as error:
         raise ModelFileError(f"{os.fspath(model)}: cannot be read: {error.strerror}.") from error

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
 from ..data.decode import ImageShape
-from ..errors import SettingsError
-from ..files import atomic_write_text
+from ..errors import OutputError, SettingsError
+from ..files import FolderLock, atomic_write_text, is_stream, read_input, remove, remove_empty_folder, subfolder
 from .pictures import Picture, pictures_in
 
 _BEGIN_ANEW = "Delete that folder to begin anew."
@@ -55,21 +56,27 @@ class Places:
 
 def unfinished_folder(out: Path) -> Path | None:
     """The folder with the answers of a run to ``out`` that did not finish, if there is one."""
+    if is_stream(out):
+        return None
     unfinished = Unfinished(Path(os.path.realpath(out)))
     return unfinished.folder if unfinished.exists else None
 
 
 class Unfinished:
-    """The folder ``OUT.parts`` beside the file that is to be written, which is put together in it.
+    """The folder ``OUT.parts`` beside the file that is to be written.
 
     Every file in it is written all or nothing, a part before the progress that counts it: whenever the process is
-    killed, what the progress counts is there, and what it does not count is written again.
+    killed, what the progress counts is there, and what it does not count is written again. The progress is the first
+    file that is written and the last that is removed: a folder without it is somebody else's.
+
+    Args:
+        out: the file.
+        folder: where to make the folder; beside the file unless given.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, folder: Path | None = None) -> None:
         self._out = out
-        self.folder = out.with_name(f"{out.name}.parts")
-        self.whole = self.folder / f"whole{out.suffix}"
+        self.folder = subfolder(out.parent if folder is None else folder, f"{out.name}.parts")
         self._progress = self.folder / "progress.json"
 
     def part(self, number: int) -> Path:
@@ -79,7 +86,19 @@ class Unfinished:
     @property
     def exists(self) -> bool:
         """Whether there is anything to go on with."""
-        return self._progress.exists()
+        return self._progress.exists() and self.read().images > 0
+
+    def refuse_if_foreign(self) -> None:
+        """Raise OutputError if the folder is there, and holds something that no run of ours left."""
+        if os.path.lexists(self.folder) and not self._progress.exists():
+            there = (
+                [name for name in os.listdir(self.folder) if name != ".lock"] if self.folder.is_dir() else ["a file"]
+            )
+            if there:
+                raise OutputError(
+                    f"{self.folder}: is needed for unfinished answers, and holds {there[0]}. Move it away, or choose "
+                    "another name by --out."
+                )
 
     def read(self) -> Progress:
         """How far it came.
@@ -88,7 +107,7 @@ class Unfinished:
             SettingsError: that cannot be read.
         """
         try:
-            return Progress(**json.loads(self._progress.read_bytes()))
+            return Progress(**json.loads(read_input(self._progress)))
         except (ValueError, TypeError) as error:
             raise SettingsError(f"{self._progress}: cannot be read ({error}). {_BEGIN_ANEW}") from error
 
@@ -133,21 +152,21 @@ class Unfinished:
                 f"Give the same again, or delete that folder to begin anew."
             )
 
-    def put_whole(self) -> None:
-        """Give the file that was put together its name, to stay before its parts are removed."""
-        os.replace(self.whole, self._out)
-        folder = os.open(self._out.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    def clear(self, job: Mapping[str, object]) -> None:
+        """Remove the parts, once nothing counts them any more; files that are not ours stay."""
+        self.write(Progress(job))
+        parts = self.folder.glob("part-*")
+        remove(*(path for path in parts if re.fullmatch(r"part-\d{6}", path.stem) and path.suffix == self._out.suffix))
 
-    def remove(self) -> None:
-        """Remove the folder; files in it that are not ours stay, and it with them."""
-        with contextlib.suppress(FileNotFoundError):
-            # The progress goes first: parts that it does not count are nothing to go on with.
-            parts = self.folder.glob(f"part-*{self._out.suffix}")
-            for path in [self._progress, *parts, self.whole, self.folder / ".lock"]:
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep other processes out of it; it goes where there is nothing to go on with."""
+        try:
+            with FolderLock(self.folder):
+                try:
+                    yield
+                finally:
+                    if not self.exists:
+                        remove(self._progress)
+        finally:
+            remove_empty_folder(self.folder)

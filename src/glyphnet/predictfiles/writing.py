@@ -13,7 +13,7 @@ from pathlib import Path
 from .._version import __version__
 from ..data.traits import TraitCounts
 from ..errors import BadFileError, SettingsError
-from ..files import FolderLock, atomic_write
+from ..files import Replacing, atomic_write, is_stream, read_input, temporary_folder
 from ..predictor import Predictor, load_predictor
 from .answers import Answer, Answering, Asked
 from .formats import About, Format, format_of
@@ -74,6 +74,7 @@ def write_predictions(
     as_is: bool = False,
     device: str = "cpu",
     resume: bool = False,
+    replacing: Replacing | None = None,
     watching: Watching | None = None,
 ) -> Written:
     """Classify pictures and write a table: file, label, probability, those of all classes if asked, error.
@@ -85,7 +86,8 @@ def write_predictions(
     Args:
         model: a model file (``.safetensors`` or ``.onnx``).
         paths: see `pictures_in`.
-        out: a ``.parquet``, ``.csv`` or ``.json`` file.
+        out: a ``.parquet``, ``.csv`` or ``.json`` file. A pipe or a device is written to at the end, as CSV where its
+            name does not say; it cannot be resumed.
         asked: what to tell of each picture; the likeliest label unless given.
         as_is: see `predictions`.
         device: see `load_predictor`.
@@ -97,40 +99,70 @@ def write_predictions(
         SettingsError: the name of the file is of no known kind; it lies in a folder that is to be classified; a run
             to it did not finish and ``resume`` is not given; what it was begun with is not what is given now.
         RunFolderError: another process is writing it.
+        OutputError: something is there that may not be replaced.
         DataError: a table is damaged.
         ModelFileError, DeviceError, MissingExtraError: see `load_predictor`.
     """
     asked, watching = asked or Asked(), watching or Watching()
+    rules = replacing or Replacing(overwrite=True)
+    parent = Path(os.path.realpath(out)).parent
+    if parent.exists():
+        rules.check(out)
+    else:  # it is made
+        rules.check_in(parent, ())
+    if is_stream(out):
+        with temporary_folder() as folder:
+            target = folder / f"answers{Path(out).suffix or '.csv'}"
+            return _write(
+                model, paths, out, Unfinished(target), format_of(target), asked, as_is, device, rules, watching
+            )
     target = Path(os.path.realpath(out))  # the place of a link's file is taken, not the link's
     form = format_of(target)
-    unfinished = Unfinished(target)
     _check_place(target, paths)
-    _check_start(target, unfinished, resume)
+    unfinished = Unfinished(target)
+    unfinished.refuse_if_foreign()
+    start_over = replacing is not None and replacing.overwrite and not resume
+    if not start_over:
+        _check_start(target, unfinished, resume)
+    return _write(model, paths, out, unfinished, form, asked, as_is, device, rules, watching, start_over=start_over)
+
+
+def _write(
+    model: str | os.PathLike[str],
+    paths: Sequence[str],
+    out: str | os.PathLike[str],
+    unfinished: Unfinished,
+    form: Format,
+    asked: Asked,
+    as_is: bool,
+    device: str,
+    rules: Replacing,
+    watching: Watching,
+    *,
+    start_over: bool = False,
+) -> Written:
     classifier = load_predictor(model, device)
     answering = Answering(classifier, asked)
     if classifier.lacking:
         watching.on_note(classifier.lacking)
     job = {
-        "model": _digest([Path(model).read_bytes()]),
+        "model": _digest([read_input(model)]),
         "list of images": _digest(os.fsencode(path) + b"\0" for path in paths),
         "choice of options": {**asdict(asked), "as_is": as_is},
         "version of GlyphNet": __version__,
     }
-    with FolderLock(unfinished.folder):
-        try:
-            begun = unfinished.read() if unfinished.exists else Progress(job)
-            unfinished.check(begun, job)
-            run = _Run(classifier, answering, form, unfinished, watching)
-            done = run.answer(paths, begun, as_is)
-            with atomic_write(unfinished.whole) as file:
-                parts = [unfinished.part(number) for number in range(done.parts)]
-                form.join(file, parts, answering, About(os.fspath(model), done.unreadable))
-            unfinished.put_whole()
-        except BaseException:
-            if not unfinished.exists:
-                unfinished.remove()
-            raise
-        unfinished.remove()
+    with unfinished.held():
+        if start_over or not unfinished.exists:
+            unfinished.clear(job)
+        begun = unfinished.read()
+        unfinished.check(begun, job)
+        run = _Run(classifier, answering, form, unfinished, watching)
+        done = run.answer(paths, begun, as_is)
+        rules.check(out)
+        with atomic_write(out, follow=True) as file:
+            parts = [unfinished.part(number) for number in range(done.parts)]
+            form.join(file, parts, answering, About(os.fspath(model), done.unreadable))
+        unfinished.clear(job)
     return Written(Path(out), done.images, done.unreadable, begun.images)
 
 
@@ -146,10 +178,10 @@ def _check_start(target: Path, unfinished: Unfinished, resume: bool) -> None:
     if unfinished.exists and not resume:
         raise SettingsError(
             f"{unfinished.folder}: holds {unfinished.read().images:,} answers of a run that did not finish. Go on with "
-            f"it by --resume, or delete that folder to begin anew."
+            f"it by --resume, or start over with --overwrite."
         )
     if resume and not unfinished.exists and target.exists():
-        raise SettingsError(f"{target}: is finished. Leave out --resume to write it anew.")
+        raise SettingsError(f"{target}: is finished. Leave out --resume, and pass --overwrite to write it again.")
 
 
 @dataclass(frozen=True)

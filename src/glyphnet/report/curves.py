@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import BadFileError
+from ..files import open_text
 
 History = Sequence[Mapping[str, float | int | None]]
 Verdict = Literal["unknown", "still improving", "over-fitting", "converged"]
@@ -64,7 +65,7 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, float | None]]:
     Raises:
         BadFileError: the file is no such table.
     """
-    with open(path, newline="", encoding="utf-8") as file:
+    with open_text(path, newline="") as file:
         try:
             return [{key: float(cell) if cell else None for key, cell in row.items()} for row in csv.DictReader(file)]
         except (ValueError, TypeError, csv.Error) as error:

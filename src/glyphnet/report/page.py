@@ -121,7 +121,7 @@ def write_report(
         script=script(),
         hash_of=hash_of,
     )  # fmt: skip
-    with atomic_write(path) as file:
+    with atomic_write(path, follow=True) as file:
         # A name that is no valid Unicode has lone surrogates: they become character references.
         file.write(text.encode("utf-8", "xmlcharrefreplace"))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunFolderError
-from ..files import FolderLock
+from ..files import FolderLock, Replacing, is_ours, refuse_if_in_use, remove, remove_empty_folder
 
 SEVERAL = "seeds.json"
 """The file by which the folder of several trainings is known; see `glyphnet.seeds`."""
@@ -65,7 +65,25 @@ class RunFolder:
         """Those of its files that are there."""
         names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
         paths: list[Path] = [getattr(self, name) for name in names]
-        return [path for path in paths if path.exists()]
+        return [path for path in paths if os.path.lexists(path)]
+
+    def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+        """Look whether a run may be written into it; nothing is touched.
+
+        Args:
+            overwrite: whether its files may be replaced.
+            inputs: files and folders that the training reads.
+
+        Raises:
+            RunFolderError: it is in use, or holds a run or trainings of several seeds.
+            OutputError: it holds an input, a link or something else that is never replaced, or is no folder.
+            OSError: it cannot be written.
+        """
+        Replacing((*inputs,), overwrite=True).check_in(self.path, [path.name for path in self.files()])
+        refuse_if_in_use(self.path)
+        self.refuse_if_of_several()
+        if not overwrite:
+            self.refuse_if_used()
 
     def refuse_if_used(self) -> None:
         """Raise RunFolderError if there is a run in it."""
@@ -84,9 +102,8 @@ class RunFolder:
             )
 
     def clear(self) -> None:
-        """Remove the run that is in it, and no other file."""
-        for path in self.files():
-            path.unlink()
+        """Remove the run that is in it, and no other file: what GlyphNet did not write stays."""
+        remove(*filter(is_ours, self.files()))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -100,15 +117,6 @@ class RunFolder:
             with FolderLock(self.path):
                 yield
         except BaseException:
-            self._give_up(made)
+            for folder in made:
+                remove_empty_folder(folder)
             raise
-
-    def _give_up(self, made: list[Path]) -> None:
-        """Remove the folders that were made, if there is nothing in them and nobody else has come."""
-        with contextlib.suppress(RunFolderError, OSError):
-            if made and made[0].exists():
-                with FolderLock(self.path):
-                    if [path.name for path in self.path.iterdir()] == [".lock"]:
-                        (self.path / ".lock").unlink()
-                        for folder in made:
-                            folder.rmdir()

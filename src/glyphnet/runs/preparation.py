@@ -11,6 +11,7 @@ from ..data import ImageDataset, Splits, load
 from ..data.listing import Progress
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
+from ..files import read_input
 from ..training import DataSettings, Examples, Fitting, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.collective import ALONE, Collective
@@ -91,6 +92,12 @@ def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
     return read(settings, progress)
 
 
+def inputs_of(recipe: Recipe) -> list[str]:
+    """What a training reads: the data, the table of decisions, the table of groups, where it names any."""
+    data = recipe.data
+    return [] if data is None else [each for each in (data.source, data.labels, data.group_by) if each]
+
+
 def fitting_of(
     recipe: Recipe, splits: Splits, device: str, collective: Collective = ALONE, threads: int | None = None
 ) -> Fitting:
@@ -118,7 +125,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         OSError: it cannot be read.
     """
     try:
-        return Recipe.from_yaml(Path(path).read_text(encoding="utf-8"))
+        return Recipe.from_yaml(read_input(path, piped=True).decode("utf-8"))
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: not a recipe: it is no text. A run folder's recipe.yaml is one.") from None
     except SettingsError as error:

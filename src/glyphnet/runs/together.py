@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from .. import errors
 from ..data import Splits
 from ..data.handover import hand_over, take_over
 from ..errors import GlyphNetError, SettingsError, TrainingError
+from ..files import new_file, temporary_folder
 from ..training.collective import FAILED, LOST, PeerLostError, Place
 from .run import Run
 
@@ -33,19 +33,18 @@ def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[s
     """
     from ..training.launch import WorkerFailedError, launch
 
-    with tempfile.TemporaryDirectory(prefix="glyphnet-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         if carried:
             hand_over(splits, folder)
         try:
-            (folder / _JOB).write_bytes(pickle.dumps((verb, dict(arguments), carried)))
+            _write(folder / _JOB, (verb, dict(arguments), carried))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise SettingsError(
                 f"with several processes, watchers, progress and said are called in another one: give functions and "
                 f"classes that a module defines ({error})."
             ) from None
         try:
-            launch(processes, f"from {__name__} import main\nmain({name!r})")
+            launch(processes, f"from {__name__} import main\nmain({str(folder)!r})")
         except WorkerFailedError as failed:
             if not (folder / _FAILURE).exists():
                 raise
@@ -75,14 +74,14 @@ def main(name: str) -> None:
         _write(folder / _FAILURE, ("TrainingError", f"{type(error).__name__}: {error}"))
         raise
     if Place.from_environment().rank == 0:
-        (folder / _RESULT).write_bytes(pickle.dumps(dataclasses.replace(run, splits=None)))  # type: ignore[arg-type]
+        _write(folder / _RESULT, dataclasses.replace(run, splits=None))  # type: ignore[arg-type]
         tell_end()
 
 
 def _write(path: Path, value: object) -> None:
     """Write ``value`` unless another process has written there."""
     try:
-        with open(path, "xb") as file:
+        with new_file(path) as file:
             pickle.dump(value, file)
     except FileExistsError:
         pass

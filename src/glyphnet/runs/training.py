@@ -12,7 +12,7 @@ from ..data import Splits, look_over
 from ..data.decisions import refuse_to_lose_decisions
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError, SettingsError
-from ..files import FolderLock, atomic_write_text
+from ..files import FolderLock, Replacing, atomic_write_text
 from ..history import write_history
 from ..training import FitResult, Fitting, Recipe, Watcher
 from ..training.collective import Place, check_parts, joined
@@ -21,7 +21,7 @@ from .conclusion import conclude, make_classifier
 from .folder import RunFolder
 from .groupgap import check_group_gap, with_group_gap
 from .keeping import go_on, today, writers
-from .preparation import Source, fitting_of, prepare, read_again, read_recipe
+from .preparation import Source, fitting_of, inputs_of, prepare, read_again, read_recipe
 from .run import Run
 from .slowdown import Slowdown
 from .together import run_together
@@ -93,11 +93,9 @@ def train(
     if place.rank:
         out = progress = said = None
     folder = None if out is None else RunFolder(Path(out))
-    with contextlib.nullcontext() if folder is None else folder.held():
-        if folder is not None:
-            folder.refuse_if_of_several()
-            if not overwrite:
-                folder.refuse_if_used()
+    if folder is not None:
+        folder.check(overwrite=overwrite)
+    with contextlib.ExitStack() as held:
         changes = dict(changes or {})
         with joined(place, device) as collective:
             with collective.first_in_turn():
@@ -110,6 +108,9 @@ def train(
                 recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
                 tell(said, sentence)
             began = today()
+            if folder is not None:
+                folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
+                held.enter_context(folder.held())
             fitting = fitting_of(recipe, splits, device, collective, threads)
             tell(said, str(fitting.arithmetic))
             if folder is not None:
@@ -167,6 +168,8 @@ def resume(
             processes, folder, splits, device=device, watchers=watchers, progress=progress, said=said, command=command,
             check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, report=report,
         )  # fmt: skip
+    if not place.rank:
+        Replacing(overwrite=True).check_in(folder.path, [path.name for path in folder.files()])
     with contextlib.nullcontext() if place.rank else FolderLock(folder.path):
         if check_labels and not place.rank:
             refuse_to_lose_decisions(folder.suspects)

@@ -14,7 +14,7 @@ from ..data.listing import Progress
 from ..errors import SettingsError
 from ..evaluation.findings import findings_of
 from ..evaluation.normalizing import decide_normalizing
-from ..files import atomic_write_text
+from ..files import atomic_write_text, make_folder
 from ..hardware import hardware
 from ..modelfile import library_versions
 from ..nn.ensemble import MOST_MEMBERS, EnsembleSpec, join
@@ -64,7 +64,7 @@ def conclude(
     assert judged is not None  # `train_seeds` has seen to it that there are images to judge by
     classifier, evaluation, held = judged
     if folder is not None:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.path)
         atomic_write_text(folder.recipe, plan.recipe.to_yaml())
         classifier.save(folder.model)
         write_judgement(

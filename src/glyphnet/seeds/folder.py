@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunFolderError
+from ..files import Replacing, is_ours, refuse_if_in_use, remove, remove_empty_folder, subfolder
 from ..runs import RunFolder
 from ..runs.folder import SEVERAL
 
@@ -38,11 +39,27 @@ class SeedsFolder:
     @property
     def ensemble(self) -> RunFolder:
         """The run folder of the ensemble."""
-        return RunFolder(self.path / "ensemble")
+        return RunFolder(subfolder(self.path, "ensemble"))
 
     def of(self, seed: int) -> RunFolder:
         """The run folder of one training."""
-        return RunFolder(self.path / f"seed-{seed}")
+        return RunFolder(subfolder(self.path, f"seed-{seed}"))
+
+    def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+        """Look whether trainings may be written into it; nothing is touched.
+
+        Raises:
+            RunFolderError: it is in use, or holds runs.
+            OutputError, OSError: as `RunFolder.check`.
+        """
+        inputs = [*inputs]
+        names = [path.name for path in (self.summary, self.table, *RunFolder(self.path).files())]
+        Replacing((*inputs,), overwrite=True).check_in(self.path, names)
+        refuse_if_in_use(self.path)
+        for run in self._runs():
+            run.check(overwrite=True, inputs=inputs)
+        if not overwrite:
+            self.refuse_if_used()
 
     def refuse_if_used(self) -> None:
         """Raise RunFolderError if there are runs in it."""
@@ -54,16 +71,17 @@ class SeedsFolder:
             )
 
     def clear(self) -> None:
-        """Remove the runs that are in it, and no other file."""
-        runs = [path for path in self.path.glob("seed-*") if re.fullmatch(r"seed-\d+", path.name)]
-        for run in (RunFolder(self.path), self.ensemble, *map(RunFolder, runs)):
+        """Remove the runs that are in it, and no other file: what GlyphNet did not write stays."""
+        RunFolder(self.path).clear()
+        for run in self._runs():
             run.clear()
-        for run in (self.ensemble, *map(RunFolder, runs)):
-            with contextlib.suppress(OSError):  # there is something else in it
-                (run.path / ".lock").unlink(missing_ok=True)
-                run.path.rmdir()
-        for path in (self.summary, self.table):
-            path.unlink(missing_ok=True)
+            remove_empty_folder(run.path)
+        remove(*filter(is_ours, (self.summary, self.table)))
+
+    def _runs(self) -> list[RunFolder]:
+        """The run folders that are there."""
+        seeds = [path.name for path in self.path.glob("seed-*") if re.fullmatch(r"seed-\d+", path.name)]
+        return [RunFolder(subfolder(self.path, name)) for name in (*seeds, "ensemble")]
 
 
 def is_seeds_folder(path: str | os.PathLike[str]) -> bool:

@@ -7,7 +7,7 @@ import shlex
 from .. import runs
 from ..data import Splits
 from ..errors import GlyphNetError
-from ..files import atomic_write_text
+from ..files import atomic_write_text, make_folder
 from ..runs import RunFolder
 from ..training import Recipe, Watcher
 
@@ -47,7 +47,7 @@ def make_ready(folder: RunFolder, recipe: Recipe) -> None:
     """Make the folder one in which such a training can be gone on with; another run in it is removed."""
     if not _is_of(folder, recipe):
         folder.clear()
-        folder.path.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.path)
         atomic_write_text(folder.recipe, recipe.to_yaml())
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from ..errors import RunFolderError, SettingsError
+from ..files import read_input
 from ..training import Recipe
 from .folder import SeedsFolder
 
@@ -36,7 +37,7 @@ def read_plan(folder: SeedsFolder) -> Plan:
         RunFolderError: there are none, or their file is damaged.
     """
     try:
-        told = json.loads(folder.summary.read_text(encoding="utf-8"))
+        told = json.loads(read_input(folder.summary))
         seeds = tuple(int(seed) for seed in told["seeds"])
         return Plan(Recipe.parse(told["recipe"]), seeds, bool(told["ensemble_wanted"]))
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from ..classifier import Classifier, load_model
 from ..errors import GlyphNetError
 from ..evaluation import Evaluation
 from ..evaluation.repeats import Repeats
+from ..files import read_input
 from ..runs import RunFolder
 from ..training import Recipe
 from .plan import Plan
@@ -159,7 +160,7 @@ def read_run(folder: RunFolder, recipe: Recipe, *, keep: bool) -> SeedRun | None
     from ..report import read_history  # templates and pictures: a training can begin without
 
     try:
-        figures = json.loads(folder.evaluation.read_text(encoding="utf-8"))
+        figures = json.loads(read_input(folder.evaluation))
         history = read_history(folder.history)
         classifier = load_model(folder.model)
         if classifier.recipe != recipe.model_dump(mode="json"):

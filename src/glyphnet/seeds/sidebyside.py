@@ -6,17 +6,16 @@ import contextlib
 import functools
 import json
 import queue
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from ..childprocess import Child, Message
 from ..data import Splits
 from ..data.handover import hand_over
 from ..errors import TrainingError
+from ..files import temporary_folder
 from .folder import SeedsFolder
 from .plan import Plan
 from .watching import Standing, Watcher
@@ -70,20 +69,20 @@ def _children(
 ) -> Iterator[tuple[list[Child], queue.Queue[tuple[int, Message]]]]:
     """So many running workers, and the queue of their messages, each with its worker's number."""
     messages: queue.Queue[tuple[int, Message]] = queue.Queue()
-    with tempfile.TemporaryDirectory(prefix="glyphnet-") as name, contextlib.ExitStack() as stack:
+    with temporary_folder() as place, contextlib.ExitStack() as stack:
         if plan.recipe.data is None:
-            hand_over(splits, Path(name))
+            hand_over(splits, place)
         job = json.dumps(
             {
                 "recipe": plan.recipe.model_dump(mode="json"),
                 "device": device,
                 "report": reports,
-                "splits": name if plan.recipe.data is None else None,
+                "splits": str(place) if plan.recipe.data is None else None,
             }
         )
         children = [
             stack.enter_context(
-                Child(_MAIN, [job], threads=threads, log=Path(name) / f"{number}.log",
+                Child(_MAIN, [job], threads=threads, log=place / f"{number}.log",
                       heard=functools.partial(_put, messages, number))
             )
             for number in range(count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +12,8 @@ from typing import Any
 from ..data import Splits, look_over
 from ..data.listing import Progress
 from ..errors import SettingsError
-from ..files import FolderLock
-from ..runs.preparation import Source, prepare, read_again
+from ..files import FolderLock, temporary_folder
+from ..runs.preparation import Source, inputs_of, prepare, read_again
 from ..runs.training import tell
 from ..training import Examples, Recipe
 from ..training.checks import check_together
@@ -71,13 +70,15 @@ def train_seeds(
     """
     _check(seeds, at_once, ensemble)
     folder = None if out is None else SeedsFolder(Path(out))
-    if folder is not None and not overwrite:
-        folder.refuse_if_used()
+    if folder is not None:
+        folder.check(overwrite=overwrite)
     changes = dict(changes or {})
     recipe, splits = prepare(data, preset, recipe, changes, progress)
     tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
+    if folder is not None:
+        folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
     with _held(folder) as place:
         if folder is not None:
             folder.clear()
@@ -111,6 +112,7 @@ def resume_seeds(
         The others: as for `train_seeds`.
     """
     folder = SeedsFolder(Path(out))
+    folder.check(overwrite=True)
     plan = read_plan(folder)
     plan = replace(plan, ensemble=plan.ensemble or ensemble)
     _check(len(plan.seeds), at_once, plan.ensemble)
@@ -140,8 +142,8 @@ def _told(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:
 def _held(folder: SeedsFolder | None) -> Iterator[SeedsFolder]:
     """The folder, locked; one that is gone afterwards where nothing is to be written."""
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="glyphnet-") as name:
-            yield SeedsFolder(Path(name), stays=False)
+        with temporary_folder() as place:
+            yield SeedsFolder(place, stays=False)
     else:
         with FolderLock(folder.path):
             yield folder

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ModelFileError
+from ..files import open_input
 from ..images import normalizing_spec
 from ..predictor import Predictor
 
@@ -21,7 +22,7 @@ def model_id(path: str | os.PathLike[str]) -> str:
         ModelFileError: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from ..errors import TrainingError
+from ..files import new_file, temporary_folder
 from .collective import LAUNCHER, LOST
 
 ENDED = "GLYPHNET_ENDED"
@@ -60,13 +60,15 @@ def launch(processes: int, code: str) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    with tempfile.TemporaryDirectory(prefix="glyphnet-") as folder, _own_signals(), _quiet_log():
+    with temporary_folder() as folder, _own_signals(), _quiet_log():
         script, ended = Path(folder) / "start.py", Path(folder) / "ended"
-        script.write_text(_START.format(lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code))
+        with new_file(script) as file:
+            text = _START.format(lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code)
+            file.write(text.encode())
         config = LaunchConfig(
             min_nodes=1, max_nodes=1, nproc_per_node=processes, max_restarts=0, monitor_interval=0.1,
             run_id=f"glyphnet-{secrets.token_hex(8)}", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-            local_addr="localhost", logs_specs=DefaultLogsSpecs(log_dir=folder),
+            local_addr="localhost", logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
         )  # fmt: skip
         try:
             with _environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}):
@@ -81,7 +83,8 @@ def launch(processes: int, code: str) -> None:
 def tell_end() -> None:
     """In a process that was launched: say that it has come to its end in order."""
     if path := os.environ.get(ENDED):
-        Path(path).touch()
+        with contextlib.suppress(FileExistsError):
+            new_file(path).close()
 
 
 def _why(error: ChildFailedError, processes: int) -> TrainingError:

@@ -9,26 +9,27 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from ..files import atomic_write, atomic_write_text
+from ..files import atomic_write, atomic_write_text, make_folder
 from .picture import pictures
 from .results import Trial, Tuning
+from .study import WRITTEN
 from .wording import why_unknown
 
-TRIALS_FILE, IMPORTANCE_FILE, RECIPE_FILE = "trials.csv", "importance.json", "best.yaml"
+TRIALS_FILE, IMPORTANCE_FILE, RECIPE_FILE, *_ = WRITTEN
 _COLUMNS = ("trial", "ending", "val_accuracy", "val_log_loss", "best_epoch", "epochs", "seconds")
 
 
 def write(tuning: Tuning, folder: str | os.PathLike[str]) -> None:
     """Write the files, each all or nothing; the folder is made."""
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     atomic_write_text(target / TRIALS_FILE, _table(tuning))
     atomic_write_text(target / IMPORTANCE_FILE, json.dumps(_importance(tuning), ensure_ascii=False, indent=2) + "\n")
     if tuning.recipe is not None:
         atomic_write_text(target / RECIPE_FILE, tuning.recipe.to_yaml())
     for name, figure in pictures(tuning).items():
         with atomic_write(target / f"{name}.png") as file:
-            figure.savefig(file, format="png")
+            figure.savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 def to_dict(tuning: Tuning) -> dict[str, object]:

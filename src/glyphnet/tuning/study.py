@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data import Splits
 from ..errors import BadFileError, MissingExtraError, RunFolderError
+from ..files import Replacing, refuse_if_in_use, remove, subfolder
+from ..runs import RunFolder
 from ..training import Recipe
 from .results import LEAST_TRIALS, Trial
 from .space import Space, Value
@@ -20,6 +24,13 @@ from .workers import Workers
 if TYPE_CHECKING:
     import optuna
 
+WRITTEN = ("trials.csv", "importance.json", "best.yaml", "history.png", "slices.png", "importance.png")
+"""What stands in the folder of a search beside the study."""
+
+WINNER = "winner"
+"""The run folder of the winner in it."""
+
+_JOURNALS = ("-journal", "-wal", "-shm")  # SQLite's own files beside the study
 _NAME = "glyphnet tune"
 _WAIT = 60.0  # seconds for another process's turn to write
 _SAYS_NOTHING = ("stopped", "out of time", "abandoned")
@@ -204,6 +215,45 @@ def _open(storage: Path | None, seed: int) -> optuna.Study:
     except (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, RuntimeError) as error:
         assert storage is not None
         raise _unusable(storage, error) from error
+
+
+def check_places(folder: Path | None, storage: Path | None, rules: Replacing) -> None:
+    """Look whether a search may be written there; nothing is touched. The files of an earlier search may be replaced.
+
+    Raises:
+        OutputError: something else is there.
+        BadFileError: the storage is no study.
+        RunFolderError: a training runs in the folder.
+    """
+    if storage is not None:
+        files = tuple(each for each in rules.inputs if not os.path.isdir(each))
+        own = replace(rules, inputs=files, overwrite=True)
+        own.check(storage, follow=folder is None or storage.parent != folder, in_place=True)
+        for end in _JOURNALS:
+            own.check(f"{storage}{end}", follow=False, in_place=True)
+        refuse_if_no_study(storage)
+    if folder is not None:
+        own = replace(rules, is_default=rules.is_default or (storage is not None and storage.exists()))
+        own.check_in(folder, WRITTEN)
+        refuse_if_in_use(folder)
+        winner = RunFolder(subfolder(folder, WINNER))
+        own.check_in(winner.path, [path.name for path in winner.files()])
+        refuse_if_in_use(winner.path)
+
+
+def start_over(folder: Path | None, storage: Path, workers: Workers) -> None:
+    """Remove an earlier search.
+
+    Raises:
+        RunFolderError: another process is at it.
+    """
+    if workers.have_company():
+        raise RunFolderError(
+            f"{storage}: another process searches there. Wait until it ends, or choose another folder."
+        )
+    remove(storage, *(f"{storage}{end}" for end in _JOURNALS))
+    if folder is not None:
+        RunFolder(subfolder(folder, WINNER)).clear()
 
 
 def refuse_if_no_study(storage: Path) -> None:

@@ -13,7 +13,8 @@ from .. import training
 from ..data import Splits, look_over
 from ..data.listing import Progress
 from ..errors import SettingsError, TrainingError
-from ..runs.preparation import Source, prepare
+from ..files import Replacing, make_folder
+from ..runs.preparation import Source, inputs_of, prepare
 from ..training import Recipe
 from ..training import preset as recipe_of_preset
 from ..training.collective import Place
@@ -23,7 +24,7 @@ from .results import Ending, Importance, Tuning
 from .search import Budget, SearchEnding
 from .search import search as run_search
 from .space import Space
-from .study import Study, quiet, refuse_if_no_study, require_optuna
+from .study import Study, check_places, quiet, require_optuna, start_over
 from .trial import TrialRunner
 from .watching import Watcher
 from .winner import conclude
@@ -43,6 +44,7 @@ def tune(
     seconds: float | None = None,
     out: str | os.PathLike[str] | None = None,
     storage: str | os.PathLike[str] | None = None,
+    replacing: Replacing | None = None,
     pruning: bool = True,
     device: str = "auto",
     threads: int | None = None,
@@ -72,6 +74,8 @@ def tune(
         seconds: that this search may take; the winner's training comes on top.
         out: folder for what was found, the study and the winner's run folder; None writes nothing.
         storage: the study's SQLite file; ``study.db`` in ``out`` unless given.
+        replacing: what may be replaced in ``out``; with ``overwrite`` the search starts over. None for the files of an
+            earlier search, and no other.
         pruning: whether to stop trials that are behind.
         device, threads: as for `glyphnet.train`.
         watchers: told of the search; if one asks to stop, the search ends and the winner is not trained.
@@ -82,6 +86,7 @@ def tune(
         MissingExtraError: Optuna is not installed.
         SettingsError: wrong settings or ranges, told before anything is trained.
         RunFolderError: the study is one of other data, another recipe or another search.
+        OutputError: something else is in the place of a file that is to be written.
         BadFileError: ``storage`` is no study.
         TrainingError: no trial came to its end within the budget.
         DataError, DeviceError: as for `glyphnet.train`.
@@ -93,12 +98,17 @@ def tune(
             "like: the processes share the trials."
         )
     budget, tell = Budget.of(trials, seconds), said or _say_nothing
-    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), progress, tell)
     folder = None if out is None else Path(out)
     file = _storage(folder, storage)
+    rules = replacing or Replacing(is_default=True)
+    check_places(folder, file, rules)
+    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), progress, tell)
+    check_places(folder, file, replace(rules, inputs=(*rules.inputs, *inputs_of(base))))
     if file is not None:
-        refuse_if_no_study(file)
+        make_folder(file.parent)
     with quiet(), Workers(file) as workers:
+        if rules.overwrite and file is not None:
+            start_over(folder, file, workers)
         study = Study(file, base, splits, space, workers)
         if earlier := len(study.trials()):
             tell(f"Going on with {file}: {earlier} trials have ended.")

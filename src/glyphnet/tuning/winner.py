@@ -13,6 +13,7 @@ from ..data import Splits
 from ..data.listing import Progress
 from ..errors import SettingsError
 from ..evaluation import Evaluation
+from ..files import read_input
 from .results import TestResult, Trial, Tuning
 from .study import Study
 from .workers import Workers
@@ -67,7 +68,7 @@ def _judged_before(folder: runs.RunFolder, recipe: training.Recipe) -> TestResul
     try:
         if not folder.evaluation.is_file() or runs.read_recipe(folder.recipe) != recipe:
             return None
-        figures = json.loads(folder.evaluation.read_text(encoding="utf-8"))
+        figures = json.loads(read_input(folder.evaluation))
         accuracy = figures["accuracy"]
         return TestResult(figures["data"], accuracy["value"], accuracy["low"], accuracy["high"], figures["n"])
     except (SettingsError, OSError, ValueError, KeyError, TypeError):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.datasets import make_circles, make_moons
 
 from ...errors import BadFileError, SettingsError
+from ...files import open_text
 from ...settings import suggestion
 
 Float64Array = npt.NDArray[np.float64]
@@ -91,7 +92,7 @@ def read_points(path: str | os.PathLike[str]) -> Points:
         BadFileError: it cannot be read, a row is not two finite numbers and a label, or there are not two labels.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, encoding="utf-8-sig", newline="", piped=True) as file:
             rows = [(line, row) for line, row in enumerate(csv.reader(file), start=1) if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFileError(path, f"cannot be read as a table ({error})", "Give a CSV of x1, x2, label.") from None

@@ -30,6 +30,7 @@ FEWEST_STRIPED = 24  # pixels along the shorter side from which the frame is the
 FRAME = 3  # pixels along the border, where stripes are read
 RAMP = (25, 70)  # hundredths of full ink between which the edge of a repaired stroke rises
 CYCLE = 4096  # stripes have a whole number of cycles on so many pixels
+REFINED = 6  # waves whose neighbours are tried: the best of a coarse grid may be another's echo
 PHASES = 16  # of stripes, that have one level each
 PIECE = 14  # a piece this many times lighter than the heaviest is dust
 GAIN = 0.03  # of the variance explained, that an uneven paper must bring
@@ -237,15 +238,15 @@ def _wave(frame: IntArray, places: IntArray, shape: tuple[int, ...]) -> tuple[in
         for across in range(-fastest, fastest, step)
         if slowest**2 <= down**2 + across**2 <= fastest**2
     ]
-    best, wave = 0, (0, 0)
     while True:
         explained = _explained(frame, places, np.array(waves, dtype=np.int32)) * n - total * total
-        if int(explained.max()) > best:
-            best, wave = int(explained.max()), waves[int(explained.argmax())]
+        order = np.argsort(-explained, kind="stable")[:REFINED]
+        best = int(explained[order[0]])
         if step < 4 or 10 * best < 3 * spread:
-            return wave if 10 * best >= 6 * spread else None
+            return waves[order[0]] if 10 * best >= 6 * spread else None
         step //= 3
-        waves = [(wave[0] + step * k, wave[1] + step * m) for k in range(-2, 3) for m in range(-2, 3)]
+        near = [(step * k, step * m) for k in range(-2, 3) for m in range(-2, 3)]
+        waves = [(waves[at][0] + down, waves[at][1] + across) for at in order for down, across in near]
 
 
 def _explained(frame: IntArray, places: IntArray, waves: IntArray) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 // same values as glyphnet.data.ink.repair in Python, where the steps are described. Needs filters.js.
 
 const REPAIR = {
-  faintest: 24, fewest: 12, fewestStriped: 24, frame: 3, ramp: [25, 70], cycle: 4096, phases: 16, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
+  faintest: 24, fewest: 12, fewestStriped: 24, frame: 3, ramp: [25, 70], cycle: 4096, phases: 16, refined: 6, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
 };
 
 /** {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn. */
@@ -216,17 +216,16 @@ function waveIn(places, shorter, longer) {
       if (squared >= slowest * slowest && squared <= fastest * fastest) waves.push([down, across]);
     }
   }
-  let [best, wave] = [0, [0, 0]];
   for (;;) {
-    for (const each of waves) {
-      const explained = explainedBy(each, places) * n - total * total;
-      if (explained > best) [best, wave] = [explained, each];
-    }
-    if (step < 4 || 10 * best < 3 * spread) return 10 * best >= 6 * spread ? wave : null;
+    const tried = waves.map((wave) => ({ wave, explained: explainedBy(wave, places) * n - total * total }));
+    tried.sort((one, other) => other.explained - one.explained);
+    const [best] = tried;
+    if (step < 4 || 10 * best.explained < 3 * spread) return 10 * best.explained >= 6 * spread ? best.wave : null;
     step = Math.floor(step / 3);
-    const [down, across] = wave;
     waves = [];
-    for (let k = -2; k < 3; k++) for (let m = -2; m < 3; m++) waves.push([down + step * k, across + step * m]);
+    for (const { wave: [down, across] } of tried.slice(0, REPAIR.refined)) {
+      for (let k = -2; k < 3; k++) for (let m = -2; m < 3; m++) waves.push([down + step * k, across + step * m]);
+    }
   }
 }
 

@@ -235,3 +235,10 @@ def test_unknown_paths_and_methods(client):
     assert (answer.status, answer.code) == (404, "not_found")
     answer = client.get("/predict")
     assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", "POST")
+
+
+def test_a_photograph_of_12_megapixels_is_answered(client):
+    file = io.BytesIO()
+    Image.new("RGB", (4000, 3000), (200, 180, 30)).save(file, "JPEG")
+    answer = client.predict(file.getvalue(), "image/jpeg")
+    assert answer.status == 200, answer.body

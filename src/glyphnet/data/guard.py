@@ -151,9 +151,13 @@ def ask(
     try:
         answer, body = workers(request, data, end)
     except TimeoutError:
-        raise BadFileError(name, f"takes longer than {seconds:g} s to decode", "Save it as PNG or JPEG.") from None
+        raise BadFileError(
+            name, f"takes longer than {seconds:g} s to decode", "Save it smaller, or as a plain PNG or JPEG."
+        ) from None
     except WorkerDiedError:
-        raise BadFileError(name, "cannot be decoded: the decoder crashed on it", "Save it as PNG or JPEG.") from None
+        raise BadFileError(
+            name, "cannot be decoded: the decoder crashed on it", "Save it smaller, or as a plain PNG or JPEG."
+        ) from None
     if "bad" in answer:
         raise BadFileError(name, *answer["bad"])
     return answer, body

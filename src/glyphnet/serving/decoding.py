@@ -30,7 +30,7 @@ SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 """A plain picture up to these is decoded at once: sooner than another thread would have begun."""
 PLAIN_PIXELS = 1 << 20
 """A plain picture up to this is decoded in a thread. Others take too much memory for this process."""
-WORKER_MEMORY = 200 << 20
+WORKER_MEMORY = 1 << 30
 """Bytes that a worker process, which decodes those, may take for a picture."""
 
 
@@ -176,6 +176,8 @@ def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str,
         seen = read_image(picture, _reader(request["reader"]), request["as_is"], name)
     except BadFileError as error:
         return {"bad": [error.reason, error.remedy]}, b""
+    except MemoryError:
+        return {"bad": ["needs more memory than a picture may take", "Send it smaller."]}, b""
     parts = seen._asdict()
     arrays = {key: value for key, value in parts.items() if isinstance(value, np.ndarray)}
     shapes = {key: value.shape for key, value in arrays.items()}

@@ -26,7 +26,7 @@ from glyphnet.serving import Limits, Server, listen, load
 
 from ..knowing import knowing
 
-CLASSES = ("zero", "größe 数字", "<script>alert(1)</script>", "</script><b>", "five\udc80")
+CLASSES = ("zero", "größe 数字", "<script>alert(1)</script>", "</script><b>", "five \N{SNOWMAN}")
 
 
 @pytest.fixture(scope="session")

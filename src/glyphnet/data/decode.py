@@ -451,7 +451,7 @@ def _conversions(image: Image.Image) -> Traits:
         traits |= Traits.PALETTE
     if image.mode == "CMYK":
         traits |= Traits.CMYK
-    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+    if image.has_transparency_data and not _is_opaque(image.convert("RGBA")):
         traits |= Traits.TRANSPARENT
     return traits
 
@@ -462,16 +462,22 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
+        if _is_opaque(coloured):
+            return coloured.convert("RGB")
         paper = Image.new("RGBA", image.size, _paper_under(coloured))
         return Image.alpha_composite(paper, coloured).convert("RGB")
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _is_opaque(coloured: Image.Image) -> bool:
+    return coloured.getchannel("A").getextrema() == (255, 255)
 
 
 def _paper_under(coloured: Image.Image) -> str:
     """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet."""
     values = np.asarray(coloured)
     drawn = values[..., :3][values[..., 3] >= 128]
-    if values[..., 3].min() == 255 or not len(drawn):
+    if not len(drawn):
         return "white"
     most = drawn.max(axis=0).astype(int)
     one_colour = (most - drawn.min(axis=0) <= 8).all()

@@ -88,7 +88,8 @@ def find_drawing(grey: UInt8Array) -> Found | None:
     It is looked for in a reduced picture, and cut out of the given one.
     """
     factor = -(-max(grey.shape) // COARSE)
-    smooth = binomial(reduced(grey, factor).astype(np.int32))
+    coarse = reduced(grey, factor)
+    smooth = binomial(coarse.astype(np.int32))
     light = int(smooth.sum()) >= upper_median(smooth) * smooth.size
     best: tuple[int, bool, _Coarse] | None = None
     for is_light in (light, not light):
@@ -102,7 +103,7 @@ def find_drawing(grey: UInt8Array) -> Found | None:
             best = apart, is_light, found
         if apart <= CLEAR:
             break
-    return None if best is None else _closer(grey, factor, *best[1:])
+    return None if best is None else _closer(grey, coarse, factor, *best[1:])
 
 
 def _elsewhere(upright: IntArray, found: _Coarse) -> int:
@@ -114,7 +115,7 @@ def _elsewhere(upright: IntArray, found: _Coarse) -> int:
     return 1000 * (int(np.count_nonzero(part > found.level)) - area) // max(1, part.size - area)
 
 
-def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
+def _closer(grey: UInt8Array, coarse: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
     """The drawing at a size where its edges are smooth, without what else is near it."""
     top, bottom, left, right = found.box
     size = max(bottom - top, right - left)
@@ -123,7 +124,9 @@ def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found
     mask = _grown(found.mask[place], 2)
     part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
     part = part[: mask.shape[0] * factor, : mask.shape[1] * factor]
-    if size * factor >= FINE:
+    if size * factor // FINE == factor:
+        part = coarse[place]
+    elif size * factor >= FINE:
         part = reduced(part, size * factor // FINE)
     else:
         enlarged = -(-FINE // (size * factor))
@@ -146,8 +149,11 @@ def _closer(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found
 
 def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
     """How far pixels are above the paper. Ink takes a share of the light: what lies in the shade counts for more."""
-    depth: IntArray = np.maximum(upright - ground, 0) * room // np.maximum(255 - ground, LEAST_ROOM)
-    return depth
+    depth: IntArray = np.maximum(upright - ground, 0)
+    light = np.maximum(255 - ground, LEAST_ROOM)
+    if (light == room).all():  # even paper: the division would change nothing
+        return depth
+    return depth * room // light
 
 
 def _ground(upright: IntArray) -> UInt8Array:
@@ -158,6 +164,8 @@ def _ground(upright: IntArray) -> UInt8Array:
     blocks = np.minimum.reduce([rows[:, k::BLOCK] for k in range(BLOCK)])
     # One block wider, so that the darker side of an edge in the light counts on both sides of it.
     ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
+    if (ground == ground[0, 0]).all():
+        return np.full((height, width), ground[0, 0])
     tall, wide = padded.shape
     return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
@@ -207,10 +215,14 @@ def _box(mask: BoolArray) -> Box:
 
 def _grown(mask: BoolArray, by: int) -> BoolArray:
     """The mask and what is within ``by`` pixels of it, along rows and columns."""
-    height, width = mask.shape
-    padded = np.pad(mask, by)
-    rows = np.logical_or.reduce([padded[k : k + height] for k in range(2 * by + 1)])
-    grown: BoolArray = np.logical_or.reduce([rows[:, k : k + width] for k in range(2 * by + 1)])
+    rows = mask.copy()
+    for step in range(1, by + 1):
+        rows[step:] |= mask[:-step]
+        rows[:-step] |= mask[step:]
+    grown = rows.copy()
+    for step in range(1, by + 1):
+        grown[:, step:] |= rows[:, :-step]
+        grown[:, :-step] |= rows[:, step:]
     return grown
 
 
@@ -220,9 +232,18 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     longest = max(height, width)
     from scipy import ndimage
 
-    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    top, bottom, left, right = _box(mask)
+    inner = (slice(top, bottom), slice(left, right))
+    labelled, count = ndimage.label(mask[inner], np.ones((3, 3)))
     if not count:
         return None, np.zeros_like(mask)
+    if count == 1:  # nothing to compare it with
+        touching = sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+        if 4 * touching > longest or np.count_nonzero(mask) < 6:
+            return None, mask
+        return mask, np.zeros_like(mask)
+    pieces = np.zeros(mask.shape, dtype=labelled.dtype)
+    pieces[inner] = labelled
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
     places = ndimage.find_objects(pieces)
     boxes = np.array([(p[0].start, p[0].stop, p[1].start, p[1].stop) for p in places], dtype=np.int64)
@@ -233,9 +254,9 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
     size = np.maximum(tall, wide)
     good = (4 * contact <= longest) & (areas >= 6)
-    inner = good & (contact == 0)
-    if inner.any():
-        largest = int(size[inner].max())
+    apart = good & (contact == 0)
+    if apart.any():
+        largest = int(size[apart].max())
         if 20 * largest >= longest:  # a drawing need not touch the border where something does not
             good &= (contact == 0) | (2 * size <= largest)
     good &= ~_frames(boxes, areas, good)

@@ -19,6 +19,7 @@ from .filters import (
     ranked,
     reduced,
     resized,
+    rimmed,
     softness,
     stroke_widths,
     thicken,
@@ -115,6 +116,10 @@ def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
     values = np.asarray(seen)
     step = max(1, max(grey.shape) // 100)
     some = values[::step, ::step]
+    red, green, blue = (some[..., channel] for channel in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):  # no difference of colours stands out
+        yield grey
+        return
     own = _contrast(grey[::step, ::step])
     contrast = {pair: _contrast(_difference(some, pair)) for pair in ((0, 1), (2, 1), (0, 2))}
     pairs = [pair for pair in contrast if contrast[pair] >= FAINTEST]
@@ -284,7 +289,7 @@ def _as_thick_as(amount: UInt8Array, spec: InkSpec) -> UInt8Array:
     steps = int(np.floor(missing * scale * (2 / np.pi) + 0.5))
     if not steps:
         return patch
-    changed = thicken(np.pad(amount, max(0, steps)), steps)
+    changed = thicken(rimmed(amount, max(0, steps)), steps)
     return _in_box(_cut_out(changed), spec.box, Image.Resampling.BOX) if (changed >= 128).any() else patch
 
 

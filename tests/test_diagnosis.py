@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from glyphnet.classifier import Classifier
-from glyphnet.data import ImageDataset, Splits, look_over
+from glyphnet.data import ImageDataset, Splits, load, look_over
 from glyphnet.evaluation import Evaluation
 from glyphnet.evaluation.findings import findings_of, near_chance
 from glyphnet.explain import DeadUnits
@@ -103,10 +104,53 @@ def test_labels_that_do_not_belong_to_the_images_are_near_chance_by_heart() -> N
     assert "overfitting" not in codes(run)
 
 
+def test_sound_trainings_say_nothing() -> None:
+    for network in ({}, {"network": "mlp"}, {"network": {"kind": "cnn-classic", "padding": True}}):
+        assert codes(train("digits", preset="fast", changes={"epochs": 4, **network})) == []
+
+
+@pytest.mark.parametrize(("lr", "code"), [(30.0, "learning_rate_high"), (1e-9, "learning_rate_low")])
+def test_a_learning_rate_that_cost_accuracy_is_named(lr: float, code: str) -> None:
+    """At 1e-9 the head still learns, by `adam_lr`: 86 % are right on random features."""
+    run = train("digits", preset="fast", changes={"network": "mlp", "optimizer.lr": lr})
+    assert run.evaluation is not None
+    assert 0.5 < run.evaluation.accuracy < 0.92
+    assert codes(run) == [code]
+    assert "optimizer.lr" in run.findings[0].sentence
+
+
+def test_binary_cross_entropy_begins_at_its_own_loss_of_guessing() -> None:
+    """K·ln 2 and not ln K: its first epochs are no sign of a wrong rate."""
+    run = train("digits", preset="fast", changes={"network": "mlp", "epochs": 4, "loss": "binary_cross_entropy"})
+    assert max(row["loss"] or 0 for row in run.history) > 2 * math.log(10)
+    assert codes(run) == []
+
+
+def test_shuffled_training_labels_are_named_where_the_test_labels_are_right() -> None:
+    """Here 13 to 21 % of the test images are right, which no interval tells from learning."""
+    data = load("digits")
+    shuffled = replace(data.train, labels=np.random.default_rng(0).permutation(data.train.labels))
+    run = train(replace(data, train=shuffled), preset="fast", changes={"network": "mlp", "epochs": 5})
+    told = next(finding for finding in run.findings if finding.code == "near_chance")
+    assert "the labels do not belong to the images" in told.sentence
+    assert isinstance(run.classifier, Classifier)
+    flattering = judged(100, 0, 100, 100)  # two classes far apart may come out right by luck
+    (hardly,) = diagnose(run.classifier, flattering, run.splits, run.recipe, run.history, run.best_epoch)
+    assert hardly.code == "near_chance"
+    assert "hardly learnt its own training images" in hardly.sentence
+    assert "the labels do not belong to the images" in hardly.sentence
+
+
+def test_little_better_than_guessing_depends_on_the_number_of_classes() -> None:
+    answers = judged(480, 320, 480, 800)  # 60 % of two classes: surely better than 50 %
+    assert not near_chance(answers)
+    assert near_chance(judged(440, 360, 440, 800))  # 55 %: surely better, but little
+
+
 def evidence(*, losses: tuple[float, ...] = (2.0, 1.0), train: tuple[int, int] = (90, 100),
              held_out: tuple[int, int] = (90, 100), dead: tuple[DeadUnits, ...] = ()) -> Evidence:  # fmt: skip
     history = [{"epoch": row, "loss": loss, "val_loss": None} for row, loss in enumerate(losses, start=1)]
-    return Evidence(10, history, train, held_out, "validation", dead)
+    return Evidence(10, math.log(10), history, train, train[0] / train[1], True, held_out, "validation", dead, {})
 
 
 def test_a_loss_a_hundred_times_its_best_is_told_with_its_epoch() -> None:
@@ -147,7 +191,7 @@ def test_units_that_died_are_found_in_a_real_network(unequal: Run) -> None:
     norm = [module for module in classifier.network.modules() if isinstance(module, torch.nn.BatchNorm1d)]
     with torch.no_grad():
         (norm[0] if norm else layer).bias.fill_(-1e4)
-    found = diagnose(classifier, evaluation, unequal.splits, unequal.history, unequal.best_epoch)
+    found = diagnose(classifier, evaluation, unequal.splits, unequal.recipe, unequal.history, unequal.best_epoch)
     assert "dead_units" in [each.code for each in found]
 
 

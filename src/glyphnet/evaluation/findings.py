@@ -8,6 +8,8 @@ from ..data import Finding
 from ..data.inspect import IMBALANCE
 from .evaluation import Evaluation
 
+_LITTLE = 0.15  # of the way from guessing to no mistake
+
 
 def findings_of(evaluation: Evaluation) -> tuple[Finding, ...]:
     """What a reader of the accuracy must know: see `_unequal_classes` and `_no_better_than_guessing`."""
@@ -16,32 +18,35 @@ def findings_of(evaluation: Evaluation) -> tuple[Finding, ...]:
 
 
 def near_chance(evaluation: Evaluation) -> bool:
-    """Whether the balanced accuracy's 95 % interval reaches down to that of a guess, one over the classes judged."""
+    """Whether the answers are guesses, or little better.
+
+    Either the 95 % interval of the balanced accuracy reaches down to that of a guess, one over the classes judged; or
+    the balanced accuracy is below three times that, and has come less than `_LITTLE` of the way from there to 100 %.
+    """
     occurring = len(np.unique(evaluation.labels))
     if occurring < 2:
         return False
-    interval = evaluation.figures["balanced_accuracy"].interval
-    low = evaluation.balanced_accuracy if interval is None else interval.low
-    return low <= 1 / occurring
+    figure, chance = evaluation.figures["balanced_accuracy"], 1 / occurring
+    low = figure.value if figure.interval is None else figure.interval.low
+    return low <= chance or figure.value < min(3 * chance, chance + _LITTLE * (1 - chance))
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> Finding | None:
     if not near_chance(evaluation):
         return None
     figure, occurring = evaluation.figures["balanced_accuracy"], len(np.unique(evaluation.labels))
-    spread = (
-        "" if figure.interval is None else f" (95 % interval {_range(figure.interval.low, figure.interval.high)} %)"
-    )
+    interval, chance = figure.interval, 1 / occurring
+    spread = "" if interval is None else f" (95 % interval {_range(interval.low, interval.high)} %)"
+    better = "Little" if interval is not None and interval.low > chance else "No"
     return Finding(
         "near_chance",
-        f"No better than guessing: balanced accuracy {100 * figure.value:.1f} %{spread} on "
-        f"{evaluation.data or 'these images'}, where guessing one of {occurring:,} classes gives "
-        f"{100 / occurring:.1f} %.",
+        f"{better} better than guessing: balanced accuracy {100 * figure.value:.1f} %{spread} on "
+        f"{evaluation.data or 'these images'}, where guessing one of {occurring:,} classes gives {100 * chance:.1f} %.",
         {
             "balanced_accuracy": figure.value,
-            "low": None if figure.interval is None else figure.interval.low,
-            "high": None if figure.interval is None else figure.interval.high,
-            "chance": 1 / occurring,
+            "low": None if interval is None else interval.low,
+            "high": None if interval is None else interval.high,
+            "chance": chance,
             "n": len(evaluation),
         },
     )

@@ -41,6 +41,7 @@ SCRIPTS = (
 SECTIONS = {
     "imbalance": "data-view", "imbalance_judged": "classes", "blank": "data-view", "few_levels": "data-view",
     "few_images": "data-view", "overfitting": "learning", "loss_jump": "learning", "near_chance": "mistakes",
+    "learning_rate_high": "learning", "learning_rate_low": "learning",
 }  # fmt: skip
 """Where the page shows more on a finding, by its code."""
 

@@ -62,7 +62,7 @@ def conclude(
         with using_threads(result.threads):
             judged = judge_after_training(classifier, splits, progress)
             if judged is not None:
-                diagnosis = diagnose(judged[0], judged[1], splits, result.history, result.best_epoch)
+                diagnosis = diagnose(judged[0], judged[1], splits, recipe, result.history, result.best_epoch)
         if check_labels:
             doubts = review(splits, device=result.device, progress=progress)
             if folder is not None:

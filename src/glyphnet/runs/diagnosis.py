@@ -6,24 +6,27 @@ Nothing here chooses anything: the training is over, and its figures are only re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import nn
 
 from ..classifier import Classifier
 from ..data import Finding, ImageDataset, Splits
 from ..evaluation import Evaluation, evaluate, wilson
-from ..evaluation.findings import findings_of
+from ..evaluation.findings import findings_of, near_chance
 from ..explain import DeadUnits, dead_units
-from ..training import HistoryRow
+from ..training import HistoryRow, Recipe, initial_network
 
 SAMPLE = 2000  # training images that are judged again
 JUMP = 100  # times its best value: such a loss has gone wrong
 GAP = 0.10  # training accuracy above validation accuracy, with 95 % confidence
 DEAD = 0.25  # of a layer's units
+MOVED = 0.02  # of a layer's weights, as vectors: less has left them where they began
 _HIGH = 0.1  # of the loss of guessing: below it a loss is small, however much smaller it was
-_LEARNT = 0.98  # of the loss of guessing: a training loss above it has learnt next to nothing
+_LEARNT = 0.98  # of the loss of guessing: a loss above it shows that next to nothing was learnt
+_ABOVE = 0.4  # above the loss of guessing: no epoch but the first has such a training loss at a sound learning rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +35,27 @@ class Evidence:
 
     Attributes:
         classes: how many.
+        guess: the training loss of a network that knows nothing.
         history: a row an epoch.
         train: correct answers and images of a sample of the training part.
+        train_accuracy: the balanced accuracy on that sample.
+        learnt: whether that is clearly better than guessing.
         held_out: correct answers and images of the validation part; of the judged one where there is none.
         held_out_name: "validation" or "held-out".
         dead: the ReLU layers and their dead units.
+        moved: how far each layer's weights are from where they began, in lengths of the initial weights, by name.
     """
 
     classes: int
+    guess: float
     history: Sequence[HistoryRow]
     train: tuple[int, int]
+    train_accuracy: float
+    learnt: bool
     held_out: tuple[int, int]
     held_out_name: str
     dead: Sequence[DeadUnits]
+    moved: Mapping[str, float]
 
     @property
     def gap(self) -> tuple[float, float, float]:
@@ -63,7 +74,12 @@ class Evidence:
 
 
 def diagnose(
-    classifier: Classifier, evaluation: Evaluation, splits: Splits, history: Sequence[HistoryRow], best_epoch: int
+    classifier: Classifier,
+    evaluation: Evaluation,
+    splits: Splits,
+    recipe: Recipe,
+    history: Sequence[HistoryRow],
+    best_epoch: int,
 ) -> tuple[Finding, ...]:
     """What the judged images and the training itself say against the figures.
 
@@ -71,25 +87,33 @@ def diagnose(
         classifier: what was trained.
         evaluation: its answers on the judged images.
         splits: the data.
+        recipe: how it was trained.
         history: a row an epoch.
         best_epoch: whose weights were kept.
     """
     answers = findings_of(evaluation)
     if not len(splits.train) or not history:
         return answers
-    evidence = _evidence(classifier, evaluation, splits, history, best_epoch)
-    chance = any(each.code == "near_chance" for each in answers)
+    evidence = _evidence(classifier, evaluation, splits, recipe, history, best_epoch)
     found = [_with_cause(each, evidence) if each.code == "near_chance" else each for each in answers]
-    found += [each for each in (_loss_jump(evidence), _dead(evidence)) if each is not None]
+    chance = any(each.code == "near_chance" for each in answers)
+    if not chance and not evidence.learnt:
+        found.append(_with_cause(_not_learnt(evidence), evidence))
+    found += [each for each in (_rate(evidence), _dead(evidence)) if each is not None]
     if not chance and (overfitting := _overfitting(evidence)) is not None:
         found.append(overfitting)
     return tuple(found)
 
 
 def _evidence(
-    classifier: Classifier, evaluation: Evaluation, splits: Splits, history: Sequence[HistoryRow], best_epoch: int
+    classifier: Classifier,
+    evaluation: Evaluation,
+    splits: Splits,
+    recipe: Recipe,
+    history: Sequence[HistoryRow],
+    best_epoch: int,
 ) -> Evidence:
-    sample = _sample(splits.train)
+    sample, classes = _sample(splits.train), len(splits.classes)
     again = evaluate(classifier, sample)
     kept = next((row for row in history if row["epoch"] == best_epoch), history[-1])
     judged, name = (int(evaluation.correct.sum()), len(evaluation)), "held-out"
@@ -97,9 +121,27 @@ def _evidence(
         count = len(splits.validation)
         judged, name = (round(kept["val_accuracy"] * count), count), "validation"
     return Evidence(
-        len(splits.classes), history, (int(again.correct.sum()), len(again)), judged, name,
-        dead_units(classifier, np.asarray(sample.images)),
+        classes, _loss_of_guessing(recipe, classes), history,
+        (int(again.correct.sum()), len(again)), again.balanced_accuracy, not near_chance(again),
+        judged, name, dead_units(classifier, np.asarray(sample.images)),
+        _moved(classifier, initial_network(recipe, splits.image_shape, classes)),
     )  # fmt: skip
+
+
+def _loss_of_guessing(recipe: Recipe, classes: int) -> float:
+    """The loss of a network whose outputs are all 0, at the largest class weight."""
+    loss = recipe.loss
+    guess = classes * math.log(2) if loss.name == "binary_cross_entropy" else math.log(max(classes, 2))
+    return guess * (max(1.0, *loss.class_weight) if isinstance(loss.class_weight, tuple) else 1.0)
+
+
+def _moved(classifier: Classifier, initial: nn.Module) -> dict[str, float]:
+    before = {name: weight.detach() for name, weight in initial.named_parameters()}
+    return {
+        name.removesuffix(".weight"): float((after.detach() - before[name]).norm() / before[name].norm())
+        for name, after in classifier.network.named_parameters()
+        if after.ndim >= 2 and bool(before[name].any())
+    }
 
 
 def _sample(train: ImageDataset) -> ImageDataset:
@@ -107,38 +149,88 @@ def _sample(train: ImageDataset) -> ImageDataset:
     return train.subset(rows)
 
 
+def _not_learnt(evidence: Evidence) -> Finding:
+    """The finding that not even the training images were learnt, whatever the held-out ones say."""
+    return Finding(
+        "near_chance",
+        f"It has hardly learnt its own training images: balanced accuracy {100 * evidence.train_accuracy:.1f} % on "
+        f"{evidence.train[1]:,} of them, where guessing gives {100 / evidence.classes:.1f} %.",
+        {"chance": 1 / evidence.classes},
+    )
+
+
 def _with_cause(finding: Finding, evidence: Evidence) -> Finding:
     """The finding that the answers are guesses, with why that may be."""
     right, count = evidence.train
-    train, guess, loss = right / count, math.log(evidence.classes), evidence.last_loss
-    if loss > JUMP * _HIGH * guess or _jump(evidence) is not None:
+    train, guess, loss = right / count, evidence.guess, evidence.last_loss
+    if _rate(evidence) is not None:
+        cause = ""  # it has its own finding, which names the cause
+    elif evidence.learnt:
         cause = (
-            f"Likely cause: the learning rate is too high, for the training loss ended at {loss:.3g}, where guessing "
-            f"gives {guess:.3g}. Try a tenth of optimizer.lr."
-        )
-    elif wilson(right, count).low > 2 / evidence.classes or train > 0.9:
-        cause = (
-            f"Likely cause: it learnt {100 * train:.0f} % of the training images by heart, and nothing of that holds "
+            f" Likely cause: it learnt {100 * train:.0f} % of the training images by heart, and nothing of that holds "
             "for others: the labels may not belong to the images, or there are too few images. Look at some images "
             "beside their labels in the report's section Data."
         )
-    elif not loss < _LEARNT * guess:
+    elif not max(loss, _known(evidence.history[-1]["val_loss"])) < _LEARNT * guess:
         cause = (
-            f"Likely cause: it did not begin to learn, for the training loss ended at {loss:.3g}, where guessing gives "
-            f"{guess:.3g}: the learning rate is far too high or too low, or the labels do not belong to the images."
+            f" Likely cause: the labels do not belong to the images, for {100 * train:.0f} % of the training images "
+            f"are right and the loss ended at {loss:.3g}, where guessing gives {guess:.3g}. Look at some images beside "
+            "their labels in the report's section Data. If they are right, try another optimizer.lr or more epochs."
         )
     else:
         cause = (
-            f"Likely cause: it learnt too briefly ({len(evidence.history):,} epochs; {100 * train:.0f} % of the "
+            f" Likely cause: it learnt too briefly ({len(evidence.history):,} epochs; {100 * train:.0f} % of the "
             "training images right). Try more epochs or another preset; then look at images beside their labels."
         )
     numbers = {**finding.numbers, "training_accuracy": train, "training_loss": None if math.isnan(loss) else loss}
-    return replace(finding, sentence=f"{finding.sentence} {cause}", numbers=numbers)
+    return replace(finding, sentence=f"{finding.sentence}{cause}", numbers=numbers)
+
+
+def _rate(evidence: Evidence) -> Finding | None:
+    """What speaks against the learning rate."""
+    return _loss_jump(evidence) or _rate_too_high(evidence) or _rate_too_low(evidence)
+
+
+def _rate_too_high(evidence: Evidence) -> Finding | None:
+    """The finding that steps were so large that the loss rose above that of knowing nothing."""
+    margins = [2 * _ABOVE] + [_ABOVE] * (len(evidence.history) - 1)  # the first epoch has the initial weights' loss
+    rows = [
+        row
+        for row, margin in zip(evidence.history, margins, strict=True)
+        if _known(row["loss"]) > evidence.guess + margin
+    ]
+    if not rows:
+        return None
+    worst = max(rows, key=lambda row: _known(row["loss"]))
+    epoch, loss = int(_known(worst["epoch"])), _known(worst["loss"])
+    return Finding(
+        "learning_rate_high",
+        f"The training loss was {loss:.3g} in epoch {epoch}, above the {evidence.guess:.3g} of a network that knows "
+        "nothing. Likely cause: the learning rate is too high; the accuracy may be far below what these images allow. "
+        "Try a tenth of optimizer.lr.",
+        {"epoch": epoch, "loss": loss, "guess": evidence.guess, "last": evidence.last_loss},
+    )
+
+
+def _rate_too_low(evidence: Evidence) -> Finding | None:
+    """The finding that layers still have the random weights that they began with."""
+    still = {name: moved for name, moved in evidence.moved.items() if moved < MOVED}
+    if not still:
+        return None
+    names = sorted(still, key=still.__getitem__)
+    others = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    return Finding(
+        "learning_rate_low",
+        f"{len(names):,} of {len(evidence.moved):,} layers ({names[0]}{others}) still have the random weights they "
+        f"began with, to within {100 * max(still.values()):.2g} %: all that was learnt is in the others. Likely "
+        "cause: the learning rate is too low, or the epochs are too few. Try ten times optimizer.lr, or a preset's.",
+        {"layers": len(names), "of": len(evidence.moved), "moved": max(still.values())},
+    )
 
 
 def _jump(evidence: Evidence) -> tuple[str, int, float, float] | None:
     """Which loss rose above a hundred times its best, in which epoch, to what, and the best before; or None."""
-    guess = math.log(max(evidence.classes, 2))
+    guess = evidence.guess
     for name, key in (("training", "loss"), ("validation", "val_loss")):
         best = guess  # what no training at all would give
         for row in evidence.history:

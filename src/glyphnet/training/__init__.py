@@ -11,7 +11,7 @@ from .presets import PRESETS, preset
 from .progress import Moment, Watcher
 from .recipe import EarlyStopping, Recipe
 from .result import FitResult
-from .state import HISTORY_KEYS, HistoryRow, TrainingState
+from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
 from .stopping import StopOnSignal
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Watcher",
     "choose_device",
     "fit",
+    "initial_network",
     "judge",
     "keep_freed_memory",
     "preset",

@@ -80,10 +80,8 @@ class TrainingState:
         collective: Collective = ALONE,
     ) -> TrainingState:
         """The state before the first step. The caller's random numbers are left as they were."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(recipe.seed, "weights"))
-            network = build(recipe.network, input_shape, classes)
-        network = network.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
+        network = initial_network(recipe, input_shape, classes).to(device=device)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         alone = device.type == "cpu" and collective.size == 1
         if alone and not recipe.optimizer.full_batch and Backpropagation.covers(network):
             Backpropagation.lay_out(network)
@@ -172,6 +170,13 @@ class TrainingState:
         self.totals.copy_(values["totals"])
         for name in _PLAIN:
             setattr(self, name, values[name])
+
+
+def initial_network(recipe: Recipe, input_shape: InputShape, classes: int) -> nn.Module:
+    """The network before its first step, the same at each call. The caller's random numbers are left as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(recipe.seed, "weights"))
+        return build(recipe.network, input_shape, classes)
 
 
 _PLAIN = (

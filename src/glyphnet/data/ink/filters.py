@@ -12,7 +12,7 @@ from ..dataset import UInt8Array
 
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
-_Integers = TypeVar("_Integers", UInt8Array, IntArray)
+_Integers = TypeVar("_Integers", UInt8Array, IntArray, npt.NDArray[np.int64])
 
 
 def resized(grey: UInt8Array, height: int, width: int, method: Image.Resampling) -> UInt8Array:
@@ -160,10 +160,17 @@ def stroke_widths(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     Twice the area over the length of the outline; as grey levels count for both, blurring changes neither. The
     outline is measured along rows and columns, which makes the widths of slanting strokes come out smaller.
     """
-    padded = np.pad(amounts.astype(np.int32), ((0, 0), (1, 1), (1, 1)))
-    outline = sum(np.abs(np.diff(padded, axis=axis)).sum(axis=(1, 2), dtype=np.int64) for axis in (1, 2))
-    widths: npt.NDArray[np.float64] = 2 * padded.sum(axis=(1, 2), dtype=np.int64) / np.maximum(outline, 1)
+    area = amounts.sum(axis=(1, 2), dtype=np.int64)
+    widths: npt.NDArray[np.float64] = 2 * area / np.maximum(_outlines(amounts.astype(np.int32)), 1)
     return widths
+
+
+def _outlines(amounts: _Integers) -> npt.NDArray[np.int64]:
+    """The length of the outline in each of (N, H, W): Σ|Δv| along rows and columns, with 0 all around; int64 (N,)."""
+    outline: npt.NDArray[np.int64] = np.abs(border(amounts)).sum(axis=1, dtype=np.int64)
+    for axis in (1, 2):
+        outline += np.abs(np.diff(amounts, axis=axis)).sum(axis=(1, 2), dtype=np.int64)
+    return outline
 
 
 def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -175,8 +182,7 @@ def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArr
     full = np.reshape(full, -1)
     most = full[:, np.newaxis, np.newaxis]
     inner = np.clip(amounts, 0, most).astype(np.int64)
-    padded = np.pad(inner, ((0, 0), (1, 1), (1, 1)))
-    outline = sum(np.abs(np.diff(padded, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
+    outline = _outlines(inner)
     widths: npt.NDArray[np.float64] = 4 * (inner * (most - inner)).sum(axis=(1, 2)) / np.maximum(outline * full, 1)
     return widths
 
@@ -191,12 +197,10 @@ def stroke_lengths(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt
     most = full[:, np.newaxis, np.newaxis]
     inner = np.clip(amounts, 0, most).astype(np.int64)
     mask = 2 * inner >= most
-    padded = np.pad(inner, ((0, 0), (1, 1), (1, 1)))
-    outline = sum(np.abs(np.diff(padded, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
     top, bottom, left, right = extents(mask).astype(np.int64)
     size = np.maximum(bottom - top, right - left)
     area = 2 * size * inner.sum(axis=(1, 2))
-    lengths: npt.NDArray[np.float64] = mask.sum(axis=(1, 2)) * outline / np.maximum(area, 1)
+    lengths: npt.NDArray[np.float64] = mask.sum(axis=(1, 2)) * _outlines(inner) / np.maximum(area, 1)
     return lengths
 
 

@@ -218,8 +218,10 @@ def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: I
     level = upper_median(border(grey[np.newaxis].astype(np.int32)))
     if abs(255 - level - spec.background) < abs(level - spec.background):
         grey, level = 255 - grey, 255 - level
+    if np.array_equal(grey, made):
+        return None
     mask = np.abs(grey.astype(np.int32) - level) >= FAINTEST
-    if mask.any() and not np.array_equal(grey, made):
+    if mask.any():
         top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
         grey = _placed(grey[top:bottom, left:right], spec, image_shape, around=level)
     return None if np.array_equal(grey, made) else grey

@@ -185,6 +185,13 @@ def _node(value: int | memoryview) -> Node:
     return Node(f"{domain}.{operator}" if domain else operator, tuple(inputs), tuple(outputs), settings)
 
 
+def _float(value: int | memoryview) -> float:
+    content = _bytes(value)
+    if len(content) != 4:
+        raise ValueError(f"a number has {len(content)} bytes instead of 4")
+    return float(struct.unpack("<f", content)[0])
+
+
 def _attribute(value: int | memoryview) -> tuple[str, Setting]:
     name, whole = "", []
     setting: Setting | None = None
@@ -192,7 +199,7 @@ def _attribute(value: int | memoryview) -> tuple[str, Setting]:
         if number == 1:
             name = _text(part)
         elif number == 2:
-            setting = float(struct.unpack("<f", _bytes(part))[0])
+            setting = _float(part)
         elif number == 3:
             setting = _integer(part)
         elif number == 4:

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, TypeAlias
+from typing import IO, BinaryIO, TypeAlias, overload
 
 from .errors import OutputError, RunFolderError
 
@@ -49,6 +49,14 @@ _KINDS = (
 
 
 # Reading
+
+
+@overload
+def open_input(path: AnyPath) -> io.BufferedReader: ...
+
+
+@overload
+def open_input(path: AnyPath, *, piped: bool) -> io.BufferedReader | io.BytesIO: ...
 
 
 def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.BytesIO:

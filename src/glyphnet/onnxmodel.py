@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
+from .files import open_input
 from .images import Images, default_batch_size, image_batches
 from .names import fault_of
 
@@ -239,16 +239,15 @@ def _checked(content: bytes, name: str | os.PathLike[str]) -> tuple[Graph, bool]
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise CorruptFileError(f"{path}: is {what}; {_NEEDED}.")
-        if status.st_size > LARGEST_FILE:
-            raise ModelFileError(f"{path}: {status.st_size:,} bytes, more than the limit of {LARGEST_FILE:,}.")
-        with open(path, "rb") as file:
+        with open_input(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise ModelFileError(f"{path}: {size:,} bytes, more than the limit of {LARGEST_FILE:,}.")
             return file.read()
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such file.") from None
+    except IsADirectoryError:
+        raise CorruptFileError(f"{path}: is a folder; {_NEEDED}.") from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValueError as error:  # a NUL in the name

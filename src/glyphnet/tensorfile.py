@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
@@ -27,7 +26,7 @@ import torch
 from ._filekinds import looks_like
 from ._tensorlayout import DTYPE_NAMES, TensorInfo, parse_layout, strict_json
 from .errors import CorruptFileError, ModelFileError, UnsupportedFileError
-from .files import atomic_write
+from .files import atomic_write, open_input
 
 MAX_HEADER = 1 << 20
 """Largest safetensors header, in bytes, that is written or read."""
@@ -138,18 +137,17 @@ def read_tensors(
 
 
 def _open(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open a regular file: a folder, a pipe or a device would answer strangely, or never."""
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            inside = sorted(Path(path).glob("*.safetensors")) if stat.S_ISDIR(mode) else []
-            # Of a run folder's two, nearly always the model is meant: it comes after the checkpoint.
-            hint = f" Did you mean {inside[-1]}?" if inside else ""
-            raise CorruptFileError(f"{path}: is {what}; a .safetensors file that GlyphNet wrote is needed.{hint}")
-        return open(path, "rb")
+        return open_input(path)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such file.") from None
+    except IsADirectoryError:
+        inside = sorted(Path(path).glob("*.safetensors"))
+        # Of a run folder's two, nearly always the model is meant: it comes after the checkpoint.
+        hint = f" Did you mean {inside[-1]}?" if inside else ""
+        raise CorruptFileError(
+            f"{path}: is a folder; a .safetensors file that GlyphNet wrote is needed.{hint}"
+        ) from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValueError as error:  # a NUL in the name

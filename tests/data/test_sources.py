@@ -97,8 +97,12 @@ def test_labels_may_be_words_in_any_encoding(tmp_path: Path, encoding: str) -> N
 
 
 def test_gzipped_tables_and_packed_columns(tmp_path: Path) -> None:
-    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(pixel_text("first").encode()))
+    packed = gzip.compress(pixel_text("first").encode())
+    (tmp_path / "x.csv.gz").write_bytes(packed)
     assert_images(tmp_path / "x.csv.gz")
+    (tmp_path / "short.csv.gz").write_bytes(packed[:-100])
+    with pytest.raises(DataError, match=r"short\.csv\.gz: the gzip data end too early"):
+        load(tmp_path / "short.csv.gz")
     rows = [
         f"{label},{' '.join(map(str, image.ravel()))},Training" for label, image in zip(LABELS, IMAGES, strict=True)
     ]

@@ -16,7 +16,6 @@ import io
 import json
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ import numpy.typing as npt
 import platformdirs
 
 from ..errors import DataError, RunFolderError
-from ..files import FolderLock, atomic_write, atomic_write_text, make_folder, remove, remove_folder
+from ..files import FolderLock, atomic_write, atomic_write_text, make_folder, open_input, remove, remove_folder
 from .dataset import Int64Array, UInt8Array
 
 CACHE_VERSION = 2
@@ -144,7 +143,7 @@ def entry(
 def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
     """What `keep_arrays` kept; None if it is not there or damaged."""
     try:
-        with _regular_file(cache_folder() / kind / f"{key}.npz") as file:
+        with open_input(cache_folder() / kind / f"{key}.npz") as file:
             seal, content = file.read(_SEAL), file.read()
     except OSError:
         return None
@@ -223,7 +222,7 @@ def _digest(file: BinaryIO) -> str:
 def _open(folder: Path) -> Entry | None:
     """The entry in ``folder``, or None if it is not there, unfinished or damaged."""
     try:
-        with _regular_file(folder / "entry.json") as file:
+        with open_input(folder / "entry.json") as file:
             content = file.read().decode()
         record = json.loads(json.loads(content)["entry"])
         if content != _sealed(record) or record["key"] != folder.name:
@@ -240,24 +239,13 @@ def _load(path: Path, digest: str) -> npt.NDArray[Any]:
     Raises:
         ValueError: the file is damaged.
     """
-    with _regular_file(path) as file:
+    with open_input(path) as file:
         if _digest(file) != digest:
             raise ValueError("damaged")
         file.seek(0)
         if os.fstat(file.fileno()).st_size <= IN_MEMORY_BYTES:
             return cast(npt.NDArray[Any], np.load(file, allow_pickle=False))
     return cast(npt.NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _regular_file(path: Path) -> BinaryIO:
-    """``path`` opened for reading.
-
-    Raises:
-        OSError: it is not there, or no file: a pipe would never end.
-    """
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return open(path, "rb")
 
 
 @contextmanager

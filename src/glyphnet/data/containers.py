@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
+import os
 import pickletools
 import re
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ..childprocess import WorkerDiedError, Workers
 from ..errors import BadFileError, DataError, MissingExtraError
+from ..files import open_input
 from .arrays import RawArrays, RawPart, find_roles, raw_arrays
-from .filetree import AnyFile, openable
+from .filetree import AnyFile, ArchivePath
+from .gzipped import opened
 from .npy import MAX_BYTES
 
 _Array = npt.NDArray[Any]
 Content = Callable[[], bytes]
+Source: TypeAlias = "str | bytes"
+"""A path, or the content of a file in an archive."""
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -46,7 +56,7 @@ def read_matlab(path: AnyFile) -> RawArrays:
         MissingExtraError: a file of version 7.3 without h5py.
     """
     turned = is_hdf5(path)  # MATLAB counts axes from the other end
-    arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if turned else _matlab_arrays(path)
+    arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if turned else _in_worker("matlab", path)
     raw = raw_arrays(path, find_roles(path, arrays), arrays, None)
     parts = {name: _along_first(part) for name, part in raw.parts.items()}
     if _is_emnist(path, arrays):
@@ -57,32 +67,20 @@ def read_matlab(path: AnyFile) -> RawArrays:
     return RawArrays(parts)
 
 
-def _matlab_arrays(path: AnyFile) -> dict[str, _Array]:
+def _matlab_arrays(file: Source, where: str, limit: int) -> dict[str, _Array]:
     from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
 
     try:
-        sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(openable(path))}
-        if (total := sum(sizes.values())) > MAX_BYTES:
-            raise BadFileError(path, f"holds {total:,} values; the limit is {MAX_BYTES:,}", "Save it as .npy files.")
-        _refuse_large(path)
-        found = loadmat(openable(path), variable_names=list(sizes))
+        sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(_stream(file))}
+        if (total := sum(sizes.values())) > limit:
+            raise BadFileError(where, f"holds {total:,} values; the limit is {limit:,}", "Save it as .npy files.")
+        _refuse_large(file, where, limit)
+        found = loadmat(_stream(file), variable_names=list(sizes))
     except BadFileError:
         raise
-    except (
-        MatReadError,
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        IndexError,
-        zlib.error,
-    ) as error:
-        raise BadFileError(
-            path, f"damaged, or not a MATLAB file ({' '.join(str(error).split())[:120]})", _AGAIN
-        ) from None
+    except Exception as error:  # SciPy checks little of what it reads, and fails in many ways
+        reason = f"damaged, or not a MATLAB file ({' '.join(str(error).split())[:120]})"
+        raise BadFileError(where, reason, _AGAIN) from None
     return dict(_flat_matlab(found))
 
 
@@ -101,22 +99,22 @@ def _flat_matlab(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield f"{prefix}{name}", value
 
 
-def _refuse_large(path: AnyFile) -> None:
+def _refuse_large(source: Source, where: str, limit: int) -> None:
     """Refuse a file whose compressed parts unpack to more than the limit: what a structure holds is announced nowhere.
 
     Version 5: a header of 128 bytes, then parts of a type, a size and content; type 15 is a zlib stream.
     """
     total = 0
-    with path.open("rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else open_input(source) as file:
         order = "<" if file.read(128)[126:128] == b"IM" else ">"
         while len(head := file.read(8)) == 8:
             kind, size = struct.unpack(f"{order}II", head)
             content, unpacker = file.read(size), zlib.decompressobj()
-            while kind == 15 and content and total <= MAX_BYTES:
+            while kind == 15 and content and total <= limit:
                 total += len(unpacker.decompress(content, 1 << 20))
                 content = unpacker.unconsumed_tail
-    if total > MAX_BYTES:
-        raise BadFileError(path, f"unpacks to more than the limit of {MAX_BYTES:,} bytes", "Save it as .npy files.")
+    if total > limit:
+        raise BadFileError(where, f"unpacks to more than the limit of {limit:,} bytes", "Save it as .npy files.")
 
 
 def _is_emnist(path: AnyFile, arrays: Mapping[str, _Array]) -> bool:
@@ -142,7 +140,9 @@ def _emnist(parts: Mapping[str, RawPart], mapping: _Array) -> RawArrays:
 
 def matlab_images(path: AnyFile) -> dict[str, _Array]:
     """The arrays of a .mat file by name, for prediction; images along the last axis come first."""
-    arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if is_hdf5(path) else _matlab_arrays(path)
+    arrays = (
+        {name: array.T for name, array in hdf5_arrays(path).items()} if is_hdf5(path) else _in_worker("matlab", path)
+    )
     if _is_emnist(path, arrays):
         return {name: _upright(array) for name, array in arrays.items() if name.endswith("images")}
     return {name: np.moveaxis(array, -1, 0) if _is_last(array.shape) else array for name, array in arrays.items()}
@@ -216,30 +216,87 @@ def read_hdf5(path: AnyFile) -> RawArrays:
 
 def hdf5_arrays(path: AnyFile) -> dict[str, _Array]:
     """Every array in an HDF5 file by name; raises as `read_hdf5` does."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingExtraError("Reading HDF5 files", "hdf5") from error
+    if find_spec("h5py") is None:
+        raise MissingExtraError("Reading HDF5 files", "hdf5")
+    return _in_worker("hdf5", path)
+
+
+def _hdf5_arrays(source: Source, where: str, limit: int) -> dict[str, _Array]:
+    import h5py
+
     found: dict[str, _Array] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "buifSO" and item.shape:
-            if item.nbytes > MAX_BYTES:
-                reason = f"{name} holds {item.nbytes:,} bytes; the limit is {MAX_BYTES:,}"
-                raise BadFileError(path, reason, "Save it as .npy files: those are mapped and have no limit.")
+            if item.nbytes > limit:
+                reason = f"{name} holds {item.nbytes:,} bytes; the limit is {limit:,}"
+                raise BadFileError(where, reason, "Save it as .npy files: those are mapped and have no limit.")
             if item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype) is None:
                 return
             values = item.asstr()[()] if item.dtype.kind == "O" else item[()]
             found[name.replace("/", "_")] = np.asarray(values).astype(str) if item.dtype.kind == "O" else values
 
     try:
-        with h5py.File(openable(path), "r") as file:
+        with h5py.File(_stream(source), "r") as file:
             file.visititems(visit)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise BadFileError(
-            path, f"damaged, or not an HDF5 file ({' '.join(str(error).split())[:120]})", _AGAIN
-        ) from None
+    except BadFileError:
+        raise
+    except Exception as error:  # of many kinds, as the library does
+        reason = f"damaged, or not an HDF5 file ({' '.join(str(error).split())[:120]})"
+        raise BadFileError(where, reason, _AGAIN) from None
     return found
+
+
+# --- in a worker --------------------------------------------------------------------------------------------
+
+_READERS = {"matlab": _matlab_arrays, "hdf5": _hdf5_arrays}
+_SECONDS = 300.0
+"""For one file in a worker."""
+
+_workers: Workers | None = None
+
+
+def _in_worker(reader: str, path: AnyFile) -> dict[str, _Array]:
+    """The arrays in a file, read in a process of its own: damaged files can crash SciPy and the HDF5 library.
+
+    Raises:
+        BadFileError: the reader says so, crashes or takes too long.
+    """
+    global _workers
+    _workers = _workers or Workers(f"{__name__}:answer_parent", most=1, memory=4 * MAX_BYTES)
+    with opened(path) as file:
+        content = file.read() if isinstance(path, ArchivePath) else b""
+    request = {"reader": reader, "where": os.fspath(path), "limit": MAX_BYTES}
+    request["path"] = "" if isinstance(path, ArchivePath) else os.path.abspath(path)
+    try:
+        answer, body = _workers(request, content, time.monotonic() + _SECONDS)
+    except TimeoutError:
+        raise BadFileError(path, f"takes longer than {_SECONDS:g} s to read", "Save it as .npy files.") from None
+    except WorkerDiedError:
+        raise BadFileError(path, "damaged: the library that reads such files crashed on it", _AGAIN) from None
+    if "bad" in answer:
+        raise BadFileError(path, *answer["bad"])
+    found, start = {}, 0
+    for name, kind, shape in answer["arrays"]:
+        dtype = np.dtype(kind)
+        count = math.prod(shape)
+        found[name] = np.frombuffer(body, dtype, count, start).reshape(shape) if count else np.empty(shape, dtype)
+        start += count * dtype.itemsize
+    return found
+
+
+def answer_parent(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """In the worker: see `_in_worker`."""
+    try:
+        arrays = _READERS[request["reader"]](request["path"] or content, request["where"], request["limit"])
+    except BadFileError as error:
+        return {"bad": (error.reason, error.remedy)}, b""
+    told = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    return {"arrays": told}, b"".join(array.tobytes() for array in arrays.values())
+
+
+def _stream(source: Source) -> Any:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 # --- CIFAR --------------------------------------------------------------------------------------------------
@@ -253,7 +310,13 @@ def cifar_files(path: AnyFile) -> dict[str, Content]:
     wanted = re.compile(
         r"data_batch(_\d+)?(\.bin)?|test_batch(\.bin)?|train(\.bin)?|test(\.bin)?|batches\.meta(\.txt)?|meta|fine_label_names\.txt"
     )
-    return {file.name: file.read_bytes for file in path.iterdir() if wanted.fullmatch(file.name) and file.is_file()}
+
+    def content(file: AnyFile) -> bytes:
+        with opened(file) as stream:
+            return stream.read()
+
+    found = (file for file in path.iterdir() if wanted.fullmatch(file.name) and file.is_file())
+    return {file.name: functools.partial(content, file) for file in found}
 
 
 def is_cifar_folder(path: AnyFile) -> bool:
@@ -483,7 +546,7 @@ def _libsvm(text: str, part: str) -> RawPart:
 
 def _head(path: AnyFile, count: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return file.read(count)
     except OSError:
         return b""

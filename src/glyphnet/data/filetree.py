@@ -15,7 +15,6 @@ import posixpath
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from typing import Any, TypeAlias
 from ..errors import BadFileError, DataError
 from ..files import is_output_folder, open_input
 from .decode import MAX_FILE_BYTES
-from .gzipped import MAX_RATIO
+from .gzipped import MAX_RATIO, opened
 
 # What file managers and archivers leave behind. Names with a leading dot are left out as well.
 JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"}
@@ -173,25 +172,17 @@ class ArchivePath:
         """What lies directly in this folder and has a fitting name."""
         return (path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern))
 
-    def open(self, _: str = "rb") -> io.BytesIO:
+    def open(self) -> io.BytesIO:
         """Its content, open for reading.
 
         Raises:
             BadFileError: it cannot be read, or is too large.
         """
-        return io.BytesIO(self.read_bytes())
-
-    def read_bytes(self) -> bytes:
-        """Its content; raises as `open` does."""
-        return self._tree.content(self.inside)
-
-    def read_text(self, encoding: str) -> str:
-        """Its text; raises as `open` does."""
-        return self.read_bytes().decode(encoding)
+        return io.BytesIO(self._tree.content(self.inside))
 
     def byte_count(self) -> int:
         """The size of its content; raises as `open` does."""
-        return len(self.read_bytes())
+        return len(self._tree.content(self.inside))
 
     def state(self) -> str:
         """Changes with the archive."""
@@ -208,10 +199,11 @@ def as_file(path: str | os.PathLike[str]) -> AnyFile:
 
 
 def openable(path: AnyFile) -> Any:
-    """What a library opens: the path of a file on disk, else its content."""
+    """What a library opens: the path of a regular file on disk, else its content."""
+    file = opened(path)
     if isinstance(path, ArchivePath):
-        return path.open()
-    open_input(path).close()  # a pipe or a device is refused
+        return file
+    file.close()
     return path
 
 
@@ -390,7 +382,9 @@ def archive_tree(path: Path) -> FileTree:
         head = file.read(4)
     try:
         members = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, head)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, NotImplementedError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Python's own readers fail in many ways on damage
         raise DataError(f"{path}: a damaged archive ({_one_line(error)}). Download or make it again.") from error
     status = path.stat()
     state = repr((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
@@ -436,7 +430,7 @@ def _add(members: dict[str, Callable[[], bytes]], path: Path, given: str, read: 
 
 
 def _zip_members(path: Path) -> dict[str, Callable[[], bytes]]:
-    archive = zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(openable(path))
     members: dict[str, Callable[[], bytes]] = {}
     for info in archive.infolist():
         if not info.is_dir():
@@ -454,7 +448,7 @@ def _zip_reader(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> 
         try:
             with archive.open(info) as file:
                 content = file.read(info.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        except Exception as error:  # of many kinds, as above
             raise BadFileError(where, f"damaged ({_one_line(error)})", "Make the archive again.") from error
         if len(content) != info.file_size:
             raise BadFileError(where, "not of the size that the archive announces", "Make the archive again.")
@@ -468,13 +462,13 @@ def _tar_members(path: Path, head: bytes) -> dict[str, Callable[[], bytes]]:
     members: dict[str, Callable[[], bytes]] = {}
     packed = head[:2] == b"\x1f\x8b" or head[:3] in (b"BZh", b"\xfd7z")
     if not packed:
-        with tarfile.open(path, "r:") as archive:
+        with tarfile.open(openable(path), "r:") as archive:
             for info in archive:
                 if info.isreg() and not info.issparse():
                     _add(members, path, info.name, _tar_reader(path, info))
         return members
     total = 0
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(openable(path), "r|*") as archive:
         for info in archive:
             total += info.size
             if total > MAX_UNPACKED:

@@ -24,16 +24,16 @@ MAX_RATIO = 1032
 
 def is_gzipped(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins as gzip does; not by its name, because browsers unpack and keep ``.gz``."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return file.read(2) == GZIP_MAGIC
 
 
-def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
-    """The file, open for reading; one in an archive opens itself."""
+def opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file on disk or in an archive, open for reading: see `files.open_input`."""
     if isinstance(path, str | Path) or not hasattr(path, "open"):
         return open_input(path)
-    opened: IO[bytes] = path.open("rb")
-    return opened
+    inside: IO[bytes] = path.open()
+    return inside
 
 
 def unpacked(path: str | os.PathLike[str], limit: int | None = None) -> Iterator[bytes]:
@@ -46,7 +46,7 @@ def unpacked(path: str | os.PathLike[str], limit: int | None = None) -> Iterator
     Raises:
         BadFileError: the gzip stream is truncated, damaged, or followed by something else.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         plain = iter(lambda: file.read(PACKED_PIECE if packed else PIECE), b"")
@@ -58,6 +58,21 @@ def unpacked(path: str | os.PathLike[str], limit: int | None = None) -> Iterator
             if left is not None:
                 left -= len(piece)
             yield piece
+
+
+def gunzipped(content: bytes, path: str | os.PathLike[str], limit: int) -> bytes:
+    """Gzip in memory, unpacked; ``path`` is what messages call it.
+
+    Raises:
+        BadFileError: it is truncated, damaged, followed by something else, or unpacks to more than ``limit`` bytes.
+    """
+    pieces, size = [], 0
+    for piece in _gunzip(path, iter((content,))):
+        size += len(piece)
+        if size > limit:
+            raise BadFileError(path, f"unpacks to more than {limit:,} bytes", "Divide it.")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _gunzip(path: str | os.PathLike[str], pieces: Iterator[bytes]) -> Iterator[bytes]:

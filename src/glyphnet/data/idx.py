@@ -21,7 +21,7 @@ from ..errors import BadFileError, DataError
 from .arrays import RawArrays, RawPart
 from .dataset import UInt8Array
 from .filetree import AnyFile, ArchivePath, as_file, byte_count
-from .gzipped import MAX_RATIO, is_gzipped, unpacked
+from .gzipped import MAX_RATIO, is_gzipped, opened, unpacked
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -266,7 +266,9 @@ def _dimensions(path: AnyFile) -> int | None:
 def _with_names(table: AnyFile, parts: dict[str, RawPart]) -> dict[str, RawPart]:
     """Labels as the characters that EMNIST's table gives them: lines of a label and one code point or more."""
     try:
-        rows = [list(map(int, line.split())) for line in table.read_text(encoding="ascii").splitlines() if line.strip()]
+        with opened(table) as file:
+            lines = file.read().decode("ascii").splitlines()
+        rows = [list(map(int, line.split())) for line in lines if line.strip()]
         names = {row[0]: chr(row[1]) for row in rows}
     except (ValueError, IndexError, OverflowError):
         raise BadFileError(table, "not a table of labels and code points", "Copy or download the file again.") from None

@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import BadFileError, DataError
-from ..files import atomic_write, make_folder
+from ..files import atomic_write, make_folder, read_input
 from .arrays import RawArrays, RawPart, read_npz
 from .cache import cache_folder
 from .containers import read_cifar, read_svhn_folder, read_usps
+from .filetree import openable
 from .idx import read_idx_folder
 from .npy import MAX_BYTES, NpzFile
 
@@ -116,7 +117,7 @@ def _read_emnist(folder: Path, split: str) -> RawArrays:
     archive = folder / "gzip.zip"
     target = cache_folder() / "datasets" / "emnist-unpacked" / split
     try:
-        with zipfile.ZipFile(archive) as packed:
+        with zipfile.ZipFile(openable(archive)) as packed:
             wanted = [info for info in packed.infolist() if Path(info.filename).name.startswith(f"emnist-{split}-")]
             if not wanted:
                 raise BadFileError(archive, f"holds no files of the split {split!r}", "Download it again.")
@@ -125,7 +126,7 @@ def _read_emnist(folder: Path, split: str) -> RawArrays:
             make_folder(target)
             for info in wanted:
                 path = target / Path(info.filename).name
-                if not path.is_file() or zlib.crc32(path.read_bytes()) != info.CRC:
+                if not path.is_file() or zlib.crc32(read_input(path)) != info.CRC:
                     with atomic_write(path) as file:
                         file.write(packed.read(info))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
@@ -150,9 +151,7 @@ def _read_k49(folder: Path) -> RawArrays:
 
 def _read_usps(folder: Path) -> RawArrays:
     try:
-        train, test = (
-            bz2.decompress((folder / name).read_bytes()).decode("ascii") for name in ("usps.bz2", "usps.t.bz2")
-        )
+        train, test = (bz2.decompress(read_input(folder / name)).decode("ascii") for name in ("usps.bz2", "usps.t.bz2"))
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder}: usps.bz2 or usps.t.bz2 is damaged ({error}). Download them again.") from None
     return read_usps(train, test)
@@ -163,7 +162,7 @@ def _read_cifar_archive(name: str) -> Callable[[Path], RawArrays]:
         path = folder / name
         contents: dict[str, bytes] = {}
         try:
-            with tarfile.open(path) as archive:
+            with tarfile.open(openable(path)) as archive:
                 for member in archive:
                     file = Path(member.name).name
                     if member.isfile() and member.size < MAX_BYTES // 8 and not file.endswith((".html", "~")):

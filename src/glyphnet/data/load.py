@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
+from ..files import open_input
 from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
@@ -165,9 +166,12 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     try:
         if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
+        if not path.is_dir():
+            open_input(path).close()
         kind = source_of(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{os.fspath(source)[:80]!r} cannot be looked at ({str(error)[:80]}). {_ACCEPTED}") from error
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)[:80]
+        raise DataError(f"{os.fspath(source)[:80]!r} cannot be read: {reason}. {_ACCEPTED}") from error
     if kind is None:
         raise DataError(f"{path}: not a data set that can be read. {_ACCEPTED}")
     found = kind.read(path, options)

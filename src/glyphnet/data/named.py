@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from .._version import __version__
 from ..errors import BadFileError, DataError, DownloadError, SettingsError
-from ..files import atomic_write_text, make_folder, move, new_file, open_input, remove, temporary_folder
+from ..files import atomic_write_text, make_folder, move, new_file, open_input, read_input, remove, temporary_folder
 from .cache import cache_folder
 from .gzipped import content_sha256, is_gzipped
 from .known import NAMED, NamedDataset, NamedFile
@@ -256,7 +256,7 @@ def _pinned(file: NamedFile) -> str:
     if not file.is_whole or file.md5:
         return ""
     try:
-        return _pin_path(file).read_text(encoding="ascii").strip()
+        return read_input(_pin_path(file)).decode("ascii", "replace").strip()
     except OSError:
         return ""
 

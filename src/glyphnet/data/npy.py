@@ -11,7 +11,6 @@ import io
 import math
 import os
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import IO, Any, NamedTuple
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from ..errors import BadFileError
 from .filetree import AnyFile, ArchivePath, as_file, byte_count, openable
+from .gzipped import opened
 
 MAX_BYTES = 2 << 30  # of one archive, unpacked; .npy files are memory-mapped and have no limit
 MAX_HEADER = 10_000  # bytes; NumPy's own limit, and a plain array's header has about a hundred
@@ -49,7 +49,7 @@ def _read_header(file: IO[bytes], path: AnyFile, what: str) -> _Announced:
     head = io.BytesIO(file.read(MAX_HEADER))  # NumPy checks the length of a header only after it was read
     try:
         shape, _, dtype = _HEADER_READERS[np.lib.format.read_magic(head)](head)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except Exception:  # NumPy parses the header as Python, which can fail in many ways
         reason = f"{what} is not an array in NumPy's format, or its header is damaged or longer than {MAX_HEADER:,}"
         raise BadFileError(path, f"{reason} bytes", _AGAIN) from None
     if any(side < 0 for side in shape):
@@ -70,7 +70,7 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
         BadFileError: not such a file, truncated, or an array of Python objects.
     """
     path = as_file(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         announced = _read_header(file, path, "it")
     stored = byte_count(path)
     if stored != announced.size:
@@ -94,9 +94,10 @@ class NpzFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = as_file(path)
+        file = openable(self._path)
         try:
-            self._zip = zipfile.ZipFile(openable(self._path))
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            self._zip = zipfile.ZipFile(file)
+        except Exception as error:  # Python's own reader fails in many ways on damage
             raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
         self.names = tuple(name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy"))
         if twice := [name for name, count in Counter(self.names).items() if count > 1]:
@@ -127,15 +128,9 @@ class NpzFile:
                     "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit.",
                 )
             return {name: self._unpack(name) for name in names}
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-            ValueError,
-        ) as error:
+        except BadFileError:
+            raise
+        except Exception as error:  # of many kinds, as above
             raise BadFileError(self._path, f"the archive is damaged or encrypted ({error})", _AGAIN) from None
 
     def _checked_size(self, name: str) -> int:

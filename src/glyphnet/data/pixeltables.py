@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
+from ..files import open_input
 from .arrays import RawArrays, RawPart
 from .assemble import Options
 from .decode import ImageShape
@@ -82,7 +83,7 @@ def is_pixel_table(path: Path) -> bool:
 
 
 def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_input(path) as file:
         return file.read(_HEAD)
 
 
@@ -108,7 +109,10 @@ def recognise(head: bytes, where: str) -> PixelTable | None:
     if not lines:
         return None
     separator = separator_of(lines[0])
-    rows = [line.split() for line in lines] if not separator else list(csv.reader(lines, delimiter=separator))
+    try:
+        rows = [line.split() for line in lines] if not separator else list(csv.reader(lines, delimiter=separator))
+    except csv.Error:
+        return None
     width = len(rows[0])
     rows = [[cell.strip() for cell in row] for row in rows if len(row) == width]
     numeric = sum(map(_is_number, rows[0]))
@@ -276,7 +280,7 @@ def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array
             )  # fmt: skip
         elif table.label is not None:
             labels, values = values[:, -1], values[:, :-1]
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{where}: a row is not sound ({reason}). Correct or remove it.") from error
     return _compact(values), _whole(labels, where)
@@ -285,7 +289,11 @@ def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array
 def _load_packed(text: str, where: str, table: PixelTable) -> tuple[_Array, _Array]:
     csv.field_size_limit(1 << 24)
     rows, labels = [], []
-    for number, cells in enumerate(csv.reader(io.StringIO(text), delimiter=table.separator), start=1):
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=table.separator))
+    except csv.Error as error:
+        raise DataError(f"{where}: is not sound CSV ({error}). Correct it.") from error
+    for number, cells in enumerate(lines, start=1):
         if number == 1 or not cells:
             continue
         try:

@@ -11,7 +11,6 @@ import json
 import os
 import posixpath
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 from ..errors import BadFileError, DataError, MissingExtraError
 from .dataset import BadFile
 from .filetree import PICTURE_SUFFIXES, AnyFile, FileTree, folder_tree, is_regular, openable, read_file
+from .gzipped import gunzipped
 from .layouts import part_word
 from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order, listed
 
@@ -92,13 +92,7 @@ def read_text(content: bytes, where: str) -> tuple[str, str]:
         DataError: it is not text, or damaged gzip.
     """
     if content[:2] == b"\x1f\x8b":
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            content = unpacker.decompress(content, MAX_TEXT)
-        except zlib.error as error:
-            raise DataError(f"{where}: damaged gzip ({error}). Download it again.") from error
-        if unpacker.unconsumed_tail:
-            raise DataError(f"{where}: unpacks to more than {MAX_TEXT >> 30} GiB. Divide it.")
+        content = gunzipped(content, where, MAX_TEXT)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", "replace"), "It was read as UTF-16."
     try:
@@ -333,7 +327,7 @@ class _Finder:
             if found:
                 return name, f"{len(found)} files have this name, such as {found[0]} and {found[1]}"
         path = self.folder / name
-        if path.exists():
+        if os.path.lexists(path):
             return name, "not a regular file"
         return name, f"no such file (tried {path})"
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadFileError
+from ..files import open_input
 from ..parallel import map_in_order
 from .cache import keep_arrays, kept_arrays
 from .dataset import Int64Array
@@ -45,8 +46,8 @@ def times_taken(files: ImageFiles, names: Sequence[str], key: str) -> Int64Array
 def _time_taken(files: ImageFiles, name: str) -> int:
     with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, SyntaxError):
         # Of a file in a folder only the head is read.
-        source = f"{files.root}/{name}" if files.read is None else io.BytesIO(files.content(name))
-        with Image.open(source) as picture:
+        source = open_input(f"{files.root}/{name}") if files.read is None else io.BytesIO(files.content(name))
+        with source, Image.open(source) as picture:
             text = picture.getexif().get_ifd(_EXIF).get(_DATE_TIME_ORIGINAL, "")
         return int(datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
     return -1

@@ -365,5 +365,5 @@ def test_folders_pipes_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read: Not a directory"):
         read(tmp_path / "model.safetensors" / "x")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CorruptFileError, match="is not a regular file"):
+    with pytest.raises(ModelFileError, match="is a named pipe, not a regular file"):
         read(tmp_path / "pipe")

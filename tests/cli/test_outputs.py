@@ -6,6 +6,9 @@ import ctypes
 import os
 import stat
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from typer.testing import CliRunner
 from glyphnet.classifier import Classifier
 from glyphnet.cli import app
 from glyphnet.cli.verbs import VERBS, load_verb
+from glyphnet.files import FolderLock, temporary_folder
 from glyphnet.nn import Preprocessing, build, parse_network
 
 MINE = "mine\n"
@@ -272,3 +276,23 @@ def test_a_verb_replaces_its_own_output_at_its_default_place_and_no_other(work: 
     with unchanged(work):
         result = CliRunner().invoke(app, [verb, *output.words])
         refused(result, Path(written[-1]).name, "GlyphNet did not write it")
+
+
+@pytest.mark.parametrize("output", [each for each in FOLDERS if each.verb != "explain"], ids=str)
+def test_a_folder_in_which_a_training_runs_is_refused(work: Path, output: Output) -> None:
+    with FolderLock("run"), unchanged(work):
+        refused(run(output, "run", *(("--preset", "fast") if output.verb in ("train", "tune") else ())), "in use by")
+
+
+def test_the_next_command_removes_the_temporary_folders_of_a_killed_compare(work: Path) -> None:
+    (work / "tmp").mkdir()
+    ours = {**os.environ, "TMPDIR": str(work / "tmp")}
+    command = [sys.executable, "-m", "glyphnet", "compare", "in", "--methods", "kmeans"]
+    with subprocess.Popen(command, env=ours, stderr=subprocess.DEVNULL) as killed:
+        while not [*work.glob("tmp/glyphnet-*/glyphnet-*/.lock")]:  # a trial runs
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.kill()
+    assert [*work.glob("tmp/glyphnet-*")]
+    with temporary_folder(work / "tmp") as folder:
+        assert [*work.glob("tmp/glyphnet-*")] == [folder]

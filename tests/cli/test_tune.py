@@ -47,6 +47,9 @@ def test_a_search_is_shown_and_the_same_command_goes_on(tmp_path: Path, monkeypa
     assert found["best"]["val_accuracy"] == max(trial["val_accuracy"] for trial in found["trials"])
     assert found["test"]["data"] == "digits, test part"
     assert found["test"]["n"] == 359
+    over = tune(*QUICK, *SEARCH, "--trials", 1, "--overwrite", "--json")
+    assert len(json.loads(over.stdout)["trials"]) == 1, over.stderr
+    found = json.loads(over.stdout)
     trained = CliRunner().invoke(app, ["train", "--recipe", "runs/tune-digits-fast/best.yaml", "--json"])
     assert json.loads(trained.stdout)["evaluation"]["accuracy"]["value"] == pytest.approx(
         found["test"]["accuracy"], abs=1e-6

@@ -305,7 +305,7 @@ def test_files_that_cannot_be_opened_are_named(tmp_path, monkeypatch):
     with pytest.raises(CorruptFileError, match="is a folder; an .onnx file"):
         load_onnx(tmp_path)
     os.mkfifo(tmp_path / "pipe.onnx")
-    with pytest.raises(CorruptFileError, match="is not a regular file"):
+    with pytest.raises(ModelFileError, match="is a named pipe, not a regular file"):
         load_onnx(tmp_path / "pipe.onnx")
     monkeypatch.setattr(onnxmodel, "LARGEST_FILE", 10)
     (tmp_path / "m.onnx").write_bytes(bytes(11))

@@ -16,7 +16,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
 from typing import Any, TypeVar
 
@@ -64,6 +64,7 @@ UNMARKED_FORMATS = {".tga": "TGA"}
 # raises at the other), so that a single one holds.
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
+STRIP_PIXELS = 1 << 20  # of a large picture that are worked on at a time
 
 # Formats whose files may hold several pictures. A second picture in a JPEG is a preview, and an icon has one a size.
 PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
@@ -451,7 +452,7 @@ def _conversions(image: Image.Image) -> Traits:
         traits |= Traits.PALETTE
     if image.mode == "CMYK":
         traits |= Traits.CMYK
-    if image.has_transparency_data and not _is_opaque(image.convert("RGBA")):
+    if image.has_transparency_data and not _is_opaque(image):
         traits |= Traits.TRANSPARENT
     return traits
 
@@ -461,26 +462,44 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        if _is_opaque(coloured):
-            return coloured.convert("RGB")
-        paper = Image.new("RGBA", image.size, _paper_under(coloured))
-        return Image.alpha_composite(paper, coloured).convert("RGB")
+        coloured = image if image.mode == "RGBA" else image.convert("RGBA")
+        return coloured.convert("RGB") if _is_opaque(coloured) else _on_paper(coloured)
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _is_opaque(coloured: Image.Image) -> bool:
+def _is_opaque(image: Image.Image) -> bool:
+    coloured = image if image.mode == "RGBA" else image.convert("RGBA")
     return coloured.getchannel("A").getextrema() == (255, 255)
+
+
+def _on_paper(coloured: Image.Image) -> Image.Image:
+    """A picture (RGBA) on its paper, as RGB: by strips, as whole copies of a large one would fill the memory."""
+    paper = _paper_under(coloured)
+    made = Image.new("RGB", coloured.size)
+    for strip, top in _strips(coloured):
+        made.paste(Image.alpha_composite(Image.new("RGBA", strip.size, paper), strip).convert("RGB"), (0, top))
+    return made
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """The picture in strips of about STRIP_PIXELS, and the top of each."""
+    height = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, height):
+        yield image.crop((0, top, image.width, min(top + height, image.height))), top
 
 
 def _paper_under(coloured: Image.Image) -> str:
     """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet."""
-    values = np.asarray(coloured)
-    drawn = values[..., :3][values[..., 3] >= 128]
-    if not len(drawn):
+    found = []
+    for strip, _ in _strips(coloured):
+        values = np.asarray(strip)
+        drawn = values[..., :3][values[..., 3] >= 128]
+        if len(drawn):
+            found += [drawn.min(axis=0), drawn.max(axis=0)]
+    if not found:
         return "white"
-    most = drawn.max(axis=0).astype(int)
-    one_colour = (most - drawn.min(axis=0) <= 8).all()
+    least, most = np.min(found, axis=0), np.max(found, axis=0).astype(int)
+    one_colour = (most - least <= 8).all()
     return "black" if one_colour and most @ (299, 587, 114) >= 128_000 else "white"
 
 

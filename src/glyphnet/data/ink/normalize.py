@@ -113,29 +113,33 @@ def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
     if seen.mode == "L":
         yield grey
         return
-    values = np.asarray(seen)
+
+    def plane(channel: int) -> UInt8Array:
+        return np.asarray(seen.getchannel(channel))  # all at once, a large picture would fill the memory
+
     step = max(1, max(grey.shape) // 100)
-    some = values[::step, ::step]
-    red, green, blue = (some[..., channel] for channel in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):  # no difference of colours stands out
+    some = [plane(channel)[::step, ::step].copy() for channel in range(3)]
+    if np.array_equal(some[0], some[1]) and np.array_equal(some[1], some[2]):  # no difference of colours stands out
         yield grey
         return
     own = _contrast(grey[::step, ::step])
-    contrast = {pair: _contrast(_difference(some, pair)) for pair in ((0, 1), (2, 1), (0, 2))}
+    contrast = {(a, b): _contrast(_difference(some[a], some[b])) for a, b in ((0, 1), (2, 1), (0, 2))}
     pairs = [pair for pair in contrast if contrast[pair] >= FAINTEST]
     best = max(pairs, key=contrast.__getitem__, default=None)
     if best is not None and contrast[best] >= 2 * own:
-        yield _difference(values, best)
+        yield _difference(*map(plane, best))
         pairs.remove(best)
     yield grey
     for pair in pairs:
-        yield _difference(values, pair)
+        yield _difference(*map(plane, pair))
 
 
-def _difference(values: UInt8Array, pair: tuple[int, int]) -> UInt8Array:
-    """128 and half of what one channel of (h, w, 3) is above another."""
-    one, other = (values[..., channel].astype(np.int16) for channel in pair)
-    return (128 + ((one - other) >> 1)).clip(0, 255).astype(np.uint8)
+def _difference(one: UInt8Array, other: UInt8Array) -> UInt8Array:
+    """128 and half of what one channel is above another."""
+    difference = np.subtract(one, other, dtype=np.int16)
+    difference >>= 1
+    difference += 128
+    return difference.astype(np.uint8)
 
 
 def _contrast(plane: UInt8Array) -> int:

@@ -317,13 +317,16 @@ def test_splits_that_are_handed_to_another_process_keep_their_pictures(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     splits = glyphnet.load(sources["jpeg"], size=(16, 20))
-    hand_over(splits, tmp_path)
-    taken = take_over(tmp_path).test
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    hand_over(splits, first)
+    taken = take_over(first).test
     for ours, theirs in zip(originals(splits.test), originals(taken), strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
     local = replace(splits, test=replace(splits.test, originals=Originals(lambda name: ours)))
     with pytest.raises(DataError, match="several processes at once.*at_once=1"):
-        hand_over(local, tmp_path)
+        hand_over(local, second)
 
 
 # --- models of before ---------------------------------------------------------------------------------------

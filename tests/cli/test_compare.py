@@ -172,7 +172,7 @@ def test_a_signal_leaves_no_child_and_no_temporary_folder(number: signal.Signals
         try:
             _wait(lambda: bool(_children(process.pid)))
             [child] = _children(process.pid)
-            assert [path.name[:17] for path in temporary.iterdir()] == ["glyphnet-compare-"]
+            assert [path.name[:9] for path in temporary.iterdir()] == ["glyphnet-"]
             process.send_signal(number)
             _, said = process.communicate(timeout=60)
         finally:

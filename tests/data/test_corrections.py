@@ -21,7 +21,7 @@ from glyphnet.data.decisions import (
 from glyphnet.errors import DataError
 
 HEAD = ",".join(COLUMNS)
-CLASSES = ("cat", "dog", "日本, \n")
+CLASSES = ("cat", "dog", "日本, \u3000")
 
 
 def part(name, count, start=0):

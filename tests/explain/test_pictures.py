@@ -14,7 +14,7 @@ from glyphnet.explain import LayerActivation, explain_image, first_layer_weights
 from glyphnet.explain._tiles import most_active, shown_layers, strip, tile
 from glyphnet.nn import NETWORKS
 
-ODD = ("$x^2$", "größe 数字", "a\nb\x1b[31m", "x" * 300)
+ODD = ("$x^2$", "größe 数字", "a\u200bb", "x" * 255)
 
 
 @pytest.mark.parametrize("kind", NETWORKS)

@@ -216,7 +216,8 @@ def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     profile = np.array([upper_median(part) if part.size else 0 for part in parts], dtype=np.int32)
     left = grey - profile[phase]
     middle = upper_median(frame)
-    if 20 * int(np.abs(left[framed]).sum()) > 9 * int(np.abs(frame - middle).sum()):
+    cycles = ((places[0] * wave[0] + places[1] * wave[1]) // CYCLE)[framed]
+    if not _is_everywhere(np.abs(frame - middle), np.abs(left[framed]), cycles - cycles.min()):
         return grey, None
     # Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
     inner = left[FRAME:-FRAME, FRAME:-FRAME]
@@ -224,6 +225,19 @@ def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     if 12 * min(np.count_nonzero(inner < -far), np.count_nonzero(inner > far)) > inner.size:
         return grey, None
     return left, profile[phase]
+
+
+def _is_everywhere(before: IntArray, after: IntArray, cycles: IntArray) -> bool:
+    """Whether a wave explains most of the frame, and much of each of its cycles: strokes do not go on and on.
+
+    Args:
+        before: int32 (n,), how far the pixels of the frame are from its usual level.
+        after: int32 (n,), how far they still are without the wave.
+        cycles: int32 (n,), which cycle each is in, from 0; those that the picture only touches do not count.
+    """
+    size = np.bincount(cycles)
+    had, left = (np.bincount(cycles, weights=each)[30 * size >= len(cycles)] for each in (before, after))
+    return bool(20 * after.sum() <= 9 * before.sum() and (10 * left <= 7 * had).all())
 
 
 def _wave(frame: IntArray, places: IntArray, shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -183,16 +183,32 @@ function withoutStripes(grey) {
   const stripes = Int32Array.from(data, (_, i) => profile[phaseAt(Math.floor(i / width), i % width, wave)]);
   const left = data.map((value, i) => value - stripes[i]);
   const middle = upperMedian(frame);
-  const [rest, whole] = [left.filter((_, i) => isFramed[i]), frame.map((value) => value - middle)].map((values) =>
-    values.reduce((sum, value) => sum + Math.abs(value), 0),
-  );
-  if (20 * rest > 9 * whole) return none;
+  const [before, after] = [frame.map((value) => value - middle), left.filter((_, i) => isFramed[i])];
+  if (!isEverywhere(before, after, places, wave)) return none;
   // Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
   const inner = left.filter((_, i) => !isFramed[i]);
   const clear = Math.max(REPAIR.faintest, Math.floor((Math.max(...profile) - Math.min(...profile)) / 4));
   const [below, above] = [-1, 1].map((sign) => inner.filter((value) => sign * value > clear).length);
   if (12 * Math.min(below, above) > inner.length) return none;
   return { picture: like(grey, left), stripes };
+}
+
+/** Whether a wave explains most of the frame, and much of each of its cycles: strokes do not go on and on. */
+function isEverywhere(before, after, places, [down, across]) {
+  const cycles = new Map();
+  let [whole, rest] = [0, 0];
+  places.forEach(({ y, x }, i) => {
+    const key = Math.floor((y * down + x * across) / REPAIR.cycle);
+    const cycle = cycles.get(key) ?? { size: 0, had: 0, left: 0 };
+    cycle.size++;
+    cycle.had += Math.abs(before[i]);
+    cycle.left += Math.abs(after[i]);
+    whole += Math.abs(before[i]);
+    rest += Math.abs(after[i]);
+    cycles.set(key, cycle);
+  });
+  const counted = [...cycles.values()].filter(({ size }) => 30 * size >= places.length); // not those that it only touches
+  return 20 * rest <= 9 * whole && counted.every(({ had, left }) => 10 * left <= 7 * had);
 }
 
 /** The phase of a wave at a place, in REPAIR.phases steps. */

@@ -60,10 +60,8 @@ class Sheet {
 
   /** Draw the newest stroke on. */
   extend(places) {
-    const { stroke } = this.items.at(-1);
-    const from = stroke.length - 1;
-    stroke.push(...places);
-    this.line(stroke.slice(from));
+    this.items.at(-1).stroke.push(...places);
+    this.render(); // piece by piece the edges would be darker than after undo
   }
 
   render() {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import glyphnet
+from glyphnet.cli import app
 from glyphnet.errors import SettingsError
 
 
@@ -27,14 +31,19 @@ def tracks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_gap_is_reported_and_the_recipe_divides_alike(tracks: Path) -> None:
-    run = glyphnet.train(str(tracks), preset="fast", changes={"network": "mlp", "epochs": 30}, group_gap=True)
-    finding = next(each for each in run.findings if each.code == "group_gap")
-    assert finding.numbers["at_random"] > 0.9
-    assert finding.numbers["by_group"] < 0.85
-    assert "On new groups" in finding.sentence
-    assert "[" in finding.sentence
-    assert run.recipe.data.group_by == "prefix"
+def test_the_gap_is_on_the_terminal_in_the_figures_and_in_the_report(tracks: Path, tmp_path: Path) -> None:
+    command = ["train", str(tracks), "--preset", "fast", "--network", "mlp", "--set", "epochs=30", "--group-gap"]
+    answer = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "run")])
+    assert answer.exit_code == 0, answer.output
+    figures = json.loads((tmp_path / "run/evaluation.json").read_text(encoding="utf-8"))
+    (finding,) = [each for each in figures["findings"] if each["code"] == "group_gap"]
+    assert finding["numbers"]["at_random"] > 0.9
+    assert finding["numbers"]["by_group"] < 0.85
+    for key in ("at_random", "by_group"):
+        assert f"{finding['numbers'][key]:.2%} [" in finding["sentence"]
+    assert f"Warning: {finding['sentence']}" in answer.output
+    assert finding["sentence"] in html.unescape((tmp_path / "run/report.html").read_text(encoding="utf-8"))
+    assert "group_by: prefix" in (tmp_path / "run/recipe.yaml").read_text(encoding="utf-8")
 
 
 def test_without_groups_there_is_no_gap() -> None:

@@ -103,29 +103,31 @@ def rejection(evaluation: Evaluation) -> str:
 
 
 def sets(evaluation: Evaluation) -> list[dict[str, str]]:
-    """The rows of the table of sets: level, coverage, size, single."""
+    """The rows of the table of sets: level, coverage, size, single, and the intervals of two of them."""
     digits = digits_for(len(evaluation))
     return [
         {
             "level": f"{percentage(each.level)}{THIN}%",
-            "coverage": _with_interval(each.coverage, digits),
-            "size": f"{each.size.value:.3f}" + _range(each.size),
+            "coverage": percent(each.coverage.value, digits),
+            "coverage_spread": _range(each.coverage, digits, 100),
+            "size": f"{each.size.value:.3f}",
+            "size_spread": _range(each.size, 3),
             "single": percent(each.single.value),
         }
         for each in evaluation.sets
     ]
 
 
-def _range(figure: Figure) -> str:
-    return f" ({figure.interval.low:.3f}–{figure.interval.high:.3f})" if figure.interval else ""
+def _range(figure: Figure, digits: int, scale: float = 1.0) -> str:
+    """A figure's interval: "98.4–98.9"; "" where there is none."""
+    interval = figure.interval
+    return f"{scale * interval.low:.{digits}f}–{scale * interval.high:.{digits}f}" if interval else ""
 
 
 def _with_interval(figure: Figure, digits: int) -> str:
     """0.987 → "98.7 % (98.4–98.9)"."""
-    interval = figure.interval
-    if interval is None:
-        return percent(figure.value, digits)
-    return f"{percent(figure.value, digits)} ({100 * interval.low:.{digits}f}–{100 * interval.high:.{digits}f})"
+    value, spread = percent(figure.value, digits), _range(figure, digits, 100)
+    return f"{value} ({spread})" if spread else value
 
 
 def mistakes(evaluation: Evaluation) -> str:

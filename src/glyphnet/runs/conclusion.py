@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..classifier import Classifier
 from ..data import Finding, Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
+from ..evaluation import Evaluation
 from ..evaluation.normalizing import decide_normalizing
 from ..hardware import hardware
 from ..history import write_history
@@ -39,6 +40,7 @@ def conclude(
     check_labels: bool,
     report: bool = True,
     said: Callable[[str], None] | None = None,
+    more: Callable[[Classifier, Evaluation], Sequence[Finding]] | None = None,
 ) -> Run:
     """Make a classifier of what was trained, judge it if it was trained to the end, write both down.
 
@@ -46,6 +48,7 @@ def conclude(
         check_labels: look for wrong labels as well.
         report: write report.html, too.
         said: called with a sentence on how the classifier reads pictures.
+        more: gives further findings on the judged classifier.
         The others: as in `glyphnet.runs.training`.
     """
     classifier = make_classifier(result, recipe, splits, began, said) if result.best_epoch else None
@@ -63,6 +66,8 @@ def conclude(
             judged = judge_after_training(classifier, splits, progress)
             if judged is not None:
                 diagnosis = diagnose(judged[0], judged[1], splits, recipe, result.history, result.best_epoch)
+        if judged is not None and more is not None:
+            diagnosis = (*diagnosis, *more(judged[0], judged[1]))
         if check_labels:
             doubts = review(splits, device=result.device, progress=progress)
             if folder is not None:

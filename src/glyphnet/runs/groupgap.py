@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from ..classifier import Classifier
 from ..data import Finding, ImageDataset, Splits
 from ..data.listing import Progress
-from ..errors import SettingsError
+from ..errors import DivergedError, SettingsError
 from ..evaluation import Evaluation, evaluate
 from ..training import Recipe, Watcher
 from .conclusion import make_classifier
 from .keeping import today
 from .preparation import fitting_of, read
-from .run import Run
 
 
 def check_group_gap(recipe: Recipe, splits: Splits, processes: int) -> None:
@@ -26,40 +25,44 @@ def check_group_gap(recipe: Recipe, splits: Splits, processes: int) -> None:
         raise SettingsError("the group gap needs groups, and none were found: name them by --group-by (group_by).")
 
 
-def with_group_gap(
-    run: Run, *, device: str, threads: int | None, watchers: Sequence[Watcher], progress: Progress | None
-) -> Run:
-    """The run with a finding: its accuracy on new groups beside that of a training with a random division.
+def measure_group_gap(
+    classifier: Classifier,
+    evaluation: Evaluation,
+    recipe: Recipe,
+    splits: Splits,
+    *,
+    device: str,
+    threads: int | None,
+    watchers: Sequence[Watcher],
+    progress: Progress | None,
+) -> tuple[Finding, ...]:
+    """The accuracy on new groups beside that of a training with a random division, as a finding.
 
-    Both are judged on their test parts; where the data have a test part of their own, on their validation parts. A run
-    that was stopped stays as it is.
+    Both are judged on their test parts; where the data have a test part of their own, on their validation parts. A
+    second training that was stopped or diverged is named. Nothing is said where a part to compare is empty.
     """
-    if run.evaluation is None or run.classifier is None or run.recipe.data is None:
-        return run
-    at_random = read(run.recipe.data.model_copy(update={"group_by": "none"}), progress)
-    part = "test" if set(at_random.test.names) != set(run.splits.test.names) else "validation"
-    own, other = (_part(splits, part) for splits in (run.splits, at_random))
+    assert recipe.data is not None  # `check_group_gap` has seen to it
+    at_random = read(recipe.data.model_copy(update={"group_by": "none"}), progress)
+    part = "test" if set(at_random.test.names) != set(splits.test.names) else "validation"
+    own, other = _part(splits, part), _part(at_random, part)
     if not len(own) or not len(other):
-        return run
-    by_group = run.evaluation if part == "test" else evaluate(run.classifier, own, data=part, progress=progress)
-    result = fitting_of(run.recipe, at_random, device, threads=threads).run(watchers=watchers)
+        return ()
+    by_group = evaluation if part == "test" else evaluate(classifier, own, data=part, progress=progress)
+    numbers: dict[str, int | float | str | None] = {"by_group": by_group.accuracy, "part": part}
+    start = f"On new groups {_figure(by_group)} of the {part} images are right"
+    try:
+        result = fitting_of(recipe, at_random, device, threads=threads).run(watchers=watchers)
+    except DivergedError as error:
+        return (Finding("group_gap", f"{start}; with a random division the training diverged: {error}", numbers),)
     if not result.best_epoch or result.ending == "stopped":
-        return run
-    classifier = make_classifier(result, run.recipe, at_random, today())
-    flattered = evaluate(classifier, other, data=part, progress=progress)
+        return (Finding("group_gap", f"{start}; the training with a random division was stopped.", numbers),)
+    flattered = evaluate(make_classifier(result, recipe, at_random, today()), other, data=part, progress=progress)
     gap = flattered.accuracy - by_group.accuracy
     sentence = (
-        f"On new groups {_figure(by_group)} of the {part} images are right; with a random division, which puts "
-        f"pictures of a group on both sides, {_figure(flattered)}: "
+        f"{start}; with a random division, which puts pictures of a group on both sides, {_figure(flattered)}: "
         f"{100 * gap:+.1f} points that new pictures will not have."
     )
-    numbers: dict[str, int | float | str | None] = {
-        "by_group": by_group.accuracy,
-        "at_random": flattered.accuracy,
-        "gap": gap,
-        "part": part,
-    }
-    return replace(run, findings=(*run.findings, Finding("group_gap", sentence, numbers)))
+    return (Finding("group_gap", sentence, {**numbers, "at_random": flattered.accuracy, "gap": gap}),)
 
 
 def _part(splits: Splits, name: str) -> ImageDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..training.collective import Place, check_parts, joined
 from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
 from .folder import RunFolder
-from .groupgap import check_group_gap, with_group_gap
+from .groupgap import check_group_gap, measure_group_gap
 from .keeping import go_on, today, writers
 from .preparation import Source, fitting_of, inputs_of, prepare, read_again, read_recipe
 from .run import Run
@@ -71,7 +72,7 @@ def train(
             and must be picklable.
         threads: with how many threads each process computes; the same number gives the same bits. None chooses: one
             for small steps, and one where other programs leave less than two cores free.
-        group_gap: train once more with a random division, and report both accuracies: see `with_group_gap`.
+        group_gap: train once more with a random division, and report both accuracies: see `measure_group_gap`.
 
     Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
     and in the others the run has no evaluation.
@@ -120,12 +121,14 @@ def train(
             result = _fit(fitting, splits, folder, watchers, checkpoint_every, began, said)
         if place.rank:
             return _unjudged(result, recipe, splits, began)
-        run = conclude(result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said)
-        return (
-            with_group_gap(run, device=device, threads=threads, watchers=watchers, progress=progress)
-            if group_gap
-            else run
-        )
+        gap = partial(
+            measure_group_gap, recipe=recipe, splits=splits, device=device, threads=threads, watchers=watchers,
+            progress=progress,
+        )  # fmt: skip
+        return conclude(
+            result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said,
+            more=gap if group_gap else None,
+        )  # fmt: skip
 
 
 def resume(

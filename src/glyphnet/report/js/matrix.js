@@ -57,7 +57,7 @@ function fillMatrix(unit) {
       const count = data.matrix[r][c];
       const share = count / (sums[r] || 1);
       const asShare = (100 * share).toFixed(share < 0.1 ? 1 : 0);
-      button.textContent = unit === "count" ? thousands(count) : asShare;
+      button.textContent = unit === "count" ? thousands(count).replace(",", "\u202f") : asShare;
       const heat = r === c ? 45 * share : 5 + 65 * (value(r, c) / (most || 1)) ** 0.75;
       button.style.setProperty("--mix", `${heat.toFixed(0)}%`);
       const words = `true ${data.classes[r]}, predicted ${data.classes[c]}: ${thousands(count)} (${percent(share)})`;

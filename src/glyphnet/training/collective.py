@@ -363,6 +363,8 @@ def joined(place: Place, device: str) -> Iterator[Collective]:
             f"({_first_sentence(error)}). Resume with --resume; the number of processes may be another."
         )
         told.told = not group.may_tell()
+        if is_launched():
+            time.sleep(1)  # the one that failed may still be saying why: the launcher ends all when one has ended
         raise told from error
     finally:
         dist.destroy_process_group()

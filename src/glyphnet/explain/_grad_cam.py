@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ..nn.activations import ACTIVATIONS
 from ..nn.ensemble import summands
-from ._method import Method
+from ._method import Method, logits_of
 
 _ACTIVATIONS = tuple({type(make()) for make in ACTIVATIONS.values()})
 
@@ -43,7 +43,7 @@ def _weighed(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     kept: list[Tensor] = []
     handle = last_feature_maps(network).register_forward_hook(lambda _, __, output: kept.append(output))
     try:
-        logits: Tensor = network(x).gather(1, targets[:, None])
+        logits = logits_of(network, x, targets)
     finally:
         handle.remove()
     (slopes,) = torch.autograd.grad(logits.sum(), kept[0])

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ._method import Method
+from ._method import Method, logits_of
 from ._nothing import Baseline, nothing
 
 
@@ -54,14 +54,9 @@ def _integral(
     wanted = targets.repeat(len(way))
     slopes = torch.cat(
         [
-            torch.autograd.grad(_logits(network, part.requires_grad_(), target).sum(), part)[0]
+            torch.autograd.grad(logits_of(network, part.requires_grad_(), target).sum(), part)[0]
             for part, target in zip(between.split(at_once), wanted.split(at_once), strict=True)
         ]
     )
     mean = (slopes.view(len(way), *x.shape) * weight.view(shape)).sum(dim=0)
     return mean * (x - baseline)
-
-
-def _logits(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
-    logits: Tensor = network(x).gather(1, targets[:, None])
-    return logits

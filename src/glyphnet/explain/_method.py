@@ -37,3 +37,9 @@ class Method(Settings, ABC):
         Returns:
             (n, H, W): positive where a pixel speaks for the class, negative where it speaks against it.
         """
+
+
+def logits_of(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
+    """The logit of each image's own class, (n,): images (n, C, H, W) and labels int64 (n,)."""
+    logits: Tensor = network(x).gather(1, targets[:, None])[:, 0]
+    return logits

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..errors import SettingsError
-from ._method import Method
+from ._method import Method, logits_of
 from ._nothing import Baseline, nothing
 
 _Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
@@ -34,6 +34,7 @@ class Occlusion(Method):
     stride: _Side | None = None
     baseline: Baseline = "background"
 
+    @torch.no_grad()
     def maps(self, network: nn.Module, x: Tensor, targets: Tensor, at_once: int) -> Tensor:
         """See `Method.maps`. All colours are covered together."""
         height, width = x.shape[2:]
@@ -44,7 +45,7 @@ class Occlusion(Method):
         if stride > window:
             raise SettingsError(f"stride (={stride}) must be at most window (={window}): no pixel may be left out.")
         tops, lefts = _starts(height, window, stride), _starts(width, window, stride)
-        empty, whole = nothing(x, self.baseline), _logits(network, x, targets)
+        empty, whole = nothing(x, self.baseline), logits_of(network, x, targets)
         losses, times = torch.zeros_like(x[:, 0]), torch.zeros_like(x[0, 0])
         squares = [np.s_[top : top + window, left : left + window] for top in tops for left in lefts]
         together = max(1, at_once // len(x))
@@ -52,7 +53,7 @@ class Occlusion(Method):
             covered = x.repeat(len(some), 1, 1, 1)
             for own, square in zip(covered.split(len(x)), some, strict=True):
                 own[:, :, *square] = empty[:, :, *square]
-            answers = _logits(network, covered, targets.repeat(len(some))).split(len(x))
+            answers = logits_of(network, covered, targets.repeat(len(some))).split(len(x))
             for logits, square in zip(answers, some, strict=True):
                 losses[:, *square] += (whole - logits)[:, None, None]
                 times[square] += 1
@@ -62,10 +63,3 @@ class Occlusion(Method):
 def _starts(side: int, window: int, stride: int) -> range:
     """Where the squares begin along a side; the last one may reach over the edge."""
     return range(0, stride * math.ceil((side - window) / stride) + 1, stride)
-
-
-def _logits(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
-    """The logit of each image's own class: (n,)."""
-    with torch.no_grad():
-        logits: Tensor = network(x).gather(1, targets[:, None])[:, 0]
-    return logits

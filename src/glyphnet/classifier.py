@@ -34,6 +34,7 @@ from .modelfile import (
 from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
+from .units import first_line
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -390,6 +391,6 @@ def _device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise DeviceError(f"The device {str(device)!r} cannot be used: {reason}. Try the device 'cpu'.") from None
     return found

@@ -23,6 +23,7 @@ from .errors import CorruptFileError, MissingExtraError, ModelFileError, Setting
 from .files import open_input
 from .images import Images, default_batch_size, image_batches
 from .names import fault_of
+from .units import first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -155,7 +156,7 @@ class OnnxModel(Ruled):
         try:
             outputs: list[Float32Array] = self.session.run(wanted, {"images": np.ascontiguousarray(pixels)})
         except Exception as error:  # its own exceptions have no base of their own
-            raise ModelFileError(f"{self.name}: ONNX Runtime failed on it ({_in_short(error)}).") from None
+            raise ModelFileError(f"{self.name}: ONNX Runtime failed on it ({first_line(error)}).") from None
         probabilities = outputs[0]
         if [each.shape for each in outputs] != [(len(pixels), len(self.classes)), (len(pixels),)][: len(wanted)]:
             raise CorruptFileError(f"{self.name}: its graph gives outputs of {[each.shape for each in outputs]}.")
@@ -268,11 +269,7 @@ def _session(content: bytes, name: str | os.PathLike[str], threads: int | None) 
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no base of their own
-        raise CorruptFileError(f"{name}: ONNX Runtime cannot load it ({_in_short(error)}). Export it again.") from None
-
-
-def _in_short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise CorruptFileError(f"{name}: ONNX Runtime cannot load it ({first_line(error)}). Export it again.") from None
 
 
 def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:

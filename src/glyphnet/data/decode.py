@@ -26,6 +26,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
 from ..files import read_input
+from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .guard import check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
@@ -306,7 +307,7 @@ def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
         raise BadFileError(name, "needs more memory than there is", "Save it smaller.") from error
     except Exception as error:
         # On damaged files Pillow's decoders raise nearly everything: OSError, SyntaxError, struct.error, …
-        raise BadFileError(name, f"damaged ({_one_line(error)})", "Save it again or remove it.") from error
+        raise BadFileError(name, f"damaged ({first_line(error)})", "Save it again or remove it.") from error
 
 
 def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
@@ -585,10 +586,6 @@ def _letterbox(picture: Image.Image, width: int, height: int) -> Image.Image:
     whole = Image.new(picture.mode, (width, height), fill if len(fill) > 1 else fill[0])
     whole.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
     return whole
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class _Quiet:

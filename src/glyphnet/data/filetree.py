@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 from ..errors import BadFileError, DataError
 from ..files import is_output_folder, open_input
+from ..units import first_line
 from .decode import MAX_FILE_BYTES
 from .gzipped import MAX_RATIO, opened
 
@@ -385,7 +386,7 @@ def archive_tree(path: Path) -> FileTree:
     except DataError:
         raise
     except Exception as error:  # Python's own readers fail in many ways on damage
-        raise DataError(f"{path}: a damaged archive ({_one_line(error)}). Download or make it again.") from error
+        raise DataError(f"{path}: a damaged archive ({first_line(error)}). Download or make it again.") from error
     status = path.stat()
     state = repr((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
     outputs = _output_folders(members)
@@ -449,7 +450,7 @@ def _zip_reader(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> 
             with archive.open(info) as file:
                 content = file.read(info.file_size + 1)
         except Exception as error:  # of many kinds, as above
-            raise BadFileError(where, f"damaged ({_one_line(error)})", "Make the archive again.") from error
+            raise BadFileError(where, f"damaged ({first_line(error)})", "Make the archive again.") from error
         if len(content) != info.file_size:
             raise BadFileError(where, "not of the size that the archive announces", "Make the archive again.")
         return content
@@ -494,10 +495,6 @@ def _tar_reader(path: Path, info: tarfile.TarInfo) -> Callable[[], bytes]:
         return content
 
     return read
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 # Prediction: one file after the other, found while they are asked for

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..units import listed
 from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
 from .filetree import FileTree, count_in_words, folder_tree
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
-from .listing import TRAIN, ImageFiles, class_order, escaped, listed
+from .listing import TRAIN, ImageFiles, class_order, escaped
 from .pixeltables import LABEL_LAYOUTS, pixel_table_of, read_pixel_tables
 from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
 

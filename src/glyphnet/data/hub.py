@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
+from ..units import listed
 from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
-from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order, listed
+from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
 from .tables import FILE_COLUMNS, LABEL_COLUMNS, beside, finder_beside, plain
 
 IMAGE, FILE_NAME = "image", "file_name"

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import atomic_write
+from ..units import listed
 from .dataset import Int64Array, Splits, UInt8Array
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
 from .findings import Finding
-from .listing import listed
 
 EXAMPLES = 20  # named of each finding; the count tells of all
 

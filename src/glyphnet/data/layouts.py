@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import DataError, SettingsError
-from .listing import TEST, TRAIN, VALIDATION, listed
+from ..units import listed
+from .listing import TEST, TRAIN, VALIDATION
 
 LAY_OUT = (
     "Lay it out as FOLDER/class/image.png, or as FOLDER/train/class/image.png with folders validation and "

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..errors import BadFileError, DataError
 from ..names import printable
+from ..units import listed
 from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes
 from .values import STANDARD, Reading
@@ -213,12 +214,6 @@ def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray
     if len(present) < 2:
         only = f"images of one class only, {present[0]!r}" if present else "no training images"
         raise DataError(f"{where}: there are {only}; a classifier needs images of at least two classes.")
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """``names`` in quotes, the first few of them, and how many more there are."""
-    text = ", ".join(repr(name if len(name) <= 40 else f"{name[:39]}…") for name in names[:most])
-    return f"{text} and {len(names) - most:,} more" if len(names) > most else text
 
 
 def refuse_bad_files(root: Path, bad: Sequence[BadFile], total: int) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
 from ..files import open_input
+from ..units import listed
 from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
@@ -47,7 +48,6 @@ from .listing import (
     Unlabelled,
     bad_in_words,
     escaped,
-    listed,
     unlabelled_arrays,
 )
 from .npy import MAX_BYTES, NpzFile, map_npy

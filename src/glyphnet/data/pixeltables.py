@@ -20,12 +20,13 @@ import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
 from ..files import open_input
+from ..units import listed
 from .arrays import RawArrays, RawPart
 from .assemble import Options
 from .decode import ImageShape
 from .filetree import FileTree, read_file
 from .layouts import part_word
-from .listing import PART_CODES, Picture, Unlabelled, listed
+from .listing import PART_CODES, Picture, Unlabelled
 from .tables import LABEL_COLUMNS, MAX_TEXT, plain, read_text, separator_of
 
 FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images

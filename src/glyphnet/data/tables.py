@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
+from ..units import listed
 from .dataset import BadFile
 from .filetree import PICTURE_SUFFIXES, AnyFile, FileTree, folder_tree, is_regular, openable, read_file
 from .gzipped import gunzipped
 from .layouts import part_word
-from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order, listed
+from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""

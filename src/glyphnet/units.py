@@ -1,0 +1,117 @@
+"""Numbers, lists and errors in words: the one place that words them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .errors import GlyphNetError
+
+THIN = "\u202f"  # a narrow space that never breaks: between a number and its unit, on pages and in pictures
+
+
+def percent(share: float, digits: int = 1, space: str = " ") -> str:
+    """A share as a percentage: 0.9873 → "98.7 %".
+
+    What is not quite 100 % or 0 % is never rounded to it: 0.9999 → ">99.9 %".
+
+    Args:
+        share: from 0 to 1.
+        digits: after the point.
+        space: before the sign; `THIN` on pages.
+    """
+    return f"{percent_number(share, digits)}{space}%"
+
+
+def percent_number(share: float, digits: int = 1) -> str:
+    """`percent` without the sign, for a column that has it in its heading."""
+    rounded, nearest = round(100 * share, digits), 10**-digits
+    if rounded == 100 and share < 1:
+        return f">{100 - nearest:.{digits}f}"
+    if rounded == 0 and share > 0:
+        return f"<{nearest:.{digits}f}"
+    return f"{rounded:.{digits}f}"
+
+
+class _Interval(Protocol):
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+def interval(found: _Interval, digits: int = 2) -> str:
+    """A 95 % interval of a share: "95 % interval 98.91 to 99.24 %"."""
+    return f"95 % interval {100 * found.low:.{digits}f} to {100 * found.high:.{digits}f} %"
+
+
+def accuracy(share: float, found: _Interval) -> str:
+    """An accuracy with its 95 % interval, short enough for a table: "97.22 % (95.0–98.5)"."""
+    return f"{percent(share, 2)} ({100 * found.low:.1f}–{100 * found.high:.1f})"
+
+
+def p_value(value: float) -> str:
+    """ "p < 0.001", "p = 0.012", "p = 0.31"."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < 0.0995 else f"p = {value:.2f}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 image", "1,200 images"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first ``most`` names in quotes, cut to 40 characters, and a count of the rest: "'a', 'b' and 3 more"."""
+    text = ", ".join(repr(name if len(name) <= 40 else f"{name[:39]}…") for name in names[:most])
+    return f"{text} and {len(names) - most:,} more" if len(names) > most else text
+
+
+def joined(names: Sequence[str]) -> str:
+    """All names, without quotes: "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """A measured time with three digits and its unit: "48.0 µs", "12.3 s"; from ten minutes on "12 min"."""
+    if round(seconds) >= 600:
+        return f"{seconds / 60:.0f} min"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= 0.9995 * scale:
+            return f"{_three_digits(seconds / scale)} {unit}"
+    return f"{_three_digits(seconds / 1e-6)} µs"
+
+
+def clock(seconds: float) -> str:
+    """A time to wait, in whole seconds: "85 s", "3 min 05 s"."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 90 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def size(count: int) -> str:
+    """A number of bytes with three digits, in powers of 1000: "310 kB", "1.20 MB"."""
+    scaled, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while scaled >= 999.5 and len(units) > 1:
+        scaled /= 1000
+        units.pop(0)
+    return f"{count} B" if units[0] == "B" else f"{_three_digits(scaled)} {units[0]}"
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """What an exception says, in one line of at most ``most`` characters without a full stop; else its type's name."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines[0].split())[:most].rstrip(".")
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed: the whole message of one of our errors, else the type and the first line of another's."""
+    if isinstance(error, GlyphNetError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    name = type(error).__name__
+    return f"{name}: {first_line(error)}" if str(error).strip() else name
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from _results import arguments_parser, publish
 
 from glyphnet import Splits, load, review
-from glyphnet.evaluation.crossvalidation import cross_validated_probabilities
+from glyphnet.evaluation.labels import cross_validated_probabilities
 from glyphnet.training import preset
 
 NOISE = 0.03

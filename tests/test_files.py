@@ -458,7 +458,7 @@ READ_ELSEWHERE = {
     # files of this package
     ("data/assemble.py", "read_bytes"),
     ("data/ink/version.py", "read_bytes"),
-    ("evaluation/notebook.py", "read_text"),
+    ("evaluation/evaluation.py", "read_text"),
     ("pages/assembly.py", "read_text"),
     # files in a temporary folder, or parts of an output, that this program has just written
     ("comparison/trial.py", "load"),

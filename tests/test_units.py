@@ -29,7 +29,7 @@ def test_on_a_page_the_space_never_breaks():
 
 def test_an_interval_and_an_accuracy_name_both_ends():
     found = Interval(0.95, 0.985)
-    assert units.interval(found) == "95 % interval 95.00 to 98.50 %"
+    assert units.interval_text(found) == "95 % interval 95.00 to 98.50 %"
     assert units.accuracy(0.9722, found) == "97.22 % (95.0–98.5)"
 
 

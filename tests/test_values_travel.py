@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import glyphnet
 from glyphnet.data.traits import TraitCounts
-from glyphnet.evaluation.heldout import held_out
+from glyphnet.evaluation.evaluate import held_out
 from glyphnet.export import export
 from glyphnet.onnxmodel import load_onnx
 from glyphnet.predictfiles import predict_files

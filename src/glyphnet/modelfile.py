@@ -31,6 +31,7 @@ from .names import fault_of
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
 from .tensorfile import Header, read_tensors, write_tensors
+from .units import percent
 
 FORMAT_VERSION = 2
 """The version that is written. Raise it when a file could be misunderstood by the code of before."""
@@ -158,17 +159,13 @@ class Normalizing(BaseModel):
         clean, changed = self.clean, self.all_changed
         trained = f", {self.trained:,} of them training images" if self.trained else ""
         count = f"(n = {clean.n:,}{trained})"
-        said = f"{_percent(clean.as_is, clean.n)} as they are, {_percent(clean.normalized, clean.n)} normalised"
+        said = f"{percent(clean.as_is / clean.n)} as they are, {percent(clean.normalized / clean.n)} normalised"
         if changed.n:
-            before, after = (_percent(right, changed.n) for right in (changed.as_is, changed.normalized))
+            before, after = (percent(right / changed.n) for right in (changed.as_is, changed.normalized))
             count += f"; on changed pictures {before} → {after}"
         return (
             f"Normalising {'drawings' if self.kind == 'ink' else 'pictures'}: {said} {count}: {'on' if on else 'off'}."
         )
-
-
-def _percent(right: int, n: int) -> str:
-    return f"{100 * right / n:.1f} %"
 
 
 class ForeignSpec(BaseModel):

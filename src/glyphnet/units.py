@@ -41,7 +41,7 @@ class _Interval(Protocol):
     def high(self) -> float: ...
 
 
-def interval(found: _Interval, digits: int = 2) -> str:
+def interval_text(found: _Interval, digits: int = 2) -> str:
     """A 95 % interval of a share: "95 % interval 98.91 to 99.24 %"."""
     return f"95 % interval {100 * found.low:.{digits}f} to {100 * found.high:.{digits}f} %"
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.data import load
-from glyphnet.evaluation.heldout import held_out
+from glyphnet.evaluation.evaluate import held_out
 from glyphnet.modelfile import Provenance
 from glyphnet.nn import Preprocessing, build, parse_network
 

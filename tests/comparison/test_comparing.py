@@ -20,7 +20,7 @@ from glyphnet.comparison.comparing import Standing
 from glyphnet.comparison.contestants import EstimatorContestant
 from glyphnet.data import Splits, load
 from glyphnet.errors import DataError, SettingsError
-from glyphnet.evaluation.mcnemar import holm, paired
+from glyphnet.evaluation.intervals import holm, paired
 
 
 class Recorder(Watcher):

@@ -15,7 +15,7 @@ from glyphnet.classifier import Classifier
 from glyphnet.comparison import Difference
 from glyphnet.data import load
 from glyphnet.errors import DataError
-from glyphnet.evaluation.heldout import held_out
+from glyphnet.evaluation.evaluate import held_out
 from glyphnet.modelfile import Provenance
 from glyphnet.nn import Preprocessing, build, parse_network
 

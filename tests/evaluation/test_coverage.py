@@ -5,7 +5,7 @@ import pytest
 
 from glyphnet.errors import DataError
 from glyphnet.evaluation import Evaluation
-from glyphnet.evaluation.coverage import coverage_curve, judge_sets, reject
+from glyphnet.evaluation.calibration import coverage_curve, judge_sets, reject
 
 
 def judged(**changes):

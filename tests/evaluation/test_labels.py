@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from glyphnet.data import load
 from glyphnet.data.dataset import ImageDataset
 from glyphnet.errors import DataError, SettingsError
-from glyphnet.evaluation.crossvalidation import cross_validated_probabilities
-from glyphnet.evaluation.labels import find_label_issues
+from glyphnet.evaluation.labels import cross_validated_probabilities, find_label_issues
 from glyphnet.training import preset
 
 

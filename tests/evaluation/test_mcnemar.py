@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from glyphnet.evaluation.mcnemar import Paired, holm, in_words, paired
+from glyphnet.evaluation.intervals import Paired, holm, paired
 
 
 def by_hand(only_a: int, only_b: int) -> float:
@@ -95,10 +95,6 @@ def test_the_sentence_goes_by_the_level_of_five_per_cent() -> None:
     """5 against 0 is p = 0.0625, 6 against 0 is p = 0.03125."""
     assert "cannot be told apart" in Paired(50, 5, 0, 5).sentence("A", "B")
     assert Paired(50, 6, 0, 5).sentence("A", "B").startswith("A is better than B on 61 images: ")
-
-
-def test_p_values_in_words() -> None:
-    assert [in_words(p) for p in (0.0002, 0.0312, 0.25)] == ["p < 0.001", "p = 0.031", "p = 0.25"]
 
 
 def test_no_images_or_not_the_same_are_refused() -> None:

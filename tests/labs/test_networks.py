@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from glyphnet.evaluation.repeats import Repeats
+from glyphnet.evaluation.intervals import Repeats
 from glyphnet.labs import load_lab, run_lab
 from glyphnet.labs.repeats import percent
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glyphnet.data import load
-from glyphnet.evaluation.repeats import Repeats
+from glyphnet.evaluation.intervals import Repeats
 from glyphnet.labs import load_lab
 from glyphnet.labs.regularisation.experiment import RegularisationSettings, base, remedies, verdict
 from glyphnet.labs.training import fewer

@@ -9,7 +9,7 @@ from glyphnet.evaluation.labels import LabelIssues
 from glyphnet.report import SuspectPart
 from glyphnet.report.advice import advise
 from glyphnet.report.curves import CurveReading
-from glyphnet.report.dataview import view_data
+from glyphnet.report.data import view_data
 from glyphnet.report.labels import show_parts
 
 CALM = CurveReading(3, "converged", "Converged.")

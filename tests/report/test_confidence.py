@@ -7,7 +7,7 @@ import pytest
 
 from glyphnet.conformal import Conformal
 from glyphnet.evaluation import wilson
-from glyphnet.report.wording import percent, rejection, temperature
+from glyphnet.report.text import percent, rejection, temperature
 
 from ..browsing import wait_until
 

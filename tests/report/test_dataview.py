@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from glyphnet.data import ImageDataset, Splits
-from glyphnet.report import dataview
-from glyphnet.report.dataview import view_data
+from glyphnet.report import data as dataview
+from glyphnet.report.data import view_data
 
 inspecting = sys.modules["glyphnet.data.inspect"]  # the function of that name hides the module
 

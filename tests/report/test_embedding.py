@@ -8,7 +8,7 @@ import pytest
 
 from glyphnet.evaluation.embedding import embed, embedding_sample
 from glyphnet.report import page as report_page
-from glyphnet.report.projection import neighbourhoods
+from glyphnet.report.embedding import neighbourhoods
 
 PLACE = """([k, layout]) => {
     const values = new Float32Array(Uint8Array.from(

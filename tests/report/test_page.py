@@ -11,9 +11,9 @@ import pytest
 from glyphnet.data import Finding
 from glyphnet.evaluation import Interval, wilson
 from glyphnet.report import write_report
+from glyphnet.report.curves import scale_around
 from glyphnet.report.page import flat, script
-from glyphnet.report.scale import scale_around
-from glyphnet.report.wording import calibration, headline, mistakes, percent
+from glyphnet.report.text import calibration, headline, mistakes, percent
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 
 from glyphnet.explain import saliency
 from glyphnet.report import saliency as maps
-from glyphnet.report.sprites import by_interest, make_sheet
+from glyphnet.report.sheets import by_interest, make_sheet
 
 PIXELS = """() => {
     const canvas = document.getElementById("viewer-image");

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glyphnet.report.sprites import by_interest, make_sheet
+from glyphnet.report.sheets import by_interest, make_sheet
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 1), (7, 3, 3), (1, 1, 1)])

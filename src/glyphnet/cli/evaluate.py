@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..data import Finding
     from ..evaluation import Evaluation
-    from ..evaluation.heldout import HeldOut
+    from ..evaluation.evaluate import HeldOut
 
 
 WRITTEN = ("evaluation.json", "predictions.csv", "report.html")
@@ -58,8 +58,7 @@ def evaluate(
     refuse_if_in_use(folder)
     from ..classifier import load_model
     from ..evaluation import evaluate as judge
-    from ..evaluation.findings import findings_of
-    from ..evaluation.heldout import held_out
+    from ..evaluation.evaluate import findings_of, held_out
     from ..runs import accuracy_sentence, judgement_to_dict
 
     classifier = load_model(model, device)

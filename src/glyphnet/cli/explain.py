@@ -203,7 +203,7 @@ def _draw_weights(classifier: Classifier, place: Path) -> Path:
 
 
 def _count_dead(classifier: Classifier, data: DataSettings) -> dict[str, object]:
-    from ..evaluation.heldout import held_out
+    from ..evaluation.evaluate import held_out
     from ..explain import dead_units
 
     with progress() as report_progress:

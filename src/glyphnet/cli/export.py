@@ -108,7 +108,7 @@ def export(
 def _verifying(classifier: Classifier, data: DataSettings) -> tuple[Int64Array, HeldOutImages]:
     """The images, and their labels as the classifier counts its classes."""
     from ..evaluation import evaluate
-    from ..evaluation.heldout import held_out
+    from ..evaluation.evaluate import held_out
     from ..export import HeldOutImages
 
     with progress() as report_progress:

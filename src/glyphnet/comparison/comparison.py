@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..evaluation import Evaluation
-from ..evaluation.mcnemar import SIGNIFICANCE, Paired, holm, paired
+from ..evaluation.intervals import SIGNIFICANCE, Paired, holm, paired
 from .methods import Method
 from .trial import Status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..evaluation.mcnemar import SIGNIFICANCE
+from ..evaluation.intervals import SIGNIFICANCE
 from .comparison import Comparison, Row
 
 HEADINGS = ("method", "accuracy (95 %)", "fit", "an image", "size", "against best")

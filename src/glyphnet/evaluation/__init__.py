@@ -3,14 +3,21 @@
 scikit-learn, and what of SciPy is slow to import, are imported where a figure needs them: a training begins without.
 """
 
-from .calibration import ReliabilityBin, Thresholds, choose_threshold, choose_thresholds, fit_temperature
+from .calibration import (
+    CoverageCurve,
+    Rejection,
+    ReliabilityBin,
+    Sets,
+    Thresholds,
+    choose_threshold,
+    choose_thresholds,
+    fit_temperature,
+)
 from .confusions import ClassScores, Confusion
-from .coverage import CoverageCurve, Rejection, Sets
 from .evaluate import evaluate
 from .evaluation import Evaluation
-from .intervals import Figure, Interval, bootstrap_mean, wilson
+from .intervals import Figure, Interval, Paired, bootstrap_mean, paired, wilson
 from .labels import LabelIssues, find_label_issues
-from .mcnemar import Paired, paired
 
 __all__ = [
     "ClassScores",

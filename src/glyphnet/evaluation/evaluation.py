@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +18,28 @@ import numpy.typing as npt
 from ..answers import Rules
 from ..conformal import Conformal
 from ..errors import DataError
-from . import drawing, notebook
-from .calibration import ReliabilityBin, expected_calibration_error, reliability, undo_temperature
+from ..files import atomic_write
+from ..units import THIN, percent
+from . import plots_of
+from .calibration import (
+    CoverageCurve,
+    Rejection,
+    ReliabilityBin,
+    Sets,
+    coverage_curve,
+    expected_calibration_error,
+    judge_sets,
+    reject,
+    reliability,
+    undo_temperature,
+)
 from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, f1_scores, most_confused
-from .coverage import CoverageCurve, Rejection, Sets, coverage_curve, judge_sets, reject
 from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, proportion, resample, wilson
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from .intervals import Figure
     from .labels import LabelIssues
 
 Int64Array = npt.NDArray[np.int64]
@@ -300,27 +319,215 @@ class Evaluation:
 
         return find_label_issues(self.labels, self.probabilities, at_least=SHORT)
 
-    # Pictures: see drawing.py and notebook.py
+    # Pictures
 
-    plot_confusion_matrix = drawing.plot_confusion_matrix
-    plot_most_confused = drawing.plot_most_confused
-    plot_classes = drawing.plot_classes
-    plot_reliability = drawing.plot_reliability
-    plot_coverage = drawing.plot_coverage
-    plot_confidence = drawing.plot_confidence
-    plot_top_losses = drawing.plot_top_losses
-    _repr_html_ = notebook.repr_html
+    plot_confusion_matrix = plots_of.plot_confusion_matrix
+    plot_most_confused = plots_of.plot_most_confused
+    plot_classes = plots_of.plot_classes
+    plot_reliability = plots_of.plot_reliability
+    plot_coverage = plots_of.plot_coverage
+    plot_confidence = plots_of.plot_confidence
+    plot_top_losses = plots_of.plot_top_losses
+
+    def _repr_html_(self) -> str:
+        return repr_html(self)
 
     # Files
 
     def to_dict(self) -> dict[str, object]:
         """Every figure with its interval and n, as evaluation.json holds it."""
-        from .record import to_dict
 
         return to_dict(self)
 
     def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line an image: file, true, predicted, probability, correct."""
-        from .record import write_predictions_csv
 
         write_predictions_csv(self, path)
+
+
+# Files: evaluation.json and predictions.csv
+
+COLUMNS = ("file", "true", "predicted", "probability", "correct")
+_DIGITS = 6  # of 10,000 images one is 0.0001: two digits below that are enough for any average
+
+
+def to_dict(evaluation: Evaluation) -> dict[str, object]:
+    """Every figure with its interval and n, in types that JSON knows."""
+    names = evaluation.classes
+    return {
+        "data": evaluation.data,
+        "n": len(evaluation),
+        "classes": list(names),
+        "headline": evaluation.headline,
+        "majority_share": round(evaluation.majority_share, _DIGITS),
+        **{name: _figure(figure) for name, figure in evaluation.figures.items()},
+        "calibration": {
+            "temperature": evaluation.temperature,
+            **_calibration(evaluation),
+            "uncalibrated": _calibration(evaluation.uncalibrated),
+        },
+        "rejection": _rejection(evaluation.rejection),
+        "sets": [_sets(each) for each in evaluation.sets],
+        "per_class": {
+            name: {
+                "precision": _figure(scores.precision),
+                "recall": _figure(scores.recall),
+                "f1": _figure(scores.f1),
+                "support": scores.support,
+            }
+            for name, scores in evaluation.classification_report.items()
+        },
+        "confusion_matrix": evaluation.confusion_matrix.tolist(),
+        "most_confused": [
+            {
+                "true": names[pair.true],
+                "predicted": names[pair.predicted],
+                "count": pair.count,
+                "share": round(pair.share, _DIGITS),
+            }
+            for pair in evaluation.most_confused()
+        ],
+    }
+
+
+def write_predictions_csv(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
+    """Write one line an image: file, true, predicted, probability, correct (1 or 0).
+
+    Only the predicted class's probability is written: all K of them would make ten megabytes of 10,000
+    images in 100 classes. UTF-8; a file name that is no valid Unicode keeps its bytes.
+    """
+    classes = evaluation.classes
+    rows = zip(
+        evaluation.names,
+        (classes[label] for label in evaluation.labels),
+        (classes[prediction] for prediction in evaluation.predictions),
+        (f"{confidence:.6f}" for confidence in evaluation.confidence.tolist()),
+        (int(correct) for correct in evaluation.correct),
+        strict=True,
+    )
+    with atomic_write(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+        text.detach()  # flushes, and leaves the file open for whoever opened it
+
+
+def _calibration(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "expected_calibration_error": round(evaluation.calibration_error, _DIGITS),
+        "log_loss": round(evaluation.log_loss, _DIGITS),
+        "bins": [_rounded(asdict(each)) for each in evaluation.reliability],
+    }
+
+
+def _rejection(rejection: Rejection | None) -> dict[str, object] | None:
+    if rejection is None:
+        return None
+    return {
+        "coverage": _figure(rejection.coverage),
+        "accuracy": _figure(rejection.accuracy),
+        "reasons": rejection.reasons,
+    }
+
+
+def _sets(sets: Sets) -> dict[str, object]:
+    return {
+        "level": sets.level,
+        "coverage": _figure(sets.coverage),
+        "size": _figure(sets.size),
+        "single": _figure(sets.single),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, object]:
+    found: dict[str, object] = {"value": round(figure.value, _DIGITS), "n": figure.n}
+    if figure.interval:
+        found |= _rounded(asdict(figure.interval))
+    return found
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found[name] = _rounded(value)
+        else:
+            found[name] = round(value, _DIGITS) if isinstance(value, float) else value
+    return found
+
+
+# Notebooks: a self-contained piece of HTML without scripts
+
+_MOST_CLASSES = 20  # of a matrix that is still a table to read; of more, the most confused pairs are listed
+_MOST_IMAGES = 12
+_IN_NATS = ("log_loss",)  # all other figures are shares
+_NAMES = {"macro_f1": "Macro F1"}
+
+
+def repr_html(evaluation: Evaluation) -> str:
+    """The figures with their intervals, the confusion matrix or the most confused pairs, and the worst mistakes.
+
+    Names of classes and files are text, whatever they hold. Colours are mixed from the notebook's own.
+    """
+    rejection = evaluation.rejection
+    text = _template().render(
+        evaluation=evaluation,
+        figures=[_written(name, figure) for name, figure in evaluation.figures.items()],
+        rejected=[_written(name, getattr(rejection, name)) for name in ("coverage", "accuracy")] if rejection else [],
+        matrix=_shaded(evaluation.confusion_matrix) if len(evaluation.classes) <= _MOST_CLASSES else None,
+        pairs=evaluation.most_confused(),
+        worst=[_image(evaluation, row) for row in evaluation.top_losses(_MOST_IMAGES) if not evaluation.correct[row]],
+    )
+    return text.encode("utf-8", "replace").decode()  # a file name that is no valid Unicode has lone surrogates
+
+
+def _written(name: str, figure: Figure) -> dict[str, str]:
+    write = _nats if name in _IN_NATS else _percent
+    interval = figure.interval
+    return {
+        "name": _NAMES.get(name, name.replace("_", " ").capitalize()),
+        "value": write(figure.value) if figure.n else "–",
+        "interval": "–" if interval is None else f"{write(interval.low)} to {write(interval.high)}",
+        "n": f"{figure.n:,}",
+    }
+
+
+def _nats(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _percent(share: float) -> str:
+    return percent(share, 2, THIN)
+
+
+def _shaded(matrix: npt.NDArray[np.int64]) -> list[list[tuple[int, int]]]:
+    """Each cell's count and how strongly it is coloured, 0 to 100: mistakes by the most frequent, hits by their row."""
+    right = np.eye(len(matrix), dtype=bool)
+    most = max(1, int(np.where(right, 0, matrix).max()))
+    rows = np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    strength = np.where(right, 45 * matrix / rows, 70 * (matrix / most) ** 0.75).round().astype(np.int64)
+    return [list(zip(*both, strict=True)) for both in zip(matrix.tolist(), strength.tolist(), strict=True)]
+
+
+def _image(evaluation: Evaluation, row: int) -> dict[str, Any]:
+    from PIL import Image
+
+    pixels = evaluation.images[row]
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return {
+        "png": base64.b64encode(file.getvalue()).decode(),
+        "true": evaluation.classes[evaluation.labels[row]],
+        "predicted": evaluation.classes[evaluation.predictions[row]],
+        "confidence": percent(evaluation.confidence[row], 1, THIN),
+        "file": evaluation.names[row],
+    }
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files(__package__).joinpath("notebook.html").read_text(encoding="utf-8"))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..evaluation import Evaluation
+from ..units import plural
 from .curves import CurveReading
-from .dataview import DataView
+from .data import DataView
 from .labels import ShownPart
-from .wording import digits_for, percent, plural
+from .text import digits_for, percent
 
 MOST = 3
 _SUSPICIOUS = 0.002  # share of training labels that look wrong, from which it is worth an hour

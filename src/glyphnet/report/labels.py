@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data import ImageDataset
 from ..evaluation.labels import LabelIssues
-from .tiles import Tiles, lay_out
+from .sheets import Tiles, lay_out
 
 MOST_SHOWN = 150  # images a part: more are no work for one sitting
 MOST_BYTES = 200_000  # of PNG a part

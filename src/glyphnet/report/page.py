@@ -15,20 +15,18 @@ from ..data import Finding, Splits, look_over
 from ..data.dataset import size_in_words
 from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
-from ..evaluation.findings import findings_of
+from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
 from ..pages.assembly import environment, hash_of, one_script, read
-from . import wording
+from . import text
 from .advice import advise
-from .curves import History, read_curves
-from .dataview import view_data
+from .curves import History, read_curves, scale_around
+from .data import view_data
+from .embedding import project
 from .labels import SuspectPart, show_parts
 from .payload import payload
-from .projection import project
 from .saliency import saliency_sheet
-from .scale import scale_around
-from .sprites import make_sheet
-from .tiles import Tiles
+from .sheets import Tiles, make_sheet
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -98,7 +96,7 @@ def write_report(
     sheets = {**pictures.pop("sheets"), "data": view.tiles, **{each.sheet: each.tiles for each in shown if each.tiles}}
     if recipe is None and classifier is not None:
         recipe = classifier.recipe
-    text = _environment().get_template("page.html").render(
+    html = _environment().get_template("page.html").render(
         evaluation=evaluation,
         **_figures(evaluation),
         **pictures,
@@ -124,7 +122,7 @@ def write_report(
     )  # fmt: skip
     with atomic_write(path, follow=True) as file:
         # A name that is no valid Unicode has lone surrogates: they become character references.
-        file.write(text.encode("utf-8", "xmlcharrefreplace"))
+        file.write(html.encode("utf-8", "xmlcharrefreplace"))
 
 
 def _all(findings: Sequence[Finding], evaluation: Evaluation, splits: Splits | None) -> list[Finding]:
@@ -151,16 +149,16 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
     """What the sections on figures say of them."""
     great = evaluation.figures[evaluation.headline]
     return {
-        "digits": wording.digits_for(len(evaluation)),
+        "digits": text.digits_for(len(evaluation)),
         "great": great,
         "scale": scale_around(great.interval or evaluation.accuracy_interval),
         "class_scale": scale_around(*_recalls_and_precisions(evaluation)),
-        "headline": wording.headline(evaluation),
-        "mistakes": wording.mistakes(evaluation),
-        "calibration": wording.calibration(evaluation),
-        "temperature": wording.temperature(evaluation),
-        "rejection": wording.rejection(evaluation),
-        "sets": wording.sets(evaluation),
+        "headline": text.headline(evaluation),
+        "mistakes": text.mistakes(evaluation),
+        "calibration": text.calibration(evaluation),
+        "temperature": text.temperature(evaluation),
+        "rejection": text.rejection(evaluation),
+        "sets": text.sets(evaluation),
     }
 
 
@@ -222,7 +220,7 @@ def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:
 def _environment() -> Environment:
     """The page's templates; in a process that writes several reports they are compiled once."""
     templates = environment("report")
-    templates.filters["percent"] = wording.percent
+    templates.filters["percent"] = text.percent
     templates.filters["zip"] = lambda *columns: zip(*columns, strict=True)
     templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return templates

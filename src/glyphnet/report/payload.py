@@ -12,12 +12,10 @@ import numpy as np
 from ..evaluation import Evaluation
 from ..pages.assembly import script_json
 from .curves import History
-from .encoding import base64_of
+from .embedding import Projection
 from .labels import ShownPart, key_of
-from .projection import Projection
 from .saliency import SaliencySheet
-from .sprites import Sheet
-from .tiles import Tiles
+from .sheets import Sheet, Tiles, base64_of
 
 MOST_BARS = 10  # classes shown for an image, the most probable ones
 CURVES = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr")
@@ -97,3 +95,6 @@ def _coverage(evaluation: Evaluation) -> dict[str, Any]:
 
 def _number(value: float | int | None) -> float | int | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+# Arrays as text that may stand inside a page

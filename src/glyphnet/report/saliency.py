@@ -11,8 +11,7 @@ from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..explain import saliency
 from ..images import Batch
-from .sprites import Sheet, by_interest
-from .tiles import Tiles, lay_out
+from .sheets import Sheet, Tiles, by_interest, lay_out
 
 STEPS = 16  # of integrated gradients: more change the picture hardly
 MOST_FLOPS = 4e10  # what all maps together may cost: a second or two on two cores, never more for being measured

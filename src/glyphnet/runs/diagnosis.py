@@ -15,7 +15,7 @@ from torch import nn
 from ..classifier import Classifier
 from ..data import Finding, ImageDataset, Splits
 from ..evaluation import Evaluation, evaluate, wilson
-from ..evaluation.findings import findings_of, near_chance
+from ..evaluation.evaluate import findings_of, near_chance
 from ..explain import DeadUnits, dead_units
 from ..training import HistoryRow, Recipe, initial_network
 

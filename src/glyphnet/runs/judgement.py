@@ -12,9 +12,9 @@ import numpy as np
 from ..classifier import Classifier
 from ..data import Finding, ImageDataset, Splits
 from ..evaluation import Evaluation, Interval, evaluate
-from ..evaluation.evaluate import Progress
-from ..evaluation.heldout import HeldOut, held_out_in_training
+from ..evaluation.evaluate import HeldOut, Progress, held_out_in_training
 from ..files import atomic_write_text
+from ..units import interval_text, percent
 from .folder import RunFolder
 from .review import Review
 
@@ -139,5 +139,5 @@ def accuracy_sentence(evaluation: Evaluation) -> str:
 
 
 def _in_words(share: float, interval: Interval | None) -> str:
-    spread = "" if interval is None else f" (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} %)"
-    return f"{100 * share:.2f} %{spread}"
+    spread = "" if interval is None else f" ({interval_text(interval)})"
+    return f"{percent(share, 2)}{spread}"

@@ -13,8 +13,7 @@ from ..data import ImageDataset, Splits
 from ..data.dataset import Int64Array
 from ..data.decisions import Decision, write_decisions
 from ..data.listing import Progress
-from ..evaluation.crossvalidation import Float32Array, cross_validated_probabilities
-from ..evaluation.labels import SHORT, LabelIssues, find_label_issues
+from ..evaluation.labels import SHORT, Float32Array, LabelIssues, cross_validated_probabilities, find_label_issues
 from ..training import Recipe, preset
 
 FOLDS, REPEATS = 4, 3

@@ -12,7 +12,7 @@ from ..classifier import Classifier
 from ..data import Splits
 from ..data.listing import Progress
 from ..errors import SettingsError
-from ..evaluation.findings import findings_of
+from ..evaluation.evaluate import findings_of
 from ..evaluation.normalizing import decide_normalizing
 from ..files import atomic_write_text, make_folder
 from ..hardware import hardware

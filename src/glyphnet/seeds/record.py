@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from ..evaluation.repeats import Repeats
+from ..evaluation.intervals import Repeats
 from ..files import atomic_write_text
 from .folder import SeedsFolder
 from .results import SeedRun, SeedRuns

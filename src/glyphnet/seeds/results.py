@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ..classifier import Classifier, load_model
 from ..errors import GlyphNetError
 from ..evaluation import Evaluation
-from ..evaluation.repeats import Repeats
+from ..evaluation.intervals import Repeats
 from ..files import read_input
 from ..runs import RunFolder
 from ..training import Recipe

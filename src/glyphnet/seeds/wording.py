@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..evaluation.repeats import Repeats
+from ..evaluation.intervals import Repeats
 from ..runs import accuracy_sentence
 from .results import SeedRun, SeedRuns
 

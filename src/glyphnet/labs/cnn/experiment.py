@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data import ImageDataset, Splits
 from ...data.dataset import UInt8Array
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats
 from ..lab import Progress
 from ..training import Course, Trained, TrainingSettings, recipe
 from .layers import changes, fields

@@ -7,8 +7,7 @@ from typing import Any
 
 from ...data import Splits
 from ...evaluation import evaluate
-from ...evaluation.intervals import wilson
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats, wilson
 from ...nn import summary
 from ..lab import Progress
 from ..training import Course, Trained, TrainingSettings, recipe

@@ -10,8 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ...data import Splits
-from ...evaluation.intervals import wilson
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats, wilson
 from ...explain import DeadUnits, dead_units
 from ...nn import Preprocessing, build, summary
 from ...training import Recipe

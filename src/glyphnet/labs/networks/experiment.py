@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...data import Splits
-from ...evaluation.intervals import wilson
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats, wilson
 from ...nn import NetworkSummary, summary
 from ..lab import Progress
 from ..training import Course, Trained, TrainingSettings, recipe

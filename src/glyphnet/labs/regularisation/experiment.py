@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ...data import Splits
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats
 from ...training import Recipe
 from ..lab import Progress
 from ..training import Course, Trained, TrainingSettings, fewer, recipe

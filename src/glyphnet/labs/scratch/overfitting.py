@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...data import ImageDataset, Splits
-from ...evaluation.repeats import Repeats
+from ...evaluation.intervals import Repeats
 from ...scratch import NeuralNetMLP
 from ...scratch.network import Array, cross_entropy, forward
 from ..lab import Progress

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..evaluation.embedding import Embedding, embed
-from .encoding import base64_of
-from .sprites import Sheet
-from .wording import percent, plural
+from ..units import plural
+from .sheets import Sheet, base64_of
+from .text import percent
 
 Int64Array = npt.NDArray[np.int64]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ..evaluation import Evaluation
 from ..evaluation.embedding import by_turns
-from .tiles import Tiles, lay_out
 
 MOST_BYTES = 8_000_000  # of PNG; base64 makes 10.7 MB of it: 10,000 grey images of 28×28 always fit
 MOST_PIXELS = 16_000_000  # a phone decodes it to 64 MB
@@ -72,3 +75,51 @@ def by_interest(evaluation: Evaluation, also: npt.ArrayLike | None = None) -> In
 
 def _tiles(evaluation: Evaluation, rows: Int64Array) -> Tiles:
     return lay_out(np.asarray(evaluation.images[rows]))
+
+
+# Images of one size as one PNG: tiles row by row, cut out again by the page
+
+MOST_SIDE = 16_000  # pixels: browsers decode no picture with a side of more than 16,384
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Tiles of one size, row by row from the top left.
+
+    Attributes:
+        png: the picture.
+        count: how many tiles there are.
+        columns: tiles a row.
+        height: of a tile in pixels.
+        width: of a tile in pixels.
+    """
+
+    png: bytes
+    count: int
+    columns: int
+    height: int
+    width: int
+
+    @property
+    def layout(self) -> dict[str, int]:
+        """What the page needs to cut them out again."""
+        return {"count": self.count, "columns": self.columns, "height": self.height, "width": self.width}
+
+
+def lay_out(images: npt.NDArray[np.uint8]) -> Tiles:
+    """The picture of uint8 images (N, H, W, C), C 1 or 3, N at least 1; about square."""
+    count, height, width, channels = images.shape
+    columns = max(1, min(count, round(math.sqrt(count * height / width)), MOST_SIDE // width))
+    lines = math.ceil(count / columns)
+    tiles = np.zeros((lines * columns, height, width, channels), dtype=np.uint8)
+    tiles[:count] = images
+    tiles = tiles.reshape(lines, columns, height, width, channels).swapaxes(1, 2)
+    pixels = tiles.reshape(lines * height, columns * width, channels)
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file, "PNG", compress_level=6)
+    return Tiles(file.getvalue(), count, columns, height, width)
+
+
+def base64_of(values: npt.NDArray[np.generic], dtype: str) -> str:
+    """The values as numbers of ``dtype`` ("<u2": uint16, lowest byte first), as base64."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()

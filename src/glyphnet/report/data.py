@@ -13,8 +13,8 @@ from ..data import ImageDataset, Splits, look_over
 from ..data.dataset import size_in_words
 from ..data.inspect import DataReport
 from ..evaluation import Evaluation
-from .tiles import Tiles, lay_out
-from .wording import plural
+from ..units import plural
+from .sheets import Tiles, lay_out
 
 MOST_CLASSES = 60  # with a line of their own
 MOST_TILES = 400

@@ -7,29 +7,18 @@ import numpy as np
 from ..answers import REASONS
 from ..conformal import percentage
 from ..evaluation import Evaluation, Figure
-
-THIN = "\u202f"  # a narrow space that never breaks: between a number and its unit
+from ..units import THIN, plural
+from ..units import percent as plain_percent
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.9873 → "98.7 %". What is not quite 100 % or 0 % is never rounded to it."""
-    rounded = round(100 * share, digits)
-    nearest = 10**-digits
-    if rounded == 100 and share < 1:
-        return f">{100 - nearest:.{digits}f}{THIN}%"
-    if rounded == 0 and share > 0:
-        return f"<{nearest:.{digits}f}{THIN}%"
-    return f"{rounded:.{digits}f}{THIN}%"
+    """A share as the page writes it: with a space that never breaks."""
+    return plain_percent(share, digits, THIN)
 
 
 def digits_for(count: int) -> int:
     """How many digits behind the point a percentage of ``count`` images deserves."""
     return 2 if count >= 5000 else 1
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """1 → "1 image", 1200 → "1,200 images"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def headline(evaluation: Evaluation) -> str:

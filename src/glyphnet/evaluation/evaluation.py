@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from ..conformal import Conformal
 from ..errors import DataError
 from ..files import atomic_write
 from ..units import THIN, percent
-from . import plots_of
 from .calibration import (
     CoverageCurve,
     Rejection,
@@ -38,9 +37,11 @@ from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, pro
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.axes import Axes
 
     from .intervals import Figure
     from .labels import LabelIssues
+
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
@@ -319,98 +320,170 @@ class Evaluation:
 
         return find_label_issues(self.labels, self.probabilities, at_least=SHORT)
 
-    # Pictures
+    # Pictures. All take ``ax``, the Matplotlib axes to draw into, and return them; None makes a new pyplot figure.
 
-    plot_confusion_matrix = plots_of.plot_confusion_matrix
-    plot_most_confused = plots_of.plot_most_confused
-    plot_classes = plots_of.plot_classes
-    plot_reliability = plots_of.plot_reliability
-    plot_coverage = plots_of.plot_coverage
-    plot_confidence = plots_of.plot_confidence
-    plot_top_losses = plots_of.plot_top_losses
+    def plot_confusion_matrix(
+        self, *, normalize: Literal["true", "pred", "all"] | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """The confusion matrix; ``normalize`` as for ``sklearn.metrics.confusion_matrix``."""
+        from ..plots import confusion_matrix as draw
+
+        return draw(self.confusion_matrix, self.classes, normalize=normalize, ax=ax)
+
+    def plot_most_confused(self, n: int = 10, *, ax: Axes | None = None) -> Axes:
+        """The ``n`` most frequent kinds of mistake as bars."""
+        from ..plots import confused_pairs as draw
+
+        names, confused = self.classes, self.most_confused(n)
+        pairs = [(names[each.true], names[each.predicted]) for each in confused]
+        return draw(pairs, [each.count for each in confused], ax=ax)
+
+    def plot_classes(self, figure: Literal["recall", "precision", "f1"] = "recall", *, ax: Axes | None = None) -> Axes:
+        """One figure of every class with its 95 % interval, the worst class at the top."""
+        from ..plots import class_figures as draw
+
+        found: list[Figure] = [getattr(scores, figure) for scores in self.classification_report.values()]
+        values = [each.value if each.n else np.nan for each in found]
+        name = {"f1": "F1"}.get(figure, figure)
+        return draw(values, [_ends(each) for each in found], self.classes, name=name, ax=ax)
+
+    def plot_reliability(self, *, ax: Axes | None = None) -> Axes:
+        """The reliability diagram, and the one before temperature scaling where there was any."""
+        from ..plots import reliability
+
+        def draw(judged: Evaluation, name: str, series: Literal["first", "second"], ax: Axes | None) -> Axes:
+            bins = judged.reliability
+            return reliability(
+                [each.confidence for each in bins],
+                [each.accuracy for each in bins],
+                intervals=[(each.interval.low, each.interval.high) for each in bins],
+                name=f"{name}: error {100 * judged.calibration_error:.1f} points",
+                series=series,
+                ax=ax,
+            )
+
+        if self.temperature == 1:
+            return draw(self, "this model", "first", ax)
+        ax = draw(self.uncalibrated, "before scaling", "second", ax)
+        return draw(self, "after scaling", "first", ax)
+
+    def plot_coverage(self, *, ax: Axes | None = None) -> Axes:
+        """Accuracy against coverage, and where the classifier's threshold lies on it."""
+        from ..plots import coverage as draw
+
+        curve, rejection = self.coverage, self.rejection
+        if rejection is None or not rejection.accuracy.n:
+            return draw(curve.coverage, curve.accuracy, ax=ax)
+        return draw(
+            curve.coverage,
+            curve.accuracy,
+            chosen=(rejection.coverage.value, rejection.accuracy.value),
+            intervals=(_ends(rejection.coverage), _ends(rejection.accuracy)),
+            name="with rejection",
+            ax=ax,
+        )
+
+    def plot_confidence(self, *, ax: Axes | None = None) -> Axes:
+        """How sure the right and the wrong answers are."""
+        from ..plots import confidence_histogram as draw
+
+        return draw(self.confidence, self.correct, threshold=self.threshold, ax=ax)
+
+    def plot_top_losses(self, n: int = 20, *, ax: Axes | None = None) -> Axes:
+        """The ``n`` images with the greatest loss, each with its true (t) and its predicted (p) class."""
+        from ..plots import gallery as draw
+        from ..plots.style import short
+
+        rows, names = self.top_losses(n), [short(name, 10) for name in self.classes]
+        between = "  " if max(map(len, names)) <= 3 else "\n"
+        titles = [f"t: {names[self.labels[row]]}{between}p: {names[self.predictions[row]]}" for row in rows]
+        return draw(self.images[rows], titles, wrong=~self.correct[rows], ax=ax)
 
     def _repr_html_(self) -> str:
-        return repr_html(self)
+        """The figures with their intervals, the confusion matrix or the most confused pairs, and the worst mistakes.
+
+        Names of classes and files are text, whatever they hold. Colours are mixed from the notebook's own.
+        """
+        rejection = self.rejection
+        text = _template().render(
+            evaluation=self,
+            figures=[_written(name, figure) for name, figure in self.figures.items()],
+            rejected=[_written(name, getattr(rejection, name)) for name in ("coverage", "accuracy")]
+            if rejection
+            else [],
+            matrix=_shaded(self.confusion_matrix) if len(self.classes) <= _MOST_CLASSES else None,
+            pairs=self.most_confused(),
+            worst=[_image(self, row) for row in self.top_losses(_MOST_IMAGES) if not self.correct[row]],
+        )
+        return text.encode("utf-8", "replace").decode()  # a file name that is no valid Unicode has lone surrogates
 
     # Files
 
     def to_dict(self) -> dict[str, object]:
-        """Every figure with its interval and n, as evaluation.json holds it."""
-
-        return to_dict(self)
+        """Every figure with its interval and n, in types that JSON knows."""
+        names = self.classes
+        return {
+            "data": self.data,
+            "n": len(self),
+            "classes": list(names),
+            "headline": self.headline,
+            "majority_share": round(self.majority_share, _DIGITS),
+            **{name: _figure(figure) for name, figure in self.figures.items()},
+            "calibration": {
+                "temperature": self.temperature,
+                **_calibration(self),
+                "uncalibrated": _calibration(self.uncalibrated),
+            },
+            "rejection": _rejection(self.rejection),
+            "sets": [_sets(each) for each in self.sets],
+            "per_class": {
+                name: {
+                    "precision": _figure(scores.precision),
+                    "recall": _figure(scores.recall),
+                    "f1": _figure(scores.f1),
+                    "support": scores.support,
+                }
+                for name, scores in self.classification_report.items()
+            },
+            "confusion_matrix": self.confusion_matrix.tolist(),
+            "most_confused": [
+                {
+                    "true": names[pair.true],
+                    "predicted": names[pair.predicted],
+                    "count": pair.count,
+                    "share": round(pair.share, _DIGITS),
+                }
+                for pair in self.most_confused()
+            ],
+        }
 
     def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line an image: file, true, predicted, probability, correct."""
+        """Write one line an image: file, true, predicted, probability, correct (1 or 0).
 
-        write_predictions_csv(self, path)
+        Only the predicted class's probability is written: all K of them would make ten megabytes of 10,000
+        images in 100 classes. UTF-8; a file name that is no valid Unicode keeps its bytes.
+        """
+        classes = self.classes
+        rows = zip(
+            self.names,
+            (classes[label] for label in self.labels),
+            (classes[prediction] for prediction in self.predictions),
+            (f"{confidence:.6f}" for confidence in self.confidence.tolist()),
+            (int(correct) for correct in self.correct),
+            strict=True,
+        )
+        with atomic_write(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
+            writer = csv.writer(text)
+            writer.writerow(COLUMNS)
+            writer.writerows(rows)
+            text.detach()  # flushes, and leaves the file open for whoever opened it
 
 
 # Files: evaluation.json and predictions.csv
 
 COLUMNS = ("file", "true", "predicted", "probability", "correct")
 _DIGITS = 6  # of 10,000 images one is 0.0001: two digits below that are enough for any average
-
-
-def to_dict(evaluation: Evaluation) -> dict[str, object]:
-    """Every figure with its interval and n, in types that JSON knows."""
-    names = evaluation.classes
-    return {
-        "data": evaluation.data,
-        "n": len(evaluation),
-        "classes": list(names),
-        "headline": evaluation.headline,
-        "majority_share": round(evaluation.majority_share, _DIGITS),
-        **{name: _figure(figure) for name, figure in evaluation.figures.items()},
-        "calibration": {
-            "temperature": evaluation.temperature,
-            **_calibration(evaluation),
-            "uncalibrated": _calibration(evaluation.uncalibrated),
-        },
-        "rejection": _rejection(evaluation.rejection),
-        "sets": [_sets(each) for each in evaluation.sets],
-        "per_class": {
-            name: {
-                "precision": _figure(scores.precision),
-                "recall": _figure(scores.recall),
-                "f1": _figure(scores.f1),
-                "support": scores.support,
-            }
-            for name, scores in evaluation.classification_report.items()
-        },
-        "confusion_matrix": evaluation.confusion_matrix.tolist(),
-        "most_confused": [
-            {
-                "true": names[pair.true],
-                "predicted": names[pair.predicted],
-                "count": pair.count,
-                "share": round(pair.share, _DIGITS),
-            }
-            for pair in evaluation.most_confused()
-        ],
-    }
-
-
-def write_predictions_csv(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
-    """Write one line an image: file, true, predicted, probability, correct (1 or 0).
-
-    Only the predicted class's probability is written: all K of them would make ten megabytes of 10,000
-    images in 100 classes. UTF-8; a file name that is no valid Unicode keeps its bytes.
-    """
-    classes = evaluation.classes
-    rows = zip(
-        evaluation.names,
-        (classes[label] for label in evaluation.labels),
-        (classes[prediction] for prediction in evaluation.predictions),
-        (f"{confidence:.6f}" for confidence in evaluation.confidence.tolist()),
-        (int(correct) for correct in evaluation.correct),
-        strict=True,
-    )
-    with atomic_write(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
-        writer = csv.writer(text)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-        text.detach()  # flushes, and leaves the file open for whoever opened it
 
 
 def _calibration(evaluation: Evaluation) -> dict[str, object]:
@@ -465,23 +538,6 @@ _IN_NATS = ("log_loss",)  # all other figures are shares
 _NAMES = {"macro_f1": "Macro F1"}
 
 
-def repr_html(evaluation: Evaluation) -> str:
-    """The figures with their intervals, the confusion matrix or the most confused pairs, and the worst mistakes.
-
-    Names of classes and files are text, whatever they hold. Colours are mixed from the notebook's own.
-    """
-    rejection = evaluation.rejection
-    text = _template().render(
-        evaluation=evaluation,
-        figures=[_written(name, figure) for name, figure in evaluation.figures.items()],
-        rejected=[_written(name, getattr(rejection, name)) for name in ("coverage", "accuracy")] if rejection else [],
-        matrix=_shaded(evaluation.confusion_matrix) if len(evaluation.classes) <= _MOST_CLASSES else None,
-        pairs=evaluation.most_confused(),
-        worst=[_image(evaluation, row) for row in evaluation.top_losses(_MOST_IMAGES) if not evaluation.correct[row]],
-    )
-    return text.encode("utf-8", "replace").decode()  # a file name that is no valid Unicode has lone surrogates
-
-
 def _written(name: str, figure: Figure) -> dict[str, str]:
     write = _nats if name in _IN_NATS else _percent
     interval = figure.interval
@@ -531,3 +587,8 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(files(__package__).joinpath("notebook.html").read_text(encoding="utf-8"))
+
+
+def _ends(figure: Figure) -> tuple[float, float]:
+    interval = figure.interval
+    return (np.nan, np.nan) if interval is None else (interval.low, interval.high)

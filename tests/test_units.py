@@ -80,3 +80,8 @@ def test_an_error_is_one_short_line():
     assert units.reason(MemoryError()) == "not enough memory"
     assert units.reason(KeyError("a")) == "KeyError: 'a'"
     assert units.reason(RuntimeError()) == "RuntimeError"
+
+
+def test_a_table_has_aligned_columns_and_no_trailing_spaces():
+    rows = [("name", "n", "what"), ("a", "1,000", "x"), ("long name", "7", "")]
+    assert list(units.table(rows, left=(0, 2))) == ["name           n  what", "a          1,000  x", "long name      7"]

@@ -22,13 +22,14 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import explain
     from .classifier import Classifier, load_model
-    from .comparison import compare, compare_models
     from .data import ImageDataset, Splits, inspect, load
     from .errors import GlyphNetError
     from .evaluation import Evaluation, evaluate
     from .runs import Run, resume, train
     from .runs.review import review
     from .seeds import SeedRuns, resume_seeds, train_seeds
+    from .studies.comparison.comparing import compare
+    from .studies.comparison.models import compare_models
     from .training import Recipe, preset
     from .tuning import tune
 
@@ -61,8 +62,8 @@ __all__ = [
 _HOMES = {
     "Classifier": ".classifier",
     "load_model": ".classifier",
-    "compare": ".comparison",
-    "compare_models": ".comparison",
+    "compare": ".studies.comparison.comparing",
+    "compare_models": ".studies.comparison.models",
     "ImageDataset": ".data",
     "Splits": ".data",
     "inspect": ".data",

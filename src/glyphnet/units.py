@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from .errors import GlyphNetError
@@ -70,6 +70,15 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def joined(names: Sequence[str]) -> str:
     """All names, without quotes: "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:
+    """Rows of cells as lines of padded columns: the columns ``left`` aligned to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        padded = [cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(cells)]
+        yield "  ".join(padded).rstrip()
 
 
 def duration(seconds: float) -> str:

@@ -83,7 +83,7 @@ def test_json_is_one_object_and_an_absent_library_is_one_row_with_the_command_th
 
 
 def test_the_help_names_every_method() -> None:
-    from glyphnet.comparison import METHODS
+    from glyphnet.studies.comparison.methods import METHODS
 
     result = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "200"})
     assert ", ".join(METHODS) in " ".join(result.stdout.split())
@@ -149,10 +149,9 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job would not have
 from sklearn.neural_network import MLPClassifier
 from glyphnet.cli import main
-from glyphnet.comparison import METHODS, Method
-from glyphnet.comparison.contestants import EstimatorContestant
+from glyphnet.studies.comparison.methods import METHODS, Method, RowEstimator
 def make(given):
-    return EstimatorContestant(MLPClassifier(max_iter=10**9, tol=0.0, n_iter_no_change=10**9))
+    return RowEstimator(MLPClassifier(max_iter=10**9, tol=0.0, n_iter_no_change=10**9))
 METHODS["endless"] = Method("Endless", "test", "", make)
 main()
 """

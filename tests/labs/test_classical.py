@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from glyphnet.comparison import METHODS
 from glyphnet.errors import SettingsError
 from glyphnet.labs import classical, load_lab, run_lab
+from glyphnet.studies.comparison.methods import METHODS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..files import FolderLock, Replacing, refuse_if_in_use
-from .console import emit_json, printable, progress, say
+from .console import emit_json, printable, progress, say, show_lines, show_table
 from .failures import FAILED
 from .options import (
     AS_DEFAULT,
@@ -31,8 +31,9 @@ from .options import (
 from .runfolders import data_name
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison, ModelComparison
     from ..data.settings import DataSettings
+    from ..studies.comparison.comparison import Comparison
+    from ..studies.comparison.models import ModelComparison
 
 SHOWN = 20  # differing images on the terminal; the files have them all
 WRITTEN = ("comparison.json", "comparison.png")
@@ -89,9 +90,9 @@ def compare(
         _refuse_without_effect(ctx, how)
         _compare_models(models, how.settings(data), out, replacing(ctx, overwrite), device, as_json)
         return
-    from ..comparison import compare as run
-    from ..comparison.methods import choose
     from ..data import load, look_over
+    from ..studies.comparison.comparing import compare as run
+    from ..studies.comparison.methods import choose
     from .comparisonbar import ComparisonBar
 
     # A misspelt name is told before minutes are spent on reading data.
@@ -147,29 +148,18 @@ def _ending_as_on_ctrl_c() -> Iterator[None]:
 
 
 def _show(found: Comparison) -> None:
-    """The table with what stands under it: for a person, or as plain lines where there is no terminal."""
-    from ..comparison import wording
+    """The table and the lines under it: for a person on a terminal, else as plain text."""
+    from ..studies.comparison.comparison import HEADINGS, LEFT, below, cells
 
     if not sys.stdout.isatty():
-        print(*map(printable, wording.lines(found)), sep="\n")
+        print(*map(printable, str(found).split("\n")), sep="\n")
         return
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    console = Console(highlight=False)
-    kept = [place for place, name in enumerate(wording.HEADINGS) if console.width >= NARROW or name != "size"]
-    table = Table(
-        title=Text(printable(found.data)), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for place in kept:
-        alike = place in (0, len(wording.HEADINGS) - 1)
-        table.add_column(wording.HEADINGS[place], justify="left" if alike else "right", no_wrap=True)
-    for number, cells in enumerate(wording.cells(found)):
-        table.add_row(*(Text(cells[place]) for place in kept), style="" if number else "bold")
-    console.print(table)
-    for line in wording.below(found):
-        console.print(Text(printable(line)), soft_wrap=False)
+    kept = [at for at, name in enumerate(HEADINGS) if Console().width >= NARROW or name != "size"]
+    rows = [[row[at] for at in kept] for row in (HEADINGS, *cells(found))]
+    show_table(rows, left={number for number, at in enumerate(kept) if at in LEFT}, title=found.data)
+    show_lines(below(found))
 
 
 def _compare_models(
@@ -180,7 +170,7 @@ def _compare_models(
     device: str,
     as_json: bool,
 ) -> None:
-    from ..comparison import compare_models
+    from ..studies.comparison.models import compare_models
 
     if out is not None:
         rules.check_in(out, WRITTEN_OF_MODELS)
@@ -202,10 +192,6 @@ def _compare_models(
 
 
 def _show_models(found: ModelComparison) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     print(printable(found.verdict))
     differences, pair = found.differences, found.paired
     if not differences:
@@ -217,12 +203,9 @@ def _show_models(found: ModelComparison) -> None:
     )
     for letter, name in zip("AB", found.names, strict=True):
         print(f"{letter}: {printable(name)}")
-    table = Table("image", "true", "A says", "B says", "right", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for each in differences[:SHOWN]:
-        right = {"a": "A", "b": "B", "neither": "neither"}[each.right]
-        cells = (each.file, each.true, each.predicted_a, each.predicted_b, right)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    width = None if sys.stdout.isatty() else 10_000  # nothing is cut where a program reads it
-    Console(highlight=False, width=width).print(table)
+    right = {"a": "A", "b": "B", "neither": "neither"}
+    rows = [("image", "true", "A says", "B says", "right")]
+    rows += [(each.file, each.true, each.predicted_a, each.predicted_b, right[each.right]) for each in differences]
+    show_table(rows[: SHOWN + 1], left=range(len(rows[0])), mark_first=False)
     if len(differences) > SHOWN:
         print(f"and {len(differences) - SHOWN:,} more: --out DIR writes them all.")

@@ -7,19 +7,17 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..comparison import Row, Watcher
-from ..comparison.wording import result
+from ..studies.comparison.comparing import ComparisonCallback, FitProgress
+from ..studies.comparison.comparison import Row
 from .console import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..comparison.comparing import Standing
-
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
-class ComparisonBar(Watcher):
+class ComparisonBar(ComparisonCallback):
     """Which method is running, how long, and how long it may; each result as a line. On standard error.
 
     A context manager, which takes the bar away however the comparison ends.
@@ -43,7 +41,7 @@ class ComparisonBar(Watcher):
             self._bar.stop()
             self._bar = None
 
-    def running(self, standing: Standing) -> None:
+    def running(self, standing: FitProgress) -> None:
         """Move the bar; without a terminal, say a line every ten seconds."""
         what = f"{standing.title} ({standing.number} of {standing.count}), {standing.phase}"
         spent = "" if standing.phase == "starting" else f"{standing.elapsed:.0f} of {standing.budget:g} s"
@@ -60,9 +58,9 @@ class ComparisonBar(Watcher):
         if self._bar is not None:
             from rich.text import Text
 
-            self._bar.console.print(Text(printable(f"{result(row)}.")))
+            self._bar.console.print(Text(printable(f"{row}.")))
         else:
-            say(f"{result(row)}.")
+            say(f"{row}.")
 
 
 def _bar() -> Progress:

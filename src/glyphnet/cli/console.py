@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -48,6 +48,43 @@ def emit_json(value: Mapping[str, object]) -> None:
         ValueError: ``value`` holds NaN or infinity, which JSON does not have; write None instead.
     """
     print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2), flush=True)
+
+
+def show_table(
+    rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), title: str = "", mark_first: bool = True
+) -> None:
+    """Print a table on standard output, fitted to the terminal; in full where there is none.
+
+    Args:
+        rows: the first holds the headings.
+        left: columns of text, aligned to the left, which may wrap; the others hold numbers, and may not.
+        title: a line above it.
+        mark_first: show the first row in bold, as the best one.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(printable(title)) if title else None, title_justify="left", box=None, pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
+    for at, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if at in left else "right", no_wrap=at not in left)
+    for number, row in enumerate(rows[1:]):
+        cells = (Text(printable(cell)) for cell in row)
+        table.add_row(*cells, style="bold" if mark_first and not number else "")
+    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Print sentences on standard output, wrapped to the terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(Text(printable(line)))
 
 
 @contextmanager

@@ -7,10 +7,13 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
-from ..comparison import METHODS, Comparison, Row, Watcher, compare
-from ..comparison.comparing import Standing
-from ..comparison.picture import picture
-from ..comparison.wording import HEADINGS, accuracy, cells, seconds
+from ..studies.comparison.comparing import ComparisonCallback as Watcher
+from ..studies.comparison.comparing import FitProgress as Standing
+from ..studies.comparison.comparing import compare
+from ..studies.comparison.comparison import HEADINGS, Comparison, Row, accuracy, cells
+from ..studies.comparison.methods import METHODS
+from ..studies.comparison.picture import picture
+from ..units import duration as seconds
 from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table
 from .training import TrainingSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
@@ -13,7 +14,10 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from .comparison import Comparison, Row
+from ...units import plural
+
+if TYPE_CHECKING:
+    from .comparison import Comparison, Row
 
 # Colours of the report's page. Shape tells the kinds apart as well.
 INK, SOFT, LINE, SURFACE = "#1d2328", "#59636e", "#dedbd5", "#ffffff"
@@ -190,7 +194,7 @@ def _tick(value: float) -> str:
 
 
 def _subtitle(comparison: Comparison) -> str:
-    threads = f"{comparison.threads} thread{'s' * (comparison.threads != 1)}"
+    threads = plural(comparison.threads, "thread")
     return f"{comparison.counts['test']:,} test images, 95 % intervals (Wilson); one fit each, up to {threads}"
 
 

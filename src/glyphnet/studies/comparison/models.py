@@ -12,14 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from ..classifier import Classifier, load_model
-from ..data import ImageDataset
-from ..data.settings import DataSettings
-from ..errors import DataError
-from ..evaluation import Evaluation, evaluate
-from ..evaluation.evaluate import HeldOut, Progress, held_out
-from ..evaluation.intervals import Paired, paired
-from ..files import atomic_write, atomic_write_text, make_folder
+from ...classifier import Classifier, load_model
+from ...data import ImageDataset
+from ...data.settings import DataSettings
+from ...errors import DataError
+from ...evaluation import Evaluation, evaluate
+from ...evaluation.evaluate import HeldOut, Progress, held_out
+from ...evaluation.intervals import Paired, paired
+from ...files import atomic_write, atomic_write_text, make_folder
+from .comparison import JSON_FILE, figure_to_dict
 
 COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")
 
@@ -92,8 +93,8 @@ class ModelComparison:
         """Everything, in types that JSON knows."""
         return {
             "data": self.evaluation_a.data,
-            "a": _judged(self.names[0], self.evaluation_a),
-            "b": _judged(self.names[1], self.evaluation_b),
+            "a": {"model": self.names[0], "accuracy": figure_to_dict(self.paired.accuracy_a)},
+            "b": {"model": self.names[1], "accuracy": figure_to_dict(self.paired.accuracy_b)},
             "verdict": self.verdict,
             **self.paired.to_dict(),
             "differences": [
@@ -108,7 +109,7 @@ class ModelComparison:
         target = Path(folder)
         make_folder(target)
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
-        atomic_write_text(target / "comparison.json", text + "\n")
+        atomic_write_text(target / JSON_FILE, text + "\n")
         self.write_differences_csv(target / "differences.csv")
 
     def write_differences_csv(self, path: str | os.PathLike[str]) -> None:
@@ -217,16 +218,3 @@ def _together(names: tuple[str, str], first: Sequence[str], second: Sequence[str
 
 def _name(model: Classifier | str | os.PathLike[str], letter: str) -> str:
     return letter if isinstance(model, Classifier) else os.fspath(model)
-
-
-def _judged(name: str, evaluation: Evaluation) -> dict[str, object]:
-    interval = evaluation.accuracy_interval
-    return {
-        "model": name,
-        "accuracy": {
-            "value": round(evaluation.accuracy, 6),
-            "low": round(interval.low, 6),
-            "high": round(interval.high, 6),
-            "n": len(evaluation),
-        },
-    }

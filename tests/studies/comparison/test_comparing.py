@@ -15,21 +15,21 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
 import glyphnet
-from glyphnet.comparison import METHODS, Comparison, Method, Row, Watcher
-from glyphnet.comparison.comparing import Standing
-from glyphnet.comparison.contestants import EstimatorContestant
 from glyphnet.data import Splits, load
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.evaluation.intervals import holm, paired
+from glyphnet.studies.comparison.comparing import ComparisonCallback, FitProgress
+from glyphnet.studies.comparison.comparison import Comparison, Row
+from glyphnet.studies.comparison.methods import METHODS, Method, RowEstimator
 
 
-class Recorder(Watcher):
+class Recorder(ComparisonCallback):
     def __init__(self) -> None:
-        self.standings: list[Standing] = []
+        self.progress: list[FitProgress] = []
         self.rows: list[Row] = []
 
-    def running(self, standing: Standing) -> None:
-        self.standings.append(standing)
+    def running(self, progress: FitProgress) -> None:
+        self.progress.append(progress)
 
     def finished(self, row: Row) -> None:
         self.rows.append(row)
@@ -136,7 +136,7 @@ def test_what_fails_stays_in_the_table_and_the_others_go_on(
         "wrong": lambda given: KNeighborsClassifier(n_neighbors=-1),
     }
     for name, make in rows.items():
-        method = Method(name.title(), "test", "", lambda given, make=make: EstimatorContestant(make(given)))  # type: ignore[misc]
+        method = Method(name.title(), "test", "", lambda given, make=make: RowEstimator(make(given)))  # type: ignore[misc]
         monkeypatch.setitem(METHODS, name, method)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     watcher = Recorder()
@@ -150,15 +150,15 @@ def test_what_fails_stays_in_the_table_and_the_others_go_on(
     assert "K-nearest" not in found.verdict
     assert found.verdict == "nearest neighbours is the most accurate here."
     assert [row.name for row in watcher.rows] == ["endless", "wrong", "knn"], "in the order in which they were run"
-    assert {standing.phase for standing in watcher.standings if standing.title == "Endless"} == {"starting", "fitting"}
-    assert watcher.standings[-1].number == watcher.standings[-1].count == 3
+    assert {each.phase for each in watcher.progress if each.title == "Endless"} == {"starting", "fitting"}
+    assert watcher.progress[-1].number == watcher.progress[-1].count == 3
     assert list(tmp_path.iterdir()) == [], "the temporary folder is removed"
 
 
 def test_nan_of_a_method_is_a_failure_of_that_method(
     small: Splits, monkeypatch: pytest.MonkeyPatch, stubborn: Callable[..., Any]
 ) -> None:
-    method = Method("Not a number", "test", "", lambda given: EstimatorContestant(stubborn("nan")))
+    method = Method("Not a number", "test", "", lambda given: RowEstimator(stubborn("nan")))
     monkeypatch.setitem(METHODS, "nan", method)
     found = glyphnet.compare(small, methods=["nan"], threads=1)
     assert found.rows[0].status == "failed"

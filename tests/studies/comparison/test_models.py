@@ -12,12 +12,12 @@ import torch
 
 import glyphnet
 from glyphnet.classifier import Classifier
-from glyphnet.comparison import Difference
 from glyphnet.data import load
 from glyphnet.errors import DataError
 from glyphnet.evaluation.evaluate import held_out
 from glyphnet.modelfile import Provenance
 from glyphnet.nn import Preprocessing, build, parse_network
+from glyphnet.studies.comparison.models import Difference
 
 DIGITS = tuple("0123456789")
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glyphnet.comparison import METHODS, Comparison, Row
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.evaluation import Evaluation
+from glyphnet.studies.comparison.comparison import Comparison, Row
+from glyphnet.studies.comparison.methods import METHODS
 
 STUBBORN = '''
 """An estimator that does what it is told to, at the stage that it is told."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from matplotlib.text import Annotation, Text
 
-from glyphnet.comparison import METHODS, Comparison
-from glyphnet.comparison.picture import picture
+from glyphnet.studies.comparison.comparison import Comparison
+from glyphnet.studies.comparison.methods import METHODS
+from glyphnet.studies.comparison.picture import picture
 
 CROWD = (
     ("fast", 0.98, 5.0), ("balanced", 0.981, 5.2), ("svm", 0.979, 5.1), ("forest", 0.98, 4.9), ("mlp", 0.97, 5.0),

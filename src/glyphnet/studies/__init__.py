@@ -1,0 +1,1 @@
+"""Studies: several trainings whose outcomes are compared (seeds, tuning, comparison)."""

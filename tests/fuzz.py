@@ -35,7 +35,7 @@ from PIL import Image
 
 from glyphnet.classifier import Classifier, load_model
 from glyphnet.data.cache import Entry, cache_folder, entry, keep_arrays, kept_arrays
-from glyphnet.data.decode import decode_bytes
+from glyphnet.data.decode import fit_image, picture_from_bytes
 from glyphnet.data.load import load, source_of
 from glyphnet.data.values import STANDARD
 from glyphnet.errors import BadFileError, GlyphNetError
@@ -349,7 +349,7 @@ TARGETS = {
     ),
     "archives": Target(archives, data("data.tgz")),
     "cache": Target(cache_files, read_cache),
-    "pictures": Target(pictures, lambda data, _: decode_bytes(data, (8, 8, 1))),
+    "pictures": Target(pictures, lambda data, _: fit_image(picture_from_bytes(data, "image"), (8, 8, 1))),
     "multipart": Target(lambda: [BODY], lambda data, _: files_in(data, "multipart/form-data; boundary=xyz", 9)),
     "json": Target(lambda: [JSON], lambda data, _: contents_of(data, "application/json", Reader(), 9)),
 }

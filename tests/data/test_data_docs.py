@@ -50,6 +50,14 @@ class Maker:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def depths(make: Maker) -> None:
+    for n in range(12):
+        white = 65_535 if n % 4 < 2 else 4095
+        values = np.random.default_rng(n).random((8, 8)) * 0.8 * white + 0.1 * white
+        Image.fromarray(values.astype(np.uint16)).save(file := io.BytesIO(), "TIFF")
+        make.write(f"depths/{'ab'[n % 2]}/{n // 2}.tif", file.getvalue())
+
+
 def class_folders(make: Maker) -> None:
     make.pictures("fruit/apple", "fruit/pear")
     make.write("fruit/apple/notes.txt", "sour\n")
@@ -155,7 +163,7 @@ MAKERS: dict[str, Callable[[Maker], None]] = {
     "fruit": class_folders, "archive": parts_above, "shoes": parts_below, "lungs": images_and_masks,
     "lungs --only images": images_and_masks, "faces": people, "flat": no_classes, "imagefolder": imagefolder,
     "plants/plants.csv": path_table, "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
-    "set.npz": arrays, "cells": counts, "stacks": stacks, "signs105": drawings,
+    "set.npz": arrays, "cells": counts, "depths": depths, "stacks": stacks, "signs105": drawings,
     "digits": own_folder, "signs": with_runs,
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from glyphnet.data import load
-from glyphnet.data.decode import decode_file, see_bytes
+from glyphnet.data.decode import fit_image, read_picture, see_bytes
 from glyphnet.data.values import Reading
 from glyphnet.errors import BadFileError, SettingsError
 
@@ -48,7 +48,7 @@ def stacks(root: Path, suffix: str = ".tif", mode: str = "L") -> Path:
 @pytest.mark.parametrize(("page", "value"), [(1, 10), (3, 30), (4, 200), ("mean", 75), ("max", 200)])
 def test_the_page_that_is_asked_for_is_read(tmp_path, page, value):
     path = save_pages(tmp_path / "a.tif", stack([10, 60, 30, 200]))
-    assert decode_file(path, (8, 8, 1), Reading(page=page))[0, 0, 0] == value
+    assert fit_image(read_picture(path, Reading(page=page)), (8, 8, 1))[0, 0, 0] == value
 
 
 def test_pages_are_counted_and_said_once(tmp_path):
@@ -71,18 +71,18 @@ def test_frames_of_an_animation_are_counted(tmp_path, suffix):
 def test_pages_of_16_bits_keep_their_values(tmp_path):
     path = save_pages(tmp_path / "a.tif", stack([100, 180, 260], "I;16"))
     reading = Reading((100.0, 260.0), "mean")
-    assert decode_file(path, (8, 8, 1), reading)[0, 0, 0] == 128
+    assert fit_image(read_picture(path, reading), (8, 8, 1))[0, 0, 0] == 128
 
 
 def test_a_page_that_is_not_there_and_pages_of_two_sizes_are_bad_files(tmp_path):
     path = save_pages(tmp_path / "a.tif", [*stack([1, 2]), *stack([3], size=(4, 4))])
     with pytest.raises(BadFileError, match=r"a\.tif: 3 pages, and page 4 is asked for\. Choose another by --page"):
-        decode_file(path, (8, 8, 1), Reading(page=4))
+        fit_image(read_picture(path, Reading(page=4)), (8, 8, 1))
     with pytest.raises(BadFileError, match="pages differ in size or colour, so there is no max of them"):
-        decode_file(path, (8, 8, 1), Reading(page="max"))
+        fit_image(read_picture(path, Reading(page="max")), (8, 8, 1))
     single = save_pages(tmp_path / "b.tif", stack([1]))
     with pytest.raises(BadFileError, match="one page only, and page 2 is asked for"):
-        decode_file(single, (8, 8, 1), Reading(page=2))
+        fit_image(read_picture(single, Reading(page=2)), (8, 8, 1))
 
 
 def test_a_thumbnail_in_a_tiff_is_no_page(tmp_path):

@@ -2,7 +2,7 @@
 
 # In full rather than on demand: `load` and `inspect` are modules as well, and the later import would win.
 from .dataset import ImageDataset, Splits
-from .decode import decode_bytes, decode_file, fit_image
+from .decode import fit_image
 from .findings import Finding
 from .inspect import DataReport, inspect, look_over
 from .load import load
@@ -12,8 +12,6 @@ __all__ = [
     "Finding",
     "ImageDataset",
     "Splits",
-    "decode_bytes",
-    "decode_file",
     "fit_image",
     "inspect",
     "load",

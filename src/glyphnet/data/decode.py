@@ -14,6 +14,7 @@ import io
 import math
 import os
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ from ..errors import BadFileError
 from ..files import read_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
+from .depths import depth_of
 from .guard import check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
 from .values import (
@@ -49,7 +51,7 @@ _T = TypeVar("_T")
 _NOTHING = Traits(0)
 
 # Goes into every cache key: raise it when the same file would give other pixels than before.
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 
 # Raster formats that Pillow reads by itself. Left out on purpose: EPS (runs Ghostscript), WMF and the stubs
 # (need a handler), and formats that hold documents rather than pictures.
@@ -66,6 +68,7 @@ UNMARKED_FORMATS = {".tga": "TGA"}
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
 STRIP_PIXELS = 1 << 20  # of a large picture that are worked on at a time
+MOST_WIDE_COLOUR = 1 << 24  # pixels of a picture of 16 bits a colour that is held in memory twice
 
 # Formats whose files may hold several pictures. A second picture in a JPEG is a preview, and an icon has one a size.
 PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
@@ -74,24 +77,6 @@ MAX_PAGES = 1000  # that a mean or maximum is taken over
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-
-
-def decode_file(path: str | os.PathLike[str], image_shape: ImageShape, reading: Reading = STANDARD) -> UInt8Array:
-    """The pixels of the picture in a file: uint8 (H, W, C) for ``image_shape`` (H, W, C), C 1 or 3.
-
-    Raises:
-        BadFileError: the file is missing, unreadable, not a picture, damaged or too large.
-    """
-    return _fit(read_picture(path, reading), image_shape)
-
-
-def decode_bytes(data: bytes, image_shape: ImageShape, name: str = "image", reading: Reading = STANDARD) -> UInt8Array:
-    """The pixels of an encoded picture in memory: uint8 (H, W, C); ``name`` is what errors call it.
-
-    Raises:
-        BadFileError: the bytes are not a picture, or damaged, or it is too large.
-    """
-    return _fit(picture_from_bytes(data, name, reading), image_shape)
 
 
 def fit_image(image: Image.Image, image_shape: ImageShape, reading: Reading = STANDARD) -> UInt8Array:
@@ -146,19 +131,19 @@ def see_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Se
     answer, body = in_worker({"reading": astuple(reading)}, data, name)
     image = unpacked(answer, body)
     assert isinstance(image, Image.Image)
-    return Seen(image, Traits(answer["traits"]), answer["pages"], answer["outside"])
+    return Seen(image, Traits(answer["traits"]), answer["pages"], answer["outside"], answer["depth"])
 
 
 def _see(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    return _guarded(lambda: _as_seen(_open(data, name), name, reading), name)
+    return _guarded(lambda: _as_brightness(*_all_bits(data, name, reading.page), name, reading), name)
 
 
 def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
     """The encoded picture ``data`` before its values become brightness.
 
     Returns:
-        A PIL image of mode L or RGB where it has 8 bits, else the values as they are stored, (h, w) of any type; and
-        what is to be said of it.
+        A PIL image of mode L or RGB where it has 8 bits, else the values as they are stored, (h, w) or (h, w, 3) of
+        any type; and what is to be said of it.
 
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
@@ -173,7 +158,7 @@ def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Imag
 
 
 def _look(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
-    picked, traits, _ = _guarded(lambda: _picked(_open(data, name), name, page), name)
+    picked, traits, _ = _guarded(lambda: _all_bits(data, name, page), name)
     return picked, traits
 
 
@@ -199,7 +184,8 @@ def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, An
     except BadFileError as error:
         return {"bad": [error.reason, error.remedy]}, b""
     facts, body = packed(seen.image)
-    return {**facts, "traits": seen.traits.value, "pages": seen.pages, "outside": seen.outside}, body
+    said = {"traits": seen.traits.value, "pages": seen.pages, "outside": seen.outside, "depth": seen.depth}
+    return {**facts, **said}, body
 
 
 def is_array(data: bytes) -> bool:
@@ -208,7 +194,7 @@ def is_array(data: bytes) -> bool:
 
 
 def _one_array(data: bytes, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """The image in a .npy file: (h, w) or, of 8 bits, (h, w, 3). Nothing is unpickled.
+    """The image in a .npy file: (h, w) or (h, w, 3). Nothing is unpickled.
 
     Raises:
         BadFileError: it holds anything else, or not as much as it announces.
@@ -232,8 +218,6 @@ def _one_array(data: bytes, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
         raise BadFileError(name, f"an array {values.dtype} of shape {values.shape}, which is not one image", remedy)
     if 0 in values.shape or values.shape[0] * values.shape[1] > MAX_PIXELS:
         raise _too_large(name, f"{size_in_words(*values.shape[:2])} pixels")
-    if values.ndim == 3 and values.dtype != np.uint8:
-        raise BadFileError(name, f"colours of type {values.dtype}", "Save colours as uint8, 0 to 255.")
     return values
 
 
@@ -316,6 +300,37 @@ def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
         raise _too_large(name, f"{size_in_words(height, width)} pixels")
 
 
+def _all_bits(
+    data: bytes, name: str | os.PathLike[str], page: Page
+) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
+    """What `_picked` gives for an encoded picture, and colours of 16 bits with all of them where that is possible.
+
+    Pillow has no mode for these and reads the upper 8. Decoding once more in the other order of bytes gives the lower.
+    """
+    picked, traits, pages = _picked(_open(data, name), name, page)
+    if Traits.WIDE_COLOUR not in traits or pages > 1 or not isinstance(picked, Image.Image):
+        return picked, traits, pages
+    again = _open(data, name)
+    if again.mode != "RGB" or again.width * again.height > MOST_WIDE_COLOUR:
+        return picked, traits, pages
+    low, _, _ = _picked(again, name, page, lower=True)
+    values = np.asarray(picked).astype(np.uint16) << 8
+    values |= np.asarray(low)
+    return values, traits ^ Traits.WIDE_COLOUR, pages
+
+
+_OTHER_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": f"RGB;16{'BL'[sys.byteorder == 'big']}"}
+
+
+def _to_other_order(image: Image.Image) -> None:
+    """Have a picture that is not loaded yet decoded with the two bytes of each colour exchanged."""
+    assert isinstance(image, ImageFile.ImageFile)
+    for place, tile in enumerate(image.tile):
+        raw, *others = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        other = _OTHER_ORDER[str(raw)]
+        image.tile[place] = tile._replace(args=(other, *others) if isinstance(tile.args, tuple) else other)
+
+
 def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
     return _as_brightness(*_picked(image, name, reading.page), name=name, reading=reading)
 
@@ -328,13 +343,16 @@ def _as_brightness(
             return Seen(picked, traits, pages)
         picked = np.asarray(picked)
     brightness, outside = _brightness(picked, name, reading)
-    return Seen(Image.fromarray(brightness), traits, pages, outside)
+    return Seen(Image.fromarray(brightness), traits, pages, outside, depth_of(picked))
 
 
 def _picked(
-    image: Image.Image, name: str | os.PathLike[str], page: Page
+    image: Image.Image, name: str | os.PathLike[str], page: Page, *, lower: bool = False
 ) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
-    """The page that is asked for the right way up, as L or RGB or as values of more than 8 bits; see `Seen`."""
+    """The page that is asked for the right way up, as L or RGB or as values of more than 8 bits; see `Seen`.
+
+    ``lower`` gives the lower 8 of 16 bits a colour.
+    """
     _check_size(image, name)
     if _is_plain(image):
         image.load()
@@ -345,6 +363,8 @@ def _picked(
     if image.format in PAGED:
         picked, traits, pages = _page_of(image, page, name)
     traits |= _wide_colour(image)
+    if lower:
+        _to_other_order(image)
     if isinstance(picked, Image.Image):
         picked.load()
         if _orientation(picked) != 1:
@@ -357,7 +377,7 @@ def _picked(
         picked = np.asarray(picked)
     elif picked.dtype == np.uint8:
         return Image.fromarray(picked), traits, pages
-    return picked, traits | Traits.WIDE, pages
+    return picked, traits, pages
 
 
 def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
@@ -536,9 +556,7 @@ def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str 
     bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
     fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
     if fractions or outside > bearable:
-        reason = (
-            f"grey values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
-        )
+        reason = f"values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
         raise BadFileError(name, reason, "Save it on that scale, or with 8 bits a pixel.")
     return value_range
 
@@ -553,7 +571,7 @@ def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> U
         scales = (1, 255, 65_535)  # the three customs of float images: fractions, 8-bit and 16-bit values
         white = next((scale for scale in scales if low >= 0 and high <= scale), None)
     if white is None:  # NaN comes here as well: no comparison with it holds
-        reason = f"grey values from {low:g} to {high:g}, for which no brightness is agreed"
+        reason = f"values from {low:g} to {high:g}, for which no brightness is agreed"
         raise BadFileError(name, reason, "Save it with 8 or 16 bits a pixel.")
     return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
 

@@ -17,6 +17,7 @@ from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_image, look_at, see_bytes
+from .depths import EIGHT, Depths, depth_of
 from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
@@ -24,13 +25,11 @@ from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, sh
 from .traits import TraitCounts
 from .values import (
     EIGHT_BITS,
-    WHITES,
     Page,
     Reading,
     ValueRange,
     ValueSurvey,
     choose_for_8_bits,
-    range_in_words,
     scaled_to_8_bits,
 )
 
@@ -126,6 +125,8 @@ def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp
         done += len(block.images) + len(block.bad)
         if options.progress is not None:
             options.progress(done, total, "Decoding images")
+    if options.reading is None:
+        traits.depths.check(str(files.root), reading)
     if files.stamp() != stamp:
         raise DataError(f"{files.root}: files changed while they were read. Run it again when nothing writes there.")
     first = next(iter(sizes)) if len(sizes) == 1 else None
@@ -140,7 +141,8 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
     any_colored = False
     values = ValueSurvey()
     details: list[Detail] = []
-    eight_bits, brightest = 0, 0
+    brightest = 0
+    depths = Depths()
     if options.reading is not None and options.wish.is_complete:
         return choose_shape([], False, options.wish)[0], options.reading.value_range, ""
     rows = sample_rows(len(files.names))
@@ -154,10 +156,9 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
         if outcome.detail is not None:
             details.append(outcome.detail)
         any_colored |= outcome.colored
-        if outcome.values is None:
-            eight_bits += 1
-            brightest = max(brightest, outcome.brightest)
-        else:
+        depths.add(outcome.depth, files.names[row])
+        brightest = max(brightest, outcome.brightest)
+        if outcome.values is not None:
             values.merge(outcome.values)
     if not sizes:
         raise DataError(
@@ -167,15 +168,10 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
     shape, note = choose_shape(sizes, any_colored, options.wish, details)
     if options.reading is not None:
         return shape, options.reading.value_range, note
-    if eight_bits == len(sizes):
+    if not depths.wide:
         return shape, choose_for_8_bits(brightest) or EIGHT_BITS, note
     value_range = values.choose()
-    if eight_bits and value_range[1] not in WHITES:
-        raise DataError(
-            f"{files.root}: {len(sizes) - eight_bits:,} of {len(sizes):,} files looked at hold values from "
-            f"{values.low:g} to {values.high:g}, the others 8 bits. Pass --range {range_in_words(value_range)} to put "
-            "all on that scale, or --range 0:255, or save all alike."
-        )
+    depths.check(str(files.root), Reading(value_range))  # all files are, when they are decoded: this is sooner
     return shape, value_range, note
 
 
@@ -183,6 +179,7 @@ class _Look(NamedTuple):
     """What the survey learns of a picture: its size, whether it has colour, its values.
 
     Attributes:
+        depth: see `depths.depth_of`.
         values: of a picture of more than 8 bits, else None.
         brightest: the greatest value of a picture of 8 bits.
         detail: how large it must stay, of a few large pictures; else None.
@@ -191,6 +188,7 @@ class _Look(NamedTuple):
     height: int
     width: int
     colored: bool
+    depth: str
     values: ValueSurvey | None
     brightest: int
     detail: Detail | None
@@ -206,15 +204,17 @@ def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: in
         values = ValueSurvey()
         values.add(picture[np.isfinite(picture)], of)
         height, width = picture.shape[:2]
-        detail = None
-        if row in measured and max(height, width) > SMALL:
+        colored, detail = False, None
+        is_measured = row in measured and max(height, width) > SMALL
+        if is_measured or picture.ndim == 3:
             limits = (values.low, values.high) if values.low < values.high else EIGHT_BITS
-            detail = measure_detail(Image.fromarray(scaled_to_8_bits(np.nan_to_num(picture), limits)[0]))
-        return _Look(height, width, False, values, 0, detail)
+            scaled = Image.fromarray(scaled_to_8_bits(np.nan_to_num(picture), limits)[0])
+            colored, detail = is_colored(scaled), measure_detail(scaled) if is_measured else None
+        return _Look(height, width, colored, depth_of(picture), values, 0, detail)
     extrema = cast(tuple[tuple[int, int], ...], picture.getextrema())
     brightest = max(high for _, high in (extrema if picture.mode == "RGB" else [cast(tuple[int, int], extrema)]))
     detail = measure_detail(picture) if row in measured and max(picture.size) > SMALL else None
-    return _Look(picture.height, picture.width, is_colored(picture), None, brightest, detail)
+    return _Look(picture.height, picture.width, is_colored(picture), EIGHT, None, brightest, detail)
 
 
 def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[_Block]:
@@ -238,6 +238,7 @@ def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape,
             continue
         picture = seen.image
         traits.add(seen.traits, seen.pages, seen.outside)
+        traits.depths.add(seen.depth, name)
         images[good] = fit_image(picture, shape)
         sizes.add((picture.height, picture.width))
         colors_lost += shape[2] == 1 and is_colored(picture)
@@ -268,4 +269,7 @@ def _notes(
     traits = TraitCounts.from_dict(cast(dict[str, Any], facts["traits"]))
     if said := traits.range_sentence(reading, asked):
         notes.append(said)
+    of_a_model = asked is not None and not asked.window
+    depths = traits.depths
+    notes += depths.predicted_sentences(reading) if of_a_model else depths.sentences(reading)
     return (*notes, *traits.sentences(reading.page))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from .depths import EIGHT, Depths, pictures_in_words
 from .values import EIGHT_BITS, Page, Reading, range_in_words, range_sentence
 
 
@@ -23,7 +24,6 @@ class Traits(Flag):
     CMYK = auto()
     TRANSPARENT = auto()
     WIDE_COLOUR = auto()
-    WIDE = auto()
 
 
 class Seen(NamedTuple):
@@ -34,12 +34,14 @@ class Seen(NamedTuple):
         traits: see `Traits`.
         pages: pages or frames in the file.
         outside: values outside the range, of all pixels; they became black or white.
+        depth: see `depths.depth_of`.
     """
 
     image: Image.Image
     traits: Traits = Traits(0)
     pages: int = 1
     outside: int = 0
+    depth: str = EIGHT
 
 
 _SENTENCES = {
@@ -59,6 +61,7 @@ class TraitCounts:
         counts: pictures by the name of a trait.
         fewest_pages, most_pages: pages of the files of several that have fewest and most; 0 without any.
         outside: values outside the range, in ``outside_in`` pictures.
+        depths: how the values of the pictures are stored.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -66,9 +69,10 @@ class TraitCounts:
     most_pages: int = 0
     outside: int = 0
     outside_in: int = 0
+    depths: Depths = field(default_factory=Depths)
 
     def add(self, traits: Traits, pages: int = 1, outside: int = 0) -> None:
-        """Count a picture; see `Seen`."""
+        """Count a picture; see `Seen`. Its depth is counted by `depths`."""
         if traits:
             self.counts.update(trait.name or "" for trait in traits)
             if pages > 1:
@@ -80,6 +84,7 @@ class TraitCounts:
     def merge(self, other: TraitCounts) -> None:
         """Add what was counted elsewhere."""
         self.counts.update(other.counts)
+        self.depths.merge(other.depths)
         if other.most_pages:
             self._pages_between(other.fewest_pages, other.most_pages)
         self.outside += other.outside
@@ -87,12 +92,14 @@ class TraitCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"counts": dict(self.counts), **{name: getattr(self, name) for name in _NUMBERS}}
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {"counts": dict(self.counts), "depths": self.depths.to_dict(), **numbers}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TraitCounts:
         """From what `to_dict` gave."""
-        return cls(Counter(values["counts"]), **{name: values[name] for name in _NUMBERS})
+        depths = Depths.from_dict(values["depths"])
+        return cls(Counter(values["counts"]), depths=depths, **{name: values[name] for name in _NUMBERS})
 
     def sentences(self, page: Page) -> list[str]:
         """A sentence for each trait that was met, for the user; ``page`` is the one that was read."""
@@ -103,7 +110,7 @@ class TraitCounts:
         ]
         for trait, text in _SENTENCES.items():
             if count := self.counts[trait.name or ""]:
-                said.append(text.format(_pictures(count)))
+                said.append(text.format(pictures_in_words(count)))
         return said
 
     def predicted_sentences(self, reading: Reading) -> list[str]:
@@ -112,17 +119,17 @@ class TraitCounts:
         if self.outside and reading.value_range is not None:
             scale = range_in_words(reading.value_range)
             said.append(
-                f"{self.outside:,} values in {_pictures(self.outside_in)} lie outside {scale}, the scale that the "
-                "model was trained on: they became black or white."
+                f"{self.outside:,} values in {pictures_in_words(self.outside_in)} lie outside {scale}, the scale that "
+                "the model was trained on: they became black or white."
             )
-        return [*said, *self.sentences(reading.page)]
+        return [*said, *self.depths.predicted_sentences(reading), *self.sentences(reading.page)]
 
     def range_sentence(self, reading: Reading, asked: Reading | None) -> str | None:
         """What became black and white, and how many values lie outside; None for plain pictures of 8 bits."""
         value_range = reading.value_range
         if value_range is None or (value_range == EIGHT_BITS and not reading.window and not self.outside):
             return None
-        return range_sentence(value_range, asked, self.outside, f" in {_pictures(self.outside_in)}")
+        return range_sentence(value_range, asked, self.outside, f" in {pictures_in_words(self.outside_in)}")
 
     def _pages_between(self, fewest: int, most: int) -> None:
         self.fewest_pages = min(self.fewest_pages, fewest) if self.most_pages else fewest
@@ -138,7 +145,3 @@ class TraitCounts:
 
 
 _NUMBERS = ("fewest_pages", "most_pages", "outside", "outside_in")
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"

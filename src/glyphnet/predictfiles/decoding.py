@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..data.dataset import UInt8Array
 from ..data.decode import fit_image, read_bytes, see_bytes
+from ..data.depths import EIGHT, depth_of
 from ..data.ink import NoDrawing
 from ..data.traits import Traits
 from ..data.values import on_scale
@@ -32,7 +33,7 @@ class Decoded(NamedTuple):
         pixels: uint8 (H, W, C), or why there are none.
         reason, given: see `data.ink.Normalized`.
         remade: whether it was made like the training images by more than its size and colour.
-        traits, pages, outside: see `data.traits.Seen`.
+        traits, pages, outside, depth: see `data.traits.Seen`.
     """
 
     file: str
@@ -44,6 +45,7 @@ class Decoded(NamedTuple):
     traits: Traits = Traits(0)
     pages: int = 1
     outside: int = 0
+    depth: str = EIGHT
 
 
 class Decoding:
@@ -74,14 +76,15 @@ class Decoding:
                 raise content
             reading = self._model.reading
             if isinstance(content, np.ndarray):
+                depth = depth_of(content)
                 if reading.window and reading.value_range is not None:  # the values of a file, as in training
                     content = on_scale(content, reading.value_range, window=True)
-                return Decoded(file, place, *read_image(content, self._model, self._as_is))
+                return Decoded(file, place, *read_image(content, self._model, self._as_is), depth=depth)
             name = content if isinstance(content, str) else place
             seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
             made = read_image(seen.image, self._model, self._as_is)
             remade = self.tell_remade and self._differs(seen.image, made.pixels)
-            return Decoded(file, place, *made, remade, seen.traits, seen.pages, seen.outside)
+            return Decoded(file, place, *made, remade, seen.traits, seen.pages, seen.outside, seen.depth)
         except BadFileError as error:
             return Decoded(file, place, error.with_traceback(None))
 

@@ -84,6 +84,8 @@ def predictions(
         if traits is not None:
             for each in batch:
                 traits.add(each.traits, each.pages, each.outside)
+                if not isinstance(each.pixels, BadFileError):
+                    traits.depths.add(each.depth, each.file)
         if on_remade and decoding.tell_remade and ink and any(each.remade for each in batch):
             decoding.tell_remade = False
             on_remade(ink)

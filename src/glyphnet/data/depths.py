@@ -40,19 +40,19 @@ class _Kind(NamedTuple):
     Attributes:
         is_real: whether they are floats.
         bits: that number; 0 for fractions and for pictures that are all 0.
-        count: how many pictures.
+        pictures: how many there are.
         high: the greatest value in any of them.
         name: the first of them.
     """
 
     is_real: bool
     bits: int
-    count: int
+    pictures: int
     high: float
     name: str
 
     def plus(self, other: _Kind) -> _Kind:
-        return self._replace(count=self.count + other.count, high=max(self.high, other.high))
+        return self._replace(pictures=self.pictures + other.pictures, high=max(self.high, other.high))
 
 
 @dataclass
@@ -118,7 +118,11 @@ class Depths:
                     f"  Save all alike, or give each kind apart. {every}; --range 0:255 those of 8 bits."
                 )
         low, high = self._apart(value_range)
-        if low and high and (low.is_real != high.is_real or low.count > max(1, _FEW * (low.count + high.count))):
+        if (
+            low
+            and high
+            and (low.is_real != high.is_real or low.pictures > max(1, _FEW * (low.pictures + high.pictures)))
+        ):
             raise DataError(
                 f"{where}: the pictures are not on one scale:\n  {_listed(low)}\n  {_listed(high)}\n"
                 f"  On {scale} the first would be nearly black. Save all alike, or give each kind apart. {every}."
@@ -137,7 +141,7 @@ class Depths:
             said.append(f"{pictures_in_words(self.eight)} of 8 bits (255 is white)")
         if self.eight or len(kinds) > 1:
             said += [
-                f"{pictures_in_words(kind.count)} of {_values(kind)} ({value_range[1]:g} is white)" for kind in kinds
+                f"{pictures_in_words(kind.pictures)} of {_values(kind)} ({value_range[1]:g} is white)" for kind in kinds
             ]
             said = [f"Not all pictures are stored alike: {', '.join(said)}."]
         return [*said, *self._dark_wide(value_range)]
@@ -157,7 +161,7 @@ class Depths:
         if value_range == EIGHT_BITS and (wide := [kind for kind in self.wide.values() if kind.bits > 12]):
             every = _together(wide)
             said.append(
-                f"{pictures_in_words(every.count)} of {_values(every)}, for a model trained on 8 bits: 65535 is taken "
+                f"{pictures_in_words(every.pictures)} of {_values(every)}, for a model trained on 8 bits: 65535 is taken "
                 "as white."
             )
         return [*said, *self._dark_wide(value_range)]
@@ -180,7 +184,7 @@ class Depths:
         if low is None:
             return []
         return [
-            f"{pictures_in_words(low.count)} of {_values(low)}, on the scale {range_in_words(value_range)}: nearly "
+            f"{pictures_in_words(low.pictures)} of {_values(low)}, on the scale {range_in_words(value_range)}: nearly "
             f"black, such as {low.name}. If they were saved with fewer bits than the others, save all alike."
         ]
 
@@ -222,7 +226,7 @@ def _values(kind: _Kind) -> str:
 
 
 def _listed(kind: _Kind) -> str:
-    return _such_as(kind.count, f"of {_values(kind)}", kind.name)
+    return _such_as(kind.pictures, f"of {_values(kind)}", kind.name)
 
 
 def _such_as(count: int, what: str, name: str) -> str:

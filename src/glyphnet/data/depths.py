@@ -161,8 +161,8 @@ class Depths:
         if value_range == EIGHT_BITS and (wide := [kind for kind in self.wide.values() if kind.bits > 12]):
             every = _together(wide)
             said.append(
-                f"{pictures_in_words(every.pictures)} of {_values(every)}, for a model trained on 8 bits: 65535 is taken "
-                "as white."
+                f"{pictures_in_words(every.pictures)} of {_values(every)}, for a model trained on 8 bits: 65535 is "
+                "taken as white."
             )
         return [*said, *self._dark_wide(value_range)]
 

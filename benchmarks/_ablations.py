@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from glyphnet import Recipe, Splits, preset
-from glyphnet.nn.backpropagation import Backpropagation
 from glyphnet.training import Examples, Fitting, judge
-from glyphnet.training.handwritten import Gradients
+from glyphnet.training.fast.layers import Backpropagation
+from glyphnet.training.fast.step import Gradients
 
 Judge = Callable[[Any, Examples, Recipe], float]
 """From a finished training (`FitResult`), what it is judged on and its recipe: the share of right answers."""

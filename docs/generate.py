@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from glyphnet.augment import AUGMENTATIONS
 from glyphnet.cli import VERBS, app
-from glyphnet.nn.activations import ACTIVATIONS, Activation
+from glyphnet.nn.spec import ACTIVATIONS, Activation
 from glyphnet.settings import models_in
 from glyphnet.training import Recipe
 

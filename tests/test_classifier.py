@@ -316,9 +316,9 @@ def test_the_memory_format_that_training_left_makes_no_difference() -> None:
 def test_a_classifier_can_be_copied_and_pickled() -> None:
     classifier = classifier_of()
     images = pixels(3)
-    for twin in (copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
-        np.testing.assert_array_equal(twin.logits(images), classifier.logits(images))
-        assert twin.classes == classifier.classes
+    for copied in (copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
+        np.testing.assert_array_equal(copied.logits(images), classifier.logits(images))
+        assert copied.classes == classifier.classes
 
 
 def test_parts_that_do_not_fit_are_refused_when_they_are_put_together() -> None:

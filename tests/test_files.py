@@ -453,7 +453,7 @@ READ_ELSEWHERE = {
     # files of the system
     ("childprocess.py", "read_text"),
     ("hardware.py", "read_text"),
-    ("nn/processor.py", "read_text"),
+    ("training/fast/products.py", "read_text"),
     ("training/device.py", "read_text"),
     # files of this package
     ("data/assemble.py", "read_bytes"),

@@ -1,4 +1,4 @@
-"""What is inside the network: activations, first-layer weights, dead units, and the twin that all look through."""
+"""What is inside the network: activations, first-layer weights, dead units, and the copy that all look through."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from glyphnet.errors import DataError
 from glyphnet.explain import activations, dead_units, first_layer_weights
-from glyphnet.nn import NETWORKS, twin
+from glyphnet.nn import NETWORKS, shallow_copy
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -107,10 +107,10 @@ def test_dead_units_inside_residual_blocks_are_counted(make, pixels) -> None:
         dead_units(make(), pixels(0))
 
 
-def test_a_twin_shares_weights_and_nothing_else(make) -> None:
+def test_a_shallow_copy_shares_weights_and_nothing_else(make) -> None:
     network = make("rnn").network
     handle = network.head.register_forward_hook(lambda *_: None)
-    other = twin(network)
+    other = shallow_copy(network)
     assert not other.head._forward_hooks
     assert other.head.weight is network.head.weight
     other.train()

@@ -16,7 +16,7 @@ from glyphnet.export.layers import layers_of
 from glyphnet.export.onnxformat import make
 from glyphnet.export.onnxgraph import OPSET
 from glyphnet.nn import NETWORKS
-from glyphnet.nn.activations import ACTIVATIONS
+from glyphnet.nn.spec import ACTIVATIONS
 
 NETWORKS_AND_TWISTS = [
     *NETWORKS,

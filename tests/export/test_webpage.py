@@ -13,7 +13,7 @@ import glyphnet
 from glyphnet.data import Splits
 from glyphnet.export import export
 from glyphnet.nn import NETWORKS
-from glyphnet.nn.activations import ACTIVATIONS
+from glyphnet.nn.spec import ACTIVATIONS
 
 # As base64: the browser's driver would take seconds to hand over a million numbers.
 CLASSIFY = """([text, size]) => {

@@ -12,7 +12,7 @@ from glyphnet.classifier import Classifier
 from glyphnet.labs.cnn.experiment import shifted
 from glyphnet.labs.cnn.layers import fields
 from glyphnet.nn import Preprocessing, build
-from glyphnet.nn.classic_cnn import ClassicCNNSpec
+from glyphnet.nn.convolutional import ClassicCNNSpec
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glyphnet.nn import NETWORKS, Preprocessing, build, inference, logits_in_batches, parse_network
-from glyphnet.nn.quick import quick
+from glyphnet.nn.inference import optimize_for_inference
 
 PLAIN = Preprocessing(mode="unit_range")
 
@@ -53,7 +53,7 @@ def test_pooling_in_front_of_the_activation_changes_no_answer(
     with torch.no_grad():
         usual = network(PLAIN(images))
     torch.testing.assert_close(torch.cat(list(logits_in_batches(network, PLAIN, images))), usual)
-    assert [type(layer) for layer in quick(network).modules()].count(nn.MaxPool2d) == 0
+    assert [type(layer) for layer in optimize_for_inference(network).modules()].count(nn.MaxPool2d) == 0
 
 
 def test_who_looks_at_layers_sees_the_networks_own() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from glyphnet.errors import SettingsError
 from glyphnet.nn import build, parse_network
-from glyphnet.nn.activations import ACTIVATIONS
+from glyphnet.nn.spec import ACTIVATIONS
 
 
 def names(network: nn.Module) -> list[str]:

@@ -21,7 +21,7 @@ from scipy import stats
 import glyphnet
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.errors import RunFolderError, SettingsError, TrainingError
-from glyphnet.nn.ensemble import EnsembleSpec
+from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.runs import RunFolder
 from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
 from glyphnet.seeds.results import read_run

@@ -11,10 +11,10 @@ from glyphnet.nn import build
 from glyphnet.training import Examples, Recipe
 from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
+from glyphnet.training.fast.step import Gradients, HandwrittenStep
+from glyphnet.training.fast.updates import quick_update
 from glyphnet.training.fit import Fitting
 from glyphnet.training.fullbatch import FullBatchStep
-from glyphnet.training.handwritten import Gradients, HandwrittenStep
-from glyphnet.training.updates import quick_update
 
 RECIPES: list[dict[str, Any]] = [
     {"network": {"kind": "mlp", "hidden": [20]}, "optimizer": "adam"},

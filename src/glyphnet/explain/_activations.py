@@ -11,7 +11,7 @@ from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
 from ..errors import DataError
 from ..images import Images, image_batches
-from ..nn import twin
+from ..nn import shallow_copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def activations(classifier: Classifier, image: Images) -> list[LayerActivation]:
         DataError: no image, or more than one.
         BadFileError: an image file that cannot be decoded.
     """
-    watched = twin(classifier.network)
+    watched = shallow_copy(classifier.network)
     found: list[LayerActivation] = []
 
     def recorder(name: str) -> Any:

@@ -13,7 +13,7 @@ from torch import nn
 from ..classifier import Classifier
 from ..errors import DataError
 from ..images import Images
-from ..nn import twin
+from ..nn import shallow_copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def dead_units(classifier: Classifier, images: Images) -> list[DeadUnits]:
     Raises:
         DataError: there is no image, or something that is none.
     """
-    watched = twin(classifier.network)
+    watched = shallow_copy(classifier.network)
     alive: dict[str, torch.Tensor] = {}
 
     def watcher(name: str) -> Any:

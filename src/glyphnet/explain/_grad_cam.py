@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..nn.activations import ACTIVATIONS
 from ..nn.ensemble import summands
+from ..nn.spec import ACTIVATIONS
 from ._method import Method, logits_of
 
 _ACTIVATIONS = tuple({type(make()) for make in ACTIVATIONS.values()})

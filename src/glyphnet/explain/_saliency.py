@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..classifier import Classifier, Float32Array
 from ..errors import DataError, SettingsError
 from ..images import Images, default_batch_size, image_batches
-from ..nn import as_tensor, twin
+from ..nn import as_tensor, shallow_copy
 from ..settings import parse_settings, suggestion
 from ._method import Method
 from ._methods import METHODS, suited
@@ -119,8 +119,8 @@ def _targets(network: nn.Module, x: Tensor, wanted: npt.NDArray[np.int64] | None
 
 
 def _own(network: nn.Module) -> nn.Module:
-    """A twin in evaluation mode that can be differentiated."""
-    other = twin(network).eval()
+    """A shallow copy in evaluation mode that can be differentiated."""
+    other = shallow_copy(network).eval()
     for layer in other.modules():
         if isinstance(layer, nn.RNNBase):
             # cuDNN keeps what a gradient needs only in training mode, which without dropout computes the same.

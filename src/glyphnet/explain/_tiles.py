@@ -10,7 +10,7 @@ import numpy as np
 
 from ..classifier import Float32Array
 from ..data.dataset import Int64Array
-from ..nn.activations import ACTIVATIONS
+from ..nn.spec import ACTIVATIONS
 from ._activations import LayerActivation
 
 COLUMNS = 16  # feature maps in a row

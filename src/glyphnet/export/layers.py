@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from ..errors import ExportError
-from ..nn.activations import ACTIVATIONS
+from ..nn.convolutional import ResidualBlock
 from ..nn.ensemble import SideBySide as SideBySideModule
-from ..nn.flatten import Flatten as FlattenModule
 from ..nn.prototypes import parts_of
-from ..nn.resnet import ResidualBlock
-from ..nn.rnn import LastState, Rows
+from ..nn.recurrent import LastState, Rows
+from ..nn.spec import ACTIVATIONS
+from ..nn.spec import Flatten as FlattenModule
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -70,7 +70,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation by its name in `glyphnet.nn.activations.ACTIVATIONS`."""
+    """An activation by its name in `glyphnet.nn.spec.ACTIVATIONS`."""
 
     name: str
 

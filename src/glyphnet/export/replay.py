@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..data.dataset import UInt8Array
 from ..nn import Preprocessing
-from ..nn.activations import activation
 from ..nn.prototypes import NearestPrototype, Prototypes, score
+from ..nn.spec import activation
 from .pageweights import read_tensors
 from .proof import Given
 

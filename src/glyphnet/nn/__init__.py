@@ -3,11 +3,10 @@
 Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
 """
 
-from ._twin import twin, without_head
+from .ensemble import shallow_copy, without_head
 from .inference import logits_in_batches
-from .inputs import Inputs, as_tensor
 from .networks import NETWORKS, AnySpec, NetworkSpec, SavedNetworkSpec, build, parse_network
-from .preprocessing import Mode, Preprocessing
+from .preprocessing import Inputs, Mode, Preprocessing, as_tensor
 from .spec import BaseSpec, InputShape
 from .summary import LayerSummary, NetworkSummary, summary
 
@@ -27,7 +26,7 @@ __all__ = [
     "build",
     "logits_in_batches",
     "parse_network",
+    "shallow_copy",
     "summary",
-    "twin",
     "without_head",
 ]

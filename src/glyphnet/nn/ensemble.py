@@ -1,58 +1,31 @@
-"""The ensemble: trained networks side by side as one network, whose logits are the mean of theirs."""
+"""Other modules over the same weights: shallow copies, and an ensemble of trained networks as one network."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ..errors import SettingsError
-from ..settings import MOST_MULTIPLICATIONS
-from ._twin import twin, without_head
-from .mlp import MLPSpec
-from .spec import BaseSpec, InputShape
 
-if TYPE_CHECKING:
-    from .networks import SingleSpec
+def shallow_copy(module: nn.Module) -> nn.Module:
+    """A network of its own over the same weights.
 
-MOST_MEMBERS = 100
-MOST_LAYERS = 6_000
-"""Of all members together, their parts counted too: building them takes about two seconds."""
-
-
-class EnsembleSpec(BaseSpec):
-    """Networks of one kind and size, trained apart, whose logits are averaged (Hansen & Salamon, 1990).
-
-    It is made of networks that have been trained, by `join`; a recipe cannot ask for it.
-
-    Attributes:
-        members: how many networks.
-        member: the description of each; no ensemble itself.
+    Hooks, modes and layers of the copy can be changed, in any thread and with any error on the way, and the
+    first network knows nothing of it. No weight is copied; hooks of the first one are not taken over.
     """
+    other = module.__class__.__new__(module.__class__)
+    other.__dict__ = {name: type(value)() if "_hooks" in name else value for name, value in module.__dict__.items()}
+    other.__dict__["_modules"] = {name: child and shallow_copy(child) for name, child in module._modules.items()}
+    return other
 
-    kind: Literal["ensemble"] = "ensemble"
-    members: Annotated[int, Field(strict=True, ge=2, le=MOST_MEMBERS)] = 2
-    member: SingleSpec = Field(default_factory=MLPSpec, discriminator="kind")
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
-        """members (the networks up to their heads), head.
-
-        Raises:
-            SettingsError: all members together are too large.
-        """
-        first = self.member.network(input_shape, classes)
-        layers, work = sum(1 for _ in first.modules()), getattr(first, "multiplications", 0)
-        if layers * self.members > MOST_LAYERS or work * self.members > MOST_MULTIPLICATIONS:
-            raise SettingsError(
-                f'network "ensemble": {self.members} members of {layers} layers and {work:,} multiplications are more '
-                f"than {MOST_LAYERS:,} layers or {MOST_MULTIPLICATIONS:,} multiplications."
-            )
-        others = [self.member.network(input_shape, classes) for _ in range(self.members - 1)]
-        return _side_by_side([first, *others])
+def without_head(network: nn.Module) -> nn.Module:
+    """The network up to its last layer, over the same weights: it gives what ``head`` would take."""
+    other = shallow_copy(network)
+    other.add_module("head", nn.Identity())
+    return other
 
 
 class SideBySide(nn.ModuleList):
@@ -73,7 +46,7 @@ def join(networks: Sequence[nn.Module]) -> nn.Sequential:
         networks: built from one description, for the same input and classes.
     """
     with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
-        joined = _side_by_side(networks)
+        joined = side_by_side(networks)
     head, heads = _head(joined), [_head(network) for network in networks]
     with torch.no_grad():
         head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
@@ -96,12 +69,12 @@ def summands(network: nn.Module) -> list[nn.Module]:
 def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     layer.weight = nn.Parameter(weight, requires_grad=False)
-    whole = twin(member)
+    whole = shallow_copy(member)
     whole.add_module("head", layer)
     return whole
 
 
-def _side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
+def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
     """The bodies of networks, over the same weights, and a new head."""
     head = _head(networks[0])
     members = SideBySide(without_head(network) for network in networks)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BeforeValidator, Field
 from torch import nn
 
 from ..errors import SettingsError
-from ..settings import parse_settings, suggestion
-from .classic_cnn import ClassicCNNSpec
-from .cnn import CNNSpec
-from .ensemble import EnsembleSpec
-from .linear import LinearSpec
-from .mlp import MLPSpec
-from .resnet import ResNetSpec
-from .rnn import RNNSpec
+from ..settings import MOST_MULTIPLICATIONS, parse_settings, suggestion
+from .convolutional import ClassicCNNSpec, CNNSpec, ResNetSpec
+from .ensemble import side_by_side
+from .feedforward import LinearSpec, MLPSpec
+from .recurrent import RNNSpec
 from .spec import BaseSpec, InputShape
 
 # The table: one row a network. Everything else here, and every contract test, is made from it.
@@ -29,7 +26,41 @@ SingleSpec = (
     | RNNSpec
 )
 
-EnsembleSpec.model_rebuild(_types_namespace={"SingleSpec": SingleSpec})  # a member is any of them
+MOST_MEMBERS = 100
+MOST_LAYERS = 6_000
+"""Of all members together, their parts counted too: building them takes about two seconds."""
+
+
+class EnsembleSpec(BaseSpec):
+    """Networks of one kind and size, trained apart, whose logits are averaged (Hansen & Salamon, 1990).
+
+    It is made of networks that have been trained, by `join`; a recipe cannot ask for it.
+
+    Attributes:
+        members: how many networks.
+        member: the description of each; no ensemble itself.
+    """
+
+    kind: Literal["ensemble"] = "ensemble"
+    members: Annotated[int, Field(strict=True, ge=2, le=MOST_MEMBERS)] = 2
+    member: SingleSpec = Field(default_factory=MLPSpec, discriminator="kind")
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+        """members (the networks up to their heads), head.
+
+        Raises:
+            SettingsError: all members together are too large.
+        """
+        first = self.member.network(input_shape, classes)
+        layers, work = sum(1 for _ in first.modules()), getattr(first, "multiplications", 0)
+        if layers * self.members > MOST_LAYERS or work * self.members > MOST_MULTIPLICATIONS:
+            raise SettingsError(
+                f'network "ensemble": {self.members} members of {layers} layers and {work:,} multiplications are more '
+                f"than {MOST_LAYERS:,} layers or {MOST_MULTIPLICATIONS:,} multiplications."
+            )
+        others = [self.member.network(input_shape, classes) for _ in range(self.members - 1)]
+        return side_by_side([first, *others])
+
 
 AnySpec = SingleSpec | EnsembleSpec
 

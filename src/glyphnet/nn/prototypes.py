@@ -27,10 +27,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ._twin import twin
-from .activations import is_activation
-from .ensemble import SideBySide
-from .quick import quick
+from .ensemble import SideBySide, shallow_copy
+from .inference import optimize_for_inference
+from .spec import is_activation
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -154,7 +153,7 @@ def parts_of(network: nn.Module) -> Parts:
     """The parts of a network; those of an ensemble give the features of all members, one behind the other."""
     head = network.get_submodule("head")
     assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
-    body = twin(network)
+    body = shallow_copy(network)
     body.add_module("head", nn.Identity())
     members = getattr(body, "members", None)
     found = [_take_activation(each) for each in (members if isinstance(members, SideBySide) else [body])]
@@ -200,7 +199,7 @@ class WithScore(nn.Module):
         super().__init__()
         parts = parts_of(network)
         parts.body.add_module("head", _LogitsAndScore(parts, prototypes))
-        self.network = quick(parts.body) if parts.head.weight.device.type == "cpu" else parts.body
+        self.network = optimize_for_inference(parts.body) if parts.head.weight.device.type == "cpu" else parts.body
         self._prototypes = prototypes
 
     def forward(self, x: Tensor) -> Tensor:

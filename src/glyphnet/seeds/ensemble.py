@@ -17,7 +17,8 @@ from ..evaluation.normalizing import decide_normalizing
 from ..files import atomic_write_text, make_folder
 from ..hardware import hardware
 from ..modelfile import library_versions
-from ..nn.ensemble import MOST_MEMBERS, EnsembleSpec, join
+from ..nn.ensemble import join
+from ..nn.networks import MOST_MEMBERS, EnsembleSpec
 from ..runs import RunFolder, write_judgement
 from ..runs.calibration import calibrated
 from ..runs.judgement import judge_after_training

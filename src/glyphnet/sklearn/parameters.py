@@ -13,9 +13,8 @@ from sklearn.utils import check_random_state
 from ..augment import Augmenter
 from ..errors import DeviceError
 from ..nn import NetworkSpec
-from ..nn.activations import Activation
-from ..nn.mlp import MLPSpec
-from ..nn.spec import Dropout, Flag, Widths
+from ..nn.feedforward import MLPSpec
+from ..nn.spec import Activation, Dropout, Flag, Widths
 from ..settings import Settings, parse_settings
 from ..training import EarlyStopping, Recipe, choose_device
 from ..training.optimizers import LBFGS, SGD, Adam, AdamW, Muon, Optimizer

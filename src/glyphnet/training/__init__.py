@@ -1,7 +1,7 @@
 """Training: the recipe, the loop, and what the loop is made of."""
 
 from ..data.settings import DataSettings
-from ..nn.memory import keep_freed_memory
+from ..nn.inference import keep_freed_memory
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from ..errors import DeviceError
-from ..nn.processor import processor_vendor
+from .fast.products import processor_vendor
 
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.

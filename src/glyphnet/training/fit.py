@@ -11,7 +11,7 @@ import torch
 
 from ..errors import DivergedError
 from ..nn import Preprocessing, build
-from ..nn.memory import keep_freed_memory
+from ..nn.inference import keep_freed_memory
 from .arithmetic import Arithmetic
 from .batches import Batches
 from .checkpoint import read_checkpoint

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .autograd import AutogradStep
 from .batches import Batch, Batches
-from .handwritten import Gradients
+from .fast.step import Gradients
 from .state import TrainingState
 
 AT_ONCE = 4096

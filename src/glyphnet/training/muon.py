@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..nn.products import product
 from .eager import eager
+from .fast.products import product
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of x, x³ and x⁵: they bring singular values near 1 in few iterations, not exactly to it (Jordan et al.)."""

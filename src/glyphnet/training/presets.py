@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable
 
 from ..errors import SettingsError
-from ..nn.classic_cnn import ClassicCNNSpec
-from ..nn.cnn import CNNSpec
+from ..nn.convolutional import ClassicCNNSpec, CNNSpec
 from ..settings import suggestion
 from .losses import CrossEntropy
 from .optimizers import Muon

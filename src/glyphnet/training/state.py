@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from ..augment import Augmenter
 from ..nn import Preprocessing, build
-from ..nn.backpropagation import Backpropagation
 from ..nn.spec import InputShape
 from .averaging import WeightAverage
 from .collective import ALONE, Collective
 from .examples import derived_seed
+from .fast.layers import Backpropagation
 from .recipe import Recipe
 from .tally import Tally
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .autograd import AutogradStep
 from .batches import Batches
+from .fast.step import Gradients, HandwrittenStep
 from .fullbatch import FullBatchStep
 from .graphed import GraphedStep
-from .handwritten import Gradients, HandwrittenStep
 from .state import TrainingState
 
 Step = Callable[[Tensor], None]

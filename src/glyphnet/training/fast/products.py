@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from .processor import processor_vendor
 
 WORTHWHILE = 4e6
 """FLOPs from which a product by oneDNN is the quicker one: to call it takes 9 µs more."""
@@ -56,3 +55,16 @@ def _linear() -> _Linear | None:
         return None
     call = torch.ops.mkldnn._linear_pointwise.default
     return lambda x, weight, bias: call(x, weight, bias, "none", [], "")
+
+
+# Which processor this is
+
+
+@cache
+def processor_vendor() -> str:
+    """The processor's maker as Linux tells it ("AuthenticAMD", "GenuineIntel"), or ""."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")

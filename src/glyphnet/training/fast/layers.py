@@ -1,4 +1,9 @@
-"""Hand-written forward and backward for the layers of fully connected networks."""
+"""Hand-written forward and backward pass of fully connected networks.
+
+Autograd records each operation and then walks back through its records. In layers as small as these the records take
+as long as the arithmetic. The formulas are the usual ones (Rumelhart, Hinton and Williams, 1986), and are tested
+against autograd. Convolutional networks gained only a tenth, so they are left to autograd.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,59 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from .flatten import Flatten
-from .products import product
+from ...nn.spec import Flatten
+from .products import product, uses_onednn
 
 
-class Pass(Protocol):
+class Backpropagation:
+    """The passes of one network on the processor, in float32. Its gradients are new each time, never added up.
+
+    Args:
+        network: for which `covers` is true.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._rules = [RULES[type(layer)](layer) for layer in network.children()]
+        # Below the lowest layer that learns nobody asks for derivatives.
+        self._lowest = next(index for index, each in enumerate(self._rules) if each.learns)
+
+    @staticmethod
+    def covers(network: nn.Module) -> bool:
+        """Whether all layers are of kinds that are written out here."""
+        return isinstance(network, nn.Sequential) and all(type(layer) in RULES for layer in network)
+
+    @staticmethod
+    def lay_out(network: nn.Module) -> None:
+        """Lay weights out anew in memory, column by column, where a small batch then takes less time.
+
+        With MKL that is up to half the time; with oneDNN a tenth less if the layer does not narrow, and else no less.
+        Whatever else refers to a weight's memory must be made afterwards.
+        """
+        narrowing_too = not uses_onednn()
+        for parameter in network.parameters():
+            if parameter.ndim == 2 and (narrowing_too or parameter.shape[0] >= parameter.shape[1]):
+                parameter.data = parameter.data.t().contiguous().t()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits, float32 (N, K), of inputs float32 (N, C, H, W) or (N, D), with dropout at work."""
+        for each in self._rules:
+            x = each.forward(x)
+        return x
+
+    def backward(self, gradient: Tensor) -> None:
+        """Set each parameter's ``grad``, which lies in memory as the parameter does.
+
+        Args:
+            gradient: the derivatives by the last `forward`'s logits, float32 (N, K).
+        """
+        for index in range(len(self._rules) - 1, self._lowest - 1, -1):
+            gradient = self._rules[index].backward(gradient, index > self._lowest)
+
+
+# Each layer type's rules
+
+
+class LayerRule(Protocol):
     """One layer, there and back."""
 
     learns: bool
@@ -97,19 +150,19 @@ class _Dropout:
         return gradient.mul_(self._mask)
 
 
-def _relu(layer: nn.Module) -> Pass:
+def _relu(layer: nn.Module) -> LayerRule:
     return _Activation(torch.relu_, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0.0))
 
 
-def _sigmoid(layer: nn.Module) -> Pass:
+def _sigmoid(layer: nn.Module) -> LayerRule:
     return _Activation(torch.sigmoid_, torch.ops.aten.sigmoid_backward)
 
 
-def _tanh(layer: nn.Module) -> Pass:
+def _tanh(layer: nn.Module) -> LayerRule:
     return _Activation(torch.tanh_, torch.ops.aten.tanh_backward)
 
 
-PASSES: dict[type[nn.Module], Callable[..., Pass]] = {
+RULES: dict[type[nn.Module], Callable[..., LayerRule]] = {
     Flatten: _Flat,
     nn.Linear: _Dense,
     nn.Dropout: _Dropout,

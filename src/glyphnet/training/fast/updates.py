@@ -1,4 +1,4 @@
-"""Optimizer steps without their ceremony: PyTorch's fused kernels, called straight.
+"""Optimizer steps without their overhead: PyTorch's fused kernels, called directly.
 
 ``Optimizer.step`` looks through its groups, hooks and profilers anew each time, which for small networks takes as long
 as the kernel. The state stays where the optimizer keeps it, so checkpoints know no difference.
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .muon import Together
+from ..muon import Together
 
 Update = Callable[[], object]
 """Changes the parameters by their gradients; what it returns is not looked at."""

@@ -8,8 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from .spec import BaseSpec, Dropout, Flag, InputShape, Width
-from .stack import Stack
+from .spec import BaseSpec, Dropout, Flag, InputShape, Stack, Width
 
 
 class RNNSpec(BaseSpec):

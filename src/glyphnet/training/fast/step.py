@@ -1,17 +1,17 @@
-"""The step of small networks: passes written out, and an update without ceremony."""
+"""The training step of small networks: hand-written gradients, and an update without the optimizer's overhead."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from ..nn.backpropagation import Backpropagation
-from .batches import Batch, Batches
-from .losses import Loss
-from .optimizers import weights_of
-from .recipe import Recipe
-from .state import TrainingState
-from .tally import Answers
+from ..batches import Batch, Batches
+from ..losses import Loss
+from ..optimizers import weights_of
+from ..recipe import Recipe
+from ..state import TrainingState
+from ..tally import Answers
+from .layers import Backpropagation
 from .updates import quick_update
 
 

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron: fully connected layers of any widths."""
+"""Fully connected networks: the multi-layer perceptron, and softmax regression."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from .activations import Activation
-from .spec import BaseSpec, Dropout, Flag, InputShape, Widths
-from .stack import Stack
+from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Widths
 
 
 class MLPSpec(BaseSpec):
@@ -49,3 +47,19 @@ class MLPSpec(BaseSpec):
         if self.hidden:
             return ()
         return tuple(f"{name} has no effect while hidden is empty" for name in sorted(given))
+
+
+# One linear layer: softmax regression
+
+
+class LinearSpec(BaseSpec):
+    """Pixels times weights: no hidden layer. What every other network has to beat."""
+
+    takes_vectors: ClassVar[bool] = True
+    kind: Literal["linear"] = "linear"
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+        """flatten, head."""
+        stack = Stack(self.kind, input_shape)
+        stack.flatten()
+        return stack.network(classes)

@@ -7,8 +7,9 @@ import copy
 import pytest
 import torch
 
-from glyphnet.nn import backpropagation, build, parse_network
-from glyphnet.nn.backpropagation import Backpropagation
+from glyphnet.nn import build, parse_network
+from glyphnet.training.fast import layers as backpropagation
+from glyphnet.training.fast.layers import Backpropagation
 
 COVERED = [
     {"kind": "linear"},

@@ -244,6 +244,27 @@ def path_tables() -> list[bytes]:
     return [text.getvalue().encode(), text.getvalue().encode("utf-16"), gzip.compress(text.getvalue().encode())]
 
 
+def parquet() -> list[bytes]:
+    """Tables of encoded pictures, as bytes or as the Hugging Face Hub has them, and of pixels; packed in three ways."""
+    import pyarrow as pa
+    from pyarrow import parquet as format
+
+    contents = [png(image) for image in IMAGES]
+    labels = pa.array(LABELS)
+    pairs = [{"bytes": each, "path": f"{n}.png"} for n, each in enumerate(contents)]
+    tables = (
+        ("NONE", {"image": pa.array(contents, pa.binary()), "label": labels}),
+        ("SNAPPY", {"image": pa.array(pairs, pa.struct([("bytes", pa.binary()), ("path", pa.string())])), "y": labels}),
+        ("ZSTD", {"pixels": pa.array(IMAGES.reshape(12, 16).tolist(), pa.list_(pa.uint8())), "label": labels}),
+    )
+    found = []
+    for packed, columns in tables:
+        file = io.BytesIO()
+        format.write_table(pa.table(columns), file, compression=packed, row_group_size=5)
+        found.append(file.getvalue())
+    return found
+
+
 def archives() -> list[bytes]:
     members = {f"{'ab'[n % 2]}/{n}.png": png(image) for n, image in enumerate(IMAGES[:6])}
     found = []
@@ -347,6 +368,7 @@ TARGETS = {
     "tables of paths": Target(
         path_tables, data("data.csv", **{f"{n}.png": png(image) for n, image in enumerate(IMAGES)})
     ),
+    "parquet": Target(parquet, data("data.parquet")),
     "archives": Target(archives, data("data.tgz")),
     "cache": Target(cache_files, read_cache),
     "pictures": Target(pictures, lambda data, _: fit_image(picture_from_bytes(data, "image"), (8, 8, 1))),
@@ -359,9 +381,12 @@ NUMBERS = [b"-1", b"0", b"9" * 20, b"1e999", b"NaN", b"null", b'"', b","]
 
 
 def damaged(seeds: list[bytes], number: int) -> bytes:
-    """Case ``number``: a seed with bits turned, bytes overwritten, a piece lost, doubled or moved, or cut off."""
+    """Case ``number``: a seed with bits turned, bytes overwritten, a piece lost, doubled or of another seed, or cut."""
     generator = np.random.default_rng(number)
     data = bytearray(seeds[number % len(seeds)])
+    if number % 5 == 3:  # the beginning of one, the end of another
+        other = seeds[(number // 5) % len(seeds)]
+        data[int(generator.integers(len(data))) :] = other[int(generator.integers(len(other))) :]
     for _ in range(int(generator.integers(1, 6))):
         place, length = int(generator.integers(len(data) + 1)), int(generator.integers(1, 33))
         if generator.integers(2):  # half of the damage hits the beginning, where the headers are

@@ -7,8 +7,13 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("fastapi")
 pytest.importorskip("h5py")
+pytest.importorskip("pyarrow")
+import pyarrow as pa
+from pyarrow import parquet as pq
+
 from glyphnet.data.containers import read_matlab
-from glyphnet.errors import BadFileError
+from glyphnet.data.load import load, source_of
+from glyphnet.errors import BadFileError, DataError
 
 from .fuzz import TARGETS, damaged, fuzz, matlab
 
@@ -23,3 +28,16 @@ def test_a_file_on_which_its_library_crashes_is_refused(tmp_path):
     (tmp_path / "x.mat").write_bytes(damaged(matlab(), 914))
     with pytest.raises(BadFileError, match=r"x\.mat: damaged"):
         read_matlab(tmp_path / "x.mat")
+
+
+def test_text_of_a_parquet_table_that_is_no_utf8_is_refused(tmp_path):
+    """pyarrow gives such text to Python unchecked, which raises UnicodeDecodeError: `make fuzz` found it."""
+    cells = [{"bytes": b"no picture", "path": f"name-{number}.png"} for number in range(4)]
+    pq.write_table(pa.table({"image": cells, "label": [0, 1, 0, 1]}), tmp_path / "t.parquet", compression="NONE")
+    content = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes(content.replace(b"name-1", b"nam\xff-1"))
+    with pytest.raises(DataError, match=r"t\.parquet#0 \(cannot be read \(.*Invalid UTF8"):
+        load(tmp_path / "t.parquet")
+    table = source_of(tmp_path / "t.parquet").pictures(str(tmp_path / "t.parquet"))
+    with pytest.raises(DataError, match="cannot be read from row 0 on .*Invalid UTF8"):
+        list(table.pictures(0))

@@ -176,17 +176,17 @@ def test_killed_at_ten_random_moments(processes: ForkServerContext, tmp_path: Pa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Path) -> None:
-    """Ctrl-C: status 130, the step done, the best weights kept, and the line that says how to go on."""
+    """Ctrl-C: status 0, the step done, the best weights kept, and the line that says how to go on."""
     settings = ["--set", "epochs=5000", "--network", "mlp"]
     command = [sys.executable, "-m", "glyphnet", "train", "digits", "--out", str(tmp_path / "run"), *settings]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    history = tmp_path / "run" / "history.csv"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not history.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
     output, messages = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 0
     assert output == ""
     last = messages.strip().splitlines()[-1]
     assert f"Go on with: glyphnet train --resume {tmp_path / 'run'}" in last
@@ -236,13 +236,38 @@ def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, split
         {"network": {"kind": "mlp", "hidden": [12]}, "optimizer": optimizer, "epochs": 9, "batch_size": 100}
     )
     examples = Examples.of(splits.train.images, splits.train.labels)
-    whole, stopped, resumed = (Fitting(recipe, examples, None, classes=10) for _ in range(3))
+    whole, stopped, resumed, resumed_early = (Fitting(recipe, examples, None, classes=10) for _ in range(4))
+    write_checkpoint(tmp_path / "early", stopped.state, stopped.terms)
     stopped.run(watchers=[StopAt(7)])
     write_checkpoint(tmp_path / "checkpoint", stopped.state, stopped.terms)
+    resumed_early.read_checkpoint(tmp_path / "early", resumed.terms)
     resumed.read_checkpoint(tmp_path / "checkpoint", resumed.terms)
-    results = whole.run(), resumed.run()
-    for one, other in zip(*(result.network.parameters() for result in results), strict=True):
-        assert torch.equal(one, other)
+    results = whole.run(), resumed.run(), resumed_early.run()
+    for one, *others in zip(*(result.network.parameters() for result in results), strict=True):
+        assert all(torch.equal(one, other) for other in others)
+
+
+def test_threads_are_kept_of_a_run_that_is_killed_at_its_first_step(splits: Splits, tmp_path: Path) -> None:
+    class Killed(Watcher):
+        def after_step(self, moment: Moment, state: TrainingState) -> bool:
+            os.kill(os.getpid(), signal.SIGKILL)
+            return False
+
+    class Seen(Watcher):
+        threads = 0
+
+        def at_start(self, state: TrainingState) -> None:
+            self.threads = torch.get_num_threads()
+
+    process = multiprocessing.get_context("fork").Process(
+        target=train, args=(splits,), kwargs={"recipe": RECIPE, "out": tmp_path, "threads": 2, "watchers": [Killed()]}
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    seen = Seen()
+    resume(tmp_path, splits=splits, watchers=[seen, StopAt(1)])
+    assert seen.threads == 2
 
 
 def test_a_checkpoint_of_an_earlier_version_cannot_go_on(splits: Splits, tmp_path: Path) -> None:

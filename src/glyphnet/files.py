@@ -416,6 +416,7 @@ def remove(*paths: AnyPath) -> None:
 
 
 _UNFINISHED = ".unfinished-"
+_UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{16}")
 
 
 def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
@@ -441,10 +442,15 @@ def _bound(token: str, descriptor: int) -> str:
     return hashlib.sha256(f"{token} {os.fstat(descriptor).st_ino}".encode()).hexdigest()[:8]
 
 
+def is_left_behind(name: str) -> bool:
+    """Whether a file is called as a lock or an unfinished file of ours is: `FolderLock` sees to such."""
+    return name == _LOCK or bool(_UNFINISHED_NAME.fullmatch(name))
+
+
 def _remove_unfinished(folder: Path) -> None:
     """Remove our temporary files in ``folder`` whose writers are dead: the living hold a lock on theirs."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if re.fullmatch(r"\.unfinished-[0-9a-f]{16}", entry.name)]
+        names = [entry.name for entry in entries if _UNFINISHED_NAME.fullmatch(entry.name)]
         for name in names:
             path, token = os.path.join(folder, name), name[len(_UNFINISHED) :][:8]
             with contextlib.suppress(OSError):

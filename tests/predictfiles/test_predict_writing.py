@@ -133,7 +133,10 @@ def test_names_that_are_no_utf8(model: Path, tmp_path: Path) -> None:
     assert os.fsencode(name) in (tmp_path / "o.json").read_bytes()
 
 
-@pytest.mark.parametrize(("changes", "resumed"), [(2, 0), (6, 1024), (7, 1100), (8, 1100), (10, 0)])
+@pytest.mark.parametrize(
+    ("changes", "resumed"),
+    [(0, 0), (1, 0), (2, 0), (6, 1024), (7, 1100), (8, 1100), (9, 0), (10, 0), (11, 0), (12, 0)],
+)
 def test_a_killed_run_goes_on_and_the_file_is_the_same(
     onnx_model: Path, tmp_path: Path, changes: int, resumed: int
 ) -> None:

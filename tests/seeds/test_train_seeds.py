@@ -25,7 +25,8 @@ from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.runs import RunFolder
 from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
 from glyphnet.seeds.results import read_run
-from glyphnet.seeds.strategy import START_SECONDS, choose_at_once, expected_seconds
+from glyphnet.seeds.strategy import START_SECONDS, choose_arithmetic, choose_at_once, expected_seconds
+from glyphnet.tensorfile import read_tensors
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
 
@@ -299,7 +300,8 @@ def test_without_a_folder_no_reports_are_made(
     assert not any("report.html" in names for names in read)
 
 
-def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits) -> None:
+def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glyphnet.seeds.strategy.usable_cores", lambda: 4)
     longer = RECIPE.override({"epochs": 10_000})
     assert expected_seconds(RECIPE, few, reports=True) < START_SECONDS / 4
     assert expected_seconds(RECIPE, few, reports=False) < expected_seconds(RECIPE, few, reports=True)
@@ -314,5 +316,34 @@ def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits) -> No
         assert at_once(longer, 3) == 3
         assert at_once(RECIPE, 50) == 4, "the reports are worth it"
         assert at_once(RECIPE, 50, reports=False) == 1
+        monkeypatch.setattr("glyphnet.seeds.strategy.usable_cores", lambda: 2)
+        assert at_once(longer, 10) == 2, "a container has fewer"
     with using_threads(1):
         assert at_once(longer, 10) == 1
+
+
+def test_threads_are_chosen_as_for_one_training_and_kept(
+    few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps large enough for several threads get this training's share of the cores, and --resume the same."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("glyphnet.training.arithmetic.usable_cores", lambda: 4)
+    monkeypatch.setattr("glyphnet.training.arithmetic.free_cores", lambda: 4.0)
+    large = RECIPE.override({"network.hidden": [2000], "batch_size": 300})
+    with using_threads(4):
+        assert [choose_arithmetic(RECIPE, few, 1, "cpu", None).threads, *_shares(large, few)] == [1, 4, 2, 1]
+        monkeypatch.setattr("glyphnet.training.arithmetic.free_cores", lambda: 1.0)
+        assert _shares(large, few) == [1, 2, 1], "one alone would wait for a busy core at every operation"
+    said: list[str] = []
+    watcher = StopAfter(1)
+    out = tmp_path / "runs"
+    train_seeds(few, seeds=2, at_once=1, recipe=RECIPE, threads=2, out=out, watchers=[watcher], said=said.append)
+    assert "Computing on cpu in fp32, 2 threads (as you asked; see --threads)." in said
+    resume_seeds(out, splits=few, at_once=1, threads=1)
+    headers = [read_tensors(RunFolder(out / f"seed-{n}").checkpoint, kind="checkpoint", newest=99)[0] for n in (5, 6)]
+    assert [header["terms"]["threads"] for header in headers] == [2, 2]
+
+
+def _shares(recipe: Recipe, splits: Splits) -> list[int]:
+    """Threads of each of so many trainings side by side."""
+    return [choose_arithmetic(recipe, splits, at_once, "cpu", None).threads for at_once in (1, 2, 4)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch.distributed import HashStore
 from glyphnet.data import Splits
 from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
 from glyphnet.runs import resume, train
-from glyphnet.training.collective import Group, PeerLostError, Place, check_parts
+from glyphnet.training.collective import BEAT, SILENCE, Group, PeerLostError, Place, check_parts
 from glyphnet.training.launch import launch
 
 sys.path.append(str(Path(__file__).parent))
@@ -63,21 +65,31 @@ def test_what_listens_must_reach_the_other_process(few: Splits) -> None:
 
 
 SILENT = """
-import os
+import sys
 from torch.distributed import HashStore
 from glyphnet.training import collective
 collective.BEAT, collective.SILENCE = 0.05, 3
-collective.Pulse(collective.Place(0, 2, 0, 2), HashStore()).start()
+store = HashStore()
+store.set("beat/1", "7 " + sys.argv[1])
+collective.Pulse(collective.Place(0, 2, 0, int(sys.argv[2])), store).start()
 __import__("threading").Event().wait()
 """
 
 
 def test_a_process_that_gives_no_sign_of_life_ends_all() -> None:
-    """As one that is stopped (SIGSTOP), or whose machine lost its power."""
-    run = subprocess.run([sys.executable, "-c", SILENT], capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 1
-    assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
-    assert "Resume with --resume" in run.stderr
+    """One that is stopped (SIGSTOP) is continued, and so ends at once; a number on another machine is another's."""
+    assert SILENCE * BEAT <= 15, "of the 60 s that all may take, 30 are the launcher's"
+    for on_this_machine, continued in ((1, False), (2, True)):
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stopped:
+            stopped.send_signal(signal.SIGSTOP)
+            os.waitpid(stopped.pid, os.WUNTRACED)
+            words = ["-c", SILENT, str(stopped.pid), str(on_this_machine)]
+            run = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+            assert (os.waitpid(stopped.pid, os.WCONTINUED | os.WNOHANG)[0] != 0) is continued
+            stopped.kill()
+        assert run.returncode == 1
+        assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
+        assert "Resume with --resume" in run.stderr
 
 
 def test_what_cannot_be_shared_is_told_before_anything_starts(few: Splits, tmp_path: Path) -> None:

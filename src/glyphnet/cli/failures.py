@@ -12,6 +12,8 @@ from ..errors import GlyphNetError
 from .console import say
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses. A training or search that Ctrl-C or SIGTERM stops in order, to be resumed, is no failure: it ends with
+0. INTERRUPTED is for what a signal cuts off: data being read, a classifier being judged, answers not yet complete."""
 
 _OS_REMEDIES = {
     errno.ENOENT: "Check the spelling of the path.",

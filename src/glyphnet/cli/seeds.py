@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import emit_json, printable, progress, say
-from .failures import INTERRUPTED
 from .runfolders import how_to_go_on
 
 if TYPE_CHECKING:
@@ -112,7 +111,6 @@ def train_seeds(
         _tell(found, folder)
     if found.ending == "stopped":
         say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_go_on(folder)}")
-        raise typer.Exit(INTERRUPTED)
 
 
 def _tell(found: SeedRuns, folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress, say
+from .failures import INTERRUPTED
 from .options import (
     AS_DEFAULT,
     DataArgument,
@@ -33,8 +34,6 @@ from .seeds import AtOnceOption, EnsembleOption, SeedsOption, concerns_seeds, tr
 
 if TYPE_CHECKING:
     from ..runs import Run
-
-STOPPED = 130  # what a shell shows for a program that Ctrl-C has ended
 
 
 @reads_data()
@@ -103,7 +102,8 @@ def train(
     """Train a classifier on labelled images and write its run folder: model, figures, report.
 
     DATA is divided into training, validation and test images; the test images are looked at once, at the
-    end. Ctrl-C stops after the step that is running, and --resume goes on from there to the very same result.
+    end. Ctrl-C or SIGTERM stops after the step that is running, with status 0, and --resume goes on from there to the
+    very same result.
     """
     given = given_parameters(ctx)
     several = concerns_seeds(given, resume)
@@ -158,7 +158,7 @@ def train(
         if folder.checkpoint.exists() and first:
             say(how_to_go_on(folder.path))
         if is_launched():
-            raise typer.Exit(STOPPED) from None
+            raise typer.Exit(INTERRUPTED) from None
         raise
     if not first:
         return
@@ -171,7 +171,6 @@ def train(
     if run.ending == "stopped":
         assert run.folder is not None
         say(f"{run} {how_to_go_on(run.folder.path)}")
-        raise typer.Exit(STOPPED if place.size == 1 else 0)  # launchers take any other status for a failure
 
 
 def _launch(processes: int) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import emit_json, printable, progress, say
-from .failures import INTERRUPTED
 from .options import (
     AS_DEFAULT,
     DataArgument,
@@ -125,7 +124,6 @@ def tune(
     if found.ending == "stopped":
         count = len(found.trials)
         say(f"Stopped; {count} {'trial is' if count == 1 else 'trials are'} kept. {_how_to_go_on()}")
-        raise typer.Exit(INTERRUPTED)
     if found.ending == "shared":
         say("Other processes are still at it: the last one to end trains the winner.")
 

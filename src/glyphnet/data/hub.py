@@ -24,7 +24,7 @@ from ..units import listed
 from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
-from .tables import FILE_COLUMNS, LABEL_COLUMNS, beside, finder_beside, plain
+from .tables import FILE_COLUMNS, LABEL_COLUMNS, beside, finder_beside, parquet_damage, plain, sound
 
 IMAGE, FILE_NAME = "image", "file_name"
 NAMES = ("id", "name", FILE_NAME)
@@ -67,7 +67,7 @@ class Table:
         Raises:
             DataError: the table is damaged.
         """
-        row, damage, finder = start, _damage(), finder_beside(self.path)
+        row, damage, finder = start, parquet_damage(), finder_beside(self.path)
         try:
             for cells, names in _columns(self, start):
                 for cell, name in zip(cells, names, strict=True):
@@ -94,7 +94,7 @@ def open_table(path: str | os.PathLike[str]) -> Table | BadFileError:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except FileNotFoundError:
         return BadFileError(path, "no such file", "Check the path.")
-    except _damage() as error:
+    except parquet_damage() as error:
         reason = " ".join(str(error).split())[:200]
         return BadFileError(path, f"cannot be read as Parquet ({reason})", "Write it again.")
     columns = {field.name: field.type for field in schema}
@@ -158,6 +158,7 @@ def _columns(table: Table, start: int) -> Iterator[tuple[list[Any], list[Any]]]:
             row_groups=list(range(first, len(groups))),
             columns=wanted,
         ):
+            sound(batch)
             passed = min(start, len(batch))
             start -= passed
             rest = batch.slice(passed)
@@ -191,13 +192,6 @@ def _parquet() -> Any:
     return parquet
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """What pyarrow raises of a file that it cannot read."""
-    import pyarrow
-
-    return (pyarrow.ArrowException, OSError)
-
-
 # Training
 
 
@@ -223,7 +217,7 @@ def is_hub_table(path: AnyFile) -> bool:
     try:
         with parquet.ParquetFile(openable(path)) as file:
             schema = file.schema_arrow
-    except _damage() as error:
+    except parquet_damage() as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}). Write it again.") from error
     return any(_holds_bytes(field.type) for field in schema)
@@ -290,8 +284,8 @@ def _labels(path: AnyFile) -> tuple[list[str], str, tuple[str, ...] | None]:
             if title is None:
                 found = listed(list(schema.names), 6)
                 raise DataError(f"{path}: no column has the class; the columns are {found}. Call it label.")
-            values = file.read(columns=[title]).column(title).to_pylist()
-    except _damage() as error:
+            values = sound(file.read(columns=[title])).column(title).to_pylist()
+    except parquet_damage() as error:
         raise DataError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]}).") from error
     missing = next((row for row, value in enumerate(values) if value is None or value == ""), None)
     if missing is not None:
@@ -360,8 +354,8 @@ class _Groups:
             if number not in self._kept:
                 try:
                     with _parquet().ParquetFile(openable(self._path)) as file:
-                        column = file.read_row_group(number, columns=[self.table.column]).column(0)
-                except _damage() as error:
+                        column = sound(file.read_row_group(number, columns=[self.table.column])).column(0)
+                except parquet_damage() as error:
                     reason = " ".join(str(error).split())[:200]
                     raise BadFileError(self._path, f"cannot be read ({reason})", "Write it again.") from error
                 self._kept[number] = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -42,6 +43,8 @@ LABEL_COLUMNS = (
     "classlabel", "species", "breed", "diagnosis", "dx", "emotion", "digit", "character",
 )  # fmt: skip
 _SPLIT_COLUMNS = ("split", "subset", "set", "part", "partition", "phase", "usage", "fold")
+
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,23 @@ def json_cells(content: bytes, where: str) -> Cells:
     return Cells(columns, rows)
 
 
+def parquet_damage() -> tuple[type[Exception], ...]:
+    """What pyarrow raises of a file that it cannot read; it does not look by itself whether text is UTF-8."""
+    import pyarrow
+
+    return (pyarrow.ArrowException, OSError, UnicodeDecodeError)
+
+
+def sound(rows: Rows) -> Rows:
+    """A batch, table or column that pyarrow has read, checked whole: offsets within their buffers, text valid.
+
+    Raises:
+        pyarrow.ArrowException: it is damaged. Otherwise its values would be read from somewhere else.
+    """
+    rows.validate(full=True)  # type: ignore[attr-defined]
+    return rows
+
+
 def parquet_cells(path: AnyFile) -> Cells:
     """The cells of a Parquet table as text; columns that are no text or numbers are left out.
 
@@ -178,7 +198,6 @@ def parquet_cells(path: AnyFile) -> Cells:
         MissingExtraError: pyarrow is not installed.
     """
     try:
-        import pyarrow
         from pyarrow import parquet, types
     except ImportError as error:
         raise MissingExtraError("Reading Parquet tables", "parquet") from error
@@ -187,10 +206,10 @@ def parquet_cells(path: AnyFile) -> Cells:
             names = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
             rows: list[tuple[str, list[str]]] = []
             for batch in file.iter_batches(columns=names):
-                columns = [batch.column(name).to_pylist() for name in names]
+                columns = [sound(batch).column(name).to_pylist() for name in names]
                 for cells in zip(*columns, strict=True):
                     rows.append((f"row {len(rows) + 1}", ["" if cell is None else str(cell) for cell in cells]))
-    except (pyarrow.ArrowException, OSError) as error:
+    except parquet_damage() as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}). Write it again.") from error
     return Cells(tuple(names), rows)

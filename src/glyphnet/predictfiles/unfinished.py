@@ -15,7 +15,16 @@ from pathlib import Path
 
 from ..data.decode import ImageShape
 from ..errors import OutputError, SettingsError
-from ..files import FolderLock, atomic_write_text, is_stream, read_input, remove, remove_empty_folder, subfolder
+from ..files import (
+    FolderLock,
+    atomic_write_text,
+    is_left_behind,
+    is_stream,
+    read_input,
+    remove,
+    remove_empty_folder,
+    subfolder,
+)
 from .pictures import Picture, pictures_in
 
 _BEGIN_ANEW = "Delete that folder to begin anew."
@@ -92,7 +101,9 @@ class Unfinished:
         """Raise OutputError if the folder is there, and holds something that no run of ours left."""
         if os.path.lexists(self.folder) and not self._progress.exists():
             there = (
-                [name for name in os.listdir(self.folder) if name != ".lock"] if self.folder.is_dir() else ["a file"]
+                [name for name in os.listdir(self.folder) if not is_left_behind(name)]
+                if self.folder.is_dir()
+                else ["a file"]
             )
             if there:
                 raise OutputError(

@@ -17,6 +17,7 @@ from ..data import Finding, ImageDataset, Splits
 from ..evaluation import Evaluation, evaluate, wilson
 from ..evaluation.evaluate import findings_of, near_chance
 from ..explain import DeadUnits, dead_units
+from ..images import Batch
 from ..training import HistoryRow, Recipe, initial_network
 
 SAMPLE = 2000  # training images that are judged again
@@ -123,7 +124,7 @@ def _evidence(
     return Evidence(
         classes, _loss_of_guessing(recipe, classes), history,
         (int(again.correct.sum()), len(again)), again.balanced_accuracy, not near_chance(again),
-        judged, name, dead_units(classifier, np.asarray(sample.images)),
+        judged, name, dead_units(classifier, Batch.as_seen(again.images)),
         _moved(classifier, initial_network(recipe, splits.image_shape, classes)),
     )  # fmt: skip
 

@@ -19,11 +19,13 @@ class Plan:
         recipe: with the first seed.
         seeds: of all.
         ensemble: whether the networks are to be averaged.
+        threads: with how many each computes; None in folders of an older version.
     """
 
     recipe: Recipe
     seeds: tuple[int, ...]
     ensemble: bool
+    threads: int | None = None
 
     def of(self, seed: int) -> Recipe:
         """The recipe of one training."""
@@ -39,7 +41,10 @@ def read_plan(folder: SeedsFolder) -> Plan:
     try:
         told = json.loads(read_input(folder.summary))
         seeds = tuple(int(seed) for seed in told["seeds"])
-        return Plan(Recipe.parse(told["recipe"]), seeds, bool(told["ensemble_wanted"]))
+        threads = told.get("threads")
+        if threads is not None and not (type(threads) is int and 0 < threads < 2**16):
+            raise ValueError(f"threads is {threads!r}")
+        return Plan(Recipe.parse(told["recipe"]), seeds, bool(told["ensemble_wanted"]), threads)
     except FileNotFoundError:
         raise RunFolderError(
             f"{folder.path}: no trainings of several seeds to resume: there is no {folder.summary.name} in it."

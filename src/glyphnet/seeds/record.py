@@ -36,6 +36,7 @@ def to_dict(found: SeedRuns) -> dict[str, Any]:
         "ending": found.ending,
         "seeds": list(found.seeds),
         "at_once": found.at_once,
+        "threads": found.plan.threads,
         "seconds": round(found.seconds, 3),
         "folder": None if found.folder is None else str(found.folder),
         "images": dict(found.images),

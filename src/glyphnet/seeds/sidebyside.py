@@ -29,7 +29,6 @@ def train_side_by_side(
     plan: Plan,
     seeds: Sequence[int],
     at_once: int,
-    threads: int,
     splits: Splits,
     folder: SeedsFolder,
     device: str,
@@ -41,14 +40,13 @@ def train_side_by_side(
     Whatever happens, no process is left. Of those that were stopped the next call goes on with what they wrote.
 
     Args:
-        threads: of each process.
         finished: called with each seed that has come to its end.
 
     Raises:
         TrainingError: one of them has failed, or its process has ended; it says which, and why. The others have
             stopped then.
     """
-    started = _children(plan, min(at_once, len(seeds)), threads, splits, device, reports=folder.stays)
+    started = _children(plan, min(at_once, len(seeds)), splits, device, reports=folder.stays)
     with started as (children, messages):
         crew = _Crew(children, deque(seeds), folder, watcher, finished)
         while crew.at_work:
@@ -65,7 +63,7 @@ def train_side_by_side(
 
 @contextmanager
 def _children(
-    plan: Plan, count: int, threads: int, splits: Splits, device: str, *, reports: bool
+    plan: Plan, count: int, splits: Splits, device: str, *, reports: bool
 ) -> Iterator[tuple[list[Child], queue.Queue[tuple[int, Message]]]]:
     """So many running workers, and the queue of their messages, each with its worker's number."""
     messages: queue.Queue[tuple[int, Message]] = queue.Queue()
@@ -76,13 +74,14 @@ def _children(
             {
                 "recipe": plan.recipe.model_dump(mode="json"),
                 "device": device,
+                "threads": plan.threads,
                 "report": reports,
                 "splits": str(place) if plan.recipe.data is None else None,
             }
         )
         children = [
             stack.enter_context(
-                Child(_MAIN, [job], threads=threads, log=place / f"{number}.log",
+                Child(_MAIN, [job], threads=plan.threads or 1, log=place / f"{number}.log",
                       heard=functools.partial(_put, messages, number))
             )
             for number in range(count)

@@ -7,6 +7,9 @@ import torch
 from ..data import Splits
 from ..nn import summary
 from ..training import Recipe, choose_device
+from ..training.arithmetic import Arithmetic
+from ..training.collective import Place
+from ..training.device import usable_cores
 from ..training.examples import batch_count
 
 START_SECONDS = 4.0
@@ -29,14 +32,19 @@ def choose_at_once(recipe: Recipe, splits: Splits, seeds: int, device: str, *, r
         SettingsError: the network does not go with the images.
     """
     seconds_each = expected_seconds(recipe, splits, reports=reports)
-    cores = min(seeds, torch.get_num_threads()) if choose_device(device).type == "cpu" else 1
+    cores = min(seeds, torch.get_num_threads(), usable_cores()) if choose_device(device).type == "cpu" else 1
     saved = seconds_each * (seeds - -(-seeds // cores))
     return cores if saved > START_SECONDS else 1
 
 
-def threads_each(at_once: int) -> int:
-    """How many threads each of them computes with."""
-    return max(1, torch.get_num_threads() // at_once)
+def choose_arithmetic(recipe: Recipe, splits: Splits, at_once: int, device: str, threads: int | None) -> Arithmetic:
+    """How each of them computes: as one training with this share of the cores does.
+
+    Raises:
+        DeviceError, SettingsError: as `Arithmetic.choose`.
+    """
+    place = Place(local_size=at_once)
+    return Arithmetic.choose(recipe, splits.image_shape, len(splits.classes), len(splits.train), device, place, threads)
 
 
 def expected_seconds(recipe: Recipe, splits: Splits, *, reports: bool) -> float:

@@ -22,7 +22,7 @@ from .ensemble import check_members
 from .folder import SeedsFolder
 from .plan import Plan, read_plan
 from .results import SeedRuns
-from .strategy import choose_at_once
+from .strategy import choose_arithmetic, choose_at_once
 from .watching import Watcher
 from .work import Work
 
@@ -77,13 +77,14 @@ def train_seeds(
     tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
+    plan = _with_threads(plan, splits, at_once, device, threads, said)
     if folder is not None:
         folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
     with _held(folder) as place:
         if folder is not None:
             folder.clear()
             tell(said, f"The runs are written to {folder.path}.")
-        return _told(Work(plan, splits, place, at_once, device, watchers, threads).run(progress, command), said)
+        return _told(Work(plan, splits, place, at_once, device, watchers).run(progress, command), said)
 
 
 def resume_seeds(
@@ -105,7 +106,8 @@ def resume_seeds(
         out: the folder.
         splits: the data, where the trainings were begun with loaded splits.
         ensemble: average the networks, also if that was not asked for at the beginning.
-        at_once, device, threads, watchers, progress, said, command: as for `train_seeds`.
+        at_once, device, watchers, progress, said, command: as for `train_seeds`.
+        threads: with how many to compute if the folder does not say; it does unless an older version wrote it.
 
     Raises:
         RunFolderError: there is nothing to go on with, or another process is at it.
@@ -125,8 +127,20 @@ def resume_seeds(
         splits = read_again(plan.recipe.data, progress)
     tell(said, *look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
+    plan = _with_threads(plan, splits, at_once, device, threads, said)
     with FolderLock(folder.path):
-        return _told(Work(plan, splits, folder, at_once, device, watchers, threads).run(progress, command), said)
+        return _told(Work(plan, splits, folder, at_once, device, watchers).run(progress, command), said)
+
+
+def _with_threads(
+    plan: Plan, splits: Splits, at_once: int, device: str, threads: int | None, said: Callable[[str], None] | None
+) -> Plan:
+    """The plan with the number of threads: that of the beginning, or one that is chosen now, and said."""
+    if plan.threads is not None:
+        return plan
+    arithmetic = choose_arithmetic(plan.recipe, splits, at_once, device, threads)
+    tell(said, str(arithmetic))
+    return replace(plan, threads=arithmetic.threads)
 
 
 def _told(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:

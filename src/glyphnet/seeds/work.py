@@ -15,7 +15,6 @@ from .plan import Plan
 from .record import write
 from .results import Ending, Ensemble, SeedRun, SeedRuns, read_run
 from .sidebyside import train_side_by_side
-from .strategy import threads_each
 from .watching import Teller, Watcher, Watchers
 
 
@@ -27,7 +26,7 @@ class Work:
         splits: the data.
         folder: where; this process has its lock.
         at_once: how many trainings run at the same time.
-        device, threads: as for `glyphnet.train`.
+        device: as for `glyphnet.train`.
         watchers: told how it goes.
     """
 
@@ -39,9 +38,7 @@ class Work:
         at_once: int,
         device: str,
         watchers: Sequence[Watcher],
-        threads: int | None = None,
     ) -> None:
-        self._threads = threads
         self._plan, self._splits, self._folder = plan, splits, folder
         self._at_once, self._device, self._watcher = at_once, device, Watchers(watchers)
         self._began = time.monotonic()
@@ -74,8 +71,7 @@ class Work:
         if at_once == 1 or self._watcher.stop_asked():
             return all(self._train_here(seed) for seed in seeds)
         return train_side_by_side(
-            self._plan, seeds, at_once, self._threads or threads_each(at_once), self._splits, self._folder,
-            self._device, self._watcher, self._note,
+            self._plan, seeds, at_once, self._splits, self._folder, self._device, self._watcher, self._note,
         )  # fmt: skip
 
     def _train_here(self, seed: int) -> bool:
@@ -85,7 +81,7 @@ class Work:
         try:
             ending = train_one(
                 self._plan.of(seed), self._splits, self._folder.of(seed), self._device, teller,
-                report=self._folder.stays, threads=self._threads,
+                report=self._folder.stays, threads=self._plan.threads,
             )  # fmt: skip
         except DivergedError as error:
             raise TrainingError(f"seed {seed}: {error}") from error

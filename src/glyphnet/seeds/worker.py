@@ -24,7 +24,8 @@ def main(job: str) -> None:
     or ``{"end": true}``.
 
     Args:
-        job: JSON: the recipe, the device, whether to write reports, and the folder of the handed-over splits or null.
+        job: JSON: the recipe, the device, the number of threads, whether to write reports, and the folder of the
+            handed-over splits or null.
     """
     orders: queue.Queue[Message] = queue.Queue()
     stop = threading.Event()
@@ -44,7 +45,9 @@ def main(job: str) -> None:
             splits = splits or _splits(recipe, told["splits"])
             one = recipe.model_copy(update={"seed": seed})
             folder = RunFolder(Path(order["folder"]))
-            ending = train_one(one, splits, folder, told["device"], teller, report=told["report"])
+            ending = train_one(
+                one, splits, folder, told["device"], teller, report=told["report"], threads=told["threads"]
+            )
         except Exception as error:
             traceback.print_exc()  # into the log
             tell({"phase": "failed", "reason": _reason(error)})

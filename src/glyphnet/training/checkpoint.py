@@ -99,7 +99,10 @@ class CheckpointWriter(Watcher):
 
     Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
     the writing took: 2 % of the training at most. The first pause begins with the first step, however long that one
-    took: whoever sees a new checkpoint knows that the training hears its signals.
+    took.
+
+    The first checkpoint is written before the first step: a training that is killed at once resumes with the same
+    number of threads and the same precision.
 
     Args:
         path: the checkpoint; written anew each time, all or nothing.
@@ -110,6 +113,11 @@ class CheckpointWriter(Watcher):
     def __init__(self, path: str | os.PathLike[str], terms: dict[str, Any], *, every: float = 1.0) -> None:
         self._path, self._terms, self._every = path, terms, every
         self._due: float | None = None
+
+    def at_start(self, state: TrainingState) -> None:
+        """Write where the training begins, unless it resumes from a checkpoint."""
+        if not os.path.lexists(self._path):
+            write_checkpoint(self._path, state, self._terms)
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Write, if it is time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -429,7 +430,8 @@ class Pulse(threading.Thread):
     """A sign of life each second; ends this process when the next one gives none, or when the launcher is gone.
 
     The connections tell of a process that has ended, but not of one that is stopped (SIGSTOP) or of a machine without
-    power. A process whose launcher was killed would go on for ever.
+    power. A stopped process of this machine is continued, to find that the others have ended, and to end too: a
+    launcher would wait 30 s for it. A process whose launcher was killed would go on for ever.
 
     Args:
         place: of this process.
@@ -459,17 +461,26 @@ class Pulse(threading.Thread):
                 os._exit(LOST)
             beats += 1
             try:
-                self._store.set(f"beat/{self._place.rank}", str(beats))
+                self._store.set(f"beat/{self._place.rank}", f"{beats} {os.getpid()}")
                 theirs = self._store.get(f"beat/{self._next}") if self._store.check([f"beat/{self._next}"]) else b""
             except RuntimeError:
                 continue  # the store itself is stopped or gone: the connections tell
             silent, last = (0, theirs) if theirs != last else (silent + 1, last)
             if silent >= SILENCE and theirs != b"left":
-                self._give_up()
+                self._give_up(theirs)
         with contextlib.suppress(RuntimeError):
             self._store.set(f"beat/{self._place.rank}", "left")
 
-    def _give_up(self) -> None:
+    def _give_up(self, last: bytes) -> None:
+        """End this process, and let the silent one end.
+
+        Args:
+            last: its last sign of life, with the number of its process.
+        """
+        first = self._place.rank - self._place.local_rank  # of this machine
+        if last and first <= self._next < first + self._place.local_size:
+            with contextlib.suppress(OSError):
+                os.kill(int(last.split()[1]), signal.SIGCONT)
         if Group(self._place, self._store).may_tell():
             print(
                 f"glyphnet: process {self._next + 1} of {self._place.size} has given no sign of life for "

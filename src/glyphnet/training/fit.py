@@ -119,6 +119,8 @@ class Fitting:
         self._follow_first()
         threads, own_random = using_threads(self.arithmetic.threads), self.state.own_random()
         with threads, flushing_denormals(), torch.random.fork_rng(devices=cuda), own_random:
+            for watcher in reversed(watchers):  # signals are listened to before a checkpoint shows that they are
+                watcher.at_start(self.state)
             ending = self._run(last, watchers)
             for watcher in watchers:
                 watcher.at_end(self.state)

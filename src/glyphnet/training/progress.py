@@ -35,6 +35,9 @@ class Watcher:
     The state is there to be looked at or written down, not changed.
     """
 
+    def at_start(self, state: TrainingState) -> None:
+        """Called before the first step, also of a resumed training; the last of the watchers first."""
+
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
         """Called after each step; true asks the training to stop here.
 

@@ -16,9 +16,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopOnSignal(Watcher):
     """Turns Ctrl-C and SIGTERM into a stop after the step that is running.
 
-    From the first step to the end of the training the first signal asks it to stop; a second one acts as signals do
-    without us, and so do those that come while data are read or the classifier is judged. In other threads than
-    the main one, where Python takes no signals, it does nothing. A context manager, which gives the signals back
+    From just before the first step to the end of the training the first signal asks it to stop; a second one acts as
+    signals do without us, and so do those that come while data are read or the classifier is judged. In other threads
+    than the main one, where Python takes no signals, it does nothing. A context manager, which gives the signals back
     however the training ends.
 
     Args:
@@ -58,10 +58,13 @@ class StopOnSignal(Watcher):
             signal.signal(number, handler)
         self._before = {}
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        """Stop here, if a signal came."""
+    def at_start(self, state: TrainingState) -> None:
+        """Listen from now on."""
         if not self._listens:
             self._listen()
+
+    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+        """Stop here, if a signal came."""
         return self.received is not None
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

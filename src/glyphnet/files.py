@@ -70,8 +70,8 @@ def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.
     Raises:
         OSError: it is not there, cannot be read or is no regular file.
     """
-    descriptor = _descriptor(path)
-    if piped and descriptor is not None and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    descriptor = _descriptor(path) if piped else None
+    if descriptor is not None and not stat.S_ISREG(os.fstat(descriptor).st_mode):
         with os.fdopen(os.dup(descriptor), "rb") as pipe:
             content = pipe.read(_PIPED_BYTES + 1)
         if len(content) > _PIPED_BYTES:

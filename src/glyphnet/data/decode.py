@@ -13,7 +13,6 @@ import functools
 import io
 import math
 import os
-import stat
 import sys
 import threading
 import warnings
@@ -26,7 +25,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFileError
-from ..files import read_input
+from ..files import open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .depths import depth_of
@@ -87,7 +86,7 @@ def fit_image(image: Image.Image, image_shape: ImageShape, reading: Reading = ST
     Raises:
         BadFileError: the image cannot be read, is too large, or its values have no brightness on the scale.
     """
-    return _fit(picture_from_image(image, reading), image_shape)
+    return fit_seen(picture_from_image(image, reading), image_shape)
 
 
 def read_picture(path: str | os.PathLike[str], reading: Reading = STANDARD) -> Image.Image:
@@ -252,16 +251,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         BadFileError: it is missing, unreadable, no regular file or too large.
     """
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever, a device never end
-            raise BadFileError(path, "not a regular file", "Give the path of an image file.")
-        if status.st_size > MAX_FILE_BYTES:
-            raise BadFileError(
-                path,
-                f"{status.st_size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}",
-                "Save it smaller or remove it.",
-            )
-        return read_input(path)
+        with open_input(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_FILE_BYTES:
+                reason = f"{size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}"
+                raise BadFileError(path, reason, "Save it smaller or remove it.")
+            return file.read()
     except FileNotFoundError as error:
         if os.path.islink(path):
             target = os.readlink(path)
@@ -272,13 +266,15 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     except OSError as error:
         if error.errno in _OUR_OWN_TROUBLE:
             raise
+        if error.errno in (errno.EISDIR, errno.EOPNOTSUPP):
+            raise BadFileError(path, "not a regular file", "Give the path of an image file.") from error
         raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the file and its disk.") from error
 
 
 def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
     """Open, load and convert, with whatever Pillow raises turned into a BadFileError."""
     try:
-        with _pillow_is_quiet:
+        with pillow_is_quiet:
             return work()
     except BadFileError:
         raise
@@ -576,9 +572,11 @@ def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> U
     return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 
-def _fit(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
+def fit_seen(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
+    """The pixels of a picture that `see_bytes` gave: uint8 (H, W, C) for ``image_shape``."""
     height, width, channels = image_shape
-    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.mode != (mode := "L" if channels == 1 else "RGB"):
+        picture = picture.convert(mode)
     if picture.size != (width, height):
         picture = _letterbox(picture, width, height)
     return np.array(picture, dtype=np.uint8).reshape(image_shape)
@@ -634,4 +632,5 @@ class _Quiet:
                 self._saved.__exit__(None, None, None)
 
 
-_pillow_is_quiet = _Quiet()
+pillow_is_quiet = _Quiet()
+"""A context to decode many pictures in: entered once, it costs each of them less."""

@@ -112,7 +112,13 @@ def arrange(names: Iterable[str], where: str, layout: str = "auto", only: str | 
         DataError: no picture has a class, or two readings are possible.
     """
     result = Arrangement()
-    files = [_File(name, tuple(name.split("/")[:-1])) for name in names]
+    levels: dict[str, tuple[str, ...]] = {}  # of each folder, once: there may be a million files in it
+    files = []
+    for name in names:
+        folder = name.rpartition("/")[0]
+        if folder not in levels:
+            levels[folder] = tuple(folder.split("/")) if folder else ()
+        files.append(_File(name, levels[folder]))
     if only is not None:
         files = _only(files, only, where, result)
     loose = [file for file in files if not file.folders]

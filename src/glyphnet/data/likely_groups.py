@@ -19,7 +19,6 @@ from .dataset import Int64Array, UInt8Array
 from .duplicates import find_duplicates, same_picture_groups
 from .grids import averaging
 from .groups import Groups, Pictures, described, number_keys
-from .ink import measure_ink
 
 LARGEST = 0.7  # of a class in one group: more, and the group is the class
 COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
@@ -33,6 +32,7 @@ _PIECE = 512  # pairs compared in one go: a memory map is never read whole
 _SEED = 20  # of that sample: the same data give the same groups
 _CELLS = 8  # a side, of the coarse pictures that are compared
 
+_COUNTER = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
 _SEPARATORS = re.compile(r"[_\-. ]+")
 _UNIT = re.compile(
     r"(?:track|person|patient|subject|slide|scan|page|day|video|clip|frame|seq|sequence|series|case|session|user|"
@@ -70,12 +70,14 @@ def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     if not pictures.are_files:
         return None
     texts = ["/".join(folders) for folders in _inner_folders(pictures)]
+    if not any(texts):
+        return None
     labels = pictures.labels.tolist()
     keys: list[Hashable | None] = [
         (text, None if _speaks(text) else label) if text else None for text, label in zip(texts, labels, strict=True)
     ]
     numbers = number_keys(keys)
-    if all(key is None for key in keys) or not (asked or _plausible(numbers, pictures.labels, COVERED)):
+    if not (asked or _plausible(numbers, pictures.labels, COVERED)):
         return None
     if not (asked or _says_number(texts, numbers) or _alike_within(pictures.images, numbers, pictures.labels)):
         return None
@@ -151,7 +153,7 @@ def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
         return [copy[1]], -1
     if not asked and (timed := _TIME.fullmatch(stem)):
         return [token for token in _SEPARATORS.split(timed[1]) if token], -1
-    match = re.fullmatch(r"(.*?)(\d{1,18})", stem, re.ASCII | re.DOTALL)
+    match = _COUNTER.fullmatch(stem)
     if match is None:
         return [], -1
     return [token for token in _SEPARATORS.split(match[1]) if token], int(match[2])
@@ -311,6 +313,8 @@ def _coarse(images: UInt8Array, rows: Int64Array) -> npt.NDArray[np.float32]:
 
 def by_copies(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     """Exact copies, and changed copies of the same picture; of drawings not mirrored ones, which are other drawings."""
+    from .ink import measure_ink  # the only finder that needs it, and it takes a while to import
+
     is_drawn = measure_ink(pictures.images).kind == "ink"
     numbers = same_picture_groups(find_duplicates([pictures.images]), mirrored=not is_drawn)
     if asked or len(np.unique(numbers)) < len(numbers):

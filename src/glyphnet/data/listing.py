@@ -82,19 +82,16 @@ class ImageFiles:
         The time of the last status change is part of it because, unlike that of the last modification, no
         program can set it back: a file that was replaced by one of the same size and date is seen.
         """
-        digest = hashlib.sha256(os.fsencode(os.path.realpath(self.root)))
-        if self.read is not None:
-            digest.update(os.fsencode("\0".join([self.state, *self.names])))
-            return digest.hexdigest()
-        root = os.fspath(self.root)
-        for name in self.names:
-            try:
-                status = os.stat(f"{root}/{name}")
-                state = f"\0{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\0"
-            except OSError as error:
-                state = f"\0{error.errno}\0"
-            digest.update(os.fsencode(name) + state.encode())
-        return digest.hexdigest()
+        place, root = os.path.realpath(self.root), os.fspath(self.root)
+        states = [self.state]
+        if self.read is None:
+            for name in self.names:
+                try:
+                    status = os.stat(f"{root}/{name}")
+                    states.append(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}")
+                except OSError as error:
+                    states.append(f"{error.errno}")
+        return hashlib.sha256(os.fsencode("\0".join([place, *self.names, *states]))).hexdigest()
 
 
 Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError

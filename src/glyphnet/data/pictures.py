@@ -16,7 +16,7 @@ from ..parallel import map_in_order
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
-from .decode import DECODER_VERSION, ImageShape, fit_image, look_at, see_bytes
+from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
 from .depths import EIGHT, Depths, depth_of
 from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
@@ -221,7 +221,12 @@ def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[
     """The decoded blocks, in order; only a few of them are in memory at any time."""
     step = max(1, min(BLOCK_FILES, BLOCK_BYTES // int(np.prod(shape))))
     blocks = (files.names[start : start + step] for start in range(0, len(files.names), step))
-    return map_in_order(partial(_decode_block, files, shape=shape, reading=reading), blocks)
+    return map_in_order(partial(_decode_quietly, files, shape=shape, reading=reading), blocks)
+
+
+def _decode_quietly(files: ImageFiles, names: Sequence[str], *, shape: ImageShape, reading: Reading) -> _Block:
+    with pillow_is_quiet:
+        return _decode_block(files, names, shape=shape, reading=reading)
 
 
 def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape, reading: Reading) -> _Block:
@@ -239,7 +244,7 @@ def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape,
         picture = seen.image
         traits.add(seen.traits, seen.pages, seen.outside)
         traits.depths.add(seen.depth, name)
-        images[good] = fit_image(picture, shape)
+        images[good] = fit_seen(picture, shape)
         sizes.add((picture.height, picture.width))
         colors_lost += shape[2] == 1 and is_colored(picture)
         good += 1

@@ -92,10 +92,11 @@ def hold_out(
         return held
     lowest = np.minimum.reduceat(labels[order], starts)
     pure = lowest == np.maximum.reduceat(labels[order], starts)
+    is_held = np.zeros(len(starts), dtype=np.bool_)
     for label, quota in enumerate(quotas):
         units = rng.permutation(np.flatnonzero(pure & (lowest == label)))
-        for unit in _fill(units, sizes, int(quota)):
-            held[order[starts[unit] : starts[unit] + sizes[unit]]] = True
+        is_held[_fill(units, sizes, int(quota))] = True
+    held[order] = np.repeat(is_held, sizes)
     return held
 
 

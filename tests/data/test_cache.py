@@ -50,8 +50,8 @@ def root(make_folder: MakeFolder) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were really decoded, so that a test sees whether the cache served."""
     names: list[str] = []
-    real = pictures.fit_image
-    monkeypatch.setattr(pictures, "fit_image", lambda *given: (names.append(""), real(*given))[1])
+    real = pictures.fit_seen
+    monkeypatch.setattr(pictures, "fit_seen", lambda *given: (names.append(""), real(*given))[1])
     return names
 
 

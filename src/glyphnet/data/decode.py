@@ -18,18 +18,19 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from ..errors import BadFileError
 from ..files import open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .depths import depth_of
-from .guard import check_inside, in_worker, packed, plain_size, unpacked
+from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
 from .values import (
     EIGHT_BITS,
@@ -39,6 +40,7 @@ from .values import (
     Page,
     Reading,
     ValueRange,
+    pieces,
     range_in_words,
     scaled_to_8_bits,
 )
@@ -67,12 +69,31 @@ UNMARKED_FORMATS = {".tga": "TGA"}
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
 STRIP_PIXELS = 1 << 20  # of a large picture that are worked on at a time
-MOST_WIDE_COLOUR = 1 << 24  # pixels of a picture of 16 bits a colour that is held in memory twice
+MOST_WIDE_COLOUR = 1 << 23  # pixels of a picture of 16 bits a colour: more would take more than the memory allowed
+WHOLE_PIXELS = 20_000_000
+"""A larger picture is halved in both directions while it is decoded: a network sees some thousand pixels of it."""
+
+# Bytes a pixel at the peak of reading a picture, its strips apart: measured, and held by tests/data/test_memory.py.
+_PEAK_BYTES = {"WEBP": 14.7, "AVIF": 12.6, "JPEG2000": 25.0}  # the libraries below Pillow hold buffers of their own
+_PEAK_OF_OTHERS = 8.0  # Pillow's image, and as much again for the content or a library's strip
+_STRIP_BYTES = 20_000_000
+_IN_PLACE = ("PNG", "BMP", "DIB", "PPM", "GIF")  # formats that are decoded into Pillow's image alone
 
 # Formats whose files may hold several pictures. A second picture in a JPEG is a preview, and an icon has one a size.
 PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
 MAX_PAGES = 1000  # that a mean or maximum is taken over
 
+
+_MOSTLY_OPAQUE = [0] * 128 + [255] * 128
+_TURNS = {  # EXIF orientation → what makes it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -290,10 +311,36 @@ def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
         raise BadFileError(name, f"damaged ({first_line(error)})", "Save it again or remove it.") from error
 
 
-def _check_size(image: Image.Image, name: str | os.PathLike[str]) -> None:
+def _check_size(image: Image.Image, name: str | os.PathLike[str], more: int = 0) -> None:
+    """Hold a picture to the limit of pixels and, with so many bytes ``more`` a pixel, to the budget of memory."""
     width, height = image.size
+    size = f"{size_in_words(height, width)} pixels"
     if width * height > MAX_PIXELS:
-        raise _too_large(name, f"{size_in_words(height, width)} pixels")
+        raise _too_large(name, size)
+    if width * height > (most := int((MEMORY - _STRIP_BYTES) / (_peak_bytes(image) + more))):
+        reason = f"{size} as {image.format}, more than the {most:,} that a budget of {MEMORY // 10**6} MB allows"
+        raise BadFileError(name, reason, "Save it smaller, or as JPEG.")
+
+
+def _peak_bytes(image: Image.Image) -> float:
+    """Bytes a pixel at the peak of reading a picture, by its header."""
+    if not isinstance(image, ImageFile.ImageFile):
+        return 1.0  # it is in memory already
+    if image.format == "JPEG":
+        return 1.25 + _coefficient_bytes(image)  # large ones are decoded at half their size
+    held = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
+    most = 2.25 * held if _is_wide(image) else held + 1.0  # the values once more, or the picture halved
+    if image.format in _IN_PLACE:
+        return most
+    return max(most, _PEAK_BYTES.get(image.format or "", _PEAK_OF_OTHERS))
+
+
+def _coefficient_bytes(image: Image.Image) -> float:
+    """Bytes a pixel that a progressive JPEG's coefficients take: the decoder holds all of them."""
+    if "progressive" not in image.info:
+        return 0.0
+    samples = [across * down for _, across, down, _ in image.layer]  # type: ignore[attr-defined]
+    return 2 * sum(samples) / max(samples)
 
 
 def _all_bits(
@@ -328,7 +375,9 @@ def _to_other_order(image: Image.Image) -> None:
 
 
 def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    return _as_brightness(*_picked(image, name, reading.page), name=name, reading=reading)
+    picked, traits, pages = _picked(image, name, reading.page)
+    del image  # its memory is needed
+    return _as_brightness(picked, traits, pages, name, reading)
 
 
 def _as_brightness(
@@ -339,7 +388,7 @@ def _as_brightness(
             return Seen(picked, traits, pages)
         picked = np.asarray(picked)
     brightness, outside = _brightness(picked, name, reading)
-    return Seen(Image.fromarray(brightness), traits, pages, outside, depth_of(picked))
+    return Seen(_halved(Image.fromarray(brightness)), traits, pages, outside, depth_of(picked))
 
 
 def _picked(
@@ -350,10 +399,12 @@ def _picked(
     ``lower`` gives the lower 8 of 16 bits a colour.
     """
     _check_size(image, name)
+    if image.format == "JPEG" and _reads_halved(image):
+        image.draft(None, (max(1, image.width // 2), max(1, image.height // 2)))
     if _is_plain(image):
         image.load()
         if _orientation(image) == 1:
-            return image, _NOTHING, 1
+            return _halved(image), _NOTHING, 1
     picked: Image.Image | npt.NDArray[Any] = image
     traits, pages = _NOTHING, 1
     if image.format in PAGED:
@@ -361,19 +412,31 @@ def _picked(
     traits |= _wide_colour(image)
     if lower:
         _to_other_order(image)
-    if isinstance(picked, Image.Image):
-        picked.load()
-        if _orientation(picked) != 1:
-            picked = ImageOps.exif_transpose(picked)
-            traits |= Traits.ROTATED
-        if pages > 1:
-            picked = picked.copy()  # which knows of no other page
-        if not _is_wide(picked):
-            return _eight_bits(picked), traits | _conversions(picked), pages
-        picked = np.asarray(picked)
-    elif picked.dtype == np.uint8:
-        return Image.fromarray(picked), traits, pages
-    return picked, traits, pages
+    if isinstance(picked, np.ndarray):
+        return (Image.fromarray(picked) if picked.dtype == np.uint8 else picked), traits, pages
+    picked.load()
+    turn = _TURNS.get(_orientation(picked))
+    if turn is not None:
+        traits |= Traits.ROTATED
+    if _is_wide(picked):
+        return _values_of(picked if turn is None else picked.transpose(turn)), traits, pages
+    made, converted = _eight_bits(picked)
+    if turn is not None:
+        made = made.transpose(turn)
+    if made is picked and pages > 1:
+        made = picked.copy()  # which knows of no other page
+    return made, traits | converted, pages
+
+
+def _reads_halved(image: Image.Image) -> bool:
+    """Whether a JPEG is decoded at half its size: it is large, or takes too much memory otherwise."""
+    pixels = image.width * image.height
+    return pixels > WHOLE_PIXELS or pixels * (4 + _coefficient_bytes(image)) > MEMORY
+
+
+def _halved(image: Image.Image) -> Image.Image:
+    """A picture (L or RGB), at half its size if it is large."""
+    return image if image.width * image.height <= WHOLE_PIXELS else image.reduce(2)
 
 
 def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
@@ -432,9 +495,9 @@ def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os
     kind: np.dtype[Any] = np.dtype(np.uint8)
     for number in numbers:
         image.seek(number)
-        _check_size(image, name)
+        _check_size(image, name, more=8)
         image.load()
-        values = np.asarray(image if _is_wide(image) else _eight_bits(image))
+        values = np.asarray(image if _is_wide(image) else _eight_bits(image)[0])
         if total is None:
             total, kind = values.astype(np.float64), values.dtype
         elif values.shape != total.shape:
@@ -461,63 +524,86 @@ def _wide_colour(image: Image.Image) -> Traits:
     return Traits.WIDE_COLOUR if any(";16" in str(tile) for tile in image.tile) else Traits(0)
 
 
-def _conversions(image: Image.Image) -> Traits:
-    traits = Traits(0)
+def _eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
+    """A picture of 8 bits a channel, of any mode, as L or RGB, and what is said of it; large ones are halved.
+
+    What is transparent shows the paper. All is done by strips, as whole copies of a large picture would fill the
+    memory.
+    """
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return traits
-    if image.mode in ("P", "PA"):
-        traits |= Traits.PALETTE
-    if image.mode == "CMYK":
-        traits |= Traits.CMYK
-    if image.has_transparency_data and not _is_opaque(image):
-        traits |= Traits.TRANSPARENT
-    return traits
+        return _halved(image), Traits(0)
+    traits = Traits.PALETTE if image.mode in ("P", "PA") else Traits.CMYK if image.mode == "CMYK" else Traits(0)
+    if not image.has_transparency_data:
+        mode = "L" if image.mode == "1" else "RGB"
+        return _by_strips(image, mode, lambda strip: strip.convert(mode)), traits
+    paper = _paper_under(image)
+    if paper is None:
+        return _by_strips(image, "RGB", lambda strip: _coloured(strip).convert("RGB")), traits
+
+    def on_paper(strip: Image.Image) -> Image.Image:
+        return Image.alpha_composite(Image.new("RGBA", strip.size, paper), _coloured(strip)).convert("RGB")
+
+    return _by_strips(image, "RGB", on_paper), traits | Traits.TRANSPARENT
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 8 bits a channel, of any mode, as L or RGB; what is transparent shows the paper."""
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return image
-    if image.has_transparency_data:
-        coloured = image if image.mode == "RGBA" else image.convert("RGBA")
-        return coloured.convert("RGB") if _is_opaque(coloured) else _on_paper(coloured)
-    return image.convert("L" if image.mode == "1" else "RGB")
+def _coloured(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGBA" else image.convert("RGBA")
 
 
-def _is_opaque(image: Image.Image) -> bool:
-    coloured = image if image.mode == "RGBA" else image.convert("RGBA")
-    return coloured.getchannel("A").getextrema() == (255, 255)
-
-
-def _on_paper(coloured: Image.Image) -> Image.Image:
-    """A picture (RGBA) on its paper, as RGB: by strips, as whole copies of a large one would fill the memory."""
-    paper = _paper_under(coloured)
-    made = Image.new("RGB", coloured.size)
-    for strip, top in _strips(coloured):
-        made.paste(Image.alpha_composite(Image.new("RGBA", strip.size, paper), strip).convert("RGB"), (0, top))
+def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What ``convert`` makes of a picture, halved if that is large."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return convert(image)
+    by = 2 if image.width * image.height > WHOLE_PIXELS else 1
+    made = Image.new(mode, (-(-image.width // by), -(-image.height // by)))
+    for strip, top in _strips(image):
+        made.paste(convert(strip).reduce(by), (0, top // by))
     return made
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """The picture in strips of about STRIP_PIXELS, and the top of each."""
-    height = max(1, STRIP_PIXELS // image.width)
+    """The picture in strips of about STRIP_PIXELS and an even height, and the top of each."""
+    height = max(2, STRIP_PIXELS // image.width // 2 * 2)
+    if height >= image.height:
+        yield image, 0
+        return
     for top in range(0, image.height, height):
         yield image.crop((0, top, image.width, min(top + height, image.height))), top
 
 
-def _paper_under(coloured: Image.Image) -> str:
-    """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet."""
-    found = []
-    for strip, _ in _strips(coloured):
-        values = np.asarray(strip)
-        drawn = values[..., :3][values[..., 3] >= 128]
-        if len(drawn):
-            found += [drawn.min(axis=0), drawn.max(axis=0)]
-    if not found:
+def _paper_under(image: Image.Image) -> str | None:
+    """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet.
+
+    None where nothing is transparent.
+    """
+    is_opaque = True
+    counts = np.zeros((3, 256), dtype=np.int64)  # of each level in each channel, of what is drawn
+    for strip, _ in _strips(image):
+        coloured = _coloured(strip)
+        alpha = coloured.getchannel("A")
+        is_opaque = is_opaque and alpha.getextrema() == (255, 255)
+        drawn = alpha.point(_MOSTLY_OPAQUE)
+        counts += np.reshape(coloured.convert("RGB").histogram(drawn), (3, 256))
+    if is_opaque:
+        return None
+    if not counts.any():
         return "white"
-    least, most = np.min(found, axis=0), np.max(found, axis=0).astype(int)
+    found = counts > 0
+    least, most = found.argmax(axis=1), 255 - found[:, ::-1].argmax(axis=1)
     one_colour = (most - least <= 8).all()
     return "black" if one_colour and most @ (299, 587, 114) >= 128_000 else "white"
+
+
+def _values_of(image: Image.Image) -> npt.NDArray[Any]:
+    """The values of a picture of more than 8 bits, (h, w). `np.asarray` would hold them three times."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return np.asarray(image)
+    parts = ((np.asarray(strip), top) for strip, top in _strips(image))
+    part, _ = first = next(parts)
+    values: npt.NDArray[Any] = np.empty((image.height, image.width), part.dtype)
+    for part, top in chain([first], parts):
+        values[top : top + len(part)] = part
+    return values
 
 
 def _too_large(name: str | os.PathLike[str], size: str) -> BadFileError:
@@ -536,7 +622,7 @@ def _brightness(values: npt.NDArray[Any], name: str | os.PathLike[str], reading:
     value_range = reading.value_range
     if value_range is None:
         return _by_file(values, name), 0
-    if values.dtype.kind == "f" and np.isnan(values).any():
+    if values.dtype.kind == "f" and np.isnan(values.min()):
         raise BadFileError(name, "holds values that are no numbers (NaN)", "Replace such values before saving.")
     if reading.strict and not reading.window:
         value_range = _checked_range(values, value_range, name)
@@ -548,7 +634,7 @@ def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str 
     low, high = float(values.min()), float(values.max())
     if value_range == EIGHT_BITS and low >= 0 and 4096 <= high <= 65_535:
         return 0.0, 65_535.0  # 16 bits, for a model of 8: white is white
-    outside = np.count_nonzero((values < value_range[0]) | (values > value_range[1]))
+    outside = sum(np.count_nonzero((part < value_range[0]) | (part > value_range[1])) for _, part in pieces(values))
     bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
     fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
     if fractions or outside > bearable:
@@ -569,7 +655,7 @@ def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> U
     if white is None:  # NaN comes here as well: no comparison with it holds
         reason = f"values from {low:g} to {high:g}, for which no brightness is agreed"
         raise BadFileError(name, reason, "Save it with 8 or 16 bits a pixel.")
-    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
+    return scaled_to_8_bits(values, (0.0, float(white)))[0]
 
 
 def fit_seen(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:

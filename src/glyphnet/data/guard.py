@@ -24,8 +24,8 @@ from ..parallel import WORKERS
 
 SECONDS = 60.0
 """For one picture in a worker."""
-MEMORY = 3 << 30
-"""Bytes that a worker may take for it."""
+MEMORY = 200_000_000
+"""Bytes that reading one may take, beyond the file's own: pictures that need more are refused by their header."""
 MOST_SCANS = 100
 """Of a JPEG: encoders write up to about 20."""
 QUICK_SCANS = 16

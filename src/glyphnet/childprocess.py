@@ -129,18 +129,21 @@ class WorkerDiedError(Exception):
 
 
 class Workers:
-    """Processes for work that may take too long, need too much memory or crash: each is then ended, and replaced.
+    """Processes for work that may take too long, need too much memory or crash.
 
-    A worker ends itself at its deadline, by a watchdog thread that needs no interpreter: also when its parent is dead.
+    A worker forks for each piece of work, and a timer of the system ends the fork at its deadline, also when the parent
+    is dead: no interpreter has to start and to import everything for the next one, and all memory is given back. Where
+    there is no fork (Windows) the worker itself ends, and is replaced.
 
     Args:
         work: what they do, a `Work` as ``package.module:name``.
         most: processes at once; they start when they are needed.
-        memory: bytes that a process may take beyond what it has at its start; systems without such limits ignore it.
+        memory: bytes that a piece of work may take beyond its body; systems without such limits ignore it.
+        prepare: called in each worker before it is ready, as ``package.module:name``: loads what work needs.
     """
 
-    def __init__(self, work: str, *, most: int, memory: int) -> None:
-        self._code = _code(f"{__name__}:work_for_parent", work, memory)
+    def __init__(self, work: str, *, most: int, memory: int, prepare: str | None = None) -> None:
+        self._code = _code(f"{__name__}:work_for_parent", work, memory, prepare)
         self._most = most
         self._lock = threading.Lock()
         self._closed = False
@@ -169,6 +172,8 @@ class Workers:
             self._replace(worker)
             raise TimeoutError if time.monotonic() >= end - 0.01 else WorkerDiedError
         self._idle.put(worker)
+        if "signal" in answer[0]:
+            raise TimeoutError if answer[0]["signal"] == signal.SIGALRM else WorkerDiedError
         return answer
 
     def start(self) -> None:
@@ -237,6 +242,8 @@ def _ask(worker: subprocess.Popen[bytes], head: Mapping[str, Any], body: bytes) 
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):  # Windows has no groups
+        os.killpg(worker.pid, signal.SIGKILL)  # with its fork
     worker.kill()
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
@@ -261,19 +268,48 @@ def _read(pipe: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
     return (json.loads(text), body) if (len(text), len(body)) == sizes else None
 
 
-def work_for_parent(work: str, memory: int) -> None:
-    """The life of a worker: until its parent closes the pipe or is gone, or a deadline comes."""
-    module, _, name = work.partition(":")
-    do: Work = getattr(import_module(module), name)
+def work_for_parent(work: str, memory: int, prepare: str | None) -> None:
+    """The life of a worker: until its parent closes the pipe or is gone."""
+    do: Work = _function(work)
+    if prepare is not None:
+        _function(prepare)()
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answered:
         os.dup2(2, 1)  # what libraries print must not come between the answers
-        _limit_memory(memory)
         _write(answered, {}, b"")  # ready
         while (message := _read(asked)) is not None:
-            head, body = message
-            faulthandler.dump_traceback_later(max(0.001, head["until"] - time.monotonic()), exit=True)
-            _write(answered, *do(head, body))
-            faulthandler.cancel_dump_traceback_later()
+            _work_in_fork(do, message, memory, answered) if hasattr(os, "fork") else _work(do, message, answered)
+            del message
+
+
+def _work_in_fork(do: Work, message: tuple[dict[str, Any], bytes], memory: int, answered: IO[bytes]) -> None:
+    """Do it in a fork, which the system ends at its deadline; a fork that was ended is reported by its signal."""
+    if (child := os.fork()) == 0:
+        status = 1
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, message[0]["until"] - time.monotonic()))
+            _limit_memory(memory)
+            answer = do(*message)
+            signal.setitimer(signal.ITIMER_REAL, 0)  # half an answer would spoil the next
+            _write(answered, *answer)
+            status = 0
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+    if ended:
+        _write(answered, {"signal": os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else 0}, b"")
+
+
+def _work(do: Work, message: tuple[dict[str, Any], bytes], answered: IO[bytes]) -> None:
+    """Do it here; a watchdog thread that needs no interpreter ends this process at the deadline."""
+    faulthandler.dump_traceback_later(max(0.001, message[0]["until"] - time.monotonic()), exit=True)
+    _write(answered, *do(*message))
+    faulthandler.cancel_dump_traceback_later()
+
+
+def _function(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 def _limit_memory(more: int) -> None:

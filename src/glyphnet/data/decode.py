@@ -74,7 +74,7 @@ WHOLE_PIXELS = 20_000_000
 """A larger picture is halved in both directions while it is decoded: a network sees some thousand pixels of it."""
 
 # Bytes a pixel at the peak of reading a picture, its strips apart: measured, and held by tests/data/test_memory.py.
-_PEAK_BYTES = {"WEBP": 14.7, "AVIF": 12.6, "JPEG2000": 25.0}  # the libraries below Pillow hold buffers of their own
+_PEAK_BYTES = {"WEBP": 14.7, "AVIF": 14.0, "JPEG2000": 25.0}  # the libraries below Pillow hold buffers of their own
 _PEAK_OF_OTHERS = 8.0  # Pillow's image, and as much again for the content or a library's strip
 _STRIP_BYTES = 20_000_000
 _IN_PLACE = ("PNG", "BMP", "DIB", "PPM", "GIF")  # formats that are decoded into Pillow's image alone
@@ -191,7 +191,12 @@ def header_size(data: bytes, name: str) -> tuple[int, int]:
     return _guarded(lambda: _open(data, name).size, name)
 
 
-def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+def prepare_worker() -> None:
+    """In a worker of `guard`: load what decoding needs."""
+    _formats("")
+
+
+def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     """In a worker of `guard`: what `see_bytes` or `look_at` gives in this process."""
     name = request["name"]
     try:
@@ -317,9 +322,19 @@ def _check_size(image: Image.Image, name: str | os.PathLike[str], more: int = 0)
     size = f"{size_in_words(height, width)} pixels"
     if width * height > MAX_PIXELS:
         raise _too_large(name, size)
-    if width * height > (most := int((MEMORY - _STRIP_BYTES) / (_peak_bytes(image) + more))):
+    if width * height > (most := most_pixels(image, more)):
         reason = f"{size} as {image.format}, more than the {most:,} that a budget of {MEMORY // 10**6} MB allows"
         raise BadFileError(name, reason, "Save it smaller, or as JPEG.")
+
+
+def most_pixels(image: Image.Image, more: int = 0) -> int:
+    """Pixels that a picture of this format may have, so that reading it takes at most `guard.MEMORY`.
+
+    Args:
+        image: opened, not loaded.
+        more: bytes a pixel that are needed besides.
+    """
+    return min(MAX_PIXELS, int((MEMORY - _STRIP_BYTES) / (_peak_bytes(image) + more)))
 
 
 def _peak_bytes(image: Image.Image) -> float:
@@ -329,7 +344,7 @@ def _peak_bytes(image: Image.Image) -> float:
     if image.format == "JPEG":
         return 1.25 + _coefficient_bytes(image)  # large ones are decoded at half their size
     held = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    most = 2.25 * held if _is_wide(image) else held + 1.0  # the values once more, or the picture halved
+    most = 2.5 * held if _is_wide(image) else held + 1.25  # the values once more, or the picture halved
     if image.format in _IN_PLACE:
         return most
     return max(most, _PEAK_BYTES.get(image.format or "", _PEAK_OF_OTHERS))
@@ -423,6 +438,7 @@ def _picked(
     made, converted = _eight_bits(picked)
     if turn is not None:
         made = made.transpose(turn)
+        made.info = {}  # which would have it turned again
     if made is picked and pages > 1:
         made = picked.copy()  # which knows of no other page
     return made, traits | converted, pages

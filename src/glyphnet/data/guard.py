@@ -128,6 +128,12 @@ def _plain_other(data: bytes) -> Size | None:
 _workers: Workers | None = None
 
 
+def picture_workers(module: str, most: int) -> Workers:
+    """Workers that do what ``answer_parent`` of a module does, once its ``prepare_worker`` was called."""
+    work, prepare = f"{module}:answer_parent", f"{module}:prepare_worker"
+    return Workers(work, most=most, memory=MEMORY, prepare=prepare)
+
+
 def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """What `decode.answer_parent` gives in a worker.
 
@@ -135,7 +141,7 @@ def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[s
         BadFileError: it says so, or takes too long or too much memory.
     """
     global _workers
-    _workers = _workers or Workers("glyphnet.data.decode:answer_parent", most=WORKERS, memory=MEMORY)
+    _workers = _workers or picture_workers("glyphnet.data.decode", WORKERS)
     return ask(_workers, {**request, "name": os.fspath(name)}, data, time.monotonic() + SECONDS, SECONDS)
 
 
@@ -163,11 +169,17 @@ def ask(
     return answer, body
 
 
-def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes]:
-    """A picture or an array for the way between processes."""
+def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes | memoryview]:
+    """A picture (L or RGB) or an array for the way between processes."""
     if isinstance(value, Image.Image):
-        return {"mode": value.mode, "size": value.size}, value.tobytes()
-    return {"dtype": value.dtype.str, "shape": value.shape}, value.tobytes()
+        width, height = value.size
+        row = width * len(value.getbands())
+        content, rows = bytearray(row * height), max(1, (1 << 20) // row)
+        for top in range(0, height, rows):  # `tobytes` of all of it would hold it twice
+            strip = value.crop((0, top, width, min(top + rows, height))).tobytes()
+            content[top * row : top * row + len(strip)] = strip
+        return {"mode": value.mode, "size": value.size}, memoryview(content)
+    return {"dtype": value.dtype.str, "shape": value.shape}, memoryview(np.ascontiguousarray(value)).cast("B")
 
 
 def unpacked(answer: Mapping[str, Any], body: bytes) -> Image.Image | npt.NDArray[Any]:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..childprocess import Workers
+from ..data import decode
 from ..data.dataset import UInt8Array
 from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
-from ..data.guard import ask, check_inside, plain_size
+from ..data.guard import MEMORY, ask, check_inside, picture_workers, plain_size
 from ..data.ink import InkSpec, Normalized
 from ..data.values import Reading
 from ..errors import BadFileError
@@ -30,8 +31,6 @@ SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 """A plain picture up to these is decoded at once: sooner than another thread would have begun."""
 PLAIN_PIXELS = 1 << 20
 """A plain picture up to this is decoded in a thread. Others take too much memory for this process."""
-WORKER_MEMORY = 1 << 30
-"""Bytes that a worker process, which decodes those, may take for a picture."""
 
 
 class Decoder:
@@ -49,7 +48,7 @@ class Decoder:
         self._limits = limits
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="glyphnet-decode")
         self._askers = ThreadPoolExecutor(2 * limits.decoders, thread_name_prefix="glyphnet-decoder")
-        self._workers = Workers(f"{__name__}:answer_parent", most=limits.decoders, memory=WORKER_MEMORY)
+        self._workers = picture_workers(__name__, limits.decoders)
         self._workers.start()
         self._reader = _packed_reader(predictor)
         Image.init()
@@ -166,6 +165,12 @@ def _packed_reader(model: Predictor) -> list[Any]:
     return [list(model.input_shape), ink, list(astuple(model.reading)), model.normalize]
 
 
+def prepare_worker() -> None:
+    """In a worker: load what decoding and finding drawings need."""
+    decode.prepare_worker()
+    import_module("scipy.ndimage")
+
+
 def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str, Any], bytes]:
     """In a worker: what `read_image` gives for a picture, each array as its shape and a part of the bytes."""
     name = request["name"]
@@ -177,7 +182,8 @@ def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str,
     except BadFileError as error:
         return {"bad": [error.reason, error.remedy]}, b""
     except MemoryError:
-        return {"bad": ["needs more memory than a picture may take", "Send it smaller."]}, b""
+        reason = f"needs more than {MEMORY // 10**6} MB of memory to decode"
+        return {"bad": [reason, "Send it smaller, or as JPEG."]}, b""
     parts = seen._asdict()
     arrays = {key: value for key, value in parts.items() if isinstance(value, np.ndarray)}
     shapes = {key: value.shape for key, value in arrays.items()}

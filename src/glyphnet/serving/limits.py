@@ -47,7 +47,7 @@ class Limits(Settings):
     head_seconds: _Seconds = 10
     body_seconds: _Seconds = 20
     decoders: Annotated[int, Field(ge=1, le=64)] = 4
-    decode_seconds: _Seconds = 0.8
+    decode_seconds: _Seconds = 0.7
     answer_seconds: _Seconds = 30
     idle_seconds: _Seconds = 30
     notice_seconds: Annotated[float, Field(ge=0, le=60)] = 1

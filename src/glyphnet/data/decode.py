@@ -354,7 +354,7 @@ def _coefficient_bytes(image: Image.Image) -> float:
     """Bytes a pixel that a progressive JPEG's coefficients take: the decoder holds all of them."""
     if "progressive" not in image.info:
         return 0.0
-    samples = [across * down for _, across, down, _ in image.layer]  # type: ignore[attr-defined]
+    samples: list[int] = [across * down for _, across, down, _ in image.layer]  # type: ignore[attr-defined]
     return 2 * sum(samples) / max(samples)
 
 

@@ -179,7 +179,7 @@ def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes
             strip = value.crop((0, top, width, min(top + rows, height))).tobytes()
             content[top * row : top * row + len(strip)] = strip
         return {"mode": value.mode, "size": value.size}, memoryview(content)
-    return {"dtype": value.dtype.str, "shape": value.shape}, memoryview(np.ascontiguousarray(value)).cast("B")
+    return {"dtype": value.dtype.str, "shape": value.shape}, value.tobytes()
 
 
 def unpacked(answer: Mapping[str, Any], body: bytes) -> Image.Image | npt.NDArray[Any]:

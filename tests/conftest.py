@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture
+def fewer_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set "digits" has its first 500 images only, in this process: for tests that only need some data."""
+    from glyphnet.data import load
+
+    module = sys.modules[load.__module__]
+    images, labels, classes = module.read_digits()
+    monkeypatch.setattr(module, "read_digits", lambda: (images[:500], labels[:500], classes))
 
 
 @dataclass

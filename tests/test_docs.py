@@ -77,9 +77,11 @@ def test_the_examples_run_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     from glyphnet.augment import AUGMENTATIONS
+    from glyphnet.training import presets
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains four networks instead of twelve
+    monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 6}))
     names: dict[str, Any] = {"__name__": "examples"}
     known = dict(AUGMENTATIONS)
     ran = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
@@ -15,7 +16,7 @@ from glyphnet.data.containers import read_matlab
 from glyphnet.data.load import load, source_of
 from glyphnet.errors import BadFileError, DataError
 
-from .fuzz import TARGETS, damaged, fuzz, matlab
+from .fuzz import IMAGES, LABELS, TARGETS, damaged, fuzz, matlab
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -28,6 +29,13 @@ def test_a_file_on_which_its_library_crashes_is_refused(tmp_path):
     (tmp_path / "x.mat").write_bytes(damaged(matlab(), 914))
     with pytest.raises(BadFileError, match=r"x\.mat: damaged"):
         read_matlab(tmp_path / "x.mat")
+
+
+def test_names_of_classes_that_are_no_utf8_are_refused(tmp_path):
+    """Found by `make fuzz` in an HDF5 file."""
+    np.savez(tmp_path / "d.npz", images=IMAGES, labels=LABELS, classes=np.array([b"a", b"\x81"]))
+    with pytest.raises(DataError, match=r"d\.npz: classes has a name that is no UTF-8, b'.x81'"):
+        load(tmp_path / "d.npz")
 
 
 def test_text_of_a_parquet_table_that_is_no_utf8_is_refused(tmp_path):

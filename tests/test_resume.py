@@ -144,7 +144,7 @@ def start(processes: ForkServerContext, folder: Path) -> BaseProcess:
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
+def test_killed_at_six_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
     """Each run is killed by SIGKILL again and again at random moments, and resumed, until it comes to its end."""
     for name in ("first", "whole"):  # the first also waits for the server of processes to start
         whole = tmp_path / name
@@ -156,11 +156,11 @@ def test_killed_at_ten_random_moments(processes: ForkServerContext, tmp_path: Pa
         took = time.monotonic() - began
     moments = random.Random(0)
     kills = number = 0
-    while kills < 10:
+    while kills < 6:
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         number += 1
-        for _ in range(4):
+        for _ in range(3):
             process = start(processes, folder)
             process.join(timeout=moments.uniform(0.05, 1.0) * took)
             if process.exitcode is not None:

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn import metrics
 
 from glyphnet.classifier import load_model
-from glyphnet.data import ImageDataset, cache, load
+from glyphnet.data import ImageDataset, Splits, cache, load
 from glyphnet.errors import DataError, DivergedError, OutputError, RunFolderError, SettingsError
 from glyphnet.runs import Run, RunFolder, read_recipe, resume, train
 from glyphnet.training import DataSettings, HistoryRow, TrainingState, Watcher
@@ -44,6 +44,14 @@ def write_npz(path: Path, classes: int, shape: tuple[int, int, int], count: int 
     images, labels = images_of(classes, shape, count)
     np.savez(path, images=images, labels=labels)
     return path
+
+
+@pytest.fixture(scope="module")
+def few() -> Splits:
+    """Some of the digits, in memory: for tests that look at nothing but what a setting does."""
+    digits = load("digits")
+    parts = (digits.train.subset(slice(500)), digits.validation.subset(slice(60)), digits.test.subset(slice(60)))
+    return Splits("few", *parts)
 
 
 # What is in the folder
@@ -206,12 +214,11 @@ def test_images_larger_than_memory_are_never_read_whole(tmp_path: Path, monkeypa
     )
 
 
-def test_loaded_splits_train_without_a_folder() -> None:
-    splits = load("digits")
-    run = train(splits, preset="fast", changes={"epochs": 1})
+def test_loaded_splits_train_without_a_folder(few: Splits) -> None:
+    run = train(few, preset="fast", changes={"epochs": 1})
     assert run.folder is None
     assert run.recipe.data is None
-    assert run.splits is splits
+    assert run.splits is few
 
 
 def test_settings_of_data_that_are_in_memory_are_refused() -> None:
@@ -255,24 +262,26 @@ def test_a_setting_of_what_only_the_data_decide_waits_for_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "resnet", "rnn"])
-def test_every_network_trains_on_the_digits_as_it_is(kind: str) -> None:
-    run = train("digits", preset="fast", changes={"network": kind, "epochs": 1})
+def test_every_network_trains_on_the_digits_as_it_is(kind: str, few: Splits) -> None:
+    run = train(few, preset="fast", changes={"network": kind, "epochs": 3})
     assert run.recipe.network.kind == kind
     assert run.evaluation is not None
-    assert run.evaluation.accuracy > 0.15
+    assert run.evaluation.accuracy > 0.25
 
 
-def test_the_classical_network_says_what_it_needs_on_small_images(tmp_path: Path) -> None:
+def test_the_classical_network_says_what_it_needs_on_small_images(few: Splits, tmp_path: Path) -> None:
     changes = {"network": "cnn-classic", "epochs": 1}
     with pytest.raises(SettingsError, match=r"images of 8×8 .*Set network.padding to true"):
-        train("digits", preset="fast", changes=changes, out=tmp_path / "run")
+        train(few, preset="fast", changes=changes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    assert train("digits", preset="fast", changes={**changes, "network.padding": True}).evaluation is not None
+    assert train(few, preset="fast", changes={**changes, "network.padding": True}).evaluation is not None
 
 
-def test_binary_cross_entropy_gives_probabilities_of_classes_that_exclude_each_other(tmp_path: Path) -> None:
+def test_binary_cross_entropy_gives_probabilities_of_classes_that_exclude_each_other(
+    few: Splits, tmp_path: Path
+) -> None:
     """Each output is the log odds of a yes; given that exactly one is yes, the softmax is the probability of which."""
-    run = train("digits", preset="fast", changes={"loss": "binary_cross_entropy", "epochs": 6}, out=tmp_path / "run")
+    run = train(few, preset="fast", changes={"loss": "binary_cross_entropy", "epochs": 8}, out=tmp_path / "run")
     assert run.evaluation is not None
     assert run.evaluation.accuracy > 0.8
     classifier = load_model(tmp_path / "run" / "model.safetensors")
@@ -284,6 +293,12 @@ def test_binary_cross_entropy_gives_probabilities_of_classes_that_exclude_each_o
     assert classifier.predict_proba(images) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.fixture(scope="module")
+def plain(few: Splits) -> Run:
+    """Cross-entropy with nothing else."""
+    return train(few, preset="fast", changes={"loss": "cross_entropy", "loss.label_smoothing": 0, "epochs": 1})
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -293,16 +308,15 @@ def test_binary_cross_entropy_gives_probabilities_of_classes_that_exclude_each_o
         {"loss": "binary_cross_entropy", "loss.label_smoothing": "0.1", "loss.class_weight": "balanced"},
     ],
 )
-def test_losses_by_their_settings(changes: dict[str, str]) -> None:
-    plain = train("digits", preset="fast", changes={"loss": "cross_entropy", "loss.label_smoothing": 0, "epochs": 1})
-    run = train("digits", preset="fast", changes={"loss.label_smoothing": "0", **changes, "epochs": "1"})
+def test_losses_by_their_settings(changes: dict[str, str], few: Splits, plain: Run) -> None:
+    run = train(few, preset="fast", changes={"loss.label_smoothing": "0", **changes, "epochs": "1"})
     assert run.history[0]["loss"] != plain.history[0]["loss"]
     assert run.evaluation is not None
 
 
-def test_early_stopping_by_its_settings() -> None:
+def test_early_stopping_by_its_settings(few: Splits) -> None:
     changes = {"early_stopping.patience": "1", "early_stopping.min_delta": "10", "epochs": "50"}
-    run = train("digits", preset="fast", changes=changes)
+    run = train(few, preset="fast", changes=changes)
     assert run.ending == "early_stopping"
     assert len(run.history) == 2
 

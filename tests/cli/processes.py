@@ -32,12 +32,21 @@ def started(*command: object) -> Iterator[subprocess.Popen[str]]:
 
 def children(pid: int) -> set[int]:
     """The processes that ``pid`` has started to train with it, or for it."""
+    return {each for each, words in _started(pid) if "start.py" in words or "glyphnet.seeds.worker" in words}
+
+
+def workers(pid: int) -> set[int]:
+    """The processes of GlyphNet that torchrun has started."""
+    return {each for each, words in _started(pid) if "glyphnet" in words.split("\0")}
+
+
+def _started(pid: int) -> list[tuple[int, str]]:
+    """The children of a process, each with its command line."""
     try:
         found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        said = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in found}
-        return {each for each, words in said.items() if "start.py" in words or "glyphnet.seeds.worker" in words}
+        return [(int(each), Path(f"/proc/{each}/cmdline").read_text()) for each in found]
     except FileNotFoundError:
-        return set()
+        return []
 
 
 def wait_for(condition: object, process: subprocess.Popen[str]) -> None:

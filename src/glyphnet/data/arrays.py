@@ -195,4 +195,9 @@ def raw_arrays(
 def _class_names(classes: npt.NDArray[Any]) -> tuple[str, ...]:
     if classes.ndim != 1 or classes.dtype.kind not in "USiu":
         raise DataError(f"classes is {classes.dtype} of shape {classes.shape}. It must be a list of names, dtype 'U'.")
-    return tuple(np.char.decode(classes, "utf-8").tolist() if classes.dtype.kind == "S" else map(str, classes.tolist()))
+    try:
+        return tuple(map(str, (np.char.decode(classes, "utf-8") if classes.dtype.kind == "S" else classes).tolist()))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"classes has a name that is no UTF-8, {error.object[:40]!r}. Write the names as text."
+        ) from None

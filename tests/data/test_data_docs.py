@@ -92,6 +92,18 @@ def imagefolder(make: Maker) -> None:
         make.write(f"imagefolder/{part}/metadata.csv", f"file_name,label\n{rows}")
 
 
+def two_labels(make: Maker) -> None:
+    make.pictures("pets", called="{n}")
+    rows = "".join(f"{n}.png,{'abc'[n % 3]},{'xy'[n % 2]}\n" for n in range(6))
+    make.write("pets/pets.csv", f"file,fine_label,coarse_label\n{rows}")
+
+
+def not_fetched(make: Maker) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    for n in range(12):
+        make.write(f"cloned/{'ab'[n // 6]}/{n % 6}.png", pointer)
+
+
 def path_table(make: Maker) -> None:
     make.pictures("plants/train", called="{n}")
     make.write("plants/plants.csv", "id;Width;category\n" + "".join(f"{n};8;{'ab'[n % 2]}\n" for n in range(6)))
@@ -162,7 +174,7 @@ def with_runs(make: Maker) -> None:
 MAKERS: dict[str, Callable[[Maker], None]] = {
     "fruit": class_folders, "archive": parts_above, "shoes": parts_below, "lungs": images_and_masks,
     "lungs --only images": images_and_masks, "faces": people, "flat": no_classes, "imagefolder": imagefolder,
-    "plants/plants.csv": path_table, "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
+    "plants/plants.csv": path_table, "pets/pets.csv": two_labels, "cloned": not_fetched, "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
     "set.npz": arrays, "cells": counts, "depths": depths, "stacks": stacks, "signs105": drawings,
     "digits": own_folder, "signs": with_runs,
 }  # fmt: skip

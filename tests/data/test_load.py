@@ -290,7 +290,7 @@ def test_when_nothing_can_be_used_it_is_told_at_once(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.png").write_text("no")
     with pytest.raises(
-        DataError, match=r"none of the 2 files looked at can be used: a/x.png .* Check that this is a f"
+        DataError, match=r"none of the 2 files looked at can be used: a/x.png .* Save it as PNG or JPEG"
     ):
         load(tmp_path, on_bad_file="skip")
 

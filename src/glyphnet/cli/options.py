@@ -171,6 +171,14 @@ _OnlyOption = Annotated[
     str | None,
     typer.Option("--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks."),
 ]
+_LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="Of a table with several columns of labels, such as fine_label and coarse_label: the one to learn.",
+    ),
+]
 _LabelsOption = Annotated[
     str | None,
     typer.Option(
@@ -210,13 +218,14 @@ _READING: dict[str, tuple[Any, Any]] = {
     "page": (_PageOption, "1"),
     "layout": (_LayoutOption, "auto"),
     "only": (_OnlyOption, None),
+    "label_column": (_LabelColumnOption, None),
     "on_bad_file": (_OnBadFileOption, "error"),
     "group_by": (_GroupByOption, "auto"),
     "labels": (_LabelsOption, None),
 }
 """Setting of `DataSettings` (and parameter of the verb) → its option and default."""
 
-FOR_A_MODEL = ("layout", "only", "on_bad_file")
+FOR_A_MODEL = ("layout", "only", "label_column", "on_bad_file")
 """The options that are left where a model judges: its size, its scale and its page are its own."""
 
 

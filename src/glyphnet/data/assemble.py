@@ -20,7 +20,7 @@ from .decode import ImageShape, fit_image
 from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
-from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, check_classes, look_alikes
+from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, WantedColumns, check_classes, look_alikes
 from .split import divide
 from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
 from .values import STANDARD, Page, Reading
@@ -44,11 +44,12 @@ class Options:
     page: Page = 1
     reading: Reading | None = None
     group_by: GroupBy = NO_GROUPS
+    label_column: str | None = None
 
     @property
-    def group_column(self) -> str | None:
-        """The column of a table that says which pictures stay together, where one was asked for."""
-        return self.group_by.value if self.group_by.kind == "column" else None
+    def columns(self) -> WantedColumns:
+        """The columns of a table that were asked for."""
+        return WantedColumns(self.label_column, self.group_by.value if self.group_by.kind == "column" else None)
 
 
 @dataclass(frozen=True, eq=False)

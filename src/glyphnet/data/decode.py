@@ -30,6 +30,7 @@ from ..files import open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .depths import depth_of
+from .foreign import foreign_kind
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
 from .values import (
@@ -260,7 +261,13 @@ def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
         # These are nearly all pictures there are, and Pillow has loaded them: the others take longer than a picture.
         return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
+        pass
+    try:
         return Image.open(io.BytesIO(data), formats=_formats(os.path.splitext(os.fspath(name))[1].lower()))
+    except UnidentifiedImageError:
+        if (kind := foreign_kind(data, os.fspath(name))) is not None:
+            raise BadFileError(name, kind.what, kind.remedy) from None
+        raise
 
 
 @functools.cache
@@ -472,6 +479,9 @@ def _is_plain(image: Image.Image) -> bool:
     return image.mode in ("L", "RGB") and "transparency" not in image.info
 
 
+_OTHER_PAGE = "Choose another by --page N, mean or max."
+
+
 def _page_of(
     image: Image.Image, page: Page, name: str | os.PathLike[str]
 ) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
@@ -487,7 +497,7 @@ def _page_of(
     if isinstance(page, int):
         if page > max(1, count):
             what = f"{count} {kind or 'page'}" if count > 1 else "one page only"
-            raise BadFileError(name, f"{what}, and page {page} is asked for", "Choose another by --page.")
+            raise BadFileError(name, f"{what}, and page {page} is asked for", _OTHER_PAGE)
         if count > 1 and numbers[page - 1]:
             image.seek(numbers[page - 1])
             _check_size(image, name)

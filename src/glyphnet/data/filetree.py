@@ -111,7 +111,8 @@ class FileTree:
             if name in self.faults or is_picture(name, self._head):
                 found.append(name)
             else:
-                others[posixpath.splitext(name)[1].lower() or posixpath.basename(name)] += 1
+                bare = name.removesuffix(".gz")  # .png.gz says more than .gz
+                others[posixpath.splitext(bare)[1].lower() + name[len(bare) :] or posixpath.basename(name)] += 1
         return found, others
 
     def _head(self, name: str) -> bytes:

@@ -15,6 +15,7 @@ from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
 from .filetree import FileTree, count_in_words, folder_tree
+from .foreign import commonest_kind, foreign_kind
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped
@@ -45,7 +46,7 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         if metadata:
             return _by_metadata(tree, metadata, pictures, options)
         if not pictures and (tables := hub_tables(tree)):
-            return read_hub(tree, tables)
+            return read_hub(tree, tables, options.label_column)
         if not pictures:
             return _by_pixel_tables(tree, options)
     return _by_folders(tree, pictures, others, options)
@@ -71,7 +72,7 @@ def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str],
         both = [posixpath.basename(name) for name in tables if posixpath.dirname(name) == folder]
         raise DataError(f"{tree.root / folder}: there are both {both[0]} and {both[1]}. Name one of them.")
     files = read_path_tables(
-        tree.root, [(name, _part_of_folder(name)) for name in tables], _archive(tree), options.group_column
+        tree.root, [(name, _part_of_folder(name)) for name in tables], _archive(tree), options.columns
     )
     unlisted = len(set(pictures) - set(files.names) - {bad.name for bad in files.bad})
     warnings = (f"{unlisted:,} pictures that no table names were not read.",) if unlisted else ()
@@ -88,9 +89,12 @@ def _by_pixel_tables(tree: FileTree, options: Options) -> RawArrays | ImageFiles
     tables = [name for name in _text_tables(tree) if pixel_table_of(tree, name) is not None]
     if tables:
         return read_pixel_tables(tree, tables, options)
-    paths = _path_tables(tree)
+    paths = _path_tables(tree, options.label_column)
     if paths:  # their pictures are missing: the error names the first
-        return read_path_tables(tree.root, [(paths[0], None)], _archive(tree), options.group_column)
+        return read_path_tables(tree.root, [(paths[0], None)], _archive(tree), options.columns)
+    if (kind := commonest_kind(tree.names)) is not None:
+        names = listed([posixpath.basename(name) for name in tree.names], 2)
+        raise DataError(f"{tree.root}: no picture, only {names}: {kind.what}. {kind.remedy}")
     lay_out = LAY_OUT if tree.read is None else "Unpack it, and give the folder or the file in it."
     what = f": only {listed([posixpath.basename(name) for name in tree.names], 3)}" if tree.names else ""
     raise DataError(f"{tree.root}: there is no picture in it{what}. {lay_out}")
@@ -110,10 +114,10 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
     if failed is not None or len({label for _, label, _ in arranged.rows}) < 2:
         may = _may_use_tables(options)
         if may and (hub := hub_tables(tree)):  # the pictures only adorn a page about the data
-            return _with(read_hub(tree, hub), _outputs(tree), ())
-        tables = _path_tables(tree) if may else []
+            return _with(read_hub(tree, hub, options.label_column), _outputs(tree), ())
+        tables = _path_tables(tree, options.label_column) if may else []
         if tables:
-            files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.group_column)
+            files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.columns)
             return _with(files, _outputs(tree), ())
         if failed is not None:
             raise _with_reasons(failed, tree) if may else failed
@@ -126,6 +130,10 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
         notes.append(
             f"{sum(others.values()):,} {'file that is no picture was' if one else 'files that are no pictures were'} "
             f"skipped ({count_in_words(others)})."
+        )
+    if packed := sum(count for suffix, count in others.items() if suffix.endswith(".gz")):
+        arranged.warnings.append(
+            f"{packed:,} files are packed by gzip and were not read. Unpack them: gunzip -r FOLDER."
         )
     return _with(_as_files(tree, arranged), notes, arranged.warnings)
 
@@ -203,11 +211,13 @@ def _same_classes(labels: set[str], classes: set[str]) -> dict[str, str]:
 
 def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options) -> None:
     classes = {label for _, label, _ in arranged.rows}
-    if options.layout == "auto" and options.only is None and len(classes) > 1:
+    if options.layout == "auto" and options.only is None:
         kinds = sorted(name for name in classes if name.lower() in KINDS)
         if len(kinds) == len(classes):
             raise DataError(
-                f"{tree.root}: the folders {listed(kinds)} say what kind of file is in them, and no class. Name the "
+                f"{tree.root}: {'the folders' if len(kinds) > 1 else 'the folder'} {listed(kinds)} "
+                f"{'say' if len(kinds) > 1 else 'says'} what kind of file is in "
+                f"{'them' if len(kinds) > 1 else 'it'}, and no class. Name the "
                 "table with the classes, or use class folders. If these are the classes: --layout class."
             )
 
@@ -270,12 +280,12 @@ def _text_tables(tree: FileTree) -> list[str]:
     return [name for name in found if name.count("/") == top]
 
 
-def _path_tables(tree: FileTree) -> list[str]:
+def _path_tables(tree: FileTree, label_column: str | None) -> list[str]:
     """The tables that name picture files and their classes."""
     found = []
     for name in _text_tables(tree):
         try:
-            choose_columns(cells_of(tree.root, name, _archive(tree)), name)
+            choose_columns(cells_of(tree.root, name, _archive(tree)), name, label_column=label_column)
         except DataError:
             continue
         found.append(name)
@@ -289,6 +299,9 @@ def _with_reasons(error: DataError, tree: FileTree) -> DataError:
             choose_columns(cells_of(tree.root, name, _archive(tree)), name)
         except DataError as reason:
             return DataError(f"{error}\n  A table is there, but {reason}")
+    others = [name for name in tree.names if name.lower().endswith((".json", ".xlsx", ".xls", ".ods"))]
+    if others and (kind := foreign_kind(b"", others[0])) is not None:
+        return DataError(f"{error}\n  {others[0]!r} is {kind.what}, which is not read. {kind.remedy}")
     return error
 
 

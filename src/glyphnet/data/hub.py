@@ -24,7 +24,7 @@ from ..units import listed
 from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
-from .tables import FILE_COLUMNS, LABEL_COLUMNS, beside, finder_beside, parquet_damage, plain, sound
+from .tables import FILE_COLUMNS, beside, finder_beside, label_column_of, parquet_damage, plain, sound
 
 IMAGE, FILE_NAME = "image", "file_name"
 NAMES = ("id", "name", FILE_NAME)
@@ -230,12 +230,13 @@ def _part_of(name: str) -> int | None:
     return next((part for word in words if (part := part_word(word)) is not None), None)
 
 
-def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]]) -> ImageFiles:
+def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]], label_column: str | None = None) -> ImageFiles:
     """The labelled pictures in Parquet tables.
 
     Args:
         tree: the folder or archive that the tables' names start from.
         tables: (name, part); None for data that come undivided.
+        label_column: the column with the class; None recognises it.
 
     Raises:
         DataError: there is no column of labels, a label is missing, or some names say a part and some do not.
@@ -251,7 +252,7 @@ def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]]) -> ImageF
     groups: dict[str, _Groups] = {}
     chosen, order = "", None
     for name, part in tables:
-        labels, title, known = _labels(tree.file(name))
+        labels, title, known = _labels(tree.file(name), label_column)
         order = order or known
         groups[name] = _Groups(tree.file(name))
         names += [f"{name}#{row}" for row in range(len(labels))]
@@ -270,20 +271,24 @@ def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]]) -> ImageF
     return ImageFiles(
         root, names, np.array([number[text] for text in texts], dtype=np.int64), classes,
         np.array(parts, dtype=np.int8), notes=(f"{what}: {chosen}.",), read=read, state=state,
+        label_column=label_column,
     )  # fmt: skip
 
 
-def _labels(path: AnyFile) -> tuple[list[str], str, tuple[str, ...] | None]:
+def _labels(path: AnyFile, asked: str | None) -> tuple[list[str], str, tuple[str, ...] | None]:
     """The label of each row, the column's name, and the class names in order where the file says them."""
     parquet = _parquet()
     try:
         with parquet.ParquetFile(openable(path)) as file:
             schema = file.schema_arrow
-            titles = [plain(name) for name in schema.names]
-            title = next((schema.names[titles.index(name)] for name in LABEL_COLUMNS if name in titles), None)
-            if title is None:
+            column = label_column_of(schema.names, asked, str(path))
+            if column is None:
                 found = listed(list(schema.names), 6)
-                raise DataError(f"{path}: no column has the class; the columns are {found}. Call it label.")
+                raise DataError(
+                    f"{path}: no column has the class; the columns are {found}. Call it label, or name it by "
+                    "--label-column."
+                )
+            title = schema.names[column]
             values = sound(file.read(columns=[title])).column(title).to_pylist()
     except parquet_damage() as error:
         raise DataError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]}).") from error

@@ -29,6 +29,21 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 Progress = Callable[[int, int, str], None]
 
 
+class WantedColumns(NamedTuple):
+    """The columns of a table that the user names.
+
+    Attributes:
+        label: the one with the class; None recognises it.
+        group: the one that says which pictures stay together; None for none.
+    """
+
+    label: str | None = None
+    group: str | None = None
+
+
+ANY_COLUMNS = WantedColumns()
+
+
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
     """Labelled image files, in the order of their names whatever the order on disk.
@@ -46,6 +61,7 @@ class ImageFiles:
             None: the names are paths below ``root``. Several threads call it.
         state: changes whenever the file does that holds all pictures; unused where ``read`` is None.
         groups: what each picture stays together with, where a column of a table was asked for.
+        label_column: the column with the classes, where it was asked for.
     """
 
     root: Path
@@ -59,6 +75,7 @@ class ImageFiles:
     read: Callable[[str], bytes] | None = None
     state: str = ""
     groups: Sequence[str | None] | None = None
+    label_column: str | None = None
 
     def content(self, name: str) -> bytes:
         """The encoded picture called ``name``.
@@ -230,6 +247,15 @@ def refuse_bad_files(root: Path, bad: Sequence[BadFile], total: int) -> None:
 
 
 def bad_in_words(bad: Sequence[BadFile]) -> str:
-    """The first few bad files with what is wrong with them, and how many more there are."""
+    """The first few bad files with what is wrong with them, and how many more there are.
+
+    Files with the same fault are named together.
+    """
+    alike: dict[str, list[str]] = {}
+    for name, reason in bad:
+        alike.setdefault(reason, []).append(name)
+    if len(alike) == 1 and len(bad) > 2:
+        [(reason, names)] = alike.items()
+        return f"{', '.join(names[:2])} and {len(names) - 2:,} more ({reason})"
     shown = "; ".join(f"{name} ({reason})" for name, reason in bad[:5])
     return f"{shown}; and {len(bad) - 5:,} more" if len(bad) > 5 else shown

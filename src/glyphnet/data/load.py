@@ -30,11 +30,14 @@ from .filetree import (
     FileTree,
     archive_tree,
     as_file,
+    head_of,
     is_archive,
     is_folder,
+    is_regular,
     is_wanted,
 )
 from .folder import read_folder, read_tree
+from .foreign import SMALLEST_HEAD, foreign_kind, is_lfs_pointer
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
@@ -90,6 +93,7 @@ def load(
     group_by: str = "auto",
     layout: str = "auto",
     only: str | None = None,
+    label_column: str | None = None,
     to_train: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
@@ -110,6 +114,7 @@ def load(
         layout: "auto", or what each level of folders is, such as "class", "part/class", "class/part" or "any/class"
             ("any" has no meaning); for a table of pixels without a header "label,pixels" or "pixels,label".
         only: read only pictures in folders of this name, such as "images" beside "masks".
+        label_column: of a table with several columns of labels the one to learn; None recognises it by its name.
         to_train: refuse data that nothing can be learned from: a single class, or no training part. Pass False to
             evaluate a model.
         labels: a table of decisions on doubtful labels, applied once the data are divided: see `apply_decisions`.
@@ -131,7 +136,7 @@ def load(
     if not isinstance(source, (str, os.PathLike)):
         return load(**source.model_dump(), reading=reading, to_train=to_train, progress=progress)
     options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, layout, value_range, page)
-    options = replace(options, progress=progress, only=only, to_train=to_train)
+    options = replace(options, progress=progress, only=only, label_column=label_column, to_train=to_train)
     if reading is not None:
         options = replace(options, page=reading.page, reading=reading)
     options = replace(options, group_by=parse_group_by(group_by))
@@ -166,19 +171,45 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     try:
         if not os.fspath(source) or not path.exists():
             raise DataError(_unknown(source))
+        head = b""
         if not path.is_dir():
-            open_input(path).close()
-        kind = source_of(path)
+            with open_input(path) as file:
+                head = file.read(SMALLEST_HEAD)
+        kind = None if is_lfs_pointer(head) else source_of(path)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)[:80]
         raise DataError(f"{os.fspath(source)[:80]!r} cannot be read: {reason}. {_ACCEPTED}") from error
+    if kind is None and (foreign := foreign_kind(head, path.name)) is not None:
+        raise DataError(f"{path}: {foreign.what}. {foreign.remedy}")
     if kind is None:
         raise DataError(f"{path}: not a data set that can be read. {_ACCEPTED}")
-    found = kind.read(path, options)
+    try:
+        found = kind.read(path, options)
+    except DataError:
+        if path.is_dir() and (pointer := _lfs_pointer(path)) is not None:
+            foreign = foreign_kind(head_of(pointer))
+            assert foreign is not None
+            raise DataError(f"{pointer}: {foreign.what}. {foreign.remedy}") from None
+        raise
+    if options.label_column is not None and getattr(found, "label_column", None) != options.label_column:
+        raise DataError(
+            f"{path}: the classes are in no column of a table, so --label-column {options.label_column} chooses "
+            "nothing. Leave it out, or name the table."
+        )
     if isinstance(found, ImageFiles):
         return _from_files(found, options)
     name = path.resolve().stem if path.is_file() else path.resolve().name
     return _from_raw(name, str(path), found, options, _stamp(path))
+
+
+def _lfs_pointer(folder: Path) -> Path | None:
+    """The first file below a folder that Git LFS has not fetched, which other readers call damaged."""
+    for place, _, names in os.walk(folder):
+        for name in sorted(names):
+            path = Path(place, name)
+            if is_regular(path) and path.stat().st_size < SMALLEST_HEAD and is_lfs_pointer(head_of(path)):
+                return path
+    return None
 
 
 def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, stamp: str = "") -> Splits:
@@ -202,15 +233,31 @@ def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
         if folders:
             inner = inner / folders[0]
             continue
-        if len(files) > _MOST_FILES or any(posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in files):
+        pictures = [name for name in files if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
+        others = [name for name in files if name not in pictures]
+        if len(others) > _MOST_FILES or (pictures and any(name.lower().endswith(_TABLES) for name in others)):
             return None
-        kinds = [(inner / name, kind) for name in files if (kind := _array_source(inner / name))]
+        kinds = [(inner / name, kind) for name in others if (kind := _array_source(inner / name))]
         if not kinds or any(kind is not kinds[0][1] for _, kind in kinds):
             return None
         return [file for file, _ in kinds], kinds[0][1]
 
 
 _MOST_FILES = 20  # that are opened to see whether they hold arrays
+_TABLES = (*TEXT_SUFFIXES, ".parquet")  # one beside pictures may name their classes
+
+
+def _not_read(files: Sequence[AnyFile]) -> tuple[str, ...]:
+    """A note on pictures that lie beside files of arrays: such as a preview of what is in them."""
+    names = _entries(Path(files[0]).parent)[1] if not isinstance(files[0], ArchivePath) else []
+    beside = [name for name in names if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
+    if not beside:
+        return ()
+    one = len(beside) == 1
+    return (
+        f"{len(beside):,} {'picture beside the arrays has' if one else 'pictures beside the arrays have'} no class and "
+        f"{'was' if one else 'were'} not read ({listed(beside, 2)}).",
+    )
 
 
 def _entries(folder: AnyFile) -> tuple[list[str], list[str]]:
@@ -238,7 +285,7 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
         raw = kind.read(files[0], options)
         assert isinstance(raw, arrays.RawArrays)
         inside = os.fspath(files[0])[len(os.fspath(root)) + 1 :]
-        return replace(raw, notes=(f"The data lie in {inside!r}.", *raw.notes))
+        return replace(raw, notes=(f"The data lie in {inside!r}.", *_not_read(files), *raw.notes))
     parts: dict[str, arrays.RawPart] = {}
     titles = {code: part for part, code in PART_CODES.items()}
     notes: list[str] = []
@@ -254,7 +301,7 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
             images_name=f"{part.images_name} of {file.name}", labels_name=f"{part.labels_name} of {file.name}"
         )
         notes.append(f"{file.name} is the {titles[code]} part.")
-    return arrays.RawArrays(parts, notes=tuple(notes))
+    return arrays.RawArrays(parts, notes=(*notes, *_not_read(files)))
 
 
 def _read_archive(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
@@ -337,12 +384,12 @@ def _load_named(name: str, options: Options) -> Splits:
 
 def _read_parquet(path: Path, options: Options) -> ImageFiles:
     if is_hub_table(path):
-        return read_hub(FileTree(path.parent, (path.name,), {}), [(path.name, None)])
+        return read_hub(FileTree(path.parent, (path.name,), {}), [(path.name, None)], options.label_column)
     return _read_path_table(path, options)
 
 
 def _read_path_table(path: Path, options: Options) -> ImageFiles:
-    return read_path_tables(path.parent, [(path.name, None)], group_by=options.group_column)
+    return read_path_tables(path.parent, [(path.name, None)], columns=options.columns)
 
 
 def _npz_pictures(path: AnyFile) -> Unlabelled | BadFileError:

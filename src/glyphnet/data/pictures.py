@@ -138,6 +138,7 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
     """The shape for all pictures, their scale of brightness and a note on the size, chosen from an even sample."""
     sizes: list[tuple[int, int]] = []
     bad: list[BadFile] = []
+    remedies: set[str] = set()
     any_colored = False
     values = ValueSurvey()
     details: list[Detail] = []
@@ -149,8 +150,9 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
     measured = set(rows[:: max(1, len(rows) // LOOKED_AT)]) if options.wish.size is None else set()
     look = partial(_look_at, files, options.page, len(rows), measured)
     for row, outcome in zip(rows, map_in_order(look, rows), strict=True):
-        if isinstance(outcome, str):
-            bad.append(BadFile(files.names[row], outcome))
+        if isinstance(outcome, BadFileError):
+            bad.append(BadFile(files.names[row], outcome.reason))
+            remedies.add(outcome.remedy)
             continue
         sizes.append((outcome.height, outcome.width))
         if outcome.detail is not None:
@@ -163,7 +165,7 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
     if not sizes:
         raise DataError(
             f"{files.root}: none of the {len(bad):,} files looked at can be used: {bad_in_words(bad)}. "
-            "Check that this is a folder of images."
+            f"{remedies.pop() if len(remedies) == 1 else 'Check that this is a folder of images.'}"
         )
     shape, note = choose_shape(sizes, any_colored, options.wish, details)
     if options.reading is not None:
@@ -194,12 +196,12 @@ class _Look(NamedTuple):
     detail: Detail | None
 
 
-def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | str:
+def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | BadFileError:
     name = files.names[row]
     try:
         picture, _ = look_at(files.content(name), name, page)
     except BadFileError as error:
-        return error.reason
+        return error.with_traceback(None)
     if isinstance(picture, np.ndarray):
         values = ValueSurvey()
         values.add(picture[np.isfinite(picture)], of)

@@ -32,6 +32,7 @@ class DataSettings(Settings):
         on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
         layout: what each level of folders is ("class", "part/class", …), or "auto".
         only: read only pictures in folders of this name; None for all.
+        label_column: of a table with several columns of labels the one to learn; None recognises it by its name.
         labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.
         group_by: which pictures stay on one side of every division; "auto" looks for likely groups. A training writes
             here what it found.
@@ -49,6 +50,7 @@ class DataSettings(Settings):
     on_bad_file: Literal["error", "skip"] = "error"
     layout: str = "auto"
     only: str | None = None
+    label_column: str | None = None
     labels: str | None = None
     group_by: str = "auto"
     value_range: tuple[float, float] | None = None

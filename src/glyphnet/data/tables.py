@@ -11,6 +11,7 @@ import json
 import os
 import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from .dataset import BadFile
 from .filetree import PICTURE_SUFFIXES, AnyFile, FileTree, folder_tree, is_regular, openable, read_file
 from .gzipped import gunzipped
 from .layouts import part_word
-from .listing import TRAIN, ImageFiles, Picture, Unlabelled, class_order
+from .listing import ANY_COLUMNS, TRAIN, ImageFiles, Picture, Unlabelled, WantedColumns, class_order
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
@@ -218,7 +219,29 @@ def parquet_cells(path: AnyFile) -> Cells:
 # Columns
 
 
-def choose_columns(table: Cells, where: str, *, labelled: bool = True) -> Columns:
+def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int | None:
+    """The column of labels, by its name or as asked for; None where none is called so.
+
+    Raises:
+        DataError: there is no column ``asked``, or several columns have labels and none is called as usual.
+    """
+    names = [plain(title) for title in titles]
+    if asked is not None:
+        if asked not in titles and names.count(plain(asked)) != 1:
+            raise DataError(
+                f"{where}: there is no column {asked!r}, as --label-column says; the columns are {listed(titles, 6)}."
+            )
+        return list(titles).index(asked) if asked in titles else names.index(plain(asked))
+    found = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
+    words = [re.split(r"[\W_]+", title.lower()) for title in titles]
+    like = [title for title, parts in zip(titles, words, strict=True) if {*parts} & {"label", "class"}]
+    if found is None and len(like) > 1:
+        options = "".join(f"\n  --label-column {shlex.quote(title)}" for title in like[:4])
+        raise DataError(f"{where}: {len(like)} columns may have the class. Choose one:{options}")
+    return titles.index(like[0]) if found is None and like else found
+
+
+def choose_columns(table: Cells, where: str, *, labelled: bool = True, label_column: str | None = None) -> Columns:
     """Which column names the files and which the class, by their names and, failing that, by what is in them.
 
     Raises:
@@ -233,20 +256,45 @@ def choose_columns(table: Cells, where: str, *, labelled: bool = True) -> Column
     if file is None and named:
         file = named[0]
     if file is None:
+        refuse_decimal_commas(sample, where)
         raise DataError(f"{where}: no column names files. {_columns_in_words(table)} Call the one with them file_name.")
     split = _split_column(table, {file})
     label = next((c for c in _named(table, LABEL_COLUMNS) if c not in (file, split)), None)
+    if label_column is not None:
+        label = label_column_of(table.columns, label_column, where)
     rest = [c for c in range(len(table.columns)) if c not in (file, split, label)]
     one_hot: tuple[int, ...] = ()
     if label is None and labelled:
         binary = tuple(c for c in rest if _is_binary(table, c))
         one_hot = binary if len(binary) > 1 else ()
-        if not one_hot and len(rest) == 1:
-            label = rest[0]
+        if not one_hot:
+            label = rest[0] if len(rest) == 1 else label_column_of(table.columns, None, where)
         if not one_hot and label is None:
-            raise DataError(f"{where}: no column has the class. {_columns_in_words(table)} Call the one with it label.")
+            raise DataError(
+                f"{where}: no column has the class. {_columns_in_words(table)} Call the one with it label, or name it "
+                "by --label-column."
+            )
     unused = tuple(table.columns[c] for c in rest if c != label and c not in one_hot)
     return Columns(file, label, one_hot, split, unused)
+
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?|[+-]?\d+[\t;|][+-]?\d+", re.I)
+
+
+def refuse_decimal_commas(rows: Sequence[Sequence[str]], where: str) -> None:
+    """Refuse a table whose numbers have decimal commas, whether they were taken for one cell or for two.
+
+    Raises:
+        DataError: most cells are such numbers, or the halves of two.
+    """
+    cells = [cell.strip() for row in rows for cell in row]
+    found = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
+    if 2 * len(found) > len(cells):
+        base = posixpath.basename(where.replace(os.sep, "/"))
+        raise DataError(
+            f"{where}: numbers with decimal commas, such as {found[0] if ',' in found[0] else '0,5'}. Write points: "
+            f"sed 's/,/./g' {shlex.quote(base)} > {shlex.quote('points-' + base)}, and give that."
+        )
 
 
 def _named(table: Cells, names: Sequence[str]) -> list[int]:
@@ -370,7 +418,7 @@ class _Finder:
 
 @dataclass
 class _Rows:
-    group_by: str | None = None  # a column that says what stays together
+    columns: WantedColumns = ANY_COLUMNS
     seen: dict[str, str] = field(default_factory=dict)  # file name: where it stood
     groups: dict[str, str] = field(default_factory=dict)  # file name: what it stays together with
     rows: list[tuple[str, str, int]] = field(default_factory=list)  # name, label, part
@@ -388,7 +436,10 @@ def cells_of(root: Path, name: str, tree: FileTree | None) -> Cells:
 
 
 def read_path_tables(
-    root: Path, tables: Sequence[tuple[str, int | None]], tree: FileTree | None = None, group_by: str | None = None
+    root: Path,
+    tables: Sequence[tuple[str, int | None]],
+    tree: FileTree | None = None,
+    columns: WantedColumns = ANY_COLUMNS,
 ) -> ImageFiles:
     """The labelled picture files that tables list.
 
@@ -397,14 +448,14 @@ def read_path_tables(
         tables: (name from ``root`` on, part): file names in it are relative to the table's own folder. The part is
             that of all its rows; None where a column ``split`` or nothing tells it.
         tree: the files of the archive; None for a folder.
-        group_by: the column that says which pictures stay together; None for none.
+        columns: the columns that the user names.
 
     Raises:
         DataError: a table cannot be read, a column is missing, a row is incomplete, listed twice or leads outside
             the table's folder; the message has the line.
         MissingExtraError: a Parquet table without pyarrow.
     """
-    found = _Rows(group_by)
+    found = _Rows(columns)
     for name, part in tables:
         _add_table(found, root, name, part, tree)
     where = root / tables[0][0] if len(tables) == 1 else root
@@ -416,24 +467,44 @@ def read_path_tables(
         raise DataError(f"{where}{taken} no row names an image that is there.{reason} Check the file names.")
     found.rows.sort()
     classes = class_order(label for _, label, _ in found.rows)
+    if len(found.rows) > 9 and 2 * len(classes) > len(found.rows) and all(map(_MEASURE.fullmatch, classes)):
+        raise DataError(
+            f"{where}: the labels are measures ({listed(classes, 3)}), {len(classes):,} different ones of "
+            f"{len(found.rows):,} images, and a classifier needs classes. Add a column of classes, such as low and "
+            "high, and name it by --label-column."
+        )
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[label] for _, label, _ in found.rows], dtype=np.int64)
     parts = np.array([part for _, _, part in found.rows], dtype=np.int8)
     names = tuple(name for name, _, _ in found.rows)
-    groups = [found.groups.get(name) for name in names] if group_by is not None else None
+    groups = [found.groups.get(name) for name in names] if columns.group is not None else None
     read, state = (None, "") if tree is None else (tree.read, tree.state)
     return ImageFiles(
-        root, names, labels, classes, parts, tuple(found.bad), tuple(found.notes), (), read, state, groups
+        root,
+        names,
+        labels,
+        classes,
+        parts,
+        tuple(found.bad),
+        tuple(found.notes),
+        (),
+        read,
+        state,
+        groups,
+        columns.label,
     )
+
+
+_MEASURE = re.compile(r"[+-]?\d*\.\d*(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
 
 
 def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: FileTree | None) -> None:
     where = str(root / name)
     table = cells_of(root, name, tree)
-    columns = choose_columns(table, where)
+    columns = choose_columns(table, where, label_column=found.columns.label)
     inside = posixpath.dirname(name)
     finder = _Finder(root / inside, tree, inside, part)
-    group = _group_column(table, found.group_by, where)
+    group = _group_column(table, found.columns.group, where)
     for place, cells in table.rows:
         if any(cells[len(table.columns) :]):
             raise DataError(

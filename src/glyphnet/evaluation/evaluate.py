@@ -212,7 +212,9 @@ def held_out(
 def _as_in_training(settings: DataSettings) -> set[str]:
     """The settings to take from the training: those that the user did not set."""
     given = settings.model_fields_set
-    return {"on_bad_file"} - given | ({"layout", "only"} if given.isdisjoint({"layout", "only"}) else set())
+    return {"on_bad_file", "label_column"} - given | (
+        {"layout", "only"} if given.isdisjoint({"layout", "only"}) else set()
+    )
 
 
 def _with_decisions(splits: Splits, table: str | None) -> Splits:

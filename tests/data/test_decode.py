@@ -260,7 +260,7 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
         read_picture(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("content", [b"hello", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.7", b"\0" * 500])
+@pytest.mark.parametrize("content", [b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0" * 500])
 def test_a_file_that_is_no_image_is_told(content: bytes) -> None:
     with pytest.raises(BadFileError, match=r"not an image, or of a format that is not read. Save it as PNG or JPEG"):
         picture_from_bytes(content, "a.png")

@@ -174,7 +174,8 @@ def with_runs(make: Maker) -> None:
 MAKERS: dict[str, Callable[[Maker], None]] = {
     "fruit": class_folders, "archive": parts_above, "shoes": parts_below, "lungs": images_and_masks,
     "lungs --only images": images_and_masks, "faces": people, "flat": no_classes, "imagefolder": imagefolder,
-    "plants/plants.csv": path_table, "pets/pets.csv": two_labels, "cloned": not_fetched, "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
+    "plants/plants.csv": path_table, "pets/pets.csv": two_labels, "cloned": not_fetched,
+    "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,
     "set.npz": arrays, "cells": counts, "depths": depths, "stacks": stacks, "signs105": drawings,
     "digits": own_folder, "signs": with_runs,
 }  # fmt: skip

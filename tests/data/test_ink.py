@@ -323,6 +323,17 @@ def test_small_pictures_are_repaired(mnist: UInt8, way: str) -> None:
     assert np.median(repaired) < 0.7 * np.median(spoilt)
 
 
+def test_bars_are_seen_though_ink_reaches_the_border_between_them(mnist: UInt8) -> None:
+    spec = measure_ink(mnist)
+    bars = np.where(np.arange(28) % 6.8 < 2.3, 150, 0).astype(np.uint8)
+    distances = []
+    for image in mnist[:40, :, :, 0]:
+        raised = np.roll(image, -4, axis=0)
+        made = normalize_picture(np.maximum(raised, bars), spec, SHAPE)
+        distances.append(far(image[..., np.newaxis], made.pixels))
+    assert np.mean(np.array(distances) < 0.7) > 0.9
+
+
 def test_a_tight_crop_keeps_its_body(mnist: UInt8) -> None:
     spec = measure_ink(mnist)
     distances = []
@@ -347,6 +358,9 @@ def on_paper(what: str) -> UInt8:
         cover[
             (np.abs(y - 200) < 106) & (np.abs(x - 250) < 90) & ~((np.abs(y - 200) < 100) & (np.abs(x - 250) < 84))
         ] = 1
+    if what in ("boxed, cut off", "bracket"):
+        cover[(np.abs(y - 200) < 96) & (np.abs(x - 322) < 4)] = 1
+        cover[(np.abs(np.abs(y - 200) - 92) < 4) & (x < 322) & ((x > 270) | (what == "boxed, cut off"))] = 1
     if what == "underlined":
         cover[282:290, 190:330] = 1
     paper = np.full((400, 500), 220.0)
@@ -356,11 +370,14 @@ def on_paper(what: str) -> UInt8:
         paper[(y < 40) | (y > 370) | (x < 50) | (x > 460)] = 60
     if what == "shadow":
         paper[x + y > 430] = 140
-    return (paper * (1 - 0.75 * cover)).astype(np.uint8)
+    whole = (paper * (1 - 0.75 * cover)).astype(np.uint8)
+    return whole[:, 150:360] if what == "boxed, cut off" else whole
 
 
 @pytest.mark.parametrize(
-    "what", ["plain", "ruled", "squared", "boxed", "underlined", "dark edge", "table", "shadow", "inverted"]
+    "what",
+    ["plain", "ruled", "squared", "boxed", "boxed, cut off", "bracket", "underlined", "dark edge", "table", "shadow"]
+    + ["inverted"],
 )
 def test_what_else_is_in_the_picture_is_no_stroke(what: str) -> None:
     given = 255 - on_paper("plain") if what == "inverted" else on_paper(what)
@@ -393,3 +410,18 @@ def test_blank_sheets_show_no_drawing(level: int, size: tuple[int, int]) -> None
     made = normalize_picture(np.full(size, level, np.uint8), MNIST, SHAPE)
     assert made.reason == "no_drawing"
     assert not made.pixels.any()
+
+
+def test_the_size_of_what_was_enlarged_is_not_held_against_it(mnist: UInt8) -> None:
+    spec = measure_ink(mnist)
+    tight = mnist[0, 4:24, 4:24, 0]
+    small = np.asarray(Image.fromarray(tight).resize((14, 14), Image.Resampling.BOX))
+    large = np.asarray(Image.fromarray(tight).resize((56, 56), Image.Resampling.BICUBIC))
+    sizes = []
+    for picture in (small, large):
+        given = normalize_picture(picture, spec, SHAPE).given
+        assert given is not None
+        top, bottom, left, right = extent(given)
+        sizes.append(max(bottom - top, right - left))
+    assert abs(sizes[0] - 20) <= 1, "a picture that was enlarged gets the usual size"
+    assert sizes[1] >= 23, "a picture that shows its subject this large keeps it"

@@ -41,6 +41,8 @@ MANY = 60  # pieces of about the same size: texture, not a drawing
 SLANTS = 33  # of lines on the paper, within SLOPE of a row or column
 SLOPE = 260  # thousandths
 CROSSING = 70  # per cent of the picture that a line on the paper crosses
+REACH = 5  # per cent of its length that the side of a box is longer than what stands in the box, at either end
+RIM = 12  # an open frame lies along the sides of its bounding box, within this part of its size
 
 
 Box = tuple[int, int, int, int]
@@ -265,6 +267,7 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
         return None, gone[pieces]
     good &= ~_underlines(boxes, good)
     good &= ~_sides(boxes, good)
+    good &= ~_open_frames(pieces, boxes, areas, good)
     weight = np.where(good, areas, 0)
     main = int(weight.argmax())
     similar = np.count_nonzero(good & (4 * areas >= areas[main]))
@@ -324,6 +327,32 @@ def _sides(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
             if between.any():
                 sides[[one, other]] = True
     return sides
+
+
+def _open_frames(
+    pieces: npt.NDArray[np.integer], boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray
+) -> BoolArray:
+    """Straight pieces that reach past another one, which is a drawing by its size, on two sides: the rest of a box.
+
+    The picture's border, or lines that went before, may have taken the other sides of the box.
+    """
+    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    size, narrow = np.maximum(tall, wide), np.minimum(tall, wide)
+    solid = good & (4 * narrow >= size)
+    frames = np.zeros(len(boxes), dtype=bool)
+    for one in np.flatnonzero(good & (wide < 5 * tall)):
+        top, bottom, left, right = boxes[one]
+        thin = tall[one] >= 5 * wide[one]
+        reach = REACH * size[one]
+        past = (100 * (boxes[:, 0] - top) >= reach) & (100 * (bottom - boxes[:, 1]) >= reach)
+        if not thin:
+            past |= (100 * (boxes[:, 2] - left) >= reach) & (100 * (right - boxes[:, 3]) >= reach)
+        if not (solid & past & (5 * size >= 2 * size[one])).any():
+            continue
+        margin = max(2, int(size[one]) // RIM)
+        inner = pieces[top + margin : bottom - margin, left + margin : right - margin] == one + 1
+        frames[one] = thin or 10 * np.count_nonzero(inner) <= areas[one]
+    return frames
 
 
 def _near(boxes: npt.NDArray[np.int64], main: int, good: BoolArray) -> BoolArray:

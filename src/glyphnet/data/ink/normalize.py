@@ -215,7 +215,9 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
 def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
     """The picture itself, (H, W): resized whole, its paper on the side of training's, moved to the usual centre.
 
-    None where that is what was made. Strokes can be drawn from anything; only the picture itself shows what it was.
+    A smaller picture had to be enlarged, and the size of its subject says nothing of what it is: that becomes the
+    usual one. None where the result is what was made. Strokes can be drawn from anything; only the picture itself
+    shows what it was.
     """
     assert spec.background is not None
     grey = fit_image(seen, (*image_shape[:2], 1))[..., 0]
@@ -227,7 +229,10 @@ def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: I
     mask = np.abs(grey.astype(np.int32) - level) >= FAINTEST
     if mask.any():
         top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
-        grey = _placed(grey[top:bottom, left:right], spec, image_shape, around=level)
+        part = grey[top:bottom, left:right]
+        if max(seen.size) < max(image_shape[:2]):
+            part = _in_box(part, spec.box, Image.Resampling.BICUBIC)
+        grey = _placed(part, spec, image_shape, around=level)
     return None if np.array_equal(grey, made) else grey
 
 

@@ -217,7 +217,8 @@ def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     left = grey - profile[phase]
     middle = upper_median(frame)
     cycles = ((places[0] * wave[0] + places[1] * wave[1]) // CYCLE)[framed]
-    if not _is_everywhere(np.abs(frame - middle), np.abs(left[framed]), cycles - cycles.min()):
+    there = profile[phase[framed]] - middle
+    if not _is_everywhere(np.abs(frame - middle), np.abs(left[framed]), np.abs(there), cycles - cycles.min()):
         return grey, None
     # Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
     inner = left[FRAME:-FRAME, FRAME:-FRAME]
@@ -227,17 +228,21 @@ def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     return left, profile[phase]
 
 
-def _is_everywhere(before: IntArray, after: IntArray, cycles: IntArray) -> bool:
-    """Whether a wave explains most of the frame, and much of each of its cycles: strokes do not go on and on.
+def _is_everywhere(before: IntArray, after: IntArray, there: IntArray, cycles: IntArray) -> bool:
+    """Whether a wave explains most of the frame, and its line is there in each of its cycles: strokes end somewhere.
+
+    Ink between two lines says nothing against them: only pixels count where a line is expected.
 
     Args:
         before: int32 (n,), how far the pixels of the frame are from its usual level.
         after: int32 (n,), how far they still are without the wave.
+        there: int32 (n,), how far the wave is from the usual level; from ``FAINTEST`` on it is a line.
         cycles: int32 (n,), which cycle each is in, from 0; those that the picture only touches do not count.
     """
-    size = np.bincount(cycles)
-    had, left = (np.bincount(cycles, weights=each)[30 * size >= len(cycles)] for each in (before, after))
-    return bool(20 * after.sum() <= 9 * before.sum() and (10 * left <= 7 * had).all())
+    counted = 30 * np.bincount(cycles) >= len(cycles)
+    line = there >= FAINTEST
+    wanted, missing = (np.bincount(cycles, weights=np.where(line, each, 0))[counted] for each in (there, after))
+    return bool(3 * after.sum() <= before.sum() and (2 * missing <= wanted).all())
 
 
 def _wave(frame: IntArray, places: IntArray, shape: tuple[int, ...]) -> tuple[int, int] | None:

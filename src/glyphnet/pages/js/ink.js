@@ -28,7 +28,10 @@ function isSmall(seen, spec) {
   return Math.max(seen.width, seen.height) <= Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
 }
 
-/** The picture itself, resized whole, its paper on the side of training's, moved to the usual centre; null if `made` is that. */
+/**
+ * The picture itself, resized whole, its paper on the side of training's, moved to the usual centre; null if `made` is
+ * that. A smaller picture had to be enlarged, and the size of its subject says nothing: that becomes the usual one.
+ */
 function asGiven(seen, made, spec) {
   const [height, width] = spec.image_shape;
   let grey = { data: fitPlane(greyOf(seen), width, height).slice(), width, height };
@@ -41,7 +44,11 @@ function asGiven(seen, made, spec) {
   const asMade = () => grey.data.every((value, i) => value === made.data[i]);
   const mask = Int32Array.from(grey.data, (value) => (Math.abs(value - level) >= INK.faintest ? 255 : 0));
   const box = boxOf(like(grey, mask), 1);
-  if (box !== null && !asMade()) grey = { data: placed(cutOut(grey, box), spec, level), width, height };
+  if (box !== null && !asMade()) {
+    const part = cutOut(grey, box);
+    const isEnlarged = Math.max(seen.width, seen.height) < Math.max(height, width);
+    grey = { data: placed(isEnlarged ? inBox(part, spec.box, "bicubic") : part, spec, level), width, height };
+  }
   return asMade() ? null : grey;
 }
 

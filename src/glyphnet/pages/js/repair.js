@@ -184,7 +184,8 @@ function withoutStripes(grey) {
   const left = data.map((value, i) => value - stripes[i]);
   const middle = upperMedian(frame);
   const [before, after] = [frame.map((value) => value - middle), left.filter((_, i) => isFramed[i])];
-  if (!isEverywhere(before, after, places, wave)) return none;
+  const there = stripes.filter((_, i) => isFramed[i]).map((value) => value - middle);
+  if (!isEverywhere(before, after, there, places, wave)) return none;
   // Ink is on one side of stripes. Where strokes were taken for stripes, the inner picture lies on both.
   const inner = left.filter((_, i) => !isFramed[i]);
   const clear = Math.max(REPAIR.faintest, Math.floor((Math.max(...profile) - Math.min(...profile)) / 4));
@@ -193,22 +194,26 @@ function withoutStripes(grey) {
   return { picture: like(grey, left), stripes };
 }
 
-/** Whether a wave explains most of the frame, and much of each of its cycles: strokes do not go on and on. */
-function isEverywhere(before, after, places, [down, across]) {
+/**
+ * Whether a wave explains most of the frame, and its line is there in each of its cycles: strokes end somewhere.
+ * Ink between two lines says nothing against them: only pixels count where a line is expected.
+ */
+function isEverywhere(before, after, there, places, [down, across]) {
   const cycles = new Map();
   let [whole, rest] = [0, 0];
   places.forEach(({ y, x }, i) => {
     const key = Math.floor((y * down + x * across) / REPAIR.cycle);
-    const cycle = cycles.get(key) ?? { size: 0, had: 0, left: 0 };
+    const cycle = cycles.get(key) ?? { size: 0, wanted: 0, missing: 0 };
+    const isLine = Math.abs(there[i]) >= REPAIR.faintest;
     cycle.size++;
-    cycle.had += Math.abs(before[i]);
-    cycle.left += Math.abs(after[i]);
+    cycle.wanted += isLine ? Math.abs(there[i]) : 0;
+    cycle.missing += isLine ? Math.abs(after[i]) : 0;
     whole += Math.abs(before[i]);
     rest += Math.abs(after[i]);
     cycles.set(key, cycle);
   });
   const counted = [...cycles.values()].filter(({ size }) => 30 * size >= places.length); // not those that it only touches
-  return 20 * rest <= 9 * whole && counted.every(({ had, left }) => 10 * left <= 7 * had);
+  return 3 * rest <= whole && counted.every(({ wanted, missing }) => 2 * missing <= wanted);
 }
 
 /** The phase of a wave at a place, in REPAIR.phases steps. */

@@ -3,7 +3,7 @@
 
 const FIND = {
   coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6,
-  mostFaint: 12, many: 60, slants: 33, slope: 260, crossing: 70,
+  mostFaint: 12, many: 60, slants: 33, slope: 260, crossing: 70, reach: 5, rim: 12,
 };
 
 /** {depth, full, box} of the drawing, cut out of a grey picture; null if there is none that is plausible. */
@@ -158,6 +158,7 @@ function strokesIn(mask) {
   if (!found.some((one) => one.good)) return { kept: null, gone: mask };
   for (const one of underlinesOf(found)) one.good = false;
   for (const one of sidesOf(found)) one.good = false;
+  for (const one of openFramesOf(found, pieces, mask)) one.good = false;
   const main = found.reduce((best, one) => ((one.good ? one.area : 0) > (best.good ? best.area : 0) ? one : best), found[0]);
   if (found.filter((one) => one.good && 4 * one.area >= main.area).length > Math.floor(FIND.many / 4)) {
     return { kept: null, gone: mask };
@@ -226,6 +227,28 @@ function sidesOf(found) {
     }
   }
   return [...sides];
+}
+
+/** Straight pieces that reach past another one, which is a drawing by its size, on two sides: the rest of a box. */
+function openFramesOf(found, pieces, { width }) {
+  const good = found.filter((one) => one.good);
+  const solid = good.filter((one) => 4 * Math.min(one.tall, one.wide) >= one.size);
+  return good.filter((one) => {
+    if (one.wide >= 5 * one.tall) return false;
+    const isThin = one.tall >= 5 * one.wide;
+    const isPast = (before, after) => 100 * Math.min(before, after) >= FIND.reach * one.size;
+    const within = (other) =>
+      5 * other.size >= 2 * one.size &&
+      (isPast(other.top - one.top, one.bottom - other.bottom) ||
+        (!isThin && isPast(other.left - one.left, one.right - other.right)));
+    if (!solid.some(within)) return false;
+    const [margin, number] = [Math.max(2, Math.floor(one.size / FIND.rim)), found.indexOf(one) + 1];
+    let inner = 0;
+    for (let y = one.top + margin; y < one.bottom - margin; y++) {
+      for (let x = one.left + margin; x < one.right - margin; x++) inner += pieces[y * width + x] === number;
+    }
+    return isThin || 10 * inner <= one.area;
+  });
 }
 
 /** Pieces no further from the main one, or from those near it, than two fifths of its size. */

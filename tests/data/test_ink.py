@@ -376,8 +376,10 @@ def on_paper(what: str) -> UInt8:
 
 @pytest.mark.parametrize(
     "what",
-    ["plain", "ruled", "squared", "boxed", "boxed, cut off", "bracket", "underlined", "dark edge", "table", "shadow"]
-    + ["inverted"],
+    [
+        *("plain", "ruled", "squared", "boxed", "boxed, cut off", "bracket"),
+        *("underlined", "dark edge", "table", "shadow", "inverted"),
+    ],
 )
 def test_what_else_is_in_the_picture_is_no_stroke(what: str) -> None:
     given = 255 - on_paper("plain") if what == "inverted" else on_paper(what)

@@ -20,7 +20,7 @@ from scipy import stats
 
 import glyphnet
 from glyphnet.data import ImageDataset, Splits
-from glyphnet.errors import RunFolderError, SettingsError, TrainingError
+from glyphnet.errors import OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.runs import RunFolder
 from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
@@ -347,3 +347,32 @@ def test_threads_are_chosen_as_for_one_training_and_kept(
 def _shares(recipe: Recipe, splits: Splits) -> list[int]:
     """Threads of each of so many trainings side by side."""
     return [choose_arithmetic(recipe, splits, at_once, "cpu", None).threads for at_once in (1, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "seed-6/model.safetensors", "seed-6/checkpoint.safetensors", "seed-6/report.html", "seed-6/.lock",
+        "ensemble/model.safetensors", "ensemble/evaluation.json", "ensemble/.lock", "seeds.csv",
+        "seed-6", "ensemble",
+    ],
+)  # fmt: skip
+def test_links_in_a_folder_that_was_received_are_not_followed(
+    made: glyphnet.SeedRuns, few: Splits, tmp_path: Path, name: str
+) -> None:
+    assert made.folder is not None
+    received, outside = shutil.copytree(made.folder, tmp_path / "received"), tmp_path / "outside"
+    place = received / name
+    if place.is_dir():
+        place.rename(outside)
+        (outside / "recipe.yaml").unlink()  # begun, not finished
+    else:
+        outside.write_text("mine")
+        place.unlink(missing_ok=True)
+    place.symlink_to(outside)
+    before = {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()}
+    with pytest.raises(OutputError, match=f"{place.name}: is (a link, which is not followed|needed for a lock)"):
+        resume_seeds(received, splits=few, at_once=1)
+    with pytest.raises(OutputError, match=f"{place.name}: is (a link, which is not followed|needed for a lock)"):
+        train_seeds(few, seeds=2, recipe=RECIPE, at_once=1, out=received, overwrite=True)
+    assert {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()} == before

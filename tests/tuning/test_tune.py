@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,8 @@ from PIL import Image
 import glyphnet
 from glyphnet import Splits
 from glyphnet.data import ImageDataset
-from glyphnet.errors import BadFileError, MissingExtraError, RunFolderError, SettingsError, TrainingError
+from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFolderError, SettingsError, TrainingError
+from glyphnet.files import Replacing
 from glyphnet.training import Moment, TrainingState
 from glyphnet.tuning import Trial, Tuning, Watcher
 from glyphnet.tuning.trial import score
@@ -283,3 +285,25 @@ def test_a_budget_that_is_none(budget: dict[str, float], message: str, tune: Tun
     with pytest.raises(SettingsError) as raised:
         tune(**{"trials": None, **budget})
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["winner", "winner/model.safetensors", "winner/.lock", "study.db", "study.db-journal", "trials.csv"]
+)
+def test_links_in_a_folder_that_was_received_are_not_followed(
+    tune: Tune, study: Path, tmp_path: Path, name: str
+) -> None:
+    received, outside = tmp_path / "received", tmp_path / "outside"
+    (received / "winner").mkdir(parents=True)
+    shutil.copy(study, received / "study.db")
+    place = received / name
+    if place.exists():
+        place.rename(outside)
+    else:
+        outside.write_text("mine")
+    place.symlink_to(outside)
+    before = {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()}
+    for rules in (Replacing(is_default=True), Replacing(overwrite=True)):
+        with pytest.raises(OutputError, match=f"{place.name}: is (a link, which is not followed|needed for a lock)"):
+            tune(trials=2, out=received, replacing=rules)
+    assert {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()} == before

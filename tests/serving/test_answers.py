@@ -207,3 +207,25 @@ def test_figures(client):
     assert "nowhere" not in text, "whoever asks for many paths must not fill the memory"
     assert client.figure("glyphnet_queued_images") == 0
     assert client.figure("process_resident_memory_bytes") > 1e6
+
+
+def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels(loaded, monkeypatch):
+    """In threads, pictures would wait for each other: finding a drawing holds the interpreter."""
+    import asyncio
+
+    from glyphnet.images import read_image
+    from glyphnet.serving import Limits, decoding
+    from glyphnet.serving.contents import Picture
+
+    picture = png(np.random.default_rng(1).integers(0, 256, (200, 180, 1), dtype=np.uint8))
+    here = read_image(picture, loaded.predictor)
+    monkeypatch.setattr(decoding, "read_image", None)  # in this process
+
+    async def decoded():
+        decoder = decoding.Decoder(loaded.predictor, Limits(decoders=1), cores=1)
+        try:
+            return await decoder.batch([Picture(picture)])
+        finally:
+            decoder.close()
+
+    np.testing.assert_array_equal(asyncio.run(decoded()).pixels[0], here.pixels)

@@ -128,10 +128,13 @@ def _plain_other(data: bytes) -> Size | None:
 _workers: Workers | None = None
 
 
-def picture_workers(module: str, most: int) -> Workers:
-    """Workers that do what ``answer_parent`` of a module does, once its ``prepare_worker`` was called."""
+def picture_workers(module: str, most: int, *, forks: bool = True) -> Workers:
+    """Workers that do what ``answer_parent`` of a module does, once its ``prepare_worker`` was called.
+
+    Plain pictures need no fork for each.
+    """
     work, prepare = f"{module}:answer_parent", f"{module}:prepare_worker"
-    return Workers(work, most=most, memory=MEMORY, prepare=prepare)
+    return Workers(work, most=most, memory=MEMORY, prepare=prepare, forks=forks)
 
 
 def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:

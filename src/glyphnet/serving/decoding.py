@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..childprocess import Workers
 from ..data import decode
 from ..data.dataset import UInt8Array
 from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
@@ -30,7 +34,8 @@ from .refusals import Refusal
 SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 """A plain picture up to these is decoded at once: sooner than another thread would have begun."""
 PLAIN_PIXELS = 1 << 20
-"""A plain picture up to this is decoded in a thread. Others take too much memory for this process."""
+"""A plain picture up to this is decoded in a process that serves many: finding the drawing in it holds the interpreter,
+so threads would wait for each other. Others are decoded in a fork that can be ended."""
 
 
 class Decoder:
@@ -40,16 +45,18 @@ class Decoder:
         predictor: whose size and colours, and manner of making pictures like its training images, count.
         limits: pixels of a picture, known from its header before a pixel is decoded, and the time for those that are
             not plain (see `data.guard`).
-        threads: of the pool. Pillow decodes without holding up the interpreter, so the service goes on meanwhile.
+        cores: plain pictures that are decoded at the same time.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits, threads: int) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, cores: int) -> None:
         self._predictor = predictor
         self._limits = limits
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="glyphnet-decode")
+        self._pool = ThreadPoolExecutor(cores, thread_name_prefix="glyphnet-decode")
         self._askers = ThreadPoolExecutor(2 * limits.decoders, thread_name_prefix="glyphnet-decoder")
         self._workers = picture_workers(__name__, limits.decoders)
         self._workers.start()
+        self._plain_workers = picture_workers(__name__, cores, forks=False)
+        self._plain_workers.start()
         self._reader = _packed_reader(predictor)
         Image.init()
 
@@ -68,10 +75,12 @@ class Decoder:
             return Batch.of([self._decode(pictures[0].content, 1, as_is)])
         work = []
         for number, (picture, size) in enumerate(zip(pictures, sizes, strict=True), 1):
-            if size <= PLAIN_PIXELS:
+            if size <= SMALL_PIXELS:
                 work.append(self._in_thread(picture.content, number, as_is))
+            elif size <= PLAIN_PIXELS:
+                work.append(self._in_worker(self._plain_workers, self._pool, picture, number, as_is))
             else:
-                work.append(self._in_worker(picture, number, as_is))
+                work.append(self._in_worker(self._workers, self._askers, picture, number, as_is))
         return Batch.of(await _together(work))
 
     def close(self) -> None:
@@ -79,6 +88,7 @@ class Decoder:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._askers.shutdown(wait=False, cancel_futures=True)
         self._workers.close()
+        self._plain_workers.close()
 
     def _size(self, picture: Picture, number: int) -> float:
         """Pixels of a plain picture; infinite for all others."""
@@ -111,11 +121,16 @@ class Decoder:
     def _in_thread(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._decode, picture, number, as_is)
 
-    def _in_worker(self, picture: Picture, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
-        end = time.monotonic() + self._limits.decode_seconds
-        return asyncio.get_running_loop().run_in_executor(self._askers, self._ask, picture, number, as_is, end)
+    def _in_worker(
+        self, workers: Workers, askers: ThreadPoolExecutor, picture: Picture, number: int, as_is: bool | None
+    ) -> asyncio.Future[Normalized]:
+        seconds = self._limits.decode_seconds if workers is self._workers else self._limits.answer_seconds
+        ask = partial(self._ask, workers, picture, number, as_is, time.monotonic() + seconds, seconds)
+        return asyncio.get_running_loop().run_in_executor(askers, ask)
 
-    def _ask(self, picture: Picture, number: int, as_is: bool | None, end: float) -> Normalized:
+    def _ask(
+        self, workers: Workers, picture: Picture, number: int, as_is: bool | None, end: float, seconds: float
+    ) -> Normalized:
         request = {
             "reader": self._reader,
             "as_is": as_is,
@@ -123,7 +138,7 @@ class Decoder:
             "most_pixels": self._limits.picture_pixels,
         }
         try:
-            answer, body = ask(self._workers, request, picture.content, end, self._limits.decode_seconds)
+            answer, body = ask(workers, request, picture.content, end, seconds)
         except BadFileError as error:
             raise _bad_image(error, number) from None
         if "too_many_pixels" in answer:
@@ -160,9 +175,9 @@ class _Reader:
     normalize: bool | None
 
 
-def _packed_reader(model: Predictor) -> list[Any]:
+def _packed_reader(model: Predictor) -> str:
     ink = None if model.ink is None else model.ink.model_dump(mode="json")
-    return [list(model.input_shape), ink, list(astuple(model.reading)), model.normalize]
+    return json.dumps([model.input_shape, ink, astuple(model.reading), model.normalize])
 
 
 def prepare_worker() -> None:
@@ -190,8 +205,9 @@ def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str,
     return {**parts, **shapes, "arrays": list(arrays)}, b"".join(value.tobytes() for value in arrays.values())
 
 
-def _reader(packed: list[Any]) -> _Reader:
-    shape, ink, (limits, *others), normalize = packed
+@functools.cache
+def _reader(packed: str) -> _Reader:
+    shape, ink, (limits, *others), normalize = json.loads(packed)
     reading = Reading(tuple(limits) if limits else None, *others)
     return _Reader(tuple(shape), None if ink is None else InkSpec.model_validate(ink), reading, normalize)
 

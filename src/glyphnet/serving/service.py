@@ -58,7 +58,7 @@ class Service:
         self.stopping = False
         predictor = model.predictor
         self.batcher = Batcher(predictor, limits.queue, MODEL_THREADS, self.metrics.batch)
-        self._decoder = Decoder(predictor, limits, threads=min(4, os.cpu_count() or 1))
+        self._decoder = Decoder(predictor, limits, cores=min(4, os.cpu_count() or 1))
         self._bodies = Bodies(limits)
         self._answers = AnswerWriter(model)
         self.metrics.watch("glyphnet_queued_images", "Images that wait or are in work.", lambda: self.batcher.admitted)

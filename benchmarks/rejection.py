@@ -86,6 +86,7 @@ def measured(name: str, preset: str, seed: int) -> Iterator[tuple[str, float]]:
         yield f"{kind}: AUROC of the score", 100 * float(roc_auc_score(truth, scores))
         yield f"{kind}: accepted where 95 % of the test images are", 100 * float((answers.foreign <= limit).mean())
         yield f"{kind}: accepted by --reject", 100 * share_kept(answers)
+        yield f"{kind}: no drawing", 100 * answers.reasons.count("no_drawing") / len(answers)
     yield from sets(classifier, splits.validation, splits.test, LEVELS[name])
 
 

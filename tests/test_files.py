@@ -457,7 +457,7 @@ READ_ELSEWHERE = {
     ("training/device.py", "read_text"),
     # files of this package
     ("data/assemble.py", "read_bytes"),
-    ("data/ink/version.py", "read_bytes"),
+    ("data/ink/spec.py", "read_bytes"),
     ("evaluation/evaluation.py", "read_text"),
     ("pages/assembly.py", "read_text"),
     # files in a temporary folder, or parts of an output, that this program has just written

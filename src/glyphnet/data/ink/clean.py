@@ -45,7 +45,7 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
     upright = grey if light else -grey
     depth = upright - (spec.background if light else -spec.background)
     flat = depth.reshape(len(depth), -1)
-    fine = (flat.min(axis=1) >= 0) & _even_border(grey, upright) & _on_its_paper(grey, spec, light)
+    fine = (flat.min(axis=1) >= 0) & _even_border(grey, upright) & _on_its_background(grey, spec, light)
 
     counts = _histograms(flat)
     threshold = _otsu_thresholds(counts)
@@ -63,7 +63,7 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
 
 
 def _even_border(grey: IntArray, upright: IntArray) -> BoolArray:
-    """No stripes, no slope, no uneven paper: see `repair.over_paper`."""
+    """No stripes, no slope, no uneven paper: see `repair.above_background`."""
     count, height, width = grey.shape
     fine = np.ones(count, dtype=np.bool_)
     if min(height, width) >= FEWEST:
@@ -83,7 +83,7 @@ def _spread(values: IntArray, high: int, low: int, of: int) -> IntArray:
     return spread
 
 
-def _on_its_paper(grey: IntArray, spec: InkSpec, light: bool) -> BoolArray:
+def _on_its_background(grey: IntArray, spec: InkSpec, light: bool) -> BoolArray:
     """Ink is on the side of the paper where training has it, and most of the paper has exactly its level."""
     count, height, width = grey.shape
     flat = grey.reshape(count, -1)
@@ -101,7 +101,7 @@ def _on_its_paper(grey: IntArray, spec: InkSpec, light: bool) -> BoolArray:
 
 
 def _little_noise(depth: IntArray, ink: BoolArray, spec: InkSpec) -> BoolArray:
-    """Whether `repair.paper_noise` is at most that of training."""
+    """Whether `repair.background_noise` is at most that of training."""
     if min(depth.shape[1:]) < 3:
         return np.ones(len(depth), dtype=np.bool_)
     rows = ink[:, :-2] | ink[:, 1:-1] | ink[:, 2:]

@@ -96,19 +96,19 @@ def find_drawing(grey: UInt8Array) -> Found | None:
     best: tuple[int, bool, _Coarse] | None = None
     for is_light in (light, not light):
         upright = smooth if is_light else 255 - smooth
-        found = _drawing_over(upright)
+        found = _light_drawing(upright)
         if found is None:
             continue
         # What lies between strokes looks like ink on them, but paper of its level is all around.
-        apart = _elsewhere(upright, found)
+        apart = _as_light_around(upright, found)
         if best is None or apart < best[0]:
             best = apart, is_light, found
         if apart <= CLEAR:
             break
-    return None if best is None else _closer(grey, coarse, factor, *best[1:])
+    return None if best is None else _cut_from_picture(grey, coarse, factor, *best[1:])
 
 
-def _elsewhere(upright: IntArray, found: _Coarse) -> int:
+def _as_light_around(upright: IntArray, found: _Coarse) -> int:
     """How many of the pixels around the drawing are as light as it, in thousandths."""
     top, bottom, left, right = found.box
     margin = max(bottom - top, right - left)
@@ -117,13 +117,13 @@ def _elsewhere(upright: IntArray, found: _Coarse) -> int:
     return 1000 * (int(np.count_nonzero(part > found.level)) - area) // max(1, part.size - area)
 
 
-def _closer(grey: UInt8Array, coarse: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
+def _cut_from_picture(grey: UInt8Array, coarse: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
     """The drawing at a size where its edges are smooth, without what else is near it."""
     top, bottom, left, right = found.box
     size = max(bottom - top, right - left)
     margin = size // 4 + 3
     place = (slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin))
-    mask = _grown(found.mask[place], 2)
+    mask = _dilated(found.mask[place], 2)
     part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
     part = part[: mask.shape[0] * factor, : mask.shape[1] * factor]
     if size * factor // FINE == factor:
@@ -143,7 +143,7 @@ def _closer(grey: UInt8Array, coarse: UInt8Array, factor: int, light: bool, foun
     kept = _strokes(depth > threshold)[0]  # what lies close together is parted only here
     if kept is None:
         return None
-    depth = np.where(_grown(kept, 2), depth, 0)
+    depth = np.where(_dilated(kept, 2), depth, 0)
     full = upper_median(depth[kept])
     ink = 2 * depth >= full
     return Found(depth, full, _box(ink))
@@ -158,7 +158,7 @@ def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
     return depth * room // light
 
 
-def _ground(upright: IntArray) -> UInt8Array:
+def _background(upright: IntArray) -> UInt8Array:
     """The paper: an opening over two fifths of the longer side, at a quarter of the size."""
     height, width = upright.shape
     padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
@@ -172,9 +172,9 @@ def _ground(upright: IntArray) -> UInt8Array:
     return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
 
-def _drawing_over(upright: IntArray) -> _Coarse | None:
+def _light_drawing(upright: IntArray) -> _Coarse | None:
     """The light drawing on darker paper."""
-    ground = _ground(upright)
+    ground = _background(upright)
     room = max(255 - upper_median(ground), LEAST_ROOM)
     depth = _depth(upright, ground.astype(np.int32), room)
     offset = upper_median(depth)
@@ -193,16 +193,16 @@ def _drawing_over(upright: IntArray) -> _Coarse | None:
             weak = depth > max(threshold // 2, least // 2)
             ruled = bool(lines.any() or _lines(weak).any())
             if not ruled:
-                kept = _with_faint(weak, kept)
+                kept = _with_faint_ink(weak, kept)
             full, box = upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
             return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset, ruled)
-        depth = np.where(_grown(gone, 2), 0, depth)
+        depth = np.where(_dilated(gone, 2), 0, depth)
     return None
 
 
-def _with_faint(weak: BoolArray, strokes: BoolArray) -> BoolArray:
+def _with_faint_ink(weak: BoolArray, strokes: BoolArray) -> BoolArray:
     """The strokes and the fainter ink beside them, unless that is too much."""
     more = _strokes(weak)[0]
     if more is None or (strokes & ~more).any() or np.count_nonzero(more) > MOST_FAINT * np.count_nonzero(strokes):
@@ -215,7 +215,7 @@ def _box(mask: BoolArray) -> Box:
     return top, bottom, left, right
 
 
-def _grown(mask: BoolArray, by: int) -> BoolArray:
+def _dilated(mask: BoolArray, by: int) -> BoolArray:
     """The mask and what is within ``by`` pixels of it, along rows and columns."""
     rows = mask.copy()
     for step in range(1, by + 1):

@@ -18,7 +18,7 @@ from .filters import (
     stroke_lengths,
     stroke_widths,
 )
-from .repair import over_paper, paper_noise, specks
+from .repair import above_background, background_noise, specks
 from .spec import InkSpec
 
 SAMPLE = 2000  # images; every figure taken of them is a median, a mode or a largest value with a margin
@@ -126,12 +126,12 @@ def _aspect(heights: IntArray, widths: IntArray) -> float:
 def _quality(grey: UInt8Array) -> dict[str, Any]:
     """How much noise, blur and contrast there is in training: what exceeds it is repaired in a picture."""
     some = grey[:: max(1, -(-len(grey) // QUALITY_SAMPLE))]
-    found = [over_paper(image.astype(np.int32))[0] for image in some]
+    found = [above_background(image.astype(np.int32))[0] for image in some]
     full = np.array([full_ink(depth) for depth in found])
     widths = [float(softness(depth[np.newaxis], max(1, level))[0]) for depth, level in zip(found, full, strict=True)]
     lengths = [float(stroke_lengths(depth[np.newaxis], level)[0]) for depth, level in zip(found, full, strict=True)]
     return {
-        "noise": max(LEAST_NOISE, 5 * max(paper_noise(depth) for depth in found) // 4),
+        "noise": max(LEAST_NOISE, 5 * max(background_noise(depth) for depth in found) // 4),
         "specks": 2 + max(specks(depth) for depth in found),
         "softness": round(1.05 * max(widths), 3),
         "length": round(LONGER * max(lengths), 3),

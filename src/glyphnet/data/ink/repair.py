@@ -54,14 +54,14 @@ class Depth(NamedTuple):
 def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
     """The depth of the ink in a picture near the model's size; None if nothing is drawn."""
     values, stripes = _without_stripes(grey.astype(np.int32))
-    depth, light = over_paper(values)
+    depth, light = above_background(values)
     if stripes is not None:
         depth = _with_headroom(depth, stripes, light)
-    noise = paper_noise(depth)
+    noise = background_noise(depth)
     noisy = noise > spec.noise
     if specks(depth) > max(spec.specks, 1000 // depth.size):
         depth = _without_specks(depth)
-        noisy = noisy or paper_noise(depth) > spec.noise
+        noisy = noisy or background_noise(depth) > spec.noise
     if noisy:
         depth = binomial(depth)
     depth = np.maximum(depth, 0)
@@ -79,7 +79,7 @@ def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
     return Depth(depth, full, repaired)
 
 
-def paper_noise(depth: IntArray) -> int:
+def background_noise(depth: IntArray) -> int:
     """Four times the deviation of the noise on the paper, in levels (Immerkær 1996, by median); 0 if there is none."""
     height, width = depth.shape
     if min(height, width) < 3:
@@ -121,18 +121,18 @@ def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:
     return np.minimum(made * 255 // full, 255), 255
 
 
-def over_paper(grey: IntArray) -> tuple[IntArray, bool]:
+def above_background(grey: IntArray) -> tuple[IntArray, bool]:
     """(depth, whether the ink is light).
 
     Paper is even, a plane, or a surface: whichever parts ink from paper best.
     """
-    plain, parted = _parted(grey)
-    plane = _slope(grey)
+    plain, parted = _split_by_level(grey)
+    plane = _tilted_plane(grey)
     if plane.any():
-        flat, better = _parted(grey - plane)
+        flat, better = _split_by_level(grey - plane)
         if better > parted + GAIN:
             grey, plain, parted = grey - plane, flat, better
-    depth, light = _from_level(grey, plain)
+    depth, light = _above_level(grey, plain)
     upright = grey if light else -grey
     ring = border(upright[np.newaxis])
     if min(grey.shape) < FEWEST or ranked(ring, 19, 20) - ranked(ring, 1, 20) < FAINTEST:
@@ -141,12 +141,12 @@ def over_paper(grey: IntArray) -> tuple[IntArray, bool]:
     if ranked(ground, 19, 20) - ranked(ground, 1, 20) >= FAINTEST:
         over = upright - ground
         over -= max(0, ranked(over, 1, 3))
-        if _parted(np.clip(over, 0, 255))[1] > parted + GAIN:
+        if _split_by_level(np.clip(over, 0, 255))[1] > parted + GAIN:
             return over, light
     return depth, light
 
 
-def _parted(values: IntArray) -> tuple[BoolArray, float]:
+def _split_by_level(values: IntArray) -> tuple[BoolArray, float]:
     """The pixels above Otsu's threshold, and the share of the variance that lies between them and the others."""
     low, high = int(values.min()), int(values.max())
     scaled = values - low if high - low <= 255 else (values - low) * 255 // (high - low)
@@ -160,7 +160,7 @@ def _parted(values: IntArray) -> tuple[BoolArray, float]:
     return above, difference / many * difference / (n - many) / variance
 
 
-def _from_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
+def _above_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
     """(depth over even paper, whether the ink is light).
 
     Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
@@ -182,7 +182,7 @@ def _level(paper: IntArray) -> int:
     return int(values[most]) if 8 * int(counts[most]) >= paper.size else upper_median(paper)
 
 
-def _slope(grey: IntArray) -> IntArray:
+def _tilted_plane(grey: IntArray) -> IntArray:
     """The plane through the medians of opposite sides, where they differ; 0 in the middle."""
     height, width = grey.shape
     down = upper_median(grey[-1]) - upper_median(grey[0])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from importlib.resources import files
 from typing import Annotated, Any, Literal
 
+import PIL
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..dataset import size_in_words
@@ -83,3 +87,13 @@ def page_spec(spec: InkSpec | None, image_shape: ImageShape) -> dict[str, Any]:
     Without a specification, as in model files of before, pictures are resized whole.
     """
     return {**(spec or InkSpec(kind="photo")).model_dump(mode="json"), "image_shape": list(image_shape)}
+
+
+@functools.cache
+def normalizer_version() -> str:
+    """SHA-256 (hex) of the source that normalises pictures: what is kept on disk is valid for one version of it."""
+    digest = hashlib.sha256(PIL.__version__.encode())
+    for file in sorted(files(__package__).iterdir(), key=lambda each: each.name):
+        if file.name.endswith(".py"):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -167,7 +167,7 @@ _LayoutOption = Annotated[
         "pixels: label,pixels or pixels,label. Concluded from the data unless given.",
     ),
 ]
-_OnlyOption = Annotated[
+OnlyOption = Annotated[
     str | None,
     typer.Option("--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks."),
 ]
@@ -217,7 +217,7 @@ _READING: dict[str, tuple[Any, Any]] = {
     "value_range": (_RangeOption, None),
     "page": (_PageOption, "1"),
     "layout": (_LayoutOption, "auto"),
-    "only": (_OnlyOption, None),
+    "only": (OnlyOption, None),
     "label_column": (_LabelColumnOption, None),
     "on_bad_file": (_OnBadFileOption, "error"),
     "group_by": (_GroupByOption, "auto"),

@@ -18,7 +18,7 @@ import typer
 from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
 from .failures import FAILED
-from .options import DeviceOption, JsonOption, OverwriteOption, replacing
+from .options import DeviceOption, JsonOption, OnlyOption, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..data.ink import InkSpec
@@ -82,6 +82,7 @@ def predict(
         bool,
         typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
     ] = False,
+    only: OnlyOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Name the class of images, with probabilities: a table of file, label, probability, reason.
@@ -112,9 +113,11 @@ def predict(
         rules = replacing(ctx, overwrite)
         if resume:  # the run that goes on was allowed to, and what is there it has not replaced yet
             rules = replace(rules, is_default=True)
-        unreadable = _write(model, paths, out, asked, rules, resume=resume, as_is=as_is, device=device, as_json=as_json)
+        unreadable = _write(
+            model, paths, out, asked, rules, resume=resume, as_is=as_is, only=only, device=device, as_json=as_json
+        )
     else:
-        unreadable = _print(model, paths, asked, as_is=as_is, device=device, as_csv=as_csv, as_json=as_json)
+        unreadable = _print(model, paths, asked, as_is=as_is, only=only, device=device, as_csv=as_csv, as_json=as_json)
     if unreadable:
         raise typer.Exit(FAILED)
 
@@ -128,6 +131,7 @@ def _write(
     *,
     resume: bool,
     as_is: bool,
+    only: str | None,
     device: str,
     as_json: bool,
 ) -> int:
@@ -156,6 +160,7 @@ def _write(
                 out,
                 asked=asked,
                 as_is=as_is,
+                only=only,
                 device=device,
                 resume=resume,
                 replacing=rules,
@@ -180,7 +185,9 @@ def _tell_ignored(ignored: Counter[str]) -> None:
     from ..data.filetree import count_in_words
 
     if ignored:
-        say(f"{sum(ignored.values()):,} files that are not pictures were left out ({count_in_words(ignored)}).")
+        asked = any(kind.startswith("outside ") for kind in ignored)
+        what = "files that are not pictures, or not asked for," if asked else "files that are not pictures"
+        say(f"{sum(ignored.values()):,} {what} were left out ({count_in_words(ignored)}).")
 
 
 def _tell_remade(ink: InkSpec) -> None:
@@ -188,7 +195,15 @@ def _tell_remade(ink: InkSpec) -> None:
 
 
 def _print(
-    model: Path, paths: list[str], asked: Asked, *, as_is: bool, device: str, as_csv: bool, as_json: bool
+    model: Path,
+    paths: list[str],
+    asked: Asked,
+    *,
+    as_is: bool,
+    only: str | None,
+    device: str,
+    as_csv: bool,
+    as_json: bool,
 ) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
@@ -208,7 +223,7 @@ def _print(
     ignored: Counter[str] = Counter()
     traits = TraitCounts()
     predicted = predict_files(
-        classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored, traits=traits
+        classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored, only=only, traits=traits
     )
     answers = (answering.of(*each) for each in predicted)
     if as_json:

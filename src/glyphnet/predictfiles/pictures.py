@@ -30,6 +30,7 @@ def pictures_in(
     on_skipped: Callable[[str], None] | None = None,
     image_shape: ImageShape | None = None,
     ignored: Counter[str] | None = None,
+    only: str | None = None,
 ) -> Iterator[Picture]:
     """The pictures in files, in all files in folders, and in tables, arrays and archives, in order.
 
@@ -42,7 +43,8 @@ def pictures_in(
         skip: how many pictures to pass over unread.
         on_skipped: called with the place of each of these.
         image_shape: (H, W, C) of the model: rows of numbers of that many values are read so, others as squares.
-        ignored: counts the files in folders that are not pictures, by their suffix.
+        ignored: counts the files in folders that are not pictures, by their suffix, and those that ``only`` leaves out.
+        only: take only pictures in folders of this name, below the folders and in the archives that are given.
 
     Raises:
         DataError: a table is damaged beyond its beginning.
@@ -50,7 +52,7 @@ def pictures_in(
     """
     tell = on_skipped or (lambda _: None)
     ignored = Counter() if ignored is None else ignored
-    for found in _contents(paths, ignored):
+    for found in _contents(paths, ignored, only):
         if isinstance(found, Unlabelled) and image_shape is not None and found.is_one_image(image_shape):
             assert found.whole is not None
             place, content = found.place(0).rpartition("#")[0], np.asarray(found.whole)
@@ -86,25 +88,56 @@ def image_files(paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[str]:
                 yield file
 
 
-def _contents(paths: Iterable[str], ignored: Counter[str]) -> Iterator[str | Unlabelled | BadFileError]:
+def _contents(
+    paths: Iterable[str], ignored: Counter[str], only: str | None
+) -> Iterator[str | Unlabelled | BadFileError]:
     """Each file as it is to be read: a picture, many of them, or what is wrong with it."""
     for path in paths:
-        for file in files_in([path]):
-            if isinstance(file, BadFileError) or _suffix(file) in PICTURE_SUFFIXES:
-                yield file
+        found = False
+        for content in _below(path, ignored, only):
+            if only is not None and isinstance(content, Unlabelled) and content.count:
+                rows = [row for row in range(content.count) if only in _folders(content.place(row), path)]
+                ignored[f"outside {only!r}"] += content.count - len(rows)
+                content = _rows_of(content, rows)
+            found = found or not isinstance(content, Unlabelled) or content.count > 0
+            yield content
+        if not found and only is not None:
+            yield BadFileError(path, f"no picture in it lies in a folder {only!r}", "Check the name after --only.")
+
+
+def _folders(place: str, path: str) -> list[str]:
+    """The folders between a path that was given and a picture below it or in its archive."""
+    return place.removeprefix(path).replace("#", "/").replace(os.sep, "/").split("/")[:-1]
+
+
+def _rows_of(many: Unlabelled, rows: list[int]) -> Unlabelled:
+    return Unlabelled(
+        len(rows),
+        lambda number: many.place(rows[number]),
+        lambda start: (next(many.pictures(row)) for row in rows[start:]),
+    )
+
+
+def _below(path: str, ignored: Counter[str], only: str | None) -> Iterator[str | Unlabelled | BadFileError]:
+    for file in files_in([path]):
+        inside = file != path
+        if only is not None and isinstance(file, str) and inside and only not in _folders(file, path):
+            ignored[f"outside {only!r}"] += 1
+            continue
+        if isinstance(file, BadFileError) or _suffix(file) in PICTURE_SUFFIXES:
+            yield file
+            continue
+        source = source_of(Path(file)) if _may_hold_many(file, inside) else None
+        if source is not None and source.pictures is not None and (source.inside or not inside):
+            many = source.pictures(file)
+            if isinstance(many, BadFileError) and inside and not file.lower().endswith(".parquet"):
+                ignored[_suffix(file)] += 1  # such as the labels that belong to an array of images
                 continue
-            inside = file != path
-            source = source_of(Path(file)) if _may_hold_many(file, inside) else None
-            if source is not None and source.pictures is not None and (source.inside or not inside):
-                many = source.pictures(file)
-                if isinstance(many, BadFileError) and inside and not file.lower().endswith(".parquet"):
-                    ignored[_suffix(file)] += 1  # such as the labels that belong to an array of images
-                    continue
-                yield many
-            elif inside and (source is not None or not is_picture(file, head_of)):
-                ignored[_suffix(file) or os.path.basename(file)] += 1
-            else:
-                yield file
+            yield many
+        elif inside and (source is not None or not is_picture(file, head_of)):
+            ignored[_suffix(file) or os.path.basename(file)] += 1
+        else:
+            yield file
 
 
 def _may_hold_many(file: str, inside: bool) -> bool:

@@ -102,6 +102,7 @@ def predict_files(
     as_is: bool = False,
     on_remade: OnRemade | None = None,
     ignored: Counter[str] | None = None,
+    only: str | None = None,
     traits: TraitCounts | None = None,
 ) -> Iterator[FilePrediction]:
     """Classify files, all files in folders, and the rows of Parquet tables: see `predictions` and `pictures_in`.
@@ -112,10 +113,10 @@ def predict_files(
         on_bad_file: called with the error of each file, folder or row that cannot be read; the rest go on.
         as_is: see `predictions`.
         on_remade: see `predictions`.
-        ignored: see `pictures_in`.
+        ignored, only: see `pictures_in`.
         traits: see `predictions`.
     """
-    pictures = pictures_in(paths, image_shape=classifier.input_shape, ignored=ignored)
+    pictures = pictures_in(paths, image_shape=classifier.input_shape, ignored=ignored, only=only)
     for batch in predictions(classifier, pictures, as_is=as_is, on_remade=on_remade, traits=traits):
         for file, _, outcome in batch:
             if isinstance(outcome, BadFileError):

@@ -133,6 +133,7 @@ class Unfinished:
         places: Places,
         image_shape: ImageShape | None = None,
         ignored: Counter[str] | None = None,
+        only: str | None = None,
     ) -> Iterator[Picture]:
         """The pictures that are not answered for yet; ``places`` takes the others. For the rest see `pictures_in`.
 
@@ -140,7 +141,7 @@ class Unfinished:
             SettingsError: those that were are no longer the first ones.
         """
         waiting = pictures_in(
-            paths, skip=progress.images, on_skipped=places.add, image_shape=image_shape, ignored=ignored
+            paths, skip=progress.images, on_skipped=places.add, image_shape=image_shape, ignored=ignored, only=only
         )
         first = next(waiting, None)  # all before it have been passed over
         if progress.images and str(places) != progress.places:

@@ -72,6 +72,7 @@ def write_predictions(
     *,
     asked: Asked | None = None,
     as_is: bool = False,
+    only: str | None = None,
     device: str = "cpu",
     resume: bool = False,
     replacing: Replacing | None = None,
@@ -90,6 +91,7 @@ def write_predictions(
             name does not say; it cannot be resumed.
         asked: what to tell of each picture; the likeliest label unless given.
         as_is: see `predictions`.
+        only: see `pictures_in`.
         device: see `load_predictor`.
         resume: go on with a run that did not finish; begin one if there is none. The file becomes what it would
             have been, to the last bit on the same machine.
@@ -114,7 +116,7 @@ def write_predictions(
         with temporary_folder() as folder:
             target = folder / f"answers{Path(out).suffix or '.csv'}"
             return _write(
-                model, paths, out, Unfinished(target), format_of(target), asked, as_is, device, rules, watching
+                model, paths, out, Unfinished(target), format_of(target), asked, as_is, only, device, rules, watching
             )
     target = Path(os.path.realpath(out))  # the place of a link's file is taken, not the link's
     form = format_of(target)
@@ -124,7 +126,9 @@ def write_predictions(
     start_over = replacing is not None and replacing.overwrite and not resume
     if not start_over:
         _check_start(target, unfinished, resume)
-    return _write(model, paths, out, unfinished, form, asked, as_is, device, rules, watching, start_over=start_over)
+    return _write(
+        model, paths, out, unfinished, form, asked, as_is, only, device, rules, watching, start_over=start_over
+    )
 
 
 def _write(
@@ -135,6 +139,7 @@ def _write(
     form: Format,
     asked: Asked,
     as_is: bool,
+    only: str | None,
     device: str,
     rules: Replacing,
     watching: Watching,
@@ -148,7 +153,7 @@ def _write(
     job = {
         "model": _digest([read_input(model)]),
         "list of images": _digest(os.fsencode(path) + b"\0" for path in paths),
-        "choice of options": {**asdict(asked), "as_is": as_is},
+        "choice of options": {**asdict(asked), "as_is": as_is, "only": only},
         "version of GlyphNet": __version__,
     }
     with unfinished.held():
@@ -157,7 +162,7 @@ def _write(
         begun = unfinished.read()
         unfinished.check(begun, job)
         run = _Run(classifier, answering, form, unfinished, watching)
-        done = run.answer(paths, begun, as_is)
+        done = run.answer(paths, begun, as_is, only)
         rules.check(out)
         with atomic_write(out, follow=True) as file:
             parts = [unfinished.part(number) for number in range(done.parts)]
@@ -194,10 +199,11 @@ class _Run:
     unfinished: Unfinished
     watching: Watching
 
-    def answer(self, paths: Iterable[str], begun: Progress, as_is: bool) -> Progress:
+    def answer(self, paths: Iterable[str], begun: Progress, as_is: bool, only: str | None) -> Progress:
         """Write the parts that are missing; how far it has come then."""
         places = Places()
-        remaining = self.unfinished.remaining(paths, begun, places, self.classifier.input_shape, self.watching.ignored)
+        shape, ignored = self.classifier.input_shape, self.watching.ignored
+        remaining = self.unfinished.remaining(paths, begun, places, shape, ignored, only)
         if begun.images:
             self.watching.on_resumed(begun.images)
         done = begun

@@ -40,9 +40,8 @@ from glyphnet.data.load import load, source_of
 from glyphnet.data.values import STANDARD
 from glyphnet.errors import BadFileError, GlyphNetError
 from glyphnet.onnxmodel import parse_onnx
-from glyphnet.serving.contents import contents_of
-from glyphnet.serving.multipart import files_in
-from glyphnet.serving.refusals import Refusal
+from glyphnet.serving.api import APIError
+from glyphnet.serving.bodies import contents_of, files_in
 
 LONGEST = 10  # seconds for one file
 MOST_MEMORY = 1 << 30  # bytes that the process may grow by
@@ -182,7 +181,7 @@ def data(name: str, **beside: bytes) -> Callable[[bytes, Path], object]:
 
 @contextmanager
 def refused() -> Iterator[None]:
-    with suppress(GlyphNetError, Refusal):
+    with suppress(GlyphNetError, APIError):
         yield
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 from glyphnet.data.values import Reading
 from glyphnet.errors import DataError
 from glyphnet.images import image_batches
-from glyphnet.serving.contents import contents_of
-from glyphnet.serving.refusals import Refusal
+from glyphnet.serving.api import APIError
+from glyphnet.serving.bodies import contents_of
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(17, 256, (5, 6), dtype=np.uint8)
@@ -136,7 +136,7 @@ def test_json_takes_base64_and_data_urls():
     text = base64.b64encode(png()).decode()
     assert [picture.content for picture in contents([text, f"data:image/png;base64,{text}"])] == [png(), png()]
     for wrong in ("data:image/png,abc", "%%%"):
-        with pytest.raises(Refusal, match="Image 1"):
+        with pytest.raises(APIError, match="Image 1"):
             contents([wrong])
 
 
@@ -145,5 +145,5 @@ def test_json_pixels_are_on_the_models_scale():
     ones = np.zeros((5, 6))
     ones[2, 3] = 0.5
     assert contents([ones.tolist()], value_range=(0.0, 1.0)).max() == 128
-    with pytest.raises(Refusal, match="numbers from 100 to 260"):
+    with pytest.raises(APIError, match="numbers from 100 to 260"):
         contents([[["a"]]], value_range=(100.0, 260.0))

@@ -72,7 +72,7 @@ def test_a_port_that_is_taken(model):
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ("queue", '"queue" is no limit: write NAME=VALUE, as in queue=64.'),
+        ("queue", '"queue" is not a limit: write NAME=VALUE, as in queue=64.'),
         ("queues=3", 'limit: unknown setting "queues"; did you mean "queue"?'),
         ("queue=0", "limit: queue='0' must be greater than or equal to 1"),
         ("queue=many", "limit: queue='many' must be a whole number"),
@@ -97,7 +97,7 @@ def test_the_help_names_every_limit():
 def test_no_such_host_and_no_such_model(model, tmp_path):
     found = run(str(model), "--host", "no.such.host.invalid", "--port", "0")
     assert found.exit_code == 1
-    assert "is no address to listen on" in str(found.output) + str(found.exception)
+    assert "is not an address to listen on" in str(found.output) + str(found.exception)
     found = run(str(tmp_path / "none.safetensors"), "--port", "0")
     assert found.exit_code == 1
     assert "there is no such file" in str(found.output) + str(found.exception)

@@ -215,7 +215,7 @@ def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels
 
     from glyphnet.images import read_image
     from glyphnet.serving import Limits, decoding
-    from glyphnet.serving.contents import Picture
+    from glyphnet.serving.bodies import Picture
 
     picture = png(np.random.default_rng(1).integers(0, 256, (200, 180, 1), dtype=np.uint8))
     here = read_image(picture, loaded.predictor)

@@ -12,8 +12,8 @@ import pytest
 from glyphnet.answers import Answers
 from glyphnet.data.values import STANDARD
 from glyphnet.images import Batch
-from glyphnet.serving.batching import Batcher
-from glyphnet.serving.refusals import Refusal
+from glyphnet.serving.api import APIError
+from glyphnet.serving.service import Batcher
 
 
 class Echo:
@@ -64,7 +64,7 @@ def test_room_is_given_back():
     async def ask() -> None:
         batcher = Batcher(Echo(), 2, 1, lambda images: None)
         with batcher.admit(2):
-            with pytest.raises(Refusal, match="2 images wait already, and 2 is the limit"), batcher.admit(1):
+            with pytest.raises(APIError, match="The queue is full: 2 of 2 images are waiting"), batcher.admit(1):
                 pass
             assert batcher.admitted == 2
         assert batcher.admitted == 0

@@ -56,13 +56,13 @@ def test_names_that_are_allowed(serve):
 
 
 def test_bound_to_everything_addresses_are_allowed_but_no_names():
-    from glyphnet.serving.gate import Callers
-    from glyphnet.serving.refusals import Refusal
+    from glyphnet.serving.api import APIError
+    from glyphnet.serving.app import HostPolicy
 
-    callers = Callers("0.0.0.0")
-    callers.check(["192.168.1.7:8000"], None)
-    with pytest.raises(Refusal, match="not called by the name"):
-        callers.check(["evil.example"], None)
+    policy = HostPolicy("0.0.0.0")
+    policy.check(["192.168.1.7:8000"], None)
+    with pytest.raises(APIError, match="does not accept"):
+        policy.check(["evil.example"], None)
 
 
 def test_origins(serve):

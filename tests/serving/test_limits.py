@@ -112,7 +112,7 @@ def test_too_many_images(serve, picture):
             client.predict(json.dumps({"images": images(4).tolist()}).encode(), "application/json"),
         ):
             assert (answer.status, answer.code) == (413, "too_many_images")
-            assert answer.json["error"]["message"] == "The request brings more than 3 images, the limit."
+            assert answer.json["error"]["message"] == "The request has more than 3 images, the limit."
 
 
 class Slow:

@@ -16,8 +16,8 @@ from .conftest import images, png
 
 
 def test_every_path_and_refusal_is_described(client):
+    from glyphnet.serving.api import ERRORS
     from glyphnet.serving.metrics import PATHS
-    from glyphnet.serving.refusals import KINDS
 
     described = client.get("/openapi.json").json
     assert set(described["paths"]) == set(PATHS)
@@ -29,10 +29,10 @@ def test_every_path_and_refusal_is_described(client):
         "multipart/form-data",
         "application/json",
     }
-    assert described["components"]["schemas"]["ErrorDetail"]["properties"]["code"]["enum"] == list(KINDS)
+    assert described["components"]["schemas"]["ErrorDetail"]["properties"]["code"]["enum"] == list(ERRORS)
     text = json.dumps(described)
     assert "HTTPValidationError" not in text, "errors have one form only"
-    for code, kind in KINDS.items():
+    for code, kind in ERRORS.items():
         if kind.status not in (404, 405):
             assert f"`{code}`" in text, code
 

@@ -1,4 +1,4 @@
-"""A model over HTTP: `glyphnet serve`. What is here imports FastAPI and uvicorn only when it is asked for."""
+"""Serve a model over HTTP: `glyphnet serve`. FastAPI and uvicorn are imported only when they are needed."""
 
 from __future__ import annotations
 

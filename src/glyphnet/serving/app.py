@@ -1,25 +1,187 @@
-"""The routes of the service."""
+"""The ASGI application: the routes, and what every request passes on its way in and every answer on its way out."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._version import __version__
-from . import schema
-from .gate import send_answer, send_refusal
+from . import api
+from .api import ERRORS, APIError
 from .metrics import CONTENT_TYPE
 from .pages import docs_page, policy_of
-from .refusals import KINDS, Refusal
 from .service import Service
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Headers of every answer; pages say their own policy, which allows their own scripts by hash."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+OnAnswer = Callable[[str, str, str, int, float], None]
+"""Called with client, method, path, status and seconds."""
+
+
+class HostPolicy:
+    """Which Host headers and which origins are accepted.
+
+    A page of any site can have its own name point to 127.0.0.1 and then read what is served there (DNS
+    rebinding): but its Host header tells. An address in numbers cannot be pointed anywhere.
+
+    Args:
+        bound: the address that the service listens on.
+        hosts: names, without port, by which it may be called beside that and loopback; ``*`` allows all.
+        origins: such as ``https://example.org``; ``*`` allows all.
+    """
+
+    def __init__(self, bound: str, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        self._hosts = {name.lower().strip("[]") for name in (*LOOPBACK, bound, *hosts)}
+        self._any_address = _is_address(bound) and ipaddress.ip_address(bound).is_unspecified
+        self.origins = frozenset(origin.rstrip("/") for origin in origins)
+
+    def check(self, hosts: list[str], origin: str | None) -> None:
+        """Raises:
+        APIError: host_not_allowed, origin_not_allowed.
+        """
+        name = _host_of(hosts[0]) if len(hosts) == 1 else None
+        if name is None or not (name in self._hosts or "*" in self._hosts or (self._any_address and _is_address(name))):
+            raise APIError(
+                "host_not_allowed",
+                "The Host header names a host that this service does not accept.",
+                "Use its address, or start it with --allow-host NAME.",
+            )
+        if origin is None or self.allows(origin):
+            return
+        if origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
+            raise APIError(
+                "origin_not_allowed",
+                "Requests from pages of other sites are not allowed.",
+                "Start it with --allow-origin ORIGIN.",
+            )
+
+    def allows(self, origin: str) -> bool:
+        """Whether pages of another origin may ask, and read the answer."""
+        return origin in self.origins or "*" in self.origins
+
+
+class Gate:
+    """The ASGI application around the service: who may ask, headers of every answer, and a word on each to `OnAnswer`.
+
+    Args:
+        app: answers all requests but those of ``direct``.
+        direct: method and path → what answers them at once.
+        stopping: whether each answer says that its connection closes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: HostPolicy,
+        on_answer: OnAnswer,
+        direct: Mapping[tuple[str, str], ASGIApp] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._app = app
+        self._direct = direct or {}
+        self._policy = policy
+        self._on_answer = on_answer
+        self._stopping = stopping
+        self._security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        began = time.perf_counter()
+        status = 0
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
+        shared = self._shared(origin)
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name for name, _ in message["headers"]}
+                extra = [pair for pair in self._security if pair[0] not in given]
+                last = [(b"connection", b"close")] if self._stopping() else []
+                message["headers"] = [*message["headers"], *extra, *shared, *last]
+            await send(message)
+
+        try:
+            try:
+                self._policy.check(hosts, origin)
+            except APIError as refusal:
+                await send_error(refusal, send_on)
+                return
+            if shared and scope["method"] == "OPTIONS":
+                await send_answer(send_on, 204, {}, b"")
+                return
+            app = self._direct.get((scope["method"], scope["path"]), self._app)
+            await app(scope, receive, send_on)
+        finally:
+            if (connection := scope.get("state", {}).get("connection")) is not None:
+                connection.answered()
+            client = scope["client"][0] if scope.get("client") else "-"
+            self._on_answer(client, scope["method"], scope["path"], status, time.perf_counter() - began)
+
+    def _shared(self, origin: str | None) -> list[tuple[bytes, bytes]]:
+        """What a browser wants to read before a page of another origin may see the answer."""
+        if origin is None or not self._policy.allows(origin):
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", b"content-type"),
+            (b"vary", b"origin"),
+        ]
+
+
+async def send_error(refusal: APIError, send: Send) -> None:
+    """A refusal as an answer."""
+    await send_answer(send, refusal.status, {"Content-Type": "application/json", **refusal.headers}, refusal.body)
+
+
+async def send_answer(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """A whole answer."""
+    pairs: list[Any] = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    if status != 204:
+        pairs.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _host_of(header: str) -> str | None:
+    """The name in a Host header, lower case, without port and brackets; None where it is none."""
+    try:
+        parts = urlsplit(f"//{header}")
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts.hostname if parts.netloc == header and parts.username is None else None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
 
 LIKELIEST = 10
 """Classes told of each image unless asked otherwise."""
@@ -59,13 +221,13 @@ def make_app(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        responses=schema.refusals(ANY_REQUEST),
+        responses=api.error_responses(ANY_REQUEST),
     )
     _add_predict(app, service)
     _add_model(app, service)
     _add_state(app, service)
     _add_documents(app, service)
-    for kind in (Refusal, HTTPException, RequestValidationError, Exception):
+    for kind in (APIError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refused(service))
     app.add_exception_handler(ClientDisconnect, _gone)
     return app
@@ -73,13 +235,13 @@ def make_app(service: Service) -> FastAPI:
 
 def _add_predict(app: FastAPI, service: Service) -> None:
     classes = len(service.model.predictor.classes)
-    body = schema.predict_body(service.model.predictor, service.limits)
+    body = api.predict_body(service.model.predictor, service.limits)
 
     @app.post(
         "/predict",
         summary="Classify images",
         response_class=Response,
-        responses={200: _json_of(schema.Answer), **schema.refusals(ANY_REQUEST + PREDICT)},
+        responses={200: _json_of(api.Answer), **api.error_responses(ANY_REQUEST + PREDICT)},
         openapi_extra={"requestBody": body},
     )
     async def predict(
@@ -104,12 +266,12 @@ def predict_directly(service: Service) -> ASGIApp:
             answer = await service.predict(Request(scope, receive), topk, as_is=as_is, sets=sets)
         except ClientDisconnect:
             return
-        except Refusal as refusal:
+        except APIError as refusal:
             service.metrics.refused(refusal.code)
-            await send_refusal(refusal, send)
+            await send_error(refusal, send)
         except Exception:
             service.metrics.refused("internal")
-            await send_refusal(_failed(), send)
+            await send_error(_failed(), send)
             raise  # uvicorn tells it on standard error
         else:
             await send_answer(send, 200, {"content-type": "application/json"}, answer)
@@ -124,19 +286,19 @@ def _parameters(query: bytes, topk: int) -> tuple[int, bool, float | None]:
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     asked, as_is = values.get("topk", [str(topk)])[-1], values.get("as_is", ["false"])[-1].lower()
     if not (re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII) and 1 <= int(asked) <= MOST_TOLD):
-        raise Refusal("bad_parameter", f"The parameter topk must be a whole number from 1 to {MOST_TOLD:,}.")
+        raise APIError("bad_parameter", f"The parameter topk must be a whole number from 1 to {MOST_TOLD:,}.")
     if as_is not in _BOOLEANS:
-        raise Refusal("bad_parameter", "The parameter as_is must be true or false.")
+        raise APIError("bad_parameter", "The parameter as_is must be true or false.")
     sets = values.get("sets", [""])[-1]
     if "sets" in values and not (_NUMBER.fullmatch(sets) and 0 < float(sets) < 100):
-        raise Refusal("bad_parameter", "The parameter sets must be a number above 0 and below 100: 95 for 95 %.")
+        raise APIError("bad_parameter", "The parameter sets must be a number above 0 and below 100: 95 for 95 %.")
     return int(asked), _BOOLEANS[as_is], float(sets) if sets else None
 
 
 def _add_model(app: FastAPI, service: Service) -> None:
     about = json.dumps(service.model.about).encode()
 
-    @app.get("/model", summary="The model", response_class=Response, responses={200: _json_of(schema.ModelCard)})
+    @app.get("/model", summary="The model", response_class=Response, responses={200: _json_of(api.ModelCard)})
     async def model() -> Response:
         """Classes, input, threshold, accuracy and origin of the model that answers."""
         return Response(about, media_type="application/json")
@@ -147,22 +309,22 @@ def _add_state(app: FastAPI, service: Service) -> None:
         "/healthz",
         summary="Alive?",
         response_class=Response,
-        responses={200: _json_of(schema.State), **schema.refusals((*ANY_REQUEST, "internal"))},
+        responses={200: _json_of(api.State), **api.error_responses((*ANY_REQUEST, "internal"))},
     )
     async def healthz() -> Response:
-        """Whether the process works; if not, start it anew."""
+        """Whether the process works; if not, restart it."""
         if not service.batcher.works():
-            raise Refusal("internal", "The thread that runs the model has ended.", "Start the service anew.")
+            raise APIError("internal", "The thread that runs the model has ended.", "Restart the service.")
         return Response(b'{"status": "ok"}', media_type="application/json")
 
     @app.get(
         "/readyz",
         summary="Ready?",
         response_class=Response,
-        responses={200: _json_of(schema.State), **schema.refusals((*ANY_REQUEST, "stopping"))},
+        responses={200: _json_of(api.State), **api.error_responses((*ANY_REQUEST, "stopping"))},
     )
     async def readyz() -> Response:
-        """Whether requests may be sent here; not any more when the service is being stopped."""
+        """Whether requests may be sent here; not once the service is stopping."""
         service.check_ready()
         return Response(b'{"status": "ready"}', media_type="application/json")
 
@@ -213,7 +375,7 @@ def _refused(service: Service) -> Any:
     """The one way from an exception to an answer."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        refusal = error if isinstance(error, Refusal) else _as_refusal(request, error)
+        refusal = error if isinstance(error, APIError) else _as_api_error(request, error)
         service.metrics.refused(refusal.code)
         return Response(refusal.body, refusal.status, refusal.headers, "application/json")
 
@@ -224,17 +386,19 @@ async def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=408)  # read by nobody
 
 
-def _as_refusal(request: Request, error: Exception) -> Refusal:
+def _as_api_error(request: Request, error: Exception) -> APIError:
     if isinstance(error, RequestValidationError):
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"][1:]))
         text = problem["msg"].replace("Input should", "must").replace("a valid integer", "a whole number")
-        return Refusal("bad_parameter", f"The parameter {name} {text[:200]}.")
+        return APIError("bad_parameter", f"The parameter {name} {text[:200]}.")
     if isinstance(error, HTTPException) and error.status_code in _STATUS_CODES:
         code = _STATUS_CODES[error.status_code]
-        return Refusal(code, KINDS[code].about.partition(";")[0].rstrip(".") + ".", "See /docs.", error.headers)
+        return APIError(code, ERRORS[code].about.partition(";")[0].rstrip(".") + ".", "See /docs.", error.headers)
     return _failed()
 
 
-def _failed() -> Refusal:
-    return Refusal("internal", "The service failed; the request may be sound.", "Tell whoever runs the service.")
+def _failed() -> APIError:
+    return APIError(
+        "internal", "Internal error; the request may be valid.", "Report it to the operator of the service."
+    )

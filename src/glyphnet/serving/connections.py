@@ -11,7 +11,9 @@ It uses nothing of uvicorn but what every asyncio server has: a protocol with a 
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -19,8 +21,69 @@ from typing import cast
 
 import httptools
 
+from .api import APIError
 from .limits import Limits
-from .refusals import Refusal
+
+AT_ONCE = 64
+PAUSE_SECONDS = 0.5
+"""Before the next attempt when the process has no file handle left."""
+
+_NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Acceptor:
+    """Makes a connection of everyone who comes to a socket.
+
+    Args:
+        listener: it listens; the acceptor closes it.
+        make: makes the protocol of a connection.
+    """
+
+    def __init__(self, listener: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        self._listener = listener
+        self._make = make
+        self._loop = asyncio.get_running_loop()
+        self._beginning: set[asyncio.Task[object]] = set()
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Take those who wait at the door, and no more: closed on, they would get a reset."""
+        if self._listener.fileno() >= 0:
+            while self._accept():
+                pass
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+
+    def _accept(self) -> bool:
+        """Take some; whether there may be more."""
+        for _ in range(AT_ONCE):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return False
+            except OSError as error:
+                if error.errno not in _NO_HANDLES:
+                    raise
+                self._loop.remove_reader(self._listener)
+                self._loop.call_later(PAUSE_SECONDS, self._again)
+                return False
+            connection.setblocking(False)
+            task = self._loop.create_task(self._begin(connection))
+            self._beginning.add(task)
+            task.add_done_callback(self._beginning.discard)
+        return True
+
+    async def _begin(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make, connection)
+        except OSError:  # it has gone already
+            connection.close()
+
+    def _again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener, self._accept)
+
 
 SWEEP_SECONDS = 0.25
 LEAVING_SECONDS = 0.5
@@ -39,8 +102,8 @@ class Phase(Enum):
     REST = "answered already, while the body still arrives"
 
 
-class Doors:
-    """All connections of the service.
+class ConnectionPool:
+    """The open connections of the service.
 
     Args:
         limits: their number and their times.
@@ -64,7 +127,7 @@ class Doors:
         }
 
     def enter(self, newcomer: GuardedProtocol) -> bool:
-        """Let a connection in, for which another may have to leave; False where there is no room."""
+        """Add a connection, closing an idle or slow one if the pool is full; False if all are busy."""
         if len(self.inside) >= self.limits.connections:
             waiting = [one for one in self.inside if one.phase is not Phase.ANSWER]
             if not waiting:
@@ -74,12 +137,12 @@ class Doors:
         return True
 
     async def all_gone(self) -> None:
-        """Wait until nobody is on the way out any more."""
+        """Wait until every closing connection has closed."""
         while self.leaving:
             await asyncio.sleep(SWEEP_SECONDS / 10)
 
     async def watch(self) -> None:
-        """End connections whose time is over, for ever."""
+        """Close connections whose deadline has passed; runs until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
@@ -100,19 +163,19 @@ class GuardedProtocol(asyncio.Protocol):
     """A connection that knows its phase and its deadline.
 
     Args:
-        doors: all connections.
+        pool: all connections.
         make: makes the protocol behind it, given this one, which is told of each answer by `answered`.
     """
 
     transport: asyncio.Transport
 
-    def __init__(self, doors: Doors, make: Callable[[GuardedProtocol], asyncio.Protocol]) -> None:
+    def __init__(self, pool: ConnectionPool, make: Callable[[GuardedProtocol], asyncio.Protocol]) -> None:
         self.phase = Phase.HEAD
         self.since = self.deadline = 0.0
-        self._doors = doors
+        self._pool = pool
         self._behind = make(self)
         self._is_gone = False  # for the protocol behind
-        self._pending: Refusal | None = None  # once earlier requests are answered
+        self._pending: APIError | None = None  # once earlier requests are answered
         self._head = bytearray()
         self._body: _Body | _Chunked | None = None
         self._begun = self._whole = self._answered = 0  # requests
@@ -124,16 +187,14 @@ class GuardedProtocol(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it
         self._behind.connection_made(_Transport(self))
         self._enter(Phase.HEAD)
-        if not self._doors.enter(self):
-            limit = self._doors.limits.connections
-            self.leave(
-                Refusal("too_many_connections", f"All {limit} connections are in use.", "Ask again in a second.")
-            )
+        if not self._pool.enter(self):
+            limit = self._pool.limits.connections
+            self.leave(APIError("too_many_connections", f"All {limit} connections are in use.", "Retry in a second."))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone, or was sent away."""
-        self._doors.inside.pop(self, None)
-        self._doors.leaving.pop(self, None)
+        self._pool.inside.pop(self, None)
+        self._pool.leaving.pop(self, None)
         self._lose(exc)
 
     def pause_writing(self) -> None:
@@ -150,17 +211,17 @@ class GuardedProtocol(asyncio.Protocol):
             try:
                 data = self._take_head(data) if self._body is None else self._take_body(self._body, data)
             except _TooLongError:
-                limit = self._doors.limits.head_bytes
-                self.leave(Refusal("head_too_large", f"The head of the request has more than {limit:,} bytes."))
+                limit = self._pool.limits.head_bytes
+                self.leave(APIError("head_too_large", f"The head of the request has more than {limit:,} bytes."))
             except (httptools.HttpParserError, ValueError):
-                self.leave(Refusal("malformed", "This is no valid HTTP request."))
+                self.leave(APIError("malformed", "Invalid HTTP request."))
 
     # What the protocol behind calls.
 
     def answered(self) -> None:
         """A request is answered."""
         self._answered += 1
-        self._follow(anew=True)
+        self._follow(restart=True)
         if self._pending is not None and self._whole == self._answered:
             self.leave(self._pending)
 
@@ -168,32 +229,32 @@ class GuardedProtocol(asyncio.Protocol):
         """Say that nothing more will come, and drop what still arrives: closed at once the client would get a reset."""
         if self._is_gone:
             return
-        if self._doors.closing and self.phase in (Phase.IDLE, Phase.HEAD):
+        if self._pool.closing and self.phase in (Phase.IDLE, Phase.HEAD):
             # A request may be on its way: it is still answered.
             self.deadline = min(self.deadline, time.monotonic() + GRACE_SECONDS)
         else:
             self._linger()
 
-    # What the doors call.
+    # What the pool call.
 
     def time_is_up(self) -> None:
         """The deadline of the phase has passed."""
-        if self.phase is Phase.ANSWER or self.transport.is_closing() or self in self._doors.leaving:
+        if self.phase is Phase.ANSWER or self.transport.is_closing() or self in self._pool.leaving:
             self.transport.abort()
         elif self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head):
-            part, seconds = self.phase.name.lower(), self._doors.seconds[self.phase]
-            self.leave(Refusal("too_slow", f"The {part} of the request did not arrive within {seconds:g} seconds."))
+            part, seconds = self.phase.name.lower(), self._pool.seconds[self.phase]
+            self.leave(APIError("too_slow", f"The {part} of the request did not arrive within {seconds:g} seconds."))
         else:
             self._linger()
 
     def make_room(self) -> None:
         """Another connection needs the place."""
         if self.phase is Phase.BODY or (self.phase is Phase.HEAD and self._head):
-            self.leave(Refusal("too_many_connections", "This connection was slow, and others waited for its place."))
+            self.leave(APIError("too_many_connections", "This connection was slow, and others waited for its place."))
         else:
             self._linger()
 
-    def leave(self, refusal: Refusal) -> None:
+    def leave(self, refusal: APIError) -> None:
         """Write a refusal, hear nothing more, close soon."""
         if self.transport.is_closing() or self._is_gone:
             self._linger()
@@ -202,9 +263,9 @@ class GuardedProtocol(asyncio.Protocol):
             self._pending = refusal
             self.transport.pause_reading()
             return
-        self._doors.on_refusal(refusal.code)
+        self._pool.on_refusal(refusal.code)
         self._lose(None)
-        self.transport.write(refusal.raw(self._doors.security))
+        self.transport.write(refusal.raw(self._pool.security))
         self._linger()
 
     # Its own.
@@ -219,19 +280,19 @@ class GuardedProtocol(asyncio.Protocol):
         self._head += data
         end = self._head.find(b"\r\n\r\n", before)
         size = len(self._head) if end < 0 else end + 4
-        if size > self._doors.limits.head_bytes:
+        if size > self._pool.limits.head_bytes:
             raise _TooLongError
         if end < 0:
             _Head().feed(self._head)  # what is no HTTP is refused at once
-            self._follow(anew=size == len(data))
+            self._follow(restart=size == len(data))
             return b""
         head, rest = bytes(self._head[:size]), bytes(self._head[size:])
         self._head.clear()
-        self._body = _Head().feed(head).body(self._doors.limits.head_bytes)
+        self._body = _Head().feed(head).body(self._pool.limits.head_bytes)
         self._begun += 1
         if self._body.ended:
             self._end_body()
-        self._follow(anew=True)
+        self._follow(restart=True)
         self._behind.data_received(head)
         return rest
 
@@ -248,8 +309,8 @@ class GuardedProtocol(asyncio.Protocol):
         self._whole += 1
         self._body = None
 
-    def _follow(self, *, anew: bool = False) -> None:
-        """Enter the phase that holds now; ``anew``: its time begins, even if it held before."""
+    def _follow(self, *, restart: bool = False) -> None:
+        """Enter the phase that holds now; ``restart``: its deadline starts again, even if it held before."""
         if self._is_gone:
             return
         if self._whole > self._answered:
@@ -258,13 +319,13 @@ class GuardedProtocol(asyncio.Protocol):
             phase = Phase.REST if self._answered == self._begun else Phase.BODY
         else:
             phase = Phase.HEAD if self._head or not self._begun else Phase.IDLE
-        if anew or phase is not self.phase:
+        if restart or phase is not self.phase:
             self._enter(phase)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.since = time.monotonic()
-        self.deadline = self.since + self._doors.seconds[phase]
+        self.deadline = self.since + self._pool.seconds[phase]
 
     def _lose(self, error: Exception | None) -> None:
         """For the protocol behind the connection ends here."""
@@ -273,15 +334,15 @@ class GuardedProtocol(asyncio.Protocol):
             self._behind.connection_lost(error)
 
     def _linger(self) -> None:
-        doors = self._doors
-        doors.inside.pop(self, None)
+        pool = self._pool
+        pool.inside.pop(self, None)
         self._lose(None)
-        if self in doors.leaving:
+        if self in pool.leaving:
             return
-        if self.transport.is_closing() or len(doors.leaving) >= doors.limits.connections:
+        if self.transport.is_closing() or len(pool.leaving) >= pool.limits.connections:
             self.transport.abort()
             return
-        doors.leaving[self] = None
+        pool.leaving[self] = None
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -27,9 +27,11 @@ from ..data.values import Reading
 from ..errors import BadFileError
 from ..images import Batch, normalizing_spec, read_image
 from ..predictor import Predictor
-from .contents import Contents, Picture
+from .api import APIError
 from .limits import Limits
-from .refusals import Refusal
+
+if TYPE_CHECKING:  # a worker needs no web framework
+    from .bodies import Contents, Picture
 
 SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 """A plain picture up to these is decoded at once: sooner than another thread would have begun."""
@@ -64,7 +66,7 @@ class Decoder:
         """The pictures as the model sees them; ``as_is``: see `image_batches`.
 
         Raises:
-            Refusal: bad_image, too_many_pixels or too_much_work, naming the picture by its number, from 1.
+            APIError: bad_image, too_many_pixels or too_much_work, naming the picture by its number, from 1.
         """
         if isinstance(pictures, np.ndarray):
             if normalizing_spec(self._predictor, as_is) is None:
@@ -106,9 +108,9 @@ class Decoder:
             raise self._too_many_pixels(number)
         return pixels
 
-    def _too_many_pixels(self, number: int) -> Refusal:
+    def _too_many_pixels(self, number: int) -> APIError:
         limit = self._limits.picture_pixels
-        return Refusal(
+        return APIError(
             "too_many_pixels", f"Image {number} has more pixels than the limit of {limit:,}.", "Send it smaller."
         )
 
@@ -157,9 +159,9 @@ async def _together(work: list[asyncio.Future[Normalized]]) -> list[Normalized]:
         raise
 
 
-def _bad_image(error: BadFileError, number: int) -> Refusal:
+def _bad_image(error: BadFileError, number: int) -> APIError:
     reason = re.sub(r"<[^>]*>", "the file", error.reason)  # Pillow's word for bytes in memory is an address
-    return Refusal("bad_image", f"Image {number}: {reason}.", error.remedy)
+    return APIError("bad_image", f"Image {number}: {reason}.", error.remedy)
 
 
 # --- in the workers ------------------------------------------------------------------------------------------

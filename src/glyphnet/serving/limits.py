@@ -1,4 +1,4 @@
-"""How much the service takes, of everything that a client can ask for."""
+"""Limits on everything that a client can ask of the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Limits(Settings):
-    """Limits of the service; whatever goes beyond one is answered by the refusal that docs name with it.
+    """Limits of the service; ``/docs`` lists the error that answers a request beyond each.
 
     Attributes:
         body_bytes: of the body of a request.
@@ -63,5 +63,5 @@ def parse_limits(words: Iterable[str]) -> Limits:
     pairs = [word.partition("=") for word in words]
     for name, equals, _ in pairs:
         if not equals:
-            raise SettingsError(f'"{name:.60}" is no limit: write NAME=VALUE, as in queue=64.')
+            raise SettingsError(f'"{name:.60}" is not a limit: write NAME=VALUE, as in queue=64.')
     return parse_settings(Limits, {name.strip(): value.strip() for name, _, value in pairs}, where="limit")

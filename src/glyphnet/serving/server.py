@@ -18,14 +18,11 @@ import uvicorn
 
 from ..errors import SettingsError
 from ..predictor import load_predictor
-from .about import about_model, model_id
-from .accepting import Acceptor
-from .app import make_app, predict_directly
-from .connections import Doors, GuardedProtocol
-from .gate import SECURITY, Callers, Gate, OnAnswer
+from .app import SECURITY, Gate, HostPolicy, OnAnswer, make_app, predict_directly
+from .connections import Acceptor, ConnectionPool, GuardedProtocol
 from .limits import Limits
 from .pages import front_page
-from .service import MODEL_THREADS, Model, Service
+from .service import MODEL_THREADS, Model, Service, about_model, model_id
 
 SWITCH_SECONDS = 0.0002
 """How long a thread of Python computes before another may: with its 5 ms the model would wait at each of its layers."""
@@ -53,7 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, OverflowError) as error:
-        raise SettingsError(f"--host {host!r} is no address to listen on: {error}.") from None
+        raise SettingsError(f"--host {host!r} is not an address to listen on: {error}.") from None
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,7 +74,7 @@ class Server:
     Args:
         model: from `load`.
         listener: from `listen`; the server closes it.
-        hosts, origins: see `Callers`.
+        hosts, origins: see `HostPolicy`.
         on_answer: called for every request that was answered.
     """
 
@@ -95,7 +92,7 @@ class Server:
         self._model = model
         self._listener = listener
         self._limits = limits or Limits()
-        self._callers = Callers(self.host, hosts, origins)
+        self._policy = HostPolicy(self.host, hosts, origins)
         self._on_answer = on_answer
         self._uvicorn: _Uvicorn | None = None
 
@@ -128,8 +125,8 @@ class Server:
 
     async def _serve(self, on_ready: Callable[[], None]) -> None:
         service = Service(self._model, self._limits)
-        doors = Doors(self._limits, SECURITY, service.metrics.refused)
-        service.metrics.watch("glyphnet_connections", "Connections that are open.", lambda: len(doors.inside))
+        pool = ConnectionPool(self._limits, SECURITY, service.metrics.refused)
+        service.metrics.watch("glyphnet_connections", "Connections that are open.", lambda: len(pool.inside))
 
         def on_answer(client: str, method: str, path: str, status: int, seconds: float) -> None:
             service.metrics.answered(method, path, status, seconds)
@@ -137,9 +134,9 @@ class Server:
                 self._on_answer(client, method, path, status, seconds)
 
         direct = {("POST", "/predict"): predict_directly(service)}
-        gate = Gate(make_app(service), self._callers, on_answer, direct, lambda: service.stopping)
-        self._uvicorn = _Uvicorn(_config(gate, self._limits), service, doors, self._listener, on_ready)
-        watching = asyncio.create_task(doors.watch())
+        gate = Gate(make_app(service), self._policy, on_answer, direct, lambda: service.stopping)
+        self._uvicorn = _Uvicorn(_config(gate, self._limits), service, pool, self._listener, on_ready)
+        watching = asyncio.create_task(pool.watch())
         try:
             await self._uvicorn.serve([])  # it takes no connections itself
         finally:
@@ -156,7 +153,7 @@ class _Uvicorn(uvicorn.Server):
         self,
         config: uvicorn.Config,
         service: Service,
-        doors: Doors,
+        pool: ConnectionPool,
         listener: socket.socket,
         on_ready: Callable[[], None],
     ) -> None:
@@ -164,7 +161,7 @@ class _Uvicorn(uvicorn.Server):
         self._listener = listener
         self._acceptor: Acceptor | None = None
         self._service = service
-        self._doors = doors
+        self._pool = pool
         self._on_ready = on_ready
         self._stop_at: float | None = None
 
@@ -188,9 +185,9 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._acceptor is not None:
             self._acceptor.close()
-        self._doors.close_soon(self._service.limits.stop_seconds / 3)
+        self._pool.close_soon(self._service.limits.stop_seconds / 3)
         await super().shutdown(sockets)
-        await self._doors.all_gone()
+        await self._pool.all_gone()
 
     def _make_connection(self) -> asyncio.Protocol:
         def behind(guard: GuardedProtocol) -> asyncio.Protocol:
@@ -199,7 +196,7 @@ class _Uvicorn(uvicorn.Server):
             made: asyncio.Protocol = protocol(config=self.config, server_state=self.server_state, app_state=state)
             return made
 
-        return GuardedProtocol(self._doors, behind)
+        return GuardedProtocol(self._pool, behind)
 
 
 def _config(app: Any, limits: Limits) -> uvicorn.Config:

@@ -1,25 +1,233 @@
-"""The service itself: a request's way from its body to its answer."""
+"""The service: from a request's body to its answer, the thread that runs the model, and the answer of ``/model``."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
 import numpy as np
 from starlette.requests import Request
 
 from ..answers import Answers
-from ..errors import SettingsError
+from ..errors import ModelFileError, SettingsError
+from ..files import open_input
+from ..images import Batch, default_batch_size, normalizing_spec
 from ..predictor import Predictor
-from .batching import Batcher
-from .bodies import Bodies
-from .contents import JSON, contents_of
+from .api import JSON, APIError
+from .bodies import Bodies, contents_of
 from .decoding import Decoder
 from .limits import Limits
 from .metrics import Metrics
-from .refusals import Refusal
+
+_JUDGED = ("accuracy", "interval", "n", "judged_on")
+
+
+def model_id(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a model file's content, in hexadecimal.
+
+    Raises:
+        ModelFileError: it cannot be read.
+    """
+    try:
+        with open_input(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def about_model(predictor: Predictor, identity: str) -> dict[str, Any]:
+    """The answer of ``/model``: plain JSON values, as `api.ModelCard` describes them."""
+    height, width, channels = predictor.input_shape
+    origin, metrics, network = _told(predictor)
+    rules = predictor.rules
+    return {
+        "id": identity,
+        "classes": list(predictor.classes),
+        "input": {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "dtype": "uint8",
+            "colours": "grey, 0 black to 255 white" if channels == 1 else "red, green, blue",
+            "pictures": "made like the training images" if normalizing_spec(predictor) else "resized, proportions kept",
+        },
+        "threshold": rules.confidence,
+        "foreign_threshold": rules.foreign,
+        "highest_level": None if rules.conformal is None else rules.conformal.highest_level,
+        "network": network,
+        "accuracy": _accuracy(metrics),
+        "provenance": {
+            "data": without_folders(str(origin.get("data", ""))),
+            "fingerprint": str(origin.get("fingerprint", "")),
+            "created": str(origin.get("created", "")),
+            "versions": {str(name): str(version) for name, version in dict(origin.get("versions", {})).items()},
+        },
+    }
+
+
+def without_folders(name: str) -> str:
+    """The last part of what may be a path."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _told(predictor: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
+    """Provenance, metrics and kind of network, from a `Classifier` or from what an ONNX file tells."""
+    told = getattr(predictor, "about", None)
+    if told is None:
+        return predictor.provenance.model_dump(mode="json"), predictor.metrics, predictor.spec.kind
+    network = told.get("network")
+    return (
+        _mapping(told.get("provenance")),
+        _mapping(told.get("metrics")),
+        str(_mapping(network).get("kind", "")),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The accuracy with what it was measured on; None where the model was never judged."""
+    if not set(_JUDGED) <= metrics.keys():
+        return None
+    low, high = metrics["interval"]
+    return {
+        "value": float(metrics["accuracy"]),
+        "interval": [float(low), float(high)],
+        "n": int(metrics["n"]),
+        "judged_on": without_folders(str(metrics["judged_on"])),
+    }
+
+
+class _Asked(NamedTuple):
+    batch: Batch
+    answer: asyncio.Future[Answers]
+
+
+class Batcher:
+    """Answers images in the order of arrival; all that wait are one batch.
+
+    While the model computes one batch the next gathers: nobody waits for others to come, and the more there is to
+    do the larger, and the cheaper for each image, the batches become.
+
+    Args:
+        predictor: what answers; only the one thread touches it.
+        most: images that may wait or be in work.
+        threads: that the model may use for a batch.
+        on_batch: called in the thread with the number of images of each batch.
+    """
+
+    def __init__(self, predictor: Predictor, most: int, threads: int, on_batch: Callable[[int], None]) -> None:
+        self.admitted = 0
+        self._predictor = predictor
+        self._most = most
+        self._threads = threads
+        self._on_batch = on_batch
+        self._largest = default_batch_size(predictor.input_shape)
+        self._inbox: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="glyphnet-model", daemon=True)
+        self._thread.start()
+
+    def check_capacity(self, images: int) -> None:
+        """Check that so many more images fit into the queue.
+
+        Raises:
+            APIError: queue_full.
+        """
+        if self.admitted + images > self._most:
+            raise APIError(
+                "queue_full",
+                f"The queue is full: {self.admitted} of {self._most} images are waiting.",
+                "Retry in a second, with longer pauses each time.",
+            )
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Room for images, from before they are decoded until they are answered; on the event loop only.
+
+        Raises:
+            APIError: queue_full.
+        """
+        self.check_capacity(images)
+        self.admitted += images
+        try:
+            yield
+        finally:
+            self.admitted -= images
+
+    async def answers(self, batch: Batch) -> Answers:
+        """What the model says of images."""
+        answer: asyncio.Future[Answers] = self._loop.create_future()
+        self._inbox.put(_Asked(batch, answer))
+        return await answer
+
+    def works(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread, after what is in the queue."""
+        self._inbox.put(None)
+        self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        if (torch := sys.modules.get("torch")) is not None:  # an .onnx is run without it
+            torch.set_num_threads(self._threads)
+        left: _Asked | None = None
+        while (first := left or self._inbox.get()) is not None:
+            batch, left, last = self._gather(first)
+            self._answer(batch)
+            if last:
+                return
+
+    def _gather(self, first: _Asked) -> tuple[list[_Asked], _Asked | None, bool]:
+        """What waits now and fits into one batch, the request that did not fit, and whether the end has come."""
+        batch, count = [first], len(first.batch.pixels)
+        while count < self._largest:
+            try:
+                asked = self._inbox.get_nowait()
+            except Empty:
+                break
+            if asked is None:
+                return batch, None, True
+            if count + len(asked.batch.pixels) > self._largest:
+                return batch, asked, False
+            batch.append(asked)
+            count += len(asked.batch.pixels)
+        return batch, None, False
+
+    def _answer(self, batch: list[_Asked]) -> None:
+        together = batch[0].batch if len(batch) == 1 else Batch.joined([asked.batch for asked in batch])
+        try:
+            answers: Answers | Exception = self._predictor.answer(together)
+        except Exception as error:  # told to whoever waits: they must not wait for ever
+            answers = error
+        self._on_batch(len(together.pixels))
+        self._loop.call_soon_threadsafe(_deliver, batch, answers)
+
+
+def _deliver(batch: list[_Asked], answers: Answers | Exception) -> None:
+    start = 0
+    for asked in batch:
+        end = start + len(asked.batch.pixels)
+        if not asked.answer.done():  # whoever asked may have gone
+            if isinstance(answers, Exception):
+                asked.answer.set_exception(answers)
+            else:
+                asked.answer.set_result(answers[start:end])
+        start = end
+
 
 MODEL_THREADS = 1
 """Of the model for a batch: small networks gain nothing from more, and the other cores serve and decode."""
@@ -73,10 +281,10 @@ class Service:
             sets: the level, in percent, of sets to tell; None: none.
 
         Raises:
-            Refusal: the request goes beyond a limit or cannot be read.
+            APIError: the request goes beyond a limit or cannot be read.
         """
         level = None if sets is None else self._answers.check_level(sets)
-        self.batcher.check_room(1)  # before any work: under an overload refusing has to be cheap
+        self.batcher.check_capacity(1)  # before any work: under an overload refusing has to be cheap
         limits = self.limits
         content_type = request.headers.get("content-type", "")
         is_json = content_type[: len(JSON)].lower() == JSON
@@ -94,10 +302,10 @@ class Service:
 
     def check_ready(self) -> None:
         """Raises:
-        Refusal: the service is being stopped.
+        APIError: the service is being stopped.
         """
         if self.stopping:
-            raise Refusal("stopping", "The service is being stopped.", "Ask another one.")
+            raise APIError("stopping", "The service is stopping.", "Use another instance.")
 
     def close(self) -> None:
         """End the threads."""
@@ -117,12 +325,12 @@ class AnswerWriter:
         """The level of sets at so many percent.
 
         Raises:
-            Refusal: the model gives no sets, or none at this level.
+            APIError: the model gives no sets, or none at this level.
         """
         try:
             self._rules.need_conformal().limit(percent / 100)
         except SettingsError as error:
-            raise Refusal("bad_parameter", str(error)) from None
+            raise APIError("bad_parameter", str(error)) from None
         return percent / 100
 
     def write(self, answers: Answers, topk: int, level: float | None = None) -> tuple[bytes, int]:

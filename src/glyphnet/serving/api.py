@@ -1,8 +1,14 @@
-"""The forms of questions and answers, for ``/openapi.json``; the answers themselves are written without them."""
+"""The API of the service: every error that it answers with, and the forms of requests and answers.
+
+The forms are for ``/openapi.json``; the answers themselves are written without them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -10,10 +16,86 @@ from pydantic import BaseModel, Field
 from ..answers import REASONS
 from ..data.values import EIGHT_BITS
 from ..images import Reader
-from .contents import JSON, MULTIPART, RAW
 from .limits import Limits
-from .multipart import FIELDS
-from .refusals import KINDS
+
+RAW = "application/octet-stream"
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+FIELDS = ("image", "file")
+"""The names that parts may have, as in ``curl -F image=@a.png -F file=@b.png``."""
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """One kind of error.
+
+    Attributes:
+        status: the HTTP status.
+        about: when it happens: a line of the documentation.
+        retry_after: seconds after which it may go better; None where the request itself is wrong.
+    """
+
+    status: int
+    about: str
+    retry_after: int | None = None
+
+
+ERRORS: dict[str, ErrorKind] = {
+    "malformed": ErrorKind(400, "The request or its body cannot be parsed."),
+    "origin_not_allowed": ErrorKind(403, "The request comes from a page of another site; see --allow-origin."),
+    "not_found": ErrorKind(404, "Unknown path."),
+    "method_not_allowed": ErrorKind(405, "Method not allowed; the Allow header lists those that are."),
+    "too_slow": ErrorKind(408, "The head or the body of the request did not arrive in time."),
+    "body_too_large": ErrorKind(413, "The body has more bytes than the limit."),
+    "too_many_images": ErrorKind(413, "Too many images in one request."),
+    "too_many_pixels": ErrorKind(413, "A picture has more pixels than the limit."),
+    "unsupported_media_type": ErrorKind(415, "Unsupported Content-Type."),
+    "host_not_allowed": ErrorKind(
+        421, "The Host header names a host that this service does not accept; see --allow-host."
+    ),
+    "bad_image": ErrorKind(422, "A picture is damaged, or pixels are not of the model's size."),
+    "bad_parameter": ErrorKind(422, "Invalid query parameter."),
+    "head_too_large": ErrorKind(431, "The request line and headers have more bytes than the limit."),
+    "internal": ErrorKind(500, "Internal error; details are on the standard error of the service."),
+    "queue_full": ErrorKind(503, "The queue of images is full.", retry_after=1),
+    "too_many_bytes": ErrorKind(503, "Too many large bodies are being read at once.", retry_after=1),
+    "too_many_connections": ErrorKind(503, "All connections are in use.", retry_after=1),
+    "stopping": ErrorKind(503, "The service is stopping.", retry_after=5),
+}
+"""Code → its status and when it happens."""
+
+
+class APIError(Exception):  # an answer, and no fault of ours
+    """An error that is sent to the client.
+
+    Args:
+        code: a key of `ERRORS`.
+        message: what was wrong, as a sentence; it goes to whoever asked, so it names nothing of this machine.
+        remedy: what to do, as a sentence.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "", headers: Mapping[str, str] | None = None) -> None:
+        self.code = code
+        self.status = ERRORS[code].status
+        retry_after = ERRORS[code].retry_after
+        self.headers = {**(headers or {}), **({} if retry_after is None else {"Retry-After": str(retry_after)})}
+        error = {"code": code, "message": message, **({"remedy": remedy} if remedy else {})}
+        self.body = json.dumps({"error": error}).encode()
+        super().__init__(message)
+
+    def raw(self, security: Mapping[str, str]) -> bytes:
+        """The whole answer as bytes of HTTP/1.1, for a connection on which no answer has begun; it then closes."""
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(self.body)),
+            "Connection": "close",
+            **self.headers,
+            **security,
+        }
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -107,22 +189,22 @@ class State(BaseModel):
 class ErrorDetail(BaseModel):
     """What went wrong."""
 
-    code: Annotated[Literal[tuple(KINDS)], Field(description="For programs.")]  # type: ignore[valid-type]
+    code: Annotated[Literal[tuple(ERRORS)], Field(description="For programs.")]  # type: ignore[valid-type]
     message: Annotated[str, Field(description="For people.")]
     remedy: Annotated[str | None, Field(description="What to do.")] = None
 
 
 class Error(BaseModel):
-    """Every answer that is none."""
+    """An error."""
 
     error: ErrorDetail
 
 
-def refusals(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+def error_responses(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
     """FastAPI's ``responses`` for these codes; those of one status become one entry."""
     found: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        kind = KINDS[code]
+        kind = ERRORS[code]
         entry = found.setdefault(kind.status, {"model": Error, "description": ""})
         entry["description"] = f"{entry['description']}\n`{code}`: {kind.about}".strip()
         if kind.retry_after is not None:

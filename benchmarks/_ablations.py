@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from glyphnet import Recipe, Splits, preset
-from glyphnet.training import Examples, Fitting, judge
+from glyphnet.training import Examples, Fitting, validate
 from glyphnet.training.fast.layers import Backpropagation
 from glyphnet.training.fast.step import Gradients
 
@@ -27,7 +27,7 @@ Judge = Callable[[Any, Examples, Recipe], float]
 
 def plainly(result: Any, judged: Examples, recipe: Recipe) -> float:
     """The judgement of every other training."""
-    return judge(result.network, result.preprocessing, judged, recipe)[1]
+    return validate(result.network, result.preprocessing, judged, recipe)[1]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Change:
         settings: of the recipe.
         engine: called once in a process before anything is trained.
         begin: called with each training before its first step.
-        judge: how the finished network answers.
+        validate: how the finished network answers.
     """
 
     title: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     engine: Callable[[], object] = nullcontext
     begin: Callable[[Fitting], object] = lambda fitting: None
-    judge: Judge = plainly
+    validate: Judge = plainly
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ BASES = {
             "fp32": Change("fp32", {"precision": "fp32"}),
             "bf16": Change("bf16", {"precision": "bf16"}),
             "whiten": Change("whitened stem", begin=whiten),
-            "unsure": Change("the unsure tenth asked again, shifted", judge=shifted_if_unsure),
+            "unsure": Change("the unsure tenth asked again, shifted", validate=shifted_if_unsure),
             **_ENGINE,
             "layout": Change("channels first", engine=_row_by_row),
             "thread": Change("one thread", engine=_threads(1)),
@@ -195,7 +195,7 @@ BASES = {
             "autograd": Change("autograd's passes", engine=lambda: patch.object(Gradients, "suits", _never).start()),
             "update": Change(
                 "the optimizer's own step",
-                engine=_replace("training.handwritten.quick_update", lambda optimizer: optimizer.step),
+                engine=_replace("training.fast.step.fused_update", lambda optimizer: optimizer.step),
             ),
             "weights": Change(
                 "weights row by row", engine=lambda: patch.object(Backpropagation, "lay_out", _as_it_is).start()

@@ -15,7 +15,7 @@ import sys
 from _results import arguments_parser, mean_and_spread, publish
 
 from glyphnet import Splits, load, preset
-from glyphnet.training import Examples, Recipe, fit, judge
+from glyphnet.training import Examples, Recipe, fit, validate
 
 DATA = ("mnist", "fashion-mnist")
 
@@ -61,7 +61,7 @@ def train(splits: Splits, recipe: Recipe) -> tuple[float, float]:
     """Per cent of the validation images, and seconds."""
     learnt, judged = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
     result = fit(recipe, learnt, classes=len(splits.classes))
-    return 100 * judge(result.network, result.preprocessing, judged, recipe)[1], result.seconds
+    return 100 * validate(result.network, result.preprocessing, judged, recipe)[1], result.seconds
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 from _results import arguments_parser, mean_and_spread, publish
 
 from glyphnet import Splits, load, preset, train_seeds
-from glyphnet.training import Examples, fit, judge
+from glyphnet.training import Examples, fit, validate
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def train_once(splits: Splits, row: Row, seed: int) -> tuple[float, float]:
         return runs.ensemble.evaluation.accuracy, runs.seconds
     train, validation, test = (Examples.of(part.images, part.labels) for _, part in splits)
     result = fit(recipe, train, validation, classes=len(splits.classes))
-    _, accuracy = judge(result.network, result.preprocessing, test, recipe)
+    _, accuracy = validate(result.network, result.preprocessing, test, recipe)
     return accuracy, result.seconds
 
 

@@ -32,7 +32,7 @@ from _results import arguments_parser, mean_and_spread, publish
 from _turns import Trial, TrialError, script
 
 from glyphnet import Recipe, Splits, load, preset
-from glyphnet.training import Examples, fit, judge
+from glyphnet.training import Examples, fit, validate
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def measure(name: str, recipe: Recipe, train: Examples, judged: Examples, classe
         began = time.perf_counter()
         result = fit(recipe.override({"seed": seed}), train, classes=classes)
         row.seconds.append(time.perf_counter() - began)
-        row.accuracies.append(100 * judge(result.network, result.preprocessing, judged, recipe)[1])
+        row.accuracies.append(100 * validate(result.network, result.preprocessing, judged, recipe)[1])
         print(f"  {name} {seed}: {row.accuracies[-1]:.2f} %, {row.seconds[-1]:.2f} s", file=sys.stderr, flush=True)
     return row
 

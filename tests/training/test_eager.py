@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from glyphnet.training.eager import eager
+from glyphnet.training.dynamo import without_dynamo
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.LBFGS])
 def test_the_same_bits_and_no_gradient_of_the_step(kind: type[torch.optim.Optimizer]) -> None:
     weights = []
-    for made in (kind, eager(kind)):
+    for made in (kind, without_dynamo(kind)):
         weight = torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4))
         optimizer = made([weight], lr=0.1)  # type: ignore[call-arg]  # every kind has it
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from glyphnet.errors import DeviceError, DivergedError, SettingsError, TrainingError
+from glyphnet.seeding import derived_seed
 from glyphnet.training import (
     Examples,
     FitResult,
@@ -20,7 +21,7 @@ from glyphnet.training import (
     fit,
     judge,
 )
-from glyphnet.training.examples import batch_count, derived_seed, epoch_order
+from glyphnet.training.examples import batch_count, epoch_order
 
 CNN = {
     "network": {

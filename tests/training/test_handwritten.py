@@ -11,10 +11,10 @@ from glyphnet.nn import build
 from glyphnet.training import Examples, Recipe
 from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
-from glyphnet.training.fast.step import Gradients, HandwrittenStep
-from glyphnet.training.fast.updates import quick_update
+from glyphnet.training.fast.step import FusedStep, Gradients
+from glyphnet.training.fast.updates import fused_update
 from glyphnet.training.fit import Fitting
-from glyphnet.training.fullbatch import FullBatchStep
+from glyphnet.training.steps import FullBatchStep
 
 RECIPES: list[dict[str, Any]] = [
     {"network": {"kind": "mlp", "hidden": [20]}, "optimizer": "adam"},
@@ -37,7 +37,7 @@ RECIPES: list[dict[str, Any]] = [
 
 def is_by_hand(fitting: Fitting) -> bool:
     step = fitting._step
-    return isinstance(step, HandwrittenStep) or (isinstance(step, FullBatchStep) and step._gradients is not None)
+    return isinstance(step, FusedStep) or (isinstance(step, FullBatchStep) and step._gradients is not None)
 
 
 def trained(recipe: Recipe, train: Examples, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool) -> Any:
@@ -149,7 +149,7 @@ def test_the_quick_update_is_the_optimizers_own_step(settings: Any) -> None:
     for network in networks:
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter)
-    update = quick_update(quick)
+    update = fused_update(quick)
     assert update != quick.step, "the quick way is not taken"
     for step in range(4):
         for optimizer in (quick, usual):

@@ -30,9 +30,9 @@ from ..data.groups import joined
 from ..errors import DataError, SettingsError
 from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
+from ..seeding import derived_seed
 from ..training import Examples, FitResult, Moment, Recipe, TrainingState, Watcher, fit
 from ..training.device import using_threads
-from ..training.examples import derived_seed
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]

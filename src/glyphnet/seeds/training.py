@@ -16,8 +16,8 @@ from ..files import FolderLock, temporary_folder
 from ..runs.preparation import Source, inputs_of, prepare, read_again
 from ..runs.training import tell
 from ..training import Examples, Recipe
-from ..training.checks import check_together
 from ..training.collective import Place
+from ..training.fit import check_together
 from .ensemble import check_members
 from .folder import SeedsFolder
 from .plan import Plan, read_plan

@@ -5,12 +5,10 @@ from ..nn.inference import keep_freed_memory
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples
-from .fit import Fitting, fit
-from .judging import judge
+from .fit import FitResult, Fitting, fit, validate
 from .presets import PRESETS, preset
 from .progress import Moment, Watcher
 from .recipe import EarlyStopping, Recipe
-from .result import FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
 from .stopping import StopOnSignal
 
@@ -32,9 +30,9 @@ __all__ = [
     "choose_device",
     "fit",
     "initial_network",
-    "judge",
     "keep_freed_memory",
     "preset",
     "read_checkpoint",
+    "validate",
     "write_checkpoint",
 ]

@@ -11,8 +11,8 @@ from ..errors import SettingsError
 from ..nn import InputShape, summary
 from .collective import Place
 from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores, set_by_user, usable_cores
-from .fullbatch import AT_ONCE
 from .recipe import Recipe
+from .steps import AT_ONCE
 
 
 @dataclass(frozen=True)

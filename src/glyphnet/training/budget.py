@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from ..nn import summary
 from .examples import Examples
-from .fit import Fitting
-from .judging import judge
+from .fit import Fitting, validate
 from .progress import Moment, Watcher
 from .recipe import Recipe
 from .state import HistoryRow, TrainingState
@@ -100,7 +99,7 @@ def seconds_an_epoch(
     if validation is not None and len(validation):
         part = Examples(validation.inputs[:1000], validation.labels[:1000]).on(fitting.state.device)
         began = time.perf_counter()
-        judge(fitting.state.network_to_judge(), fitting.state.preprocessing, part, recipe)
+        validate(fitting.state.eval_model(), fitting.state.preprocessing, part, recipe)
         judging = (time.perf_counter() - began) * len(validation) / len(part)
     return clock.seconds_an_epoch + judging
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ..errors import TrainingError
 from ..nn import Inputs, InputShape, as_tensor
+from ..seeding import derived_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +90,3 @@ def epoch_order(examples: int, seed: int, epoch: int) -> Tensor:
     """The order of one epoch: int64 (examples,), a permutation drawn from ``seed`` and ``epoch`` alone."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
     return torch.randperm(examples, generator=generator)
-
-
-def derived_seed(seed: int, purpose: str, number: int = 0) -> int:
-    """A seed for one purpose, in [0, 2⁶³), that tells nothing of those for the others."""
-    digest = hashlib.blake2b(f"{seed}/{purpose}/{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
-from ..errors import DivergedError
-from ..nn import Preprocessing, build
+from ..errors import DivergedError, SettingsError, TrainingError
+from ..nn import Preprocessing, build, logits_in_batches
 from ..nn.inference import keep_freed_memory
+from ..seeding import derived_seed
 from .arithmetic import Arithmetic
 from .batches import Batches
 from .checkpoint import read_checkpoint
-from .checks import check_together, how_it_diverged, is_sound
 from .collective import ALONE, Collective, Group, check_parts
 from .device import flushing_denormals, using_threads
-from .examples import Examples, batch_count, derived_seed, epoch_order
-from .judging import is_better, judge
+from .examples import Examples, batch_count, epoch_order
 from .progress import Moment, Watcher
 from .recipe import Recipe
-from .result import Ending, FitResult
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
-from .step import make_step, set_learning_rate
+from .steps import make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -249,8 +250,8 @@ class Fitting:
         row.update(epoch=float(state.epoch + 1), loss=loss / count, accuracy=right / count)
         row["lr"] = float(state.optimizer.param_groups[0]["lr"])
         if self.validation is not None:
-            network = state.network_to_judge()
-            row["val_loss"], row["val_accuracy"] = judge(
+            network = state.eval_model()
+            row["val_loss"], row["val_accuracy"] = validate(
                 network, state.preprocessing, self.validation, self.recipe, self.collective
             )
         return row
@@ -302,3 +303,119 @@ def fit(
         DivergedError: the loss became NaN or infinite.
     """
     return Fitting(recipe, train, validation, classes, device, threads=threads).run(watchers=watchers)
+
+
+# Checks: what cannot work is refused before training, and divergence is explained
+
+
+def check_together(recipe: Recipe, train: Examples, validation: Examples | None, classes: int) -> None:
+    """Refuse what cannot work before anything is built."""
+    if not len(train):
+        raise TrainingError("there are no training examples.")
+    monitored = recipe.early_stopping.monitor if recipe.early_stopping else ""
+    if monitored.startswith("val_") and not (validation and len(validation)):
+        raise SettingsError(
+            f"early_stopping.monitor is {monitored}, but there are no validation examples. Set "
+            "data.validation_fraction above 0, or early_stopping.monitor to loss."
+        )
+    weights = recipe.loss.class_weight
+    if isinstance(weights, tuple) and len(weights) != classes:
+        raise SettingsError(f"loss.class_weight has {len(weights)} weights for {classes} classes.")
+    if recipe.augment and train.inputs.ndim != 4:
+        raise SettingsError(
+            f"augment.{next(iter(recipe.augment))} changes images, but the inputs are vectors of "
+            f"{train.inputs.shape[1]} features. Leave augment empty."
+        )
+
+
+def is_sound(state: TrainingState, *, weights_too: bool) -> bool:
+    """Whether the loss of the epoch now running is a number, and each weight: the last step's harm would only show in
+    the next one's loss."""
+    sound = math.isfinite(state.totals[0].item())
+    if sound and weights_too:
+        norms = torch._foreach_norm(list(state.network.parameters()))
+        sound = math.isfinite(torch.stack(norms).sum().item())
+    return sound
+
+
+def how_it_diverged(state: TrainingState) -> str:
+    """When the loss became no number, what is left, and what to try."""
+    rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
+    kept = (
+        f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"
+    )
+    return (
+        f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} (learning rate {rate:.3g}); "
+        f"{kept}. {_likely_cause(state.recipe)}"
+    )
+
+
+def _likely_cause(recipe: Recipe) -> str:
+    """What to try: the inputs are checked before training, so it is nearly always the step that is too long."""
+    if recipe.optimizer.full_batch:
+        return "Try a little l2, or another optimizer."
+    advice = f"Most likely the learning rate is too high: try optimizer.lr={recipe.optimizer.lr / 10:.1g}"
+    return advice + (", or precision=fp32." if recipe.precision == "bf16" else ".")
+
+
+# Validation
+
+
+def validate(
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    examples: Examples,
+    recipe: Recipe,
+    collective: Collective = ALONE,
+) -> tuple[float, float]:
+    """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``.
+
+    Of several processes each looks at a part, and all get the same figures.
+    """
+    loss = right = 0.0
+    inputs, labels = collective.part(examples.inputs), collective.part(examples.labels)
+    for logits in logits_in_batches(network, preprocessing, inputs) if len(labels) else ():
+        wanted, labels = labels[: len(logits)], labels[len(logits) :]
+        loss += recipe.loss.per_image(logits, wanted).sum().item()
+        right += (logits.argmax(1) == wanted).sum().item()
+    loss, right = collective.sum(torch.tensor([loss, right], dtype=torch.float64)).tolist()
+    return loss / len(examples), right / len(examples)
+
+
+def is_better(row: HistoryRow, than: HistoryRow) -> bool:
+    """Whether an epoch's validation is better: by accuracy, and by loss where that is equal."""
+    return (row["val_accuracy"] or 0.0, -(row["val_loss"] or 0.0)) > (
+        than["val_accuracy"] or 0.0,
+        -(than["val_loss"] or 0.0),
+    )
+
+
+# The result
+
+Ending = Literal["finished", "early_stopping", "converged", "stopped"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a training gave.
+
+    Attributes:
+        network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.
+        preprocessing: measured on the training inputs.
+        history: a row an epoch; see `HistoryRow`.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
+        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a watcher.
+        seconds: spent in training and validation, pauses left out.
+        device, precision, threads, processes: how the arithmetic was done; the threads are those of one process.
+    """
+
+    network: nn.Module
+    preprocessing: Preprocessing
+    history: list[HistoryRow]
+    best_epoch: int
+    ending: Ending
+    seconds: float
+    device: str
+    precision: str
+    threads: int
+    processes: int = 1

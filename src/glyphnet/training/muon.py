@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .eager import eager
+from .dynamo import without_dynamo
 from .fast.products import product
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -50,7 +50,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return result if is_wide else result.mT
 
 
-@eager
+@without_dynamo
 class Muon(torch.optim.Optimizer):
     """Muon on weights of two dimensions or more; a convolution's is seen as the matrix (outputs, everything else), and
     one of three dimensions as several matrices.
@@ -102,7 +102,7 @@ def as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
     return tensor.reshape(tensor.shape[0], -1)
 
 
-@eager
+@without_dynamo
 class Together(torch.optim.Optimizer):
     """Optimizers of different parameters that step as one.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..settings import Settings
 from . import muon
-from .eager import eager
+from .dynamo import without_dynamo
 
 Rate = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -54,7 +54,7 @@ class SGD(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused SGD."""
-        return eager(torch.optim.SGD)(
+        return without_dynamo(torch.optim.SGD)(
             network.parameters(), lr=_rate(self.lr, network), momentum=self.momentum,
             nesterov=self.nesterov and self.momentum > 0, fused=_fused(network),
         )  # fmt: skip
@@ -75,7 +75,7 @@ class Adam(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused Adam."""
-        return eager(torch.optim.Adam)(
+        return without_dynamo(torch.optim.Adam)(
             network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps,
             fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -98,7 +98,7 @@ class AdamW(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused AdamW; biases and norms do not decay."""
-        return eager(torch.optim.AdamW)(
+        return without_dynamo(torch.optim.AdamW)(
             _decay_groups(network.parameters(), self.weight_decay), lr=_rate(self.lr, network),
             betas=self.betas, eps=self.eps, fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -141,7 +141,7 @@ class Muon(Optimizer):
             )  # fmt: skip
         if rest:
             parts.append(
-                eager(torch.optim.AdamW)(
+                without_dynamo(torch.optim.AdamW)(
                     _decay_groups(rest, self.weight_decay), lr=_rate(self.adam_lr, network),
                     fused=_fused(network), capturable=_on_cuda(network),
                 )
@@ -170,7 +170,7 @@ class LBFGS(Optimizer):
         """L-BFGS over all parameters; one call of ``step`` is one iteration."""
         # It takes all gradients as one flat vector, which it cannot if they lie channels last.
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch has it
-        return eager(torch.optim.LBFGS)(
+        return without_dynamo(torch.optim.LBFGS)(
             network.parameters(), lr=self.lr, max_iter=1, max_eval=_MOST_LOOKS, tolerance_grad=self.tolerance,
             tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
         )  # fmt: skip

@@ -16,6 +16,7 @@ from ..nn import NetworkSpec
 from ..settings import Settings, parse_settings
 from .losses import AnyLoss, CrossEntropy
 from .optimizers import Adam, AnyOptimizer
+from .regularizers import REGULARIZERS, Regularizer
 from .schedules import AnySchedule, Constant
 
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -112,6 +113,12 @@ class Recipe(Settings):
                     f"set {', '.join(random)} to 0, or take another optimizer"
                 )
         return self
+
+    @property
+    def penalties(self) -> list[tuple[Regularizer, float]]:
+        """The regularizers that take part, each with its strength."""
+        strengths = {name: float(getattr(self, name)) for name in REGULARIZERS}
+        return [(REGULARIZERS[name], strength) for name, strength in strengths.items() if strength]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Recipe:

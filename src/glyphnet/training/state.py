@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 from ..augment import Augmenter
 from ..nn import Preprocessing, build
 from ..nn.spec import InputShape
-from .averaging import WeightAverage
+from ..seeding import derived_seed
 from .collective import ALONE, Collective
-from .examples import derived_seed
 from .fast.layers import Backpropagation
+from .losses import Loss
 from .recipe import Recipe
-from .tally import Tally
 
 HistoryRow = dict[str, float | None]
 """One epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy (None without validation), lr, seconds."""
@@ -39,7 +39,7 @@ class TrainingState:
         epoch: finished epochs.
         step: finished steps of the epoch now running.
         total_steps: finished steps since the start.
-        tally: the summed loss and the number of right answers in the epoch now running.
+        metrics: the summed loss and the number of right answers in the epoch now running.
         seconds: time spent in the epoch now running, before the last pause.
         history: a row an epoch.
         best: weights and buffers of the epoch to keep, on the CPU, and which epoch that was.
@@ -54,7 +54,7 @@ class TrainingState:
     augmenter: Augmenter
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None
-    tally: Tally
+    metrics: Metrics
     full_rates: tuple[float, ...]
     collective: Collective = ALONE
     epoch: int = 0
@@ -93,7 +93,7 @@ class TrainingState:
             augmenter=Augmenter(recipe.augment),
             optimizer=optimizer,
             average=WeightAverage(network, recipe.ema) if recipe.ema else None,
-            tally=Tally(recipe.loss, device),
+            metrics=Metrics(recipe.loss, device),
             full_rates=tuple(float(group["lr"]) for group in optimizer.param_groups),
             collective=collective,
         )
@@ -101,14 +101,14 @@ class TrainingState:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return self.tally.device
+        return self.metrics.device
 
     @property
     def totals(self) -> Tensor:
         """Summed loss and number of right answers in the epoch now running: float64 (2,), the live tensor."""
-        return self.tally.totals()
+        return self.metrics.totals()
 
-    def network_to_judge(self) -> nn.Module:
+    def eval_model(self) -> nn.Module:
         """The network that validation looks at: the averaged one where there is one."""
         if self.average is None:
             return self.network
@@ -116,8 +116,8 @@ class TrainingState:
         return self.average.network
 
     def weights_to_keep(self) -> dict[str, Tensor]:
-        """A copy of weights and buffers of `network_to_judge`, on the CPU, row by row."""
-        kept = self.network_to_judge().state_dict()
+        """A copy of weights and buffers of `eval_model`, on the CPU, row by row."""
+        kept = self.eval_model().state_dict()
         return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in kept.items()}
 
     def seed_random(self, seed: int) -> None:
@@ -183,3 +183,120 @@ _PLAIN = (
     "epoch", "step", "total_steps", "seconds", "history", "best", "best_epoch", "monitored", "stale",
     "converged", "random",
 )  # fmt: skip
+
+
+class WeightAverage:
+    """A copy of a network whose weights trail behind: w̄ ← d·w̄ + (1−d)·w after each step (Polyak and Juditsky, 1992).
+
+    Early on, when there is little to average, d is smaller: min(decay, (1 + t) / (10 + t)) at step t.
+
+    Attributes:
+        network: the averaged network, in evaluation mode; complete after `update_buffers`.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval()
+        self.network.requires_grad_(False)
+        self._decay = decay
+        self._averages: list[Tensor] = list(self.network.parameters())
+
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards ``network``'s weights after its step number ``step`` (from 0)."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, list(network.parameters()), 1.0 - decay)
+
+    def update_buffers(self, network: nn.Module) -> None:
+        """Take over ``network``'s buffers (the statistics of its batch norms), which are averages already."""
+        for average, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            average.copy_(buffer)
+
+
+# Metrics of the running epoch
+
+COUNTED_AT_ONCE = 64
+"""Steps whose answers are counted together: for small networks counting costs as much as a step's arithmetic."""
+
+
+class Answers(NamedTuple):
+    """What a network said to a batch, and what it should have said.
+
+    Attributes:
+        logits: float32 (n, K), not changed any more.
+        labels: int64 (n,).
+        targets: what the loss is measured against: the labels, or float (n, K).
+        weights: float32 (n,) of the losses, or None.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    targets: Tensor
+    weights: Tensor | None
+
+    @property
+    def right(self) -> Tensor:
+        """Which answers are right: bool (n,)."""
+        return self.logits.max(1).indices == self.labels  # half the time of argmax, and the same
+
+    def weighted(self, losses: Tensor) -> Tensor:
+        """Losses of these examples, float32 (n,), as much as each weighs."""
+        return losses if self.weights is None else losses * self.weights
+
+
+class Metrics:
+    """The totals of the epoch now running.
+
+    Args:
+        loss: from answers and targets to losses.
+        device: where the training is.
+    """
+
+    def __init__(self, loss: Loss, device: torch.device) -> None:
+        self.device = device
+        self._loss = loss
+        self._totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+        self._waiting: list[Answers] = []
+
+    def totals(self) -> Tensor:
+        """Summed loss and number of right answers, all of them: float64 (2,) on the device, the live tensor."""
+        if self._waiting:
+            self._count_waiting()
+        return self._totals
+
+    def counts(self, losses: Tensor, right: Tensor) -> Tensor:
+        """What a batch adds to the totals; nothing is read back from the device.
+
+        Args:
+            losses: float (n,), weighted.
+            right: bool (n,).
+        """
+        return torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
+
+    def add(self, counts: Tensor) -> None:
+        """Add what `counts` gave."""
+        self._totals += counts
+
+    def count_later(self, answers: Answers) -> None:
+        """Add a batch when the totals are next asked for, or with the next few dozen."""
+        self._waiting.append(answers)
+        if len(self._waiting) >= COUNTED_AT_ONCE:
+            self._count_waiting()
+
+    def losses(self, answers: Answers) -> Tensor:
+        """The weighted loss of each example: float32 (n,)."""
+        return answers.weighted(self._loss.per_image(answers.logits, answers.targets))
+
+    def _count_waiting(self) -> None:
+        logits, labels, targets, weights = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        wanted = torch.cat(labels)
+        together = Answers(
+            torch.cat(logits),
+            wanted,
+            wanted if targets[0] is labels[0] else torch.cat(targets),
+            None if weights[0] is None else torch.cat(weights),
+        )
+        # One after another: how many are counted together must not show, for a run may be stopped in between.
+        losses = self.losses(together).to(self._totals.dtype)
+        self._totals[0] = torch.cat((self._totals[:1], losses)).cumsum(0)[-1]
+        self._totals[1] += together.right.sum()

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ..training.examples import derived_seed
+from ..seeding import derived_seed
 
 STARTUP = 8
 """Trials drawn evenly from the whole space, before TPE has enough to go by."""

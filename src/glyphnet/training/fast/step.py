@@ -9,10 +9,9 @@ from ..batches import Batch, Batches
 from ..losses import Loss
 from ..optimizers import weights_of
 from ..recipe import Recipe
-from ..state import TrainingState
-from ..tally import Answers
+from ..state import Answers, TrainingState
 from .layers import Backpropagation
-from .updates import quick_update
+from .updates import fused_update
 
 
 class Gradients:
@@ -24,9 +23,9 @@ class Gradients:
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
-        self._passes = Backpropagation(network)
-        self._l1, self._l2 = recipe.l1, recipe.l2
-        self._penalised = list(weights_of(network)) if recipe.l1 or recipe.l2 else []
+        self._backpropagation = Backpropagation(network)
+        self._penalties = recipe.penalties
+        self._penalised = weights_of(network) if self._penalties else []
 
     @staticmethod
     def suits(state: TrainingState, dtype: torch.dtype) -> bool:
@@ -47,7 +46,7 @@ class Gradients:
     def forward(self, batch: Batch) -> Answers:
         """What the network says to a batch."""
         x, labels, targets, weights = batch
-        return Answers(self._passes.forward(x), labels, targets, weights)
+        return Answers(self._backpropagation.forward(x), labels, targets, weights)
 
     def backward(self, answers: Answers, gradient: Tensor) -> None:
         """Set the parameters' ``grad`` of the mean loss, penalties included.
@@ -58,22 +57,20 @@ class Gradients:
         """
         count, weights = len(answers.labels), answers.weights
         gradient.mul_(1.0 / count if weights is None else weights[:, None] / count)
-        self._passes.backward(gradient)
+        self._backpropagation.backward(gradient)
         for weight in self._penalised:
             assert weight.grad is not None
-            if self._l1:
-                weight.grad.add_(weight.sign(), alpha=self._l1)
-            if self._l2:
-                weight.grad.add_(weight, alpha=self._l2)
+            for regularizer, strength in self._penalties:
+                weight.grad.add_(regularizer.gradient(weight), alpha=strength)
 
 
-class HandwrittenStep:
+class FusedStep:
     """Does what `AutogradStep` does, to within rounding."""
 
     def __init__(self, state: TrainingState, batches: Batches) -> None:
-        self._tally, self._batches, self._loss = state.tally, batches, state.recipe.loss
+        self._tally, self._batches, self._loss = state.metrics, batches, state.recipe.loss
         self._gradients = Gradients(state.network, state.recipe)
-        self._update = quick_update(state.optimizer)
+        self._update = fused_update(state.optimizer)
 
     def __call__(self, index: Tensor) -> None:
         """Do the step on the examples at ``index``."""

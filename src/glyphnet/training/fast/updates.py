@@ -18,13 +18,13 @@ Update = Callable[[], object]
 """Changes the parameters by their gradients; what it returns is not looked at."""
 
 
-def quick_update(optimizer: torch.optim.Optimizer) -> Update:
+def fused_update(optimizer: torch.optim.Optimizer) -> Update:
     """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW, also beside Muon.
 
     At each call every parameter must have its gradient, in the same order in memory as itself.
     """
     if isinstance(optimizer, Together):
-        each_part = [quick_update(part) for part in optimizer.parts]
+        each_part = [fused_update(part) for part in optimizer.parts]
         return lambda: [update() for update in each_part]
     kernels = next((_KERNELS[kind] for kind in type(optimizer).__mro__ if kind in _KERNELS), None)
     if kernels is None or not all(hasattr(torch, name) for name in _NEEDED) or not _plain(optimizer):

@@ -16,7 +16,7 @@ Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 
-def eager(kind: type[Kind]) -> type[Kind]:
+def without_dynamo(kind: type[Kind]) -> type[Kind]:
     """A subclass of an optimizer's class that does the same, but for ``differentiable=True``, and loads no compiler.
 
     Its methods are PyTorch's own, out of their wrapping; from a PyTorch that wraps them in another way they come as

@@ -1,0 +1,252 @@
+"""Training steps: forward, backward, update; through autograd, in a CUDA graph, or on the full batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .batches import Batch, Batches
+from .collective import FlatGradients, Group
+from .fast.step import FusedStep, Gradients
+from .optimizers import weights_of
+from .state import Answers, TrainingState
+from .synchronised import synchronise
+
+
+class AutogradStep:
+    """A step whose gradients autograd makes: of any network, anywhere.
+
+    Args:
+        state: what the step changes.
+        batches: gives what each is on.
+        dtype: in which the layers multiply.
+    """
+
+    def __init__(self, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
+        self._state, self._batches, self._dtype = state, batches, dtype
+        self._penalised = weights_of(state.network)
+        self._network, self._shared = state.network, None
+        if isinstance(state.collective, Group):
+            self._network = synchronise(state.network, state.collective)
+            self._shared = FlatGradients(list(state.network.parameters()), state.collective)
+
+    def losses(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Each example's weighted loss, float32 (n,), and whether it was answered right, bool (n,)."""
+        x, labels, targets, weights = self._batches(index)
+        with torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            logits = self._network(x)
+        answers = Answers(logits.float(), labels, targets, weights)
+        return self._state.metrics.losses(answers), answers.right
+
+    def __call__(self, index: Tensor) -> None:
+        """Do the step on the examples at ``index``, of which each process of a group takes its part."""
+        losses, right = self.losses(self._state.collective.part(index))
+        self.clear_gradients()
+        self.with_penalty(self.share_of_mean(losses, len(index))).backward()
+        counts = self.average_gradients(self._state.metrics.counts(losses, right))
+        self._state.optimizer.step()
+        self._state.metrics.add(counts)
+
+    def clear_gradients(self) -> None:
+        """Begin a backward pass."""
+        if self._shared is None:
+            self._state.optimizer.zero_grad(set_to_none=True)
+        else:
+            self._shared.clear()
+
+    def average_gradients(self, counts: Tensor) -> Tensor:
+        """Make the gradients the mean of all processes'; ``counts`` of `Metrics`, their sum over the processes."""
+        return counts if self._shared is None else self._shared.average(counts)
+
+    def share_of_mean(self, losses: Tensor, total: int) -> Tensor:
+        """What this process adds to the mean of ``total`` losses, of which it has some: averaged over all, the mean."""
+        return losses.mean() if len(losses) == total else losses.sum() * (self._state.collective.size / total)
+
+    def with_penalty(self, loss: Tensor) -> Tensor:
+        """``loss`` and what the recipe adds to it for large weights."""
+        for regularizer, strength in self._state.recipe.penalties:
+            loss = loss + strength * torch.stack([regularizer.value(weight) for weight in self._penalised]).sum()
+        return loss
+
+
+# The choice of a step
+
+Step = Callable[[Tensor], None]
+"""Takes the indices of a batch, int64 (n,), on the training's device."""
+
+
+def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Step:
+    """The quickest way to do a step: captured in a CUDA graph, or with passes written out, where either is possible.
+
+    Args:
+        state: what the step changes.
+        batches: gives what each is on.
+        dtype: in which the layers multiply.
+    """
+    step = AutogradStep(state, batches, dtype)
+    if state.recipe.optimizer.full_batch:
+        return FullBatchStep(step, state, batches, dtype)
+    if state.collective.size > 1:
+        return step
+    if state.device.type == "cuda" and state.recipe.optimizer.capturable and batches.examples.inputs.is_cuda:
+        return GraphedStep(step, state)
+    return FusedStep(state, batches) if Gradients.suits(state, dtype) else step
+
+
+def set_learning_rate(state: TrainingState, factor: float) -> None:
+    """Set every parameter group's rate to its full rate times ``factor``; where a graph reads it, in place."""
+    for group, full in zip(state.optimizer.param_groups, state.full_rates, strict=True):
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(full * factor)
+        else:
+            group["lr"] = full * factor
+
+
+class GraphedStep:
+    """A step captured in a CUDA graph, one graph a batch size: replaying it costs one launch.
+
+    The warm-up that a capture needs changes weights and optimizer; both, and the random numbers, are put back.
+    """
+
+    def __init__(self, step: Callable[[Tensor], None], state: TrainingState) -> None:
+        self._step, self._state = step, state
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
+
+    def __call__(self, index: Tensor) -> None:
+        """Do the step on the examples at ``index``."""
+        if len(index) not in self._graphs:
+            self._graphs[len(index)] = self._capture(index)
+        graph, static_index = self._graphs[len(index)]
+        static_index.copy_(index)
+        graph.replay()
+
+    def _capture(self, index: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        device, static_index = self._state.device, index.clone()
+        random = torch.cuda.get_rng_state(device)
+        before = {id(tensor): tensor.detach().clone() for tensor in self._live_tensors()}
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._step(static_index)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        with torch.no_grad():
+            for tensor in self._live_tensors():
+                # What the warm-up made (moments, step counts) begins at zero.
+                tensor.copy_(before[id(tensor)]) if id(tensor) in before else tensor.zero_()
+        torch.cuda.set_rng_state(random, device)
+        self._state.optimizer.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step(static_index)
+        return graph, static_index
+
+    def _live_tensors(self) -> list[Tensor]:
+        state = self._state
+        moments = [
+            value for slots in state.optimizer.state.values() for value in slots.values() if isinstance(value, Tensor)
+        ]
+        return [*state.network.parameters(), *state.network.buffers(), *moments, state.totals]
+
+
+# Full-batch optimizers
+
+AT_ONCE = 4096
+"""Images of a full batch that are in the network at one time."""
+
+
+class _Look(NamedTuple):
+    """What one look at all examples has shown; the gradients are the parameters' own.
+
+    Attributes:
+        loss: the mean, penalties included: float32 ().
+        losses: weighted, of each example: float32 (n,).
+        right: tells which were answered right: bool (n,).
+    """
+
+    loss: Tensor
+    losses: Tensor
+    right: Callable[[], Tensor]
+
+
+class FullBatchStep:
+    """A step of such an optimizer, with autograd's gradients, or with those written out where there are such.
+
+    It needs no random numbers: such optimizers allow nothing that is drawn.
+
+    Args:
+        autograd: from examples to losses.
+        state: what the step changes.
+        batches: gives what each look is at.
+        dtype: in which the layers multiply.
+    """
+
+    def __init__(self, autograd: AutogradStep, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
+        self._autograd, self._state, self._batches, self._optimizer = autograd, state, batches, state.optimizer
+        by_hand = Gradients.suits(state, dtype) and len(batches.examples) <= AT_ONCE
+        self._gradients = Gradients(state.network, state.recipe) if by_hand else None
+        self._whole: Batch | None = None
+        self._last: _Look | None = None
+        self._looked_at = torch.empty(0)  # the weights at which `_last` was seen
+        self._parameters = list(state.network.parameters())
+
+    def __call__(self, index: Tensor) -> None:
+        """Do the step on the examples at ``index``: all of them."""
+        start = self._weights()
+        calls = 0
+
+        def closure() -> Tensor:
+            nonlocal calls
+            here = start if calls == 0 else self._weights()
+            # A step mostly begins where the line search of the one before has looked last.
+            if calls or self._last is None or not torch.equal(here, self._looked_at):
+                self._looked_at = here
+                self._last = self._look(index) if self._gradients is None else self._look_by_hand(index)
+                for parameter in self._parameters:
+                    if parameter.grad is not None:
+                        parameter.grad = parameter.grad.contiguous()  # PyTorch's L-BFGS takes a view as one row
+            if calls == 0:
+                counts = self._state.metrics.counts(self._last.losses, self._last.right())
+                self._state.metrics.add(self._state.collective.sum(counts))
+            calls += 1
+            return self._last.loss
+
+        self._optimizer.step(closure)  # type: ignore[arg-type]  # it takes the tensor
+        # Where it has not moved, the next step would begin where this one has, and so end there, too.
+        self._state.converged = torch.equal(start, self._weights())
+
+    def _weights(self) -> Tensor:
+        """A copy of all weights: float (n,)."""
+        return torch.cat([weight.detach().reshape(-1) for weight in self._parameters])
+
+    def _look(self, index: Tensor) -> _Look:
+        """Write the parameters' gradients, part by part."""
+        self._autograd.clear_gradients()
+        loss = self._autograd.with_penalty(torch.zeros((), device=self._state.device))
+        if loss.requires_grad:
+            loss.backward()
+        value = loss.detach().clone()
+        seen = []
+        for part in index.tensor_split(-(-len(index) // AT_ONCE)):
+            losses, right = self._autograd.losses(self._state.collective.part(part))
+            share = losses.sum() * self._state.collective.size / len(index)
+            share.backward()
+            value += share.detach()
+            seen.append((losses.detach(), right))
+        value = self._autograd.average_gradients(value.expand(2))[0] / self._state.collective.size
+        every, all_right = (torch.cat(each) for each in zip(*seen, strict=True))
+        return _Look(value, every, lambda: all_right)
+
+    @torch.no_grad()
+    def _look_by_hand(self, index: Tensor) -> _Look:
+        """The same in one part."""
+        assert self._gradients is not None
+        self._whole = self._whole or self._batches(index)
+        answers = self._gradients.forward(self._whole)
+        losses, gradient = self._state.recipe.loss.with_gradient(answers.logits, answers.targets)
+        self._gradients.backward(answers, gradient)
+        losses = answers.weighted(losses)
+        return _Look(self._autograd.with_penalty(losses.mean()), losses, lambda: answers.right)

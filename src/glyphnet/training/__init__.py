@@ -2,15 +2,14 @@
 
 from ..data.settings import DataSettings
 from ..nn.inference import keep_freed_memory
+from .callbacks import Moment, StopOnSignal, Watcher
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples
 from .fit import FitResult, Fitting, fit, validate
 from .presets import PRESETS, preset
-from .progress import Moment, Watcher
 from .recipe import EarlyStopping, Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
-from .stopping import StopOnSignal
 
 __all__ = [
     "HISTORY_KEYS",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..nn import summary
+from .callbacks import Moment, Watcher
 from .examples import Examples
 from .fit import Fitting, validate
-from .progress import Moment, Watcher
 from .recipe import Recipe
 from .state import HistoryRow, TrainingState
 

@@ -11,8 +11,8 @@ import torch
 
 from ..errors import CorruptFileError, RunFolderError
 from ..tensorfile import read_tensors, write_tensors
+from .callbacks import Moment, Watcher
 from .packing import pack, unpack
-from .progress import Moment, Watcher
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 3

@@ -18,11 +18,11 @@ from ..nn.inference import keep_freed_memory
 from ..seeding import derived_seed
 from .arithmetic import Arithmetic
 from .batches import Batches
+from .callbacks import Moment, Watcher
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective, Group, check_parts
 from .device import flushing_denormals, using_threads
 from .examples import Examples, batch_count, epoch_order
-from .progress import Moment, Watcher
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .steps import make_step, set_learning_rate

@@ -1,4 +1,4 @@
-"""Makes train.svg, the picture in README.md, of a real run: what a terminal shows of ``glyphnet train``.
+"""Makes train.svg, the picture in docs/guide.md, of a real run: what a terminal shows of ``glyphnet train``.
 
 Run it when that output has changed: ``.venv/bin/python docs/picture.py``. No test compares it,
 for no two runs take the same time.

@@ -13,13 +13,13 @@ from glyphnet.training.checkpoint import write_checkpoint
 
 
 class Looks(Watcher):
-    """Notes after each step whether the checkpoint is there, told after its writer as all other watchers are."""
+    """Notes after each step whether the checkpoint has changed; called after its writer, as all other watchers are."""
 
     def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint, self.seen = checkpoint, list[bool]()
+        self.checkpoint, self.seen, self.first = checkpoint, list[bool](), checkpoint.read_bytes()
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        self.seen.append(self.checkpoint.exists())
+        self.seen.append(self.checkpoint.read_bytes() != self.first)
         time.sleep(0.06)
         return len(self.seen) == 3
 
@@ -27,8 +27,9 @@ class Looks(Watcher):
 def test_a_first_step_that_takes_long_is_not_written_down_before_the_others_are_told(tmp_path: Path) -> None:
     digits = Examples.of(torch.zeros(32, 8, 8, 1, dtype=torch.uint8), torch.arange(32) % 2)
     fitting = Fitting(Recipe.parse({"network": "linear", "batch_size": 4}), digits, None, classes=2)
+    writer = CheckpointWriter(tmp_path / "checkpoint", {}, every=0.05)
+    writer.at_start(fitting.state)
     looks = Looks(tmp_path / "checkpoint")
-    writer = CheckpointWriter(looks.checkpoint, {}, every=0.05)
     time.sleep(0.06)  # as the start of several processes may take
     fitting.run(watchers=[writer, looks])
     assert looks.seen == [False, True, True]

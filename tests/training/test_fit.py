@@ -19,7 +19,7 @@ from glyphnet.training import (
     TrainingState,
     Watcher,
     fit,
-    judge,
+    validate,
 )
 from glyphnet.training.examples import batch_count, epoch_order
 
@@ -71,7 +71,7 @@ def test_the_best_epoch_is_kept_and_is_what_the_history_says(
     result = fit(recipe, train_examples, validation_examples, classes=10, device="cpu")
     best = result.history[result.best_epoch - 1]
     assert best["val_accuracy"] == max(row["val_accuracy"] or 0 for row in result.history)
-    loss, accuracy = judge(result.network, result.preprocessing, validation_examples, recipe)
+    loss, accuracy = validate(result.network, result.preprocessing, validation_examples, recipe)
     assert (loss, accuracy) == pytest.approx((best["val_loss"], best["val_accuracy"]))
     last = fit(recipe.override({"keep_best": False}), train_examples, validation_examples, classes=10, device="cpu")
     assert last.best_epoch == 8

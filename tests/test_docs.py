@@ -17,7 +17,9 @@ from glyphnet.cli import app
 
 ROOT = Path(__file__).parent.parent
 # In this order they can be read, and run, one after the other in one folder.
-PAGES = [ROOT / name for name in ("README.md", "docs/guide.md", "docs/files.md", "docs/extending.md", "CONTRIBUTING.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "docs/guide.md", "docs/files.md", "docs/extending.md", "CONTRIBUTING.md")
+]
 ALL_PAGES = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -84,7 +84,7 @@ def models() -> list[Classifier]:
 
 
 def graphs() -> list[bytes]:
-    from glyphnet.export.onnxformat import make
+    from glyphnet.export.onnx import make
 
     return [make(model) for model in models()]
 

@@ -177,9 +177,9 @@ def test_wrong_inputs_are_refused():
     of_images = GlyphClassifier(**SHORT).fit(IMAGES, LABELS)
     with pytest.raises(ValueError, match=r"uint8, \(N, H, W\) or \(N, H, W, C\), not float64 of \(200, 8, 8\)"):
         clone(of_images).fit(IMAGES / 255, LABELS)
-    with pytest.raises(ValueError, match=r"shape \(8, 7, 1\), those of the training were \(8, 8, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \(8, 7, 1\), but training had \(8, 8, 1\)"):
         of_images.predict(IMAGES[:, :, :7])
-    with pytest.raises(ValueError, match=r"shape \(64,\), those of the training were \(8, 8, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \(64,\), but training had \(8, 8, 1\)"):
         of_images.predict(FEATURES)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clone(of_images).fit(IMAGES, LABELS[1:])
@@ -188,7 +188,7 @@ def test_wrong_inputs_are_refused():
     of_features = GlyphClassifier(**SHORT).fit(FEATURES, LABELS)
     with pytest.raises(ValueError, match=r"X holds 1e\+60, too large for float32"):
         of_features.predict(np.full((1, 64), 1e60))
-    with pytest.raises(ValueError, match="trained on vectors of 64 features; a Classifier is of images"):
+    with pytest.raises(ValueError, match="trained on vectors of 64 features; a Classifier needs images"):
         of_features.to_classifier()
     with pytest.raises(SettingsError, match='network "cnn" reads images'):
         GlyphClassifier(network="cnn").fit(FEATURES, LABELS)
@@ -382,7 +382,7 @@ def test_class_weights_move_the_decision():
     balanced = clone(plain).set_params(class_weight="balanced").fit(features[rare], labels[rare])
     by_hand = clone(plain).set_params(class_weight={0: 10, 1: np.sum(labels == 0)}).fit(features[rare], labels[rare])
     np.testing.assert_allclose(balanced.predict_proba(features), by_hand.predict_proba(features), rtol=1e-3)
-    with pytest.raises(ValueError, match="class_weight is 0 for every class there is"):
+    with pytest.raises(ValueError, match="class_weight is 0 for every class in y"):
         clone(plain).set_params(class_weight={0: 0, 1: 0}).fit(features, labels)
     # In parts a class may be missing from the rows at hand, and its weight is not.
     parts = clone(plain).set_params(class_weight={0: 2.0, 1: 1.0})

@@ -30,7 +30,7 @@ def test_activations_are_what_the_layers_give_one_after_another(make, pixels, ki
 
 
 def test_activations_are_of_one_image(make, pixels) -> None:
-    with pytest.raises(DataError, match="There is more than one image: give them one at a time"):
+    with pytest.raises(DataError, match="There is more than one image: pass one at a time"):
         activations(make(), pixels(2))
     with pytest.raises(DataError, match="There is no image"):
         activations(make(), pixels(0))
@@ -103,7 +103,7 @@ def test_dead_units_inside_residual_blocks_are_counted(make, pixels) -> None:
     names = [layer.layer for layer in dead_units(make("resnet"), pixels(3))]
     assert "stage2_block1.activation1" in names
     assert dead_units(make({"kind": "mlp", "activation": "tanh"}), pixels(3)) == []
-    with pytest.raises(DataError, match="There is no image to look for dead units with"):
+    with pytest.raises(DataError, match="There are no images: dead units need at least one"):
         dead_units(make(), pixels(0))
 
 

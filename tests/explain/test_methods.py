@@ -143,8 +143,8 @@ def test_no_images_give_no_maps(make, pixels) -> None:
     [
         ({"method": "grad_cam"}, SettingsError, 'unknown method "grad_cam"; did you mean "grad-cam"?'),
         ({"targets": "klass 2"}, SettingsError, 'unknown class "klass 2"; did you mean "class 2"?'),
-        ({"targets": 4}, SettingsError, "The target 4 is no label: they run from 0 to 3."),
-        ({"targets": [0, -1]}, SettingsError, "The target -1 is no label"),
+        ({"targets": 4}, SettingsError, "The target 4 is not a label: labels run from 0 to 3."),
+        ({"targets": [0, -1]}, SettingsError, "The target -1 is not a label"),
         ({"targets": [0.5, 1.0]}, SettingsError, "targets must be a label, a name or integers"),
         ({"targets": [0]}, DataError, "There are 1 targets for more images"),
         ({"targets": [0, 1, 2]}, DataError, "There are 3 targets for 2 images"),

@@ -8,8 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from glyphnet.explain import saliency
-from glyphnet.explain._grad_cam import last_feature_maps
-from glyphnet.explain._nothing import nothing
+from glyphnet.explain.methods import baseline_of, last_feature_maps
 
 BASELINES = ["background", "mean"]
 
@@ -36,8 +35,8 @@ def test_nothing_is_the_colour_of_the_border(pixels) -> None:
     images = np.full((1, 9, 8, 3), (10, 20, 30), np.uint8)
     images[:, 2:7, 2:7] = 255
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    assert torch.equal(nothing(x, "background"), torch.tensor([10.0, 20, 30])[None, :, None, None].expand_as(x))
-    assert not nothing(x, "mean").any()
+    assert torch.equal(baseline_of(x, "background"), torch.tensor([10.0, 20, 30])[None, :, None, None].expand_as(x))
+    assert not baseline_of(x, "mean").any()
 
 
 @pytest.mark.parametrize("which", BASELINES)

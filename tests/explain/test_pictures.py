@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from glyphnet.explain import LayerActivation, explain_image, first_layer_weights, save_figure
-from glyphnet.explain._tiles import most_active, shown_layers, strip, tile
+from glyphnet.explain.figure import most_active, shown_layers, strip, tile
 from glyphnet.nn import NETWORKS
 
 ODD = ("$x^2$", "größe 数字", "a\u200bb", "x" * 255)

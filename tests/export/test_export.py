@@ -83,7 +83,7 @@ def test_one_score_that_differs_is_enough_to_refuse(make_classifier, tmp_path, m
 def test_without_held_out_images_it_says_that_random_ones_prove_little(make_classifier, tmp_path):
     exported = export(make_classifier("linear", samples=False), tmp_path / "model.onnx")
     assert exported.proof.source == "32 random images"
-    assert "carries no held-out images" in exported.note
+    assert "holds no held-out images" in exported.note
     assert "--verify DATA" in exported.note
 
 
@@ -117,7 +117,7 @@ def test_eight_bits_are_a_quarter_of_the_size_and_nearly_as_right(make_classifie
 
 def test_eight_bits_are_measured_on_real_images_or_not_at_all(make_classifier, images_of, tmp_path):
     bare = make_classifier("cnn", samples=False)
-    with pytest.raises(ExportError, match="the model file carries none. Name data: --verify DATA"):
+    with pytest.raises(ExportError, match="the model file holds none. Name data: --verify DATA"):
         export(bare, tmp_path / "m.onnx", quantize=True)
     assert not (tmp_path / "m.onnx").exists()
     images = HeldOutImages(images_of((16, 12, 1), 50), "50 images (mine)")
@@ -125,7 +125,7 @@ def test_eight_bits_are_measured_on_real_images_or_not_at_all(make_classifier, i
 
 
 def test_formats_without_eight_bits_say_so(make_classifier, tmp_path):
-    with pytest.raises(SettingsError, match="The format html has no 8-bit weights: .* or take onnx"):
+    with pytest.raises(SettingsError, match="The format html has no 8-bit weights: .* or use onnx"):
         export(make_classifier("linear"), tmp_path / "m.html", quantize=True)
     assert not (tmp_path / "m.html").exists()
 
@@ -133,7 +133,7 @@ def test_formats_without_eight_bits_say_so(make_classifier, tmp_path):
 def test_a_format_that_is_not_there_is_named_with_the_near_miss(make_classifier, tmp_path):
     with pytest.raises(SettingsError, match='unknown export format "onx"; did you mean "onnx"'):
         export(make_classifier("linear"), tmp_path / "m", "onx")
-    with pytest.raises(SettingsError, match="m.bin: its ending names no format. Give one of html, onnx, pt2"):
+    with pytest.raises(SettingsError, match="m.bin: the suffix names no format. Give one of html, onnx, pt2"):
         export(make_classifier("linear"), tmp_path / "m.bin")
 
 

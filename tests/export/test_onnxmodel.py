@@ -27,7 +27,7 @@ from glyphnet.errors import (
     SettingsError,
     UnsupportedFileError,
 )
-from glyphnet.export.onnxformat import make
+from glyphnet.export.onnx import make
 from glyphnet.onnxmodel import load_onnx, parse_onnx
 from glyphnet.predictor import load_predictor
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+from typing import Any
 
 import pytest
 
@@ -32,3 +34,10 @@ def quick_lab(tmp_path_factory: pytest.TempPathFactory):
 def any_lab(request: pytest.FixtureRequest, quick_lab) -> tuple[str, LabFolder]:
     """Every lab in turn: its name, and what it left."""
     return request.param, quick_lab(request.param)
+
+
+@pytest.fixture(scope="module")
+def numbers(request: pytest.FixtureRequest, quick_lab) -> dict[str, Any]:
+    """What the lab of the test module measured: ``test_first_net.py`` gets the numbers of "first-net"."""
+    name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    return json.loads(quick_lab(name).numbers.read_text(encoding="utf-8"))["numbers"]

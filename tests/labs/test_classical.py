@@ -7,17 +7,13 @@ import json
 import pytest
 
 from glyphnet.errors import SettingsError
-from glyphnet.labs import classical, load_lab, run_lab
+from glyphnet.labs import classical_page as classical
+from glyphnet.labs import load_lab, run_lab
 from glyphnet.studies.comparison.methods import METHODS
 
 
-@pytest.fixture
-def found(quick_lab):
-    return json.loads(quick_lab("classical").numbers.read_text(encoding="utf-8"))["numbers"]
-
-
-def test_each_method_is_ranked_with_its_interval(found):
-    rows = found["methods"]
+def test_each_method_is_ranked_with_its_interval(numbers):
+    rows = numbers["methods"]
     assert {row["name"] for row in rows} == {"fast", "kmeans", "knn", "svm"}
     assert [row["status"] for row in rows] == ["finished"] * 4
     accuracies = [row["accuracy"] for row in rows]
@@ -35,9 +31,9 @@ def test_all_usual_methods_are_compared_at_full_size():
     assert set(METHODS) == set(classical._HOW), "each method is told of in a line"
 
 
-def test_the_frontier_holds_what_no_other_beats_in_both(found):
-    titles = {row["title"]: row for row in found["methods"]}
-    kept = classical._frontier(found)
+def test_the_frontier_holds_what_no_other_beats_in_both(numbers):
+    titles = {row["title"]: row for row in numbers["methods"]}
+    kept = classical._frontier(numbers)
     assert kept
     for title, row in titles.items():
         beaten = any(
@@ -49,17 +45,17 @@ def test_the_frontier_holds_what_no_other_beats_in_both(found):
 
 def test_a_budget_that_nobody_keeps_is_told(tmp_path):
     folder = run_lab("classical", {"quick": True, "methods": ["mlp"], "budget": 0.05}, out=tmp_path)
-    found = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
-    assert [row["status"] for row in found["methods"]] == ["out of time"]
+    numbers = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
+    assert [row["status"] for row in numbers["methods"]] == ["out of time"]
     assert "No method finished" in folder.page.read_text(encoding="utf-8")
-    assert "give it a larger budget" in load_lab("classical").questions[0].answer(found)
+    assert "give it a larger budget" in load_lab("classical").questions[0].answer(numbers)
 
 
 def test_seeds_repeat_the_comparison(tmp_path):
     folder = run_lab("classical", {"quick": True, "methods": ["kmeans"], "seeds": 2}, out=tmp_path)
-    found = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
-    assert found["seeds"] == 2
-    assert len(found["methods"][0]["accuracies"]) == 2
+    numbers = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
+    assert numbers["seeds"] == 2
+    assert len(numbers["methods"][0]["accuracies"]) == 2
 
 
 def test_an_unknown_method_is_told(tmp_path):

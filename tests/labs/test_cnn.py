@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from glyphnet.classifier import Classifier
-from glyphnet.labs.cnn.experiment import shifted
-from glyphnet.labs.cnn.layers import fields
+from glyphnet.labs.cnn_experiment import fields, shifted
 from glyphnet.nn import Preprocessing, build
 from glyphnet.nn.convolutional import ClassicCNNSpec
-
-
-@pytest.fixture(scope="module")
-def numbers(quick_lab):
-    return json.loads(quick_lab("cnn").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 @pytest.fixture

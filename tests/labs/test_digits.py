@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from glyphnet.labs.digits.lab import _verdict
-from glyphnet.labs.digits.settings import read_digits
-from glyphnet.labs.digits.spread import METHODS
-from glyphnet.labs.digits.stopping import course, fitted
-from glyphnet.labs.digits.valley import START, WAYS, make_valley, walk
-
-
-@pytest.fixture(scope="module")
-def numbers(quick_lab):
-    return json.loads(quick_lab("digits").numbers.read_text(encoding="utf-8"))["numbers"]
+from glyphnet.labs.digits_experiment import METHODS, START, WAYS, fitted, make_valley, read_digits, stopping_curve, walk
+from glyphnet.labs.digits_page import _verdict
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +39,7 @@ def test_the_ignored_setting_is_named_and_shown_to_do_nothing(numbers):
 
 
 def test_to_stop_after_k_iterations_is_the_beginning_of_the_whole_course(digits):
-    seen = course(digits, 0, [5, 10, 20])
+    seen = stopping_curve(digits, 0, [5, 10, 20])
     assert seen.iterations[:3].tolist() == [5, 10, 20]
     assert seen.iterations[-1] > 100, "the last is where it converged"
     assert (np.diff(seen.loss) < 0).all()

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from glyphnet.data import load
-from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.dropout.experiment import networks
-from glyphnet.labs.training import recipe
+from glyphnet.labs import load_lab
+from glyphnet.labs.dropout_experiment import experiment, measure, networks
+from glyphnet.labs.training import TrainingSettings, recipe
 from glyphnet.nn import summary
-
-
-@pytest.fixture
-def found(quick_lab):
-    return json.loads(quick_lab("dropout").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 def test_the_networks_are_the_known_ones():
@@ -31,8 +24,8 @@ def test_the_networks_are_the_known_ones():
     assert made["with"].dropout == 0.5
 
 
-def test_dropout_closes_the_gap_and_the_convolutional_network_is_there(found):
-    rows = found["networks"]
+def test_dropout_closes_the_gap_and_the_convolutional_network_is_there(numbers):
+    rows = numbers["networks"]
     assert rows["without"]["training"]["mean"] > 0.97
     assert rows["with"]["gap"]["mean"] < rows["without"]["gap"]["mean"]
     assert rows["cnn"]["test"]["mean"] > 0.9
@@ -41,20 +34,20 @@ def test_dropout_closes_the_gap_and_the_convolutional_network_is_there(found):
         assert row["gap_at_rest"] == pytest.approx(row["training_at_rest"] - row["last"]["val_accuracy"])
 
 
-def test_a_fifth_is_held_out_for_validation(found):
-    images = found["images"]
+def test_a_fifth_is_held_out_for_validation(numbers):
+    images = numbers["images"]
     assert images["validation"] / (images["train"] + images["validation"]) == pytest.approx(0.2, abs=0.01)
 
 
-def test_with_all_units_at_work_the_training_images_are_known_better(found):
-    row = found["networks"]["with"]
+def test_with_all_units_at_work_the_training_images_are_known_better(numbers):
+    row = numbers["networks"]["with"]
     assert row["training_at_rest"] > row["last"]["accuracy"]
 
 
-def test_the_first_four_are_told_as_numbers(found):
-    assert len(found["first"]) == 4
+def test_the_first_four_are_told_as_numbers(numbers):
+    assert len(numbers["first"]) == 4
     test = load("digits", validation_fraction=0.2).test
-    for place, row in enumerate(found["first"]):
+    for place, row in enumerate(numbers["first"]):
         assert row["label"] == test.classes[test.labels[place]]
         for kind, probabilities in row["probabilities"].items():
             assert sum(probabilities) == pytest.approx(1, abs=1e-4)
@@ -62,14 +55,12 @@ def test_the_first_four_are_told_as_numbers(found):
             assert row["predicted"][kind] == test.classes[likeliest]
 
 
-def test_seeds_repeat_every_network(tmp_path):
-    folder = run_lab("dropout", {"quick": True, "seeds": 2, "epochs": 1}, out=tmp_path)
-    rows = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]["networks"]
-    assert [row["gap"]["n"] for row in rows.values()] == [2, 2, 2]
-    assert " ± " in folder.page.read_text(encoding="utf-8")
+def test_seeds_repeat_every_network():
+    made = measure(experiment(TrainingSettings(quick=True, seeds=2, epochs=1), lambda *_: None))
+    assert [row["gap"]["n"] for row in made["networks"].values()] == [2, 2, 2]
 
 
-def test_an_answer_says_how_often_a_weight_is_used(found):
-    row = found["networks"]["cnn"]
-    answer = load_lab("dropout").questions[2].answer(found)
+def test_an_answer_says_how_often_a_weight_is_used(numbers):
+    row = numbers["networks"]["cnn"]
+    answer = load_lab("dropout").questions[2].answer(numbers)
     assert f"{row['flops'] / 2 / row['parameters']:.1f} times" in answer

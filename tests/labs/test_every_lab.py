@@ -14,50 +14,31 @@ def numbers_of(folder):
     return json.loads(folder.numbers.read_text(encoding="utf-8"))
 
 
-def test_the_page_loads_every_picture_and_says_nothing_on_the_console(any_lab, open_page):
+def test_a_page_on_a_phone_is_complete_in_itself_and_its_answers_follow_from_the_numbers(any_lab, open_page):
     name, folder = any_lab
-    opened = open_page(folder.page)
-    pictures = opened.page.evaluate(
+    opened = open_page(folder.page, width=390)
+    page = opened.page
+    pictures = page.evaluate(
         "[...document.images].map(i => ({wide: i.complete ? i.naturalWidth : 0, alt: i.alt.trim()}))"
     )
     assert pictures, f"{name} shows no picture"
     assert all(picture["wide"] > 100 for picture in pictures)
-    assert all(len(picture["alt"]) > 20 for picture in pictures), "an alternative text says what is to be seen"
-    assert len({picture["alt"] for picture in pictures}) == len(pictures)
-    assert len(pictures) == len(list(folder.path.glob("*.png")))
-    assert opened.console == []
-    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
-
-
-def test_nothing_scrolls_sideways_on_a_phone(any_lab, open_page):
-    _, folder = any_lab
-    page = open_page(folder.page, width=390).page
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_answers_are_hidden_until_they_are_opened_by_key(any_lab, open_page):
-    _, folder = any_lab
-    page = open_page(folder.page).page
-    questions = page.locator("details")
-    assert questions.count() == 3
-    for index in range(3):
+    assert all(len(picture["alt"]) > 20 for picture in pictures), "an alternative text states what is visible"
+    assert len({picture["alt"] for picture in pictures}) == len(pictures) == len(list(folder.path.glob("*.png")))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing scrolls sideways"
+    questions, lab, numbers = page.locator("details"), load_lab(name), numbers_of(folder)["numbers"]
+    assert questions.count() == len(lab.questions) == 3
+    for index, question in enumerate(lab.questions):
         answer = questions.nth(index).locator("p")
         assert not answer.is_visible()
         questions.nth(index).locator("summary").press("Enter")
         assert answer.is_visible()
-
-
-def test_the_answers_follow_from_numbers_json(any_lab, open_page):
-    name, folder = any_lab
-    numbers = numbers_of(folder)["numbers"]
-    page = open_page(folder.page).page
-    shown = page.evaluate("[...document.querySelectorAll('details p')].map(p => p.textContent)")
-    lab = load_lab(name)
-    assert shown == [question.answer(numbers).replace("`", "") for question in lab.questions]
-    for question in lab.questions:
+        assert answer.text_content() == question.answer(numbers).replace("`", "")
         assert question.answer(numbers) != question.answer(bent(numbers)), (
             f"{name}: the answer to {question.text!r} does not depend on what was measured"
         )
+    assert opened.console == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
 
 
 def test_numbers_json_says_how_it_was_made(any_lab):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from glyphnet.data import load
 from glyphnet.errors import SettingsError
 from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.first_net.experiment import gradients, known_recipe
+from glyphnet.labs.first_net_experiment import experiment, gradients, known_recipe, measure
 from glyphnet.labs.training import TrainingSettings
-
-
-@pytest.fixture
-def found(quick_lab):
-    return json.loads(quick_lab("first-net").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 def test_the_network_is_the_known_one():
@@ -27,30 +20,30 @@ def test_the_network_is_the_known_one():
     assert (asked.optimizer.name, asked.optimizer.lr) == ("adam", 0.001)
 
 
-def test_it_learns_the_digits(found):
-    assert found["accuracy"]["value"] > 0.9
-    assert found["accuracy"]["low"] < found["accuracy"]["value"] < found["accuracy"]["high"]
-    assert found["parameters"] == 64 * 128 + 128 + 128 * 10 + 10
-    assert found["epochs"] == 15
-    assert found["last"]["loss"] < 0.5
+def test_it_learns_the_digits(numbers):
+    assert numbers["accuracy"]["value"] > 0.9
+    assert numbers["accuracy"]["low"] < numbers["accuracy"]["value"] < numbers["accuracy"]["high"]
+    assert numbers["parameters"] == 64 * 128 + 128 + 128 * 10 + 10
+    assert numbers["epochs"] == 15
+    assert numbers["last"]["loss"] < 0.5
 
 
-def test_its_counts_agree_with_one_another(found):
-    n = found["images"]["test"]
-    assert found["wrong"] == round((1 - found["accuracy"]["value"]) * n)
-    assert sum(row["count"] for row in found["confused"]) <= found["wrong"]
-    assert sum(row["support"] for row in found["classes"].values()) == n
-    recalled = sum(row["recall"] * row["support"] for row in found["classes"].values())
-    assert recalled == pytest.approx(n - found["wrong"])
-    assert [each["pair"] for each in found["known_pairs"]] == [["4", "9"], ["7", "9"], ["2", "7"]]
+def test_its_counts_agree_with_one_another(numbers):
+    n = numbers["images"]["test"]
+    assert numbers["wrong"] == round((1 - numbers["accuracy"]["value"]) * n)
+    assert sum(row["count"] for row in numbers["confused"]) <= numbers["wrong"]
+    assert sum(row["support"] for row in numbers["classes"].values()) == n
+    recalled = sum(row["recall"] * row["support"] for row in numbers["classes"].values())
+    assert recalled == pytest.approx(n - numbers["wrong"])
+    assert [each["pair"] for each in numbers["known_pairs"]] == [["4", "9"], ["7", "9"], ["2", "7"]]
 
 
-def test_five_sigmoids_starve_the_first_layer_and_five_relus_do_not(found):
-    relu, sigmoid = found["gradients"]["relu"], found["gradients"]["sigmoid"]
+def test_five_sigmoids_starve_the_first_layer_and_five_relus_do_not(numbers):
+    relu, sigmoid = numbers["gradients"]["relu"], numbers["gradients"]["sigmoid"]
     assert len(relu) == len(sigmoid) == 6
     assert sigmoid[0] < sigmoid[-1] / 1000
     assert relu[0] > relu[-1] / 100
-    deep = {row["activation"]: row["accuracy"]["mean"] for row in found["activations"] if row["layers"] == 5}
+    deep = {row["activation"]: row["accuracy"]["mean"] for row in numbers["activations"] if row["layers"] == 5}
     assert deep["relu"] > deep["sigmoid"] + 0.1
 
 
@@ -64,15 +57,15 @@ def test_gradients_leave_the_callers_random_numbers_alone():
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_dead_units_are_counted(found):
-    (row,) = found["dead"]
+def test_dead_units_are_counted(numbers):
+    (row,) = numbers["dead"]
     assert row["units"] == 128
     assert 0 <= row["dead"] < 64
 
 
-def test_seeds_repeat_every_network(tmp_path):
-    folder = run_lab("first-net", {"quick": True, "seeds": 2, "epochs": 1}, out=tmp_path)
-    rows = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]["activations"]
+def test_seeds_repeat_every_network():
+    settings = TrainingSettings(quick=True, seeds=2, epochs=1)
+    rows = measure(settings, experiment(settings, lambda *_: None))["activations"]
     assert [row["accuracy"]["n"] for row in rows] == [2, 2, 2, 2]
     first = rows[0]["accuracy"]
     assert first["mean"] == pytest.approx(np.mean(first["values"]))
@@ -81,11 +74,11 @@ def test_seeds_repeat_every_network(tmp_path):
 
 
 def test_quick_needs_no_other_data(tmp_path):
-    with pytest.raises(SettingsError, match="quick looks at the embedded digits: leave out data"):
+    with pytest.raises(SettingsError, match="quick uses the bundled digits: leave out data"):
         run_lab("first-net", {"quick": True, "data": "mnist"}, out=tmp_path)
 
 
-def test_the_answer_on_sigmoids_comes_from_the_numbers(found):
-    answer = load_lab("first-net").questions[2].answer(found)
+def test_the_answer_on_sigmoids_comes_from_the_numbers(numbers):
+    answer = load_lab("first-net").questions[2].answer(numbers)
     assert "0.25 multiplied 5 times is 0.00098" in answer
-    assert f"{found['gradients']['sigmoid'][0]:.1e}" in answer
+    assert f"{numbers['gradients']['sigmoid'][0]:.1e}" in answer

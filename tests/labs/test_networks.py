@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from glyphnet.evaluation.intervals import Repeats
-from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.repeats import percent
+from glyphnet.labs import load_lab
+from glyphnet.labs.networks_experiment import experiment, measure
+from glyphnet.labs.training import TrainingSettings, with_interval
 
 
-@pytest.fixture
-def found(quick_lab):
-    return json.loads(quick_lab("networks").numbers.read_text(encoding="utf-8"))["numbers"]
-
-
-def test_the_kinds_are_there_with_their_costs(found):
-    rows = found["networks"]
+def test_the_kinds_are_there_with_their_costs(numbers):
+    rows = numbers["networks"]
     assert list(rows) == ["linear", "mlp", "cnn", "rnn"]
     assert rows["linear"]["parameters"] == 64 * 10 + 10
     assert rows["linear"]["flops"] == 2 * 64 * 10
@@ -27,17 +21,16 @@ def test_the_kinds_are_there_with_their_costs(found):
     assert all(row["seconds_per_epoch"] > 0 and row["seconds_per_answer"] > 0 for row in rows.values())
 
 
-def test_all_kinds_learn(found):
-    for kind, row in found["networks"].items():
+def test_all_kinds_learn(numbers):
+    for kind, row in numbers["networks"].items():
         figures = row["accuracy"]
         assert figures["n"] == len(figures["values"]) == 2
         assert figures["mean"] > 0.6, kind
-    assert any(row["accuracy"]["spread"] for row in found["networks"].values()), "seeds differ"
+    assert any(row["accuracy"]["spread"] for row in numbers["networks"].values()), "seeds differ"
 
 
-def test_seeds_are_asked_for(tmp_path):
-    folder = run_lab("networks", {"quick": True, "seeds": 1, "epochs": 1}, out=tmp_path)
-    read = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
+def test_seeds_and_epochs_are_settings():
+    read = measure(experiment(TrainingSettings(quick=True, seeds=1, epochs=1), lambda *_: None))
     assert read["epochs"] == 1
     assert read["networks"]["mlp"]["accuracy"]["n"] == 1
     assert "run it with `--seeds 3`" in load_lab("networks").questions[0].answer(read)
@@ -48,11 +41,11 @@ def test_the_mean_of_repeats_has_students_interval():
     assert figure.mean == pytest.approx(0.92)
     assert figure.spread == pytest.approx(0.02)
     assert figure.half_width == pytest.approx(4.302653 * 0.02 / 3**0.5, rel=1e-6)  # t of 2 degrees, from tables
-    assert percent(figure.to_dict()) == "92.00% ± 4.97"
+    assert with_interval(figure.to_dict()) == "92.00\u202f% ± 4.97"
 
 
 def test_one_alone_has_no_interval():
     figure = Repeats.of([0.5])
     assert (figure.spread, figure.half_width) == (0.0, 0.0)
-    assert percent(figure.to_dict()) == "50.00%"
-    assert percent(Repeats.of([0.5, 0.5]).to_dict()) == "50.00%", "alike by chance is not certain"
+    assert with_interval(figure.to_dict()) == "50.00\u202f%"
+    assert with_interval(Repeats.of([0.5, 0.5]).to_dict()) == "50.00\u202f%", "alike by chance is not certain"

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from glyphnet.errors import SettingsError
-from glyphnet.labs.pulse.experiment import PulseSettings, by_hand
+from glyphnet.labs.pulse_experiment import PulseSettings, by_hand
 from glyphnet.settings import parse_settings
-
-
-@pytest.fixture(scope="module")
-def numbers(quick_lab):
-    return json.loads(quick_lab("pulse").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 def test_one_unit_misses_the_pulse_and_two_make_it(numbers):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from glyphnet.data import load
 from glyphnet.evaluation.intervals import Repeats
 from glyphnet.labs import load_lab
-from glyphnet.labs.regularisation.experiment import RegularisationSettings, base, remedies, verdict
+from glyphnet.labs.regularisation_experiment import RegularisationSettings, base, remedies, verdict
 from glyphnet.labs.training import fewer
-
-
-@pytest.fixture
-def found(quick_lab):
-    return json.loads(quick_lab("regularisation").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 @pytest.fixture(scope="module")
@@ -24,33 +17,33 @@ def digits():
     return load("digits")
 
 
-def test_every_remedy_learns_on_few_and_on_many(found):
-    assert found["images"]["few"] == 100
-    assert found["images"]["many"] > 1200
-    assert found["validation_images"]["few"] < found["validation_images"]["many"]
+def test_every_remedy_learns_on_few_and_on_many(numbers):
+    assert numbers["images"]["few"] == 100
+    assert numbers["images"]["many"] > 1200
+    assert numbers["validation_images"]["few"] < numbers["validation_images"]["many"]
     for amount in ("few", "many"):
-        assert len(found[amount]) == 9
-        for name, row in found[amount].items():
+        assert len(numbers[amount]) == 9
+        for name, row in numbers[amount].items():
             assert row["accuracy"]["n"] == 2, name
             assert row["accuracy"]["mean"] > 0.5, name
 
 
-def test_a_gain_is_that_over_no_remedy_with_the_same_seed(found):
+def test_a_gain_is_that_over_no_remedy_with_the_same_seed(numbers):
     for amount in ("few", "many"):
-        without = np.array(found[amount]["none"]["accuracy"]["values"])
-        for row in found[amount].values():
+        without = np.array(numbers[amount]["none"]["accuracy"]["values"])
+        for row in numbers[amount].values():
             assert row["gain"]["values"] == pytest.approx(np.array(row["accuracy"]["values"]) - without)
-        assert found[amount]["none"]["gain"]["mean"] == 0
+        assert numbers[amount]["none"]["gain"]["mean"] == 0
 
 
-def test_without_remedy_few_images_are_learnt_by_heart(found):
-    row = found["few"]["none"]
+def test_without_remedy_few_images_are_learnt_by_heart(numbers):
+    row = numbers["few"]["none"]
     assert row["training"]["mean"] > row["accuracy"]["mean"] + 0.05
 
 
-def test_flipping_harms_digits_where_they_are_many(found):
-    assert found["many"]["flip"]["gain"]["mean"] < 0
-    shares = found["mirrored"]
+def test_flipping_harms_digits_where_they_are_many(numbers):
+    assert numbers["many"]["flip"]["gain"]["mean"] < 0
+    shares = numbers["mirrored"]
     assert shares["0"] > shares["2"], "a mirrored 0 is a 0, a mirrored 2 is nothing"
 
 
@@ -100,7 +93,7 @@ def test_fewer_images_keep_their_shares_and_the_test_images(digits):
     assert fewer(digits, 10**6, 0) is digits
 
 
-def test_an_answer_compares_remedies_with_images(found):
-    answer = load_lab("regularisation").questions[2].answer(found)
-    more = found["many"]["none"]["accuracy"]["mean"] - found["few"]["none"]["accuracy"]["mean"]
+def test_an_answer_compares_remedies_with_images(numbers):
+    answer = load_lab("regularisation").questions[2].answer(numbers)
+    more = numbers["many"]["none"]["accuracy"]["mean"] - numbers["few"]["none"]["accuracy"]["mean"]
     assert f"{100 * more:+.2f} points" in answer

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from glyphnet.errors import SettingsError
 from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.scratch.experiment import EVERY, KNOWN
+from glyphnet.labs.scratch_experiment import EVERY, KNOWN
 from glyphnet.scratch import NeuralNetMLP
 from glyphnet.scratch.network import cross_entropy, forward
-
-
-@pytest.fixture(scope="module")
-def numbers(quick_lab):
-    return json.loads(quick_lab("scratch").numbers.read_text(encoding="utf-8"))["numbers"]
 
 
 def test_the_known_settings_are_those_of_the_known_run(numbers):
@@ -92,11 +85,11 @@ def test_the_loss_of_the_lab_is_the_one_the_network_trains_by():
 
 
 def test_quick_means_the_embedded_digits(tmp_path):
-    with pytest.raises(SettingsError, match="quick looks at the embedded digits"):
+    with pytest.raises(SettingsError, match="quick uses the bundled digits"):
         run_lab("scratch", {"quick": True, "data": "mnist"}, out=tmp_path)
 
 
 def test_its_text_is_made_of_its_numbers(quick_lab, numbers):
     page = quick_lab("scratch").page.read_text(encoding="utf-8")
-    assert f"{numbers['known']['wrong']} test images are taken for another" in page
-    assert "embedded 8×8 digits" in page
+    assert f"{numbers['known']['wrong']} test images are misclassified" in page
+    assert "bundled 8×8 digits" in page

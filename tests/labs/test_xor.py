@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from glyphnet.errors import BadFileError, SettingsError
-from glyphnet.labs import run_lab
-from glyphnet.labs.points import POINTS, begin, learn, make_points, read_points
-from glyphnet.labs.points.learning import orders
-from glyphnet.labs.xor.experiment import XorSettings
+from glyphnet.labs.points import POINTS, begin, learn, make_points, orders, read_points
+from glyphnet.labs.xor_experiment import XorSettings, measure, train
+from glyphnet.labs.xor_page import hidden_picture
 from glyphnet.settings import parse_settings
 
 
@@ -29,13 +26,8 @@ def as_torch(nets, number):
     return network
 
 
-@pytest.fixture(scope="module")
-def numbers(quick_lab):
-    return json.loads(quick_lab("xor").numbers.read_text(encoding="utf-8"))["numbers"]
-
-
 def test_every_network_learns_as_it_would_alone_in_the_plain_pytorch_loop():
-    points, epochs = make_points("xor"), 8
+    points, epochs = make_points("xor"), 3
     nets = begin((1, 2, 3), 2)
     course = learn(nets, points.inputs, points.labels, lr=0.1, epochs=epochs)
     inputs, labels = torch.from_numpy(points.inputs), torch.from_numpy(points.labels)[:, None]
@@ -183,9 +175,10 @@ def test_the_boundary_grows(numbers):
     assert accuracies[-1] >= 0.95
 
 
-def test_other_points_and_one_width(tmp_path):
-    folder = run_lab("xor", {"data": "moons", "hidden": [5], "starts": 2, "epochs": 20}, out=tmp_path)
-    found = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
-    assert found["data"] == "moons"
-    assert [row["hidden"] for row in found["widths"]] == [5]
-    assert not (tmp_path / "hidden-space.png").exists()
+def test_other_points_and_one_width():
+    settings = XorSettings(data="moons", hidden=(5,), starts=2, epochs=20)
+    result = train(settings, lambda *_: None)
+    made = measure(settings, result)
+    assert made["data"] == "moons"
+    assert [row["hidden"] for row in made["widths"]] == [5]
+    assert hidden_picture(result) is None, "only two units can be drawn as a square"

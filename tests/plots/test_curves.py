@@ -44,7 +44,7 @@ def test_no_history_draws_empty_panels(make_axes, draw):
 def test_unknown_panels_and_too_few_axes_are_refused(ax):
     with pytest.raises(ValueError, match=r"panels \(=\('los',\)\) must be some of 'loss', 'accuracy', 'lr'\."):
         plots.learning_curves(HISTORY, panels=("los",))
-    with pytest.raises(ValueError, match="1 axes were given for 2 panels: there must be as many"):
+    with pytest.raises(ValueError, match="1 axes for 2 panels: pass one for each panel"):
         plots.learning_curves(HISTORY, axes=[ax])
 
 

@@ -113,7 +113,7 @@ def test_names_of_classes_are_plain_json(client):
 
 def test_the_page_of_an_onnx_file_asks_the_service(serve, loaded, classifier, open_page):
     pytest.importorskip("onnxruntime")
-    from glyphnet.export.formats import FORMATS
+    from glyphnet.export.export import FORMATS
     from glyphnet.export.proof import images_of
     from glyphnet.onnxmodel import parse_onnx
     from glyphnet.serving.pages import front_page

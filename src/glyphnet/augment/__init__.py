@@ -1,9 +1,8 @@
-"""Augmentation: random changes of training images, done in whole batches on the tensors.
+"""Augmentation: random changes of training images, computed on whole batches of tensors.
 
-Adding one is a function and a row in ``table.py``; the contract tests then run on it.
+A new one is a function and a row in ``AUGMENTATIONS``; the contract tests then run on it.
 """
 
-from .augmenter import Augmenter
-from .table import AUGMENTATIONS, Augmentation, MixRow, PixelRow, WarpRow
+from .augmenter import AUGMENTATIONS, Augmentation, Augmenter, MixRow, PixelRow, WarpRow
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "Augmenter", "MixRow", "PixelRow", "WarpRow"]

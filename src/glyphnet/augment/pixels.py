@@ -1,6 +1,6 @@
-"""Augmentations of pixels where they are, or moved without interpolation.
+"""Augmentations of pixel values, whole-pixel moves, and mixup.
 
-Each takes float (N, C, H, W) in [0, 1] and a strength and gives the same shape, range and memory format.
+Each takes float (N, C, H, W) in [0, 1] and a strength and keeps shape, range and memory format.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import Dirichlet
 
 _LONGEST = 3.0
 """An erased rectangle is at most this many times as long as wide (before it is cut to the image)."""
 
 
 def shift_batch(x: Tensor, most: float) -> Tensor:
-    """Move all images of the batch alike, by whole pixels: the cheapest shift; the border's pixels go on."""
+    """Move all images of the batch by the same whole pixels, repeating border pixels. The cheapest shift."""
     n, channels, height, width = x.shape
     steps = torch.randint(-int(most), int(most) + 1, (2,), device=x.device)
     rows = (torch.arange(height, device=x.device) + steps[0]).clamp_(0, height - 1)
@@ -83,3 +84,21 @@ def _uniform(x: Tensor, most: float) -> Tensor:
 def _chance(x: Tensor, probability: float) -> Tensor:
     """True with this probability for each image: bool (N, 1, 1, 1)."""
     return torch.rand(_each(x), device=x.device) < probability
+
+
+def mixup(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
+    """Blend each image with its neighbour in the batch, and their targets alike.
+
+    Zhang et al., 2017, "mixup: Beyond Empirical Risk Minimization", https://arxiv.org/abs/1710.09412, with
+    a weight for each pair. A batch comes in random order, so the neighbour is a partner as random as any.
+
+    Args:
+        x: float (N, C, H, W).
+        targets: float (N, K), each row adding up to 1.
+        concentration: both parameters of the Beta distribution of the weight (the paper's alpha); small ones
+            give weights near 0 and 1.
+    """
+    both = torch.full((len(x), 2), concentration, device=x.device)
+    weight = Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype)  # of two parts: Beta; no host sync
+    images = torch.lerp(x.roll(1, 0), x, weight[:, :, None, None])
+    return images, torch.lerp(targets.roll(1, 0), targets, weight)

@@ -60,7 +60,7 @@ class Warp:
         return planes.permute(0, 2, 3, 1)
 
     def sample(self, x: Tensor) -> Tensor:
-        """The new images, bilinear, float (N, C, H, W), channels last; beyond the border its pixels go on."""
+        """The new images, bilinear, float (N, C, H, W), channels last; border pixels are repeated."""
         n, channels, height, width = x.shape
         sampled = F.grid_sample(x, self.grid(), mode="bilinear", padding_mode="border", align_corners=False)
         pixels = sampled.permute(0, 2, 3, 1).reshape(n, -1)  # copies colour images only

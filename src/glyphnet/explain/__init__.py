@@ -1,4 +1,4 @@
-"""What a network looked at, and what became of it inside: saliency, activations, weights, dead units.
+"""What a network looks at and what it computes inside: saliency, activations, weights, dead units.
 
 ::
 
@@ -8,17 +8,13 @@
     glyphnet.explain.saliency(classifier, images)                  # float32 (N, H, W)
     glyphnet.explain.explain_image(classifier, "seven.png").figure().savefig("why.png")
 
-A new way to compute saliency is one file with a subclass of `Method`, and one row in ``_methods.py``.
+A new saliency method is a subclass of `Method` and one row in ``METHODS``.
 """
 
-from ._activations import LayerActivation, activations
-from ._dead import DeadUnits, dead_units
-from ._explanation import Explanation, explain_image
-from ._method import Method
-from ._methods import METHODS
-from ._saliency import check_method, class_label, saliency
-from ._save import save_figure
-from ._weights import FirstLayerWeights, first_layer_weights
+from .explanation import Explanation, check_method, class_label, explain_image, saliency, save_figure
+from .inside import DeadUnits, LayerActivation, activations, dead_units
+from .methods import METHODS, Method
+from .weights import FirstLayerWeights, first_layer_weights
 
 __all__ = [
     "METHODS",

@@ -1,19 +1,110 @@
-"""The verb: export a classifier to a file that has proved itself."""
+"""The table of export formats, and the verb: export a classifier to a file that is proved before it is written."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ..classifier import Classifier
-from ..errors import ExportError, SettingsError
+from ..data.dataset import UInt8Array
+from ..errors import ExportError, MissingExtraError, SettingsError
 from ..files import atomic_write
 from ..settings import suggestion
-from .formats import FORMATS, Float32Array, Format
-from .proof import HeldOutImages, Proof, compare, demand, images_of
+from .proof import Given, HeldOutImages, Proof, compare, demand, images_of
 
-_CALIBRATING = 100  # images
+Float32Array = npt.NDArray[np.float32]
+
+_CALIBRATION_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        suffix: of its files.
+        about: a line of help.
+        make: the content of the file for a classifier; the images of the proof may settle choices.
+        answer: predictions of that content for images, run as its user would run it.
+        tolerance: upper bound of their difference to the classifier's.
+        quantize: the same content with 8-bit weights, calibrated on images; None if not supported.
+    """
+
+    suffix: str
+    about: str
+    make: Callable[[Classifier, HeldOutImages], bytes]
+    answer: Callable[[bytes, UInt8Array], Given]
+    tolerance: float = 1e-4
+    quantize: Callable[[bytes, UInt8Array], bytes] | None = None
+
+
+# Functions that import on use: a format must not need the packages of another.
+
+
+def _page(classifier: Classifier, held_out: HeldOutImages) -> bytes:
+    from .webpage import make
+
+    return make(classifier, held_out)
+
+
+def _page_answers(content: bytes, images: UInt8Array) -> Given:
+    from .webpage import answer
+
+    return answer(content, images)
+
+
+def _need_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Exporting to ONNX", "export") from error
+
+
+def _onnx(classifier: Classifier, _: HeldOutImages) -> bytes:
+    _need_onnx()
+    from .onnx import make
+
+    return make(classifier)
+
+
+def _onnx_answers(content: bytes, images: UInt8Array) -> Given:
+    from ..onnxmodel import parse_onnx
+
+    answers = parse_onnx(content, "the export").answer(images, as_is=True)
+    return Given(answers.probabilities, answers.foreign)
+
+
+def _quantized_onnx(content: bytes, images: UInt8Array) -> bytes:
+    from .onnx import quantize
+
+    return quantize(content, images)
+
+
+def _program(classifier: Classifier, _: HeldOutImages) -> bytes:
+    from .program import make
+
+    return make(classifier)
+
+
+def _program_answers(content: bytes, images: UInt8Array) -> Given:
+    from .program import answer
+
+    return Given(answer(content, images))
+
+
+FORMATS: dict[str, Format] = {
+    "html": Format(".html", "a page that recognises drawings in any browser", _page, _page_answers, tolerance=1e-3),
+    "onnx": Format(".onnx", "for ONNX Runtime and others", _onnx, _onnx_answers, quantize=_quantized_onnx),
+    # TorchScript is deprecated since PyTorch 2.9; torch.export takes its place.
+    "pt2": Format(".pt2", "a program for PyTorch (torch.export)", _program, _program_answers),
+}
+"""Name → how it is made and proved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +115,8 @@ class Exported:
         path: the file.
         format: a name in `FORMATS`.
         size: bytes.
-        proof: how near its answers are to the model's.
-        note: a sentence that the user must know, or "".
+        proof: comparison of its predictions with the model's.
+        note: a sentence for the user, or "".
         expected: the model's probabilities for the images of the proof, float32 (N, K).
         given: the export's.
     """
@@ -47,22 +138,22 @@ def export(
     verify: HeldOutImages | None = None,
     quantize: bool = False,
 ) -> Exported:
-    """Write a classifier in another format; whatever was at ``path`` stays unless the export has proved itself.
+    """Write a classifier in another format. A file at ``path`` is replaced only after the proof.
 
-    Its answers on held-out images are held against the classifier's: the same label for all, the same reason not to
-    believe it, and probabilities and scores within the format's tolerance. An export with 8-bit weights answers a
-    little otherwise: how near it comes is told.
+    The proof compares predictions on held-out images: the same labels, the same reasons for rejection, and
+    probabilities and scores within the format's tolerance. With 8-bit weights predictions differ a little: the result
+    says by how much.
 
     Args:
-        classifier: what is exported.
+        classifier: the classifier to export.
         path: the file to write.
-        format: a name in `FORMATS`; None takes the one whose suffix the path has.
-        verify: the images; None takes those that the classifier carries, or else random ones.
-        quantize: whether weights and sums get 8 bits (ONNX only).
+        format: a name in `FORMATS`; None: by the suffix of ``path``.
+        verify: images of the proof; None: those in the model file, or random ones.
+        quantize: 8-bit weights and activations (ONNX only).
 
     Raises:
-        SettingsError: there is no such format, or it knows no 8-bit weights.
-        ExportError: the classifier cannot be exported so, or the export does not answer as the classifier does.
+        SettingsError: unknown format, or one without 8-bit weights.
+        ExportError: the format does not support this classifier, or the proof failed.
         MissingExtraError: a package for this format is not installed.
         OSError: the file cannot be written.
     """
@@ -86,21 +177,21 @@ def _named(path: str | os.PathLike[str], format: str | None) -> str:
     by_suffix = {row.suffix: name for name, row in FORMATS.items()}
     name = by_suffix.get(Path(path).suffix.lower()) if format is None else format
     if name is None:
-        raise SettingsError(f"{path}: its ending names no format. Give one of {', '.join(FORMATS)}.")
+        raise SettingsError(f"{path}: the suffix names no format. Give one of {', '.join(FORMATS)}.")
     if name not in FORMATS:
         raise SettingsError(f'unknown export format "{name:.60}"{suggestion(name, FORMATS)}')
     return name
 
 
 def _quantized(name: str, row: Format, content: bytes, classifier: Classifier, verify: HeldOutImages | None) -> bytes:
-    """The content with 8 bits, its ranges measured on real images: on random ones they would be wrong."""
+    """The content with 8 bits, calibrated on real images: random ones would give wrong ranges."""
     if row.quantize is None:
         having = ", ".join(other for other, each in FORMATS.items() if each.quantize is not None)
-        raise SettingsError(f"The format {name} has no 8-bit weights: leave --quantize out, or take {having}.")
+        raise SettingsError(f"The format {name} has no 8-bit weights: leave out --quantize, or use {having}.")
     if classifier.samples is not None:
         return row.quantize(content, classifier.samples)
     if verify is not None:
-        return row.quantize(content, verify.images[:_CALIBRATING])
+        return row.quantize(content, verify.images[:_CALIBRATION_IMAGES])
     raise ExportError(
-        "8-bit ranges are measured on real images, and the model file carries none. Name data: --verify DATA."
+        "8-bit weights are calibrated on real images, and the model file holds none. Name data: --verify DATA."
     )

@@ -1,12 +1,12 @@
-"""A trained network as a plain list of layers with NumPy weights: what the exporters write out.
+"""A trained network as a plain list of layers with NumPy weights, which the exporters write.
 
-Dropout is gone, batch normalisation is folded into the layer before it: what is left is what computes.
+Dropout is dropped and batch normalisation is folded into the layer before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,10 +27,11 @@ Float32Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """Square convolution: weight float32 (O, I, k, k), bias float32 (O,)."""
+    """Square convolution: weight float32 (O, I, kernel, kernel), bias float32 (O,)."""
 
     weight: Float32Array
     bias: Float32Array
+    kernel: int
     stride: int
     padding: int
 
@@ -53,19 +54,19 @@ class Affine:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest of each size × size pixels; what is left over at the border is dropped."""
+    """The maximum of each size × size pixels; incomplete windows at the border are dropped."""
 
     size: int
 
 
 @dataclass(frozen=True)
 class MeanPixel:
-    """The mean of all pixels, channel by channel: an image of one pixel."""
+    """The mean of all pixels per channel: an image of one pixel."""
 
 
 @dataclass(frozen=True)
 class Flatten:
-    """An image as a vector, in the order (row, column, channel); a vector stays."""
+    """An image as a vector, in the order (row, column, channel); a vector stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Residual:
-    """The sum of what two lists of layers make of the same image; an empty list passes it on."""
+    """The sum of two branches over the same image; an empty tuple is the identity."""
 
     branch: tuple[Layer, ...]
     shortcut: tuple[Layer, ...]
@@ -85,7 +86,7 @@ class Residual:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """The vectors that several lists of layers make of the same image, joined to one."""
+    """Several branches over the same image, their output vectors concatenated."""
 
     parts: tuple[tuple[Layer, ...], ...]
 
@@ -104,9 +105,9 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Recurrent:
-    """LSTMs one upon another over an image's rows; gives the last state of the uppermost, directions joined.
+    """Stacked LSTMs over the rows of an image; the output is the last state of the top one, directions concatenated.
 
-    ``levels``: for each LSTM from the lowest up, its readings: downwards and, if it has two, upwards.
+    ``levels``: for each LSTM from the bottom up, its readings: downwards and, if bidirectional, upwards.
     """
 
     levels: tuple[tuple[Reading, ...], ...]
@@ -121,7 +122,7 @@ def layers_of(network: nn.Module) -> tuple[Layer, ...]:
     """The layers of a trained network as they compute in evaluation mode, from pixels to logits.
 
     Raises:
-        ExportError: it has a layer of a type that is not known here.
+        ExportError: a layer has a type that is not in the table.
     """
     return tuple(_folded(_plain(network)))
 
@@ -143,7 +144,7 @@ def parted_layers(network: nn.Module) -> Parted:
     """The layers of a trained network as they compute in evaluation mode, from pixels to logits.
 
     Raises:
-        ExportError: it has a layer of a type that is not known here.
+        ExportError: a layer has a type that is not in the table.
     """
     parts = parts_of(network)
     return Parted(layers_of(parts.body), (*_plain(parts.activation), *_plain(parts.head)))
@@ -153,21 +154,20 @@ def _plain(module: nn.Module) -> list[Layer]:
     read = _READERS.get(type(module))
     if read is None:
         raise ExportError(
-            f"A layer of the type {type(module).__name__} cannot be exported: none is known to the exporters. "
-            f"They know: {', '.join(known.__name__ for known in _READERS)}."
+            f"A layer of type {type(module).__name__} cannot be exported. "
+            f"Supported types: {', '.join(known.__name__ for known in _READERS)}."
         )
     return read(module)
 
 
 def _folded(layers: Iterable[Layer]) -> list[Layer]:
-    """The layers with each Affine drawn into the convolution or fully connected layer before it."""
+    """Fold each Affine into the convolution or fully connected layer before it."""
     result: list[Layer] = []
     for layer in layers:
         before = result[-1] if result else None
-        if isinstance(layer, Affine) and isinstance(before, Convolution):
-            result[-1] = Convolution(*_scaled(before.weight, before.bias, layer), before.stride, before.padding)
-        elif isinstance(layer, Affine) and isinstance(before, Dense):
-            result[-1] = Dense(*_scaled(before.weight, before.bias, layer))
+        if isinstance(layer, Affine) and isinstance(before, (Convolution, Dense)):
+            weight, bias = _scaled(before.weight, before.bias, layer)
+            result[-1] = replace(before, weight=weight, bias=bias)
         else:
             result.append(layer)
     return result
@@ -190,8 +190,9 @@ def _bias(layer: nn.Conv2d | nn.Linear) -> Float32Array:
 
 
 def _convolution(layer: nn.Conv2d) -> list[Layer]:
-    # Our builders make square ones only; the two other settings of torch's are never touched.
-    return [Convolution(_array(layer.weight), _bias(layer), layer.stride[0], int(layer.padding[0]))]
+    # Our builders make square ones without dilation or groups.
+    kernel, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+    return [Convolution(_array(layer.weight), _bias(layer), kernel, stride, padding)]
 
 
 def _norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> list[Layer]:
@@ -222,7 +223,7 @@ def _recurrent(lstm: nn.LSTM) -> list[Layer]:
     return [Recurrent(tuple(tuple(reading(level, s) for s in suffixes) for level in range(lstm.num_layers)))]
 
 
-def _nothing(_: nn.Module) -> list[Layer]:
+def _dropped(_: nn.Module) -> list[Layer]:
     return []
 
 
@@ -238,12 +239,12 @@ _READERS: dict[type[nn.Module], Callable[[Any], list[Layer]]] = {
     nn.BatchNorm2d: _norm,
     nn.MaxPool2d: lambda layer: [MaxPool(int(layer.kernel_size))],
     nn.AdaptiveAvgPool2d: lambda _: [MeanPixel()],
-    nn.Dropout: _nothing,
+    nn.Dropout: _dropped,
     nn.LSTM: _recurrent,
-    Rows: _nothing,  # Recurrent begins with the rows
-    LastState: _nothing,  # and ends with the last state
+    Rows: _dropped,  # Recurrent includes the rows
+    LastState: _dropped,  # and the last state
     FlattenModule: lambda _: [Flatten()],
     ResidualBlock: _residual,
     SideBySideModule: lambda members: [SideBySide(tuple(tuple(_folded(_plain(each))) for each in members))],
-    **{type(make()): _nothing if name == "identity" else _named(name) for name, make in ACTIVATIONS.items()},
+    **{type(make()): _dropped if name == "identity" else _named(name) for name, make in ACTIVATIONS.items()},
 }

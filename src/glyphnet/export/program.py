@@ -35,7 +35,7 @@ class _Whole(nn.Module):
         self.network = network
         self.temperature = temperature
         self._preprocessing = preprocessing
-        # The same as Preprocessing does; its own tensors are kept by device, which no program can hold.
+        # As Preprocessing does, whose tensors are cached by device, which a program cannot hold.
         self.mean = nn.Buffer(torch.tensor(preprocessing.mean).reshape(-1, 1, 1))
         self.std = nn.Buffer(torch.tensor(preprocessing.std).reshape(-1, 1, 1))
 
@@ -46,14 +46,14 @@ class _Whole(nn.Module):
 
 
 def make(classifier: Classifier) -> bytes:
-    """The content of the ``.pt2`` file; ``glyphnet.json`` in it names the classes, the threshold and the origin."""
+    """The content of the ``.pt2`` file; ``glyphnet.json`` in it holds classes, threshold and provenance."""
     network = copy.deepcopy(classifier.network).cpu().eval()
-    # The archive takes each tensor's memory as it lies, and it has to lie row by row.
+    # The archive stores each tensor's memory as it is, which must be contiguous.
     network.load_state_dict({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, assign=True)
     whole = _Whole(network, classifier.preprocessing, classifier.temperature).eval()
     example = torch.zeros(2, *classifier.input_shape, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.no_grad():
-        # Of an LSTM, which keeps its weights in a list as well: they are in the program all the same.
+        # An LSTM also keeps its weights in a list; the program holds them nevertheless.
         warnings.filterwarnings("ignore", message="The tensor attributes .* were assigned during export")
         program = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim("N", min=1)},))
     about = {
@@ -68,7 +68,7 @@ def make(classifier: Classifier) -> bytes:
 
 
 def answer(content: bytes, images: UInt8Array) -> Float32Array:
-    """The probabilities that the program gives, read back as its user would read it."""
+    """Probabilities of the program, loaded as its user would load it."""
     program = torch.export.load(io.BytesIO(content)).module()
     with torch.inference_mode():
         parts = [

@@ -1,4 +1,4 @@
-"""What an export has to show before it takes its place: that it answers as the model does."""
+"""The proof of an export: its predictions are compared with the model's before anything is written."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _RANDOM_IMAGES = 32
 
 @dataclass(frozen=True, eq=False)
 class HeldOutImages:
-    """Images by which an export is proved.
+    """Images for the proof of an export.
 
     Attributes:
         images: uint8 (N, H, W, C).
         source: what they are, with their number: "1,000 images (mnist, test part)".
-        note: a sentence for the user where they prove little, or "".
+        note: a sentence for the user if they prove little, or "".
     """
 
     images: UInt8Array
@@ -34,11 +34,11 @@ class HeldOutImages:
 
 
 class Given(NamedTuple):
-    """What an export gives for N images.
+    """Predictions of an export for N images.
 
     Attributes:
         probabilities: float32 (N, K).
-        foreign: float32 (N,), how unlike the training images each is; None where the format has no such output.
+        foreign: float32 (N,), how unlike the training images each is; None if the format has no such output.
     """
 
     probabilities: Float32Array
@@ -47,16 +47,16 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """How near an export's answers are to the model's.
+    """Comparison of an export's predictions with the model's.
 
     Attributes:
-        images: how many were looked at.
+        images: number of images.
         source: what they are.
-        same_labels: on how many of them the likeliest class is the same.
-        difference: the largest between two probabilities.
-        foreign_difference: the largest between two scores; 0 where the export gives none.
-        same_reasons: on how many of them the same reason, or none, is given not to believe the answer; a score or a
-            confidence nearer to its threshold than rounding counts as the same.
+        same_labels: number of images with the same most probable class.
+        difference: largest difference of two probabilities.
+        foreign_difference: largest difference of two scores; 0 if the export gives none.
+        same_reasons: number of images with the same reason for rejection, or none; a score or confidence closer to its
+            threshold than rounding counts as the same.
     """
 
     images: int
@@ -73,7 +73,7 @@ class Proof:
 
 
 def images_of(classifier: Classifier) -> HeldOutImages:
-    """The held-out images that the model file carries, or random ones where it carries none."""
+    """The held-out images in the model file, or random ones if it has none."""
     if classifier.samples is not None:
         return HeldOutImages(classifier.samples, f"{len(classifier.samples):,} held-out images of the model file")
     generator = np.random.default_rng(0)
@@ -81,13 +81,13 @@ def images_of(classifier: Classifier) -> HeldOutImages:
     return HeldOutImages(
         images,
         f"{_RANDOM_IMAGES} random images",
-        "The model file carries no held-out images, so the export was proved on random ones, which look like none "
-        "of its classes. For a stronger proof name data: --verify DATA.",
+        "The model file holds no held-out images, so the export was proved on random ones, which resemble none of "
+        "its classes. For a stronger proof name data: --verify DATA.",
     )
 
 
 def compare(expected: Answers, given: Given, source: str) -> Proof:
-    """Hold what an export gives against the model's own answers."""
+    """Compare the predictions of an export with the model's."""
     own, other = expected.probabilities, given.probabilities
     if other.shape != own.shape or not np.isfinite(other).all():
         raise ExportError(f"The export gave {other.shape} finite probabilities, not {own.shape}: nothing is written.")
@@ -105,7 +105,7 @@ def compare(expected: Answers, given: Given, source: str) -> Proof:
 
 
 def _undecided(expected: Answers, difference: float, apart: float) -> npt.NDArray[np.bool_]:
-    """Which images lie so near to a threshold that the rounding of another runtime may decide: bool (N,)."""
+    """Images so close to a threshold that another runtime's rounding may decide: bool (N,)."""
     rules, found = expected.rules, np.zeros(len(expected), dtype=bool)
     if rules.foreign is not None and expected.foreign is not None:
         found |= np.abs(expected.foreign - rules.foreign) <= apart
@@ -115,14 +115,14 @@ def _undecided(expected: Answers, difference: float, apart: float) -> npt.NDArra
 
 
 def demand(proof: Proof, tolerance: float) -> None:
-    """Let an export pass that answers as the model does, with probabilities and scores within ``tolerance``.
+    """Check the proof, with probabilities and scores within ``tolerance``.
 
     Raises:
-        ExportError: it does not.
+        ExportError: the export's predictions differ from the model's.
     """
     if not proof.holds(tolerance):
         raise ExportError(
-            f"The export does not answer as the model does: of {proof.source} {proof.same_labels:,} get the same label "
+            f"The export differs from the model: of {proof.source} {proof.same_labels:,} get the same label "
             f"and {proof.same_reasons:,} the same reason; probabilities are off by up to {proof.difference:.2g} and "
             f"scores by {proof.foreign_difference:.2g} (allowed: {tolerance:g}). Nothing is written."
         )

@@ -1,29 +1,48 @@
-"""The web page format: the model and the drawing page in one HTML file."""
+"""The web page format: the model and the drawing page in one HTML file, and the check that computes with that file."""
 
 from __future__ import annotations
 
+import base64
+import json
 import math
-from collections.abc import Mapping
-from typing import Any, get_args
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import reduce
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..answers import REASONS
 from ..classifier import Classifier
-from ..data.dataset import size_in_words
+from ..data.dataset import UInt8Array, size_in_words
 from ..data.ink import page_spec
 from ..images import normalizing_spec
-from ..nn.prototypes import FLAT, OUTSIDE
+from ..nn import Preprocessing
+from ..nn.prototypes import FLAT, OUTSIDE, NearestPrototype, Prototypes, score
+from ..nn.spec import activation
 from ..pages import Card, drawing_page
-from .layers import parted_layers
-from .pageweights import Encoding, Weights, described
-from .proof import HeldOutImages, compare
-from .replay import answer
+from ..units import THIN, percent
+from .layers import Float32Array, parted_layers
+from .proof import Given, HeldOutImages, compare
+
+Encoding: TypeAlias = Literal["int16", "float32"]
+Tensors = Sequence[Tensor]
 
 TOLERANCE = 1e-3
-"""How far a page's probabilities may be from the classifier's own."""
+"""Upper bound of the difference between the page's probabilities and the classifier's."""
+
+_STEPS = 32767  # the largest int16
+_PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>')
+_BATCH = 512
 
 
 def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
-    """The content of the page: with 16-bit weights, or with 32-bit ones where those do not answer as the model does."""
+    """The content of the page, with 16-bit weights, or with 32-bit ones if the proof fails with 16."""
     expected = classifier.answer(held_out.images, as_is=True)
     content = b""
     for encoding in get_args(Encoding):
@@ -37,14 +56,13 @@ def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
 def _page(classifier: Classifier, encoding: Encoding) -> bytes:
     weights = Weights(encoding)
     parted = parted_layers(classifier.network)
-    layers = described((*parted.body, *parted.rest), weights)
     model = {
         "classes": list(classifier.classes),
         "threshold": classifier.threshold,
         "temperature": classifier.temperature,
         "shape": list(classifier.input_shape),
         "preprocessing": classifier.preprocessing.model_dump(mode="json"),
-        "layers": layers,
+        "layers": described((*parted.body, *parted.rest), weights),
         "foreign": _foreign(classifier, len(parted.body), weights),
         "conformal": None if classifier.conformal is None else classifier.conformal.model_dump(mode="json"),
         "reasons": REASONS,
@@ -52,12 +70,12 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
     text = drawing_page(model, weights.base64(), card_of(classifier))
-    # A name that is no valid Unicode has lone surrogates: they become character references.
+    # Lone surrogates in a class name become character references.
     return text.encode("utf-8", "xmlcharrefreplace")
 
 
 def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, Any] | None:
-    """What ``pages/js/foreign.js`` takes: the prototypes, and the limits of the score; ``after`` so many layers."""
+    """Values for ``pages/js/foreign.js``: the prototypes, compared ``after`` that many layers, and the limits."""
     prototypes = classifier.prototypes
     if prototypes is None:
         return None
@@ -76,7 +94,7 @@ def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, 
 
 
 def card_of(classifier: Classifier) -> Card:
-    """What a person should know of a classifier before believing it."""
+    """The page's summary of a classifier: origin, size, accuracy, when it rejects."""
     height, width, channels = classifier.input_shape
     origin, metrics = classifier.provenance, classifier.metrics
     parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
@@ -86,7 +104,7 @@ def card_of(classifier: Classifier) -> Card:
         "Trained": origin.created,
         "Network": f"{classifier.spec.kind}, {parameters:,} weights",
         "Images": f"{size_in_words(height, width)} pixels, {'grey' if channels == 1 else 'colour'}",
-        "Accuracy": f"{_percent(metrics['accuracy'], metrics['n'])} on {metrics['judged_on']}" if accuracy else "",
+        "Accuracy": f"{_share(metrics['accuracy'], metrics)} on {metrics['judged_on']}" if accuracy else "",
         "Says “none of these”": _rejects(classifier),
         "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
     }
@@ -99,23 +117,182 @@ def card_of(classifier: Classifier) -> Card:
 def _rejects(classifier: Classifier) -> str:
     rules = {
         "if a picture is unlike its training images": classifier.foreign_threshold is not None,
-        f"below {100 * (classifier.threshold or 0):.0f}\u202f % sure": bool(classifier.threshold),
+        f"below {percent(classifier.threshold or 0, 0, THIN)} sure": bool(classifier.threshold),
     }
     return " or ".join(name for name, holds in rules.items() if holds)
 
 
 def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
-    """The headline figure, and the interval with the count behind it; empty where the model was never judged."""
+    """The headline figure, and its interval with the count; both empty if the model was never evaluated."""
     if not {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():
         return "", ""
     headline, interval = metrics.get("headline", "accuracy"), metrics.get("headline_interval") or metrics["interval"]
-    low, high = (_percent(side, metrics["n"]) for side in interval)
-    sure = f"95\u202f% interval {low.removesuffix(_PERCENT)}–{high}, n\u202f=\u202f{metrics['n']:,}"
-    return _percent(metrics[headline], metrics["n"]), sure
+    low, high = (_share(side, metrics) for side in interval)
+    sure = f"95{THIN}% interval {low.removesuffix(f'{THIN}%')}–{high}, n{THIN}={THIN}{metrics['n']:,}"
+    return _share(metrics[headline], metrics), sure
 
 
-_PERCENT = "\u202f%"
+def _share(share: float, metrics: Mapping[str, Any]) -> str:
+    """A percentage with the digits that the number of images supports."""
+    return percent(share, 2 if metrics["n"] >= 5000 else 1, THIN)
 
 
-def _percent(share: float, n: int) -> str:
-    return f"{100 * share:.{2 if n >= 5000 else 1}f}{_PERCENT}"
+class Weights:
+    """Collects the tensors in the page's encoding.
+
+    Weights have their outputs as the last axis. As ``int16`` they are multiples of one float32 per output; everything
+    else, a small part, is float32.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._content = bytearray()
+        self.tensors: list[dict[str, int]] = []
+
+    def plain(self, values: Float32Array) -> int:
+        """Add a float32 tensor. Returns its number."""
+        return self._add(values.size, 0, values)
+
+    def weight(self, values: Float32Array) -> int:
+        """Add weights (…, outputs). Returns their number."""
+        if self._encoding == "float32":
+            return self.plain(values)
+        scale = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0) / np.float32(_STEPS)
+        steps = np.rint(values / np.where(scale > 0, scale, 1)).clip(-_STEPS, _STEPS)
+        return self._add(values.size, values.shape[-1], scale.astype(np.float32), steps.astype("<i2"))
+
+    def small(self, values: npt.NDArray[np.int8]) -> int:
+        """Add 8-bit integers. Returns their number."""
+        return self._add(values.size, -1, values)
+
+    def base64(self) -> str:
+        """All tensors, concatenated."""
+        return base64.b64encode(bytes(self._content)).decode()
+
+    def _add(self, length: int, outputs: int, *parts: npt.NDArray[np.generic]) -> int:
+        self.tensors.append({"offset": len(self._content), "length": length, "outputs": outputs})
+        for part in parts:
+            little = part.astype(part.dtype.newbyteorder("<"))
+            self._content += np.ascontiguousarray(little).tobytes()
+        return len(self.tensors) - 1
+
+
+def read_tensors(tensors: Sequence[dict[str, int]], text: str) -> list[Float32Array]:
+    """Decode what `Weights` wrote, as ``pages/js/weights.js`` does; each tensor is flat."""
+    content = base64.b64decode(text)
+    return [_read(content, **tensor) for tensor in tensors]
+
+
+def _read(content: bytes, offset: int, length: int, outputs: int) -> Float32Array:
+    if outputs < 0:
+        return np.frombuffer(content, "i1", length, offset).astype(np.float32)
+    if outputs == 0:
+        return np.frombuffer(content, "<f4", length, offset)
+    scale = np.frombuffer(content, "<f4", outputs, offset)
+    steps = np.frombuffer(content, "<i2", length, offset + 4 * outputs)
+    values: Float32Array = (steps.reshape(-1, outputs) * scale).astype(np.float32).reshape(-1)
+    return values
+
+
+def described(part: Any, weights: Weights) -> Any:
+    """Layers as plain JSON values: each its type, its fields, and the numbers of the tensors added to ``weights``.
+
+    A new type of layer needs nothing here: arrays become tensors, with the outputs as the last axis.
+    """
+    if isinstance(part, tuple):
+        return [described(each, weights) for each in part]
+    if isinstance(part, np.ndarray):
+        return weights.plain(part) if part.ndim == 1 else weights.weight(part.transpose(*range(2, part.ndim), 1, 0))
+    if is_dataclass(part):
+        name = type(part).__name__
+        values = {field.name: described(getattr(part, field.name), weights) for field in fields(part)}
+        return {"type": name[0].lower() + name[1:], **values}
+    return part
+
+
+def answer(content: bytes, images: UInt8Array) -> Given:
+    """Run the network of a page in torch on images, uint8 (N, H, W, C): the proof needs no browser."""
+    parts = dict(_PARTS.findall(content.decode()))
+    model = json.loads(parts["model"])
+    tensors = [torch.from_numpy(values.copy()) for values in read_tensors(model["tensors"], parts["weights"])]
+    preprocessing = Preprocessing(**model["preprocessing"])
+    layers, foreign = model["layers"], model["foreign"]
+    after = 0 if foreign is None else foreign["after"]
+    nearest = None if foreign is None else _prototypes(foreign, tensors)
+    results, scores = [], []
+    with torch.inference_mode():
+        for batch in torch.split(torch.from_numpy(np.array(images)), _BATCH):
+            x = preprocessing(batch)
+            features = _through(x, layers[:after], tensors)
+            if nearest is not None:
+                scores.append(score(x, nearest(features), nearest.prototypes).numpy())
+            logits = _through(features, layers[after:], tensors)
+            results.append(torch.softmax(logits / model["temperature"], dim=1).numpy())
+    return Given(np.concatenate(results), np.concatenate(scores) if scores else None)
+
+
+def _prototypes(foreign: dict[str, Any], tensors: Tensors) -> NearestPrototype:
+    weights = tensors[foreign["weights"]].numpy()
+    directions = tensors[foreign["directions"]].numpy().reshape(len(weights), foreign["features"])
+    roughness = math.inf if foreign["roughness"] is None else foreign["roughness"]
+    return NearestPrototype(Prototypes(directions.astype(np.int8), weights, foreign["contrast"], roughness))
+
+
+def _through(x: Tensor, layers: Sequence[dict[str, Any]], tensors: Tensors) -> Tensor:
+    return reduce(lambda y, layer: _LAYERS[layer["type"]](y, layer, tensors), layers, x)
+
+
+def _convolution(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    bias = tensors[layer["bias"]]
+    kernel = layer["kernel"]
+    weight = tensors[layer["weight"]].reshape(kernel, kernel, x.shape[1], len(bias)).permute(3, 2, 0, 1)
+    return F.conv2d(x, weight, bias, stride=layer["stride"], padding=layer["padding"])
+
+
+def _dense(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    return torch.addmm(tensors[layer["bias"]], x, tensors[layer["weight"]].reshape(x.shape[1], -1))
+
+
+def _affine(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    return torch.addcmul(tensors[layer["shift"]].reshape(shape), x, tensors[layer["scale"]].reshape(shape))
+
+
+def _residual(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    return _through(x, layer["branch"], tensors) + _through(x, layer["shortcut"], tensors)
+
+
+def _side_by_side(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    return torch.cat([_through(x, part, tensors) for part in layer["parts"]], dim=1)
+
+
+def _recurrent(x: Tensor, layer: dict[str, Any], tensors: Tensors) -> Tensor:
+    rows = x.permute(0, 2, 3, 1).flatten(2)
+    last = rows
+    for level in layer["levels"]:
+        hidden = len(tensors[level[0]["bias"]]) // 4
+        lstm = nn.LSTM(rows.shape[2], hidden, batch_first=True, bidirectional=len(level) == 2)
+        named = {}
+        for suffix, one in zip(("", "_reverse"), level, strict=False):
+            named[f"weight_ih_l0{suffix}"] = tensors[one["inputs"]].reshape(-1, 4 * hidden).T
+            named[f"weight_hh_l0{suffix}"] = tensors[one["states"]].reshape(-1, 4 * hidden).T
+            named[f"bias_ih_l0{suffix}"] = tensors[one["bias"]]
+            named[f"bias_hh_l0{suffix}"] = torch.zeros(4 * hidden)
+        lstm.load_state_dict(named)
+        rows, (states, _) = lstm(rows)
+        last = torch.cat(list(states.unbind()), dim=1)
+    return last
+
+
+_LAYERS: dict[str, Callable[[Tensor, dict[str, Any], Tensors], Tensor]] = {
+    "convolution": _convolution,
+    "dense": _dense,
+    "affine": _affine,
+    "maxPool": lambda x, layer, _: F.max_pool2d(x, layer["size"]),
+    "meanPixel": lambda x, _, __: x.mean(dim=(2, 3), keepdim=True),
+    "flatten": lambda x, _, __: x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x,
+    "activation": lambda x, layer, _: activation(layer["name"])(x),
+    "residual": _residual,
+    "sideBySide": _side_by_side,
+    "recurrent": _recurrent,
+}

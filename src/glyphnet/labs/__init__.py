@@ -1,11 +1,10 @@
 """Labs: guided experiments. One command, the real experiment at its real size, pictures, numbers, and what they mean.
 
-A lab is one file with a `Lab` called ``LAB`` in it, and one row in ``LABS``; the contract tests in tests/labs then run
-on it.
+A lab is a module ``NAME_page`` with a `Lab` called ``LAB``, usually beside a ``NAME_experiment``, and a line in
+``LABS``; the contract tests in tests/labs then run on it.
 """
 
-from .catalogue import LABS, load_lab
-from .lab import Findings, Lab, LabSettings, Picture, Question, Section, Table
+from .lab import LABS, Findings, Lab, LabSettings, Picture, Question, Section, Table, load_lab
 from .run import LabFolder, run_lab
 
 __all__ = [

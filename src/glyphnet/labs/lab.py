@@ -1,31 +1,34 @@
-"""The nouns of this floor: a lab, what it is asked, what it finds."""
+"""The nouns of this package: a lab, its settings, its findings; and the table of labs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from ..settings import Settings
+from .. import units
+from ..errors import SettingsError
+from ..settings import Settings, suggestion
 
 Numbers: TypeAlias = Mapping[str, Any]
-"""What was measured, as plain JSON values."""
+"""Measured values, as plain JSON."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called as ``progress(done, total, what)``."""
 
 
 class LabSettings(Settings):
-    """What every lab can be asked; a lab with more to ask has a subclass of this.
+    """Settings of every lab; a lab with more settings has a subclass.
 
-    Each field is an option of ``glyphnet lab NAME``, with its description as help.
+    Each field is an option of ``glyphnet lab NAME``; its description is the help.
     """
 
-    quick: bool = Field(False, description="A small version of the experiment, in seconds: for a first look.")
-    seeds: int | None = Field(None, ge=1, description="Number of repetitions with other random numbers.")
+    quick: bool = Field(False, description="A small version of the experiment, in seconds.")
+    seeds: int | None = Field(None, ge=1, description="Number of repetitions with different seeds.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +37,8 @@ class Picture:
 
     Attributes:
         name: the stem of its PNG: "cost-by-epoch".
-        figure: what is drawn, on a light background.
-        alt: what it shows, for whoever cannot see it: the finding, not only the kind of plot.
+        figure: on a light background.
+        alt: alternative text that states the finding, not only the kind of plot.
         caption: one or two sentences under it.
     """
 
@@ -47,10 +50,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header; numbers come as the text that is to be shown.
+    """Rows of cells under a header; numbers are formatted text.
 
     Attributes:
-        prose: whether the cells hold words, which begin at the left and break, and not numbers.
+        prose: whether cells hold words, left-aligned and wrapped, instead of numbers.
     """
 
     header: tuple[str, ...]
@@ -61,11 +64,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A step of the explanation: some paragraphs, and what shows them.
+    """A step of the explanation: paragraphs, pictures and tables.
 
     Attributes:
         title: a finding or a question, not a topic.
-        text: paragraphs; ```code``` between backticks, all else is plain text.
+        text: paragraphs; ```code``` between backticks, otherwise plain text.
         show: pictures and tables, in their order.
     """
 
@@ -76,11 +79,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Question:
-    """A question at the end of a lab, answerable from its own figures.
+    """A question at the end of a lab, answered from its own figures.
 
     Attributes:
         text: the question.
-        answer: makes the answer out of the lab's numbers, so that it is true of this very run.
+        answer: computes the answer from the numbers of this run.
     """
 
     text: str
@@ -89,12 +92,12 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a lab found.
+    """Findings of a lab.
 
     Attributes:
         lead: the finding in one or two sentences.
         sections: the explanation, step by step.
-        numbers: what was measured, as numbers.json will hold it: plain JSON values, finite.
+        numbers: the content of numbers.json: plain JSON values, finite.
     """
 
     lead: str
@@ -112,8 +115,8 @@ class Lab(Generic[S]):
     Attributes:
         name: as in ``glyphnet lab NAME``.
         title: of its page.
-        settings: what it can be asked.
-        investigate: does the experiment; called with the settings and the progress.
+        settings: its settings.
+        investigate: runs the experiment, given settings and progress.
         questions: three, for the end of the page.
     """
 
@@ -122,3 +125,37 @@ class Lab(Generic[S]):
     settings: type[S]
     investigate: Callable[[S, Progress], Findings]
     questions: tuple[Question, Question, Question]
+
+
+_ABOUT = {
+    "digits": "a small network on 8×8 digits: when it converges, what a stop and a split do",
+    "xor": "how many hidden units XOR needs, from many starts at once; other points too",
+    "pulse": "a square pulse out of sigmoids: what each hidden unit adds",
+    "first-net": "a first network on MNIST: curves, confusions, dead units, ReLU against sigmoid",
+    "dropout": "the gap between training and validation, with and without dropout; and convolutions",
+    "regularisation": "dropout, L1, L2, batch norm, augmentation, early stopping: what helps when",
+    "networks": "fully connected, convolutional, recurrent: parameters, FLOPs, time, accuracy",
+    "classical": "the table of methods, from K-means to our networks, by accuracy and time",
+    "scratch": "a network in NumPy alone on MNIST: cost curves, gradient check, solvers, over-fitting",
+    "cnn": "what convolution does, and why a shifted digit breaks a fully connected network",
+}
+LABS = {name: (f".{name.replace('-', '_')}_page", about) for name, about in _ABOUT.items()}
+"""Name → (module of this package that holds ``LAB``, line for the list). Modules are imported on use."""
+
+
+def load_lab(name: str) -> Lab[Any]:
+    """The lab of that name.
+
+    Raises:
+        SettingsError: unknown name.
+    """
+    if name not in LABS:
+        raise SettingsError(f'There is no lab "{name}"{suggestion(name, LABS)}')
+    lab = import_module(LABS[name][0], __package__).LAB
+    assert isinstance(lab, Lab)
+    return lab
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A percentage as the pages write it: 0.955 is "95.5 %" with one digit."""
+    return units.percent(share, digits, units.THIN)

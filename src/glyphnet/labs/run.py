@@ -1,31 +1,35 @@
-"""The verb of this floor: run a lab and write its folder."""
+"""The verb: run a lab and write its folder, with a page that is one HTML file without scripts."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
+from .._version import __version__
 from ..files import FolderLock, Replacing, atomic_write, atomic_write_text, refuse_if_in_use
 from ..hardware import hardware
 from ..modelfile import library_versions
+from ..pages.assembly import environment, read
 from ..settings import parse_settings
-from .catalogue import load_lab
-from .lab import Findings, Picture, Progress
-from .page import render_page
+from .lab import Findings, Picture, Progress, load_lab
 
 _DOTS_PER_INCH = 144  # twice what CSS calls an inch's 72 points: sharp on a phone
 
 
 @dataclass(frozen=True)
 class LabFolder:
-    """What a lab left: the page, the numbers, the pictures."""
+    """The output of a lab: page, numbers, pictures."""
 
     path: Path
 
@@ -36,7 +40,7 @@ class LabFolder:
 
     @property
     def numbers(self) -> Path:
-        """What was measured."""
+        """The measured values."""
         return self.path / "numbers.json"
 
 
@@ -49,20 +53,20 @@ def run_lab(
     progress: Progress | None = None,
     command: str = "",
 ) -> LabFolder:
-    """Run a lab; write its page, its numbers and its pictures when all of it is done.
+    """Run a lab, then write its page, numbers and pictures.
 
     Args:
         name: see ``LABS``.
-        settings: what the lab is asked; see its class of settings.
+        settings: see the lab's class of settings.
         out: the folder.
-        replacing: what may be replaced in it, file by file, after the work is done; None for whatever is there.
+        replacing: which files in it may be replaced; None: all.
         progress: called as ``progress(done, total, what)``.
-        command: the command line that makes this again, for the page.
+        command: the command line to reproduce this, for the page.
 
     Raises:
         SettingsError: an unknown lab or setting.
-        RunFolderError: another process is at work in that folder.
-        OutputError: something is there that may not be replaced.
+        RunFolderError: another process uses that folder.
+        OutputError: a file there may not be replaced.
     """
     lab = load_lab(name)
     asked = parse_settings(lab.settings, dict(settings or {}), where=f"lab {name}")
@@ -83,7 +87,7 @@ def run_lab(
     numbers = json.dumps(
         {"lab": name, "made": made, "numbers": found.numbers}, ensure_ascii=False, allow_nan=False, indent=2
     )
-    # The page is made of what numbers.json holds, not of what was in memory: they cannot tell two stories.
+    # The answers come from the content of numbers.json, so that page and file agree.
     read_back = json.loads(numbers)["numbers"]
     answers = [(question.text, question.answer(read_back)) for question in lab.questions]
     pngs = {picture.name: _png(picture) for picture in pictures(found)}
@@ -99,7 +103,7 @@ def run_lab(
 
 
 def pictures(found: Findings) -> list[Picture]:
-    """All pictures of the page, in its order."""
+    """All pictures of the page, in order."""
     return [shown for section in found.sections for shown in section.show if isinstance(shown, Picture)]
 
 
@@ -111,3 +115,37 @@ def _png(picture: Picture) -> bytes:
 
 def _silent(done: int, total: int, what: str) -> None:
     """No progress."""
+
+
+STYLES = ("pages/house.css", "labs/page.css")
+
+
+def render_page(
+    title: str, found: Findings, pngs: Mapping[str, bytes], answers: Sequence[tuple[str, str]], made: Mapping[str, Any]
+) -> str:
+    """The page as text.
+
+    Args:
+        title: the lab's.
+        found: its findings.
+        pngs: PNG files by picture name.
+        answers: (question, answer) pairs.
+        made: settings, seconds, hardware, versions, command.
+    """
+    templates = environment("labs")
+    templates.filters["code"] = _with_code
+    return templates.get_template("page.html").render(
+        title=title,
+        found=found,
+        images={name: base64.b64encode(png).decode() for name, png in pngs.items()},
+        answers=answers,
+        made=made,
+        is_picture=lambda shown: isinstance(shown, Picture),
+        style="\n".join(map(read, STYLES)),
+        version=__version__,
+    )
+
+
+def _with_code(text: str) -> Markup:
+    """Escape plain text and mark up `code` between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

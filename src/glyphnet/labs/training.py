@@ -1,8 +1,8 @@
-"""What the labs that train networks share: their data, their trainings, told as they go."""
+"""What the labs that train networks share: settings, data, training with progress, tables and figures in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,72 +11,67 @@ from pydantic import Field, model_validator
 
 from ..classifier import Classifier
 from ..data import ImageDataset, Splits, load
-from ..evaluation import Evaluation
-from ..runs import train
-from ..training import Moment, Recipe, TrainingState, Watcher
-from .lab import LabSettings, Progress
+from ..evaluation import Evaluation, evaluate
+from ..evaluation.intervals import Repeats
+from ..training import Examples, HistoryRow, Moment, Recipe, TrainingState, Watcher, fit
+from .lab import LabSettings, Numbers, Progress, Table, percent
 
-History = list[dict[str, float | None]]
-
-SMALL = "This is the small version, on the embedded 8×8 digits; the known figures are for the 28×28 images of MNIST."
-"""What a page says that shows the small version of a known experiment."""
-
-_STEPS = 1000  # of the progress, a training
+_STEPS = 1000  # of the progress, per training
 
 
 class TrainingSettings(LabSettings):
-    """What each of these labs can be asked."""
+    """Settings of the labs that train networks."""
 
-    data: str | None = Field(None, description='What to learn; "mnist" unless given, the embedded digits if quick.')
+    data: str | None = Field(None, description='Data set; "mnist" unless given, the bundled digits if quick.')
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training images.")
 
     @model_validator(mode="after")
     def _quick_is_small(self) -> TrainingSettings:
         if self.quick and self.data not in (None, "digits"):
-            raise ValueError(f"quick looks at the embedded digits: leave out data (={self.data!r}), or leave out quick")
+            raise ValueError(f"quick uses the bundled digits: leave out data (={self.data!r}) or quick")
         return self
 
     @property
     def source(self) -> str:
-        """What the data are called."""
+        """Name of the data set."""
         return self.data or ("digits" if self.quick else "mnist")
 
     def passes(self, full: int, quick: int) -> int:
-        """Epochs: those asked for, or else those of the known experiment, or of the small one."""
+        """Epochs: the setting, or else those of the published experiment or of its small version."""
         return self.epochs or (quick if self.quick else full)
 
     def repetitions(self, full: int, quick: int) -> int:
-        """Seeds: those asked for, or else these."""
+        """Number of seeds: the setting, or else these."""
         return self.seeds or (quick if self.quick else full)
 
     def read(self, progress: Progress, *, validation_fraction: float = 0.1) -> Splits:
-        """The images, in their three parts.
+        """Load the images, in three parts.
 
         Raises:
-            DataError: they cannot be had; with no network, `--quick` needs none.
+            DataError: they cannot be loaded; without internet use `--quick`.
         """
         return load(self.source, validation_fraction=validation_fraction, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A network after its training.
+class TrainedNetwork:
+    """A trained network.
 
     Attributes:
-        classifier: with the weights that were kept.
+        classifier: with the kept weights.
         evaluation: on the test images.
-        history: a row an epoch.
-        best_epoch: whose weights were kept.
+        history: one row per epoch.
+        best_epoch: the epoch of the kept weights.
     """
 
     classifier: Classifier
     evaluation: Evaluation
-    history: History
+    history: list[HistoryRow]
     best_epoch: int
 
     @property
     def seconds_per_epoch(self) -> float:
-        """The median over the epochs, of training and validating."""
+        """Median over the epochs, training and validation together."""
         return float(np.median([row["seconds"] for row in self.history]))
 
     @property
@@ -84,67 +79,82 @@ class Trained:
         """Loss and accuracy of training and validation in the last epoch."""
         return {name: float(self.history[-1][name] or 0.0) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
 
+    @property
+    def test_interval(self) -> dict[str, float]:
+        """Wilson's 95 % interval of the test accuracy, and the number of test images."""
+        found = self.evaluation.accuracy_interval
+        return {"low": found.low, "high": found.high, "n": len(self.evaluation)}
+
     def curve(self, name: str) -> list[float]:
         """One column of the history."""
         return [float(row[name] or 0.0) for row in self.history]
 
 
 @dataclass(eq=False)
-class Course:
-    """Several trainings, one after another, told as one piece of work.
+class Trainer:
+    """Trains networks one after another, with one progress for all.
 
     Attributes:
         progress: the lab's.
-        trainings: how many there will be.
+        trainings: number of trainings.
     """
 
     progress: Progress
     trainings: int
     _done: int = field(default=0, init=False)
-    _told: int = field(default=-1, init=False)
+    _reported: int = field(default=-1, init=False)
 
-    def train(self, splits: Splits, recipe: Recipe, what: str) -> Trained:
-        """Train as the recipe says; judge by the test images.
+    def train(self, splits: Splits, recipe: Recipe, what: str) -> TrainedNetwork:
+        """Train by the recipe and evaluate on the test images.
 
         Raises:
-            DivergedError: it came to no end.
+            DivergedError: the loss became NaN or infinite.
         """
-        run = train(splits, recipe=recipe, watchers=[_Telling(self, what)])
-        assert run.classifier is not None
-        assert run.evaluation is not None
+        train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+        # Without what a run decides afterwards (calibration, rejection, normalisation): a lab compares the networks.
+        result = fit(recipe, train, validation, classes=len(splits.classes), watchers=[_ProgressWatcher(self, what)])
+        classifier = Classifier(
+            network=result.network,
+            spec=recipe.network,
+            input_shape=splits.image_shape,
+            classes=splits.classes,
+            preprocessing=result.preprocessing,
+            normalize=False,
+            reading=splits.reading,
+        )
         self._done += 1
-        return Trained(run.classifier, run.evaluation, run.history, run.best_epoch)
+        return TrainedNetwork(classifier, evaluate(classifier, splits.test), result.history, result.best_epoch)
 
-    def tell(self, share: float, what: str) -> None:
-        """How much of the training that is running is done; said where it makes a difference to see."""
-        told = round(_STEPS * (self._done + share))
-        if told != self._told:
-            self._told = told
-            self.progress(told, _STEPS * self.trainings, what)
+    def report(self, share: float, what: str) -> None:
+        """Report the share of the current training that is done, if the display changes."""
+        done = round(_STEPS * (self._done + share))
+        if done != self._reported:
+            self._reported = done
+            self.progress(done, _STEPS * self.trainings, what)
 
 
-class _Telling(Watcher):
-    def __init__(self, course: Course, what: str) -> None:
-        self.course, self.what = course, what
+class _ProgressWatcher(Watcher):
+    def __init__(self, trainer: Trainer, what: str) -> None:
+        self.trainer, self.what = trainer, what
 
     def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        self.course.tell(moment.share, self.what)
+        self.trainer.report(moment.share, self.what)
         return False
 
 
 def recipe(network: Mapping[str, Any], **settings: Any) -> Recipe:
-    """A recipe for a network, described as in YAML; what is not said is the recipe's own default.
+    """A recipe for a network, described as in YAML; missing settings have the recipe's defaults.
 
     Raises:
-        SettingsError: all wrong settings at once.
+        SettingsError: lists all wrong settings.
     """
     return Recipe.parse({"network": dict(network), **settings})
 
 
 def fewer(splits: Splits, images: int, seed: int) -> Splits:
-    """The same data with only so many training images: the same share of each class, drawn by the seed.
+    """The same data with ``images`` training images, stratified, drawn by the seed.
 
-    Validation is cut down in proportion: who has few images has few to choose by. The test images stay.
+    Validation shrinks in proportion. The test images stay.
     """
     if images >= len(splits.train):
         return splits
@@ -157,9 +167,55 @@ def fewer(splits: Splits, images: int, seed: int) -> Splits:
 def _draw(part: ImageDataset, images: int, seed: int) -> ImageDataset:
     generator = np.random.default_rng((seed, len(part)))
     order = generator.permutation(len(part))
-    # Dealt like cards, one image of each class in turn, each class in proportion to its size.
+    # Interleave the classes, each in proportion to its size.
     place = np.empty(len(part))
     for label, count in enumerate(part.counts.tolist()):
         own = order[part.labels[order] == label]
         place[own] = (np.arange(count) + generator.random()) / max(count, 1)
     return part.subset(np.argsort(place, kind="stable")[:images])
+
+
+def repeats(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, spread and interval of one figure over the seeds, for numbers.json."""
+    return Repeats.of(values).to_dict()
+
+
+def accuracies(runs: Sequence[TrainedNetwork]) -> dict[str, Any]:
+    """Test accuracy over the seeds, for numbers.json."""
+    return repeats([run.evaluation.accuracy for run in runs])
+
+
+def image_counts(splits: Splits) -> dict[str, int]:
+    """Number of images of each part."""
+    return {name: len(part) for name, part in splits}
+
+
+def lead_with_note(lead: str, numbers: Numbers) -> str:
+    """The lead, with a note if the data are the bundled digits, the small version of the experiment."""
+    note = "This is the small version, on the bundled 8×8 digits; the published figures are for MNIST's 28×28 images."
+    return f"{lead} {note}" if numbers["data"] == "digits" else lead
+
+
+def layer_table(trained: TrainedNetwork, caption: str) -> Table:
+    """The layers of a network, with shapes, parameters and FLOPs."""
+    counted = trained.classifier.summary()
+    rows = [
+        (row.name, row.layer, "×".join(map(str, row.output_shape)), f"{row.parameters:,}", f"{row.flops:,}")
+        for row in counted.rows
+    ]
+    total = ("total", "", "", f"{counted.parameters:,}", f"{counted.flops:,}")
+    return Table(("Name", "Layer", "Output", "Parameters", "FLOPs"), (*rows, total), caption)
+
+
+def spread_of(figure: Numbers) -> str:
+    """Standard deviation over the seeds, in points; "–" for one seed."""
+    return f"{100 * figure['spread']:.2f}" if figure["n"] > 1 else "–"
+
+
+def with_interval(figure: Numbers, digits: int = 2) -> str:
+    """``97.83 % ± 0.12``: the mean of `Repeats.to_dict` and half its interval.
+
+    Of one repetition, and of equal ones, the mean only: "± 0.00" would claim too much.
+    """
+    mean = percent(figure["mean"], digits)
+    return mean if not figure["half_width"] else f"{mean} ± {100 * figure['half_width']:.{digits}f}"

@@ -1,11 +1,9 @@
-"""The network from scratch: NumPy and SciPy compute, and nothing else of ours is imported.
+"""The network from scratch: it computes with NumPy and SciPy alone and imports nothing else of GlyphNet.
 
-`network` is to be read in one sitting: the formulas, and training by them. `gradientcheck` doubts it, `estimator` gives
-it scikit-learn's manners, and `checks` says what is wrong with what it is given.
+`network` holds the formulas, the training, and the gradient check; `estimator` is the scikit-learn interface.
 """
 
 from .estimator import NeuralNetMLP
-from .gradientcheck import GradientCheck
-from .network import Weights
+from .network import GradientCheck, Weights
 
 __all__ = ["GradientCheck", "NeuralNetMLP", "Weights"]

@@ -1,27 +1,32 @@
 # ruff: noqa: N803, N806  # X: scikit-learn's name for inputs
-"""The network with scikit-learn's manners."""
+"""The network as a scikit-learn estimator, and the checks of its parameters and data."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+import warnings
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .checks import check_fits, check_parameters, read_inputs, read_validation
-from .gradientcheck import Gradient, GradientCheck, check_gradient
 from .network import (
     Array,
+    Gradient,
+    GradientCheck,
     Labels,
     Sizes,
     Step,
     Weights,
     backpropagate,
+    check_gradient,
     cross_entropy,
     descend,
     forward,
@@ -30,7 +35,7 @@ from .network import (
     split,
 )
 
-ROWS_AT_ONCE = 4096  # what is judged goes by parts, so that few bytes at a time are turned into floats
+ROWS_AT_ONCE = 4096  # predictions run in parts, so that few rows at a time become float64
 
 
 class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
@@ -47,17 +52,17 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         learning_rate: how far a step goes for each unit of slope.
         momentum: each step adds so much of the previous one: step = −rate·gradient + momentum·previous step.
         decay: in epoch t, counted from 0, the rate is learning_rate/(1 + t·decay).
-        cumulative_decay: divide the rate of the epoch before by 1 + t·decay, not the first one. The known network does
-            so, against its documentation, and owes its accuracy to it: decay=1e-5 makes the rate 1 % lower after 1,000
-            epochs as documented, and 148 times lower so.
-        shuffle: draw a new order of the rows for each epoch.
-        minibatches: parts that an epoch is cut into, a step each.
+        cumulative_decay: divide the rate of the previous epoch by 1 + t·decay, not the first one. The published
+            network does so, contrary to its documentation, and its accuracy depends on it: with decay=1e-5 the rate
+            is 1 % lower after 1,000 epochs as documented, and 148 times lower with cumulative decay.
+        shuffle: shuffle the rows in each epoch.
+        minibatches: parts of an epoch, one step each.
         solver: "sgd" goes down by mini-batches; "lbfgs" and "bfgs" are SciPy's, on all rows at once.
         dtype: "float64", or "float32" for twice the speed; of "sgd" only.
-        random_state: seed, or `numpy.random.Generator`, of the first weights and the orders; None: another each time.
-        verbose: after how many epochs each to print a line on standard error; True is each, False never.
+        random_state: seed, or `numpy.random.Generator`, of initial weights and shuffling; None: different each time.
+        verbose: print a line on stderr every so many epochs; True: every epoch, False: never.
 
-    The names of the known network after which this one is made, and those here::
+    Parameter names of the published network that this one reproduces, and the names here::
 
         n_output, n_features    found in the data: len(classes_), n_features_in_
         eta                     learning_rate
@@ -66,18 +71,18 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         print_progress          verbose
 
     Attributes:
-        classes_: the K labels, sorted; of any type that sorts.
+        classes_: the K labels, sorted; of any sortable type.
         n_features_in_: D.
         feature_names_in_: names of the columns, where ``X`` had any.
         weights_: the `Weights`: W1 (H, D), b1 (H,), W2 (K, H), b2 (K,).
         cost_: J of every mini-batch, just before its step; with "lbfgs" and "bfgs" of all rows after each iteration.
         epoch_cost_: the mean of ``cost_`` over each epoch.
         train_loss_, train_accuracy_: of each epoch; the loss is J without the penalty, divided by the rows. Both come
-            from the forward passes of the mini-batches, each with the weights of its moment, and so cost no time.
-            `score` judges the final weights.
+            from the forward passes of the mini-batches, each with the weights at that step, and so cost no time.
+            `score` evaluates the final weights.
         validation_loss_, validation_accuracy_: after each epoch; only if `fit` was given validation data.
         n_iter_: epochs or iterations done.
-        stopped_: why training ended, in words.
+        stopped_: why training ended.
 
     Example:
         >>> from glyphnet.scratch import NeuralNetMLP
@@ -136,12 +141,12 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Args:
             X: features (N, D), numbers of any type. Bytes may stay bytes: they become floats a mini-batch at a time.
             y: labels (N,).
-            validation: X and y to judge after each epoch. Nothing is learnt from them.
+            validation: X and y to evaluate after each epoch; never trained on.
             on_epoch: called after each epoch with this estimator, for a progress bar or a picture.
 
         Raises:
-            ValueError: wrong parameters, all of them listed, or data that cannot be learnt from.
-            FloatingPointError: the cost grew beyond all numbers.
+            ValueError: wrong parameters (all of them listed) or unusable data.
+            FloatingPointError: the cost became infinite or NaN.
         """
         check_parameters(self)
         X, y = read_inputs(self, X, y, reset=True)
@@ -163,13 +168,13 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             if on_epoch is not None:
                 on_epoch(self)
 
-        with np.errstate(over="ignore", invalid="ignore"):  # a cost that is no number is named, once, by _note
+        with np.errstate(over="ignore", invalid="ignore"):  # _note reports an infinite cost once
             self.stopped_ = self._train(flat, sizes, X, labels, generator, each_epoch)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The label whose output is largest, for each row: (N,), of the type of ``classes_``."""
-        logits = self._logits(X)  # first: it says so if there was no fit
+        logits = self._logits(X)  # first: it raises if there was no fit
         return np.asarray(self.classes_[logits.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
@@ -181,15 +186,15 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return np.asarray(softmax(self._logits(X).astype(np.float64), axis=1))
 
     def gradient_check(self, X: Any, y: Any, *, most: int = 100, gradient: Gradient = backpropagate) -> GradientCheck:
-        """Backpropagation against central differences, in float64, at the weights that `fit` would begin with.
+        """Compare backpropagation with central differences, in float64, at the initial weights of `fit`.
 
-        Not at trained weights: at the bottom of the valley slopes are so small that rounding is most of them. The
-        estimator stays as it is.
+        Not at trained weights: near a minimum slopes are so small that rounding dominates. The estimator is not
+        changed.
 
         Args:
-            X, y: as in `fit`; 100 rows are enough.
-            most: weights of each matrix to look at: all, or so many drawn by ``random_state``.
-            gradient: another function to check, with the arguments of `glyphnet.scratch.network.backpropagate`.
+            X, y: as in `fit`; 100 rows suffice.
+            most: upper bound of the checked weights of each matrix, drawn by ``random_state``.
+            gradient: function to check, with the arguments of `glyphnet.scratch.network.backpropagate`.
 
         Raises:
             ValueError: as in `fit`.
@@ -256,7 +261,7 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _forward(self, X: Array) -> Array:
         parts = np.split(X, range(ROWS_AT_ONCE, len(X), ROWS_AT_ONCE))
-        # In float64 whatever the weights are: an answer must not depend on which other rows are asked about.
+        # Always in float64: a prediction must not depend on the other rows.
         return np.concatenate([forward(self.weights_, part.astype(np.float64))[1] for part in parts])
 
     def _say(self) -> None:
@@ -266,3 +271,138 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if hasattr(self, "validation_accuracy_"):
             parts.append(f"validation accuracy {100 * self.validation_accuracy_[-1]:.2f} %")
         print(f"Epoch {self.n_iter_}/{self.epochs}: {', '.join(parts)}", file=sys.stderr)
+
+
+MOST_WEIGHTS_OF_BFGS = 5_000  # a matrix of 200 MB, of which SciPy holds several
+
+
+def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda value: isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least,
+        f"must be a whole number, {least} or more",
+    )
+
+
+def _real(fits: Callable[[Any], bool], what: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, Real) and not isinstance(value, bool) and fits(value), f"must be {what}"
+
+
+def _among(*values: Any) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, type(values[0])) and value in values, f"must be one of {values}"
+
+
+_NOT_NEGATIVE = _real(lambda value: 0 <= value < np.inf, "a number, 0 or more")
+_RULES = {
+    "n_hidden": _whole(1),
+    "l1": _NOT_NEGATIVE,
+    "l2": _NOT_NEGATIVE,
+    "epochs": _whole(1),
+    "learning_rate": _real(lambda value: 0 < value < np.inf, "a number above 0"),
+    "momentum": _real(lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    "decay": _NOT_NEGATIVE,
+    "cumulative_decay": _among(True, False),
+    "shuffle": _among(True, False),
+    "minibatches": _whole(1),
+    "solver": _among("sgd", "lbfgs", "bfgs"),
+    "dtype": _among("float64", "float32"),
+    "verbose": (
+        lambda value: isinstance(value, Integral) and int(value) >= 0,
+        "must be True, False or every how many epochs",
+    ),
+}
+_OF_SGD_ONLY = ("learning_rate", "momentum", "decay", "cumulative_decay", "shuffle", "minibatches", "dtype")
+
+
+def check_parameters(estimator: Any) -> None:
+    """Report all wrong parameters of an estimator at once, and warn of those without effect.
+
+    Raises:
+        ValueError: wrong parameters.
+    """
+    given, name = estimator.get_params(deep=False), type(estimator).__name__
+    wrong = [f"{key}={given[key]!r} {what}" for key, (fits, what) in _RULES.items() if not fits(given[key])]
+    if wrong:
+        raise ValueError(f"{name}: {'; '.join(wrong)}.")
+    signature = inspect.signature(type(estimator)).parameters
+    idle = [f"{key}={given[key]!r}" for key in _OF_SGD_ONLY if given[key] != signature[key].default]
+    if given["solver"] != "sgd" and idle:
+        message = (
+            f'{name}: {", ".join(idle)} without effect: solver="{given["solver"]}" takes all rows and its own steps.'
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def check_fits(estimator: Any, rows: int, sizes: Sizes) -> None:
+    """Check the parameters against the size of the data.
+
+    Raises:
+        ValueError: more mini-batches than rows, or too many weights for BFGS.
+    """
+    count = sizes[1] * (sizes[0] + 1) + sizes[2] * (sizes[1] + 1)
+    if estimator.solver == "sgd" and estimator.minibatches > rows:
+        raise ValueError(f"minibatches={estimator.minibatches} must be at most the number of rows, {rows}.")
+    if estimator.solver == "bfgs" and count > MOST_WEIGHTS_OF_BFGS:
+        raise ValueError(
+            f'solver="bfgs" keeps a matrix of weights × weights: {8 * count**2 / 1e9:.1f} GB for {count:,} weights. '
+            f'Write solver="lbfgs", or use fewer features or hidden units (at most {MOST_WEIGHTS_OF_BFGS:,} weights).'
+        )
+
+
+def read_inputs(estimator: Any, X: Any, *labels: Any, reset: bool) -> Any:
+    """Checked features (N, D), their type as given; with ``labels`` also those, (N,).
+
+    With ``reset`` the estimator stores D and the column names; otherwise they must match the stored ones.
+
+    Raises:
+        ValueError: wrong shape or non-numeric values; the message says what to write instead.
+    """
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    name = type(estimator).__name__
+    known = None if reset else estimator.n_features_in_
+    if len(shape) == 1 and shape[0]:
+        raise ValueError(f"Expected 2D array, got 1D array instead: X of shape {shape}. {_reshape(shape, known)}")
+    if len(shape) > 2:
+        raise ValueError(
+            f"Expected 2D array, got {len(shape)}D array instead: X of shape {shape}. "
+            "Reshape your data, a row an image: X.reshape(len(X), -1)."
+        )
+    if known is not None and len(shape) == 2 and shape[1] != known:
+        raise ValueError(
+            f"X has {shape[1]} features, but {name} is expecting {known} features as input. "
+            f"Give rows of the {known} features that it was trained on."
+        )
+    data = {"y": labels[0]} if labels else {}
+    checked = validate_data(estimator, X, **data, dtype="numeric", ensure_all_finite=False, reset=reset)
+    features = checked[0] if labels else checked
+    if features.dtype.kind == "f" and not (finite := np.isfinite(features)).all():
+        row, column = (int(index) for index in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"Input X contains NaN or infinity: {np.count_nonzero(~finite)} values, the first in row {row}, "
+            f"column {column}. Write X = np.nan_to_num(X) for zeros there, or leave such rows out: "
+            "keep = np.isfinite(X).all(axis=1), then X[keep] and y[keep]."
+        )
+    if labels:
+        check_classification_targets(checked[1])
+    return checked
+
+
+def read_validation(estimator: Any, validation: Any, classes: Array) -> tuple[Array, Labels]:
+    """Checked features (M, D), and the numbers of the labels' classes, (M,).
+
+    Raises:
+        ValueError: as `read_inputs`; or not a pair, or labels that training did not have.
+    """
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise ValueError(f"validation must be a pair, (X, y), not {type(validation).__name__}.")
+    features, labels = read_inputs(estimator, *validation, reset=False)
+    if not np.isin(labels, classes).all():
+        new = np.setdiff1d(labels, classes).tolist()
+        raise ValueError(f"The validation labels {new} are not in the training labels {classes.tolist()}.")
+    return features, np.searchsorted(classes, labels)
+
+
+def _reshape(shape: tuple[int, ...], known: int | None) -> str:
+    if known is not None and shape[0] % known == 0:
+        rows = shape[0] // known
+        return f"Reshape your data: X.reshape({rows}, -1) is {rows} row{'s'[: rows > 1]} of {known} features."
+    return "Reshape your data: X.reshape(1, -1) if it is one row, X.reshape(-1, 1) if it is one feature of many rows."

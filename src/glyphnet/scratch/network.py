@@ -16,6 +16,7 @@ Nature 323 (1986); C. M. Bishop, "Pattern Recognition and Machine Learning" (200
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class Weights(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one look at some rows has told."""
+    """Results of one forward pass over some rows."""
 
     cost: float  # J
     loss: float  # the first part of J, without the penalty
@@ -48,14 +49,14 @@ class Step(NamedTuple):
 
 
 def split(flat: Array, sizes: Sizes) -> Weights:
-    """The four arrays as views of one flat vector, for an optimizer moves a single point in a space of all weights."""
+    """The four arrays as views of one flat vector, because an optimizer moves one point in the space of all weights."""
     D, H, K = sizes
     W1, b1, W2, b2 = np.split(flat, np.cumsum([H * D, H, K * H]))
     return Weights(W1.reshape(H, D), b1, W2.reshape(K, H), b2)
 
 
 def random_weights(sizes: Sizes, generator: np.random.Generator) -> Array:
-    """A flat vector, uniform in [−1, 1). Not zeros: units that begin alike get equal gradients and stay alike."""
+    """A flat vector, uniform in [−1, 1). Not zeros: units that start equal get equal gradients and stay equal."""
     D, H, K = sizes
     return generator.uniform(-1.0, 1.0, size=H * (D + 1) + K * (H + 1))
 
@@ -75,8 +76,8 @@ def forward(weights: Weights, X: Array) -> tuple[Array, Array]:
 def cross_entropy(logits: Array, Y: Array) -> Array:
     """The cost of every output for every row: (N, K).
 
-    −log σ(z) = log(1 + eᶻ) − z, where y is 1, and −log(1 − σ(z)) = log(1 + eᶻ), where it is 0. Said so, no output that
-    has been rounded to 0 has its logarithm taken, and being very wrong costs very much instead of infinity. And with
+    −log σ(z) = log(1 + eᶻ) − z, where y is 1, and −log(1 − σ(z)) = log(1 + eᶻ), where it is 0. Written like this, no
+    logarithm of a rounded 0 is taken, and a very wrong output costs much instead of infinity. With
     log(1 + eᶻ) = max(z, 0) + log(1 + e^−|z|) no power overflows.
     """
     cost: Array = np.maximum(logits, 0.0) + np.log1p(np.exp(-np.abs(logits))) - Y * logits
@@ -135,7 +136,7 @@ def descend(
 ) -> str:
     """Stochastic gradient descent: move ``flat``, in place, a step down the slope of each mini-batch's own J.
 
-    The slope of a few rows points roughly where that of all does, and is had at a fraction of the price.
+    The slope of a few rows points in roughly the same direction as that of all rows, at a fraction of the cost.
 
     Returns:
         Why it ended.
@@ -143,12 +144,12 @@ def descend(
     weights = split(flat, sizes)
     step = np.zeros_like(flat)
     order = np.arange(len(X))
-    batch = np.empty((-(-len(X) // minibatches), X.shape[1]), dtype=flat.dtype)  # the same memory each time is quicker
+    batch = np.empty((-(-len(X) // minibatches), X.shape[1]), dtype=flat.dtype)  # reusing the memory is faster
     rate = learning_rate
     for epoch in range(epochs):
-        # Long steps first, to get near; short ones later, or the noise of the batches keeps it from coming nearer.
+        # Long steps first, to get near; short ones later, because batch noise prevents convergence.
         rate = (rate if cumulative_decay else learning_rate) / (1.0 + epoch * decay)
-        if shuffle:  # else every epoch would meet the same batches, and rows sorted by class a class at a time
+        if shuffle:  # otherwise every epoch has the same batches; rows sorted by class give one class per batch
             order = generator.permutation(len(X))
         steps = []
         for rows in np.array_split(order, minibatches):
@@ -175,13 +176,13 @@ def minimise(
     l2: float,
     iterations: int,
 ) -> str:
-    """Move ``flat``, in place, by SciPy's BFGS or L-BFGS: J of all rows, steps bent by the curvature met on the way.
+    """Move ``flat``, in place, by SciPy's BFGS or L-BFGS: J of all rows, with curvature estimated from earlier steps.
 
     Returns:
         Why it ended, in SciPy's words.
     """
     X = X.astype(np.float64, copy=False)
-    last: dict[bytes, Step] = {}  # of the point looked at last, which is nearly always the one that is accepted
+    last: dict[bytes, Step] = {}  # of the last evaluated point, which is nearly always the accepted one
 
     def cost_and_gradient(point: Array) -> tuple[float, Array]:
         gradient, measured = look(split(point, sizes), X, labels, l1, l2)
@@ -199,3 +200,93 @@ def minimise(
     name = {"lbfgs": "L-BFGS-B", "bfgs": "BFGS"}[method]
     result = minimize(cost_and_gradient, flat.copy(), jac=True, method=name, callback=accepted, options=limits)
     return str(result.message)
+
+
+Gradient = Callable[[Weights, Array, Array, Array, Array, float, float], Array]
+STEP = 3e-5  # a longer step adds curvature error, a shorter one rounding error
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck:
+    """Backpropagation compared with central differences, by matrix: "W1", "b1", "W2", "b2".
+
+    Attributes:
+        backpropagated, differences: slopes of the checked weights, float64 (M,).
+        tolerance: upper bound of the relative error.
+    """
+
+    backpropagated: dict[str, Array]
+    differences: dict[str, Array]
+    tolerance: float = 1e-7
+
+    @property
+    def relative_errors(self) -> dict[str, float]:
+        """‖a − b‖ / (‖a‖ + ‖b‖) of each matrix: 0 if equal, 1 if unrelated."""
+        errors = {}
+        for name, a in self.backpropagated.items():
+            b = self.differences[name]
+            size = np.linalg.norm(a) + np.linalg.norm(b)
+            errors[name] = float(np.linalg.norm(a - b) / size) if size else 0.0
+        return errors
+
+    @property
+    def passed(self) -> bool:
+        """Whether every matrix has a relative error below the tolerance."""
+        return all(error < self.tolerance for error in self.relative_errors.values())
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{name}: relative error {error:.1e} over {len(self.differences[name])} weights, "
+            f"{'right' if error < self.tolerance else 'WRONG'}"
+            for name, error in self.relative_errors.items()
+        )
+
+
+def check_gradient(
+    flat: Array,
+    sizes: Sizes,
+    X: Array,
+    labels: Labels,
+    generator: np.random.Generator,
+    *,
+    l1: float,
+    l2: float,
+    most: int,
+    gradient: Gradient = backpropagate,
+) -> GradientCheck:
+    """Estimate the slope of J along single weights: move each a little up and down and measure the cost.
+
+    Differences are taken per output and then summed: the difference of two large sums would keep few digits.
+
+    Args:
+        most: weights of each matrix to check, drawn by ``generator`` if there are more.
+        gradient: function to check, with the arguments of `backpropagate`.
+    """
+    X, Y, flat = X.astype(np.float64), np.eye(sizes[2])[labels], flat.astype(np.float64)
+    weights = split(flat, sizes)
+    slopes = split(gradient(weights, X, Y, *forward(weights, X), l1, l2), sizes)
+    # The unit's sum must move little: in the first layer it moves by the weight's step times the feature.
+    first = STEP / max(1.0, float(np.abs(X).max()))
+    backpropagated, differences = {}, {}
+    for name, values, slope in zip(Weights._fields, weights, slopes, strict=True):
+        step = first if name == "W1" else STEP
+        # Within one step of 0 lies the corner of |w|, where the slope is undefined.
+        usable = np.flatnonzero(np.abs(values) > step) if l1 else np.arange(values.size)
+        chosen = np.sort(generator.choice(usable, size=min(most, usable.size), replace=False))
+        found = []
+        for where in zip(*np.unravel_index(chosen, values.shape), strict=True):
+            middle = values[where]
+            values[where] = above = middle + step
+            costs = cross_entropy(forward(weights, X)[1], Y)
+            values[where] = below = middle - step
+            costs -= cross_entropy(forward(weights, X)[1], Y)
+            values[where] = middle
+            penalties = penalty(_alone(name, above), l1, l2) - penalty(_alone(name, below), l1, l2)
+            found.append((costs.sum() + penalties) / (above - below))
+        backpropagated[name], differences[name] = slope.ravel()[chosen], np.array(found)
+    return GradientCheck(backpropagated, differences)
+
+
+def _alone(name: str, value: float) -> Weights:
+    """Weights with a single entry: the penalty is a sum over weights, and only this one moved."""
+    return Weights(**{field: np.full(1, value if field == name else 0.0) for field in Weights._fields})

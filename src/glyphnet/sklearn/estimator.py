@@ -1,5 +1,5 @@
 # ruff: noqa: N803  # scikit-learn's name for inputs is X
-"""The classifier itself: scikit-learn's manners over the project's one training loop."""
+"""The classifier: scikit-learn's interface to the project's one training loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
@@ -17,21 +17,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..classifier import Classifier
-from ..nn import Preprocessing
-from ..training import Examples, FitResult, Fitting, Recipe
-from .arrays import Inputs, encode, read, read_weights
-from .learning import go_on, learn
+from ..errors import DivergedError
+from ..nn import Preprocessing, logits_in_batches
+from ..training import Examples, FitResult, Fitting, HistoryRow, Recipe, TrainingState, Watcher
 from .parameters import Parameters
-from .prediction import Float64Array, log_probabilities
-from .rows import Rows
-
-AnyArray = npt.NDArray[Any]
+from .rows import AnyArray, Float64Array, Inputs, Rows, encode, read, read_weights
 
 
-def _learns_by_parts(estimator: Any) -> bool:
-    """Whether `partial_fit` can be done; otherwise why not."""
+def _supports_partial_fit(estimator: Any) -> bool:
+    """True, or AttributeError with the reason why there is no `partial_fit`."""
     if estimator.solver == "lbfgs":
-        raise AttributeError('solver="lbfgs" has no partial_fit: it needs all rows in every step.')
+        raise AttributeError('solver="lbfgs" has no partial_fit: each step needs all rows.')
     if estimator.early_stopping:
         raise AttributeError("early_stopping=True allows no partial_fit: it holds out a part of all rows.")
     return True
@@ -41,13 +37,13 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     """A neural-network classifier of images or feature vectors, for scikit-learn.
 
     Inputs, ``X`` everywhere, are features (N, D), taken as float32, or images, uint8 (N, H, W) or (N, H, W, C).
-    Both are standardised with the mean and spread of the training data, each feature or channel by itself.
-    Labels are of any type that sorts. The order of the rows does not matter, and a weight of 3 is the same as
-    three copies of the row, to the last bit. Training copies the rows: images that fill the memory are for
-    `glyphnet.training`, which gathers them by batch.
+    Both are standardised with mean and standard deviation of the training data, per feature or channel.
+    Labels are of any sortable type. The order of the rows has no effect, and a weight of 3 equals three copies of the
+    row, to the last bit. Training copies the rows: for images that fill the memory use `glyphnet.training`, which
+    gathers them by batch.
 
-    The parameters are MLPClassifier's, but for what is said here. Those that are not at their default and have
-    no effect with the others are named in a warning.
+    The parameters are those of MLPClassifier, except as noted here. A warning names those that were set but have no
+    effect in combination with the others.
 
     Args:
         hidden_layer_sizes: width of each hidden layer; one number for one layer, () for none.
@@ -55,12 +51,12 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         solver: "adam", "sgd", "lbfgs", "adamw", "muon". Muon's matrices learn at 20 × ``learning_rate_init``.
         l2: half the factor of Σw² in the loss, biases left out; with "adamw" and "muon" their weight decay.
             MLPClassifier's ``alpha`` is divided by the rows of a batch: 1e-4 there is 5e-7 here, of 200 rows.
-        batch_size: rows a step, at most; "auto" is min(200, N).
-        learning_rate_init: the learning rate; it stays as it is.
+        batch_size: rows per step, at most; "auto" is min(200, N).
+        learning_rate_init: the learning rate; it stays constant.
         momentum, nesterovs_momentum: for "sgd" and "muon".
         max_iter: epochs, at most; with "lbfgs", iterations.
-        tol, n_iter_no_change: training ends when the loss (with ``early_stopping`` the accuracy on the rows
-            held out) has not gained ``tol`` in so many epochs; with "lbfgs" also when no gradient exceeds it.
+        tol, n_iter_no_change: training ends when the loss (with ``early_stopping`` the accuracy on the held-out rows)
+            has not improved by ``tol`` in that many epochs; with "lbfgs" also when no gradient exceeds ``tol``.
         early_stopping: hold out ``validation_fraction`` of the rows, stratified, and keep the weights of the
             epoch that was best on them.
         dropout: share of each hidden layer's outputs that training drops.
@@ -70,18 +66,18 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         random_state: of the initial weights, the order, dropout, augmentation and the rows held out.
         warm_start: begin the next `fit` from the weights of the last one.
         device: where to train: "cpu", "cuda", "cuda:N", "mps", "auto". Predictions are computed on the CPU.
-        verbose: print a line an epoch.
+        verbose: print one line per epoch.
 
     Attributes:
         classes_: the K labels, sorted.
         n_features_in_: D, or H·W·C.
         feature_names_in_: names of the columns, where ``X`` had any.
         input_shape_: (D,) or (H, W, C).
-        n_iter_: epochs of the last `fit`, or of all calls of `partial_fit` since.
+        n_iter_: epochs of the last `fit`, plus those of `partial_fit` since.
         loss_curve_: mean loss of each epoch, without the penalty; with ``warm_start`` of earlier fits too.
         loss_, best_loss_: the last and the lowest of it; ``best_loss_`` is None with ``early_stopping``.
-        validation_scores_, best_validation_score_: accuracy on the rows held out, an epoch and best; or None.
-        network_, preprocessing_, recipe_: the network, on the CPU, what comes before it, how it was trained.
+        validation_scores_, best_validation_score_: accuracy on the held-out rows by epoch, and the best; or None.
+        network_, preprocessing_, recipe_: the network on the CPU, its preprocessing, its recipe.
 
     Example:
         >>> from glyphnet.sklearn import GlyphClassifier
@@ -151,7 +147,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GlyphClassifier:
-        """Train from the start, or with ``warm_start`` from the weights of the last fit.
+        """Train from new weights, or with ``warm_start`` from the weights of the last fit.
 
         Args:
             X: features (N, D) or images, uint8 (N, H, W) or (N, H, W, C).
@@ -159,7 +155,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             sample_weight: weight of each row (N,): 3 is three copies, 0 none, a fraction a factor on its loss.
 
         Raises:
-            ValueError: wrong parameters, all of them listed, or data that cannot be learnt from.
+            ValueError: wrong parameters (all of them listed) or unusable data.
             DivergedError: the loss became NaN or infinite.
         """
         parameters = self._parameters()
@@ -181,8 +177,8 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         train = rows.examples(inputs, labels, classes, parameters.class_weight, relative=True)
         fitting = Fitting(recipe, train, validation, len(classes), parameters.device)
         if warm:
-            go_on(fitting, self.recipe_, self.network_, self.preprocessing_)
-        result = learn(fitting, verbose=parameters.verbose)
+            _start_from(fitting, self.recipe_, self.network_, self.preprocessing_)
+        result = _run(fitting, verbose=parameters.verbose)
         self._take(result, recipe, classes, earlier=self.loss_curve_ if warm else [])
         self._progress = None
         if result.ending == "finished":
@@ -193,18 +189,18 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             )
         return self
 
-    @available_if(_learns_by_parts)  # type: ignore[untyped-decorator]
+    @available_if(_supports_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> GlyphClassifier:
-        """Train for one epoch on these rows, from where the last call, or `fit`, left off.
+        """Train for one epoch on these rows, continuing from the last call or `fit`.
 
-        Inputs are standardised as the first call measured them.
+        Inputs are standardised with the statistics of the first call.
 
         Args:
             X, y, sample_weight: as in `fit`.
-            classes: all labels that will ever come (K,); needed in the first call.
+            classes: all labels that any call will have (K,); required in the first call.
 
         Raises:
-            ValueError, DivergedError: as in `fit`; or ``classes`` are missing, not those of before, or lack a label.
+            ValueError, DivergedError: as in `fit`; or ``classes`` are missing, changed, or lack a label.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -224,21 +220,21 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         train = rows.examples(inputs, labels, known, parameters.class_weight, relative=False)
         recipe, state = self._recipe(parameters, inputs, incremental=True), None
         if progress := getattr(self, "_progress", None):
-            # Same parameters: the optimizer goes on too. Else, or after `fit`, only the weights are kept.
+            # Same parameters: resume the optimizer too. Otherwise, or after `fit`, keep only the weights.
             before = progress["recipe"]
             if before == recipe.model_copy(update={"seed": before.seed}):
                 recipe, state = before, progress["state"]
         fitting = Fitting(recipe, train, None, len(known), parameters.device)
         if not first:
-            go_on(fitting, self.recipe_, self.network_, self.preprocessing_, state)
-        result = learn(fitting, verbose=parameters.verbose, epochs=1)
+            _start_from(fitting, self.recipe_, self.network_, self.preprocessing_, state)
+        result = _run(fitting, verbose=parameters.verbose, epochs=1)
         self._take(result, recipe, known)
         self._progress = {"recipe": recipe, "state": fitting.state.state_dict()}
         return self
 
     def predict(self, X: Any) -> AnyArray:
         """The likeliest label of each row: (N,), of the type of ``classes_``."""
-        likeliest = self.predict_proba(X).argmax(axis=1)  # first: it says so if there was no fit
+        likeliest = self.predict_proba(X).argmax(axis=1)  # first: it raises if there was no fit
         return np.asarray(self.classes_[likeliest])
 
     def predict_proba(self, X: Any) -> Float64Array:
@@ -248,18 +244,18 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def predict_log_proba(self, X: Any) -> Float64Array:
         """The logarithm of `predict_proba`, exact also where that is 0: float64 (N, K)."""
         check_is_fitted(self, "network_")
-        return log_probabilities(self.network_, self.preprocessing_, read(self, X, reset=False)[0])
+        return _log_probabilities(self.network_, self.preprocessing_, read(self, X, reset=False)[0])
 
     def to_classifier(self) -> Classifier:
         """The trained `glyphnet.classifier.Classifier`, which saves and can be evaluated; labels are names.
 
         Raises:
-            ValueError: it was trained on features, not on images.
+            ValueError: trained on features, not on images.
         """
         check_is_fitted(self, "network_")
         if len(self.input_shape_) != 3:
             raise ValueError(
-                f"This was trained on vectors of {self.n_features_in_} features; a Classifier is of images."
+                f"This was trained on vectors of {self.n_features_in_} features; a Classifier needs images."
             )
         return Classifier(
             network=copy.deepcopy(self.network_),
@@ -278,8 +274,8 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _parameters(self, *, warn: bool = True) -> Parameters:
         parameters = Parameters.check(self.get_params(deep=False), where=type(self).__name__)
         if warn and (idle := parameters.without_effect()):
-            said = f"{type(self).__name__} has parameters without effect: {'; '.join(idle)}."
-            warnings.warn(said, UserWarning, stacklevel=3)
+            message = f"{type(self).__name__} has parameters without effect: {'; '.join(idle)}."
+            warnings.warn(message, UserWarning, stacklevel=3)
         return parameters
 
     def _recipe(self, parameters: Parameters, inputs: Inputs, *, incremental: bool = False) -> Recipe:
@@ -287,7 +283,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return parameters.recipe(images=inputs.ndim == 4, seed=seed, incremental=incremental)
 
     def _take(self, result: FitResult, recipe: Recipe, classes: AnyArray, earlier: list[float] | None = None) -> None:
-        """Make the results of a training the estimator's own."""
+        """Store the results of a training in the estimator's attributes."""
         early, history = recipe.early_stopping, result.history
         held_out = early is not None and early.monitor == "val_accuracy"
         self.classes_, self.recipe_ = classes, recipe
@@ -298,3 +294,87 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.best_loss_ = None if held_out else min(self.loss_curve_)
         self.validation_scores_ = [row["val_accuracy"] or 0.0 for row in history] if held_out else None
         self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None
+
+
+def _start_from(
+    fitting: Fitting,
+    before: Recipe,
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    state: dict[str, Any] | None = None,
+) -> None:
+    """Start from the weights and the preprocessing of an earlier training.
+
+    Args:
+        before: recipe of the earlier training.
+        network: its trained network.
+        state: its `TrainingState`, to resume its optimizer too; it is copied.
+
+    Raises:
+        ValueError: the recipe describes another network.
+    """
+    if fitting.recipe.network != before.network:
+        raise ValueError(
+            f"The network is now {fitting.recipe.network!r}, but the trained weights belong to {before.network!r}. "
+            "To start over, clone the estimator or fit with warm_start=False."
+        )
+    fitting.state.preprocessing = preprocessing
+    if state is None:
+        fitting.state.network.load_state_dict(network.state_dict())
+    else:
+        fitting.state.load_state_dict(copy.deepcopy(state))
+
+
+def _run(fitting: Fitting, *, verbose: bool, epochs: int | None = None) -> FitResult:
+    """Run the training to its end, or for ``epochs`` epochs.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+    """
+    try:
+        return fitting.run(watchers=[_Printer()] if verbose else [], epochs=epochs)
+    except DivergedError as error:
+        renamed = DivergedError(str(error).replace("optimizer.lr", "learning_rate_init"))
+        renamed.result = error.result
+        raise renamed from None
+
+
+class _Printer(Watcher):
+    """Prints one line per epoch."""
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        accuracy = row["val_accuracy"]
+        validation = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
+        print(f"Epoch {state.epoch}: loss {row['loss']:.6f}{validation}")
+        return False
+
+
+def _log_probabilities(network: nn.Module, preprocessing: Preprocessing, inputs: Inputs) -> Float64Array:
+    """The logarithm of each class' probability: float64 (N, K).
+
+    The result of a row does not depend on the other rows. Features are computed in float64; images, where that takes
+    four times as long, in float32.
+
+    Args:
+        inputs: uint8 images (N, H, W, C) or float32 features (N, D), N at least 1.
+    """
+    computing = network if inputs.ndim == 4 else _InFloat64(network)
+    batches = logits_in_batches(computing, preprocessing, inputs)
+    answers: Float64Array = torch.cat([logits.double().log_softmax(1) for logits in batches]).numpy()
+    return answers
+
+
+class _InFloat64(nn.Module):
+    """A network that computes in float64.
+
+    In float32 the last digits of a row change with the batch size, because sums run in another order.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits, float64 (n, K)."""
+        logits: torch.Tensor = self.network(x.double())
+        return logits

@@ -165,13 +165,10 @@ SOLVERS: dict[str, Solver] = {
         lambda p: SGD(lr=p.learning_rate_init, momentum=p.momentum, nesterov=p.nesterovs_momentum and p.momentum > 0)
     ),
     "lbfgs": Solver(
-        lambda p: LBFGS(tolerance=p.tol),
-        ("learning_rate_init", "momentum", "nesterovs_momentum", "batch_size"),
+        lambda p: LBFGS(tolerance=p.tol), ("learning_rate_init", "momentum", "nesterovs_momentum", "batch_size")
     ),
     "adamw": Solver(
-        lambda p: AdamW(lr=p.learning_rate_init, weight_decay=p.l2),
-        ("momentum", "nesterovs_momentum"),
-        decays=True,
+        lambda p: AdamW(lr=p.learning_rate_init, weight_decay=p.l2), ("momentum", "nesterovs_momentum"), decays=True
     ),
     "muon": Solver(
         lambda p: Muon(

@@ -1,0 +1,302 @@
+"""The page: the gap between training and validation accuracy, with and without dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..plots import gallery, learning_curves
+from ..plots.style import BLUE, INK, RED, SOFT, dress, legend, percent_axis
+from .drawing import TEXT, sheet
+from .dropout_experiment import CNN, TITLES, WITH, WITHOUT, Result, experiment, measure
+from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .training import TrainingSettings, layer_table, lead_with_note, with_interval
+
+_CAPTIONS = {
+    WITHOUT: "The network (a), without dropout.",
+    WITH: "The network (b), with dropout.",
+    CNN: "The convolutional network.",
+}
+
+
+def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
+    """Run the experiment and write its findings."""
+    result = experiment(settings, progress)
+    numbers = measure(result)
+    sections = (
+        _networks(result, numbers),
+        _gap(result, numbers),
+        _rest(numbers),
+        _first(result, numbers),
+        _promised(result, numbers),
+    )
+    without, with_ = (numbers["networks"][kind] for kind in (WITHOUT, WITH))
+    lead = (
+        f"After {numbers['epochs']} epochs training is {_points(without['gap']['mean'])} ahead of validation without "
+        f"dropout and {_points(with_['gap']['mean'])} with it; validation itself stands at "
+        f"{with_interval(without['validation'])} and {with_interval(with_['validation'])}."
+    )
+    return Findings(lead_with_note(lead, numbers), sections, numbers)
+
+
+def _networks(result: Result, numbers: Numbers) -> Section:
+    text = (
+        "Every image is scaled to Euclidean length 1, so a faint and a bold digit of the same shape become equal. A "
+        "fifth of the training images is held out for validation. Both networks are trained by Adam for the same "
+        "number of epochs, 50 images per step.",
+        "The network without dropout has one hidden layer, as wide as MNIST has pixels. The other has a second "
+        "layer, and after each a dropout of one half: each step sets half of the units to zero, chosen at random.",
+        "So the two differ in more than dropout, as in the published experiment; the lab `regularisation` changes "
+        "one thing at a time.",
+    )
+    tables = tuple(layer_table(result.trained[kind][0], _CAPTIONS[kind]) for kind in (WITHOUT, WITH))
+    sizes = [numbers["networks"][kind]["parameters"] for kind in (WITHOUT, WITH)]
+    return Section(f"Two networks, of {sizes[0]:,} and {sizes[1]:,} parameters", text, tables)
+
+
+def _gap(result: Result, numbers: Numbers) -> Section:
+    without, with_ = (numbers["networks"][kind]["gap"]["mean"] for kind in (WITHOUT, WITH))
+    closes = abs(with_) < abs(without)
+    title = f"The gap {'closes' if closes else 'stays'}: {_points(without)} without dropout, {_points(with_)} with it"
+    rows = tuple(_gap_row(kind, numbers["networks"][kind]) for kind in (WITHOUT, WITH))
+    text = [
+        "The gap is training accuracy minus validation accuracy. A network that memorises its images has a wide gap.",
+        f"Without dropout the validation loss was {numbers['networks'][WITHOUT]['lowest_val_loss']:.3f} at its lowest "
+        f"and {numbers['networks'][WITHOUT]['last']['val_loss']:.3f} at the end; with it "
+        f"{numbers['networks'][WITH]['lowest_val_loss']:.3f} and {numbers['networks'][WITH]['last']['val_loss']:.3f}.",
+    ]
+    if numbers["data"] == "mnist":
+        text.append("Published, after 10 epochs: (a) 99.71 % training and 97.56 % validation, (b) 97.80 % and 97.83 %.")
+    table = Table(
+        ("Network", "Training", "Validation", "Gap, points", "Test", "Seeds", "s per epoch"), rows,
+        "After the last epoch; over several seeds the mean ± half its 95 % interval.",
+    )  # fmt: skip
+    return Section(title, tuple(text), (curves_picture(result, numbers), table))
+
+
+def _gap_row(kind: str, row: Numbers) -> tuple[str, ...]:
+    return (
+        TITLES[kind],
+        with_interval(row["training"]),
+        with_interval(row["validation"]),
+        f"{100 * row['gap']['mean']:+.2f}",
+        with_interval(row["test"]),
+        str(row["gap"]["n"]),
+        f"{row['seconds_per_epoch']:.2f}",
+    )
+
+
+def _rest(numbers: Numbers) -> Section:
+    row = numbers["networks"][WITH]
+    text = (
+        "Training accuracy is measured during the epoch, with half of the units dropped. Validation is measured "
+        "after it, with all units. So the two are not comparable.",
+        f"Measured after training with all units, the network with dropout has {percent(row['training_at_rest'], 2)} "
+        f"training accuracy, not {percent(row['last']['accuracy'], 2)}. Then its gap is "
+        f"{_points(row['gap_at_rest'])}; without dropout it is {_points(numbers['networks'][WITHOUT]['gap_at_rest'])}.",
+    )
+    title = f"Measured with all units, the gap with dropout is {_points(row['gap_at_rest'])}"
+    return Section(title, text, (gap_picture(numbers),))
+
+
+def _first(result: Result, numbers: Numbers) -> Section:
+    rows = numbers["first"]
+    classes = result.splits.classes
+    cells = tuple(
+        (name, *(f"{row['probabilities'][WITH][place]:.4f}" for row in rows)) for place, name in enumerate(classes)
+    )
+    table = Table(
+        ("Class", *(f"Image {number}" for number in range(1, len(rows) + 1))), cells,
+        "Probabilities of the network with dropout, image by image.",
+    )  # fmt: skip
+    truth, predicted = (
+        " ".join(each) for each in ([row["label"] for row in rows], [row["predicted"][WITH] for row in rows])
+    )
+    text = [
+        "A prediction is one probability per class. The highest gives the predicted class and says how confident the "
+        "network is.",
+        f"The labels of these images are {truth}; the network with dropout predicts {predicted}.",
+    ]
+    title = f"The first {len(rows)} test images: {truth}; predicted: {predicted}"
+    return Section(title, tuple(text), (first_picture(result, numbers), table))
+
+
+def _promised(result: Result, numbers: Numbers) -> Section:
+    row = numbers["networks"][CNN]
+    dense, plain = numbers["networks"][WITH], numbers["networks"][WITHOUT]
+    text = [
+        "The published text announces a convolutional network but omits it. Here it is: twice a 3×3 convolution, ReLU "
+        f"and pooling, then dropout and the head. It shares weights across positions: {row['parameters']:,} parameters "
+        f"and {row['flops']:,} FLOPs per image, against {dense['parameters']:,} and {dense['flops']:,} for (b).",
+        f"It reaches {with_interval(row['validation'])} on validation and {with_interval(row['test'])} on test images "
+        f"(of the first seed: 95 % interval {percent(row['test_interval']['low'], 2)} to "
+        f"{percent(row['test_interval']['high'], 2)}), in {row['seconds_per_epoch']:.2f} s an epoch.",
+    ]
+    if numbers["data"] == "mnist":
+        text.append(
+            f"Keras on TensorFlow took {row['seen_seconds_per_epoch']:.1f} s per epoch for this network and "
+            f"{plain['seen_seconds_per_epoch']:.1f} s for (a) on another machine; (a) takes "
+            f"{plain['seconds_per_epoch']:.2f} s here."
+        )
+    title = f"The announced convolutional network: {percent(row['test']['mean'], 2)} of the test images"
+    return Section(
+        title, tuple(text), (layer_table(result.trained[CNN][0], _CAPTIONS[CNN]), accuracy_picture(result, numbers))
+    )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f} points".replace("-", "−")
+
+
+def _worth_it(numbers: Numbers) -> str:
+    """Whether a closed gap is a better network."""
+    without, with_ = (numbers["networks"][kind] for kind in (WITHOUT, WITH))
+    closed = without["gap"]["mean"] - with_["gap"]["mean"]
+    gained = with_["validation"]["mean"] - without["validation"]["mean"]
+    return (
+        f"The gap shrank by {_points(closed)}, validation accuracy changed by {100 * gained:+.2f} points. The gap "
+        "measures memorisation, not quality: it also shrinks if training gets worse, and training accuracy went from "
+        f"{percent(without['training']['mean'], 2)} to {percent(with_['training']['mean'], 2)}."
+    )
+
+
+def _better_than_training(numbers: Numbers) -> str:
+    """How validation can be better than training."""
+    row = numbers["networks"][WITH]
+    training, full, validation = row["last"]["accuracy"], row["training_at_rest"], row["last"]["val_accuracy"]
+    places = ["above" if validation > other else "below" for other in (training, full)]
+    return (
+        f"During training half of the units are dropped: {percent(training, 2)}. With all units the same images give "
+        f"{percent(full, 2)}, and validation images {percent(validation, 2)}: {places[0]} the first figure and "
+        f"{places[1]} the second. Only the second comparison uses the same network on both sides."
+    )
+
+
+def _shared_weights(numbers: Numbers) -> str:
+    """How often each weight is used."""
+    rows: list[dict[str, Any]] = [numbers["networks"][kind] for kind in (WITH, CNN)]
+    used = [row["flops"] / 2 / row["parameters"] for row in rows]
+    return (
+        f"One multiplication and addition are 2 FLOPs. Fully connected: {rows[0]['flops']:,} FLOPs for "
+        f"{rows[0]['parameters']:,} parameters, each used {used[0]:.1f} times per image. Convolutional: "
+        f"{rows[1]['flops']:,} for {rows[1]['parameters']:,}, each used {used[1]:.1f} times."
+    )
+
+
+def curves_picture(result: Result, numbers: Numbers) -> Picture:
+    """Loss and accuracy of both, training against validation, on the same scales."""
+    figure, axes = sheet(2, 2, height=6.2, sharey="row", sharex=True)
+    facts = []
+    for column, kind in enumerate((WITHOUT, WITH)):
+        learning_curves(result.trained[kind][0].history, axes=list(axes[:, column]))
+        axes[0, column].set(title=TITLES[kind], xlabel="")
+        axes[1, column].set_title("")
+        row = numbers["networks"][kind]
+        facts.append(
+            f"{TITLES[kind]}: training {percent(row['training']['mean'], 2)}, validation "
+            f"{percent(row['validation']['mean'], 2)}"
+        )
+    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
+    axes[1, 0].set_ylabel("accuracy", fontsize=TEXT)
+    return Picture(
+        "curves", figure,
+        alt=f"Loss and accuracy by epoch, side by side. At the end {'; '.join(facts)}.",
+        caption="Left without dropout, right with it, on the same scales. Look at how far the two lines of a panel "
+        "part.",
+    )  # fmt: skip
+
+
+def gap_picture(numbers: Numbers) -> Picture:
+    """Training and validation accuracy as two ends of a line: in training, and with all units at work."""
+    kinds = (WITHOUT, WITH)
+    figure, axes = sheet(height=2.9)
+    ax = axes[0, 0]
+    names, place = [], 0
+    for kind in kinds:
+        row = numbers["networks"][kind]
+        for training, how in (
+            (row["last"]["accuracy"], "during training"),
+            (row["training_at_rest"], "all units"),
+        ):
+            validation = row["last"]["val_accuracy"]
+            ax.plot([training, validation], [place, place], color=SOFT, linewidth=3, alpha=0.4, zorder=1)
+            ax.plot(training, place, "o", color=BLUE, markersize=8, label=None if place else "training")
+            ax.plot(validation, place, "D", color=RED, markersize=7, label=None if place else "validation")
+            names.append(f"{TITLES[kind]},\n{how}")
+            place += 1
+    ax.set_yticks(range(place), names)
+    ax.set_ylim(place - 0.5, -0.5)
+    percent_axis(ax.xaxis)
+    ax.set_xlabel("accuracy after the last epoch")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT)
+    facts = "; ".join(f"{TITLES[kind]}: {100 * numbers['networks'][kind]['gap']['mean']:+.2f} points" for kind in kinds)
+    return Picture(
+        "gap", figure,
+        alt=f"Training and validation accuracy joined by a line; the gap is {facts}.",
+        caption="The length of the line is the gap. Below for each network: the training images once more, after "
+        "training, with no unit dropped.",
+    )  # fmt: skip
+
+
+def first_picture(result: Result, numbers: Numbers) -> Picture:
+    """The first test images, and what the network with dropout says of them."""
+    rows = numbers["first"]
+    test = result.splits.test
+    figure, grid = sheet(2, len(rows), height=3.9, gridspec_kw={"height_ratios": (1, 1.1)})
+    right = 0
+    for column, row in enumerate(rows):
+        above, below = grid[:, column]
+        predicted, truth = row["predicted"][WITH], row["label"]
+        right += predicted == truth
+        gallery(np.asarray(test.images[column : column + 1]), [""], ax=above)
+        above.set_title(f"is {truth}, predicted {predicted}", fontsize=TEXT, color=RED if predicted != truth else INK)
+        dress(below).bar(range(len(test.classes)), row["probabilities"][WITH], color=BLUE, alpha=0.85)
+        below.set_xticks(range(len(test.classes)), test.classes, fontsize=8)
+        below.set_ylim(0, 1.02)
+        below.grid(False, axis="x")
+        if column:
+            below.set_yticklabels([])
+        else:
+            percent_axis(below.yaxis)
+    predicted = " ".join(row["predicted"][WITH] for row in rows)
+    return Picture(
+        "first-four", figure,
+        alt=f"The first {len(rows)} test images and the probabilities of each class; the network with dropout says "
+        f"{predicted}, {right} of {len(rows)} rightly.",
+        caption="Above the image, below what the network with dropout gives each class.",
+    )  # fmt: skip
+
+
+def accuracy_picture(result: Result, numbers: Numbers) -> Picture:
+    """Validation accuracy of all three by epoch."""
+    figure, axes = sheet(height=3.2)
+    ax = axes[0, 0]
+    styles = {WITHOUT: (RED, "--"), WITH: (BLUE, ":"), CNN: (BLUE, "-")}
+    for kind, (colour, line) in styles.items():
+        curve = result.trained[kind][0].curve("val_accuracy")
+        dot = "o" if len(curve) == 1 else None
+        ax.plot(range(1, len(curve) + 1), curve, line, color=colour, linewidth=1.8, label=TITLES[kind], marker=dot)
+    percent_axis(ax.yaxis)
+    ax.set(xlabel="epoch", ylabel="validation accuracy")
+    legend(ax, "lower right")
+    facts = "; ".join(
+        f"{TITLES[kind]} {percent(numbers['networks'][kind]['validation']['mean'], 2)}" for kind in styles
+    )
+    return Picture(
+        "three", figure, alt=f"Validation accuracy by epoch of the three networks; at the end {facts}.",
+        caption="The same images, the same number of epochs.",
+    )  # fmt: skip
+
+
+LAB = Lab(
+    "dropout",
+    "What dropout does to the gap",
+    TrainingSettings,
+    investigate,
+    (
+        Question("A narrower gap: is that a better network?", _worth_it),
+        Question("Can validation accuracy be higher than training accuracy?", _better_than_training),
+        Question("How often is each weight used for one image, fully connected and convolutional?", _shared_weights),
+    ),
+)

@@ -1,0 +1,239 @@
+"""The page: accuracy, cost and learning curves of the kinds of network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..plots.style import BLUE, HEAT, INK, RED, SOFT, percent_axis, whole_axis
+from ..units import plural
+from .drawing import TEXT, sheet
+from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .networks_experiment import TITLES, Result, experiment, measure
+from .training import TrainingSettings, layer_table, lead_with_note, spread_of, with_interval
+
+_STYLES = {"linear": (SOFT, ":", "s"), "mlp": (RED, "--", "D"), "cnn": (BLUE, "-", "o"), "rnn": (HEAT, "-.", "^")}
+_COSTS = {"parameters": "parameters", "flops": "FLOPs an image", "seconds_per_epoch": "seconds an epoch"}
+
+
+def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
+    """Run the experiment and write its findings."""
+    result = experiment(settings, progress)
+    numbers = measure(result)
+    best = _best(numbers)
+    lead = (
+        f"Trained in the same way on the same {numbers['images']['train']:,} images for {numbers['epochs']} epochs, "
+        f"the {best['title']} network is the most accurate: {with_interval(best['accuracy'])} of the test images, over "
+        f"{plural(best['accuracy']['n'], 'seed')}."
+    )
+    sections = (_kinds(result), _accuracy(numbers), _costs(numbers), _curves(numbers))
+    return Findings(lead_with_note(lead, numbers), sections, numbers)
+
+
+def _kinds(result: Result) -> Section:
+    height, width, _ = result.splits.image_shape
+    text = (
+        "Fully connected: every unit weighs every pixel. It does not know which pixels are neighbours: shuffled "
+        "images are as easy. Without a hidden layer it learns one template per class.",
+        "Convolutional: a small window of weights slides over the image, so an edge is found at every position with "
+        "the same weights.",
+        f"Recurrent: an LSTM reads the image as {height} rows of {width} pixels from top to bottom. It keeps a state "
+        "and decides after each row what to forget and what to add. The last state is classified.",
+    )
+    table = layer_table(result.trained["rnn"][0], "The recurrent network, layer by layer.")
+    return Section("Three ways to look at an image", text, (table,))
+
+
+def _accuracy(numbers: Numbers) -> Section:
+    ranked = sorted(numbers["networks"].values(), key=lambda row: -row["accuracy"]["mean"])
+    rows = tuple(
+        (row["title"], with_interval(row["accuracy"]), spread_of(row["accuracy"]), str(row["accuracy"]["n"]))
+        for row in ranked
+    )
+    interval = ranked[0]["test_interval"]
+    text = (
+        "Other seeds mean other initial weights and another order of the images. Differences within their spread may "
+        "be chance.",
+        f"The test images are a sample too: for {interval['n']:,} of them, Wilson's 95 % interval of the best "
+        f"network's first seed is {percent(interval['low'], 2)} to {percent(interval['high'], 2)}.",
+    )
+    table = Table(
+        ("Network", "Test accuracy", "Spread", "Seeds"), rows,
+        "± is half the 95 % interval of the mean over the seeds; spread is their standard deviation, in points.",
+    )  # fmt: skip
+    title = f"Most accurate: {ranked[0]['title']}; least: {ranked[-1]['title']}"
+    return Section(title, text, (accuracy_picture(numbers), table))
+
+
+def _costs(numbers: Numbers) -> Section:
+    rows = numbers["networks"]
+    mlp, cnn = rows["mlp"], rows["cnn"]
+    slowest = max(rows.values(), key=lambda row: row["seconds_per_epoch"])
+    text = (
+        "Parameters are stored; FLOPs are computed per image. The convolutional network has "
+        f"{cnn['parameters'] / mlp['parameters']:.2g} times the parameters of the fully connected one and "
+        f"{cnn['flops'] / mlp['flops']:.2g} times its FLOPs, because it reuses its weights at every position.",
+        "Time does not follow FLOPs: a convolution computes all positions in parallel, an LSTM must finish one row "
+        "before the next.",
+    )
+    title = f"The {slowest['title']} network takes longest: {slowest['seconds_per_epoch']:.2f} s an epoch"
+    cells = tuple(
+        (
+            row["title"],
+            f"{row['parameters']:,}",
+            f"{row['flops']:,}",
+            f"{row['seconds_per_epoch']:.2f} s",
+            f"{1e6 * row['seconds_per_answer']:.0f} µs",
+        )
+        for row in rows.values()
+    )
+    table = Table(("Network", "Parameters", "FLOPs", "An epoch", "An answer"), cells, "What each kind costs.")
+    return Section(title, text, (costs_picture(numbers), table))
+
+
+def _curves(numbers: Numbers) -> Section:
+    head_start = max(numbers["networks"].values(), key=lambda row: row["validation_by_epoch"][0])
+    text = (
+        f"After one epoch the {head_start['title']} network leads with "
+        f"{percent(head_start['validation_by_epoch'][0], 1)} of the validation images. The early leader need not lead "
+        "at the end.",
+    )
+    return Section(f"Fastest to learn: {head_start['title']}", text, (curves_picture(numbers),))
+
+
+def _best(numbers: Numbers) -> dict[str, Any]:
+    return max(numbers["networks"].values(), key=lambda row: float(row["accuracy"]["mean"]))
+
+
+def _is_it_luck(numbers: Numbers) -> str:
+    """Whether the best two can be facts apart."""
+    first, second = sorted(numbers["networks"].values(), key=lambda row: -row["accuracy"]["mean"])[:2]
+    ahead = first["accuracy"]["mean"] - second["accuracy"]["mean"]
+    start = f"The {first['title']} network is {100 * ahead:.2f} points ahead of the {second['title']} one. "
+    if first["accuracy"]["n"] < 2:
+        return start + "One seed cannot tell how much of it is chance: run it with `--seeds 3`."
+    widths = [row["accuracy"]["half_width"] for row in (first, second)]
+    if not all(widths):
+        return start + "Equal results of all seeds say nothing about chance: run it with more seeds."
+    verdict = "so they differ" if ahead > sum(widths) else "so these seeds do not decide it"
+    return (
+        start
+        + f"The intervals of the two means reach {100 * widths[0]:.2f} and {100 * widths[1]:.2f} points, {verdict}."
+    )
+
+
+def _errors_left(numbers: Numbers) -> str:
+    """What convolution saves, in mistakes."""
+    mlp, cnn = numbers["networks"]["mlp"], numbers["networks"]["cnn"]
+    wrong = [row["test_interval"]["n"] * (1 - row["accuracy"]["mean"]) for row in (mlp, cnn)]
+    return (
+        f"Of {mlp['test_interval']['n']:,} test images the fully connected network gets {wrong[0]:.0f} wrong on "
+        f"average, the convolutional one {wrong[1]:.0f}: {wrong[1] / wrong[0] if wrong[0] else 1:.2f} times as many, "
+        f"with {cnn['parameters']:,} parameters instead of {mlp['parameters']:,}. Near 100 %, compare mistakes."
+    )
+
+
+def _speed_of_flops(numbers: Numbers) -> str:
+    """How fast each kind computes."""
+    rates = {
+        row["title"]: row["flops"] / row["seconds_per_answer"] / 1e9
+        for row in numbers["networks"].values()
+        if row["title"] != "no hidden layer"
+    }
+    listed = ", ".join(f"{title} {rate:.3g}" for title, rate in rates.items())
+    fast, slow = max(rates, key=lambda title: rates[title]), min(rates, key=lambda title: rates[title])
+    return (
+        f"FLOPs of an image divided by the seconds of a prediction, in 10⁹ per second: {listed}. The {fast} network "
+        f"computes {rates[fast] / rates[slow]:.1f} times as many as the {slow} one: FLOPs do not determine the time."
+    )
+
+
+def curves_picture(numbers: Numbers) -> Picture:
+    """Validation accuracy of each kind by epoch."""
+    figure, axes = sheet(height=3.6)
+    ax = axes[0, 0]
+    facts = []
+    for kind, row in numbers["networks"].items():
+        colour, line, marker = _STYLES[kind]
+        curve = row["validation_by_epoch"]
+        epochs = range(1, len(curve) + 1)
+        ax.plot(epochs, curve, line, color=colour, marker=marker, markersize=4, linewidth=1.6, label=TITLES[kind])
+        facts.append(f"{TITLES[kind]} {percent(curve[0], 1)} to {percent(curve[-1], 1)}")
+    percent_axis(ax.yaxis)
+    whole_axis(ax.xaxis)
+    ax.set(xlabel="epoch", ylabel="validation accuracy")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT)
+    return Picture(
+        "curves", figure, alt=f"Validation accuracy, first to last epoch: {'; '.join(facts)}.",
+        caption="The first seed of each, with the same images, steps and optimizer.",
+    )  # fmt: skip
+
+
+def accuracy_picture(numbers: Numbers) -> Picture:
+    """Test accuracy of each kind: every seed, and the interval of the mean."""
+    figure, axes = sheet(height=2.6)
+    ax = axes[0, 0]
+    rows = list(numbers["networks"].items())
+    for place, (kind, row) in enumerate(rows):
+        colour, _, marker = _STYLES[kind]
+        figures = row["accuracy"]
+        ax.plot(figures["values"], np.full(figures["n"], place), "o", color=colour, markersize=4, alpha=0.6)
+        ax.errorbar(
+            figures["mean"], place, xerr=figures["half_width"], fmt=marker, color=colour, markersize=8, capsize=4,
+            markerfacecolor="white",
+        )  # fmt: skip
+    ax.set_yticks(range(len(rows)), [TITLES[kind] for kind, _ in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    percent_axis(ax.xaxis)
+    ax.set_xlabel("test accuracy")
+    facts = "; ".join(f"{TITLES[kind]} {percent(row['accuracy']['mean'], 2)}" for kind, row in rows)
+    return Picture(
+        "accuracy", figure, alt=f"Test accuracy of each kind, mean over the seeds: {facts}.",
+        caption="Small dots: one seed each. Large: their mean, with its 95 % interval (Student's t); none for one "
+        "seed.",
+    )  # fmt: skip
+
+
+def costs_picture(numbers: Numbers) -> Picture:
+    """What each kind costs."""
+    figure, axes = sheet(1, len(_COSTS), height=2.9, sharey=True)
+    rows = list(numbers["networks"].items())
+    facts = []
+    for ax, (key, title) in zip(axes[0], _COSTS.items(), strict=True):
+        values = [row[key] for _, row in rows]
+        bars = ax.barh(range(len(rows)), values, height=0.6, color=[_STYLES[kind][0] for kind, _ in rows], alpha=0.85)
+        ax.bar_label(bars, [short_number(value) for value in values], padding=3, fontsize=TEXT - 2, color=INK)
+        ax.set_xlabel(title)
+        ax.set_xticks([])
+        ax.margins(x=0.3)
+        ax.grid(False)
+        most = max(rows, key=lambda pair: pair[1][key])[0]
+        facts.append(f"{title}: most for {TITLES[most]}")
+    axes[0, 0].set_yticks(range(len(rows)), [TITLES[kind] for kind, _ in rows])
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    return Picture(
+        "costs", figure, alt=f"Bars side by side. {'; '.join(facts)}.",
+        caption="Memory, computation and time, each on its own scale.",
+    )  # fmt: skip
+
+
+def short_number(value: float) -> str:
+    """``102 k``, ``4.8 M``, ``1.23``."""
+    for scale, unit in ((1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * scale:
+            return f"{value / scale:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+LAB = Lab(
+    "networks",
+    "Fully connected, convolutional, recurrent",
+    TrainingSettings,
+    investigate,
+    (
+        Question("Is the best network really better than the second, or is it chance?", _is_it_luck),
+        Question("How many mistakes does convolution save, and at what cost in parameters?", _errors_left),
+        Question("Do twice the FLOPs take twice the time? Compute the FLOPs per second of each kind.", _speed_of_flops),
+    ),
+)

@@ -1,0 +1,299 @@
+"""The page: a square pulse as the difference of two sigmoids, by hand and learnt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.special import expit
+
+from ..plots.style import BLUE, COOL, HEAT, INK, RED, SOFT
+from . import drawing
+from .drawing import TEXT, sheet
+from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .points import SOLVED, Float64Array, Points, units_of
+from .pulse_experiment import STEEPNESS, PulseSettings, Result, by_hand, measure, train
+
+_FINE = np.linspace(-3, 3, 601)[:, np.newaxis]
+_UNITS = (BLUE, RED, COOL, HEAT, SOFT)
+
+
+def investigate(settings: PulseSettings, progress: Progress) -> Findings:
+    """Run the experiment and write its findings."""
+    result = train(settings, progress)
+    numbers = measure(settings, result)
+    sections = [_by_hand(settings, result, numbers), _fits(result, numbers), _parts(result, numbers)]
+    if hidden := hidden_picture(result, numbers):
+        text = (
+            "Two hidden units map each x to a point in a square. The x axis becomes a bent path, and the output "
+            "unit's straight line cuts off the bend. With a single unit the outputs keep the order of x, and one cut "
+            "leaves only two pieces.",
+        )
+        sections.append(Section("The hidden units bend the axis, the output cuts off the bend", text, (hidden,)))
+    sections.append(_shares(numbers))
+    return Findings(_lead(numbers), tuple(sections), numbers)
+
+
+def _lead(numbers: Numbers) -> str:
+    first, others = numbers["widths"][0], numbers["widths"][1:]
+    facts = (
+        f"With {units_of(first)} the best of {first['starts']} starts misses the pulse by "
+        f"{first['error']['lowest']:.3f}"
+    )
+    if others:
+        facts += f", with {units_of(others[0])} by {others[0]['error']['lowest']:.3f}"
+    return (
+        f"{facts} (root mean square; a constant output misses by {numbers['error_of_a_constant']:.3f}). A pulse is the "
+        "difference of two steps."
+    )
+
+
+def _by_hand(settings: PulseSettings, result: Result, numbers: dict[str, Any]) -> Section:
+    text = (
+        "The task has one input. The target is 1 inside an interval and 0 outside: a square pulse.",
+        "A logistic unit is a soft step that only rises or only falls, so one unit cannot make a pulse. The "
+        "difference of two steps that rise at different positions can. The larger the weight of x, the steeper the "
+        "steps and the squarer the pulse.",
+    )
+    rows = tuple((f"{row['steepness']}", f"{row['error']:.3f}") for row in numbers["by_hand"])
+    table = Table(("Steepness", "Error"), rows, "Root mean square error of the difference of two steps")
+    return Section("A pulse is the difference of two steps", text, (by_hand_picture(settings, result, numbers), table))
+
+
+def _fits(result: Result, numbers: dict[str, Any]) -> Section:
+    enough = _enough(numbers)
+    title = (
+        f"Learnt from points: {units_of(enough)} find it" if enough
+        else "Learnt from points: none of these widths finds it"
+    )  # fmt: skip
+    text: tuple[str, ...] = (
+        f"Gradient descent trains {numbers['networks']} networks of one input, a few hidden sigmoids and one output "
+        f"sigmoid on {numbers['points']} points, of which {numbers['inside']} lie inside.",
+    )
+    alone = next((row for row in numbers["widths"] if row["hidden"] == 1), None)
+    if alone:
+        text = (
+            *text,
+            f"With one hidden unit the whole network only rises or only falls. Its best start gets "
+            f"{percent(alone['best_accuracy'])} of the points right, with an error of {alone['error']['lowest']:.3f}.",
+        )
+    return Section(title, text, (fits_picture(result, numbers),))
+
+
+def _parts(result: Result, numbers: dict[str, Any]) -> Section:
+    text = (
+        "Read each column from top to bottom. The hidden units are soft steps at different positions. Each is "
+        "multiplied by its weight; a negative weight flips the step. The sum is positive inside the pulse and "
+        "negative outside, and the last sigmoid turns that into nearly 1 and nearly 0.",
+    )
+    return Section("What each hidden unit adds", text, (parts_picture(result, numbers),))
+
+
+def _shares(numbers: dict[str, Any]) -> Section:
+    rows = tuple(
+        (
+            f"{row['hidden']}",
+            f"{row['solved']} of {row['starts']}",
+            f"{percent(row['low'])} to {percent(row['high'])}",
+            f"{row['error']['lowest']:.3f}",
+            f"{row['error']['median']:.3f}",
+            f"{row['error']['highest']:.3f}",
+        )
+        for row in numbers["widths"]
+    )
+    table = Table(("Hidden units", "Found", "95 % interval", "Best error", "Median", "Worst"), rows)
+    text = (
+        f"Found means: at least {percent(SOLVED)} of the points on the right side of one half after "
+        f"{numbers['epochs']:,} epochs.",
+        "More units than needed hardly improve the best fit. They improve the worst start: among many steps some lie "
+        "at the right positions from the beginning.",
+    )
+    facts = ", ".join(f"{row['solved']} of {row['starts']} with {row['hidden']}" for row in numbers["widths"])
+    return Section(f"Starts that find it: {facts}", text, (solved_picture(numbers), table))
+
+
+def _why_not_one(numbers: Numbers) -> str:
+    narrow = numbers["widths"][0]
+    share = max(numbers["inside"], numbers["points"] - numbers["inside"]) / numbers["points"]
+    return (
+        f"The more frequent answer is right for {percent(share)} of the points. A network of one hidden unit only "
+        f"rises or only falls with x, so it cannot be right on both sides and inside. Here {units_of(narrow)} got at "
+        f"best {percent(narrow['best_accuracy'])} right, with an error of {narrow['error']['lowest']:.3f} against "
+        f"{numbers['error_of_a_constant']:.3f} of a constant."
+    )
+
+
+def _signs(numbers: Numbers) -> str:
+    row = next((row for row in numbers["widths"] if row["hidden"] >= 2), numbers["widths"][0])
+    parts = [
+        f"{weight:+.1f} · σ({inward:+.1f} x {bias:+.1f})"
+        for inward, bias, weight in zip(
+            row["best_start"]["inward"], row["best_start"]["biases"], row["best_start"]["outward"], strict=True
+        )
+    ]
+    edges = [
+        f"x = {-bias / inward:+.2f}"
+        for inward, bias in zip(row["best_start"]["inward"], row["best_start"]["biases"], strict=True)
+        if inward
+    ]
+    return (
+        f"The best start with {units_of(row)} says σ({' '.join(parts)} {row['best_start']['bias']:+.1f}). The steps "
+        f"lie at {' and '.join(edges)}. A falling step is 1 less a rising one, so weights of one sign on a rising and "
+        "a falling step do the same as subtracting two rising ones; the bias takes up the 1."
+    )
+
+
+def _more(numbers: Numbers) -> str:
+    facts = "; ".join(
+        f"{units_of(row)}: best {row['error']['lowest']:.3f}, worst {row['error']['highest']:.3f}, "
+        f"{row['solved']} of {row['starts']} starts"
+        for row in numbers["widths"]
+    )
+    return f"{facts}. More units improve the worst start more than the best."
+
+
+def _enough(numbers: Numbers) -> Numbers | None:
+    """The narrowest width of which some start found the pulse."""
+    return next((row for row in numbers["widths"] if row["solved"]), None)
+
+
+def by_hand_picture(settings: PulseSettings, result: Result, numbers: dict[str, Any]) -> Picture:
+    """Two steps, and their difference, for steeper and steeper sigmoids."""
+    figure, axes = sheet(1, 2, height=3.3, sharey=True)
+    left, right = axes[0]
+    x = _FINE[:, 0]
+    steep = 3
+    left.plot(x, expit(steep * (x + settings.half_width)), color=BLUE, linewidth=2, label="first step")
+    left.plot(x, expit(steep * (x - settings.half_width)), color=RED, linewidth=2, linestyle="--", label="second step")
+    left.set(title="two steps, shifted", xlabel="x")
+    left.legend(frameon=False, fontsize=TEXT - 2, loc="upper left")
+    for shade, each in zip(np.linspace(0.25, 1, len(STEEPNESS)), STEEPNESS, strict=True):
+        right.plot(x, by_hand(settings, each, x), color=BLUE, alpha=shade, linewidth=2, label=f"{each}")
+    right.set(title="first less second", xlabel="x", ylim=(-0.05, 1.3))
+    right.legend(title="steepness", frameon=False, fontsize=TEXT - 2, ncols=len(STEEPNESS), loc="upper center",
+                 handlelength=1.0, columnspacing=0.9)  # fmt: skip
+    first, last = numbers["by_hand"][0], numbers["by_hand"][-1]
+    return Picture(
+        "by-hand", figure,
+        alt="Left, two sigmoids that rise one after the other. Right, the first less the second: a bump, which "
+        f"becomes a square pulse as they get steeper; the error falls from {first['error']:.2f} to "
+        f"{last['error']:.2f}.",
+        caption="Nothing is learnt here. The steepness is the weight of x.",
+    )  # fmt: skip
+
+
+def fits_picture(result: Result, numbers: dict[str, Any]) -> Picture:
+    """The best fit of every width."""
+    rows = numbers["widths"]
+    columns = min(3, len(rows))
+    figure, axes = sheet(-(-len(rows) // columns), columns, height=0.6 + 2.3 * -(-len(rows) // columns), sharey=True)
+    for ax, row in zip(axes.flat, rows, strict=False):
+        _target(ax, result)
+        for net, colour, style in ((result.worst(row["hidden"]), RED, "--"), (result.best(row["hidden"]), BLUE, "-")):
+            outputs = expit(result.nets.take([net]).logits(_FINE))[:, 0]
+            ax.plot(_FINE[:, 0], outputs, color=colour, linestyle=style, linewidth=2)
+        ax.set_title(f"{units_of(row)}: {row['error']['lowest']:.3f}", fontsize=TEXT)
+    for ax in axes.flat[len(rows) :]:
+        ax.set_axis_off()
+    facts = "; ".join(f"{units_of(row)}: error {row['error']['lowest']:.3f}" for row in rows)
+    return Picture(
+        "fits", figure,
+        alt=f"The pulse and what networks of each width make of it. Best starts: {facts}.",
+        caption="Grey: the pulse. Solid blue: the best start of the width, with its error (root mean square) in the "
+        "title. Dashed: the worst start.",
+    )  # fmt: skip
+
+
+def parts_picture(result: Result, numbers: dict[str, Any]) -> Picture:
+    """Each hidden unit's activation, their weighted sum, the fit: the best start of the first three widths."""
+    rows = numbers["widths"][:3]
+    figure, axes = sheet(3, len(rows), height=6.4, sharex=True)
+    for column, row in zip(axes.T, rows, strict=True):
+        net = result.nets.take([result.best(row["hidden"])])
+        units = net.hidden(_FINE)[:, : row["hidden"], 0]
+        logits = net.logits(_FINE)[:, 0]
+        for number, (unit, weight) in enumerate(zip(units.T, net.outward[: row["hidden"], 0], strict=True)):
+            column[0].plot(_FINE[:, 0], unit, color=_UNITS[number % len(_UNITS)], linewidth=1.8)
+            column[1].plot(
+                _FINE[:, 0], weight * unit, color=_UNITS[number % len(_UNITS)], linewidth=1.2, linestyle="--"
+            )
+        column[1].plot(_FINE[:, 0], logits, color=INK, linewidth=2)
+        column[1].axhline(0, color=SOFT, linewidth=0.8)
+        _target(column[2], result)
+        column[2].plot(_FINE[:, 0], expit(logits), color=INK, linewidth=2)
+        column[0].set_title(units_of(row), fontsize=TEXT)
+        column[0].set_ylim(-0.05, 1.05)
+        column[2].set_xlabel("x", fontsize=TEXT)
+    for ax, name in zip(axes[:, 0], ("each unit", "weighted sum", "the fit"), strict=True):
+        ax.set_ylabel(name, fontsize=TEXT)
+    return Picture(
+        "parts", figure,
+        alt="From top to bottom: what each hidden unit answers, the units times their weights and their sum, and the "
+        f"sigmoid of the sum, for {', '.join(units_of(row) for row in rows)}. Errors: "
+        f"{', '.join(format(row['error']['lowest'], '.3f') for row in rows)}.",
+        caption="Top: the hidden units. Middle: each times its weight (dashed), and the sum with the bias (solid). "
+        "Bottom: the sigmoid of the sum, over the pulse in grey.",
+    )  # fmt: skip
+
+
+def solved_picture(numbers: dict[str, Any]) -> Picture:
+    """How many starts of each width find the pulse."""
+    figure, axes = sheet(height=3.2)
+    rows = numbers["widths"]
+    drawing.shares(axes[0, 0], [str(row["hidden"]) for row in rows], rows)
+    axes[0, 0].set(xlabel="hidden units", ylabel="starts that find the pulse")
+    facts = "; ".join(f"{row['hidden']}: {row['solved']} of {row['starts']}" for row in rows)
+    return Picture(
+        "solved", figure,
+        alt=f"Bars: starts that find the pulse by number of hidden units. {facts}.",
+        caption="Whiskers: Wilson's 95 % interval.",
+    )  # fmt: skip
+
+
+def hidden_picture(result: Result, numbers: dict[str, Any]) -> Picture | None:
+    """The line of x bent into the square of two units' answers; None without width 2."""
+    if not len(result.of(2)):
+        return None
+    row = next(row for row in numbers["widths"] if row["hidden"] == 2)
+    shown = [("best start", result.best(2))]
+    if row["stuck"]:
+        shown.append(("worst start", result.worst(2)))
+    figure, axes = sheet(1, len(shown), height=3.7)
+    points = Points("pulse", result.inputs, result.labels, "", ("outside", "inside"))
+    for ax, (name, number) in zip(axes[0], shown, strict=True):
+        net = result.nets.take([number])
+        path: Float64Array = net.hidden(_FINE)[:, :2, 0]
+        ax.plot(*path.T, color=SOFT, linewidth=1)
+        drawing.hidden_space(ax, net, points)
+        ax.set_title(f"{name}: error {result.error[number]:.3f}", fontsize=TEXT)
+    axes[0, 0].set_ylabel("what unit 2 answers", fontsize=TEXT)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT
+    )
+    return Picture(
+        "hidden-space", figure,
+        alt="The points of the x axis where two hidden units put them: a bent path, of which the output's straight "
+        "line cuts off the part inside the pulse; "
+        f"{'; '.join(f'{name}: error {result.error[net]:.3f}' for name, net in shown)}.",
+        caption="The grey path is the x axis, bent. The solid line is the output unit's.",
+    )  # fmt: skip
+
+
+def _target(ax: Axes, result: Result) -> None:
+    """The pulse as grey ground."""
+    ax.fill_between(result.inputs[:, 0], result.labels, step="mid", color=SOFT, alpha=0.22, linewidth=0)
+    ax.set_ylim(-0.05, 1.12)
+
+
+LAB = Lab(
+    "pulse",
+    "A square pulse out of soft steps",
+    PulseSettings,
+    investigate,
+    (
+        Question("Why can a network with one hidden unit never make a pulse?", _why_not_one),
+        Question("Read the weights of the best start with two units: where is the subtraction?", _signs),
+        Question("If two units are enough, what are more of them good for?", _more),
+    ),
+)

@@ -1,0 +1,288 @@
+"""The page: the gain of each remedy against over-fitting, on few and on many images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..augment import Augmenter
+from ..plots import gallery
+from ..plots.style import BLUE, INK, RED, SOFT, legend, whole_axis
+from .drawing import TEXT, sheet
+from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .regularisation_experiment import (
+    FEW,
+    FLIP,
+    MANY,
+    NONE,
+    TITLES,
+    TOGETHER,
+    RegularisationSettings,
+    Result,
+    augmentation,
+    experiment,
+    measure,
+    verdict,
+)
+from .training import lead_with_note, spread_of, with_interval
+
+_COLOURS = {"helps": BLUE, "harms": RED, "not known": SOFT}
+_MARKERS = {"helps": "o", "harms": "D", "not known": "s"}
+_EACH = 6  # images a row of the gallery
+
+
+def investigate(settings: RegularisationSettings, progress: Progress) -> Findings:
+    """Run the experiment and write its findings."""
+    result = experiment(settings, progress)
+    numbers = measure(result)
+    best = {amount: _best(numbers, amount) for amount in (FEW, MANY)}
+    images = numbers["images"]
+    lead = (
+        f"On {images[FEW]:,} images the best was {TITLES[best[FEW]]}, {_points(numbers, FEW, best[FEW])} over no "
+        f"remedy; on {images[MANY]:,} {TITLES[best[MANY]]}, {_points(numbers, MANY, best[MANY])}. Flipping changed "
+        f"the accuracy by {_points(numbers, FEW, FLIP)} and {_points(numbers, MANY, FLIP)}."
+    )
+    sections = (_disease(result, numbers), _gains(numbers), _augmentation(result, numbers), _flipping(numbers))
+    return Findings(lead_with_note(lead, numbers), sections, numbers)
+
+
+def _disease(result: Result, numbers: Numbers) -> Section:
+    few = numbers[FEW][NONE]
+    text = (
+        f"A wide network can memorise {numbers['images'][FEW]:,} images: without any remedy its training accuracy is "
+        f"{percent(few['training']['mean'], 1)}, its test accuracy only {percent(few['accuracy']['mean'], 1)}.",
+        "Remedies make memorising harder. Dropout drops half of the units at random. L1 and L2 penalise large "
+        "weights; L1 pushes many of them to zero. Batch norm scales each unit by its mini-batch, which adds noise. "
+        "Augmentation changes the images a little each time. Early stopping ends when the validation loss has not "
+        "fallen for 5 epochs, and keeps the best weights.",
+    )
+    training, test = (percent(few[name]["mean"], 1) for name in ("training", "accuracy"))
+    title = f"Over-fitting: {training} in training, {test} on test images"
+    return Section(title, text, (curves_picture(result, numbers),))
+
+
+def _gains(numbers: Numbers) -> Section:
+    text = (
+        f"Every remedy used the same {numbers['seeds']} seeds as no remedy: the same initial weights where the layers "
+        "are equal, and the same draw of the few images. So the comparison is paired.",
+        f"On few images {_sorted_out(numbers, FEW)}.",
+        f"On many images {_sorted_out(numbers, MANY)}.",
+        f"Early stopping chooses by the validation images: {numbers['validation_images'][FEW]:,} of them with few "
+        f"images, {numbers['validation_images'][MANY]:,} with many. The fewer, the more its choice is chance.",
+        "A gain whose interval includes zero is undecided. Strengths are usual values, not tuned: others may do "
+        "better.",
+    )
+    tables = tuple(_table(numbers, amount) for amount in (FEW, MANY))
+    helped = {amount: len(_those(numbers, amount, "helps")) for amount in (FEW, MANY)}
+    title = f"{helped[FEW]} of {len(TITLES) - 1} help on few images, {helped[MANY]} on many"
+    return Section(title, text, (gains_picture(numbers), *tables))
+
+
+def _table(numbers: Numbers, amount: str) -> Table:
+    rows = []
+    for name, row in sorted(numbers[amount].items(), key=lambda pair: -pair[1]["accuracy"]["mean"]):
+        half = f" ± {100 * row['gain']['half_width']:.2f}" if row["gain"]["half_width"] else ""
+        gain = "–" if name == NONE else f"{100 * row['gain']['mean']:+.2f}{half}"
+        spread = spread_of(row["accuracy"])
+        rows.append((TITLES[name], with_interval(row["accuracy"]), spread, str(row["accuracy"]["n"]), gain))
+    return Table(
+        ("Remedy", "Test accuracy", "Spread", "Seeds", "Gain, points"), tuple(rows),
+        f"{numbers['images'][amount]:,} training images; ± is half the 95 % interval of the mean, spread from seed to "
+        "seed.",
+    )  # fmt: skip
+
+
+def _augmentation(result: Result, numbers: Numbers) -> Section:
+    few, many = (numbers[amount]["augment"] for amount in (FEW, MANY))
+    text = (
+        "A digit that is turned, shifted, scaled or slanted a little remains the same digit, and handwriting differs "
+        "in these ways. Each change teaches the network what does not matter.",
+        f"Training takes {few['seconds']['mean']:.1f} instead of {numbers[FEW][NONE]['seconds']['mean']:.1f} s on few "
+        f"images, {many['seconds']['mean']:.1f} instead of {numbers[MANY][NONE]['seconds']['mean']:.1f} s on many.",
+    )
+    title = (
+        f"Augmentation: {_points(numbers, FEW, 'augment')} on few images, {_points(numbers, MANY, 'augment')} on many"
+    )
+    return Section(title, text, (augmented_picture(result),))
+
+
+def _flipping(numbers: Numbers) -> Section:
+    shares = numbers["mirrored"]
+    worst, best = min(shares, key=lambda name: shares[name]), max(shares, key=lambda name: shares[name])
+    text = (
+        "A mirrored cat is a cat. A mirrored 2 is no digit, or resembles another. Flipping training images teaches "
+        "the network that direction does not matter, and uses capacity for images that never occur.",
+        f"Of mirrored test images, the network without remedy recognises {percent(shares[best])} of class {best} and "
+        f"{percent(shares[worst])} of class {worst}. Flipping half of the training images changed test accuracy by "
+        f"{_points(numbers, FEW, FLIP)} on few images and {_points(numbers, MANY, FLIP)} on many.",
+    )
+    known = [f"{percent(shares[name])} of the {name}s" for name in (worst, best)]
+    title = f"Mirrored, {known[0]} are still recognised, and {known[1]}"
+    return Section(title, text, (mirrored_picture(numbers),))
+
+
+def _those(numbers: Numbers, amount: str, decision: str) -> list[str]:
+    return [TITLES[name] for name in TITLES if name != NONE and verdict(numbers[amount][name]["gain"]) == decision]
+
+
+def _sorted_out(numbers: Numbers, amount: str) -> str:
+    words = {"helps": "these help", "harms": "these harm", "not known": "these are undecided"}
+    named = {decision: ", ".join(_those(numbers, amount, decision)) for decision in words}
+    return "; ".join(f"{words[decision]}: {names}" for decision, names in named.items() if names)
+
+
+def _best(numbers: Numbers, amount: str) -> str:
+    return max((name for name in TITLES if name != NONE), key=lambda name: float(numbers[amount][name]["gain"]["mean"]))
+
+
+def _points(numbers: Numbers, amount: str, name: str) -> str:
+    return f"{_signed(numbers[amount][name]['gain']['mean'])} points"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.2f}".replace("-", "−")
+
+
+def _few_or_many(numbers: Numbers) -> str:
+    """Where remedies help more."""
+    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
+    facts = "; ".join(
+        f"{TITLES[name]} {_points(numbers, FEW, name)} and {_points(numbers, MANY, name)}"
+        for name in (*alone, TOGETHER)
+    )
+    more = sum(numbers[FEW][name]["gain"]["mean"] > numbers[MANY][name]["gain"]["mean"] for name in alone)
+    return f"On few images and on many: {facts}. {more} of the {len(alone)} single remedies gain more on few. " + (
+        "With many images there is less over-fitting."
+        if 2 * more > len(alone)
+        else "One would expect more, since many images are hard to memorise: these runs do not show it."
+    )
+
+
+def _adds_up(numbers: Numbers) -> str:
+    """Whether the gains add up."""
+    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
+    total = sum(numbers[FEW][name]["gain"]["mean"] for name in alone)
+    return (
+        f"The {len(alone)} gains on few images sum to {_signed(total)} points, all together bring "
+        f"{_points(numbers, FEW, TOGETHER)}; the best alone, {TITLES[_best_alone(numbers)]}, "
+        f"{_points(numbers, FEW, _best_alone(numbers))}. Remedies against the same problem need not add up."
+    )
+
+
+def _best_alone(numbers: Numbers) -> str:
+    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
+    return max(alone, key=lambda name: float(numbers[FEW][name]["gain"]["mean"]))
+
+
+def _worth_data(numbers: Numbers) -> str:
+    """What more images bring, beside the best remedy."""
+    few: dict[str, Any] = numbers[FEW]
+    more = numbers[MANY][NONE]["accuracy"]["mean"] - few[NONE]["accuracy"]["mean"]
+    best = _best(numbers, FEW)
+    return (
+        f"From {numbers['images'][FEW]:,} images to {numbers['images'][MANY]:,}, without any remedy: "
+        f"{100 * more:+.2f} points. The best remedy on few images ({TITLES[best]}): {_points(numbers, FEW, best)}, "
+        f"{percent(few[best]['gain']['mean'] / more if more else 0)} of that. Compare it with the cost of more images."
+    )
+
+
+def gains_picture(numbers: Numbers) -> Picture:
+    """What each remedy gains over none, on few and on many images."""
+    names = [name for name in TITLES if name != NONE]
+    figure, axes = sheet(1, 2, height=4.0, sharey=True)
+    facts = []
+    for ax, amount in zip(axes[0], (FEW, MANY), strict=True):
+        ax.axvline(0, color=INK, linewidth=1)
+        for place, name in enumerate(names):
+            gain = numbers[amount][name]["gain"]
+            decision = verdict(gain)
+            values = 100 * np.array(gain["values"])
+            ax.plot(values, np.full(len(values), place), "|", color=_COLOURS[decision], markersize=7, alpha=0.7)
+            ax.errorbar(
+                100 * gain["mean"], place, xerr=100 * gain["half_width"], fmt=_MARKERS[decision],
+                color=_COLOURS[decision], markersize=7, capsize=3,
+            )  # fmt: skip
+            facts.append(f"{TITLES[name]} on {amount} {100 * gain['mean']:+.2f}")
+        ax.set(title=f"{numbers['images'][amount]:,} images", xlabel="points gained")
+    axes[0, 0].set_yticks(range(len(names)), [TITLES[name] for name in names])
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    return Picture(
+        "gains", figure, alt=f"Points of test accuracy gained over no remedy: {'; '.join(facts)}.",
+        caption="Right of the line is better. Mean over the seeds with its 95 % interval; ticks are single seeds. "
+        "Round and blue: it helps. Diamond and red: it harms. Square and grey: these seeds do not say.",
+    )  # fmt: skip
+
+
+def curves_picture(result: Result, numbers: Numbers) -> Picture:
+    """Training and validation loss on few images, without remedy and with all."""
+    figure, axes = sheet(1, 2, height=3.3, sharey=True)
+    facts = []
+    for ax, name in zip(axes[0], (NONE, TOGETHER), strict=True):
+        run = result.trained[FEW, name][0]
+        epochs = range(1, len(run.history) + 1)
+        ax.plot(epochs, run.curve("loss"), color=BLUE, linewidth=1.8, label="training")
+        ax.plot(epochs, run.curve("val_loss"), "--", color=RED, linewidth=1.8, label="validation")
+        ax.set(title=TITLES[name], xlabel="epoch", yscale="log")
+        whole_axis(ax.xaxis)
+        facts.append(f"{TITLES[name]}: training {run.last['loss']:.3f}, validation {run.last['val_loss']:.3f}")
+    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
+    legend(axes[0, 0])
+    return Picture(
+        "curves", figure,
+        alt=f"Training and validation loss by epoch on {numbers['images'][FEW]:,} images; at the end "
+        f"{'; '.join(facts)}.",
+        caption="First seed, logarithmic scale. Remedies make training harder: compare validation losses.",
+    )  # fmt: skip
+
+
+def augmented_picture(result: Result) -> Picture:
+    """Some training images, changed in each of the ways by the strength that was used; mirrored last."""
+    rows = np.linspace(0, len(result.splits.train) - 1, _EACH).astype(int)
+    images = torch.from_numpy(np.array(result.splits.train.images[rows])).permute(0, 3, 1, 2).float() / 255
+    shown, titles = [images], ["as it is"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, strength in {**augmentation(result.splits), FLIP: 1.0}.items():
+            shown.append(Augmenter({name: strength})(images))
+            titles.append(name)
+    pixels = (torch.cat(shown).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    figure, axes = sheet(height=1.35 * len(titles))
+    gallery(pixels, [title for title in titles for _ in range(_EACH)], columns=_EACH, ax=axes[0, 0])
+    return Picture(
+        "augmented", figure,
+        alt=f"Training images as they are, and changed: {', '.join(titles[1:])}. All but the mirrored ones are still "
+        "what they were.",
+        caption="A fresh change each time an image comes up: the network never sees quite the same one twice. Last "
+        "row: mirrored, and no longer what it was.",
+    )  # fmt: skip
+
+
+def mirrored_picture(numbers: Numbers) -> Picture:
+    """Which classes are still known when they are mirrored."""
+    figure, axes = sheet(height=2.8)
+    ax = axes[0, 0]
+    names, shares = list(numbers["mirrored"]), list(numbers["mirrored"].values())
+    bars = ax.bar(names, [100 * share for share in shares], color=BLUE, alpha=0.85, width=0.7)
+    ax.bar_label(bars, [f"{percent(share)}" for share in shares], fontsize=TEXT - 2, padding=2)
+    ax.set(ylim=(0, 112), xlabel="class", ylabel="still named rightly, %")
+    ax.grid(False, axis="x")
+    facts = ", ".join(f"{name}: {percent(share)}" for name, share in numbers["mirrored"].items())
+    return Picture(
+        "mirrored", figure, alt=f"Bars: mirrored test images that are still named rightly, by class. {facts}.",
+        caption="The network without any remedy, trained on all images, asked about mirrored test images.",
+    )  # fmt: skip
+
+
+LAB = Lab(
+    "regularisation",
+    "Remedies against over-fitting: what helps when",
+    RegularisationSettings,
+    investigate,
+    (
+        Question("Do remedies help more where images are few, or where they are many?", _few_or_many),
+        Question("Do the gains of the single remedies add up when all are used together?", _adds_up),
+        Question("What is worth more: the best remedy, or more images?", _worth_data),
+    ),
+)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from glyphnet.data import load
-from glyphnet.data.detail import SIDES, choose_side, measure_detail
+from glyphnet.data.survey import SIDES, choose_side, measure_detail
 
 
 def drawing(seed: int, side: int = 105) -> Image.Image:

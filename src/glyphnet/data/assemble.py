@@ -17,12 +17,21 @@ from ..units import listed
 from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
-from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
 from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, WantedColumns, check_classes, look_alikes
 from .split import divide
-from .survey import ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
+from .survey import (
+    LOOKED_AT,
+    SMALL,
+    Detail,
+    ShapeWish,
+    choose_shape,
+    is_colored,
+    measure_detail,
+    sample_rows,
+    shape_in_words,
+)
 from .values import STANDARD, Page, Reading
 
 _BLOCK_BYTES = 16 * 1024 * 1024

@@ -18,10 +18,20 @@ from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
 from .depths import EIGHT, Depths, depth_of
-from .detail import LOOKED_AT, SMALL, Detail, measure_detail
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
-from .survey import SAMPLE, ShapeWish, choose_shape, is_colored, sample_rows, shape_in_words
+from .survey import (
+    LOOKED_AT,
+    SAMPLE,
+    SMALL,
+    Detail,
+    ShapeWish,
+    choose_shape,
+    is_colored,
+    measure_detail,
+    sample_rows,
+    shape_in_words,
+)
 from .traits import TraitCounts
 from .values import (
     EIGHT_BITS,

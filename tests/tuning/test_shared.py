@@ -34,7 +34,9 @@ class Meet(Watcher):
 
 recipe = Recipe.parse({"network": {"kind": "linear"}, "optimizer": {"name": "adamw", "lr": 0.01}, "epochs": 3,
                        "batch_size": 64})
-found = glyphnet.tune("digits", search={"optimizer.lr": "1e-3..0.1:log"}, recipe=recipe, trials=trials, device="cpu",
+whole = glyphnet.load("digits")  # as in conftest.py
+digits = glyphnet.Splits("digits", whole.train.subset(slice(700)), whole.validation, whole.test.subset(slice(150)))
+found = glyphnet.tune(digits, search={"optimizer.lr": "1e-3..0.1:log"}, recipe=recipe, trials=trials, device="cpu",
                       storage=marks / "study.db", watchers=[Meet()])
 print(found.ending, found.test is not None)
 """

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from glyphnet.files import FolderLock, Replacing, atomic_write, atomic_write_tex
 
 REWRITE_FOR_EVER = """
 import sys
+import tempfile
 from glyphnet.files import atomic_write
 path, letters = sys.argv[1], b"ABCDEFGH"
 step = 0
@@ -385,6 +387,17 @@ def test_the_temporary_folder_of_a_killed_process_is_removed_and_others_stay(tmp
     assert os.listdir(tmp_path) == ["glyphnet-abcdefgh"]
 
 
+def test_a_temporary_folder_of_a_process_that_was_killed_before_it_had_its_lock_is_removed_later(tmp_path) -> None:
+    old, full, new = (Path(tempfile.mkdtemp(prefix="glyphnet-", dir=tmp_path)) for _ in range(3))
+    (full / "somebody's").touch()
+    for folder in (old, full):
+        os.utime(folder, (0, 0))
+    with temporary_folder(tmp_path):
+        assert not old.exists()
+        assert full.exists()
+        assert new.exists(), "its process may be about to lock it"
+
+
 WRITES = {
     "mkdir", "makedirs", "mkdtemp", "mkstemp", "NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile",
     "SpooledTemporaryFile", "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "symlink", "link",
@@ -461,12 +474,12 @@ READ_ELSEWHERE = {
     ("evaluation/evaluation.py", "read_text"),
     ("pages/assembly.py", "read_text"),
     # files in a temporary folder, or parts of an output, that this program has just written
-    ("comparison/trial.py", "load"),
-    ("comparison/worker.py", "read_bytes"),
+    ("studies/comparison/comparing.py", "load"),
+    ("studies/comparison/worker.py", "read_bytes"),
     ("data/handover.py", "load"),
     ("data/handover.py", "read_bytes"),
     ("data/handover.py", "read_text"),
-    ("export/quantization.py", "read_bytes"),
+    ("export/onnx.py", "read_bytes"),
     ("predictfiles/formats.py", "ParquetFile"),
     ("predictfiles/formats.py", "read_bytes"),
     ("runs/together.py", "read_bytes"),

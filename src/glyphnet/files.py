@@ -505,6 +505,7 @@ def remove_folder(path: AnyPath) -> None:
 
 
 _TEMPORARY = "glyphnet-"
+_UNLOCKED = 3600.0  # seconds after which an empty one without a lock is nobody's: a process locks its own at once
 
 
 @contextmanager
@@ -539,6 +540,8 @@ def _remove_abandoned(base: Path) -> None:
                 if lock.exists() and lock.acquire():
                     shutil.rmtree(entry.path, ignore_errors=True)
                     lock.release()
+                elif not lock.exists() and time.time() - status.st_mtime > _UNLOCKED:
+                    os.rmdir(entry.path)  # killed before it had its lock; if anything is in it, it stays
 
 
 def _fsync_folder(folder: Path) -> None:

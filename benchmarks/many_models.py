@@ -28,7 +28,7 @@ from _results import arguments_parser, publish
 
 import glyphnet
 from glyphnet.data import Splits
-from glyphnet.seeds.strategy import in_words
+from glyphnet.studies.seeds.strategy import in_words
 from glyphnet.training import Examples, Fitting, Recipe, preset
 
 Made = TypeVar("Made")

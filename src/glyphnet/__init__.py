@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, evaluate
     from .runs import Run, resume, train
     from .runs.review import review
-    from .seeds import SeedRuns, resume_seeds, train_seeds
     from .studies.comparison.comparing import compare
     from .studies.comparison.models import compare_models
+    from .studies.seeds import SeedRuns, resume_seeds, train_seeds
+    from .studies.tuning import tune
     from .training import Recipe, preset
-    from .tuning import tune
 
 __all__ = [
     "Classifier",
@@ -74,13 +74,13 @@ _HOMES = {
     "Run": ".runs",
     "resume": ".runs",
     "review": ".runs.review",
-    "SeedRuns": ".seeds",
-    "resume_seeds": ".seeds",
-    "train_seeds": ".seeds",
+    "SeedRuns": ".studies.seeds",
+    "resume_seeds": ".studies.seeds",
+    "train_seeds": ".studies.seeds",
     "train": ".runs",
     "Recipe": ".training",
     "preset": ".training",
-    "tune": ".tuning",
+    "tune": ".studies.tuning",
 }
 
 

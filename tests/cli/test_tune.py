@@ -32,7 +32,7 @@ def test_a_search_is_shown_and_the_same_command_goes_on(tmp_path: Path, monkeypa
     assert re.fullmatch(r"digits: 3 trials \(3 finished\) on 144 validation images; all trials are done\.", lines[0])
     assert re.split("  +", lines[1]) == ["trial", "validation (95 %)", "log loss", "settings"]
     assert re.fullmatch(r" +\d  \d\d\.\d\d % \(\d\d\.\d–\d\d\.\d\)    0\.\d{4}  optimizer\.lr=0\.\d+", lines[2])
-    assert "What mattered is not known: 3 trials finished, and 10 are needed." in lines
+    assert "Which settings matter is unknown: 3 trials finished, and 10 are needed." in lines
     assert "Model:   runs/tune-digits-fast/winner/model.safetensors" in lines
     assert "trial 0: " in result.stderr
     assert ", the best so far." in result.stderr
@@ -40,12 +40,13 @@ def test_a_search_is_shown_and_the_same_command_goes_on(tmp_path: Path, monkeypa
     assert names == {"best.yaml", "history.png", "importance.json", "slices.png", "study.db", "trials.csv", "winner"}
     again = tune(*QUICK, *SEARCH, "--trials", 3, "--json")
     assert again.exit_code == 0, again.stderr
-    assert "Going on with runs/tune-digits-fast/study.db: 3 trials have ended." in again.stderr
+    assert "Resuming runs/tune-digits-fast/study.db: 3 trials have ended." in again.stderr
     found = json.loads(again.stdout)
     assert found["search"] == {"optimizer.lr": "0.001..0.1:log"}
     assert len(found["trials"]) == 3
     assert found["best"]["val_accuracy"] == max(trial["val_accuracy"] for trial in found["trials"])
     assert found["test"]["data"] == "digits, test part"
+    assert found["test"]["part"] == "test"
     assert found["test"]["n"] == 359
     over = tune(*QUICK, *SEARCH, "--trials", 1, "--overwrite", "--json")
     assert len(json.loads(over.stdout)["trials"]) == 1, over.stderr
@@ -76,7 +77,7 @@ def test_wrong_words_are_told_in_one_line(words: list[str], status: int, message
 
 def test_a_setting_that_is_searched_and_set_is_named(tmp_path: Path) -> None:
     result = tune(*QUICK, *SEARCH, "--set", "optimizer.lr=0.02", "--trials", 1, "--out", tmp_path / "out")
-    assert "optimizer.lr: searched, so the value given is only where the search begins." in result.stderr
+    assert "optimizer.lr: searched, so the given value is only the starting point." in result.stderr
     assert "optimizer.lr=0.02" in result.stdout
 
 
@@ -104,7 +105,7 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(tmp_path: Path) -> No
             process.kill()
     assert process.returncode == 0, said
     last = said.splitlines()[-1]
-    assert re.match(r"Stopped; \d+ trials? (is|are) kept\. The same command goes on: glyphnet tune digits ", last), said
+    assert re.match(r"Stopped; \d+ trials? (is|are) kept\. Resume .*: glyphnet tune digits ", last), said
     assert "Traceback" not in said
     assert "; stopped." in out.splitlines()[0]
     kept = len((tmp_path / "out" / "trials.csv").read_text(encoding="utf-8").splitlines()) - 1

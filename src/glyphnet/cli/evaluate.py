@@ -67,7 +67,7 @@ def evaluate(
         held = held_out(classifier, how.settings(data), progress=report_progress)
         for sentence in (*held.notes, *held.warnings):
             say(sentence)
-        evaluation = judge(classifier, held.dataset, data=held.data, progress=report_progress)
+        evaluation = judge(classifier, held.dataset, data=held.data, part=held.part, progress=report_progress)
     of_answers = findings_of(evaluation)
     findings = (*of_answers, *held.findings)
     with FolderLock(folder):

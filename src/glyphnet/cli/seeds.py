@@ -13,7 +13,7 @@ from .console import emit_json, printable, progress, say
 from .runfolders import how_to_go_on
 
 if TYPE_CHECKING:
-    from ..seeds import SeedRuns
+    from ..studies.seeds import SeedRuns
     from ..training import DataSettings, Recipe
 
 SeedsOption = Annotated[
@@ -80,7 +80,7 @@ def train_seeds(
     as_json: bool,
 ) -> None:
     """Train them, or go on with them, and tell what came out."""
-    from .. import seeds as verbs
+    from ..studies import seeds as verbs
     from .seedstable import SeedsTable, StopSeedsOnSignal
 
     folder = resume or out
@@ -115,7 +115,7 @@ def train_seeds(
 
 def _tell(found: SeedRuns, folder: Path) -> None:
     """What came out, for a person."""
-    from ..seeds.wording import sentences
+    from ..studies.seeds.results import sentences
 
     print(*map(printable, sentences(found)), sep="\n")
     print(f"\nRuns:    {printable(str(folder / 'seed-*'))}, with seeds.csv and seeds.json")

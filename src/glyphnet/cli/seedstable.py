@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..seeds import SeedRun, Standing, Watcher
-from ..seeds.strategy import in_words
-from ..seeds.wording import result
+from ..studies.seeds import SeedProgress, SeedRun, SeedsCallback
+from ..studies.seeds.strategy import in_words
 from ..training import StopOnSignal
 from .console import printable, say
 
@@ -23,7 +22,7 @@ LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 MOST_ROWS = 12  # of the table: those at work; what is finished stands above it
 
 
-class SeedsTable(Watcher):
+class SeedsTable(SeedsCallback):
     """Which seeds are being trained and how far each is; each result as a line. On standard error.
 
     A context manager, which takes the table away however the trainings end.
@@ -31,7 +30,7 @@ class SeedsTable(Watcher):
 
     def __init__(self) -> None:
         self._live: Live | None = None
-        self._standings: dict[int, Standing] = {}
+        self._standings: dict[int, SeedProgress] = {}
         self._count = self._done = 0
         self._shown = time.monotonic()
 
@@ -55,7 +54,7 @@ class SeedsTable(Watcher):
             self._live = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
             self._live.start()
 
-    def moved(self, standing: Standing) -> None:
+    def running(self, standing: SeedProgress) -> None:
         """Draw the table, ten times a second at most; without a terminal, say a line every ten seconds."""
         self._standings[standing.seed] = standing
         now = time.monotonic()
@@ -70,7 +69,7 @@ class SeedsTable(Watcher):
         """Say the result."""
         self._standings.pop(run.seed, None)
         self._done += 1
-        said = printable(f"{result(run)} ({self._done} of {self._count}).")
+        said = printable(f"{run} ({self._done} of {self._count}).")
         if self._live is not None:
             from rich.text import Text
 
@@ -99,14 +98,14 @@ class SeedsTable(Watcher):
         return table
 
 
-class StopSeedsOnSignal(StopOnSignal, Watcher):
+class StopSeedsOnSignal(StopOnSignal, SeedsCallback):
     """Turns Ctrl-C and SIGTERM into a stop of all trainings, from the first one's beginning to the last one's end."""
 
     def began(self, seeds: Sequence[int], at_once: int) -> None:
         """Take the signals."""
         self._listen()
 
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether a signal came."""
         return self.received is not None
 
@@ -115,10 +114,10 @@ class StopSeedsOnSignal(StopOnSignal, Watcher):
         self._put_back()
 
 
-def _line(standing: Standing) -> str:
+def _line(standing: SeedProgress) -> str:
     validation = "" if standing.accuracy is None else f", validation {_accuracy(standing)}"
     return f"seed {standing.seed} in epoch {standing.epoch} of {standing.epochs}{validation}"
 
 
-def _accuracy(standing: Standing) -> str:
+def _accuracy(standing: SeedProgress) -> str:
     return "" if standing.accuracy is None else f"{100 * standing.accuracy:.2f} %"

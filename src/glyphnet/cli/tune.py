@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import emit_json, printable, progress, say
+from ..units import plural
+from .console import emit_json, printable, progress, say, show_lines, show_table
 from .options import (
     AS_DEFAULT,
     DataArgument,
@@ -25,7 +26,7 @@ from .options import (
 from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 
 if TYPE_CHECKING:
-    from ..tuning import Tuning
+    from ..studies.tuning import Tuning
 
 
 @reads_data()
@@ -35,13 +36,13 @@ def tune(
     searched: Annotated[
         list[str] | None,
         typer.Option("--search", metavar="NAME=WHAT", help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
-                     "network.stem=8..32:step8, optimizer=adamw,sgd. Unless given: learning rate, weight decay, "
-                     "dropout, label smoothing and augmentation, about the preset's values."),
+                     "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
+                     "label smoothing and augmentation, around the preset's values."),
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option("--trials", metavar="N", min=1, help="Trials in all, those of earlier and other processes "
-                     "included; 30 unless this or --time is given."),
+        typer.Option("--trials", metavar="N", min=1, help="Trials in all, including those of earlier and other "
+                     "processes; 30 unless this or --time is given."),
     ] = None,
     seconds: Annotated[
         float | None,
@@ -49,18 +50,18 @@ def tune(
                      help="Time to search: 90s, 10m, 2h. The winner's training comes on top."),
     ] = None,
     preset: Annotated[
-        str, typer.Option("--preset", help="What the trials begin from: fast, balanced or best.")
+        str, typer.Option("--preset", help="What the trials start from: fast, balanced or best.")
     ] = "balanced",
     network: NetworkOption = None,
     settings: SettingsOption = None,
     recipe: RecipeOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. A search "
-                     "that is there is gone on with."),
+        typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. An "
+                     "earlier search there is resumed."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start over: forget the trials that are there.")
+        bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")
     ] = False,
     storage: Annotated[
         Path | None,
@@ -68,7 +69,7 @@ def tune(
                      "study.db in --out unless given."),
     ] = None,
     pruning: Annotated[
-        bool, typer.Option("--pruning/--no-pruning", help="Stop trials that are among the worst quarter on the way.")
+        bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
     ] = True,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
@@ -81,8 +82,8 @@ def tune(
     """Search for better settings by validation images, then train the winner and judge it once on the test images.
 
     Writes the study, the table of all trials, what mattered, best.yaml (for "glyphnet train --recipe") and the
-    winner's run folder. The same command again goes on with the search, and several processes may run it at
-    once: they share the trials.
+    winner's run folder. The same command again resumes the search, and several processes may run it at once:
+    they share the trials.
     """
     rules = replacing(ctx, overwrite)
     given = given_parameters(ctx)
@@ -92,10 +93,10 @@ def tune(
     changes |= {name: value for name, value in (("network", network), ("seed", seed)) if value is not None}
     search = _search(searched or [])
     from .. import runs
+    from ..studies.tuning import tune as run
+    from ..studies.tuning.study import require_optuna
+    from ..studies.tuning.tuning import STUDY_FILE
     from ..training import StopOnSignal
-    from ..tuning import tune as run
-    from ..tuning.study import require_optuna
-    from ..tuning.tuning import STUDY_FILE
     from .trainingbar import TrainingBar
     from .tuningbar import StopSearchOnSignal, TuningBar
 
@@ -122,10 +123,9 @@ def tune(
     else:
         _show(found)
     if found.ending == "stopped":
-        count = len(found.trials)
-        say(f"Stopped; {count} {'trial is' if count == 1 else 'trials are'} kept. {_how_to_go_on()}")
+        say(f"Stopped; {plural(len(found.trials), 'trial is', 'trials are')} kept. {_how_to_go_on()}")
     if found.ending == "shared":
-        say("Other processes are still at it: the last one to end trains the winner.")
+        say("Other processes are still running trials: the last one to end trains the winner.")
 
 
 def _search(searched: list[str]) -> dict[str, str] | None:
@@ -142,16 +142,14 @@ def _search(searched: list[str]) -> dict[str, str] | None:
 
 
 def _name(data: str, how: str) -> str:
-    """``tune-mnist-fast``: always the same for the same words, so that the same command goes on."""
+    """``tune-mnist-fast``: the same for the same arguments, so that the same command resumes."""
     return f"tune-{Path(data).resolve().name if Path(data).exists() else data}-{how}"
 
 
 def _show(found: Tuning) -> None:
     """The table with what stands under it: for a person, or as plain lines where there is no terminal."""
-    from ..tuning import wording
-
     if not sys.stdout.isatty():
-        print(*map(printable, wording.lines(found)), sep="\n")
+        print(*map(printable, str(found).split("\n")), sep="\n")
     else:
         _show_on_terminal(found)
     if found.folder is not None and found.best is not None:
@@ -165,26 +163,13 @@ def _show(found: Tuning) -> None:
 
 
 def _show_on_terminal(found: Tuning) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from ..studies.tuning.results import HEADINGS, LEFT, below, cells, heading
 
-    from ..tuning import wording
-
-    console = Console(highlight=False)
-    console.print(Text(printable(wording.heading(found))))
-    if found.best is None:
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, name in enumerate(wording.HEADINGS):
-        last = place == len(wording.HEADINGS) - 1
-        table.add_column(name, justify="left" if last else "right", no_wrap=not last)
-    for number, cells in enumerate(wording.cells(found)):
-        table.add_row(*(Text(printable(cell)) for cell in cells), style="" if number else "bold")
-    console.print(table)
-    for line in wording.below(found):
-        console.print(Text(printable(line)))
+    show_lines([heading(found)])
+    if found.best is not None:
+        show_table([HEADINGS, *cells(found)], left=LEFT)
+        show_lines(below(found))
 
 
 def _how_to_go_on() -> str:
-    return f"The same command goes on: {shlex.join(['glyphnet', *sys.argv[1:]])}"
+    return f"Resume with the same command: {shlex.join(['glyphnet', *sys.argv[1:]])}"

@@ -7,9 +7,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..studies.tuning import SearchCallback, SearchProgress, Trial
+from ..studies.tuning.results import accuracy
 from ..training import Moment, StopOnSignal, TrainingState
-from ..tuning import Standing, Trial, Watcher
-from ..tuning.wording import accuracy, result
 from .console import printable, say
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ REDRAW = 0.1  # seconds between two updates of the bar
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
-class TuningBar(Watcher):
+class TuningBar(SearchCallback):
     """Which trial is running and how far it is, how much of the budget is used, and the best so far.
 
     On standard error. A context manager, which takes the bar away however the search ends.
@@ -27,7 +27,7 @@ class TuningBar(Watcher):
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
-        self._standing: Standing | None = None
+        self._standing: SearchProgress | None = None
         self._shown = 0.0
         self._said = time.monotonic()
         self._best: int | None = None
@@ -40,7 +40,7 @@ class TuningBar(Watcher):
     ) -> None:
         self.search_ended()
 
-    def trial_began(self, standing: Standing) -> None:
+    def trial_began(self, standing: SearchProgress) -> None:
         """Name the trial."""
         self._standing = standing
         self._best = None if standing.best is None else standing.best.number
@@ -66,10 +66,10 @@ class TuningBar(Watcher):
             if leads:
                 from rich.text import Text
 
-                self._bar.console.print(Text(printable(f"{result(trial)}, the best so far.")))
+                self._bar.console.print(Text(printable(f"{trial}, the best so far.")))
         elif leads or time.monotonic() - self._said >= LINE_EVERY:
             self._said = time.monotonic()
-            say(f"{result(trial)}{', the best so far' if leads else ''}.")
+            say(f"{trial}{', the best so far' if leads else ''}.")
 
     def search_ended(self) -> None:
         """Take the bar away."""
@@ -91,13 +91,13 @@ class TuningBar(Watcher):
         )
 
 
-class StopSearchOnSignal(StopOnSignal, Watcher):
+class StopSearchOnSignal(StopOnSignal, SearchCallback):
     """Turns Ctrl-C and SIGTERM into the end of the search, from the first step of its first trial to its last."""
 
     def at_end(self, state: TrainingState) -> None:
         """Keep the signals: another trial follows."""
 
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether a signal came."""
         return self.received is not None
 
@@ -106,7 +106,7 @@ class StopSearchOnSignal(StopOnSignal, Watcher):
         self._put_back()
 
 
-def _used(standing: Standing, share: float) -> float:
+def _used(standing: SearchProgress, share: float) -> float:
     """How much of the budget is used up, in [0, 1]."""
     by_trials = 0.0 if standing.trials is None else (standing.ended + share) / standing.trials
     by_time = 0.0 if standing.seconds is None else standing.elapsed / standing.seconds

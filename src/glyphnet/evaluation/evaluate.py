@@ -18,7 +18,7 @@ from ..data.settings import DataSettings
 from ..errors import DataError, SettingsError
 from ..images import Batch, Reader, seen
 from ..units import interval_text, listed, percent
-from .evaluation import Evaluation
+from .evaluation import Evaluation, Part
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -43,7 +43,12 @@ class Predicts(Protocol):
 
 
 def evaluate(
-    classifier: Predicts, dataset: ImageDataset, *, data: str = "", progress: Progress | None = None
+    classifier: Predicts,
+    dataset: ImageDataset,
+    *,
+    data: str = "",
+    part: Part = "",
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Let the classifier answer on every image of the data set.
 
@@ -58,6 +63,7 @@ def evaluate(
         classifier: a ``glyphnet.Classifier``, or anything with its ``classes`` and ``predict_proba``.
         dataset: the labelled images, of the classifier's size.
         data: what to call them in reports ("mnist, test part").
+        part: which part of the data they are.
         progress: called with images done, images in all, and "evaluating".
 
     Raises:
@@ -96,6 +102,7 @@ def evaluate(
         foreign=np.concatenate(scores) if scores else None,
         reasons=reasons if rules is not None and rules.rejects else None,
         conformal=getattr(classifier, "conformal", None),
+        part=part,
     )
 
 
@@ -126,12 +133,14 @@ class HeldOut:
     Attributes:
         dataset: the images.
         data: what they are called ("mnist, test part").
+        part: which part of the data they are.
         notes: how they were read.
         findings: what a reader of the figures must know.
     """
 
     dataset: ImageDataset
     data: str
+    part: Part
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -200,13 +209,13 @@ def held_out(
         )
         findings.append(Finding("groups_missing", sentence))
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, tuple(findings))
+        return HeldOut(splits.test, f"{splits.name}, test part", "test", splits.notes, tuple(findings))
     sentence = (
         "These data have no test part, and all their images were judged. "
         "If the model was trained on some of them, the figures are too good."
     )
     findings.append(Finding("no_test_part", sentence))
-    return HeldOut(splits.train, f"{splits.name}, all images", splits.notes, tuple(findings))
+    return HeldOut(splits.train, f"{splits.name}, all images", "all", splits.notes, tuple(findings))
 
 
 def _as_in_training(settings: DataSettings) -> set[str]:
@@ -232,14 +241,30 @@ def held_out_in_training(splits: Splits) -> HeldOut:
     """
     findings = look_over(splits).findings
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", splits.notes, findings)
+        return HeldOut(splits.test, f"{splits.name}, test part", "test", splits.notes, findings)
     if len(splits.validation):
         sentence = "The training held out no test part: on its validation part the figures are a little too good."
         judged_on = Finding("judged_on_validation", sentence)
-        return HeldOut(splits.validation, f"{splits.name}, validation part", splits.notes, (*findings, judged_on))
+        return HeldOut(
+            splits.validation, f"{splits.name}, validation part", "validation", splits.notes, (*findings, judged_on)
+        )
     sentence = "The model was trained on all these images: the figures say nothing about new ones."
     judged_on = Finding("judged_on_training", sentence)
-    return HeldOut(splits.train, f"{splits.name}, training part", splits.notes, (*findings, judged_on))
+    return HeldOut(splits.train, f"{splits.name}, training part", "train", splits.notes, (*findings, judged_on))
+
+
+def part_of(judged: Mapping[str, Any], data: str) -> Part:
+    """The part by which something was judged, from a file; older ones only say what the images are called.
+
+    Args:
+        judged: what a file holds on a judgement.
+        data: what the images are called there ("mnist, test part").
+    """
+    endings: dict[str, Part] = {"training part": "train", "validation part": "validation", "all images": "all"}
+    part: Part = (
+        judged["part"] if "part" in judged else {**endings, "test part": "test"}.get(data.rpartition(", ")[2], "")
+    )
+    return part
 
 
 # Findings: unbalanced classes, and answers no better than guesses

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,10 @@ SET_LEVELS = (0.9, 0.95, 0.99, 0.998)
 """Levels of sets that every evaluation shows, where the classifier supports them."""
 
 
+Part: TypeAlias = Literal["train", "validation", "test", "all", ""]
+"""A part of a data set; "all" of data without parts, "" where that is not known."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """One classifier's answers on one set of labelled images.
@@ -63,6 +67,7 @@ class Evaluation:
         names: N strings: where each image came from.
         images: uint8 (N, H, W, C), may be a memory map; they are only shown, never predicted again.
         data: what the images are called ("mnist, test part").
+        part: which part of the data they are.
         temperature: the logits were divided by it before softmax; 1.0 where that is not known.
         threshold: an answer of less confidence is not believed; None where there is no threshold.
         foreign: float (N,), how unlike the training images each image is; None where that is not known.
@@ -84,6 +89,7 @@ class Evaluation:
     foreign: FloatArray | None = field(default=None, repr=False)
     reasons: Sequence[str | None] | None = field(default=None, repr=False)
     conformal: Conformal | None = field(default=None, repr=False)
+    part: Part = ""
 
     def __post_init__(self) -> None:
         count, wanted = len(self.labels), (len(self.labels), len(self.classes))
@@ -425,6 +431,7 @@ class Evaluation:
         return {
             "data": self.data,
             "n": len(self),
+            "part": self.part,
             "classes": list(names),
             "headline": self.headline,
             "majority_share": round(self.majority_share, _DIGITS),

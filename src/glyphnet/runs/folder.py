@@ -12,7 +12,7 @@ from ..errors import RunFolderError
 from ..files import FolderLock, Replacing, is_ours, refuse_if_in_use, remove, remove_empty_folder
 
 SEVERAL = "seeds.json"
-"""The file by which the folder of several trainings is known; see `glyphnet.seeds`."""
+"""The file by which the folder of several trainings is known; see `glyphnet.studies.seeds`."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ..report import SuspectPart
     from ..report.curves import History
 
-_JUDGED = {"test part": "test", "validation part": "validation", "all images": "all"}
-"""How `HeldOut.data` ends: what the part is called. Of the training part no label can be suspected: it was learnt."""
-
 
 def judge_after_training(
     classifier: Classifier, splits: Splits, progress: Progress | None
@@ -36,10 +33,11 @@ def judge_after_training(
     if not len(splits.test) and not len(splits.validation):
         return None
     held = held_out_in_training(splits)
-    evaluation = evaluate(classifier, held.dataset, data=held.data, progress=progress)
+    evaluation = evaluate(classifier, held.dataset, data=held.data, part=held.part, progress=progress)
     interval, headline = evaluation.accuracy_interval, evaluation.figures[evaluation.headline].interval
     measured = {
         "judged_on": evaluation.data,
+        "part": evaluation.part,
         "accuracy": evaluation.accuracy,
         "interval": [interval.low, interval.high],
         "headline": evaluation.headline,
@@ -112,8 +110,9 @@ def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]
 
     reviewed = () if review is None else review.parts
     parts = [SuspectPart(part.name, part.dataset, part.issues) for part in reviewed]
-    judged = _JUDGED.get(evaluation.data.rpartition(", ")[2])
-    if judged is not None and judged not in {part.name for part in parts}:
+    # Of the training part no label can be suspected: the model has learnt it.
+    judged = evaluation.part
+    if judged not in ("", "train", *(part.name for part in parts)):
         dataset = ImageDataset(
             np.asarray(evaluation.images), evaluation.labels.astype(np.int64), evaluation.classes, evaluation.names
         )

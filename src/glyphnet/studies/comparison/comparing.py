@@ -153,6 +153,7 @@ def _row(name: str, method: Method, fit: Fit, splits: Splits) -> Row:
                 names=test.names,
                 images=test.images,
                 data=f"{splits.name}, test part",
+                part="test",
             )
         except DataError as error:  # NaN, from a method that diverged
             return Row(name, method, "failed", str(error), fit_seconds=fit.fit_seconds, notes=fit.notes)

@@ -158,8 +158,10 @@ def compare_models(
     source = data.source if isinstance(data, DataSettings) else os.fspath(data)
     images, warnings = _same_images(first, second, names)
     told = first.data if first.data == second.data else f"{source}, images held out of both trainings"
+    part = first.part if first.part == second.part else ""
     evaluations = [
-        evaluate(model, dataset, data=told, progress=progress) for model, dataset in zip(models, images, strict=True)
+        evaluate(model, dataset, data=told, part=part, progress=progress)
+        for model, dataset in zip(models, images, strict=True)
     ]
     return ModelComparison(
         names=names,

@@ -6,10 +6,8 @@ import optuna
 import pytest
 
 from glyphnet.errors import SettingsError
+from glyphnet.studies.tuning.space import Choice, Range, default_search, read_space
 from glyphnet.training import Recipe, preset
-from glyphnet.tuning.defaults import default_search
-from glyphnet.tuning.reading import read_space
-from glyphnet.tuning.space import Choice, Range
 
 RECIPE = preset("fast", (8, 8, 1), 1293, 10)
 
@@ -46,20 +44,20 @@ def test_what_is_written_is_read(written: dict[str, str], read: Range | Choice) 
         ({"optimizer.lr": "0..1"}, "optimizer.lr=0.0 must be greater than 0"),
         ({"network.dropout": "0..1.5"}, "network.dropout=1.5 must be less than 1"),
         ({"augment.shift": "0..99"}, "shift=99.0 must be from 0 to 64 (pixels)"),
-        ({"optimizer.lr": "1..0.1"}, "optimizer.lr=1..0.1 has no extent: the first number must be below the second"),
-        ({"network.dropout": "0..0.5:log"}, "network.dropout=0..0.5:log: a logarithmic range must begin above 0"),
-        ({"batch_size": "32..64:step64"}, "batch_size=32..64:step64: the step must be above 0 and not beyond the"),
+        ({"optimizer.lr": "1..0.1"}, "optimizer.lr=1..0.1 is empty: the first number must be below the second"),
+        ({"network.dropout": "0..0.5:log"}, "network.dropout=0..0.5:log: a logarithmic range must start above 0"),
+        ({"batch_size": "32..64:step64"}, "batch_size=32..64:step64: the step must be above 0 and at most the"),
         ({"network.stem": "8.5..32"}, "network.stem=8.5..32 must be whole numbers"),
-        ({"network.channels": "8..32"}, "network.channels is no number: give choices divided by commas"),
-        ({"optimizer.lr": "a..b"}, 'optimizer.lr: "a" is no number: write LOW..HIGH'),
-        ({"optimizer.lr": "1..2:lin"}, "optimizer.lr=1..2:lin is no range"),
+        ({"network.channels": "8..32"}, "network.channels is not a number: give choices separated by commas"),
+        ({"optimizer.lr": "a..b"}, 'optimizer.lr: "a" is not a number: write LOW..HIGH'),
+        ({"optimizer.lr": "1..2:lin"}, "optimizer.lr=1..2:lin is not a range"),
         ({"optimizer": "sgd"}, "optimizer=sgd leaves nothing to search"),
         ({"optimizer": "sgd,sgd"}, "optimizer=sgd,sgd names a choice twice"),
         ({"optimizer": "sgd,"}, "optimizer=sgd, has an empty choice"),
         ({"optimizer": "adamw,sgd", "optimizer.name": "adamw,muon"}, "a setting is named twice"),
         ({"optimizer": "adamw,lbfgs"}, "optimizer lbfgs needs a loss that does not change by chance"),
         ({"data.size": "8..16"}, "data.size cannot be searched: the images are read once, for all trials"),
-        ({"seed": "0..9"}, "seed cannot be searched: what a lucky seed gains is gone on other images"),
+        ({"seed": "0..9"}, "seed cannot be searched: a lucky seed gains nothing on other images"),
         ({"early_stopping.patience": "20..50"}, "early_stopping has no effect: its patience (20) is not below epochs"),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 
 import glyphnet
 from glyphnet import Splits
+from glyphnet.studies.tuning import Tuning
 from glyphnet.training import Recipe
-from glyphnet.tuning import Tuning
 
 _QUICK = {"network": {"kind": "linear"}, "optimizer": {"name": "adamw", "lr": 0.01}, "epochs": 3, "batch_size": 64}
 

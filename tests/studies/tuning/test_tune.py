@@ -19,9 +19,9 @@ from glyphnet import Splits
 from glyphnet.data import ImageDataset
 from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.files import Replacing
+from glyphnet.studies.tuning import SearchCallback, Trial, Tuning
+from glyphnet.studies.tuning.results import score
 from glyphnet.training import Moment, TrainingState
-from glyphnet.tuning import Trial, Tuning, Watcher
-from glyphnet.tuning.trial import score
 
 Tune = Callable[..., Tuning]
 
@@ -96,7 +96,7 @@ def test_the_files_say_what_was_found(tune: Tune, tmp_path: Path) -> None:
             assert len(np.unique(np.asarray(picture.convert("L")))) > 20, f"{name}.png is blank"
     text = str(found)
     assert text.splitlines()[0] == "digits: 11 trials (11 finished) on 144 validation images; all trials are done."
-    assert "was chosen by these figures, so its own is too good: what it is worth, only other images tell." in text
+    assert "was selected on these scores, so its own score is optimistic" in text
     assert "accuracy on digits, test part, which chose nothing: " in text
     assert "PED-ANOVA, 11 finished trials" in text
     json.dumps(found.to_dict(), allow_nan=False)
@@ -107,7 +107,7 @@ def test_an_interrupted_search_goes_on_as_an_unbroken_one(tune: Tune, tmp_path: 
     tune(trials=2, storage=tmp_path / "b.db")
     said: list[str] = []
     resumed = tune(trials=5, storage=tmp_path / "b.db", said=said.append)
-    assert f"Going on with {tmp_path / 'b.db'}: 2 trials have ended." in said
+    assert f"Resuming {tmp_path / 'b.db'}: 2 trials have ended." in said
     assert list(map(facts, resumed.trials)) == list(map(facts, unbroken.trials))
     assert len({trial.settings["optimizer.lr"] for trial in resumed.trials}) == 5, "each trial draws anew"
 
@@ -118,8 +118,8 @@ def test_a_second_winner_says_that_the_test_images_were_looked_at(tune: Tune, tm
     assert later.best is not None
     assert later.best.number > 0
     assert later.notes == (
-        "The test images were looked at before, for the winner of then (trial 0): "
-        "who searches on because of what they showed chooses by them.",
+        "The test images were looked at before, for an earlier winner (trial 0): "
+        "if their result made you continue the search, they are no longer independent.",
     )
     assert later.notes[0] in str(later)
 
@@ -131,9 +131,9 @@ def test_a_second_winner_says_that_the_test_images_were_looked_at(tune: Tune, tm
          "--search optimizer.lr was 0.001..0.1:log and is 0.01..0.1:log"),
         ({"search": {"network.hidden": [[4], [8]]}, "settings": {"network": {"kind": "mlp"}}},
          "--search network.hidden was nothing and is [4],[8]; --search optimizer.lr was 0.001..0.1:log and is nothing"),
-        ({"changes": {"epochs": 2}}, "epochs was 3 and is 2. Give the settings as they were, or begin anew in another"),
+        ({"changes": {"epochs": 2}}, "epochs was 3 and is 2. Use the same settings, or start a new search with"),
         ({"changes": {"seed": 2}}, "seed was 0 and is 2"),
-        ({"data": "other"}, "something else: other images of digits."),
+        ({"data": "other"}, "another search: other images of digits."),
     ],
 )  # fmt: skip
 def test_another_search_in_the_same_place_is_refused(
@@ -143,7 +143,7 @@ def test_another_search_in_the_same_place_is_refused(
         other = {"data": Splits("digits", digits.validation, digits.train, digits.test)}
     with pytest.raises(RunFolderError) as raised:
         tune(trials=1, storage=study, **other)
-    assert f"{study}: holds a search of something else: " in str(raised.value)
+    assert f"{study}: holds another search: " in str(raised.value)
     assert message in str(raised.value)
 
 
@@ -162,15 +162,15 @@ def test_trials_that_diverge_or_are_impossible_are_not_the_end(tune: Tune) -> No
 
 
 def test_where_no_trial_comes_to_its_end_the_last_reason_is_told(tune: Tune) -> None:
-    with pytest.raises(TrainingError, match="No trial came to its end. The last one: The loss became NaN or infinite"):
+    with pytest.raises(TrainingError, match="No trial finished. The last one: The loss became NaN or infinite"):
         tune(trials=2, search={"optimizer.lr": "1e30..1e31:log"})
 
 
 def test_what_was_drawn_before_is_not_trained_again_and_a_used_up_space_ends_the_search(tune: Tune) -> None:
-    class Count(Watcher):
+    class Count(SearchCallback):
         trained = 0
 
-        def trial_began(self, standing: object) -> None:
+        def trial_began(self, progress: object) -> None:
             self.trained += 1
 
     count = Count()
@@ -180,7 +180,7 @@ def test_what_was_drawn_before_is_not_trained_again_and_a_used_up_space_ends_the
 
 
 def test_the_time_is_kept_also_in_the_midst_of_a_trial(tune: Tune) -> None:
-    with pytest.raises(TrainingError, match=r"No trial came to its end in 0.3 s. Give more time, or begin from a"):
+    with pytest.raises(TrainingError, match=r"No trial finished in 0.3 s. Give more time, or start from a"):
         tune(trials=None, seconds=0.3, settings={"epochs": 100_000})
 
 
@@ -201,11 +201,11 @@ def test_trials_among_the_worst_are_pruned_and_not_unless_wanted(tune: Tune) -> 
 
 
 def test_a_watcher_stops_the_search_and_what_was_found_is_kept(tune: Tune, tmp_path: Path) -> None:
-    class StopInThird(Watcher):
+    class StopInThird(SearchCallback):
         trial = -1
         ended = False
 
-        def trial_began(self, standing: object) -> None:
+        def trial_began(self, progress: object) -> None:
             self.trial += 1
 
         def after_step(self, moment: Moment, state: TrainingState) -> bool:
@@ -238,7 +238,7 @@ def test_a_file_that_is_no_study_is_left_alone(content: bytes | None, tune: Tune
     else:
         file.write_bytes(content)
     before = file.read_bytes()
-    with pytest.raises(BadFileError, match=r"other.db: it .* Name another file by --storage."):
+    with pytest.raises(BadFileError, match=r"other.db: it .* Choose another file with --storage."):
         tune(storage=file)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
@@ -253,7 +253,7 @@ def test_a_path_may_hold_any_character(tune: Tune, tmp_path: Path) -> None:
 
 def test_without_validation_images_there_is_nothing_to_choose_by(tune: Tune, digits: Splits) -> None:
     none = digits.validation.subset(np.zeros(len(digits.validation), dtype=bool))
-    with pytest.raises(SettingsError, match="Trials are judged by validation images, and there are none"):
+    with pytest.raises(SettingsError, match="Trials are judged on validation images, and there are none"):
         tune(data=Splits("digits", digits.train, none, digits.test))
 
 

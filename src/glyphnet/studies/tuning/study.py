@@ -1,43 +1,49 @@
-"""The study: Optuna's record of the trials, in a SQLite file that several processes share, or in memory."""
+"""The study: Optuna's record of the trials, in memory or in a SQLite file that several processes share.
+
+Every process holds the lock of its own file beside the study. The kernel releases it when the process ends, however
+it ends, so a trial whose process was killed is detected at once, without clocks or waiting.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..data import Splits
-from ..errors import BadFileError, MissingExtraError, RunFolderError
-from ..files import Replacing, refuse_if_in_use, remove, subfolder
-from ..runs import RunFolder
-from ..training import Recipe
-from .results import LEAST_TRIALS, Trial
+from ...data import Splits
+from ...errors import BadFileError, MissingExtraError, RunFolderError
+from ...files import FileLock, Replacing, make_folder, refuse_if_in_use, remove, remove_empty_folder, subfolder
+from ...runs import RunFolder
+from ...training import Recipe
+from ...seeding import derived_seed
+from ...units import first_line
+from .results import LEAST_TRIALS, WINNER, WRITTEN, Outcome, Trial, score
 from .space import Space, Value
-from .trial import PARTS, Outcome, score
-from .workers import Workers
 
 if TYPE_CHECKING:
     import optuna
 
-WRITTEN = ("trials.csv", "importance.json", "best.yaml", "history.png", "slices.png", "importance.png")
-"""What stands in the folder of a search beside the study."""
+PARTS = 20
+"""Points of its training at which a trial is compared with the others, however many epochs it has."""
 
-WINNER = "winner"
-"""The run folder of the winner in it."""
+STARTUP = 8
+"""Trials drawn uniformly from the whole space, before TPE has enough to learn from."""
 
 _JOURNALS = ("-journal", "-wal", "-shm")  # SQLite's own files beside the study
 _NAME = "glyphnet tune"
-_WAIT = 60.0  # seconds for another process's turn to write
-_SAYS_NOTHING = ("stopped", "out of time", "abandoned")
-# One cycle brings the best trials forward late: half-way, the final five best of 24 lay down to the median
-# (digits, preset fast), so the median would prune winners. The worst quarter held none of them from a third on.
+_WAIT = 60.0  # seconds to wait for another process to write
+_UNINFORMATIVE = ("stopped", "out of time", "abandoned")
+# With one cycle the best trials get ahead late: half-way, the final best five of 24 reached down to the median
+# (digits, preset fast), so the median would prune winners. From a third on, the worst quarter held none of them.
 _KEPT, _WARM_UP = 75.0, PARTS // 3
-_REMEDY = "Name another file by --storage."
+_REMEDY = "Choose another file with --storage."
 _MOST_NAMED = 4  # differing settings in a message
 
 
@@ -51,7 +57,7 @@ def require_optuna() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna's log, which goes to standard error, to errors."""
+    """Restrict Optuna's log, which goes to standard error, to errors."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -66,22 +72,22 @@ class Study:
     """The trials of one search over one recipe and one data set.
 
     Args:
-        storage: SQLite file, made if it is not there; None keeps the study in memory.
-        recipe: what the trials begin from; its seed is the search's too.
+        storage: SQLite file, created if needed; None keeps the study in memory.
+        recipe: what the trials start from; its seed is also that of the search.
         splits: the images.
         space: what is searched.
-        workers: this process among those at work.
+        peers: this process among those that share the study.
 
     Raises:
-        RunFolderError: the file holds a search of something else: it names what differs.
-        BadFileError: the file is no study.
+        RunFolderError: the file holds another search; the message names what differs.
+        BadFileError: the file is not a study.
     """
 
-    def __init__(self, storage: Path | None, recipe: Recipe, splits: Splits, space: Space, workers: Workers) -> None:
+    def __init__(self, storage: Path | None, recipe: Recipe, splits: Splits, space: Space, peers: Peers) -> None:
         self.space, self.images = space, len(splits.validation)
-        self._storage, self._workers = storage, workers
-        with workers.alone():
-            self._study = _open(storage, recipe.seed)
+        self._seed, self._peers = recipe.seed, peers
+        with peers.exclusive():
+            self._study = _open(storage)
             terms = _terms(recipe, splits, space)
             then = self._study.user_attrs.get("terms")
             if then is None:
@@ -89,25 +95,30 @@ class Study:
                 self._enqueue(recipe)
             elif then != terms:
                 raise RunFolderError(
-                    f"{storage}: holds a search of something else: {_differences(then, terms)}. Give the settings as "
-                    "they were, or begin anew in another place by --out or --storage."
+                    f"{storage}: holds another search: {_differences(then, terms)}. Use the same settings, or start a "
+                    "new search with another --out or --storage."
                 )
 
     def begin(self, most: int | None) -> tuple[optuna.Trial, dict[str, Value]] | None:
         """A new trial with its settings; None if ``most`` trials have ended or are running."""
         from optuna.trial import TrialState
 
-        with self._workers.alone():
-            self._bury()
+        with self._peers.exclusive():
+            self._abandon_dead()
             counted = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
             if most is not None and len(self._study.get_trials(deepcopy=False, states=counted)) >= most:
                 return None
+            # The random numbers depend on the seed and the trial's number only: an interrupted search resumes as it
+            # would have continued, and processes that share a study never draw the same.
+            queued = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            number = queued[0].number if queued else len(self._study.get_trials(deepcopy=False))
+            self._study.sampler = _sampler(derived_seed(self._seed, "search", number))
             trial = self._study.ask()
-            trial.set_user_attr("worker", self._workers.token)
+            trial.set_user_attr("worker", self._peers.token)
             return trial, self.space.suggest(trial)
 
     def end(self, trial: optuna.Trial, outcome: Outcome) -> Trial:
-        """Write down how a trial ended."""
+        """Record how a trial ended."""
         from optuna.trial import TrialState
 
         trial.set_user_attr("outcome", outcome.to_dict())
@@ -116,26 +127,26 @@ class Study:
             assert outcome.log_loss is not None
             value = score(outcome.correct, self.images, outcome.log_loss)
             return self._trial(self._study.tell(trial, value))
-        state = TrialState.FAIL if outcome.ending in _SAYS_NOTHING else TrialState.PRUNED
+        state = TrialState.FAIL if outcome.ending in _UNINFORMATIVE else TrialState.PRUNED
         return self._trial(self._study.tell(trial, state=state))
 
     def outcome_of(self, settings: Mapping[str, Value]) -> Outcome | None:
-        """How an earlier trial with the very same settings finished: the same training gives the same again."""
+        """The outcome of an earlier finished trial with equal settings: the same training gives the same result."""
         for trial in self.trials():
             if trial.ending == "finished" and trial.settings == settings:
                 return trial.outcome
         return None
 
     def trials(self) -> tuple[Trial, ...]:
-        """All trials that have ended, in the order in which they began."""
+        """All ended trials, in the order of their starts."""
         return tuple(self._trial(each) for each in self._study.get_trials(deepcopy=False) if each.state.is_finished())
 
     def others_run(self) -> bool:
-        """Whether another process is at a trial."""
+        """Whether another process is running a trial."""
         from optuna.trial import TrialState
 
-        with self._workers.alone():
-            self._bury()
+        with self._peers.exclusive():
+            self._abandon_dead()
             return bool(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
     @property
@@ -144,36 +155,36 @@ class Study:
         return tuple(self._study.user_attrs.get("judged", ()))
 
     def remember_judged(self, number: int) -> None:
-        """Write down that a trial's settings have been judged on the test images."""
+        """Record that a trial's settings have been judged on the test images."""
         self._study.set_user_attr("judged", sorted({*self.judged, number}))
 
     def importances(self) -> dict[str, float]:
         """How much each setting mattered: shares that sum to 1, the largest first. See `results.Importance`.
 
-        Empty below `LEAST_TRIALS` finished trials, and where all are equally good.
+        Empty below `LEAST_TRIALS` finished trials, and if all are equally good.
         """
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
         finished = [trial.score for trial in self.trials() if trial.ending == "finished"]
         if len(finished) < LEAST_TRIALS or len(set(finished)) == 1:
             return {}
-        # The method wants five trials in the top group; there must be others to hold them against.
+        # The method needs five trials in the top group, and others to compare them with.
         evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, min(0.5, 5 / len(finished))))
         return get_param_importances(self._study, evaluator=evaluator)
 
     def _enqueue(self, recipe: Recipe) -> None:
-        """Let the first trial be the recipe as it is, so that there is something to be better than."""
+        """Make the first trial the unchanged recipe, as the baseline."""
         values = self.space.values_of(recipe)
         if values is not None:
             self._study.enqueue_trial(values, user_attrs={"base": True})
 
-    def _bury(self) -> None:
-        """End the trials of processes that are gone. Only where no other process begins one."""
+    def _abandon_dead(self) -> None:
+        """End the trials of dead processes. Call it only while no other process can start one."""
         from optuna.trial import TrialState
 
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not self._workers.is_alive(trial.user_attrs.get("worker", "")):
-                with contextlib.suppress(ValueError):  # it had ended after all
+            if not self._peers.is_alive(trial.user_attrs.get("worker", "")):
+                with contextlib.suppress(ValueError):  # it has ended meanwhile
                     self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _trial(self, frozen: optuna.trial.FrozenTrial) -> Trial:
@@ -187,18 +198,87 @@ class Study:
         )
 
 
-def _open(storage: Path | None, seed: int) -> optuna.Study:
+class Peers:
+    """This process among those that share a study file; a context manager, held while it works on the study.
+
+    Args:
+        storage: the study's file, or None for a study in memory, which only this process uses.
+
+    Attributes:
+        token: the name of this process in the study.
+    """
+
+    def __init__(self, storage: Path | None) -> None:
+        self.token = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._folder = None if storage is None else storage.with_name(f".{storage.name}.workers")
+        self._own = None if self._folder is None else FileLock(self._folder / self.token)
+
+    def __enter__(self) -> Peers:
+        if self._folder is not None and self._own is not None:
+            while True:
+                make_folder(self._folder)
+                with contextlib.suppress(FileNotFoundError):  # the last of the other processes has just removed it
+                    self._own.acquire()
+                    break
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None and self._own is not None:
+            self._own.release()
+            remove_empty_folder(self._folder)
+
+    def is_alive(self, token: str) -> bool:
+        """Whether the process of that name is still working on the study."""
+        if token == self.token:
+            return True
+        if self._folder is None or not token or Path(token).name != token:
+            return False
+        lock = FileLock(self._folder / token)
+        if lock.is_held():
+            return True
+        if lock.exists() and lock.acquire():
+            lock.release()  # removes the file of a killed process
+        return False
+
+    def others_alive(self) -> bool:
+        """Whether other processes are working on the study."""
+        others = [] if self._folder is None else [path.name for path in self._folder.iterdir()]
+        return any(name != self.token and not name.endswith(".lock") and self.is_alive(name) for name in others)
+
+    @contextmanager
+    def exclusive(self, what: str = "study") -> Iterator[None]:
+        """Wait until no other process is in such a block, and keep the others out.
+
+        Args:
+            what: the "study", or the "winner", which is trained after the search.
+        """
+        if self._folder is None:
+            yield
+            return
+        lock = FileLock(self._folder / f"{what}.lock")
+        lock.acquire(wait=True)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_taken(self, what: str) -> bool:
+        """Whether another process is in such a block."""
+        return self._folder is not None and FileLock(self._folder / f"{what}.lock").is_held()
+
+
+def _open(storage: Path | None) -> optuna.Study:
     import optuna
     import sqlalchemy
-
-    from .sampling import STARTUP, SeededTPE
 
     kept: optuna.storages.BaseStorage = optuna.storages.InMemoryStorage()
     try:
         if storage is not None:
             kept = optuna.storages.RDBStorage(
                 "sqlite://",
-                # A connection of our own: in an address, a path may not hold every character.
+                # Our own connection: a URL cannot hold every character of a path.
                 engine_kwargs={
                     "creator": lambda: sqlite3.connect(storage, timeout=_WAIT),
                     "poolclass": sqlalchemy.pool.NullPool,
@@ -209,7 +289,6 @@ def _open(storage: Path | None, seed: int) -> optuna.Study:
             storage=kept,
             direction="maximize",
             load_if_exists=True,
-            sampler=SeededTPE(seed),
             pruner=optuna.pruners.PercentilePruner(_KEPT, n_startup_trials=STARTUP, n_warmup_steps=_WARM_UP),
         )
     except (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, RuntimeError) as error:
@@ -218,11 +297,11 @@ def _open(storage: Path | None, seed: int) -> optuna.Study:
 
 
 def check_places(folder: Path | None, storage: Path | None, rules: Replacing) -> None:
-    """Look whether a search may be written there; nothing is touched. The files of an earlier search may be replaced.
+    """Check whether a search may be written there; nothing is changed. Files of an earlier search may be replaced.
 
     Raises:
-        OutputError: something else is there.
-        BadFileError: the storage is no study.
+        OutputError: other files are there.
+        BadFileError: the storage is not a study.
         RunFolderError: a training runs in the folder.
     """
     if storage is not None:
@@ -241,13 +320,13 @@ def check_places(folder: Path | None, storage: Path | None, rules: Replacing) ->
         refuse_if_in_use(winner.path)
 
 
-def start_over(folder: Path | None, storage: Path, workers: Workers) -> None:
+def start_over(folder: Path | None, storage: Path, peers: Peers) -> None:
     """Remove an earlier search.
 
     Raises:
-        RunFolderError: another process is at it.
+        RunFolderError: another process uses it.
     """
-    if workers.have_company():
+    if peers.others_alive():
         raise RunFolderError(
             f"{storage}: another process searches there. Wait until it ends, or choose another folder."
         )
@@ -257,10 +336,10 @@ def start_over(folder: Path | None, storage: Path, workers: Workers) -> None:
 
 
 def refuse_if_no_study(storage: Path) -> None:
-    """Never write into somebody else's file.
+    """Refuse a file that is not a study.
 
     Raises:
-        BadFileError: there is a file, and it is no study.
+        BadFileError: the file exists and is not a study.
     """
     if not storage.exists() or (storage.is_file() and not storage.stat().st_size):
         return
@@ -270,11 +349,11 @@ def refuse_if_no_study(storage: Path) -> None:
     except sqlite3.Error as error:
         raise _unusable(storage, error) from error
     if found is None:
-        raise BadFileError(storage, "it is a database, but no study", _REMEDY)
+        raise BadFileError(storage, "it is a database, but not a study", _REMEDY)
 
 
 def _terms(recipe: Recipe, splits: Splits, space: Space) -> dict[str, Any]:
-    """What must be the same for trials to be compared."""
+    """What must be equal for trials to be comparable."""
     settings = recipe.model_dump(mode="json", exclude={"data"})
     data = {"training images": splits.train.fingerprint, "validation images": splits.validation.fingerprint}
     return {"data": {"name": splits.name, **data}, "recipe": _flat(settings), "search": space.to_dict()}
@@ -307,8 +386,12 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _unusable(storage: Path, error: Exception) -> BadFileError:
-    return BadFileError(storage, f"it cannot be used as a study: {_first_line(error)}", _REMEDY)
+    return BadFileError(storage, f"it cannot be used as a study: {first_line(error)}", _REMEDY)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _sampler(seed: int) -> optuna.samplers.TPESampler:
+    """The tree-structured Parzen estimator (Bergstra et al., 2011; Watanabe, 2023)."""
+    import optuna
+
+    # NumPy's RandomState takes 32 bits.
+    return optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=STARTUP)

@@ -23,9 +23,9 @@ from glyphnet.data import ImageDataset, Splits
 from glyphnet.errors import OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.runs import RunFolder
-from glyphnet.seeds import SeedRun, Standing, Watcher, resume_seeds, train_seeds
-from glyphnet.seeds.results import read_run
-from glyphnet.seeds.strategy import START_SECONDS, choose_arithmetic, choose_at_once, expected_seconds
+from glyphnet.studies.seeds import SeedProgress, SeedRun, SeedsCallback, resume_seeds, train_seeds
+from glyphnet.studies.seeds.results import read_run
+from glyphnet.studies.seeds.strategy import START_SECONDS, choose_arithmetic, choose_at_once, expected_seconds
 from glyphnet.tensorfile import read_tensors
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
@@ -49,7 +49,7 @@ def few() -> Splits:
     return Splits("a few", *parts)
 
 
-class StopAfter(Watcher):
+class StopAfter(SeedsCallback):
     """Asks to stop when so many have finished, and one more has begun."""
 
     def __init__(self, count: int) -> None:
@@ -60,14 +60,14 @@ class StopAfter(Watcher):
     def began(self, seeds: Sequence[int], at_once: int) -> None:
         self.seeds = tuple(seeds)
 
-    def moved(self, standing: Standing) -> None:
+    def running(self, progress: SeedProgress) -> None:
         self.moves += len(self.runs) >= self.left
-        self.first.setdefault(standing.seed, standing.share)
+        self.first.setdefault(progress.seed, progress.share)
 
     def finished(self, run: SeedRun) -> None:
         self.runs.append(run.seed)
 
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         return self.moves > 0
 
 
@@ -137,7 +137,7 @@ def test_mean_spread_and_interval_are_those_of_the_files(made: glyphnet.SeedRuns
     np.testing.assert_allclose(figure["standard_deviation"], np.std(values, ddof=1), atol=1e-6)
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     np.testing.assert_allclose((figure["low"], figure["high"]), (max(0, low), min(1, high)), atol=1e-5)
-    assert (figure["seeds"], told["n"], told["judged_on"]) == (3, 90, "a few, test part")
+    assert (figure["seeds"], told["n"], told["judged_on"], told["part"]) == (3, 90, "a few, test part", "test")
     assert told["log_loss"]["mean"] == pytest.approx(np.mean([e["calibration"]["log_loss"] for e in evaluations]))
     with open(made.folder / "seeds.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -189,9 +189,9 @@ def test_stopped_trainings_are_gone_on_with_to_the_same_bits(few: Splits, alone:
     assert (stopped.ending, [run.seed for run in stopped.runs], stopped.ensemble) == ("stopped", [5], None)
     assert RunFolder(out / "seed-6").checkpoint.exists()
     before = RunFolder(out / "seed-5").model.stat().st_mtime_ns
-    with pytest.raises(RunFolderError, match=f"trainings of several seeds already. Go on with them by --resume {out}"):
+    with pytest.raises(RunFolderError, match=f"already contains a multi-seed run. Resume it with --resume {out}"):
         train_seeds(few, seeds=3, recipe=RECIPE, out=out)
-    with pytest.raises(SettingsError, match=r"begun with data in memory. .* glyphnet.resume_seeds\(folder, splits="):
+    with pytest.raises(SettingsError, match=r"data in memory. .* glyphnet.resume_seeds\(folder, splits="):
         resume_seeds(out)
     watcher = StopAfter(9)
     found = resume_seeds(out, splits=few, ensemble=True, at_once=1, watchers=[watcher])
@@ -231,29 +231,31 @@ def test_a_seed_that_diverges_is_named_and_ends_all(few: Splits, tmp_path: Path,
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_path: Path) -> None:
-    class Killer(Watcher):
+    class Killer(SeedsCallback):
         """Kills the process of one seed when both are in their training."""
 
         seen: ClassVar[set[int]] = set()
         workers: tuple[int, ...] = ()
 
-        def moved(self, standing: Standing) -> None:
-            self.seen.add(standing.seed)
+        def running(self, progress: SeedProgress) -> None:
+            self.seen.add(progress.seed)
             if len(self.seen) == 2 and not self.workers:
                 self.workers = tuple(children())
                 os.kill(self.workers[-1], signal.SIGKILL)
 
     def children() -> list[int]:
         found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        return [int(each) for each in found if "glyphnet.seeds.worker" in Path(f"/proc/{each}/cmdline").read_text()]
+        return [
+            int(each) for each in found if "glyphnet.studies.seeds.worker" in Path(f"/proc/{each}/cmdline").read_text()
+        ]
 
     killer, began = Killer(), time.monotonic()
     long = RECIPE.override({"epochs": 100_000})
     with pytest.raises(TrainingError) as caught:
         train_seeds(few, seeds=3, recipe=long, at_once=2, out=tmp_path, watchers=[killer])
     assert re.fullmatch(
-        r"seed [56]: its process was killed by the system, most likely because memory ran out\. The other seeds have "
-        rf"stopped\. Go on with --resume {re.escape(str(tmp_path))}",
+        r"seed [56]: its process was killed by the system, .*\. The other seeds were stopped\. "
+        rf"Resume with --resume {re.escape(str(tmp_path))}",
         str(caught.value),
     )
     assert len(killer.workers) == 2
@@ -294,14 +296,14 @@ def test_without_a_folder_no_reports_are_made(
             read.append(sorted(file.name for file in folder.path.iterdir()))
         return read_run(folder, *arguments, **settings)
 
-    monkeypatch.setattr("glyphnet.seeds.work.read_run", looked_at)
+    monkeypatch.setattr("glyphnet.studies.seeds.training.read_run", looked_at)
     found = train_seeds(few, seeds=2, at_once=at_once, recipe=RECIPE)
     assert len(found.runs) == len(read) == 2
     assert not any("report.html" in names for names in read)
 
 
 def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glyphnet.seeds.strategy.usable_cores", lambda: 4)
+    monkeypatch.setattr("glyphnet.studies.seeds.strategy.usable_cores", lambda: 4)
     longer = RECIPE.override({"epochs": 10_000})
     assert expected_seconds(RECIPE, few, reports=True) < START_SECONDS / 4
     assert expected_seconds(RECIPE, few, reports=False) < expected_seconds(RECIPE, few, reports=True)
@@ -316,7 +318,7 @@ def test_how_many_at_once_is_chosen_by_the_work_and_the_cores(few: Splits, monke
         assert at_once(longer, 3) == 3
         assert at_once(RECIPE, 50) == 4, "the reports are worth it"
         assert at_once(RECIPE, 50, reports=False) == 1
-        monkeypatch.setattr("glyphnet.seeds.strategy.usable_cores", lambda: 2)
+        monkeypatch.setattr("glyphnet.studies.seeds.strategy.usable_cores", lambda: 2)
         assert at_once(longer, 10) == 2, "a container has fewer"
     with using_threads(1):
         assert at_once(longer, 10) == 1

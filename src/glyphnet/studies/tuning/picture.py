@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..plots.style import BLUE, INK, LINE, RED, SOFT, dress, literal, percent_axis, short, whole_axis
-from .results import Trial, Tuning
+from ...plots.style import BLUE, INK, LINE, RED, SOFT, dress, literal, percent_axis, short, whole_axis
+from ...units import percent
 from .space import Choice, Dimension, Range
+
+if TYPE_CHECKING:
+    from .results import Trial, Tuning
 
 _DPI = 150
 _ACROSS = 3  # slices beside each other
@@ -46,7 +50,7 @@ def draw_history(tuning: Tuning, ax: Axes) -> Axes:
     numbers = [*(trial.number for trial in finished), tuning.trials[-1].number]
     ax.step(numbers, [*led, led[-1]], where="post", color=RED, linewidth=1.8, label="best so far")
     if tuning.base_trial is not None:
-        ax.axhline(tuning.base_trial.accuracy or 0.0, color=INK, linestyle=":", linewidth=1.2, label="recipe as it was")
+        ax.axhline(tuning.base_trial.accuracy or 0.0, color=INK, linestyle=":", linewidth=1.2, label="unchanged recipe")
     whole_axis(ax.xaxis)
     ax.set(xlabel="Trial", ylabel="Accuracy, validation images")
     ax.legend(
@@ -64,7 +68,7 @@ def draw_importances(tuning: Tuning, ax: Axes) -> Axes:
     ax.barh(range(len(names)), shares, color=BLUE, height=0.6)
     for place, share in enumerate(shares):
         ax.annotate(
-            f"{100 * share:.0f} %", (share, place), xytext=(4, 0), textcoords="offset points", va="center",
+            percent(share, 0), (share, place), xytext=(4, 0), textcoords="offset points", va="center",
             color=INK, fontsize=9,
         )  # fmt: skip
     ax.set_yticks(range(len(names)), labels=[short(name, 40) for name in names])
@@ -72,7 +76,7 @@ def draw_importances(tuning: Tuning, ax: Axes) -> Axes:
     ax.grid(False, axis="y")
     ax.set_xlim(0, max(shares) * 1.15)
     percent_axis(ax.xaxis)
-    ax.set(xlabel="Share of what told the best trials from the rest")
+    ax.set(xlabel="Share of what distinguished the best trials")
     return ax
 
 

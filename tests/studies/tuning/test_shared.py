@@ -13,21 +13,21 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from glyphnet.tuning import Standing, Trial, Tuning, Watcher
-from glyphnet.tuning.workers import Workers
+from glyphnet.studies.tuning import SearchCallback, SearchProgress, Trial, Tuning
+from glyphnet.studies.tuning.study import Peers
 
 WORKER = """
 import sys, time
 from pathlib import Path
 import glyphnet
 from glyphnet.training import Recipe
-from glyphnet.tuning import Watcher
+from glyphnet.studies.tuning import SearchCallback
 
 marks, name, other, trials = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 
-class Meet(Watcher):
+class Meet(SearchCallback):
     "Says that it is at a trial, and stays there until the other is at one, or for ever if there is none such."
-    def trial_began(self, standing):
+    def trial_began(self, progress):
         (marks / name).touch()
         while not (marks / other).exists():
             time.sleep(0.01)
@@ -98,9 +98,9 @@ def test_who_ends_while_another_is_at_a_trial_leaves_the_winner_to_it(
     """The other one is this very process, inside of its last trial; the trial runs, and its worker is alive."""
     endings: list[str] = []
 
-    class EndWithin(Watcher):
-        def trial_began(self, standing: Standing) -> None:
-            if standing.number == 2:
+    class EndWithin(SearchCallback):
+        def trial_began(self, progress: SearchProgress) -> None:
+            if progress.number == 2:
                 endings.append(tune(trials=3, storage=tmp_path / "study.db").ending)
 
     found = tune(trials=3, storage=tmp_path / "study.db", watchers=[EndWithin()])
@@ -110,22 +110,22 @@ def test_who_ends_while_another_is_at_a_trial_leaves_the_winner_to_it(
 
 
 def test_a_worker_is_alive_until_it_ends_however_it_ends(tmp_path: Path) -> None:
-    with Workers(tmp_path / "study.db") as one, Workers(tmp_path / "study.db") as other:
+    with Peers(tmp_path / "study.db") as one, Peers(tmp_path / "study.db") as other:
         assert one.is_alive(other.token)
         assert other.is_alive(one.token)
         assert not one.is_alive("4711-00000000")
         assert not one.is_alive("../study.db")
-    with Workers(tmp_path / "study.db") as later:
+    with Peers(tmp_path / "study.db") as later:
         assert not later.is_alive(one.token)
 
 
 def test_the_best_so_far_is_told_across_processes(tune: Callable[..., Tuning], tmp_path: Path) -> None:
-    class Remember(Watcher):
+    class Remember(SearchCallback):
         best: Trial | None = None
 
-        def trial_began(self, standing: Standing) -> None:
-            self.best = standing.best
-            assert standing.ended == 1
+        def trial_began(self, progress: SearchProgress) -> None:
+            self.best = progress.best
+            assert progress.ended == 1
 
     tune(trials=1, storage=tmp_path / "study.db")
     remember = Remember()

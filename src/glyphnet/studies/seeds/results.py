@@ -1,0 +1,396 @@
+"""Trainings that differ only in their seed: the plan, the results, and the folder that holds both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ...classifier import Classifier, load_model
+from ...errors import GlyphNetError, RunFolderError, SettingsError
+from ...evaluation import Evaluation
+from ...evaluation.evaluate import part_of
+from ...evaluation.evaluation import Part
+from ...evaluation.intervals import Repeats
+from ...files import (
+    Replacing,
+    atomic_write_text,
+    is_ours,
+    read_input,
+    refuse_if_in_use,
+    remove,
+    remove_empty_folder,
+    subfolder,
+)
+from ...runs import RunFolder, accuracy_sentence
+from ...runs.folder import SEVERAL
+from ...training import Recipe
+from ...units import first_line, percent
+
+_COLUMNS = ("seed", "accuracy", "log_loss", "best_epoch", "epochs", "ending", "seconds", "folder")
+
+Ending = Literal["running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trainings that differ only in their seed.
+
+    Attributes:
+        recipe: with the first seed.
+        seeds: of all trainings.
+        ensemble: whether to average the networks.
+        threads: of each training; None in folders of older versions.
+    """
+
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    ensemble: bool
+    threads: int | None = None
+
+    def of(self, seed: int) -> Recipe:
+        """The recipe of one training."""
+        return self.recipe.model_copy(update={"seed": seed})
+
+
+@dataclass(frozen=True, eq=False)
+class SeedRun:
+    """One finished training.
+
+    Attributes:
+        seed: of its recipe.
+        accuracy: on the test images, or on the validation images where there are no test images.
+        log_loss: there, after temperature scaling.
+        n: how many images these are.
+        judged_on: what they are called ("mnist, test part").
+        part: which part of the data they are.
+        best_epoch, epochs: the epoch whose weights were kept, and how many there were.
+        ending: "finished", "early_stopping" or "converged".
+        seconds: wall time of the training.
+        classifier: with the weights of the best epoch.
+        folder: its run folder; None if nothing was written.
+    """
+
+    seed: int
+    accuracy: float
+    log_loss: float
+    n: int
+    judged_on: str
+    part: Part
+    best_epoch: int
+    epochs: int
+    ending: str
+    seconds: float
+    classifier: Classifier = field(repr=False)
+    folder: Path | None
+
+    def __str__(self) -> str:
+        """The result in one line, without a full stop."""
+        return f"seed {self.seed}: accuracy {percent(self.accuracy, 2)}, epoch {self.best_epoch} of {self.epochs} kept"
+
+    def to_dict(self) -> dict[str, object]:
+        """In types that JSON knows."""
+        return {
+            "seed": self.seed,
+            "accuracy": self.accuracy,
+            "log_loss": self.log_loss,
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "ending": self.ending,
+            "seconds": round(self.seconds, 3),
+            "folder": None if self.folder is None else str(self.folder),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """The mean of the trained networks, as one.
+
+    Attributes:
+        classifier: its temperature and threshold were chosen on the validation images.
+        evaluation: on the images that judged the members.
+        folder: its run folder; None if nothing was written.
+    """
+
+    classifier: Classifier
+    evaluation: Evaluation
+    folder: Path | None
+
+    def to_dict(self) -> dict[str, object]:
+        """In types that JSON knows."""
+        interval = self.evaluation.accuracy_interval
+        return {
+            "accuracy": self.evaluation.accuracy,
+            "low": interval.low,
+            "high": interval.high,
+            "n": len(self.evaluation),
+            "log_loss": self.evaluation.log_loss,
+            "folder": None if self.folder is None else str(self.folder),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SeedRuns:
+    """The results of trainings that differ only in their seed.
+
+    Attributes:
+        plan: what was requested.
+        runs: the finished ones, in the order of the seeds.
+        ensemble: of all; None if it was not requested, or not all are finished.
+        ending: "finished" or "stopped".
+        seconds: wall time of this call.
+        at_once: how many trainings ran at the same time.
+        images: the number in train, validation and test.
+        folder: where they are written; None if nothing was written.
+    """
+
+    plan: Plan
+    runs: tuple[SeedRun, ...]
+    ensemble: Ensemble | None
+    ending: Ending
+    seconds: float
+    at_once: int
+    images: Mapping[str, int]
+    folder: Path | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was trained, with the first seed."""
+        return self.plan.recipe
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The requested seeds."""
+        return self.plan.seeds
+
+    @property
+    def accuracy(self) -> Repeats:
+        """The accuracies, their mean and spread, and the mean's interval. The images are the same for all."""
+        return Repeats.of([run.accuracy for run in self.runs])
+
+    @property
+    def log_loss(self) -> Repeats:
+        """The same of the log losses."""
+        return Repeats.of([run.log_loss for run in self.runs])
+
+    def __str__(self) -> str:
+        """The result in a sentence or two."""
+        return " ".join(sentences(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, in types that JSON knows; what is unknown is null."""
+        first: SeedRun | None = self.runs[0] if self.runs else None
+        return {
+            "ending": self.ending,
+            "seeds": list(self.seeds),
+            "at_once": self.at_once,
+            "threads": self.plan.threads,
+            "seconds": round(self.seconds, 3),
+            "folder": None if self.folder is None else str(self.folder),
+            "images": dict(self.images),
+            "judged_on": None if first is None else first.judged_on,
+            "part": None if first is None else first.part,
+            "n": None if first is None else first.n,
+            "accuracy": _figure(self.accuracy, most=1.0),
+            "log_loss": _figure(self.log_loss),
+            "runs": [run.to_dict() for run in self.runs],
+            "ensemble_wanted": self.plan.ensemble,
+            "ensemble": None if self.ensemble is None else self.ensemble.to_dict(),
+            "recipe": self.recipe.model_dump(mode="json"),
+        }
+
+    def write(self) -> None:
+        """Write seeds.csv and seeds.json, each all or nothing, if there is a folder."""
+        if self.folder is None:
+            return
+        folder = SeedsFolder(self.folder)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows([run.to_dict()[name] for name in _COLUMNS] for run in self.runs)
+        atomic_write_text(folder.table, text.getvalue())
+        atomic_write_text(folder.summary, json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
+
+
+def sentences(found: SeedRuns) -> list[str]:
+    """The mean and the spread of the accuracies, with the mean's interval; the ensemble's accuracy."""
+    if not found.runs:
+        return [f"None of {len(found.seeds)} seeds is finished."]
+    part = f"{found.runs[0].part} accuracy".strip().capitalize()
+    text = f"{part} {spread(found.accuracy)}, on the same {found.runs[0].n:,} images"
+    if missing := len(found.seeds) - len(found.runs):
+        text += f"; {missing} of {len(found.seeds)} seeds are missing"
+    if found.ensemble is None:
+        return [f"{text}."]
+    return [f"{text}.", f"{accuracy_sentence(found.ensemble.evaluation)}: their ensemble."]
+
+
+def spread(figure: Repeats) -> str:
+    """``99.19 % ± 0.06 (standard deviation of 10 seeds; 95 % interval of the mean 99.15 to 99.23)``."""
+    value, interval = percent(figure.mean, 2), figure.interval(most=1.0)
+    if interval is None:
+        return f"{value} (one seed)"
+    return (
+        f"{value} ± {100 * figure.spread:.2f} (standard deviation of {figure.n} seeds; "
+        f"95 % interval of the mean {100 * interval.low:.2f} to {100 * interval.high:.2f})"
+    )
+
+
+def _figure(figure: Repeats, most: float = math.inf) -> dict[str, object] | None:
+    """Mean, spread and the ends of the mean's 95 % interval, with the number of seeds."""
+    if not figure.n:
+        return None
+    interval = figure.interval(most)
+    return {
+        "mean": figure.mean,
+        "standard_deviation": None if interval is None else figure.spread,
+        "low": None if interval is None else interval.low,
+        "high": None if interval is None else interval.high,
+        "seeds": figure.n,
+    }
+
+
+# The folder
+
+
+@dataclass(frozen=True)
+class SeedsFolder:
+    """The folder of several trainings: a run folder for each, one for the ensemble, and the tables of all.
+
+    Attributes:
+        path: where it is.
+        stays: False for a temporary one, which is removed when the trainings end.
+    """
+
+    path: Path
+    stays: bool = True
+
+    @property
+    def summary(self) -> Path:
+        """Everything, for programs; written first, and needed to resume."""
+        return self.path / SEVERAL
+
+    @property
+    def table(self) -> Path:
+        """One line per finished training."""
+        return self.path / "seeds.csv"
+
+    @property
+    def ensemble(self) -> RunFolder:
+        """The run folder of the ensemble."""
+        return RunFolder(subfolder(self.path, "ensemble"))
+
+    def of(self, seed: int) -> RunFolder:
+        """The run folder of one training."""
+        return RunFolder(subfolder(self.path, f"seed-{seed}"))
+
+    def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+        """Check whether trainings may be written into it; nothing is changed.
+
+        Raises:
+            RunFolderError: it is in use, or holds runs.
+            OutputError, OSError: as `RunFolder.check`.
+        """
+        inputs = [*inputs]
+        names = [path.name for path in (self.summary, self.table, *RunFolder(self.path).files())]
+        Replacing((*inputs,), overwrite=True).check_in(self.path, names)
+        refuse_if_in_use(self.path)
+        for run in self._runs():
+            run.check(overwrite=True, inputs=inputs)
+        if not overwrite:
+            self.refuse_if_used()
+
+    def refuse_if_used(self) -> None:
+        """Raise RunFolderError if it holds runs."""
+        RunFolder(self.path).refuse_if_used()
+        if self.summary.exists():
+            raise RunFolderError(
+                f"{self.path}: already contains a multi-seed run. Resume it with --resume {self.path}, "
+                "choose another folder with --out, or replace it with --overwrite."
+            )
+
+    def clear(self) -> None:
+        """Remove its runs and no other file: what GlyphNet did not write stays."""
+        RunFolder(self.path).clear()
+        for run in self._runs():
+            run.clear()
+            remove_empty_folder(run.path)
+        remove(*filter(is_ours, (self.summary, self.table)))
+
+    def _runs(self) -> list[RunFolder]:
+        """The run folders in it."""
+        seeds = [path.name for path in self.path.glob("seed-*") if re.fullmatch(r"seed-\d+", path.name)]
+        return [RunFolder(subfolder(self.path, name)) for name in (*seeds, "ensemble")]
+
+
+def is_seeds_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a multi-seed run."""
+    return SeedsFolder(Path(path)).summary.is_file()
+
+
+def read_plan(folder: SeedsFolder) -> Plan:
+    """The plan of the trainings in a folder.
+
+    Raises:
+        RunFolderError: there are none, or the file is damaged.
+    """
+    try:
+        stored = json.loads(read_input(folder.summary))
+        seeds = tuple(int(seed) for seed in stored["seeds"])
+        threads = stored.get("threads")
+        if threads is not None and not (type(threads) is int and 0 < threads < 2**16):
+            raise ValueError(f"threads is {threads!r}")
+        return Plan(Recipe.parse(stored["recipe"]), seeds, bool(stored["ensemble_wanted"]), threads)
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{folder.path}: no multi-seed run to resume: it holds no {folder.summary.name}."
+        ) from None
+    except (SettingsError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{folder.summary}: not a file of glyphnet train --seeds ({first_line(error)}). "
+            "Start over with --overwrite, or in another folder."
+        ) from None
+
+
+def read_run(folder: RunFolder, recipe: Recipe, *, keep: bool) -> SeedRun | None:
+    """The finished run in a folder; None if there is none of this recipe, or it is not finished.
+
+    Args:
+        recipe: with the run's seed.
+        keep: whether the folder stays; a temporary one has no report.
+    """
+    written_last = folder.report if keep else folder.predictions
+    if not written_last.is_file():
+        return None
+    from ...report import read_history  # templates and pictures: a training can begin without
+
+    try:
+        figures = json.loads(read_input(folder.evaluation))
+        history = read_history(folder.history)
+        classifier = load_model(folder.model)
+        if classifier.recipe != recipe.model_dump(mode="json"):
+            return None
+        metrics = classifier.metrics
+        return SeedRun(
+            seed=recipe.seed,
+            accuracy=metrics["accuracy"],
+            log_loss=figures["calibration"]["log_loss"],
+            n=metrics["n"],
+            judged_on=metrics["judged_on"],
+            part=part_of(metrics, metrics["judged_on"]),
+            best_epoch=metrics["best_epoch"],
+            epochs=len(history),
+            ending=metrics["ending"],
+            seconds=sum(row["seconds"] or 0.0 for row in history),
+            classifier=classifier,
+            folder=folder.path if keep else None,
+        )
+    except (GlyphNetError, OSError, ValueError, KeyError, TypeError):
+        return None  # not a file of ours: the seed is trained again

@@ -1,0 +1,385 @@
+"""Train with several seeds, resume such trainings, and average their networks into an ensemble."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...classifier import Classifier
+from ...data import Splits, look_over
+from ...data.listing import Progress
+from ...errors import DivergedError, SettingsError, TrainingError
+from ...evaluation.evaluate import findings_of
+from ...evaluation.normalizing import decide_normalizing
+from ...files import FolderLock, atomic_write_text, make_folder, temporary_folder
+from ...hardware import hardware
+from ...modelfile import library_versions
+from ...nn.ensemble import join
+from ...nn.networks import MOST_MEMBERS, EnsembleSpec
+from ...runs import RunFolder, write_judgement
+from ...runs.calibration import calibrated
+from ...runs.judgement import judge_after_training
+from ...runs.preparation import Source, inputs_of, prepare, read_again
+from ...runs.training import tell
+from ...training import Examples, Recipe
+from ...training.collective import Place
+from ...training.fit import check_together
+from .progress import Reporter, SeedProgress, SeedsCallback
+from .results import Ending, Ensemble, Plan, SeedRun, SeedRuns, SeedsFolder, read_plan, read_run
+from .strategy import choose_arithmetic, choose_at_once, train_side_by_side
+from .worker import train_one
+
+
+def train_seeds(
+    data: Source | None = None,
+    *,
+    seeds: int = 10,
+    ensemble: bool = False,
+    at_once: int | None = None,
+    preset: str = "balanced",
+    recipe: Recipe | None = None,
+    changes: Mapping[str, Any] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    watchers: Sequence[SeedsCallback] = (),
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+    command: str = "",
+) -> SeedRuns:
+    """Train several times and change nothing but the seed: how accurate, and how much of that is luck.
+
+    The first seed is the recipe's; each further one is the next number. The data and their split are the same for all;
+    the initial weights, the order, dropout and augmentation differ. Each training equals that of `glyphnet.train` with
+    that seed, and has its own complete run folder.
+
+    Args:
+        seeds: how many trainings, 2 or more.
+        ensemble: also average the networks: one classifier whose logits are the mean of theirs.
+        at_once: how many side by side, each in its own process with its share of the cores; 1 for one after another
+            in this process. None chooses: see `choose_at_once`. The number of threads changes how the sums of a large
+            network are rounded.
+        out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
+        overwrite: whether to replace trainings in ``out``.
+        watchers: called during the trainings; if one requests a stop, all trainings stop and can be resumed.
+        data, preset, recipe, changes, device, threads, progress, said, command: as for `glyphnet.train`.
+
+    Raises:
+        SettingsError: wrong settings, or no held-out images to judge by; raised before anything is trained.
+        RunFolderError: ``out`` is in use, or holds trainings.
+        TrainingError: one has diverged, or its process has died. The others were stopped; `resume_seeds` resumes them.
+        DataError, DeviceError: as for `glyphnet.train`.
+    """
+    _check(seeds, at_once, ensemble)
+    folder = None if out is None else SeedsFolder(Path(out))
+    if folder is not None:
+        folder.check(overwrite=overwrite)
+    changes = dict(changes or {})
+    recipe, splits = prepare(data, preset, recipe, changes, progress)
+    tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
+    plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
+    at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
+    plan = _with_threads(plan, splits, at_once, device, threads, said)
+    if folder is not None:
+        folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
+    with _locked(folder) as used:
+        if folder is not None:
+            folder.clear()
+            tell(said, f"The runs are written to {folder.path}.")
+        return _report_reading(_Work(plan, splits, used, at_once, device, watchers).run(progress, command), said)
+
+
+def resume_seeds(
+    out: str | os.PathLike[str],
+    *,
+    splits: Splits | None = None,
+    ensemble: bool = False,
+    at_once: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    watchers: Sequence[SeedsCallback] = (),
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+    command: str = "",
+) -> SeedRuns:
+    """Resume the trainings in a folder: finished ones stay, the others end with the same bits as without the stop.
+
+    Args:
+        out: the folder.
+        splits: the data, if the trainings were started with loaded splits.
+        ensemble: average the networks, even if that was not requested at the start.
+        at_once, device, watchers, progress, said, command: as for `train_seeds`.
+        threads: to compute with if the folder does not say; only folders of older versions do not.
+
+    Raises:
+        RunFolderError: there is nothing to resume, or another process uses the folder.
+        The others: as for `train_seeds`.
+    """
+    folder = SeedsFolder(Path(out))
+    folder.check(overwrite=True)
+    plan = read_plan(folder)
+    plan = replace(plan, ensemble=plan.ensemble or ensemble)
+    _check(len(plan.seeds), at_once, plan.ensemble)
+    if splits is None:
+        if plan.recipe.data is None:
+            raise SettingsError(
+                f"{folder.path}: these trainings were started with data in memory. Resume them from Python: "
+                "glyphnet.resume_seeds(folder, splits=...)."
+            )
+        splits = read_again(plan.recipe.data, progress)
+    tell(said, *look_over(splits).lines)
+    at_once = _how_many(at_once, plan, splits, device, reports=True)
+    plan = _with_threads(plan, splits, at_once, device, threads, said)
+    with FolderLock(folder.path):
+        return _report_reading(_Work(plan, splits, folder, at_once, device, watchers).run(progress, command), said)
+
+
+def _with_threads(
+    plan: Plan, splits: Splits, at_once: int, device: str, threads: int | None, said: Callable[[str], None] | None
+) -> Plan:
+    """The plan with its number of threads: that of the start, or one that is chosen and reported now."""
+    if plan.threads is not None:
+        return plan
+    arithmetic = choose_arithmetic(plan.recipe, splits, at_once, device, threads)
+    tell(said, str(arithmetic))
+    return replace(plan, threads=arithmetic.threads)
+
+
+def _report_reading(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:
+    """Say how the models read pictures: each decides that by itself."""
+    if found.runs:
+        first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
+        differ = f" {on} of {len(found.runs)} seeds normalise pictures." if 0 < on < len(found.runs) else ""
+        tell(said, f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
+    return found
+
+
+@contextmanager
+def _locked(folder: SeedsFolder | None) -> Iterator[SeedsFolder]:
+    """The folder, locked; without one a temporary folder, removed afterwards."""
+    if folder is None:
+        with temporary_folder() as temporary:
+            yield SeedsFolder(temporary, stays=False)
+    else:
+        with FolderLock(folder.path):
+            yield folder
+
+
+def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
+    """Refuse impossible settings before any data are read."""
+    if seeds < 2:
+        raise SettingsError(f"seeds is {seeds}: it must be 2 or more. One training is glyphnet train --seed N.")
+    if at_once is not None and at_once < 1:
+        raise SettingsError(f"at_once is {at_once}: it must be 1 or more.")
+    if ensemble and seeds > MOST_MEMBERS:
+        raise SettingsError(f"an ensemble has {MOST_MEMBERS} members at most, not {seeds}: train fewer seeds.")
+    if Place.from_environment().size > 1:
+        raise SettingsError("torchrun divides one training, not several seeds. Use --seeds without torchrun.")
+
+
+def _how_many(at_once: int | None, plan: Plan, splits: Splits, device: str, *, reports: bool) -> int:
+    """How many trainings run at the same time; refuses a recipe that does not fit the data."""
+    if not len(splits.test) and not len(splits.validation):
+        raise SettingsError(
+            "no image is held out, so there is no accuracy to average. Set data.test_fraction or "
+            "data.validation_fraction above 0."
+        )
+    train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+    check_together(plan.recipe, train, validation, len(splits.classes))
+    best = choose_at_once(plan.recipe, splits, len(plan.seeds), device, reports=reports)
+    return best if at_once is None else min(at_once, len(plan.seeds))
+
+
+class _Work:
+    """The trainings that are left to do, with the tables kept up to date.
+
+    Args:
+        plan: what is trained.
+        splits: the data.
+        folder: where to write; this process holds its lock.
+        at_once: how many trainings run at the same time.
+        device: as for `glyphnet.train`.
+        callbacks: called during the trainings.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        splits: Splits,
+        folder: SeedsFolder,
+        at_once: int,
+        device: str,
+        callbacks: Sequence[SeedsCallback],
+    ) -> None:
+        self._plan, self._splits, self._folder = plan, splits, folder
+        self._at_once, self._device, self._callback = at_once, device, _All(callbacks)
+        self._began = time.monotonic()
+        self._runs = {seed: self._read(seed) for seed in plan.seeds}
+
+    def run(self, progress: Progress | None, command: str) -> SeedRuns:
+        """Train the unfinished seeds, and average the networks if requested."""
+        self._write("running")
+        left = [seed for seed, run in self._runs.items() if run is None]
+        self._callback.began(left, self._at_once)
+        try:
+            done = self._train(left)
+        except TrainingError:
+            self._write("failed")
+            raise
+        finally:
+            self._callback.ended()
+        if not done:
+            return self._write("stopped")
+        ensemble = None
+        if self._plan.ensemble:
+            members = [run.classifier for run in self._finished()]
+            folder = self._folder.ensemble if self._folder.stays else None
+            ensemble = _conclude(members, self._plan, self._splits, folder, progress, command)
+        return self._write("finished", ensemble)
+
+    def _train(self, seeds: Sequence[int]) -> bool:
+        """Train ``seeds``; return whether all are finished."""
+        at_once = self._at_once
+        if at_once == 1 or self._callback.stop_requested():
+            return all(self._train_here(seed) for seed in seeds)
+        return train_side_by_side(
+            self._plan, seeds, at_once, self._splits, self._folder, self._device, self._callback, self._record,
+        )  # fmt: skip
+
+    def _train_here(self, seed: int) -> bool:
+        if self._callback.stop_requested():
+            return False
+        reporter = Reporter(seed, self._callback.running, self._callback.stop_requested)
+        try:
+            ending = train_one(
+                self._plan.of(seed), self._splits, self._folder.of(seed), self._device, reporter,
+                report=self._folder.stays, threads=self._plan.threads,
+            )  # fmt: skip
+        except DivergedError as error:
+            raise TrainingError(f"seed {seed}: {error}") from error
+        if ending == "stopped":
+            return False
+        self._record(seed)
+        return True
+
+    def _record(self, seed: int) -> None:
+        """Record a finished training."""
+        run = self._runs[seed] = self._read(seed)
+        if run is None:
+            raise TrainingError(f"{self._folder.of(seed).path}: holds no finished training, though it was just made.")
+        self._write("running")
+        self._callback.finished(run)
+
+    def _read(self, seed: int) -> SeedRun | None:
+        return read_run(self._folder.of(seed), self._plan.of(seed), keep=self._folder.stays)
+
+    def _finished(self) -> list[SeedRun]:
+        return [run for run in self._runs.values() if run is not None]
+
+    def _write(self, ending: Ending, ensemble: Ensemble | None = None) -> SeedRuns:
+        """The results so far, also written as files."""
+        found = SeedRuns(
+            plan=self._plan,
+            runs=tuple(self._finished()),
+            ensemble=ensemble,
+            ending=ending,
+            seconds=time.monotonic() - self._began,
+            at_once=self._at_once,
+            images={name: len(part) for name, part in self._splits},
+            folder=self._folder.path if self._folder.stays else None,
+        )
+        found.write()
+        return found
+
+
+class _All(SeedsCallback):
+    """Several callbacks as one."""
+
+    def __init__(self, callbacks: Sequence[SeedsCallback]) -> None:
+        self._callbacks = callbacks
+
+    def began(self, seeds: Sequence[int], at_once: int) -> None:
+        for each in self._callbacks:
+            each.began(seeds, at_once)
+
+    def running(self, progress: SeedProgress) -> None:
+        for each in self._callbacks:
+            each.running(progress)
+
+    def finished(self, run: SeedRun) -> None:
+        for each in self._callbacks:
+            each.finished(run)
+
+    def stop_requested(self) -> bool:
+        return any(each.stop_requested() for each in self._callbacks)
+
+    def ended(self) -> None:
+        for each in self._callbacks:
+            each.ended()
+
+
+# The ensemble
+
+
+def _average(members: Sequence[Classifier], plan: Plan, splits: Splits) -> Classifier:
+    """The classifier whose logits are the mean of those of ``members``.
+
+    How it reads pictures and when it rejects an answer is chosen on the validation images, as it was for them.
+    """
+    first = members[0]
+    plain = replace(
+        first,
+        network=join([member.network for member in members]),
+        spec=EnsembleSpec(members=len(members), member=plan.recipe.network),
+        temperature=1.0,
+        threshold=None,
+        prototypes=None,
+        foreign_threshold=None,
+        conformal=None,
+        metrics={"seeds": list(plan.seeds), "members": [member.metrics["accuracy"] for member in members]},
+    )
+    return calibrated(decide_normalizing(plain, splits.train, splits.validation), splits, plan.recipe)
+
+
+def _conclude(
+    members: Sequence[Classifier],
+    plan: Plan,
+    splits: Splits,
+    folder: RunFolder | None,
+    progress: Progress | None,
+    command: str,
+) -> Ensemble:
+    """Make the ensemble, judge it, and write it if there is a folder."""
+    judged = judge_after_training(_average(members, plan, splits), splits, progress)
+    assert judged is not None  # `_how_many` refuses data without held-out images
+    classifier, evaluation, held = judged
+    if folder is not None:
+        make_folder(folder.path)
+        atomic_write_text(folder.recipe, plan.recipe.to_yaml())
+        classifier.save(folder.model)
+        write_judgement(
+            folder,
+            classifier,
+            evaluation,
+            history=None,
+            findings=(*findings_of(evaluation), *held.findings),
+            command=command,
+            provenance={
+                "seeds of the members": json.dumps(plan.seeds),
+                "hardware": hardware(),
+                "versions": library_versions(),
+                "data": {name: len(part) for name, part in splits},
+                "fingerprint of the training data": splits.train.fingerprint,
+            },
+            splits=splits,
+            model=shlex.quote(str(folder.model)),
+        )
+    return Ensemble(classifier, evaluation, None if folder is None else Path(folder.path))

@@ -1,0 +1,19 @@
+"""Tuning: a search over the settings of a recipe, with Optuna, and the training of the winner."""
+
+from .results import Importance, TestResult, Trial, Tuning
+from .search import SearchCallback, SearchProgress
+from .space import Choice, Range, Space
+from .tuning import tune
+
+__all__ = [
+    "Choice",
+    "Importance",
+    "Range",
+    "SearchCallback",
+    "SearchProgress",
+    "Space",
+    "TestResult",
+    "Trial",
+    "Tuning",
+    "tune",
+]

@@ -1,0 +1,309 @@
+"""Search settings by validation images, then train the winner and judge it once on the test images."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ... import runs, training
+from ...data import Splits, look_over
+from ...data.listing import Progress
+from ...errors import SettingsError, TrainingError
+from ...evaluation import Evaluation
+from ...evaluation.evaluate import part_of
+from ...files import Replacing, make_folder, read_input
+from ...runs.preparation import Source, inputs_of, prepare
+from ...training import Recipe
+from ...training import preset as recipe_of_preset
+from ...training.collective import Place
+from .results import Ending, Importance, TestResult, Trial, Tuning
+from .search import Budget, SearchCallback, SearchEnding, TrialRunner
+from .search import search as run_search
+from .space import Search, Space, default_search, read_space
+from .study import Peers, Study, check_places, quiet, require_optuna, start_over
+
+STUDY_FILE = "study.db"
+
+
+def tune(
+    data: Source | None = None,
+    *,
+    search: Search | None = None,
+    preset: str = "balanced",
+    recipe: Recipe | None = None,
+    changes: Mapping[str, Any] | None = None,
+    trials: int | None = None,
+    seconds: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    replacing: Replacing | None = None,
+    pruning: bool = True,
+    device: str = "auto",
+    threads: int | None = None,
+    watchers: Sequence[SearchCallback] = (),
+    winner_watchers: Sequence[training.Watcher] = (),
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+) -> Tuning:
+    """Search for better settings of a recipe, then train the winner and judge it on the test images.
+
+    Every trial is a training judged on the validation images, which `glyphnet.load` takes out of the training part.
+    The first trial is the unchanged recipe; then Optuna's TPE draws. The objective is the accuracy, and between equal
+    accuracies the log loss after temperature scaling: a few hundred validation images often cannot tell two trials
+    apart by accuracy, and the training loss itself would favour less label smoothing. A trial in the worst quarter at
+    the same point of its training is pruned.
+
+    The same call with the same ``out`` resumes the search, and several processes may do so at once: they share the
+    trials, and the last one to end trains the winner.
+
+    Args:
+        data, preset, recipe, changes: what the trials start from, as for `glyphnet.train`. The recipe's seed is also
+            that of the search.
+        search: what is searched, by dotted name: ``{"optimizer.lr": "1e-4..1e-1:log", "network.stem": "8..32:step8",
+            "network.hidden": [[64], [128, 64]], "optimizer": "adamw,sgd"}``. None for `default_search`.
+        trials: the budget in ended trials, including those of earlier calls and other processes; 30 if neither it nor
+            ``seconds`` is given.
+        seconds: the budget of this search in seconds; the winner's training comes on top.
+        out: folder for the results, the study and the winner's run folder; None writes nothing.
+        storage: the study's SQLite file; ``study.db`` in ``out`` unless given.
+        replacing: what may be replaced in ``out``; with ``overwrite`` the search starts over. None for the files of an
+            earlier search only.
+        pruning: whether to stop trials that fall behind.
+        device, threads: as for `glyphnet.train`.
+        watchers: called during the search; if one requests a stop, the search ends and the winner is not trained.
+        winner_watchers: called during the winner's training.
+        progress, said: as for `glyphnet.train`.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+        SettingsError: wrong settings or ranges, raised before anything is trained.
+        RunFolderError: the study belongs to other data, another recipe or another search.
+        OutputError: another file is in the way of one to be written.
+        BadFileError: ``storage`` is not a study.
+        TrainingError: no trial finished within the budget.
+        DataError, DeviceError: as for `glyphnet.train`.
+    """
+    require_optuna()
+    if Place.from_environment().size > 1:
+        raise SettingsError(
+            "torchrun divides one training, not a search. Start the same command several times without it: the "
+            "processes share the trials."
+        )
+    budget, tell = Budget.of(trials, seconds), said or _discard
+    folder = None if out is None else Path(out)
+    file = _storage(folder, storage)
+    rules = replacing or Replacing(is_default=True)
+    check_places(folder, file, rules)
+    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), progress, tell)
+    check_places(folder, file, replace(rules, inputs=(*rules.inputs, *inputs_of(base))))
+    if file is not None:
+        make_folder(file.parent)
+    with quiet(), Peers(file) as peers:
+        if rules.overwrite and file is not None:
+            start_over(folder, file, peers)
+        study = Study(file, base, splits, space, peers)
+        if earlier := len(study.trials()):
+            tell(f"Resuming {file}: {earlier} trials have ended.")
+        began = time.monotonic()
+        deadline = None if budget.seconds is None else began + budget.seconds
+        runner = TrialRunner(
+            base, splits, device=device, pruning=pruning, deadline=deadline, callbacks=watchers, threads=threads
+        )
+        ending: Ending = _search(study, runner, budget, began, watchers)
+        seconds = time.monotonic() - began
+        if ending != "stopped" and study.others_run():
+            ending = "shared"
+        # Only now: another process may have found something better meanwhile.
+        found = replace(_gather(study, base, splits, ending, seconds), folder=folder, storage=file)
+        if folder is not None and found.trials:
+            found.write(folder)
+        if ending in ("stopped", "shared"):
+            return found
+        _refuse_nothing(found, budget)
+        return _train_winner(
+            found, study, peers, splits,
+            device=device, threads=threads, watchers=winner_watchers, progress=progress, said=tell,
+        )  # fmt: skip
+
+
+def _prepare(
+    data: Source | None,
+    search: Search | None,
+    preset: str,
+    recipe: Recipe | None,
+    changes: Mapping[str, Any],
+    progress: Progress | None,
+    tell: Callable[[str], None],
+) -> tuple[Recipe, Splits, Space]:
+    """The recipe that the trials start from, the images, and the search space; reports all that is wrong with them."""
+    _check_early(search, preset, recipe, changes)
+    base, splits = prepare(data, preset, recipe, changes, progress)
+    if not len(splits.validation):
+        raise SettingsError(
+            "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."
+        )
+    space = read_space(default_search(base) if search is None else search, base)
+    for sentence in (*look_over(splits).lines, *base.without_effect(given=tuple(changes))):
+        tell(sentence)
+    for sentence in _introduction(space, changes):
+        tell(sentence)
+    return base, splits, space
+
+
+def _search(
+    study: Study, runner: TrialRunner, budget: Budget, began: float, watchers: Sequence[SearchCallback]
+) -> SearchEnding:
+    try:
+        return run_search(study, runner, budget, began, watchers)
+    finally:
+        for watcher in watchers:
+            watcher.search_ended()
+
+
+def _check_early(search: Search | None, preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
+    """Refuse a wrong search before reading data takes minutes; a recipe for other data stands in for a preset's.
+
+    `prepare` reports faults of the changes.
+    """
+    if search is None:
+        return
+    stand_in = recipe or recipe_of_preset(preset, (28, 28, 1), 10_000, 10)
+    others = {name: value for name, value in changes.items() if name.partition(".")[0] != "data"}
+    read_space(search, stand_in.override(others), effects=False)
+
+
+def _introduction(space: Space, changes: Mapping[str, Any]) -> list[str]:
+    """The searched settings, and which of the user's settings they override."""
+    both = [name for name in space.to_dict() if name in changes]
+    overlap = f"{', '.join(both)}: searched, so the given value is only the starting point."
+    return ["Searched: " + "; ".join(space.lines()) + ".", *([overlap] if both else [])]
+
+
+def _storage(folder: Path | None, storage: str | os.PathLike[str] | None) -> Path | None:
+    if storage is None:
+        return None if folder is None else folder / STUDY_FILE
+    return Path(storage)
+
+
+def _gather(study: Study, base: Recipe, splits: Splits, ending: Ending, seconds: float) -> Tuning:
+    return Tuning(
+        data=splits.name,
+        counts={name: len(part) for name, part in splits},
+        base=base,
+        space=study.space,
+        trials=study.trials(),
+        importances=tuple(Importance(name, share) for name, share in study.importances().items()),
+        ending=ending,
+        seconds=seconds,
+    )
+
+
+def _refuse_nothing(found: Tuning, budget: Budget) -> None:
+    """Raise TrainingError if there is no winner."""
+    if found.best is not None:
+        return
+    reasons = [trial.outcome.reason for trial in found.trials if trial.outcome.reason]
+    if reasons:
+        raise TrainingError(f"No trial finished. The last one: {reasons[-1].rstrip('.')}.")
+    raise TrainingError(
+        f"No trial finished in {budget.seconds:g} s. Give more time, or start from a faster recipe "
+        "(--preset fast, --set epochs=5)."
+        if budget.seconds
+        else "No trial finished. Give more trials."
+    )
+
+
+def _discard(sentence: str) -> None:
+    pass
+
+
+# The winner
+
+
+def _train_winner(
+    tuning: Tuning,
+    study: Study,
+    peers: Peers,
+    splits: Splits,
+    *,
+    device: str,
+    threads: int | None,
+    watchers: Sequence[training.Watcher],
+    progress: Progress | None,
+    said: Callable[[str], None],
+) -> Tuning:
+    """Train the winner, unless it is trained already, and judge it on the test images.
+
+    Only one process does so at a time; another one waits for it.
+
+    Args:
+        tuning: the ended search; it has a best trial.
+        splits: the images, if the recipe cannot load them itself.
+        The others: as for `tune`.
+    """
+    if peers.is_taken("winner"):
+        said("Another process is training the winner: waiting for it.")
+    with peers.exclusive("winner"):
+        best, recipe = tuning.best, tuning.recipe
+        assert best is not None
+        assert recipe is not None
+        folder = tuning.winner_folder
+        found = None if folder is None else _judged_before(runs.RunFolder(folder), recipe)
+        if found is not None:
+            return replace(tuning, test=found)
+        notes = tuning.notes + _looked_before(study.judged, best)
+        said(f"Training the winner (trial {best.number}) once more, for its run folder.")
+        run = runs.train(
+            splits if recipe.data is None else None, recipe=recipe, out=folder, overwrite=True, device=device,
+            threads=threads, watchers=watchers, progress=progress, command=_command(tuning),
+        )  # fmt: skip
+        if run.ending == "stopped":
+            return replace(tuning, ending="stopped", run=run, notes=notes)
+        study.remember_judged(best.number)
+        test = None if run.evaluation is None else _test_result(run.evaluation)
+        return replace(tuning, run=run, test=test, notes=notes)
+
+
+def _judged_before(folder: runs.RunFolder, recipe: training.Recipe) -> TestResult | None:
+    """The figures in a run folder, if a run of this recipe came to its end there."""
+    try:
+        if not folder.evaluation.is_file() or runs.read_recipe(folder.recipe) != recipe:
+            return None
+        figures = json.loads(read_input(folder.evaluation))
+        accuracy = figures["accuracy"]
+        data = figures["data"]
+        return TestResult(
+            data, part_of(figures, data), accuracy["value"], accuracy["low"], accuracy["high"], figures["n"]
+        )
+    except (SettingsError, OSError, ValueError, KeyError, TypeError):
+        return None  # not a file of ours: the winner is trained again
+
+
+def _test_result(evaluation: Evaluation) -> TestResult:
+    interval = evaluation.accuracy_interval
+    return TestResult(
+        evaluation.data, evaluation.part, evaluation.accuracy, interval.low, interval.high, len(evaluation)
+    )
+
+
+def _looked_before(judged: Sequence[int], best: Trial) -> tuple[str, ...]:
+    others = [str(number) for number in judged if number != best.number]
+    if not others:
+        return ()
+    return (
+        f"The test images were looked at before, for an earlier winner (trial {', '.join(others)}): "
+        "if their result made you continue the search, they are no longer independent.",
+    )
+
+
+def _command(tuning: Tuning) -> str:
+    """The command line that trains the winner again."""
+    if tuning.folder is None:
+        return ""
+    return shlex.join(["glyphnet", "train", "--recipe", str(Path(tuning.folder) / "best.yaml")])

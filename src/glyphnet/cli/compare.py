@@ -93,7 +93,7 @@ def compare(
     from ..data import load, look_over
     from ..studies.comparison.comparing import compare as run
     from ..studies.comparison.methods import choose
-    from .comparisonbar import ComparisonBar
+    from .live import ComparisonDisplay
 
     # A misspelt name is told before minutes are spent on reading data.
     chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
@@ -105,7 +105,7 @@ def compare(
             splits = load(how.settings(data), progress=reading)
         for sentence in look_over(splits).lines:
             say(sentence)
-        with ComparisonBar() as bar:
+        with ComparisonDisplay() as bar:
             found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)
     with FolderLock(folder):
         rules.check_in(folder, WRITTEN)

@@ -10,16 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from ..names import printable as printable  # the verbs have it from here
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-
-_PLAIN_INTERVAL = 5.0  # seconds between two lines of progress where there is no terminal
 
 
 def say(message: str) -> None:
@@ -87,66 +86,127 @@ def show_lines(lines: Iterable[str]) -> None:
         console.print(Text(printable(line)))
 
 
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show how far a long work is; the verb passes the callable on to the function that works.
+class Bars:
+    """Bars on standard error that vanish when closed; where there is no terminal, lines every few seconds.
 
-    Yields:
-        ``report(done, total, what)``: ``what`` names the work ("reading images"), and a new ``what`` begins a
-        new bar; ``total`` 0 means unknown. A bar on a terminal; elsewhere a line every few seconds, and none
-        for quick work.
+    A context manager, which removes the bars however the work ends.
+
+    Args:
+        columns: of each bar: names of fields, or "bar", "count", "elapsed", "left" and "spinner", which are drawn.
+        every: seconds between two lines where there is no terminal.
+        narrow: the columns on a narrow terminal.
     """
-    if not sys.stderr.isatty():
-        yield _plain_progress()
-        return
-    bar = _Bar()
-    try:
-        yield bar.report
-    finally:
-        bar.close()
 
+    REDRAW = 0.1  # seconds between two updates of a bar: a step may take less than a millisecond
+    NARROW = 75  # columns of a terminal
 
-class _Bar:
-    """A bar that is there only while something is going on: what follows has the screen to itself."""
+    def __init__(self, *columns: str, every: float = 10.0, narrow: Sequence[str] = ()) -> None:
+        self._columns, self._narrow, self._every = columns, narrow or columns, every
+        self._bars: RichProgress | None = None
+        self._tasks: dict[object, TaskID] = {}
+        self._drawn: dict[object, float] = {}
+        self._said = time.monotonic()
+        self.is_terminal = sys.stderr.isatty()
 
-    def __init__(self) -> None:
-        self._bars: Bars | None = None
-        self._what = ""
+    def __enter__(self) -> Self:
+        return self
 
-    def report(self, done: int, total: int, what: str) -> None:
-        if self._bars is None or what != self._what:
-            self.close()
-            self._bars, self._what = _bars(), what
-            self._bars.add_task(printable(what), total=total or None)
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def draw(
+        self, done: float, total: float | None = 1.0, *, key: object = None, now: bool = False, **fields: str
+    ) -> None:
+        """On a terminal, draw a bar, ten times a second at most.
+
+        Args:
+            done: of ``total``; None is unknown.
+            key: names the bar, where there are several.
+            now: draw it in any case.
+            fields: the texts of its columns; those left out stay as they are.
+        """
+        if not self.is_terminal or (not now and time.monotonic() - self._drawn.get(key, 0.0) < self.REDRAW):
+            return
+        self._drawn[key] = time.monotonic()
+        shown: dict[str, Any] = {name: printable(text) for name, text in fields.items()}
+        if self._bars is None:
+            self._bars = _rich(self._columns, self._narrow, self.NARROW)
             self._bars.start()
-        self._bars.update(self._bars.task_ids[0], completed=done, total=total or None)
-        if total and done >= total:
-            self.close()
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task("", **{**dict.fromkeys(self._columns, ""), **shown})
+        self._bars.update(self._tasks[key], completed=done, total=total, **shown)
+
+    def line(self, text: str, *, now: bool = False) -> None:
+        """Where there is no terminal, say a line, if the last one was some seconds ago.
+
+        Args:
+            now: say it in any case; on a terminal, above the bars.
+        """
+        if now or (not self.is_terminal and time.monotonic() - self._said >= self._every):
+            self._said = time.monotonic()
+            if self._bars is None:
+                say(text)
+            else:
+                from rich.text import Text
+
+                self._bars.console.print(Text(printable(text)))
+
+    def first_line_after(self, seconds: float) -> None:
+        """Say the next line after so many seconds."""
+        self._said = time.monotonic() - self._every + seconds
+
+    def remove(self, key: object = None) -> None:
+        """Remove one bar."""
+        if self._bars is not None and key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(key))
+            self._drawn.pop(key, None)
 
     def close(self) -> None:
+        """Remove all bars: what follows has the screen to itself."""
         if self._bars is not None:
             self._bars.stop()
-            self._bars = None
+        self._bars, self._tasks, self._drawn = None, {}, {}
 
 
-def _bars() -> Bars:
+def _rich(columns: Sequence[str], narrow: Sequence[str], width: int) -> RichProgress:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
-    )  # fmt: skip
+    console = Console(stderr=True)
+    drawn: dict[str, Callable[[], rich.ProgressColumn]] = {
+        "bar": lambda: rich.BarColumn(bar_width=24),
+        "count": rich.MofNCompleteColumn,
+        "elapsed": rich.TimeElapsedColumn,
+        "left": lambda: rich.TimeRemainingColumn(compact=True),
+        "spinner": rich.SpinnerColumn,
+    }
+    made = [
+        drawn[name]() if name in drawn else rich.TextColumn(f"{{task.fields[{name}]}}", markup=False)
+        for name in (narrow if console.width < width else columns)
+    ]
+    return rich.Progress(*made, console=console, transient=True)
 
 
-def _plain_progress() -> Progress:
-    """Lines instead of a bar: the first after some seconds, then one every few."""
-    said: dict[str, float] = {}
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show the progress of a long task; the verb passes the callable on to the function that works.
 
-    def report(done: int, total: int, what: str) -> None:
-        now = time.monotonic()
-        if now - said.setdefault(what, now) >= _PLAIN_INTERVAL:
-            said[what] = now
-            say(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
+    Yields:
+        ``report(done, total, what)``: ``what`` names the work ("reading images"), and a new ``what`` starts a new bar;
+        ``total`` 0 means unknown. A bar on a terminal; elsewhere a line every few seconds, and none for quick work.
+    """
+    current = ""
+    with Bars("what", "bar", "count", "left", every=5.0) as bars:
 
-    return report
+        def report(done: int, total: int, what: str) -> None:
+            nonlocal current
+            if what != current:
+                bars.close()
+                bars.first_line_after(5.0)
+                current = what
+            bars.draw(done, total or None, what=what)
+            bars.line(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
+            if total and done >= total:
+                bars.close()
+
+        yield report

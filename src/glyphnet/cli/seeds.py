@@ -81,11 +81,11 @@ def train_seeds(
 ) -> None:
     """Train them, or go on with them, and tell what came out."""
     from ..studies import seeds as verbs
-    from .seedstable import SeedsTable, StopSeedsOnSignal
+    from .live import SeedsDisplay, StopSeedsOnSignal
 
     folder = resume or out
     assert folder is not None
-    stop, table = StopSeedsOnSignal(), SeedsTable()
+    stop, table = StopSeedsOnSignal(), SeedsDisplay()
     common: dict[str, Any] = {
         "ensemble": ensemble, "at_once": at_once, "device": device, "threads": threads,
         "watchers": (stop, table), "said": say,

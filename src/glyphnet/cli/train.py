@@ -117,7 +117,7 @@ def train(
     from ..training import StopOnSignal
     from ..training.collective import Place, is_launched
     from ..training.launch import tell_end
-    from .trainingbar import TrainingBar
+    from .live import TrainingDisplay
 
     described = None if recipe is None else runs.read_recipe(recipe)
     source = how.settings(data if "data" in given else None, described.data if described else None)
@@ -137,7 +137,12 @@ def train(
         return
     try:
         first = place.rank == 0  # it shows how it goes
-        with _told_once(), progress() as reading, StopOnSignal(patient=place.size > 1) as stop, TrainingBar() as bar:
+        with (
+            _told_once(),
+            progress() as reading,
+            StopOnSignal(patient=place.size > 1) as stop,
+            TrainingDisplay() as bar,
+        ):
             watchers = (stop, bar) if first else (stop,)
             if resume is not None:
                 run = runs.resume(

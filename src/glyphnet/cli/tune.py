@@ -97,15 +97,14 @@ def tune(
     from ..studies.tuning.study import require_optuna
     from ..studies.tuning.tuning import STUDY_FILE
     from ..training import StopOnSignal
-    from .trainingbar import TrainingBar
-    from .tuningbar import StopSearchOnSignal, TuningBar
+    from .live import SearchDisplay, StopSearchOnSignal, TrainingDisplay
 
     require_optuna()
     described = None if recipe is None else runs.read_recipe(recipe)
     source = how.settings(data if "data" in given else None, described.data if described else None)
     if out is None:
         out = Path("runs") / _name(source.source, "recipe" if recipe else preset)
-    stop, bar, end, winner_bar = StopSearchOnSignal(), TuningBar(), StopOnSignal(), TrainingBar()
+    stop, bar, end, winner_bar = StopSearchOnSignal(), SearchDisplay(), StopOnSignal(), TrainingDisplay()
     try:
         with progress() as reading, stop, bar, end, winner_bar:
             found = run(

@@ -1,4 +1,4 @@
-"""``glyphnet train --seeds``: several trainings that differ in their seed alone, and their ensemble."""
+"""``glyphnet train --seeds``: several trainings that differ only in their seed, and their ensemble."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SeedsOption = Annotated[
         "--seeds",
         metavar="N",
         min=2,
-        help="Train N times, with the seeds --seed, --seed + 1, …, and tell mean and spread of the accuracy.",
+        help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
     ),
 ]
 EnsembleOption = Annotated[
@@ -34,25 +34,25 @@ AtOnceOption = Annotated[
         "--at-once",
         metavar="N",
         min=1,
-        help="With --seeds: how many side by side, each with its share of the cores. Chosen if not given: one for each "
-        "core, or 1 for trainings so short that starting processes takes longer.",
+        help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, or 1 "
+        "for trainings so short that starting processes takes longer.",
     ),
 ]
 
 _ALONE = ("group_gap", "seconds", "processes", "check_labels")
-"""Parameters of one training, which several have no use for."""
+"""Parameters of one training that do not apply to several."""
 
 
 def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
-    """Whether several trainings are asked for; options of theirs beside a single one are refused.
+    """Whether several trainings are requested; options that do not apply are refused.
 
     Args:
-        given: the parameters on the command line, with what they are called there.
-        resume: the folder to go on with.
+        given: the parameters on the command line, with their names there.
+        resume: the folder to resume.
     """
     several = "seeds" in given
     if resume is not None:
-        from ..seeds import is_seeds_folder
+        from ..studies.seeds import is_seeds_folder
 
         several = is_seeds_folder(resume)
     names = [name for parameter, name in given.items() if parameter in (_ALONE if several else ("ensemble", "at_once"))]
@@ -79,7 +79,7 @@ def train_seeds(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Train them, or go on with them, and tell what came out."""
+    """Train or resume them, and print the results."""
     from ..studies import seeds as verbs
     from .live import SeedsDisplay, StopSeedsOnSignal
 
@@ -108,13 +108,13 @@ def train_seeds(
     if as_json:
         emit_json(found.to_dict())
     elif found.ending == "finished":
-        _tell(found, folder)
+        _show(found, folder)
     if found.ending == "stopped":
         say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_go_on(folder)}")
 
 
-def _tell(found: SeedRuns, folder: Path) -> None:
-    """What came out, for a person."""
+def _show(found: SeedRuns, folder: Path) -> None:
+    """Print the results for a person."""
     from ..studies.seeds.results import sentences
 
     print(*map(printable, sentences(found)), sep="\n")

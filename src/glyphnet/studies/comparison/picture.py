@@ -14,14 +14,12 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from ...plots.style import BLUE, INK, LINE, RED, SOFT
 from ...units import plural
 
 if TYPE_CHECKING:
     from .comparison import Comparison, Row
 
-# Colours of the report's page. Shape tells the kinds apart as well.
-INK, SOFT, LINE, SURFACE = "#1d2328", "#59636e", "#dedbd5", "#ffffff"
-OURS, OTHERS = "#0067a8", "#b84a00"
 _SIZE = (8.4, 5.6)  # inches
 _DPI = 150
 _LINE = 130  # characters of the small print on one line
@@ -59,12 +57,15 @@ def picture(comparison: Comparison) -> Figure:
     Returns:
         A matplotlib figure that belongs to no window; ``figure.savefig(path)`` writes it.
     """
-    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=SURFACE)
+    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.095, 0.2, 0.875, 0.66))
     dots = list(_dots(comparison.finished))
     _frame(axes, dots)
-    for ours, color, marker, label in ((True, OURS, "o", "GlyphNet"), (False, OTHERS, "D", "other methods")):
+    for ours, color, marker, label in (  # the shape distinguishes them, too
+        (True, BLUE, "o", "GlyphNet"),
+        (False, RED, "D", "other methods"),
+    ):
         group = [dot for dot in dots if dot.ours is ours]
         if group:
             _draw(axes, group, color, marker, label)

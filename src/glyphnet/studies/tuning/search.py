@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
 
 from ... import training
 from ...data import ImageDataset, Splits
@@ -211,6 +210,8 @@ class TrialRunner:
 
     def _validate(self, result: FitResult) -> Outcome:
         """The weights of the best epoch on the validation images, as the classifier will use them."""
+        from scipy.special import log_softmax  # takes 0.2 s to import, which other verbs need not wait for
+
         inputs, labels = self._validation.inputs, self._validation.labels.numpy()
         network = result.network.to(choose_device(self._device))
         with using_threads(result.threads):

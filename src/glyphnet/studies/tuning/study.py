@@ -21,8 +21,8 @@ from ...data import Splits
 from ...errors import BadFileError, MissingExtraError, RunFolderError
 from ...files import FileLock, Replacing, make_folder, refuse_if_in_use, remove, remove_empty_folder, subfolder
 from ...runs import RunFolder
-from ...training import Recipe
 from ...seeding import derived_seed
+from ...training import Recipe
 from ...units import first_line
 from .results import LEAST_TRIALS, WINNER, WRITTEN, Outcome, Trial, score
 from .space import Space, Value

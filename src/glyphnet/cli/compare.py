@@ -41,36 +41,51 @@ WRITTEN_OF_MODELS = ("comparison.json", "differences.csv")
 NARROW = 88  # columns of a terminal on which not the whole table fits
 
 
+MethodsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--methods",
+        metavar="A,B,…",
+        help="fast, balanced, best, kmeans, logistic, knn, svm, forest, xgboost, mlp; all but best unless given.",
+    ),
+]
+BudgetOption = Annotated[
+    float,
+    typer.Option(
+        "--budget", metavar="TIME", parser=parse_duration, help="Time that each method has for its fit: 60s, 5m, 1h."
+    ),
+]
+ModelsOption = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Where to write; runs/compare-DATA unless given. With --models nothing is written unless it is given.",
+    ),
+]
+MethodThreadsOption = Annotated[
+    int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
+]
+
+
 @reads_data()
 def compare(
     ctx: typer.Context,
     data: DataArgument = "digits",
-    methods: Annotated[
-        str | None,
-        typer.Option("--methods", metavar="A,B,…", help="fast, balanced, best, kmeans, logistic, knn, svm, forest, "
-                     "xgboost, mlp; all but best unless given."),
-    ] = None,
-    budget: Annotated[
-        float,
-        typer.Option("--budget", metavar="TIME", parser=parse_duration,
-                     help="Time that each method has for its fit: 60s, 5m, 1h."),
-    ] = "60s",  # type: ignore[assignment]  # Typer parses defaults too
-    models: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
-    ] = None,
-    data_option: Annotated[
-        str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to write; runs/compare-DATA unless given. With --models "
-                     "nothing is written unless it is given."),
-    ] = None,
+    methods: MethodsOption = None,
+    budget: BudgetOption = "60s",  # type: ignore[assignment]  # Typer parses defaults too
+    models: ModelsOption = None,
+    data_option: DataOption = None,
+    out: OutOption = None,
     overwrite: OverwriteOption = False,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
-    ] = None,
+    threads: MethodThreadsOption = None,
     seed: SeedOption = 0,
     how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "cpu",

@@ -29,51 +29,76 @@ if TYPE_CHECKING:
     from ..studies.tuning import Tuning
 
 
+SearchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--search",
+        metavar="NAME=WHAT",
+        help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
+        "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
+        "label smoothing and augmentation, around the preset's values.",
+    ),
+]
+TrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--trials",
+        metavar="N",
+        min=1,
+        help="Trials in all, including those of earlier and other processes; 30 unless this or --time is given.",
+    ),
+]
+TimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        parser=parse_duration,
+        help="Time to search: 90s, 10m, 2h. The winner's training comes on top.",
+    ),
+]
+PresetOption = Annotated[str, typer.Option("--preset", help="What the trials start from: fast, balanced or best.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Where to write; runs/tune-DATA-PRESET unless given. An earlier search there is resumed.",
+    ),
+]
+StartOverOption = Annotated[bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")]
+StorageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--storage",
+        metavar="FILE",
+        help="SQLite file of the study, which several processes may share; study.db in --out unless given.",
+    ),
+]
+PruningOption = Annotated[
+    bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
+]
+SearchSeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
+]
+
+
 @reads_data()
 def tune(
     ctx: typer.Context,
     data: DataArgument = "digits",
-    searched: Annotated[
-        list[str] | None,
-        typer.Option("--search", metavar="NAME=WHAT", help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
-                     "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
-                     "label smoothing and augmentation, around the preset's values."),
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option("--trials", metavar="N", min=1, help="Trials in all, including those of earlier and other "
-                     "processes; 30 unless this or --time is given."),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--time", metavar="TIME", parser=parse_duration,
-                     help="Time to search: 90s, 10m, 2h. The winner's training comes on top."),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option("--preset", help="What the trials start from: fast, balanced or best.")
-    ] = "balanced",
+    searched: SearchOption = None,
+    trials: TrialsOption = None,
+    seconds: TimeOption = None,
+    preset: PresetOption = "balanced",
     network: NetworkOption = None,
     settings: SettingsOption = None,
     recipe: RecipeOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. An "
-                     "earlier search there is resumed."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")
-    ] = False,
-    storage: Annotated[
-        Path | None,
-        typer.Option("--storage", metavar="FILE", help="SQLite file of the study, which several processes may share; "
-                     "study.db in --out unless given."),
-    ] = None,
-    pruning: Annotated[
-        bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
-    ] = True,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
-    ] = None,
+    out: OutOption = None,
+    overwrite: StartOverOption = False,
+    storage: StorageOption = None,
+    pruning: PruningOption = True,
+    seed: SearchSeedOption = None,
     how: DataOptions = AS_DEFAULT,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -117,6 +142,10 @@ def tune(
         if (storage or out / STUDY_FILE).exists():
             say(_how_to_go_on())
         raise
+    _report(found, as_json=as_json)
+
+
+def _report(found: Tuning, *, as_json: bool) -> None:
     if as_json:
         emit_json(found.to_dict())
     else:

@@ -21,6 +21,7 @@ from scipy import stats
 import glyphnet
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.errors import OutputError, RunFolderError, SettingsError, TrainingError
+from glyphnet.files import is_ours
 from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.runs import RunFolder
 from glyphnet.studies.seeds import SeedProgress, SeedRun, SeedsCallback, resume_seeds, train_seeds
@@ -132,6 +133,7 @@ def test_mean_spread_and_interval_are_those_of_the_files(made: glyphnet.SeedRuns
     values = [each["accuracy"]["value"] for each in evaluations]
     told = json.loads((made.folder / "seeds.json").read_text())
     assert told == made.to_dict()
+    assert is_ours(made.folder / "seeds.json")
     figure = told["accuracy"]
     np.testing.assert_allclose(figure["mean"], np.mean(values), atol=1e-6)
     np.testing.assert_allclose(figure["standard_deviation"], np.std(values, ddof=1), atol=1e-6)

@@ -188,8 +188,8 @@ class SeedRuns:
         """Everything, in types that JSON knows; what is unknown is null."""
         first: SeedRun | None = self.runs[0] if self.runs else None
         return {
+            "seeds": list(self.seeds),  # first: by it `is_ours` recognises the file
             "ending": self.ending,
-            "seeds": list(self.seeds),
             "at_once": self.at_once,
             "threads": self.plan.threads,
             "seconds": round(self.seconds, 3),

@@ -12,10 +12,10 @@ import torch
 
 from glyphnet.classifier import Classifier
 from glyphnet.data import ImageDataset, Splits, load, look_over
-from glyphnet.evaluation import Evaluation
+from glyphnet.evaluation import Evaluation, accuracy_sentence
 from glyphnet.evaluation.evaluate import findings_of, near_chance
 from glyphnet.explain import DeadUnits
-from glyphnet.runs import Run, accuracy_sentence, train
+from glyphnet.runs import Run, train
 from glyphnet.runs.diagnosis import Evidence, _dead, _loss_jump, _overfitting, diagnose
 
 

@@ -483,6 +483,7 @@ READ_ELSEWHERE = {
     ("predictfiles/formats.py", "ParquetFile"),
     ("predictfiles/formats.py", "read_bytes"),
     ("runs/together.py", "read_bytes"),
+    ("runs/worker.py", "read_bytes"),
     # a file in an archive
     ("data/gzipped.py", "open"),
     # mapped by name once `open_input` has read them

@@ -57,9 +57,10 @@ def evaluate(
     rules.check_in(folder, WRITTEN)
     refuse_if_in_use(folder)
     from ..classifier import load_model
+    from ..evaluation import accuracy_sentence
     from ..evaluation import evaluate as judge
     from ..evaluation.evaluate import findings_of, held_out
-    from ..runs import accuracy_sentence, judgement_to_dict
+    from ..runs import judgement_to_dict
 
     classifier = load_model(model, device)
     say_lacking(classifier)

@@ -14,7 +14,7 @@ from .calibration import (
     fit_temperature,
 )
 from .confusions import ClassScores, Confusion
-from .evaluate import evaluate
+from .evaluate import accuracy_sentence, evaluate
 from .evaluation import Evaluation
 from .intervals import Figure, Interval, Paired, bootstrap_mean, paired, wilson
 from .labels import LabelIssues, find_label_issues
@@ -32,6 +32,7 @@ __all__ = [
     "ReliabilityBin",
     "Sets",
     "Thresholds",
+    "accuracy_sentence",
     "bootstrap_mean",
     "choose_threshold",
     "choose_thresholds",

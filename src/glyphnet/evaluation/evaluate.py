@@ -19,6 +19,7 @@ from ..errors import DataError, SettingsError
 from ..images import Batch, Reader, seen
 from ..units import interval_text, listed, percent
 from .evaluation import Evaluation, Part
+from .intervals import Interval
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -265,6 +266,28 @@ def part_of(judged: Mapping[str, Any], data: str) -> Part:
         judged["part"] if "part" in judged else {**endings, "test part": "test"}.get(data.rpartition(", ")[2], "")
     )
     return part
+
+
+def accuracy_sentence(evaluation: Evaluation) -> str:
+    """The accuracy with its interval and the count behind it, without a full stop.
+
+    Where classes are so unequal that balanced accuracy is the headline, it comes first.
+    """
+    accuracy = _in_words(evaluation.accuracy, evaluation.accuracy_interval)
+    if evaluation.headline == "accuracy":
+        return f"Accuracy on {evaluation.data}: {accuracy}, {len(evaluation):,} images"
+    balanced = evaluation.figures["balanced_accuracy"]
+    largest = evaluation.classes[int(np.bincount(evaluation.labels).argmax())]
+    return (
+        f"Balanced accuracy on {evaluation.data}: {_in_words(balanced.value, balanced.interval)}, "
+        f"{len(evaluation):,} images; accuracy {accuracy}, where always answering {largest!r} gives "
+        f"{100 * evaluation.majority_share:.2f} %"
+    )
+
+
+def _in_words(share: float, interval: Interval | None) -> str:
+    spread = "" if interval is None else f" ({interval_text(interval)})"
+    return f"{percent(share, 2)}{spread}"
 
 
 # Findings: unbalanced classes, and answers no better than guesses

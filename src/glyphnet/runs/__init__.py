@@ -1,10 +1,9 @@
 """Runs: from data to a trained, judged, written-down classifier; and going on where a run was stopped."""
 
-from .folder import RunFolder
-from .judgement import accuracy_sentence, judgement_to_dict, write_judgement
+from .judgement import judgement_to_dict, write_judgement
 from .preparation import read_recipe
 from .review import Review, ReviewedPart
-from .run import Run
+from .run import Run, RunFolder
 from .training import resume, train
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "ReviewedPart",
     "Run",
     "RunFolder",
-    "accuracy_sentence",
     "judgement_to_dict",
     "read_recipe",
     "resume",

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..classifier import Classifier
-from ..data import Finding, Splits, look_over
+from ..conformal import Conformal, choose_score
+from ..data import Finding, ImageDataset, Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, choose_thresholds, fit_temperature
 from ..evaluation.normalizing import decide_normalizing
 from ..hardware import hardware
 from ..history import write_history
+from ..images import Batch, seen
 from ..modelfile import Provenance, library_versions, pick_samples
+from ..nn.prototypes import Prototypes, fit_prototypes
 from ..training import FitResult, Recipe
 from ..training.device import using_threads
-from .calibration import calibrated
 from .diagnosis import diagnose
-from .folder import RunFolder
 from .judgement import judge_after_training, write_judgement
 from .review import review
-from .run import Run
+from .run import Run, RunFolder
 
 _SEARCH = 0.1
 """Of the time of the training: the search for near duplicates may take so long."""
@@ -149,3 +153,55 @@ def _provenance(result: FitResult, recipe: Recipe, splits: Splits) -> dict[str, 
         "data as read": " ".join(splits.notes),
         "fingerprint of the training data": splits.train.fingerprint,
     }
+
+
+# After the training: what validation images settle about a classifier, so that it says when it does not know
+
+SAMPLE = 5000
+"""Training images among which the prototypes are sought: more take longer and find no better ones."""
+
+
+def calibrated(
+    plain: Classifier, splits: Splits, recipe: Recipe, said: Callable[[str], None] | None = None
+) -> Classifier:
+    """The classifier with prototypes of its training images and all that validation images choose.
+
+    These are the temperature, the thresholds below and above which an answer is not believed, and the calibration of
+    sets. Without validation images they stay as they are.
+
+    Args:
+        plain: the trained classifier, with the temperature 1.
+        splits: its data.
+        recipe: asks for a precision of the answers, or not.
+        said: called with a sentence where that precision was asked for.
+    """
+    from scipy.special import softmax
+
+    compared = replace(plain, prototypes=_prototypes(plain, splits.train))
+    validation = splits.validation
+    if not len(validation):
+        if recipe.answer_precision is not None and said:
+            said(f"answer_precision {recipe.answer_precision:g}: there are no validation images to choose by.")
+        return compared
+    given = seen(validation, plain)  # as it reads pictures for prediction
+    logits, foreign = compared.logits_and_scores(given)
+    temperature = fit_temperature(logits, validation.labels)
+    probabilities = softmax(logits / np.float32(temperature), axis=1)
+    thresholds = choose_thresholds(probabilities, validation.labels, foreign, recipe.answer_precision)
+    if thresholds.note and said:
+        said(thresholds.note)
+    score = choose_score(probabilities, validation.labels)
+    return replace(
+        compared,
+        temperature=temperature,
+        threshold=thresholds.confidence,
+        foreign_threshold=thresholds.foreign,
+        conformal=Conformal.calibrate(probabilities, validation.labels, score),
+    )
+
+
+def _prototypes(classifier: Classifier, train: ImageDataset) -> Prototypes | None:
+    """Of a sample of the training images."""
+    count = min(SAMPLE, len(train))
+    some = np.sort(np.random.default_rng(0).permutation(len(train))[:count])
+    return fit_prototypes(classifier.compared(Batch.as_seen(train.images[some])), train.labels[some])

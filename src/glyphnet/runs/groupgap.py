@@ -11,8 +11,8 @@ from ..errors import DivergedError, SettingsError
 from ..evaluation import Evaluation, evaluate
 from ..training import Recipe, Watcher
 from .conclusion import make_classifier
-from .keeping import today
 from .preparation import fitting_of, read
+from .run import today
 
 
 def check_group_gap(recipe: Recipe, splits: Splits, processes: int) -> None:

@@ -11,12 +11,11 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..data import Finding, ImageDataset, Splits
-from ..evaluation import Evaluation, Interval, evaluate
+from ..evaluation import Evaluation, evaluate
 from ..evaluation.evaluate import HeldOut, Progress, held_out_in_training
 from ..files import atomic_write_text
-from ..units import interval_text, percent
-from .folder import RunFolder
 from .review import Review
+from .run import RunFolder
 
 if TYPE_CHECKING:
     from ..report import SuspectPart
@@ -118,25 +117,3 @@ def suspects(evaluation: Evaluation, review: Review | None) -> list[SuspectPart]
         )
         parts.append(SuspectPart(judged, dataset, evaluation.label_issues()))
     return parts
-
-
-def accuracy_sentence(evaluation: Evaluation) -> str:
-    """The accuracy with its interval and the count behind it, without a full stop.
-
-    Where classes are so unequal that balanced accuracy is the headline, it comes first.
-    """
-    accuracy = _in_words(evaluation.accuracy, evaluation.accuracy_interval)
-    if evaluation.headline == "accuracy":
-        return f"Accuracy on {evaluation.data}: {accuracy}, {len(evaluation):,} images"
-    balanced = evaluation.figures["balanced_accuracy"]
-    largest = evaluation.classes[int(np.bincount(evaluation.labels).argmax())]
-    return (
-        f"Balanced accuracy on {evaluation.data}: {_in_words(balanced.value, balanced.interval)}, "
-        f"{len(evaluation):,} images; accuracy {accuracy}, where always answering {largest!r} gives "
-        f"{100 * evaluation.majority_share:.2f} %"
-    )
-
-
-def _in_words(share: float, interval: Interval | None) -> str:
-    spread = "" if interval is None else f" ({interval_text(interval)})"
-    return f"{percent(share, 2)}{spread}"

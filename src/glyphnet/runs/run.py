@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..classifier import Classifier
 from ..data import Finding, Splits
-from ..evaluation import Evaluation
+from ..errors import RunFolderError
+from ..evaluation import Evaluation, accuracy_sentence
+from ..files import FolderLock, Replacing, is_ours, refuse_if_in_use, remove, remove_empty_folder
 from ..training import HistoryRow, Recipe
-from .folder import RunFolder
-from .judgement import accuracy_sentence
 from .review import Review
 
 if TYPE_CHECKING:
@@ -70,3 +74,121 @@ class Run:
         from ..plots import learning_curves
 
         return learning_curves(self.history, best_epoch=self.best_epoch or None, panels=panels, axes=axes)
+
+
+# The run folder: which files it has, and how one is made, cleared and given up
+
+SEVERAL = "seeds.json"
+"""The file by which the folder of several trainings is known; see `glyphnet.studies.seeds`."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run folder."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """Every setting, as YAML."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def history(self) -> Path:
+        """The learning curves."""
+        return self.path / "history.csv"
+
+    @property
+    def model(self) -> Path:
+        """The classifier, with the weights of the best epoch."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What is needed to go on."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def evaluation(self) -> Path:
+        """Every figure on the test data."""
+        return self.path / "evaluation.json"
+
+    @property
+    def predictions(self) -> Path:
+        """A line a test image."""
+        return self.path / "predictions.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    @property
+    def suspects(self) -> Path:
+        """Labels that look wrong, with a column for decisions: where they were looked for."""
+        return self.path / "suspects.csv"
+
+    def files(self) -> list[Path]:
+        """Those of its files that are there."""
+        names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
+        paths: list[Path] = [getattr(self, name) for name in names]
+        return [path for path in paths if os.path.lexists(path)]
+
+    def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+        """Look whether a run may be written into it; nothing is touched.
+
+        Args:
+            overwrite: whether its files may be replaced.
+            inputs: files and folders that the training reads.
+
+        Raises:
+            RunFolderError: it is in use, or holds a run or trainings of several seeds.
+            OutputError: it holds an input, a link or something else that is never replaced, or is no folder.
+            OSError: it cannot be written.
+        """
+        Replacing((*inputs,), overwrite=True).check_in(self.path, [path.name for path in self.files()])
+        refuse_if_in_use(self.path)
+        self.refuse_if_of_several()
+        if not overwrite:
+            self.refuse_if_used()
+
+    def refuse_if_used(self) -> None:
+        """Raise RunFolderError if there is a run in it."""
+        if there := self.files():
+            raise RunFolderError(
+                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it "
+                f"by --resume {self.path}, name another folder by --out, or replace it with --overwrite."
+            )
+
+    def refuse_if_of_several(self) -> None:
+        """Raise RunFolderError if it is the folder of several trainings, one below it for each seed."""
+        if (self.path / SEVERAL).exists():
+            raise RunFolderError(
+                f"{self.path}: holds trainings of several seeds ({SEVERAL}), among which one run cannot stand. "
+                "Name another folder by --out, or train --seeds again with --overwrite."
+            )
+
+    def clear(self) -> None:
+        """Remove the run that is in it, and no other file: what GlyphNet did not write stays."""
+        remove(*filter(is_ours, self.files()))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep others from writing into it.
+
+        If the block raises before it has written anything, the folders that were made for it are removed: a
+        data set's misspelt name leaves nothing behind.
+        """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            with FolderLock(self.path):
+                yield
+        except BaseException:
+            for folder in made:
+                remove_empty_folder(folder)
+            raise
+
+
+def today() -> str:
+    """The day, as it is written down when a training begins."""
+    return datetime.now(UTC).date().isoformat()

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import errors
 from ..data import Splits
-from ..data.handover import hand_over, take_over
-from ..errors import GlyphNetError, SettingsError, TrainingError
+from ..data.handover import hand_over
+from ..errors import SettingsError, TrainingError
 from ..files import new_file, temporary_folder
-from ..training.collective import FAILED, LOST, PeerLostError, Place
 from .run import Run
 
-_JOB, _RESULT, _FAILURE = "job.pickle", "run.pickle", "failure.pickle"
+JOB, RESULT, FAILURE = "job.pickle", "run.pickle", "failure.pickle"
 
 
 def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[str, Any], *, carried: bool) -> Run:
@@ -37,48 +35,24 @@ def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[s
         if carried:
             hand_over(splits, folder)
         try:
-            _write(folder / _JOB, (verb, dict(arguments), carried))
+            write_first(folder / JOB, (verb, dict(arguments), carried))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise SettingsError(
                 f"with several processes, watchers, progress and said are called in another one: give functions and "
                 f"classes that a module defines ({error})."
             ) from None
         try:
-            launch(processes, f"from {__name__} import main\nmain({str(folder)!r})")
+            launch(processes, f"from {__package__}.worker import main\nmain({str(folder)!r})")
         except WorkerFailedError as failed:
-            if not (folder / _FAILURE).exists():
+            if not (folder / FAILURE).exists():
                 raise
-            kind, message = pickle.loads((folder / _FAILURE).read_bytes())
+            kind, message = pickle.loads((folder / FAILURE).read_bytes())
             raise getattr(errors, kind, TrainingError)(message) from failed
-        run: Run = pickle.loads((folder / _RESULT).read_bytes())
+        run: Run = pickle.loads((folder / RESULT).read_bytes())
         return dataclasses.replace(run, splits=splits)
 
 
-def main(name: str) -> None:
-    """One of the processes: do the job in the folder ``name``."""
-    from ..training.launch import tell_end
-    from . import training
-
-    folder = Path(name)
-    verb, arguments, carried = pickle.loads((folder / _JOB).read_bytes())
-    try:
-        if carried:
-            arguments["data" if verb == "train" else "splits"] = take_over(folder)
-        run: Run = getattr(training, verb)(**arguments)
-    except PeerLostError:
-        sys.exit(LOST)
-    except GlyphNetError as error:
-        _write(folder / _FAILURE, (type(error).__name__, str(error)))
-        sys.exit(FAILED)
-    except Exception as error:
-        _write(folder / _FAILURE, ("TrainingError", f"{type(error).__name__}: {error}"))
-        raise
-    if Place.from_environment().rank == 0:
-        _write(folder / _RESULT, dataclasses.replace(run, splits=None))  # type: ignore[arg-type]
-        tell_end()
-
-
-def _write(path: Path, value: object) -> None:
+def write_first(path: Path, value: object) -> None:
     """Write ``value`` unless another process has written there."""
     try:
         with new_file(path) as file:

@@ -14,16 +14,13 @@ from ..data.decisions import refuse_to_lose_decisions
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError, SettingsError
 from ..files import FolderLock, Replacing, atomic_write_text
-from ..history import write_history
-from ..training import FitResult, Fitting, Recipe, Watcher
+from ..history import HistoryWriter, write_history
+from ..training import CheckpointWriter, FitResult, Fitting, Recipe, Watcher
 from ..training.collective import Place, check_parts, joined
-from .budget import check_time, fit_into
 from .conclusion import conclude, make_classifier
-from .folder import RunFolder
 from .groupgap import check_group_gap, measure_group_gap
-from .keeping import go_on, today, writers
-from .preparation import Source, fitting_of, inputs_of, prepare, read_again, read_recipe
-from .run import Run
+from .preparation import Source, check_time, fit_into, fitting_of, inputs_of, prepare, read_again, read_recipe
+from .run import Run, RunFolder, today
 from .slowdown import Slowdown
 from .together import run_together
 
@@ -294,3 +291,41 @@ def _unjudged(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> 
         seconds=result.seconds,
         folder=None,
     )
+
+
+# What a training keeps up to date in its folder while it runs, and how it goes on from there
+
+
+def go_on(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
+    """Go to where the folder's checkpoint was written, if there is one.
+
+    Returns:
+        The day on which the training began.
+
+    Raises:
+        RunFolderError, CorruptFileError: as `Fitting.read_checkpoint`.
+    """
+    if not folder.checkpoint.exists():
+        return today()
+    began: str = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, today()))["began"]
+    return began
+
+
+def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, every: float = 1.0) -> list[Watcher]:
+    """What writes the checkpoint and the history while the training runs. To be told before all other watchers, so
+    that what those do with the state is never ahead of what is written down.
+
+    Args:
+        began: the day on which the training began.
+        every: least seconds between two checkpoints.
+    """
+    return [
+        CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=every),
+        HistoryWriter(folder.history),
+    ]
+
+
+def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
+    """What must be the same for the training to go on, and the day on which it began, which is kept."""
+    data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
+    return {**fitting.terms, **data, "began": began}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ...classifier import Classifier, load_model
 from ...errors import GlyphNetError, RunFolderError, SettingsError
-from ...evaluation import Evaluation
+from ...evaluation import Evaluation, accuracy_sentence
 from ...evaluation.evaluate import part_of
 from ...evaluation.evaluation import Part
 from ...evaluation.intervals import Repeats
@@ -29,8 +29,8 @@ from ...files import (
     remove_empty_folder,
     subfolder,
 )
-from ...runs import RunFolder, accuracy_sentence
-from ...runs.folder import SEVERAL
+from ...runs import RunFolder
+from ...runs.run import SEVERAL
 from ...training import Recipe
 from ...units import first_line, percent
 

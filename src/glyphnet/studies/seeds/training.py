@@ -24,7 +24,7 @@ from ...modelfile import library_versions
 from ...nn.ensemble import join
 from ...nn.networks import MOST_MEMBERS, EnsembleSpec
 from ...runs import RunFolder, write_judgement
-from ...runs.calibration import calibrated
+from ...runs.conclusion import calibrated
 from ...runs.judgement import judge_after_training
 from ...runs.preparation import Source, inputs_of, prepare, read_again
 from ...runs.training import tell

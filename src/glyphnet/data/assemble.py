@@ -18,7 +18,8 @@ from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, keep_arrays, 
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
-from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words, make_groups
+from .find_groups import make_groups
+from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words
 from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, WantedColumns, check_classes, look_alikes
 from .split import divide
 from .survey import (

@@ -1,4 +1,4 @@
-"""Finds groups of pictures that nobody named: by folders, file names, times, and neighbours that look alike.
+"""Groups of pictures: those that the user asks for, and those that nobody named: by folders, names, times, likeness.
 
 A group is believed only if classes consist of several groups: a prefix that a whole class shares is the class's name.
 Names alone convince where they count frames (``00012_00029``: track 12, frame 29) or say what they are
@@ -8,17 +8,22 @@ their class.
 
 from __future__ import annotations
 
+import csv
+import os
+import posixpath
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import DataError
+from ..files import open_text
 from .dataset import Int64Array, UInt8Array
 from .duplicates import find_duplicates, same_picture_groups
 from .grids import averaging
-from .groups import Groups, Pictures, described, number_keys
+from .groups import CHOICES, GroupBy, Groups, Pictures, described, number_keys
 
 LARGEST = 0.7  # of a class in one group: more, and the group is the class
 COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
@@ -313,7 +318,7 @@ def _coarse(images: UInt8Array, rows: Int64Array) -> npt.NDArray[np.float32]:
 
 def by_copies(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     """Exact copies, and changed copies of the same picture; of drawings not mirrored ones, which are other drawings."""
-    from .ink import measure_ink  # the only finder that needs it, and it takes a while to import
+    from .ink import measure_ink
 
     is_drawn = measure_ink(pictures.images).kind == "ink"
     numbers = same_picture_groups(find_duplicates([pictures.images]), mirrored=not is_drawn)
@@ -332,3 +337,129 @@ FINDERS: dict[str, Finder] = {
 
 WHERE_ASKED: dict[str, Finder] = {**FINDERS, "copies": by_copies}
 """All that may be asked for; copies take long to find."""
+
+
+# The groups that the user asks for
+
+
+def make_groups(group_by: GroupBy, pictures: Pictures, where: str) -> Groups | None:
+    """The groups that ``group_by`` asks for; None for "none", and for "auto" where nothing was found.
+
+    Args:
+        where: what errors call the data.
+
+    Raises:
+        DataError: these data have no such groups; the message says what they have.
+    """
+    if group_by.kind == "none" or not len(pictures.labels):
+        return None
+    if group_by.kind == "auto":
+        return likely_groups(pictures)
+    if group_by.kind in WHERE_ASKED:
+        found = WHERE_ASKED[group_by.kind](pictures, asked=True)
+        if found is None:
+            raise DataError(f"{where}: --group-by {group_by.kind} finds no groups. {_why_not(group_by, pictures)}")
+        return found
+    keys = _SOURCES[group_by.kind](group_by.value, pictures, where)
+    words = {
+        "pattern": f"the pattern {group_by.value}",
+        "file": f"the table {group_by.value}",
+        "column": f"the column {group_by.value!r}",
+    }[group_by.kind]
+    text = f"column:{group_by.value}" if group_by.kind == "column" else group_by.value
+    unmatched = sum(key is None for key in keys)
+    return described(number_keys(keys), text, words, pictures.names, unmatched)
+
+
+def _why_not(group_by: GroupBy, pictures: Pictures) -> str:
+    if group_by.kind in ("folder", "prefix") and not pictures.are_files:
+        return f"Its images have no file names (they are called {pictures.names[0]!r}). {CHOICES}"
+    return {
+        "folder": f"There are no folders inside the class folders (the first picture is {pictures.names[0]!r}).",
+        "prefix": "No file names have a common prefix before a counter, other than one for a whole class "
+        f"(the first picture is {pictures.names[0]!r}).",
+        "burst": "The pictures do not say when they were taken (EXIF DateTimeOriginal), or none were taken within "
+        "seconds of each other.",
+        "neighbours": "Neighbours in the order of names are not more alike than others.",
+    }[group_by.kind]
+
+
+def _by_pattern(pattern: str, pictures: Pictures, where: str) -> list[Hashable | None]:
+    compiled = re.compile(pattern)
+    found = [compiled.search(name) for name in pictures.names]
+    keys = [match[1] if match else None for match in found]
+    if all(key is None for key in keys):
+        raise DataError(
+            f"{where}: the pattern {pattern} (--group-by) matches no picture; the first is called "
+            f"{pictures.names[0]!r}. Correct the pattern."
+        )
+    return list(keys)
+
+
+def _by_column(name: str, pictures: Pictures, where: str) -> list[Hashable | None]:
+    if pictures.column is None:
+        raise DataError(
+            f"{where}: --group-by {name} names a column, and these data come from no table with columns. {CHOICES}"
+        )
+    return [key or None for key in pictures.column]
+
+
+def _by_file(path: str, pictures: Pictures, where: str) -> list[Hashable | None]:
+    table = read_group_table(path)
+    by_base: dict[str, list[str]] = {}
+    for name in table:
+        by_base.setdefault(posixpath.basename(name), []).append(name)
+    keys: list[Hashable | None] = []
+    for name in pictures.names:
+        same = [each for each in by_base.get(posixpath.basename(name), []) if _is_tail(each, name)]
+        found = {table[each] for each in same}
+        keys.append(table.get(name, found.pop() if len(found) == 1 else None))
+    if all(key is None for key in keys):
+        raise DataError(
+            f"{path}: names no picture of {where}: the table begins with {next(iter(table), '')!r}, the data with "
+            f"{pictures.names[0]!r}. Write file names as the data have them."
+        )
+    return keys
+
+
+def _is_tail(a: str, b: str) -> bool:
+    """Whether one path is the end of the other: the table may begin further up or further down than the data."""
+    return f"/{a}".endswith(f"/{b.lstrip('/')}") or f"/{b}".endswith(f"/{a.lstrip('/')}")
+
+
+def read_group_table(path: str) -> dict[str, str]:
+    """The group of each file that a table with the columns ``file_name`` and ``group`` lists.
+
+    Raises:
+        DataError: the table cannot be read, a column is missing, or a file has two groups.
+    """
+    try:
+        with open_text(os.path.expanduser(path), encoding="utf-8-sig", newline="", piped=True) as file:
+            head = file.readline()
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+            columns = [name.strip() for name in rows.fieldnames or ()]
+            if missing := [name for name in ("file_name", "group") if name not in columns]:
+                raise DataError(
+                    f"{path}: there is no column {' and '.join(map(repr, missing))}; the columns are "
+                    f"{', '.join(map(repr, columns)) or 'none'}. A table for --group-by has file_name and group."
+                )
+            rows.fieldnames = columns
+            groups: dict[str, str] = {}
+            for row in rows:
+                name, group = posixpath.normpath((row["file_name"] or "").strip()), (row["group"] or "").strip()
+                if groups.setdefault(name, group) != group:
+                    raise DataError(
+                        f"{path}: line {rows.line_num} puts {name!r} into the group {group!r}, an earlier line into "
+                        f"{groups[name]!r}. Remove one of them."
+                    )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}). --group-by FILE.csv wants CSV in UTF-8.") from error
+    return {name: group for name, group in groups.items() if group}
+
+
+_SOURCES: dict[str, Callable[[str, Pictures, str], list[Hashable | None]]] = {
+    "pattern": _by_pattern,
+    "column": _by_column,
+    "file": _by_file,
+}

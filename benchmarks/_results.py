@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from glyphnet.hardware import hardware
 from glyphnet.modelfile import library_versions
+from glyphnet.training.device import hardware
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from glyphnet import childprocess
-from glyphnet.childprocess import Child
+from glyphnet import processes as childprocess
+from glyphnet.processes import Child
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -464,8 +464,7 @@ OPENED = ("openable", "BytesIO", "StringIO", "_stream", "file", "source")
 """What they are given instead."""
 READ_ELSEWHERE = {
     # files of the system
-    ("childprocess.py", "read_text"),
-    ("hardware.py", "read_text"),
+    ("processes.py", "read_text"),
     ("training/fast/products.py", "read_text"),
     ("training/device.py", "read_text"),
     # files of this package

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from glyphnet import parallel
-from glyphnet.parallel import map_in_order
+from glyphnet import processes as parallel
+from glyphnet.processes import map_in_order
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
@@ -62,7 +62,7 @@ def test_an_error_comes_in_its_turn_and_nothing_else_is_begun() -> None:
 
 CTRL_C_AT_EVERY_LOCK = """
 import os, signal, threading, time
-from glyphnet.parallel import map_in_order
+from glyphnet.processes import map_in_order
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 usual, main = threading.Condition.__enter__, threading.get_ident()
@@ -104,7 +104,7 @@ def test_ctrl_c_never_leaves_a_lock_taken() -> None:
 def test_who_ignores_ctrl_c_goes_on() -> None:
     code = """
 import os, signal
-from glyphnet.parallel import map_in_order
+from glyphnet.processes import map_in_order
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for made in map_in_order(lambda item: item, range(40)):
     os.kill(os.getpid(), signal.SIGINT)

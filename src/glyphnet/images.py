@@ -23,7 +23,7 @@ from .data.listing import Progress
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
 from .files import nameless_file
-from .parallel import map_in_order
+from .processes import map_in_order
 from .settings import batch_size
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]

@@ -18,7 +18,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from glyphnet import parallel
+from glyphnet import processes as parallel
 from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError

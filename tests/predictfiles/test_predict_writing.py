@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from glyphnet import parallel
+from glyphnet import processes as parallel
 from glyphnet.classifier import Classifier
 from glyphnet.errors import BadFileError, OutputError, RunFolderError, SettingsError
 from glyphnet.files import FolderLock

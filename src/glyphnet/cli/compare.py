@@ -28,7 +28,7 @@ from .options import (
     reads_data,
     replacing,
 )
-from .runfolders import data_name
+from .train import data_name
 
 if TYPE_CHECKING:
     from ..data.settings import DataSettings

@@ -23,7 +23,7 @@ from .options import (
     reads_data,
     replacing,
 )
-from .runfolders import data_name
+from .train import data_name
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -91,10 +91,10 @@ def _write(
     findings: tuple[Finding, ...],
     model: Path,
 ) -> None:
-    from ..hardware import hardware
     from ..modelfile import library_versions
     from ..report import read_history
     from ..runs import RunFolder, write_judgement
+    from ..training.device import hardware
 
     beside = RunFolder(model.parent).history  # a model in its run folder brings its learning curves
     history = read_history(beside) if beside.is_file() else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os.path import basename
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,20 +20,23 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    NetworkOption,
     OverwriteOption,
+    RecipeOption,
+    SettingsOption,
     ThreadsOption,
+    changes_from,
     given_parameters,
     parse_duration,
     reads_data,
     replacing,
 )
-from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 from .reviewing import tell_suspects
-from .runfolders import free_folder, how_made, how_to_go_on
-from .seeds import AtOnceOption, EnsembleOption, SeedsOption, concerns_seeds, train_seeds
 
 if TYPE_CHECKING:
     from ..runs import Run
+    from ..studies.seeds import SeedRuns
+    from ..training import DataSettings, Recipe
 
 
 @reads_data()
@@ -260,3 +263,152 @@ def _as_dict(run: Run) -> dict[str, object]:
         "evaluation": None if run.evaluation is None else run.evaluation.to_dict(),
         "labels": None if run.review is None else run.review.to_dict(),
     }
+
+
+# What a run folder is called unless the user says so, and how its run is gone on with
+
+
+def data_name(data: str) -> str:
+    """What output is called after the data: the last part of a path, or the name of a data set."""
+    name = data.removeprefix("name:")
+    return Path(data).resolve().name if name == data and Path(data).exists() else name.replace("/", "-")
+
+
+def free_folder(data: str, how: str) -> Path:
+    """``runs/mnist-fast``, or the first of ``runs/mnist-fast-2``, … that is not there."""
+    name = f"{data_name(data)}-{how}".lstrip(".")
+    number = 1
+    while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return folder
+
+
+def how_made(given: dict[str, str], preset: str) -> str:
+    """What the run is called after, beside the data.
+
+    Args:
+        given: the parameters on the command line, with what they are called there.
+    """
+    if "recipe" in given:
+        return "recipe"
+    return "timed" if "seconds" in given and "preset" not in given else preset
+
+
+def how_to_go_on(folder: Path) -> str:
+    """The command that resumes, as a sentence."""
+    return f"Go on with: glyphnet train --resume {shlex.quote(str(folder))}"
+
+
+# ``glyphnet train --seeds``: several trainings that differ only in their seed, and their ensemble
+
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=2,
+        help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
+    ),
+]
+EnsembleOption = Annotated[
+    bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
+]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--at-once",
+        metavar="N",
+        min=1,
+        help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, or 1 "
+        "for trainings so short that starting processes takes longer.",
+    ),
+]
+
+_ALONE = ("group_gap", "seconds", "processes", "check_labels")
+"""Parameters of one training that do not apply to several."""
+
+
+def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
+    """Whether several trainings are requested; options that do not apply are refused.
+
+    Args:
+        given: the parameters on the command line, with their names there.
+        resume: the folder to resume.
+    """
+    several = "seeds" in given
+    if resume is not None:
+        from ..studies.seeds import is_seeds_folder
+
+        several = is_seeds_folder(resume)
+    names = [name for parameter, name in given.items() if parameter in (_ALONE if several else ("ensemble", "at_once"))]
+    if names and several:
+        raise typer.BadParameter(f"{', '.join(names)}: for one training, not for several seeds. Leave it out.")
+    if names:
+        raise typer.BadParameter(f"{', '.join(names)}: for several seeds. Give --seeds 10 as well.")
+    return several
+
+
+def train_seeds(
+    source: DataSettings,
+    *,
+    seeds: int | None,
+    ensemble: bool,
+    at_once: int | None,
+    preset: str,
+    recipe: Recipe | None,
+    changes: dict[str, object],
+    out: Path | None,
+    overwrite: bool,
+    resume: Path | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Train or resume them, and print the results."""
+    from ..studies import seeds as verbs
+    from .live import SeedsDisplay, StopSeedsOnSignal
+
+    folder = resume or out
+    assert folder is not None
+    stop, table = StopSeedsOnSignal(), SeedsDisplay()
+    common: dict[str, Any] = {
+        "ensemble": ensemble, "at_once": at_once, "device": device, "threads": threads,
+        "watchers": (stop, table), "said": say,
+    }  # fmt: skip
+    try:
+        with progress() as reading, stop, table:
+            if resume is not None:
+                command = shlex.join(["glyphnet", "train", "--resume", str(resume)])
+                found = verbs.resume_seeds(resume, **common, progress=reading, command=command)
+            else:
+                assert seeds is not None
+                found = verbs.train_seeds(
+                    source, seeds=seeds, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
+                    **common, progress=reading, command=shlex.join(["glyphnet", *sys.argv[1:]]),
+                )  # fmt: skip
+    except KeyboardInterrupt:
+        if verbs.is_seeds_folder(folder):
+            say(how_to_go_on(folder))
+        raise
+    if as_json:
+        emit_json(found.to_dict())
+    elif found.ending == "finished":
+        _show(found, folder)
+    if found.ending == "stopped":
+        say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_go_on(folder)}")
+
+
+def _show(found: SeedRuns, folder: Path) -> None:
+    """Print the results for a person."""
+    from ..studies.seeds.results import sentences
+
+    print(*map(printable, sentences(found)), sep="\n")
+    print(f"\nRuns:    {printable(str(folder / 'seed-*'))}, with seeds.csv and seeds.json")
+    model = (found.runs[0].folder if found.ensemble is None else found.ensemble.folder) or folder
+    if found.ensemble is not None:
+        print(f"Model:   {printable(shlex.quote(str(model / 'model.safetensors')))}")
+        print(f"Report:  {printable(str(model / 'report.html'))}")
+        return
+    print("\nWhat to try next:")
+    again = shlex.join(["glyphnet", "train", "--resume", str(folder), "--ensemble"])
+    print(f"  {printable(again)}\n      one model that averages all of them, mostly better than each")

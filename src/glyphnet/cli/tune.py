@@ -17,13 +17,16 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    NetworkOption,
+    RecipeOption,
+    SettingsOption,
     ThreadsOption,
+    changes_from,
     given_parameters,
     parse_duration,
     reads_data,
     replacing,
 )
-from .recipes import NetworkOption, RecipeOption, SettingsOption, changes_from
 
 if TYPE_CHECKING:
     from ..studies.tuning import Tuning

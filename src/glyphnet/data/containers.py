@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..childprocess import WorkerDiedError, Workers
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..files import open_input
+from ..processes import WorkerDiedError, Workers
 from .arrays import RawArrays, RawPart, find_roles, raw_arrays
 from .filetree import AnyFile, ArchivePath
 from .gzipped import opened

@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..childprocess import WorkerDiedError, Workers
 from ..errors import BadFileError
-from ..parallel import WORKERS
+from ..processes import WORKERS, WorkerDiedError, Workers
 
 SECONDS = 60.0
 """For one picture in a worker."""

@@ -12,7 +12,7 @@ import PIL
 from PIL import Image
 
 from ..errors import BadFileError, DataError
-from ..parallel import map_in_order
+from ..processes import map_in_order
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..errors import BadFileError
 from ..files import open_input
-from ..parallel import map_in_order
+from ..processes import map_in_order
 from .cache import keep_arrays, kept_arrays
 from .dataset import Int64Array
 from .listing import ImageFiles

@@ -18,10 +18,10 @@ from markupsafe import Markup, escape
 
 from .._version import __version__
 from ..files import FolderLock, Replacing, atomic_write, atomic_write_text, refuse_if_in_use
-from ..hardware import hardware
 from ..modelfile import library_versions
 from ..pages.assembly import environment, read
 from ..settings import parse_settings
+from ..training.device import hardware
 from .lab import Findings, Picture, Progress, load_lab
 
 _DOTS_PER_INCH = 144  # twice what CSS calls an inch's 72 points: sharp on a phone

@@ -17,7 +17,7 @@ from ..data.traits import Traits
 from ..data.values import on_scale
 from ..errors import BadFileError
 from ..images import Reader, normalizing_spec, read_image
-from ..parallel import map_in_order
+from ..processes import map_in_order
 from .pictures import Picture
 
 BLOCK_PICTURES = 64

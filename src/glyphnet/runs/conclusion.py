@@ -16,17 +16,15 @@ from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import Evaluation, choose_thresholds, fit_temperature
 from ..evaluation.normalizing import decide_normalizing
-from ..hardware import hardware
-from ..history import write_history
 from ..images import Batch, seen
 from ..modelfile import Provenance, library_versions, pick_samples
 from ..nn.prototypes import Prototypes, fit_prototypes
 from ..training import FitResult, Recipe
-from ..training.device import using_threads
+from ..training.device import hardware, using_threads
 from .diagnosis import diagnose
 from .judgement import judge_after_training, write_judgement
 from .review import review
-from .run import Run, RunFolder
+from .run import Run, RunFolder, write_history
 
 _SEARCH = 0.1
 """Of the time of the training: the search for near duplicates may take so long."""

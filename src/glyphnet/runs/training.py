@@ -14,13 +14,12 @@ from ..data.decisions import refuse_to_lose_decisions
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError, SettingsError
 from ..files import FolderLock, Replacing, atomic_write_text
-from ..history import HistoryWriter, write_history
 from ..training import CheckpointWriter, FitResult, Fitting, Recipe, Watcher
 from ..training.collective import Place, check_parts, joined
 from .conclusion import conclude, make_classifier
 from .groupgap import check_group_gap, measure_group_gap
 from .preparation import Source, check_time, fit_into, fitting_of, inputs_of, prepare, read_again, read_recipe
-from .run import Run, RunFolder, today
+from .run import HistoryWriter, Run, RunFolder, today, write_history
 from .slowdown import Slowdown
 from .together import run_together
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..childprocess import Workers
 from ..data import decode
 from ..data.dataset import UInt8Array
 from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
@@ -27,6 +26,7 @@ from ..data.values import Reading
 from ..errors import BadFileError
 from ..images import Batch, normalizing_spec, read_image
 from ..predictor import Predictor
+from ..processes import Workers
 from .api import APIError
 from .limits import Limits
 

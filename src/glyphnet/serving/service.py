@@ -22,6 +22,7 @@ from ..errors import ModelFileError, SettingsError
 from ..files import open_input
 from ..images import Batch, default_batch_size, normalizing_spec
 from ..predictor import Predictor
+from ..processes import usable_cores
 from .api import JSON, APIError
 from .bodies import Bodies, contents_of
 from .decoding import Decoder
@@ -266,7 +267,7 @@ class Service:
         self.stopping = False
         predictor = model.predictor
         self.batcher = Batcher(predictor, limits.queue, MODEL_THREADS, self.metrics.batch)
-        self._decoder = Decoder(predictor, limits, cores=min(4, os.cpu_count() or 1))
+        self._decoder = Decoder(predictor, limits, cores=min(4, usable_cores()))
         self._bodies = Bodies(limits)
         self._answers = AnswerWriter(model)
         self.metrics.watch("glyphnet_queued_images", "Images that wait or are in work.", lambda: self.batcher.admitted)

@@ -9,8 +9,9 @@ import torch
 
 from ..errors import SettingsError
 from ..nn import InputShape, summary
+from ..processes import usable_cores
 from .collective import Place
-from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores, set_by_user, usable_cores
+from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores, set_by_user
 from .recipe import Recipe
 from .steps import AT_ONCE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import platform
@@ -15,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ..errors import DeviceError
+from ..processes import usable_cores
 from .fast.products import processor_vendor
 
 SMALL_STEP = 30e6
@@ -85,15 +85,6 @@ def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
         return False
     features = torch.cpu.get_capabilities()
     return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor()))
-
-
-def usable_cores() -> int:
-    """How many cores this process may use, by its affinity and its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no limit
-    return cores
 
 
 def set_by_user() -> bool:
@@ -172,3 +163,23 @@ def _openmp_pause() -> Callable[[int], int] | None:
     for library in (Path(torch.__file__).parent / "lib").glob("libgomp*.so*"):
         return getattr(ctypes.CDLL(str(library)), "omp_pause_resource_all", None)
     return None
+
+
+# What machine this is, in one line: no figure is worth anything without it
+
+
+def hardware() -> str:
+    """Processor, cores and GPU: ``AMD EPYC 9R14, 2 cores`` or ``…, NVIDIA H200``."""
+    parts = [f"{_processor()}, {usable_cores()} cores"]
+    if torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...childprocess import Child, Message
 from ...data import ImageDataset, Splits, load, look_over
 from ...data.handover import hand_over
 from ...data.listing import Progress
@@ -27,8 +26,9 @@ from ...data.settings import DataSettings
 from ...errors import DataError, MissingExtraError, SettingsError
 from ...evaluation import Evaluation
 from ...files import new_file, temporary_folder
-from ...hardware import hardware
 from ...modelfile import library_versions
+from ...processes import Child, Message, usable_cores
+from ...training.device import hardware
 from ...units import first_line
 from .comparison import Comparison, Row, Status
 from .methods import Estimator, FitContext, Method, choose
@@ -170,7 +170,7 @@ def _threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def _versions() -> dict[str, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...childprocess import Message, talk_with_parent
 from ...data.dataset import Splits
 from ...data.handover import take_over
 from ...files import new_file
+from ...processes import Message, talk_with_parent
 from ...units import reason
 from .methods import Estimator
 

@@ -13,16 +13,15 @@ from contextlib import contextmanager
 
 import torch
 
-from ...childprocess import Child, Message
 from ...data import Splits
 from ...data.handover import hand_over
 from ...errors import TrainingError
 from ...files import temporary_folder
 from ...nn import summary
+from ...processes import Child, Message, usable_cores
 from ...training import Recipe, choose_device
 from ...training.arithmetic import Arithmetic
 from ...training.collective import Place
-from ...training.device import usable_cores
 from ...training.examples import batch_count
 from .progress import SeedProgress, SeedsCallback
 from .results import Plan, SeedsFolder

@@ -19,7 +19,6 @@ from ...errors import DivergedError, SettingsError, TrainingError
 from ...evaluation.evaluate import findings_of
 from ...evaluation.normalizing import decide_normalizing
 from ...files import FolderLock, atomic_write_text, make_folder, temporary_folder
-from ...hardware import hardware
 from ...modelfile import library_versions
 from ...nn.ensemble import join
 from ...nn.networks import MOST_MEMBERS, EnsembleSpec
@@ -30,6 +29,7 @@ from ...runs.preparation import Source, inputs_of, prepare, read_again
 from ...runs.training import tell
 from ...training import Examples, Recipe
 from ...training.collective import Place
+from ...training.device import hardware
 from ...training.fit import check_together
 from .progress import Reporter, SeedProgress, SeedsCallback
 from .results import Ending, Ensemble, Plan, SeedRun, SeedRuns, SeedsFolder, read_plan, read_run

@@ -10,11 +10,11 @@ import traceback
 from pathlib import Path
 
 from ... import runs
-from ...childprocess import Message, talk_with_parent
 from ...data import Splits
 from ...data.handover import take_over
 from ...errors import GlyphNetError
 from ...files import atomic_write_text, make_folder
+from ...processes import Message, talk_with_parent
 from ...runs import RunFolder
 from ...runs.preparation import read
 from ...training import Recipe, Watcher

@@ -16,20 +16,38 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .files import new_file
-from .parallel import interrupts_wait
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Message: TypeAlias = Mapping[str, Any]
 """Plain JSON values. ``{"phase": "gone"}`` is the last one of every child."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, by its affinity and its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no limit
+    return cores
+
+
+WORKERS = min(8, usable_cores())
+"""Threads of `map_in_order`."""
 
 
 class Child:
@@ -350,3 +368,70 @@ def _hear(heard: Callable[[Message], None]) -> None:
         for line in lines:
             heard(json.loads(line))
     os._exit(1)  # the pipe to standard input is closed: the parent is gone
+
+
+# Work on several items at once, in threads, handed over in order
+
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+
+def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> Iterator[_Made]:
+    """What ``work`` makes of each item, in order; twice as many as there are workers are under way.
+
+    Closing the iterator, an error or Ctrl-C waits for the items that have been begun, and begins no others.
+
+    Raises:
+        Exception: whatever ``work`` raises for an item, in the item's turn.
+    """
+    items = iter(items)
+    head = list(islice(items, 2))
+    if len(head) < 2:  # not worth a thread
+        yield from map(work, head)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    waiting: deque[Future[_Made]] = deque()
+    workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="glyphnet-parallel")
+
+    def taken() -> _Made:
+        with interrupts_wait():
+            return waiting.popleft().result()
+
+    try:
+        for item in chain(head, items):
+            with interrupts_wait():
+                waiting.append(workers.submit(work, item))
+            if len(waiting) > 2 * WORKERS:
+                yield taken()
+        while waiting:
+            yield taken()
+    finally:
+        with interrupts_wait():
+            workers.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C, and what else is told to end a command as that does, come after the block only.
+
+    In the midst of `threading.Condition.__enter__` it would leave the lock taken for ever, and the worker that wants it
+    next would wait as long: the command would hang instead of ending.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread is ever interrupted
+        return
+    came: list[int] = []
+    usual = {number: handler for number in _INTERRUPTS if callable(handler := signal.getsignal(number))}
+    for number in usual:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glyphnet import processes as childprocess
+from glyphnet import processes
 from glyphnet.processes import Child
 
 
@@ -25,7 +25,7 @@ def test_a_child_whose_start_is_interrupted_is_ended(
             started.append(self)
             signal.raise_signal(number)
 
-    monkeypatch.setattr(childprocess.subprocess, "Popen", InterruptedWhileStarting)
+    monkeypatch.setattr(processes.subprocess, "Popen", InterruptedWhileStarting)
     before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         with (

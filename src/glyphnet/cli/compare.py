@@ -122,9 +122,11 @@ def compare(
             say(sentence)
         with ComparisonDisplay() as bar:
             found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)
+    from ..studies.comparison.picture import write_comparison  # Matplotlib, only now
+
     with FolderLock(folder):
         rules.check_in(folder, WRITTEN)
-        found.write(folder)
+        write_comparison(found, folder)
     if as_json:
         emit_json({"folder": str(folder), **found.to_dict()})
     else:

@@ -21,6 +21,7 @@ from glyphnet.evaluation.intervals import holm, paired
 from glyphnet.studies.comparison.comparing import ComparisonCallback, FitProgress
 from glyphnet.studies.comparison.comparison import Comparison, Row
 from glyphnet.studies.comparison.methods import METHODS, Method, RowEstimator
+from glyphnet.studies.comparison.picture import write_comparison
 
 
 class Recorder(ComparisonCallback):
@@ -99,7 +100,7 @@ def test_the_table_says_how_it_was_measured(digits: Comparison) -> None:
 
 
 def test_the_files_hold_it_all(digits: Comparison, tmp_path: Path) -> None:
-    digits.write(tmp_path / "a" / "b")
+    write_comparison(digits, tmp_path / "a" / "b")
     found = json.loads(
         (tmp_path / "a" / "b" / "comparison.json").read_text(encoding="utf-8"), parse_constant=pytest.fail
     )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 from ... import units
 from ...evaluation import Evaluation
 from ...evaluation.intervals import SIGNIFICANCE, Figure, Paired, holm, paired
-from ...files import atomic_write, atomic_write_text, make_folder
 from .methods import Method
 
 JSON_FILE, PICTURE_FILE = "comparison.json", "comparison.png"
@@ -152,21 +148,6 @@ class Comparison:
             "warnings": list(self.warnings),
             **self.provenance,
         }
-
-    def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write comparison.json and comparison.png, each all or nothing, into a folder, which is created if needed.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        from .picture import picture  # Matplotlib, on demand
-
-        target = Path(folder)
-        make_folder(target)
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
-        atomic_write_text(target / JSON_FILE, text + "\n")
-        with atomic_write(target / PICTURE_FILE) as file:
-            picture(self).savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 # Text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
@@ -14,11 +16,10 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from ...files import atomic_write, atomic_write_text, make_folder
 from ...plots.style import BLUE, INK, LINE, RED, SOFT
 from ...units import plural
-
-if TYPE_CHECKING:
-    from .comparison import Comparison, Row
+from .comparison import JSON_FILE, PICTURE_FILE, Comparison, Row
 
 _SIZE = (8.4, 5.6)  # inches
 _DPI = 150
@@ -49,6 +50,20 @@ class _Dot:
     @property
     def ours(self) -> bool:
         return self.row.method.maker == "GlyphNet"
+
+
+def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> None:
+    """Write comparison.json and comparison.png, each all or nothing, into a folder, which is created if needed.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    target = Path(folder)
+    make_folder(target)
+    text = json.dumps(comparison.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
+    atomic_write_text(target / JSON_FILE, text + "\n")
+    with atomic_write(target / PICTURE_FILE) as file:
+        picture(comparison).savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 def picture(comparison: Comparison) -> Figure:

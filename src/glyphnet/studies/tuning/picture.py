@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...files import atomic_write, atomic_write_text, make_folder
 from ...plots.style import BLUE, INK, LINE, RED, SOFT, dress, literal, percent_axis, short, whole_axis
 from ...units import percent
+from .results import WRITTEN, Trial, Tuning, importance_to_dict, trials_table
 from .space import Choice, Dimension, Range
-
-if TYPE_CHECKING:
-    from .results import Trial, Tuning
 
 _DPI = 150
 _ACROSS = 3  # slices beside each other
@@ -24,6 +25,27 @@ _AIR = 0.03  # at both ends of a range, as a share of it
 _SPREADS = 3.0  # how far below the middle of the finished trials the axis reaches, in distances from there to the best
 
 Float64Array = npt.NDArray[np.float64]
+
+
+def write_tuning(tuning: Tuning, folder: str | os.PathLike[str]) -> None:
+    """Write trials.csv, importance.json, best.yaml and the pictures into a folder, which is created if needed.
+
+    Each file is written all or nothing.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    target = Path(folder)
+    make_folder(target)
+    trials_file, importance_file, recipe_file, *_ = WRITTEN
+    atomic_write_text(target / trials_file, trials_table(tuning))
+    importance = json.dumps(importance_to_dict(tuning), ensure_ascii=False, indent=2)
+    atomic_write_text(target / importance_file, importance + "\n")
+    if tuning.recipe is not None:
+        atomic_write_text(target / recipe_file, tuning.recipe.to_yaml())
+    for name, figure in pictures(tuning).items():
+        with atomic_write(target / f"{name}.png") as file:
+            figure.savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 def pictures(tuning: Tuning) -> dict[str, Figure]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +14,6 @@ from typing import Literal
 from ... import units
 from ...evaluation.evaluation import Part
 from ...evaluation.intervals import Interval, wilson
-from ...files import atomic_write, atomic_write_text, make_folder
 from ...runs import Run
 from ...training import Recipe
 from .space import Space, Value
@@ -268,32 +265,11 @@ class Tuning:
             "storage": None if self.storage is None else str(self.storage),
             "best": None if self.best is None else self.best.to_dict(),
             "base": None if self.base_trial is None else self.base_trial.to_dict(),
-            "importance": _importance(self),
+            "importance": importance_to_dict(self),
             "test": None if self.test is None else asdict(self.test),
             "trials": [trial.to_dict() for trial in self.trials],
             "notes": list(self.notes),
         }
-
-    def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write trials.csv, importance.json, best.yaml and the pictures into a folder, which is created if needed.
-
-        Each file is written all or nothing.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        from .picture import pictures  # Matplotlib, on demand
-
-        target = Path(folder)
-        make_folder(target)
-        trials_file, importance_file, recipe_file, *_ = WRITTEN
-        atomic_write_text(target / trials_file, _table(self))
-        atomic_write_text(target / importance_file, json.dumps(_importance(self), ensure_ascii=False, indent=2) + "\n")
-        if self.recipe is not None:
-            atomic_write_text(target / recipe_file, self.recipe.to_yaml())
-        for name, figure in pictures(self).items():
-            with atomic_write(target / f"{name}.png") as file:
-                figure.savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 # Text
@@ -368,7 +344,7 @@ def _why_unknown(tuning: Tuning) -> str:
 # CSV and JSON
 
 
-def _table(tuning: Tuning) -> str:
+def trials_table(tuning: Tuning) -> str:
     """One line per trial: its ending, figures and settings; unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -392,7 +368,8 @@ def _table(tuning: Tuning) -> str:
     return text.getvalue()
 
 
-def _importance(tuning: Tuning) -> dict[str, object]:
+def importance_to_dict(tuning: Tuning) -> dict[str, object]:
+    """The importance of each setting, or the reason why it is not known, as importance.json holds it."""
     if not tuning.importances:
         return {"method": None, "reason": _why_unknown(tuning)}
     return {

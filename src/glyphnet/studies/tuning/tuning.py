@@ -122,7 +122,9 @@ def tune(
         # Only now: another process may have found something better meanwhile.
         found = replace(_gather(study, base, splits, ending, seconds), folder=folder, storage=file)
         if folder is not None and found.trials:
-            found.write(folder)
+            from .picture import write_tuning  # Matplotlib, on demand
+
+            write_tuning(found, folder)
         if ending in ("stopped", "shared"):
             return found
         _refuse_nothing(found, budget)

@@ -67,7 +67,7 @@ def settings() -> str:
         _table(Recipe),
     ]
     for name, field in Recipe.model_fields.items():
-        kinds = models_in(field.annotation)
+        kinds = models_in(field)
         if kinds:
             parts += [f"## {name}", *(part for kind in kinds for part in _section(name, kind))]
         elif name == "augment":

@@ -36,11 +36,11 @@ from glyphnet.modelfile import (
     write_model,
 )
 from glyphnet.names import fault_of
-from glyphnet.nn import NETWORKS, AnySpec, Preprocessing, build, parse_network
+from glyphnet.nn import NETWORKS, BaseSpec, Preprocessing, build, parse_network
 from glyphnet.tensorfile import read_tensors, write_tensors
 
 
-def header_of(spec: AnySpec | str = "linear", **parts: Any) -> ModelHeader:
+def header_of(spec: BaseSpec | str = "linear", **parts: Any) -> ModelHeader:
     given = {
         "network": parse_network(spec),
         "input_shape": (8, 8, 1),

@@ -13,7 +13,6 @@ import time
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -27,9 +26,7 @@ from glyphnet.tensorfile import read_tensors, write_tensors
 from glyphnet.training import Examples, Moment, Recipe, TrainingState, Watcher
 from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
-from glyphnet.training.optimizers import AnyOptimizer
-
-OPTIMIZERS = [row.model_fields["name"].default for row in get_args(get_args(AnyOptimizer)[0])]
+from glyphnet.training.optimizers import OPTIMIZERS
 
 # Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
 # averaged weights, early stopping (which ends the run before the last epoch).

@@ -31,7 +31,7 @@ from .modelfile import (
     read_whole_model,
     write_model,
 )
-from .nn import AnySpec, NetworkSummary, Preprocessing, summary, without_head
+from .nn import BaseSpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
 from .units import first_line
@@ -76,7 +76,7 @@ class Classifier(Ruled):
     """
 
     network: nn.Module = field(repr=False)
-    spec: AnySpec
+    spec: BaseSpec
     input_shape: ImageShape
     classes: tuple[str, ...]
     preprocessing: Preprocessing

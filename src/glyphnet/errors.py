@@ -16,6 +16,7 @@
     ├── OutputError               writing would destroy something that is not the command's own output
     ├── ExportError               a model that cannot be exported, or an export that answers otherwise than it
     ├── DeviceError               the device asked for is not there
+    ├── PluginError               another package's row for one of the tables cannot be used
     └── MissingExtraError         an optional dependency is not installed (an ImportError)
 
 The command line turns each into one line on standard error and exit status 1, so a message must stand alone:
@@ -103,6 +104,10 @@ class ExportError(GlyphNetError):
 
 class DeviceError(GlyphNetError):
     """The device asked for is not there."""
+
+
+class PluginError(GlyphNetError):
+    """Another installed package adds a row to a table, and the row cannot be used."""
 
 
 class MissingExtraError(GlyphNetError, ImportError):

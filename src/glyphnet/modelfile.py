@@ -30,6 +30,7 @@ from .errors import CorruptFileError, ModelFileError, SettingsError, Unsupported
 from .names import fault_of
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
+from .plugins import packages
 from .tensorfile import Header, read_tensors, write_tensors
 from .units import percent
 
@@ -59,8 +60,9 @@ _FROM_THE_FUTURE = {"extra_forbidden", "union_tag_invalid", "literal_error"}
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of what computes: Python, torch, NumPy and GlyphNet itself."""
+    """The versions of what computes: Python, torch, NumPy, GlyphNet itself and the packages that extend it."""
     return {
+        **packages(),
         "glyphnet": __version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -237,7 +239,8 @@ class ModelHeader(BaseModel):
         page: which page of files of several pages is read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Built at first use, as `OneOf` wants it.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: Literal["model"] = "model"
     format_version: Literal[2] = 2
@@ -414,9 +417,18 @@ def _parse_header(path: str | os.PathLike[str], raw: Header) -> ModelHeader:
         if all(problem["type"] in _FROM_THE_FUTURE for problem in error.errors(include_url=False)):
             raise UnsupportedFileError(
                 f"{path}: holds what this GlyphNet {__version__} does not know ({text}). "
-                "If a newer one wrote it, upgrade with: pip install --upgrade glyphnet"
+                f"{_missing_packages(raw)}If a newer one wrote it, upgrade with: pip install --upgrade glyphnet"
             ) from None
         raise CorruptFileError(f"{path}: its header is no sound description of a model ({text}).") from None
+
+
+def _missing_packages(raw: Header) -> str:
+    """A sentence on the packages that a file says it was made with and that are not here; none is loaded for it."""
+    provenance = raw.get("provenance")
+    versions = provenance.get("versions") if isinstance(provenance, dict) else None
+    missing = sorted(set(versions) - set(library_versions())) if isinstance(versions, dict) else []
+    named = ", ".join(f"{name!r:.60} {versions[name]!r:.20}" for name in missing[:3]) if versions else ""
+    return f"The file says that it was made with {named}, which is not installed here. " if named else ""
 
 
 def _listed(error: ValidationError) -> str:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 import math
 import reprlib
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
 
 from .errors import SettingsError
 
@@ -33,10 +36,57 @@ def batch_size(image_shape: Iterable[int]) -> int:
 class Settings(BaseModel):
     """Settings that are frozen, closed (an unknown name is an error) and checked when they are made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    # Built at first use: only then are the tables read from which a `OneOf` takes its kinds.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, defer_build=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """Marks a field whose value is one of the settings classes in a table: ``Annotated[BaseSpec, OneOf(NETWORKS)]``.
+
+    The table is read when the model that has the field is first used; that model must set ``defer_build``.
+
+    Attributes:
+        table: name → class.
+        without: names that the field does not take.
+    """
+
+    table: Mapping[str, type[BaseModel]]
+    without: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> list[type[BaseModel]]:
+        """The classes that the field takes."""
+        return [model for name, model in self.table.items() if name not in self.without]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The tagged union of the classes, as pydantic makes it."""
+        models = self.models
+        return handler.generate_schema(
+            Annotated[Union[tuple(models)], Field(discriminator=_tag_field(models[0]))]  # noqa: UP007  # computed
+        )
+
+
+def by_tag(*models: type[Model]) -> dict[str, type[Model]]:
+    """Settings classes by the default of their ``kind`` or ``name``."""
+    return {str(_tag(model)): model for model in models}
+
+
+def not_a(base: type[BaseModel]) -> Callable[[str, object], str]:
+    """What is wrong with a class as the row ``name`` of a table of such settings; "" if nothing is."""
+
+    def fault(name: str, row: object) -> str:
+        if not (isinstance(row, type) and issubclass(row, base)):
+            return f"{row!r:.80} is no subclass of {base.__module__}.{base.__name__}"
+        field = _tag_field(row)
+        return (
+            "" if _tag(row) == name else f'its {field} is {str(_tag(row))!r:.60}; it must be "{name}", the row\'s name'
+        )
+
+    return fault
 
 
 def parse_settings(model: type[Model], values: object, *, where: str = "") -> Model:
@@ -112,7 +162,7 @@ def _kinds_with(path: str, model: type[BaseModel]) -> list[str]:
     candidates = [model]
     for section in sections:
         infos = [each.model_fields[section] for each in candidates if section in each.model_fields]
-        candidates = [found for info in infos for found in models_in(info.annotation)]
+        candidates = [found for info in infos for found in models_in(info)]
     return [str(_tag(each)) for each in candidates if name in each.model_fields]
 
 
@@ -120,12 +170,18 @@ def dotted_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted name of every setting in ``model``, those of all kinds of a section together."""
     for name, info in model.model_fields.items():
         yield prefix + name
-        for part in models_in(info.annotation):
+        for part in models_in(info):
             yield from dotted_names(part, f"{prefix}{name}.")
 
 
 def models_in(annotation: object) -> list[type[BaseModel]]:
-    """The settings classes in a field's annotation: none, one, or those of a union."""
+    """The settings classes in a field or its annotation: none, one, those of a union or of a table."""
+    if isinstance(annotation, FieldInfo):
+        choices = [mark for mark in annotation.metadata if isinstance(mark, OneOf)]
+        return choices[0].models if choices else models_in(annotation.annotation)
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, OneOf):
+            return mark.models
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in models_in(part)]
@@ -145,14 +201,17 @@ def _follow(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[st
         fields = [c.model_fields[part] for c in candidates if part in c.model_fields]
         if candidates:
             holder = candidates[0]
-        candidates = [found for field in fields for found in models_in(field.annotation)]
+        candidates = [found for field in fields for found in models_in(field)]
         if len(candidates) == 1:
             holder = candidates[0] if part != location[-1] else holder
     return path, holder
 
 
 def _tag(model: type[BaseModel]) -> object:
-    for key in ("kind", "name"):
-        if key in model.model_fields:
-            return model.model_fields[key].default
-    return None
+    field = model.model_fields.get(_tag_field(model))
+    return None if field is None else field.default
+
+
+def _tag_field(model: type[BaseModel]) -> str:
+    """The field that says which of several kinds: ``kind`` of networks, ``name`` of everything else."""
+    return "kind" if "kind" in model.model_fields else "name"

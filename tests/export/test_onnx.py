@@ -12,9 +12,9 @@ import torch
 from onnx import shape_inference
 
 from glyphnet.errors import ExportError
-from glyphnet.export.layers import layers_of
 from glyphnet.export.onnx import OPSET, make
 from glyphnet.nn import NETWORKS
+from glyphnet.nn.layers import layers_of
 from glyphnet.nn.spec import ACTIVATIONS
 
 NETWORKS_AND_TWISTS = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import get_args
 
 import pytest
 import torch
@@ -12,11 +11,8 @@ from glyphnet.nn import build, parse_network
 from glyphnet.training import Examples, Recipe, fit
 from glyphnet.training.muon import Muon as PlainMuon
 from glyphnet.training.muon import as_matrix, orthogonal
-from glyphnet.training.optimizers import AnyOptimizer, Muon, weights_of
-from glyphnet.training.schedules import AnySchedule
-
-OPTIMIZERS = {row.model_fields["name"].default: row for row in get_args(get_args(AnyOptimizer)[0])}
-SCHEDULES = {row.model_fields["name"].default: row for row in get_args(get_args(AnySchedule)[0])}
+from glyphnet.training.optimizers import OPTIMIZERS, Muon, weights_of
+from glyphnet.training.schedules import SCHEDULES
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -10,6 +10,7 @@ from numbers import Real
 from torch import Tensor
 
 from ..errors import SettingsError
+from ..plugins import Table
 from ..settings import suggestion
 from . import pixels, warp
 
@@ -52,9 +53,14 @@ class MixRow(Augmentation):
     apply: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]] = field(kw_only=True)
 
 
+def _fault(name: str, row: object) -> str:
+    fits = isinstance(row, WarpRow | PixelRow | MixRow)
+    return "" if fits else f"{row!r:.80} is no WarpRow, PixelRow or MixRow of glyphnet.augment"
+
+
 # In the order of application: geometry, then light, then erasing and mixing.
 # fmt: off
-AUGMENTATIONS: dict[str, WarpRow | PixelRow | MixRow] = {
+AUGMENTATIONS: Table[WarpRow | PixelRow | MixRow] = Table("augmentations", {
     "rotate": WarpRow("degrees", 180, "turn about the centre, either way", apply=warp.rotate),
     "scale": WarpRow("of the size", 0.9, "enlarge or shrink; 0.1 is from 0.9 to 1.1", apply=warp.scale),
     "shear": WarpRow("degrees", 60, "slant upright lines, either way", apply=warp.shear),
@@ -67,7 +73,7 @@ AUGMENTATIONS: dict[str, WarpRow | PixelRow | MixRow] = {
     "brightness": PixelRow("of full white", 1, "make lighter or darker", apply=pixels.brightness),
     "erase": PixelRow("of the area", 0.9, "paint out a rectangle of up to this share", apply=pixels.erase),
     "mixup": MixRow("Beta parameter", 10, "blend images and their targets in pairs", apply=pixels.mixup),
-}
+}, _fault)
 # fmt: on
 
 

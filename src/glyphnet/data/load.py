@@ -7,7 +7,7 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ from .pixeltables import (
     unlabelled_pixels,
     unlabelled_rows,
 )
+from .sources import OTHERS, Source, claimed, read_by
 from .split import check_fractions
 from .survey import ShapeWish
 from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
@@ -184,7 +185,7 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     if kind is None:
         raise DataError(f"{path}: not a data set that can be read. {_ACCEPTED}")
     try:
-        found = kind.read(path, options)
+        found = read_by(kind, path, options)
     except DataError:
         if path.is_dir() and (pointer := _lfs_pointer(path)) is not None:
             foreign = foreign_kind(head_of(pointer))
@@ -272,7 +273,7 @@ def _entries(folder: AnyFile) -> tuple[list[str], list[str]]:
 
 
 def _array_source(path: AnyFile) -> Source | None:
-    return next((kind for kind in PATHS if kind.arrays and kind.matches(path)), None)
+    return next((kind for kind in (*OTHERS.values(), *PATHS) if kind.arrays and kind.matches(path)), None)
 
 
 def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options: Options) -> arrays.RawArrays:
@@ -282,7 +283,7 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
         DataError: the files cannot be told apart as parts.
     """
     if len(files) == 1:
-        raw = kind.read(files[0], options)
+        raw = read_by(kind, files[0], options)
         assert isinstance(raw, arrays.RawArrays)
         inside = os.fspath(files[0])[len(os.fspath(root)) + 1 :]
         return replace(raw, notes=(f"The data lie in {inside!r}.", *_not_read(files), *raw.notes))
@@ -291,7 +292,7 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
     notes: list[str] = []
     for file in files:
         code = part_word(file.stem)
-        one = kind.read(file, options) if code is not None and titles[code] not in parts else None
+        one = read_by(kind, file, options) if code is not None and titles[code] not in parts else None
         if not isinstance(one, arrays.RawArrays) or len(one.parts) != 1:
             names = listed([each.name for each in files], 4)
             raise DataError(f"{root}: there are {len(files)} data sets in it ({names}). Give one of them.")
@@ -463,7 +464,12 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
 def _arrays_in(tree: FileTree) -> Unlabelled | None:
     """The images of all files of arrays in an archive, one after the other; labels are none."""
     files = [tree.file(name) for name in tree.names[:_MOST_FILES]]
-    read = [kind.pictures(file) for file in files for kind in PATHS if kind.pictures and kind.in_archives(file)]
+    read = [
+        kind.pictures(file)
+        for file in files
+        for kind in (*OTHERS.values(), *PATHS)
+        if kind.pictures and kind.in_archives(file)
+    ]
     found = [each for each in read if isinstance(each, Unlabelled)]
     ends = np.cumsum([each.count for each in found])
 
@@ -534,32 +540,6 @@ NAMED: dict[str, Callable[[str, Options], Splits]] = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
-    """A kind of path: what to call it, how to recognise it, how to read it.
-
-    Attributes:
-        title: what messages call it.
-        matches: whether a path that exists is of this kind; by content, not by its name, where that is possible.
-        read: the labelled images for training and evaluation, before they are divided.
-        pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
-            one by one, and for what prediction does not read.
-        inside: whether prediction reads such a file when it lies in a folder that was given.
-        arrays: whether it holds arrays, and is then found in an archive too, and in a folder that only wraps it.
-    """
-
-    title: str
-    matches: Callable[[Any], bool]
-    read: Callable[[Any, Options], arrays.RawArrays | ImageFiles]
-    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None
-    inside: bool = True
-    arrays: bool = False
-
-    def in_archives(self, file: AnyFile) -> bool:
-        """Whether a file in an archive is of this kind, and read there for prediction."""
-        return (self.arrays or self.pictures is unlabelled_parquet) and self.matches(file)
-
-
 def _is_file(*suffixes: str) -> Callable[[AnyFile], bool]:
     return lambda path: path.name.lower().endswith(suffixes) and path.is_file()
 
@@ -612,8 +592,12 @@ PATHS: tuple[Source, ...] = (
 
 
 def source_of(path: Path) -> Source | None:
-    """The row of `PATHS` for a path that exists; None if there is none."""
-    return next((kind for kind in PATHS if kind.matches(path)), None)
+    """The row of `OTHERS` or `PATHS` for a path that exists; None if there is none.
+
+    Raises:
+        DataError: rows of two packages claim it.
+    """
+    return claimed(path) or next((kind for kind in PATHS if kind.matches(path)), None)
 
 
 _ACCEPTED = (

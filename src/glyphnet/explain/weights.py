@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from ..classifier import Classifier, Float32Array
-from ..data.decode import ImageShape
 from ..errors import SettingsError
+from ..nn.layers import layer_type
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_GATES = ("input gate", "forget gate", "cell", "output gate")  # in the order of torch's rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,41 +49,12 @@ def first_layer_weights(classifier: Classifier) -> FirstLayerWeights:
         SettingsError: the first layer is of another type.
     """
     for name, layer in classifier.network.named_modules():
-        for kind, (meaning, images_of) in _KINDS.items():
-            if isinstance(layer, kind):
-                images, names = images_of(layer, classifier.input_shape)
-                if name == "head":
-                    names = classifier.classes
-                return FirstLayerWeights(name, meaning, images.detach().float().cpu().numpy().copy(), names)
+        row = layer_type(layer)
+        if row is not None and row.weights is not None:
+            images, names = row.weights.images(layer, classifier.input_shape)
+            if name == "head":
+                names = classifier.classes
+            return FirstLayerWeights(name, row.weights.meaning, images.detach().float().cpu().numpy().copy(), names)
         if next(layer.parameters(recurse=False), None) is not None:
             break
     raise SettingsError(f"The weights of this network's first layer cannot be shown as images: {classifier.spec}.")
-
-
-def _dense(layer: Any, shape: ImageShape) -> tuple[Tensor, tuple[str, ...]]:
-    # In the order of Flatten. An ensemble of linear networks reads the image several times: its weights are summed.
-    weights = layer.weight.reshape(len(layer.weight), -1, *shape).sum(dim=1)
-    return weights, _numbered("unit", len(layer.weight))
-
-
-def _convolution(layer: Any, shape: ImageShape) -> tuple[Tensor, tuple[str, ...]]:
-    return layer.weight.permute(0, 2, 3, 1), _numbered("kernel", len(layer.weight))
-
-
-def _lstm(layer: Any, shape: ImageShape) -> tuple[Tensor, tuple[str, ...]]:
-    downwards = layer.weight_ih_l0.reshape(4, layer.hidden_size, *shape[1:])
-    if not layer.bidirectional:
-        return downwards, _GATES
-    upwards = layer.weight_ih_l0_reverse.reshape(4, layer.hidden_size, *shape[1:])
-    return torch.cat([downwards, upwards]), (*_GATES, *(f"{gate}, from below" for gate in _GATES))
-
-
-def _numbered(what: str, count: int) -> tuple[str, ...]:
-    return tuple(f"{what} {number}" for number in range(count))
-
-
-_KINDS: dict[type[nn.Module], tuple[str, Callable[[Any, ImageShape], tuple[Tensor, tuple[str, ...]]]]] = {
-    nn.Linear: ("a unit's weights over the image", _dense),
-    nn.Conv2d: ("a kernel", _convolution),
-    nn.LSTM: ("a gate's weights: a row for each unit, over the pixels of a row", _lstm),
-}

@@ -23,12 +23,11 @@ from ..data.decode import ImageShape
 from ..errors import ExportError
 from ..files import new_file, temporary_folder
 from ..nn import Preprocessing
-from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
-from ..onnxmodel import FORMAT_VERSION
-from .layers import (
+from ..nn.layers import (
     Activation,
     Affine,
     Convolution,
+    Custom,
     Dense,
     Flatten,
     Layer,
@@ -39,8 +38,11 @@ from .layers import (
     Recurrent,
     Residual,
     SideBySide,
+    Value,
     parted_layers,
 )
+from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
+from ..onnxmodel import FORMAT_VERSION
 
 OPSET = 17
 """Of 2022, which every current runtime supports."""
@@ -111,14 +113,6 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "provenance": classifier.provenance.model_dump(mode="json"),
     }
     return {key: json.dumps(value, allow_nan=False) for key, value in values.items()}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A result in the graph: its name, and whether it is an image in the layout (N, C, H, W)."""
-
-    name: str
-    channels_first: bool = False
 
 
 @dataclass
@@ -267,7 +261,9 @@ def _step(builder: Builder, x: str, axis: int) -> str:
 
 def _emit(builder: Builder, layers: Sequence[Layer], value: Value) -> Value:
     for layer in layers:
-        value = _EMITTERS[type(layer)](builder, layer, value)
+        value = (
+            layer.onnx(builder, value) if isinstance(layer, Custom) else _EMITTERS[type(layer)](builder, layer, value)
+        )
     return value
 
 

@@ -21,13 +21,14 @@ from ..answers import REASONS
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array, size_in_words
 from ..data.ink import page_spec
+from ..errors import ExportError
 from ..images import normalizing_spec
 from ..nn import Preprocessing
+from ..nn.layers import Custom, Float32Array, parted_layers
 from ..nn.prototypes import FLAT, OUTSIDE, NearestPrototype, Prototypes, score
 from ..nn.spec import activation
 from ..pages import Card, drawing_page
 from ..units import THIN, percent
-from .layers import Float32Array, parted_layers
 from .proof import Given, HeldOutImages, compare
 
 Encoding: TypeAlias = Literal["int16", "float32"]
@@ -198,7 +199,14 @@ def described(part: Any, weights: Weights) -> Any:
     """Layers as plain JSON values: each its type, its fields, and the numbers of the tensors added to ``weights``.
 
     A new type of layer needs nothing here: arrays become tensors, with the outputs as the last axis.
+
+    Raises:
+        ExportError: a layer that brings its own ONNX and nothing for a page.
     """
+    if isinstance(part, Custom):
+        raise ExportError(
+            f"A page cannot compute a layer of type {type(part).__name__}. Export to .onnx or .pt2 instead."
+        )
     if isinstance(part, tuple):
         return [described(each, weights) for each in part]
     if isinstance(part, np.ndarray):

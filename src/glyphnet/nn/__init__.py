@@ -5,14 +5,13 @@ Adding a network is one file with a subclass of :class:`BaseSpec` and one row in
 
 from .ensemble import shallow_copy, without_head
 from .inference import logits_in_batches
-from .networks import NETWORKS, AnySpec, NetworkSpec, SavedNetworkSpec, build, parse_network
+from .networks import NETWORKS, NetworkSpec, SavedNetworkSpec, build, parse_network
 from .preprocessing import Inputs, Mode, Preprocessing, as_tensor
 from .spec import BaseSpec, InputShape
 from .summary import LayerSummary, NetworkSummary, summary
 
 __all__ = [
     "NETWORKS",
-    "AnySpec",
     "BaseSpec",
     "InputShape",
     "Inputs",

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from torch import nn
 
 from ..errors import SettingsError
-from ..settings import MOST_MULTIPLICATIONS, parse_settings, suggestion
+from ..plugins import Table
+from ..settings import MOST_MULTIPLICATIONS, OneOf, by_tag, not_a, parse_settings, suggestion
 from .convolutional import ClassicCNNSpec, CNNSpec, ResNetSpec
 from .ensemble import side_by_side
 from .feedforward import LinearSpec, MLPSpec
 from .recurrent import RNNSpec
 from .spec import BaseSpec, InputShape
 
-# The table: one row a network. Everything else here, and every contract test, is made from it.
-SingleSpec = (
-    LinearSpec  #
-    | MLPSpec
-    | CNNSpec
-    | ClassicCNNSpec
-    | ResNetSpec
-    | RNNSpec
+_SPECS: tuple[type[BaseSpec], ...] = (
+    LinearSpec,
+    MLPSpec,
+    CNNSpec,
+    ClassicCNNSpec,
+    ResNetSpec,
+    RNNSpec,
 )
+# One row a network. Everything else here, and every contract test, is made from it.
+NETWORKS: Table[type[BaseSpec]] = Table("networks", by_tag(*_SPECS), not_a(BaseSpec))
+"""Each kind of network with the class of its description."""
+
+_SINGLE = OneOf(NETWORKS, without=("ensemble",))
 
 MOST_MEMBERS = 100
 MOST_LAYERS = 6_000
@@ -43,7 +48,7 @@ class EnsembleSpec(BaseSpec):
 
     kind: Literal["ensemble"] = "ensemble"
     members: Annotated[int, Field(strict=True, ge=2, le=MOST_MEMBERS)] = 2
-    member: SingleSpec = Field(default_factory=MLPSpec, discriminator="kind")
+    member: Annotated[BaseSpec, _SINGLE] = Field(default_factory=MLPSpec)
 
     def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
         """members (the networks up to their heads), head.
@@ -62,7 +67,7 @@ class EnsembleSpec(BaseSpec):
         return side_by_side([first, *others])
 
 
-AnySpec = SingleSpec | EnsembleSpec
+NETWORKS["ensemble"] = EnsembleSpec  # a row like the others, whose member is one of them
 
 
 def _trained_from_scratch(value: Any) -> Any:
@@ -75,28 +80,25 @@ def _trained_from_scratch(value: Any) -> Any:
     return value
 
 
-NetworkSpec = Annotated[SingleSpec, Field(discriminator="kind"), BeforeValidator(_trained_from_scratch)]
+NetworkSpec = Annotated[BaseSpec, _SINGLE, BeforeValidator(_trained_from_scratch)]
 """The description of a network that a recipe can train: use it as the type of a pydantic field."""
 
-SavedNetworkSpec = Annotated[AnySpec, Field(discriminator="kind")]
+SavedNetworkSpec = Annotated[BaseSpec, OneOf(NETWORKS)]
 """The description of a network that a model file can hold: as a field's type, likewise."""
-
-NETWORKS: dict[str, type[AnySpec]] = {spec.model_fields["kind"].default: spec for spec in get_args(AnySpec)}
-"""Each kind of network with the class of its description."""
 
 _LARGEST_SIDE = 65_536
 _MOST_FEATURES = 2**24
 _MOST_CLASSES = 65_536
 
 
-def parse_network(value: str | Mapping[str, object] | BaseSpec) -> AnySpec:
+def parse_network(value: str | Mapping[str, object] | BaseSpec) -> BaseSpec:
     """Describe a network by its kind ("mlp"), a mapping ({"kind": "mlp", "hidden": [64]}), or itself.
 
     Raises:
         SettingsError: the kind is unknown, or settings are unknown or out of bounds; all of them are listed.
     """
-    if isinstance(value, get_args(AnySpec)):
-        return cast(AnySpec, value)
+    if isinstance(value, BaseSpec) and type(value) in NETWORKS.values():
+        return value
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):

@@ -162,6 +162,8 @@ def parts_of(network: nn.Module) -> Parts:
 
 def _take_activation(body: nn.Module) -> nn.Module:
     """Put an Identity in the place of the activation that a body ends in, and return the activation."""
+    if not isinstance(body, nn.Sequential):  # only there the last layer is known to come last
+        return nn.Identity()
     for name, layer in reversed(body._modules.items()):
         if isinstance(layer, nn.Identity | nn.Dropout):
             continue

@@ -26,9 +26,11 @@ Flag = Annotated[bool, Field(strict=True)]
 class BaseSpec(Settings, ABC):
     """The description of one kind of network: closed, serialisable, compared by value.
 
-    A new kind is one file with a subclass of this, and one row in ``networks.py``. The subclass adds a field
-    ``kind`` (a Literal with the kind's name) and its settings, each with a default and bounds.
+    A new kind is one file with a subclass of this, and one row in ``networks.py``. The subclass narrows ``kind`` to a
+    Literal with the kind's name and adds its settings, each with a default and bounds.
     """
+
+    kind: str
 
     takes_vectors: ClassVar[bool] = False
     """Whether feature vectors (D,) will do as input; images always do."""

@@ -1,6 +1,6 @@
 """Losses: from logits and targets to one number an image.
 
-To add one: a class here with a ``name`` and ``per_image``, and its name in ``AnyLoss``.
+To add one: a class here with a ``name`` and ``per_image``, and its name in ``LOSSES``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ..settings import Settings
+from ..plugins import Table
+from ..settings import OneOf, Settings, by_tag, not_a
 
 _SHORT = 50
 """Classes up to which PyTorch's cross-entropy takes longer, up to five times as long, than its parts one by one."""
@@ -34,6 +35,7 @@ class Loss(Settings):
 
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     class_weight: Literal["balanced"] | tuple[Weight, ...] | None = None
+    name: str
 
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss of each image: float (N,). It does not depend, in no bit, on which others are looked at together.
@@ -119,10 +121,11 @@ class BinaryCrossEntropy(Loss):
         return torch.sigmoid(logits).sub_(self._wanted(logits, targets))
 
 
-AnyLoss = Annotated[
-    CrossEntropy | BinaryCrossEntropy,
-    Field(discriminator="name"),
-]
+LOSSES: Table[type[Loss]] = Table("losses", by_tag(CrossEntropy, BinaryCrossEntropy), not_a(Loss))
+"""Each by its name in a recipe."""
+
+AnyLoss = Annotated[Loss, OneOf(LOSSES)]
+"""The type of a field of a recipe."""
 
 
 def class_weights(loss: Loss, labels: Tensor, classes: int) -> Tensor | None:

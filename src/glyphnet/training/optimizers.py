@@ -1,7 +1,7 @@
 """Optimizers, each described by its settings: PyTorch's own, and two that are quicker here than its own.
 
 Weight decay and the L1 and L2 penalties act on weights alone (tensors of two dimensions or more), never on biases or
-norms. To add an optimizer: a class here with a ``name`` and ``build``, and its name in ``AnyOptimizer``.
+norms. To add an optimizer: a class here with a ``name`` and ``build``, and its name in ``OPTIMIZERS``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..settings import Settings
+from ..plugins import Table
+from ..settings import OneOf, Settings, by_tag, not_a
 from . import muon
 from .dynamo import without_dynamo
 
@@ -32,6 +33,7 @@ class Optimizer(Settings):
     """Whether its step can be part of a CUDA graph."""
 
     lr: Rate = 1e-3
+    name: str
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimizer over ``network``'s parameters, at its full learning rate."""
@@ -179,10 +181,11 @@ class LBFGS(Optimizer):
 _MOST_LOOKS = 25
 """Looks at the loss in one line search of L-BFGS."""
 
-AnyOptimizer = Annotated[
-    SGD | Adam | AdamW | Muon | LBFGS,
-    Field(discriminator="name"),
-]
+OPTIMIZERS: Table[type[Optimizer]] = Table("optimizers", by_tag(SGD, Adam, AdamW, Muon, LBFGS), not_a(Optimizer))
+"""Each by its name in a recipe."""
+
+AnyOptimizer = Annotated[Optimizer, OneOf(OPTIMIZERS)]
+"""The type of a field of a recipe."""
 
 
 def weights_of(network: nn.Module) -> list[nn.Parameter]:

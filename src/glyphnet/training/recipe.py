@@ -13,7 +13,7 @@ from ..augment import Augmenter
 from ..data.settings import DataSettings, Fraction
 from ..errors import SettingsError
 from ..nn import NetworkSpec
-from ..settings import Settings, parse_settings
+from ..settings import Settings, parse_settings, suggestion
 from .losses import AnyLoss, CrossEntropy
 from .optimizers import Adam, AnyOptimizer
 from .regularizers import REGULARIZERS, Regularizer
@@ -53,6 +53,7 @@ class Recipe(Settings):
         schedule: how the learning rate changes on the way.
         l1: factor of Σ|w| in the loss.
         l2: half the factor of Σw² in the loss.
+        regularizers: strength of each further penalty in the loss, by its name.
         epochs: passes over the training images; with L-BFGS, iterations.
         batch_size: images a step, at most; batches of an epoch differ by one image at most. L-BFGS takes all.
         ema: share of the averaged weights that stays at each step (0.99…); 0 for no averaging.
@@ -75,6 +76,7 @@ class Recipe(Settings):
     schedule: AnySchedule = Constant()
     l1: NotNegative = 0.0
     l2: NotNegative = 0.0
+    regularizers: dict[str, NotNegative] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
     ema: Fraction = 0.0
@@ -102,6 +104,17 @@ class Recipe(Settings):
         Augmenter(value)  # says what is wrong with them
         return value
 
+    @field_validator("regularizers")
+    @classmethod
+    def _known_regularizers(cls, value: dict[str, float]) -> dict[str, float]:
+        further = [name for name in REGULARIZERS if name not in cls.model_fields]
+        for name in value:
+            if name in cls.model_fields and name in REGULARIZERS:
+                raise ValueError(f"{name} is a setting of its own: write {name}, not regularizers.{name}")
+            if name not in further:
+                raise ValueError(f'unknown regularizer "{name:.60}"{suggestion(name, [*further, "l1", "l2"])}')
+        return value
+
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
         if self.optimizer.full_batch:
@@ -117,7 +130,7 @@ class Recipe(Settings):
     @property
     def penalties(self) -> list[tuple[Regularizer, float]]:
         """The regularizers that take part, each with its strength."""
-        strengths = {name: float(getattr(self, name)) for name in REGULARIZERS}
+        strengths = {name: float(getattr(self, name, self.regularizers.get(name, 0.0))) for name in REGULARIZERS}
         return [(REGULARIZERS[name], strength) for name, strength in strengths.items() if strength]
 
     @classmethod

@@ -1,6 +1,6 @@
 """Penalties on large weights: each with its value, for autograd, and its gradient, for the hand-written step.
 
-A new one is a row here and a field of the same name in ``recipe.py``, its strength.
+A new one is a row here; a recipe sets its strength by ``regularizers.NAME``, those of L1 and L2 by ``l1`` and ``l2``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
+
+from ..plugins import Table
 
 
 class Regularizer(NamedTuple):
@@ -23,8 +25,16 @@ class Regularizer(NamedTuple):
     gradient: Callable[[Tensor], Tensor]
 
 
-REGULARIZERS: dict[str, Regularizer] = {
-    "l1": Regularizer(lambda weight: weight.abs().sum(), lambda weight: weight.sign()),
-    "l2": Regularizer(lambda weight: 0.5 * weight.square().sum(), lambda weight: weight),
-}
+def _fault(name: str, row: object) -> str:
+    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is no glyphnet.training.regularizers.Regularizer"
+
+
+REGULARIZERS: Table[Regularizer] = Table(
+    "regularizers",
+    {
+        "l1": Regularizer(lambda weight: weight.abs().sum(), lambda weight: weight.sign()),
+        "l2": Regularizer(lambda weight: 0.5 * weight.square().sum(), lambda weight: weight),
+    },
+    _fault,
+)
 """Each regularizer by the name of its strength in a recipe."""

@@ -3,7 +3,7 @@
 A schedule is a pure function of time: from the share of the training that is done, and the epoch, to a factor that
 multiplies the optimizer's ``lr``. It has no state, so a resumed training finds the same rate at the same step.
 
-To add one: a class here with a ``name`` and ``factor``, and its name in ``AnySchedule``.
+To add one: a class here with a ``name`` and ``factor``, and its name in ``SCHEDULES``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..settings import Settings
+from ..plugins import Table
+from ..settings import OneOf, Settings, by_tag, not_a
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class Constant(Settings):
+class Schedule(Settings):
+    """What every schedule has."""
+
+    name: str
+
+    def factor(self, done: float, epoch: int) -> float:
+        """What the learning rate is multiplied by.
+
+        Args:
+            done: share of the training that is done, 0 to 1.
+            epoch: from 0.
+        """
+        raise NotImplementedError
+
+
+class Constant(Schedule):
     """The same rate from the first step to the last."""
 
     name: Literal["constant"] = "constant"
@@ -28,7 +44,7 @@ class Constant(Settings):
         return 1.0
 
 
-class StepDecay(Settings):
+class StepDecay(Schedule):
     """The rate is multiplied by ``gamma`` after every ``every`` epochs.
 
     Attributes:
@@ -45,7 +61,7 @@ class StepDecay(Settings):
         return float(self.gamma ** (epoch // self.every))
 
 
-class Cosine(Settings):
+class Cosine(Schedule):
     """A linear warm-up, then half a cosine down to ``final`` (Loshchilov and Hutter, 2017, without restarts).
 
     Attributes:
@@ -65,7 +81,7 @@ class Cosine(Settings):
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * fall))
 
 
-class OneCycle(Settings):
+class OneCycle(Schedule):
     """One cycle: linearly up to the full rate, linearly down to nearly nothing (Smith and Topin, 2018).
 
     Attributes:
@@ -86,7 +102,7 @@ class OneCycle(Settings):
         return 1.0 + (self.final - 1.0) * (done - self.warmup) / max(1.0 - self.warmup, 1e-12)
 
 
-class InverseTime(Settings):
+class InverseTime(Schedule):
     """The rate in epoch t (from 0) is divided by 1 + ``decay``·t.
 
     Attributes:
@@ -101,7 +117,10 @@ class InverseTime(Settings):
         return 1.0 / (1.0 + self.decay * epoch)
 
 
-AnySchedule = Annotated[
-    Constant | StepDecay | Cosine | OneCycle | InverseTime,
-    Field(discriminator="name"),
-]
+SCHEDULES: Table[type[Schedule]] = Table(
+    "schedules", by_tag(Constant, StepDecay, Cosine, OneCycle, InverseTime), not_a(Schedule)
+)
+"""Each by its name in a recipe."""
+
+AnySchedule = Annotated[Schedule, OneOf(SCHEDULES)]
+"""The type of a field of a recipe."""

@@ -338,7 +338,7 @@ def _is_whole(name: str) -> bool | None:
     field = Recipe.model_fields.get(section)
     if field is None:
         return None
-    fields = [model.model_fields.get(rest) for model in models_in(field.annotation)] if rest else [field]
+    fields = [model.model_fields.get(rest) for model in models_in(field)] if rest else [field]
     types = {each for found in fields if found is not None for each in _plain_types(found.annotation)}
     if float in types:
         return False

@@ -1,0 +1,70 @@
+"""A kind of path that is read: what to call it, how to know it, how to read it; and those that other packages add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadFileError, DataError
+from ..plugins import Table
+from .arrays import RawArrays
+from .assemble import Options
+from .filetree import AnyFile
+from .hub import unlabelled_parquet
+from .listing import ImageFiles, Unlabelled
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of path: what to call it, how to recognise it, how to read it.
+
+    Attributes:
+        title: what messages call it.
+        matches: whether a path that exists is of this kind; by content, not by its name, where that is possible.
+        read: the labelled images for training and evaluation, before they are divided.
+        pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
+            one by one, and for what prediction does not read.
+        inside: whether prediction reads such a file when it lies in a folder that was given.
+        arrays: whether it holds arrays, and is then found in an archive too, and in a folder that only wraps it.
+    """
+
+    title: str
+    matches: Callable[[Any], bool]
+    read: Callable[[Any, Options], RawArrays | ImageFiles]
+    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None
+    inside: bool = True
+    arrays: bool = False
+
+    def in_archives(self, file: AnyFile) -> bool:
+        """Whether a file in an archive is of this kind, and read there for prediction."""
+        return (self.arrays or self.pictures is unlabelled_parquet) and self.matches(file)
+
+
+def _fault(name: str, row: object) -> str:
+    return "" if isinstance(row, Source) else f"{row!r:.80} is no glyphnet.data.sources.Source"
+
+
+OTHERS: Table[Source] = Table("sources", {}, _fault)
+"""The kinds of path that other packages read, by name. They are asked before those of `load.PATHS`."""
+
+
+def claimed(path: Path) -> Source | None:
+    """The row of `OTHERS` for a path that exists; None if there is none.
+
+    Raises:
+        DataError: several claim it.
+    """
+    claims = [name for name, kind in OTHERS.items() if kind.matches(path)]
+    if len(claims) > 1:
+        readers = " and ".join(f'"{name}" of {OTHERS.package(name)}' for name in claims)
+        raise DataError(f"{path}: {readers} claim to read it. Uninstall one of the packages.")
+    return OTHERS[claims[0]] if claims else None
+
+
+def read_by(kind: Source, path: Any, options: Options) -> RawArrays | ImageFiles:
+    """The labelled images of a path, with a note that names the package where it is not GlyphNet that reads it."""
+    found = kind.read(path, options)
+    package = next((OTHERS.package(name) for name, row in OTHERS.items() if row is kind), None)
+    return found if package is None else replace(found, notes=(f"Read as {kind.title} by {package}.", *found.notes))

@@ -39,6 +39,31 @@ if TYPE_CHECKING:
     from ..training import DataSettings, Recipe
 
 
+# Before the verb: its decorator evaluates the annotations.
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=2,
+        help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
+    ),
+]
+EnsembleOption = Annotated[
+    bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
+]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--at-once",
+        metavar="N",
+        min=1,
+        help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, or 1 "
+        "for trainings so short that starting processes takes longer.",
+    ),
+]
+
+
 @reads_data()
 def train(
     ctx: typer.Context,
@@ -300,29 +325,6 @@ def how_to_go_on(folder: Path) -> str:
 
 
 # ``glyphnet train --seeds``: several trainings that differ only in their seed, and their ensemble
-
-SeedsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--seeds",
-        metavar="N",
-        min=2,
-        help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
-    ),
-]
-EnsembleOption = Annotated[
-    bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
-]
-AtOnceOption = Annotated[
-    int | None,
-    typer.Option(
-        "--at-once",
-        metavar="N",
-        min=1,
-        help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, or 1 "
-        "for trainings so short that starting processes takes longer.",
-    ),
-]
 
 _ALONE = ("group_gap", "seconds", "processes", "check_labels")
 """Parameters of one training that do not apply to several."""

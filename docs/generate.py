@@ -1,4 +1,5 @@
-"""Writes the pages that come out of the code: cli.md (help of every verb) and settings.md (keys of a recipe).
+"""Writes the pages that come out of the code: cli.md (help of every verb), settings.md (keys of a recipe) and, of
+extending.md, the floors.
 
 ``make docs`` runs it; tests/test_docs.py fails when a page is not what this makes.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -32,7 +34,26 @@ WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false
 
 def pages() -> dict[str, str]:
     """File name → text of every page that is generated."""
-    return {"cli.md": command_line(), "settings.md": settings()}
+    return {"cli.md": command_line(), "settings.md": settings(), "extending.md": extending()}
+
+
+def extending() -> str:
+    """The page as it is, with the floors as import-linter holds them, between its marks."""
+    text = (HERE / "extending.md").read_text(encoding="utf-8")
+    marked = re.compile(r"(<!-- floors: written by `make docs` -->\n).*?(<!-- floors end -->)", re.DOTALL)
+    return marked.sub(lambda found: f"{found[1]}\n{_floors()}\n\n{found[2]}", text)
+
+
+def _floors() -> str:
+    """A table of the floors, highest first, from pyproject.toml."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = [
+        f"| {len(layers) - 1 - index} | {', '.join(f'`{name}`' for name in re.split(r'[ :|]+', layer))} |"
+        for index, layer in enumerate(layers)
+    ]
+    return "\n".join(["| floor | modules of `glyphnet` |", "|---|---|", *rows])
 
 
 def command_line() -> str:
@@ -141,7 +162,7 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
         most = next((f", {bound.max_length} at most" for bound in metadata if isinstance(bound, MaxLen)), "")
         return f"a list of {count}: {_type(inner[0], [])}{most}"
     if origin is dict:
-        return "see below"
+        return "a number by each name"
     if annotation is NoneType:
         return "null"
     if any(isinstance(item, AfterValidator) and item in get_args(Activation) for item in metadata):

@@ -24,8 +24,8 @@ class Source:
         title: what messages call it.
         matches: whether a path that exists is of this kind; by content, not by its name, where that is possible.
         read: the labelled images for training and evaluation, before they are divided.
-        pictures: the images of a file for prediction, without labels; None for folders, whose files are classified
-            one by one, and for what prediction does not read.
+        pictures: the images of a file for prediction, without labels; it takes the path as text, as it was typed. None
+            for folders, whose files are classified one by one, and for what prediction does not read.
         inside: whether prediction reads such a file when it lies in a folder that was given.
         arrays: whether it holds arrays, and is then found in an archive too, and in a folder that only wraps it.
     """

@@ -300,10 +300,11 @@ def test_quick_work_says_nothing_where_there_is_no_terminal(trial):
 def test_slow_work_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     from glyphnet.cli import console
 
-    clock = iter([0.0, 4.9, 5.0, 9.9, 10.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with console.progress() as report:
-        for done in (1, 2, 3, 4, 5000):
+        for now, done in ((0.0, 1), (4.9, 2), (5.0, 3), (9.9, 4), (10.0, 5000)):
+            clock[0] = now
             report(done, 60_000, "reading\nimages")
     assert capsys.readouterr().err == ("reading\\nimages: 3 of 60,000\nreading\\nimages: 5,000 of 60,000\n")
 

@@ -427,3 +427,20 @@ def test_the_size_of_what_was_enlarged_is_not_held_against_it(mnist: UInt8) -> N
         sizes.append(max(bottom - top, right - left))
     assert abs(sizes[0] - 20) <= 1, "a picture that was enlarged gets the usual size"
     assert sizes[1] >= 23, "a picture that shows its subject this large keeps it"
+
+
+def test_strokes_that_reach_the_border_are_not_taken_for_stripes():
+    """The bundled digits fill their 8×8 pixels: enlarged, their strokes in the frame look like repeating lines."""
+    digits = load("digits").train.images
+    spec = measure_ink(digits)
+    assert not spec.stripes
+    framed = np.pad(digits, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    assert measure_ink(framed).stripes
+    changed = 0
+    for image in digits[:100]:
+        picture = Image.fromarray(image[..., 0]).resize((24, 24), Image.Resampling.BICUBIC)
+        seen, lined = (
+            normalize_picture(picture, each, (8, 8, 1)) for each in (spec, spec.model_copy(update={"stripes": True}))
+        )
+        changed += not np.array_equal(seen.pixels, lined.pixels)
+    assert changed > 5, "the specification decides whether stripes are removed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..dataset import UInt8Array
 from .filters import (
@@ -18,11 +19,13 @@ from .filters import (
     stroke_lengths,
     stroke_widths,
 )
-from .repair import above_background, background_noise, specks
+from .repair import FEWEST_STRIPED, above_background, background_noise, specks, without_stripes
 from .spec import InkSpec
 
 SAMPLE = 2000  # images; every figure taken of them is a median, a mode or a largest value with a margin
 QUALITY_SAMPLE = 300  # images whose noise and blur are measured
+STRIPED_SAMPLE = 60  # images in which stripes are looked for
+MOST_STRIPED = 1  # of them in which some are found: more, and strokes are taken for stripes
 LEAST_NOISE = 12  # four times the deviation: JPEG makes as much
 EVEN = 16  # levels: backgrounds that differ by less are one
 _EVEN_SHARE = 0.6  # of the pixels along the border; drawings that touch it leave more than that
@@ -136,7 +139,22 @@ def _quality(grey: UInt8Array) -> dict[str, Any]:
         "softness": round(1.05 * max(widths), 3),
         "length": round(LONGER * max(lengths), 3),
         "levels": (int(full.min() * 9 // 10), min(255, int(full.max() * 11 // 10))),
+        "stripes": _has_no_stripes(grey),
     }
+
+
+def _has_no_stripes(grey: UInt8Array) -> bool:
+    """Whether strokes are not taken for stripes, in training images as they are or, small ones, enlarged."""
+    factor = -(-FEWEST_STRIPED // min(grey.shape[1:]))
+    found = 0
+    for image in grey[:: max(1, -(-len(grey) // STRIPED_SAMPLE))]:
+        picture = Image.fromarray(image).resize(
+            (factor * image.shape[1], factor * image.shape[0]), Image.Resampling.BICUBIC
+        )
+        found += without_stripes(np.asarray(picture, dtype=np.int32))[1] is not None
+        if found > MOST_STRIPED:
+            return False
+    return True
 
 
 def _typical(sides: IntArray, longest: BoolArray) -> int:

@@ -53,7 +53,8 @@ class Depth(NamedTuple):
 
 def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
     """The depth of the ink in a picture near the model's size; None if nothing is drawn."""
-    values, stripes = _without_stripes(grey.astype(np.int32))
+    values = grey.astype(np.int32)
+    values, stripes = without_stripes(values) if spec.stripes else (values, None)
     depth, light = above_background(values)
     if stripes is not None:
         depth = _with_headroom(depth, stripes, light)
@@ -194,7 +195,7 @@ def _tilted_plane(grey: IntArray) -> IntArray:
     return plane
 
 
-def _without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
+def without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     """The picture less lines that repeat across it, and these; None without stripes.
 
     Stripes are read in the frame along the border, where no ink is: one level for each phase of the wave that explains

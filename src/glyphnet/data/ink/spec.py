@@ -38,8 +38,11 @@ class InkSpec(BaseModel):
         length: of all strokes, as `filters.stroke_lengths` gives it, above which a small picture shows no drawing.
         levels: the least and greatest depth of full ink that is left as it is.
         aspect: width over height, the geometric mean of the subjects that are taller than wide.
+        stripes: whether lines that repeat are taken for stripes on the background: not where strokes of the training
+            images reach the border and look the same.
 
-    The last six came with model format 2. A model without them leaves a picture of its own size unrepaired.
+    All from ``noise`` to ``aspect`` came with model format 2. A model without them leaves a picture of its own size
+    unrepaired.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -59,6 +62,7 @@ class InkSpec(BaseModel):
     length: _Place = 4096.0
     levels: Annotated[tuple[_Level, _Level], Field(strict=False)] = (0, 255)
     aspect: Annotated[float, Field(gt=0, le=1)] = 1.0
+    stripes: bool = True
 
     @model_validator(mode="after")
     def _drawings_have_levels(self) -> InkSpec:

@@ -7,7 +7,9 @@ const REPAIR = {
 
 /** {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn. */
 function smallDepth(grey, spec) {
-  const { picture, stripes } = withoutStripes(like(grey, Int32Array.from(grey.data)));
+  const values = like(grey, Int32Array.from(grey.data));
+  // Specifications of older models lack `stripes`.
+  const { picture, stripes } = spec.stripes === false ? { picture: values, stripes: null } : withoutStripes(values);
   let { depth, light } = overPaper(picture);
   if (stripes !== null) depth = withHeadroom(depth, stripes, light);
   const noise = paperNoise(depth);

@@ -244,6 +244,23 @@ def test_a_row_that_cannot_be_used_names_package_and_entry_point(
             assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("group", ["glyphnet.network", "glyphnet.regularisers", "glyphnet.optimisers"])
+def test_a_group_that_is_called_almost_as_ours_is_refused(
+    added: Callable[..., Table[type[BaseSpec]]], tmp_path: Path, group: str
+) -> None:
+    install(tmp_path, "pkg-h", "2.1", {group: {"row": "pkg_h:ROW"}})
+    with pytest.raises(PluginError, match=f'^pkg-h 2.1: its entry points of "{group}" .* "glyphnet.'):
+        list(added())
+
+
+def test_a_group_for_something_else_is_none_of_our_business(
+    added: Callable[..., Table[type[BaseSpec]]], tmp_path: Path
+) -> None:
+    install(tmp_path, "pkg-i", "2.1", {"glyphnet.example.colours": {"row": "pkg_i:ROW"}, "other": {"x": "pkg_i:X"}})
+    assert list(added()) == ["linear"]
+    assert plugins.packages() == {}
+
+
 def test_a_path_that_two_packages_claim_is_refused(tmp_path: Path, package: Path) -> None:
     other = tmp_path / "other"
     module = "import glyphnet_example\nBITS = glyphnet_example.Source('bits', lambda p: p.suffix == '.bits', None)"

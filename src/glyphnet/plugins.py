@@ -12,6 +12,7 @@ loaded because a file (a recipe, a model) names it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from difflib import get_close_matches
 from functools import cache
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,10 +122,21 @@ def packages() -> dict[str, str]:
 
 @cache
 def _installed() -> dict[str, list[EntryPoint]]:
-    """The entry points of each group, by one look through the installed packages."""
+    """The entry points of each group, by one look through the installed packages.
+
+    Raises:
+        PluginError: a group is called almost as one of ours, so that its rows would be missed.
+    """
     from importlib.metadata import entry_points
 
     found = entry_points()
+    ours = [f"glyphnet.{group}" for group in GROUPS]
+    for group in sorted(found.groups - set(ours)):
+        if group.startswith("glyphnet.") and (near := get_close_matches(group, ours, n=1, cutoff=0.9)):
+            [entry, *_] = found.select(group=group)
+            raise PluginError(
+                f'{_package(entry)}: its entry points of "{group}" add to no table. Call the group "{near[0]}".'
+            )
     return {
         group: sorted(found.select(group=f"glyphnet.{group}"), key=lambda entry: (entry.name, _package(entry)))
         for group in GROUPS

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ..classifier import Float32Array
 from ..data.dataset import Int64Array, UInt8Array
-from ..nn.spec import ACTIVATIONS
+from ..nn.layers import LAYERS
 from ..plots.style import BLUE, FINE, INK, LINE, RED, SOFT, literal, short
 from ..units import THIN, percent
 from .inside import LayerActivation
@@ -40,15 +40,6 @@ MOST_MAPS = 2 * COLUMNS
 MOST_UNITS = 256
 MOST_LAYERS = 10
 _UNITS_IN_A_ROW = 64
-
-# Layers that change no number, or only its position.
-_NOT_SHOWN = {"Flatten", "Dropout", "Identity", "Rows"}
-_PART_OF_PREVIOUS = {
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "LastState",
-    *(type(make()).__name__ for make in ACTIVATIONS.values()),
-}
 
 
 def explanation_figure(
@@ -223,9 +214,11 @@ def shown_layers(layers: Sequence[LayerActivation]) -> list[LayerActivation]:
     """
     shown: list[LayerActivation] = []
     for layer in layers:
-        if layer.layer in _NOT_SHOWN or layer.name == "head":
+        row = LAYERS.get(layer.layer)
+        picture = "its own" if row is None else row.picture
+        if picture == "none" or layer.name == "head":
             continue
-        if shown and layer.layer in _PART_OF_PREVIOUS and layer.values.ndim == shown[-1].values.ndim:
+        if shown and picture == "with the layer before" and layer.values.ndim == shown[-1].values.ndim:
             shown[-1] = LayerActivation(shown[-1].name, shown[-1].layer, layer.values)
         else:
             shown.append(layer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -335,11 +335,14 @@ class LayerType:
         module: the class of the layer.
         plain: from a trained layer to the plain layers that compute the same in evaluation mode.
         weights: how its weights are shown where it is a network's first layer; None if they cannot be.
+        picture: what of its output is shown in a picture of a network at work: a picture of its own; one that takes the
+            place of the layer's before, as that of an activation; or none, where it changes no number.
     """
 
     module: type[nn.Module]
     plain: Callable[[Any], list[Layer]]
     weights: WeightImages | None = None
+    picture: Literal["its own", "with the layer before", "none"] = "its own"
 
 
 def layer_type(layer: nn.Module) -> LayerType | None:
@@ -362,24 +365,29 @@ _ROWS = (
         lambda layer: [Dense(_array(layer.weight), _bias(layer))],
         WeightImages("a unit's weights over the image", _unit_images),
     ),
-    LayerType(nn.BatchNorm1d, _norm),
-    LayerType(nn.BatchNorm2d, _norm),
+    LayerType(nn.BatchNorm1d, _norm, picture="with the layer before"),
+    LayerType(nn.BatchNorm2d, _norm, picture="with the layer before"),
     LayerType(nn.MaxPool2d, lambda layer: [MaxPool(int(layer.kernel_size))]),
     LayerType(nn.AdaptiveAvgPool2d, lambda _: [MeanPixel()]),
-    LayerType(nn.Dropout, _dropped),
+    LayerType(nn.Dropout, _dropped, picture="none"),
     LayerType(
         nn.LSTM,
         _recurrent,
         WeightImages("a gate's weights: a row for each unit, over the pixels of a row", _gate_images),
     ),
-    LayerType(Rows, _dropped),  # Recurrent includes the rows
-    LayerType(LastState, _dropped),  # and the last state
-    LayerType(FlattenModule, lambda _: [Flatten()]),
+    LayerType(Rows, _dropped, picture="none"),  # Recurrent includes the rows
+    LayerType(LastState, _dropped, picture="with the layer before"),  # and the last state
+    LayerType(FlattenModule, lambda _: [Flatten()], picture="none"),
     LayerType(ResidualBlock, _residual),
     LayerType(
         SideBySideModule, lambda members: [SideBySide(tuple(tuple(_folded(plain_layers(each))) for each in members))]
     ),
-    *(LayerType(type(make()), _dropped if name == "identity" else _named(name)) for name, make in ACTIVATIONS.items()),
+    LayerType(nn.Identity, _dropped, picture="none"),
+    *(
+        LayerType(type(make()), _named(name), picture="with the layer before")
+        for name, make in ACTIVATIONS.items()
+        if name != "identity"
+    ),
 )
 LAYERS: Table[LayerType] = Table("layers", {row.module.__name__: row for row in _ROWS}, _fault)
 """Each layer type by the name of its class."""

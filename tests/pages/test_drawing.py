@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections import Counter
 
 import numpy as np
 import pytest
-
-from glyphnet.pages.assembly import one_script
-from glyphnet.pages.drawing import SCRIPTS
 
 from ..browsing import wait_until
 
@@ -277,11 +272,3 @@ def test_everything_is_reached_with_the_keyboard(open_drawing, one_picture):
     with page.expect_file_chooser():
         page.focus("#open")
         page.keyboard.press("Enter")
-
-
-def test_no_two_scripts_declare_the_same_name():
-    """They share one scope: a second declaration would silently take the place of the first."""
-    text = one_script(SCRIPTS)
-    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
-    assert len(names) > 80
-    assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from scipy import ndimage
 from glyphnet.data.digits import read_digits
 from glyphnet.data.ink import InkSpec, normalize_picture, page_spec
 
+from ..javascript import run_module
+
 UInt8 = npt.NDArray[np.uint8]
 
-SCRIPTS = ("resample", "filters", "repair", "strokes", "ink")
 MNIST = InkSpec(
     kind="ink",
     background=0,
@@ -123,40 +123,32 @@ def spoilt(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(values + generator.normal(0, 3, values.shape), 0, 255).astype(np.uint8))
 
 
-def in_browser(browser: Any, cases: list[tuple[Image.Image, dict[str, Any]]]) -> list[tuple[UInt8, UInt8 | None]]:
-    """The pixels that normalizePicture makes of each, and the picture as it was given, all in one call."""
-    given = []
-    for image, spec in cases:
-        pixels = base64.b64encode(image.convert("RGBA").tobytes()).decode()
-        given.append({"pixels": pixels, "width": image.width, "height": image.height, "spec": spec})
-    source = "\n".join(files("glyphnet").joinpath(f"pages/js/{name}.js").read_text("utf-8") for name in SCRIPTS)
-    page = browser.new_page()
-    try:
-        made = page.evaluate(
-            f"""(given) => {{
-                "use strict";
-                {source}
-                return given.map(({{ pixels, width, height, spec }}) => {{
-                    const bytes = Uint8ClampedArray.from(atob(pixels), (letter) => letter.charCodeAt(0));
-                    const made = normalizePicture(bytes, width, height, spec);
-                    return [[...made.pixels], made.given && [...made.given]];
-                }});
-            }}""",
-            given,
-        )
-    finally:
-        page.close()
-    return [tuple(None if each is None else np.array(each, dtype=np.uint8) for each in one) for one in made]
+def in_javascript(cases: list[tuple[Image.Image, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What normalizePicture makes of each picture."""
+    given = [
+        {
+            "pixels": base64.b64encode(image.convert("RGBA").tobytes()).decode(),
+            "width": image.width,
+            "height": image.height,
+            "spec": spec,
+        }
+        for image, spec in cases
+    ]
+    expression = """given.map(({ pixels, width, height, spec }) => {
+        const made = normalizePicture(new Uint8ClampedArray(Buffer.from(pixels, "base64")), width, height, spec);
+        return { pixels: [...made.pixels], given: made.given && [...made.given], reason: made.reason };
+    })"""
+    return run_module('import { normalizePicture } from "./pages/js/ink.js";', expression, given)
 
 
 @pytest.mark.slow
-def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
+def test_the_same_pixels_of_200_pictures() -> None:
     cases = [(picture(seed), *SPECS[seed % 2 and seed // 2 % len(SPECS)]) for seed in range(140)]
     cases += [(spoilt(seed), *SPECS[seed // 4 % 2]) for seed in range(60)]
     made = [normalize_picture(image, spec, shape) for image, spec, shape in cases]
     python = [each.pixels for each in made]
-    answered = in_browser(browser, [(image, page_spec(spec, shape)) for image, spec, shape in cases])
-    javascript = [pixels for pixels, _ in answered]
+    answered = in_javascript([(image, page_spec(spec, shape)) for image, spec, shape in cases])
+    javascript = [np.array(each["pixels"], dtype=np.uint8) for each in answered]
     worst = {}
     for seed, (ours, theirs) in enumerate(zip(python, javascript, strict=True)):
         assert theirs.size == ours.size
@@ -166,7 +158,8 @@ def test_the_same_pixels_of_200_pictures(browser: Any) -> None:
     assert {seed: far for seed, far in worst.items() if far and cases[seed][1] and cases[seed][1].kind == "ink"} == {}
     given = [None if each.given is None else each.given.ravel() for each in made]
     assert 20 < sum(one is not None for one in given) < 120, "the pictures shall test something"
-    for ours, (_, theirs) in zip(given, answered, strict=True):
+    for ours, each in zip(given, answered, strict=True):
+        theirs = None if each["given"] is None else np.array(each["given"], dtype=np.uint8)
         np.testing.assert_array_equal(ours, theirs)
     blank = [seed for seed, ours in enumerate(python) if len(np.unique(ours)) == 1]
     assert 3 < len(blank) < 60, "the pictures shall test something"
@@ -181,14 +174,9 @@ def test_the_page_takes_the_specification_as_plain_json() -> None:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_blank_sheet_is_known(browser: Any, empty: bool) -> None:
+def test_a_blank_sheet_is_known(empty: bool) -> None:
     image = Image.new("L", (50, 50), 255)
     if not empty:
         ImageDraw.Draw(image).line([(10, 10), (30, 40)], fill=0, width=4)
-    source = "\n".join(files("glyphnet").joinpath(f"pages/js/{name}.js").read_text("utf-8") for name in SCRIPTS)
-    page = browser.new_page()
-    spec = json.dumps(page_spec(MNIST, (28, 28, 1)))
-    pixels = list(image.convert("RGBA").tobytes())
-    code = f"(pixels) => {{ {source}; const spec = {spec}; return normalizePicture(pixels, 50, 50, spec).reason; }}"
-    assert page.evaluate(code, pixels) == ("no_drawing" if empty else None)
-    page.close()
+    (made,) = in_javascript([(image, page_spec(MNIST, (28, 28, 1)))])
+    assert made["reason"] == ("no_drawing" if empty else None)

@@ -1,11 +1,10 @@
-"""Putting a page together: its scripts as one, and the hashes by which the browser knows them."""
+"""What every page needs: files of the package, data as JSON, templates, and hashes for the security policy."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -14,12 +13,6 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 def read(name: str) -> str:
     """A file of the package by its path in it: ``pages/page.css``."""
     return files("glyphnet").joinpath(name).read_text(encoding="utf-8")
-
-
-def one_script(names: Iterable[str]) -> str:
-    """Scripts, by their paths in the package, as one; each may use those before it."""
-    parts = "\n".join(map(read, names))
-    return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 
 def hash_of(text: str) -> str:

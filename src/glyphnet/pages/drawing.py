@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._version import __version__
-from .assembly import environment, hash_of, one_script, read, script_json
+from .assembly import environment, hash_of, read, script_json
+from .bundle import bundle
 
-SCRIPTS = (
-    "pages/js/elements.js", "pages/js/theme.js",
-    "pages/js/weights.js", "pages/js/network.js", "pages/js/foreign.js", "pages/js/saliency.js",
-    "pages/js/resample.js", "pages/js/filters.js", "pages/js/repair.js", "pages/js/strokes.js", "pages/js/ink.js",
-    "pages/js/sheet.js", "pages/js/pad.js", "pages/js/picture.js", "pages/js/answer.js", "pages/js/drawing.js",
-)  # fmt: skip
 STYLES = ("pages/house.css", "pages/drawing.css")
 
 
@@ -46,7 +41,7 @@ def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:
         weights: base64 of all tensors, one behind the other.
         card: about the model.
     """
-    style, script = "\n".join(map(read, STYLES)), one_script(SCRIPTS)
+    style, script = "\n".join(map(read, STYLES)), bundle("pages/js/drawing.js")
     return environment("pages").get_template("drawing.html").render(
         card=card,
         classes=model["classes"],

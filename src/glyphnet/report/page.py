@@ -17,7 +17,8 @@ from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
-from ..pages.assembly import environment, hash_of, one_script, read
+from ..pages.assembly import environment, hash_of, read
+from ..pages.bundle import bundle
 from . import text
 from .advice import advise
 from .curves import History, read_curves, scale_around
@@ -31,11 +32,6 @@ from .sheets import Tiles, make_sheet
 if TYPE_CHECKING:
     from ..classifier import Classifier
 
-# Each may use those before it.
-SCRIPTS = (
-    "data", "chart", "curves", "reliability", "coverage", "saliency",
-    "viewer", "address", "gallery", "matrix", "classes", "decisions", "labels", "plot", "embedding", "main",
-)  # fmt: skip
 SECTIONS = {
     "imbalance": "data-view", "imbalance_judged": "classes", "blank": "data-view", "few_levels": "data-view",
     "few_images": "data-view", "overfitting": "learning", "loss_jump": "learning", "near_chance": "mistakes",
@@ -117,7 +113,7 @@ def write_report(
             evaluation, sheets=sheets, history=history, best_epoch=reading.best_epoch, suspects=shown, **pictures
         ),
         style=style(),
-        script=script(),
+        script=bundle("report/js/main.js"),
         hash_of=hash_of,
     )  # fmt: skip
     with atomic_write(path, follow=True) as file:
@@ -165,12 +161,6 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
 def style() -> str:
     """All style sheets of the page as one."""
     return "\n".join(map(read, ("pages/house.css", *(f"report/{name}" for name in STYLES))))
-
-
-def script() -> str:
-    """All scripts of the page as one."""
-    shared = ("pages/js/elements.js", "pages/js/theme.js")
-    return one_script((*shared, *(f"report/js/{name}.js" for name in SCRIPTS)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,5 +1,8 @@
 // The page of a served ONNX file: each stroke, and each picture opened, is sent to the service.
 
+import { byId, html } from "../pages/js/elements.js";
+import { startTheme } from "../pages/js/theme.js";
+
 const pad = byId("pad");
 const pen = pad.getContext("2d");
 let drawing = false;

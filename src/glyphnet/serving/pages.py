@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..answers import REASONS
-from ..pages.assembly import environment, hash_of, one_script, read, script_json
+from ..pages.assembly import environment, hash_of, read, script_json
+from ..pages.bundle import bundle
 from ..predictor import Predictor
 
 _STYLES = ("pages/house.css", "serving/service.css")
@@ -62,12 +63,11 @@ def policy_of(page: bytes) -> str:
 
 def _asking_page(predictor: Predictor, name: str) -> bytes:
     style = "\n".join(map(read, (*_STYLES, "pages/drawing.css")))
-    script = one_script(("pages/js/elements.js", "pages/js/theme.js", "serving/ask.js"))
     text = environment("serving").get_template("ask.html").render(
         name=name,
         model=script_json({"classes": list(predictor.classes), "reasons": REASONS}),
         style=style,
-        script=script,
+        script=bundle("serving/ask.js"),
         hash_of=hash_of,
     )  # fmt: skip
     return text.encode("utf-8", "xmlcharrefreplace")

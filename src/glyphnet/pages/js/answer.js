@@ -1,10 +1,14 @@
 // The answer: its name, how sure it is, a bar for each class, and what the network saw.
 
+import { byId, html, percent } from "./elements.js";
+import { setOf } from "./foreign.js";
+import { largest } from "./network.js";
+
 const MOST_BARS = 10;
 const NONE_OF_THESE = "none of these";
 const SET_LEVELS = [0.95, 0.9, 0.8]; // of the set that is shown: the first that the model supports
 
-class Answer {
+export class Answer {
   constructor(model) {
     this.model = model;
     // Few classes keep their places while one draws; of many the likeliest are shown, the first first.

@@ -1,5 +1,17 @@
 // The page: whatever changes on the sheet is made like the training images, and answered at the next frame.
 
+import { Answer } from "./answer.js";
+import { byId } from "./elements.js";
+import { answerTo, setOf } from "./foreign.js";
+import { normalizePicture } from "./ink.js";
+import { largest } from "./network.js";
+import { Pad } from "./pad.js";
+import { startPictures } from "./picture.js";
+import { occlusion } from "./saliency.js";
+import { Sheet } from "./sheet.js";
+import { startTheme } from "./theme.js";
+import { readModel } from "./weights.js";
+
 const model = readModel();
 const sheet = new Sheet(model.shape[1], model.shape[0]);
 const answer = new Answer(model);

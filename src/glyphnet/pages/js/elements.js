@@ -1,12 +1,12 @@
 // Making elements. Text is always set as text: a class named "<img onerror=…>" stays what it is.
 
 /** An HTML element: attributes by name, "class" and "text" included, then children. */
-function html(name, attributes = {}, ...children) {
+export function html(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
 /** An SVG element. */
-function svg(name, attributes = {}, ...children) {
+export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
 
@@ -19,12 +19,12 @@ function fill(element, attributes, children) {
   return element;
 }
 
-function byId(id) {
+export function byId(id) {
   return document.getElementById(id);
 }
 
 /** 0.9873 → "98.7 %"; what is not quite 100 % or 0 % is never rounded to it. */
-function percent(share, digits = 1) {
+export function percent(share, digits = 1) {
   const nearest = 10 ** -digits;
   const text = (100 * share).toFixed(digits);
   if (Number(text) === 100 && share < 1) return `>${(100 - nearest).toFixed(digits)}\u202f%`;
@@ -32,6 +32,6 @@ function percent(share, digits = 1) {
   return `${text}\u202f%`;
 }
 
-function thousands(count) {
+export function thousands(count) {
   return count.toLocaleString("en");
 }

@@ -1,13 +1,15 @@
 // Array operations of the drawing steps, in whole numbers: the same values as glyphnet.data.ink.filters in Python.
 // A grey picture is {data, width, height}, data a typed array, row by row. Needs resample.js.
 
+import { resizeGrey } from "./resample.js";
+
 /** A picture of the same size with other values. */
-function like({ width, height }, data) {
+export function like({ width, height }, data) {
   return { data, width, height };
 }
 
 /** Otsu's threshold of values, taken into 0 to 255: those above it and the others differ most. */
-function otsuThreshold(values) {
+export function otsuThreshold(values) {
   const counts = new Array(256).fill(0);
   for (const value of values) counts[Math.min(255, Math.max(0, value))]++;
   const pixels = values.length;
@@ -24,7 +26,7 @@ function otsuThreshold(values) {
 }
 
 /** The depth of full ink: the median above Otsu's threshold. */
-function fullInk(data) {
+export function fullInk(data) {
   const clipped = data.map((value) => Math.min(255, Math.max(0, value)));
   const threshold = otsuThreshold(clipped);
   const ink = clipped.filter((value) => value > threshold);
@@ -32,17 +34,17 @@ function fullInk(data) {
 }
 
 /** The value at place ⌊n·share/of⌋ of the n sorted values. */
-function ranked(values, share, of) {
+export function ranked(values, share, of) {
   const sorted = Int32Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / of))];
 }
 
-function upperMedian(values) {
+export function upperMedian(values) {
   return ranked(values, 1, 2);
 }
 
 /** The picture with a rim of `by` pixels: of one level, or the edge repeated where that is null. */
-function rimmed({ data, width, height }, by, level = null) {
+export function rimmed({ data, width, height }, by, level = null) {
   const [wide, high] = [width + 2 * by, height + 2 * by];
   const result = new Int32Array(wide * high);
   for (let y = 0, i = 0; y < high; y++) {
@@ -57,13 +59,13 @@ function rimmed({ data, width, height }, by, level = null) {
 }
 
 /** The eight neighbours' values of a pixel of a picture that has a rim of one pixel, row by row. */
-function neighbours({ data, width }, x, y) {
+export function neighbours({ data, width }, x, y) {
   const i = (y + 1) * width + x + 1;
   return [i - width - 1, i - width, i - width + 1, i - 1, i + 1, i + width - 1, i + width, i + width + 1].map((k) => data[k]);
 }
 
 /** Smoothing by 1 2 1 in both directions, edges repeated, rounded. */
-function binomial(image) {
+export function binomial(image) {
   const { width, height } = image;
   const { data, width: step } = rimmed(image, 1);
   const result = new Int32Array(width * height);
@@ -79,7 +81,7 @@ function binomial(image) {
 }
 
 /** The mean over (2·reach + 1)² pixels, edges repeated, halves up. */
-function boxMean(image, reach) {
+export function boxMean(image, reach) {
   const { width, height } = image;
   const { data, width: step } = rimmed(image, reach);
   const size = 2 * reach + 1;
@@ -95,7 +97,7 @@ function boxMean(image, reach) {
 }
 
 /** One line per row or column is read, changed, and written back. */
-function alongLines({ data, width, height }, byRow, change) {
+export function alongLines({ data, width, height }, byRow, change) {
   const [count, size, stride, step] = byRow ? [height, width, width, 1] : [width, height, 1, width];
   let result = null;
   let long = 0;
@@ -111,7 +113,7 @@ function alongLines({ data, width, height }, byRow, change) {
 }
 
 /** Morphological opening over a square, dilated by `wider` pixels more; beyond the border values continue as they do inside (2·a₀ − aₖ). */
-function opened(image, reach, wider = 0) {
+export function opened(image, reach, wider = 0) {
   const by = 2 * reach;
   const continued = (line) => {
     const last = line.length - 1;
@@ -149,14 +151,14 @@ function withNext(line, by, choose) {
 }
 
 /** Part of a picture, of the same kind of array. */
-function cutOut({ data, width }, { top, bottom, left, right }) {
+export function cutOut({ data, width }, { top, bottom, left, right }) {
   const part = new data.constructor((bottom - top) * (right - left));
   for (let y = top; y < bottom; y++) part.set(data.subarray(y * width + left, y * width + right), (y - top) * (right - left));
   return { data: part, width: right - left, height: bottom - top };
 }
 
 /** Reduced by a whole factor; what is left of the last incomplete pixel is cut off. */
-function reduced(grey, factor) {
+export function reduced(grey, factor) {
   if (factor === 1) return grey;
   const [width, height] = [grey.width, grey.height].map((side) => Math.max(1, Math.floor(side / factor)));
   const right = Math.min(grey.width, width * factor);
@@ -165,20 +167,20 @@ function reduced(grey, factor) {
 }
 
 /** 0 up to `low` hundredths of full ink, 255 from `high`, straight between. */
-function ramp(depth, full, [low, high]) {
+export function ramp(depth, full, [low, high]) {
   const rise = (high - low) * full;
   const level = (value) => Math.min(255, Math.max(0, Math.floor((510 * (100 * value - low * full) + rise) / (2 * rise))));
   return like(depth, depth.data.map(level));
 }
 
 /** Twice the area over the length of the outline, in pixels. */
-function strokeWidth(image) {
+export function strokeWidth(image) {
   const { area, outline } = outlineOf(image.data, image);
   return (2 * area) / Math.max(outline, 1);
 }
 
 /** The width of edges: 4·Σ v·(full − v) / full / Σ|Δv|. */
-function softnessOf(image, full) {
+export function softnessOf(image, full) {
   const inner = image.data.map((value) => Math.min(full, Math.max(0, value)));
   const { outline } = outlineOf(inner, image);
   const halves = inner.reduce((sum, value) => sum + value * (full - value), 0);
@@ -186,7 +188,7 @@ function softnessOf(image, full) {
 }
 
 /** How long the strokes are, in sizes of the drawing: area over mean width and longer side. */
-function strokeLengthOf(image, full) {
+export function strokeLengthOf(image, full) {
   const inner = image.data.map((value) => Math.min(full, Math.max(0, value)));
   const { area, outline } = outlineOf(inner, image);
   const box = boxOf(like(image, inner), full / 2);
@@ -208,7 +210,7 @@ function outlineOf(data, size) {
 }
 
 /** Dilation by a cross and a square in turn; erosion where steps are negative. */
-function thicken({ data, width, height }, steps) {
+export function thicken({ data, width, height }, steps) {
   const sign = Math.sign(steps);
   const row = width + 2;
   let now = rimmed({ data: Int32Array.from(data, (value) => sign * value), width, height }, 1, 0).data;
@@ -231,7 +233,7 @@ function thicken({ data, width, height }, steps) {
 }
 
 /** Pieces of a mask, corners touching: {pieces: Int32Array, 0 outside, count}, numbered row by row. */
-function piecesOf({ data, width, height }) {
+export function piecesOf({ data, width, height }) {
   const pieces = new Int32Array(data.length);
   let count = 0;
   for (let start = 0; start < data.length; start++) {
@@ -255,7 +257,7 @@ function piecesOf({ data, width, height }) {
 }
 
 /** The bounding box of values of at least `least`; ends excluded; null if there are none. */
-function boxOf({ data, width, height }, least) {
+export function boxOf({ data, width, height }, least) {
   const box = { top: height, bottom: 0, left: width, right: 0 };
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
@@ -267,4 +269,13 @@ function boxOf({ data, width, height }, least) {
     }
   }
   return box.bottom ? box : null;
+}
+
+/** The outermost pixels, those of the corners twice. */
+export function borderOf({ data, width, height }) {
+  const ring = new data.constructor(2 * (width + height));
+  let i = 0;
+  for (let x = 0; x < width; x++) (ring[i++] = data[x]), (ring[i++] = data[(height - 1) * width + x]);
+  for (let y = 0; y < height; y++) (ring[i++] = data[y * width]), (ring[i++] = data[y * width + width - 1]);
+  return ring;
 }

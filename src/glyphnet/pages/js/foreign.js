@@ -1,6 +1,8 @@
 // Whether to believe an answer: how unlike the training images a picture is, why it is rejected, sets of classes. The
 // rules are those of glyphnet/nn/prototypes.py, answers.py and conformal.py.
 
+import { largest, networkInput, softmax, through } from "./network.js";
+
 /** Contrast and roughness of the network's input, a picture with its channels last. */
 function texture({ height, width, channels, values }, flat) {
   const pixels = height * width;
@@ -63,7 +65,7 @@ function featuresOf(model, input) {
  * Probabilities, score and reason (a code, or null) for pixels, 0 to 255, in the order (row, column, channel).
  * drawn, given: the reason of `normalizePicture`, and the picture before it was changed.
  */
-function answerTo(model, pixels, drawn = null, given = null) {
+export function answerTo(model, pixels, drawn = null, given = null) {
   const input = networkInput(model, pixels);
   const { foreign, threshold } = model;
   const features = featuresOf(model, input);
@@ -88,7 +90,7 @@ const SCORES = {
 };
 
 /** The labels that contain the true class with the probability `level`, the likeliest first; null where that cannot be. */
-function setOf(conformal, probabilities, level) {
+export function setOf(conformal, probabilities, level) {
   if (conformal === null) return null;
   const rank = Math.ceil((conformal.images + 1) * level - 1e-9);
   if (rank > conformal.images) return null;

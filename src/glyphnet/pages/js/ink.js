@@ -1,6 +1,23 @@
 // Pictures made like the training images: the same steps, and the same pixels, as glyphnet.data.ink in Python, where
 // they are described. A grey picture is {data: Uint8Array, width, height}. Needs filters.js, repair.js and strokes.js.
 
+import {
+  borderOf,
+  boxOf,
+  cutOut,
+  like,
+  ramp,
+  ranked,
+  reduced,
+  rimmed,
+  softnessOf,
+  strokeWidth,
+  thicken,
+} from "./filters.js";
+import { sharpened, smallDepth, withoutPieces } from "./repair.js";
+import { resizeGrey } from "./resample.js";
+import { around, findDrawing } from "./strokes.js";
+
 const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, largest: 320 };
 
 /**
@@ -8,7 +25,7 @@ const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, 
  * drawing before anything in it was changed, or null where it shows the same as the pixels.
  * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
  */
-function normalizePicture(pixels, width, height, spec) {
+export function normalizePicture(pixels, width, height, spec) {
   const [high, wide, channels] = spec.image_shape;
   const seen = onPaper(pixels, width, height);
   const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null, given: null });
@@ -164,15 +181,6 @@ function paste(patch, width, height, around, top, left) {
     data.set(patch.data.subarray(y * patch.width, (y + 1) * patch.width), (top + y) * width + left);
   }
   return data;
-}
-
-/** The outermost pixels, those of the corners twice. */
-function borderOf({ data, width, height }) {
-  const ring = new data.constructor(2 * (width + height));
-  let i = 0;
-  for (let x = 0; x < width; x++) (ring[i++] = data[x]), (ring[i++] = data[(height - 1) * width + x]);
-  for (let y = 0; y < height; y++) (ring[i++] = data[y * width]), (ring[i++] = data[y * width + width - 1]);
-  return ring;
 }
 
 /** [y, x] of the centre of mass, in pixels from the upper left corner. */

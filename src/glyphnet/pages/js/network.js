@@ -163,12 +163,12 @@ function activation({ name }, x) {
 
 const LAYERS = { convolution, dense, affine, maxPool, meanPixel, flatten, activation, residual, sideBySide, recurrent };
 
-function through(layers, x) {
+export function through(layers, x) {
   return layers.reduce((y, layer) => LAYERS[layer.type](layer, y), x);
 }
 
 /** Pixels, 0 to 255, as the network takes them. */
-function networkInput({ preprocessing, shape: [height, width, channels] }, pixels) {
+export function networkInput({ preprocessing, shape: [height, width, channels] }, pixels) {
   const values = Float32Array.from(pixels, (pixel) => pixel / 255);
   const { mode, mean, std } = preprocessing;
   if (mode === "standardize") values.forEach((value, i) => (values[i] = (value - mean[i % channels]) / std[i % channels]));
@@ -180,17 +180,17 @@ function networkInput({ preprocessing, shape: [height, width, channels] }, pixel
 }
 
 /** The logits over the temperature, of pixels in the order (row, column, channel). */
-function scores(model, pixels) {
+export function scores(model, pixels) {
   return through(model.layers, networkInput(model, pixels)).values.map((logit) => logit / model.temperature);
 }
 
-function softmax(values) {
+export function softmax(values) {
   const highest = values.reduce((most, value) => Math.max(most, value), -Infinity);
   const powers = Array.from(values, (value) => Math.exp(value - highest));
   const sum = powers.reduce((total, power) => total + power, 0);
   return powers.map((power) => power / sum);
 }
 
-function largest(values) {
+export function largest(values) {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }

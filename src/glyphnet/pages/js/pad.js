@@ -1,6 +1,6 @@
 // The pad: mouse, touch and pen draw on the sheet, which is shown at the screen's own resolution.
 
-class Pad {
+export class Pad {
   constructor(canvas, sheet, changed) {
     Object.assign(this, { canvas, sheet, changed, pointer: null });
     canvas.addEventListener("pointerdown", (event) => this.down(event));

@@ -1,8 +1,10 @@
 // Pictures from elsewhere: opened, dropped or pasted. They are decoded by the browser and never leave it.
 
+import { byId } from "./elements.js";
+
 const MOST_PIXELS = 50_000_000;
 
-function startPictures(target, show, say) {
+export function startPictures(target, show, say) {
   const take = async (file) => {
     if (!file) return;
     try {

@@ -1,12 +1,30 @@
 // Small pictures: noise, stripes, blur and uneven paper are measured, and only what exceeds training is repaired. The
 // same values as glyphnet.data.ink.repair in Python, where the steps are described. Needs filters.js.
 
+import {
+  binomial,
+  borderOf,
+  boxMean,
+  fullInk,
+  like,
+  neighbours,
+  opened,
+  otsuThreshold,
+  piecesOf,
+  ramp,
+  ranked,
+  rimmed,
+  softnessOf,
+  strokeLengthOf,
+  upperMedian,
+} from "./filters.js";
+
 const REPAIR = {
   faintest: 24, fewest: 12, fewestStriped: 24, frame: 3, ramp: [25, 70], cycle: 4096, phases: 16, refined: 6, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
 };
 
 /** {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn. */
-function smallDepth(grey, spec) {
+export function smallDepth(grey, spec) {
   const values = like(grey, Int32Array.from(grey.data));
   // Specifications of older models lack `stripes`.
   const { picture, stripes } = spec.stripes === false ? { picture: values, stripes: null } : withoutStripes(values);
@@ -54,7 +72,7 @@ function paperNoise(depth) {
 }
 
 /** The ink without pieces much lighter than the heaviest. */
-function withoutPieces(depth) {
+export function withoutPieces(depth) {
   const { pieces, count } = piecesOf(like(depth, depth.data.map((value) => (value >= 64 ? 1 : 0))));
   if (count < 2) return depth;
   const mass = new Array(count + 1).fill(0);
@@ -65,7 +83,7 @@ function withoutPieces(depth) {
 }
 
 /** Unsharp masking, as much as makes edges as sharp as in training: {depth, full}. */
-function sharpened(depth, spec) {
+export function sharpened(depth, spec) {
   const blurred = boxMean(boxMean(depth, 2), 2).data;
   let made = depth.data;
   let full = 1;

@@ -53,7 +53,7 @@ function resampleLines(source, result, rows, count, lineIn, stepIn, lineOut, ste
 }
 
 /** {data, width, height} of one channel in another size. */
-function resizeGrey(image, width, height, filter) {
+export function resizeGrey(image, width, height, filter) {
   let { data } = image;
   if (width !== image.width) {
     const result = new Uint8Array(width * image.height);

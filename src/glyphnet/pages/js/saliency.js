@@ -1,6 +1,8 @@
 // What the answer rests on: patches are wiped out one after another, and what that does to the answer is noted
 // (occlusion: Zeiler & Fergus, 2014). Little by little, so that drawing never waits.
 
+import { scores } from "./network.js";
+
 const PATCHES = 14; // along the shorter side, each overlapping its neighbours
 const SLICE = 8; // milliseconds of work before the browser has its turn
 
@@ -28,7 +30,7 @@ function backdrop(pixels, [height, width, channels]) {
  * For each pixel how much it speaks for the target class (above 0) or against it, the strongest being 1. Resolves to
  * null when `stopped()` says that nobody waits for it any more.
  */
-async function occlusion(model, pixels, target, stopped) {
+export async function occlusion(model, pixels, target, stopped) {
   const [height, width, channels] = model.shape;
   const stride = Math.max(1, Math.round(Math.min(height, width) / PATCHES));
   const size = 2 * stride;

@@ -16,7 +16,7 @@ function pixelsOf(picture) {
   return [context.getImageData(0, 0, width, height).data, width, height];
 }
 
-class Sheet {
+export class Sheet {
   constructor(width, height) {
     this.aspect = width / height;
     this.items = [];

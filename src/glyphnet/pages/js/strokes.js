@@ -1,13 +1,29 @@
 // Finds the drawing in a picture larger than the training images: the paper first, then the ink on it. The same values
 // as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
 
+import {
+  alongLines,
+  binomial,
+  borderOf,
+  boxOf,
+  cutOut,
+  like,
+  opened,
+  otsuThreshold,
+  piecesOf,
+  ranked,
+  reduced,
+  upperMedian,
+} from "./filters.js";
+import { resizeGrey } from "./resample.js";
+
 const FIND = {
   coarse: 160, fine: 80, block: 4, clear: 50, faintest: 10, widest: 5, leastRoom: 32, speck: 40, rounds: 6,
   mostFaint: 12, many: 60, slants: 33, slope: 260, crossing: 70, reach: 5, rim: 12,
 };
 
 /** {depth, full, box} of the drawing, cut out of a grey picture; null if there is none that is plausible. */
-function findDrawing(grey) {
+export function findDrawing(grey) {
   const factor = Math.ceil(Math.max(grey.width, grey.height) / FIND.coarse);
   const smooth = binomial(reduced(grey, factor));
   const total = smooth.data.reduce((sum, value) => sum + value, 0);
@@ -34,7 +50,7 @@ function elsewhere(upright, { box, mask, level }) {
 }
 
 /** A box with a margin, as far as the picture goes. */
-function around({ top, bottom, left, right }, margin, { width, height }) {
+export function around({ top, bottom, left, right }, margin, { width, height }) {
   return {
     top: Math.max(0, top - margin), bottom: Math.min(height, bottom + margin),
     left: Math.max(0, left - margin), right: Math.min(width, right + margin),

@@ -1,5 +1,7 @@
 // Light, dark, or as the system has it. The choice is kept where the browser lets a file keep something.
 
+import { byId, html } from "./elements.js";
+
 const THEMES = { auto: ["◐", "Auto"], light: ["☀", "Light"], dark: ["☾", "Dark"] };
 
 function storedTheme() {
@@ -24,7 +26,7 @@ function setTheme(theme) {
   }
 }
 
-function startTheme() {
+export function startTheme() {
   const names = Object.keys(THEMES);
   let theme = names.includes(storedTheme()) ? storedTheme() : "auto";
   setTheme(theme);

@@ -1,5 +1,7 @@
 // The model as the page carries it: a description, and all weights in one base64 text.
 
+import { byId } from "./elements.js";
+
 /** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last
  * axis, or int8 as they are. */
 function readTensor(bytes, { offset, length, outputs }) {
@@ -19,7 +21,7 @@ function readBytes(text) {
 }
 
 /** The model with every tensor's number in the list replaced by its values. */
-function readModel() {
+export function readModel() {
   const model = JSON.parse(byId("model").textContent);
   const bytes = readBytes(byId("weights").textContent);
   const tensors = model.tensors.map((tensor) => readTensor(bytes, tensor));

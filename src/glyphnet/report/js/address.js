@@ -1,17 +1,20 @@
 // What is shown is in the page's address (#true=4&predicted=9&least=50), so that every link of the page, the matrix and the
 // browser's Back go the same way.
 
-const SHOWS = { worst: { only: "wrong", order: "worst" }, unsure: { only: "all", order: "unsure" } };
+import { thousands } from "../../pages/js/elements.js";
+import { data, images } from "./data.js";
+
+export const SHOWS = { worst: { only: "wrong", order: "worst" }, unsure: { only: "all", order: "unsure" } };
 const ORDERS = {
   surest: (a, b) => images.confidence[b] - images.confidence[a] || a - b,
   unsure: (a, b) => images.confidence[a] - images.confidence[b] || a - b,
   worst: (a, b) => images.loss[b] - images.loss[a] || a - b,
 };
 const ONLY = { all: () => true, wrong: (label, guess) => label !== guess, right: (label, guess) => label === guess };
-const KEYS = ["true", "predicted", "only", "order", "least", "most"];
+export const KEYS = ["true", "predicted", "only", "order", "least", "most"];
 
 /** What the address asks for, or null if it asks for no images: see KEYS; least and most are of the probability, in per cent. */
-function readAddress() {
+export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (!["show", ...KEYS].some((key) => given.has(key))) return null;
   const classOf = (key) => (given.has(key) && Number(given.get(key)) in data.classes ? Number(given.get(key)) : null);
@@ -28,18 +31,18 @@ function readAddress() {
 }
 
 /** A number from 0 to 100, or null for anything else. */
-function perCent(text) {
+export function perCent(text) {
   const value = text === null || text.trim() === "" ? NaN : Number(text);
   return value >= 0 && value <= 100 ? value : null;
 }
 
-function writeAddress(state) {
+export function writeAddress(state) {
   const given = new URLSearchParams();
   for (const [key, value] of Object.entries(state)) if (value !== null) given.set(key, value);
   location.hash = given.toString();
 }
 
-function select({ true: label, predicted, only, order, least, most }) {
+export function select({ true: label, predicted, only, order, least, most }) {
   const list = [];
   for (let i = 0; i < images.count; i++) {
     if (label !== null && images.labels[i] !== label) continue;
@@ -52,7 +55,7 @@ function select({ true: label, predicted, only, order, least, most }) {
 }
 
 /** How many images there are of this kind in all, in this page or not: the matrix knows; of a probability nothing does. */
-function countAll({ true: label, predicted, only, least, most }) {
+export function countAll({ true: label, predicted, only, least, most }) {
   if (least !== null || most !== null) return null;
   let count = 0;
   data.matrix.forEach((row, r) =>
@@ -63,7 +66,7 @@ function countAll({ true: label, predicted, only, least, most }) {
   return count;
 }
 
-function titleOf(state, shown, all) {
+export function titleOf(state, shown, all) {
   const between = state.least === null && state.most === null ? "" : `, ${state.least ?? 0} to ${state.most ?? 100}\u202f%`;
   const count = all !== null && shown < all ? `${thousands(shown)} of ${thousands(all)}` : thousands(shown);
   const where = all === null && images.count < images.all ? " on this page" : "";

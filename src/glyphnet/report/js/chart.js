@@ -1,9 +1,11 @@
 // The frame of every chart: axes with round ticks, in an SVG that grows with its place.
 
-const CHART = { height: 250, left: 44, right: 12, top: 24, bottom: 34 };
+import { svg } from "../../pages/js/elements.js";
+
+export const CHART = { height: 250, left: 44, right: 12, top: 24, bottom: 34 };
 
 /** Round values from low to high, about `wanted` of them. */
-function roundTicks(low, high, wanted = 5) {
+export function roundTicks(low, high, wanted = 5) {
   const rough = (high - low) / wanted || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
@@ -17,7 +19,7 @@ function roundTicks(low, high, wanted = 5) {
  * axes: {x: [low, high], y: [low, high], xTicks, yTicks, xFormat, yFormat, xName}
  * Returns {root, x, y, width}: the SVG, its width, and the functions from values to places in it.
  */
-function makeChart(figure, label, axes) {
+export function makeChart(figure, label, axes) {
   const { height, left, right, top, bottom } = CHART;
   const space = getComputedStyle(figure);
   const inner = figure.clientWidth - parseFloat(space.paddingLeft) - parseFloat(space.paddingRight);

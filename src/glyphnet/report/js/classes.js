@@ -1,6 +1,8 @@
 // The table of the classes, sorted by a click on a column's head.
 
-function startClasses() {
+import { byId, html } from "../../pages/js/elements.js";
+
+export function startClasses() {
   const table = byId("class-table");
   for (const [column, head] of [...table.tHead.rows[0].cells].entries()) {
     const button = html("button", { type: "button", text: head.textContent });

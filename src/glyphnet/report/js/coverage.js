@@ -1,6 +1,10 @@
 // Accuracy against coverage: what leaving the unsure images unanswered gives; what the model's own rules give is marked.
 
-function startCoverage() {
+import { byId, html, percent, svg } from "../../pages/js/elements.js";
+import { CHART, makeChart, roundTicks } from "./chart.js";
+import { data } from "./data.js";
+
+export function startCoverage() {
   const { coverage, accuracy, thresholds, mark } = data.coverage;
   const figure = byId("coverage");
   const low = Math.min(...accuracy);

@@ -1,6 +1,10 @@
 // Learning curves: training solid blue, validation dashed orange, the best epoch marked; a cursor reads the values.
 
-function startCurves() {
+import { byId, html, percent, svg } from "../../pages/js/elements.js";
+import { CHART, makeChart, roundTicks } from "./chart.js";
+import { data } from "./data.js";
+
+export function startCurves() {
   const history = data.history;
   if (!byId("curve-loss")) return;
   const short = (value) => {

@@ -1,12 +1,14 @@
 // The data of the page: see payload.py for what they are.
 
-const data = JSON.parse(byId("data").textContent);
+import { byId } from "../../pages/js/elements.js";
 
-function bytes(text) {
+export const data = JSON.parse(byId("data").textContent);
+
+export function bytes(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
 }
 
-const images = data.images;
+export const images = data.images;
 for (const name of ["labels", "predictions", "topClasses", "topProbabilities"]) {
   images[name] = new Uint16Array(bytes(images[name]));
 }
@@ -15,7 +17,7 @@ for (const name of ["confidence", "loss"]) {
 }
 
 /** Draw a tile of a sheet on a canvas, pixel by pixel. */
-function drawTile(canvas, sheet, tile) {
+export function drawTile(canvas, sheet, tile) {
   const { width, height, columns } = data.sheets[sheet];
   canvas.width = width;
   canvas.height = height;
@@ -27,12 +29,12 @@ function drawTile(canvas, sheet, tile) {
 }
 
 /** Draw image i of the page. */
-function drawImage(canvas, i) {
+export function drawImage(canvas, i) {
   return drawTile(canvas, "images", i);
 }
 
 /** Draw the tiles that the page itself asks for. */
-function drawTiles() {
+export function drawTiles() {
   for (const canvas of document.querySelectorAll("canvas[data-tile]")) {
     drawTile(canvas, canvas.dataset.sheet, Number(canvas.dataset.tile));
   }

@@ -1,28 +1,38 @@
 // What was decided on suspected labels: kept in the browser where it lets a file keep something, saved as CSV on demand.
 
+import { html } from "../../pages/js/elements.js";
+import { data } from "./data.js";
+
 const COLUMNS = ["part", "file", "given", "suggested", "score", "decision"];
 
-let decisions = {}; // "part/place" → "keep", "relabel", "drop", or "=7": the class of that number
+/** "part/place" → "keep", "relabel", "drop", or "=7": the class of that number. */
+export const decisions = new Map();
 
-function loadDecisions() {
+export function loadDecisions() {
   try {
-    decisions = JSON.parse(localStorage.getItem(data.labels.key)) ?? {};
+    const stored = JSON.parse(localStorage.getItem(data.labels.key)) ?? {};
+    for (const [id, decision] of Object.entries(stored)) decisions.set(id, decision);
   } catch {
-    decisions = {};
+    // The browser keeps nothing for this file, or something else: nothing is decided.
   }
 }
 
 function storeDecisions() {
   try {
-    localStorage.setItem(data.labels.key, JSON.stringify(decisions));
+    localStorage.setItem(data.labels.key, JSON.stringify(Object.fromEntries(decisions)));
   } catch {
     // They hold until the page is closed.
   }
 }
 
-function decide(id, decision) {
-  if (decision === null) delete decisions[id];
-  else decisions[id] = decision;
+export function decide(id, decision) {
+  if (decision === null) decisions.delete(id);
+  else decisions.set(id, decision);
+  storeDecisions();
+}
+
+export function forgetDecisions() {
+  decisions.clear();
   storeDecisions();
 }
 
@@ -32,7 +42,7 @@ function decisionsCsv() {
   const rows = [COLUMNS];
   for (const part of data.labels.parts) {
     part.files.forEach((file, place) => {
-      const decision = decisions[`${part.part}/${place}`];
+      const decision = decisions.get(`${part.part}/${place}`);
       if (!decision) return;
       const given = data.classes[part.given[place]];
       const [suggested, word] = inWords(decision, data.classes[part.suggested[place]]);
@@ -55,7 +65,7 @@ function encode(text) {
   return parts.map((part, i) => (i % 2 ? new Uint8Array([part.charCodeAt(0) - 0xdc00]) : part));
 }
 
-function saveDecisions() {
+export function saveDecisions() {
   const address = URL.createObjectURL(new Blob(encode(decisionsCsv()), { type: "text/csv" }));
   const link = html("a", { href: address, download: "labels.csv" });
   document.body.append(link);

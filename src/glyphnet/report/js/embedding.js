@@ -1,5 +1,11 @@
 // The embedding under pointer and keyboard: the image at hand is shown beside it, a click or Enter shows it large.
 
+import { byId, html, percent } from "../../pages/js/elements.js";
+import { bytes, data, drawImage, images } from "./data.js";
+import { namesOf } from "./gallery.js";
+import { drawPlot, hueOf, placeOf } from "./plot.js";
+import { openViewer } from "./viewer.js";
+
 const REACH = 14; // pixels from a point that still mean it
 
 const embedding = data.embedding && {
@@ -8,7 +14,7 @@ const embedding = data.embedding && {
   tsne: data.embedding.tsne && new Float32Array(bytes(data.embedding.tsne)),
 };
 
-function startEmbedding() {
+export function startEmbedding() {
   if (!embedding) return;
   const canvas = byId("embedding-plot");
   const state = { canvas, size: 0, points: embedding.tsne ?? embedding.pca, images: embedding.images, chosen: null, at: -1 };

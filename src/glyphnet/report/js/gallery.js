@@ -1,11 +1,17 @@
 // The images of a cell, of a class, the worst, the least sure: what the address asks for.
 
+import { byId, html, percent, thousands } from "../../pages/js/elements.js";
+import { countAll, KEYS, perCent, readAddress, select, SHOWS, titleOf, writeAddress } from "./address.js";
+import { data, drawImage, images } from "./data.js";
+import { markCell } from "./matrix.js";
+import { openViewer } from "./viewer.js";
+
 const AT_ONCE = matchMedia("(max-width: 36rem)").matches ? 12 : 30;
 
 let found = [];
 
 /** "4 → 9" in one line, long names in two. */
-function namesOf(label, guess) {
+export function namesOf(label, guess) {
   const [truth, taken] = [data.classes[label], data.classes[guess]];
   if (label === guess) return [html("span", { text: truth })];
   const lines = truth.length + taken.length > 6 ? [truth, `→ ${taken}`] : [`${truth} → ${taken}`];
@@ -64,7 +70,7 @@ function revealGallery() {
   if (box.top > window.innerHeight - 160 || box.top < 0) byId("gallery").scrollIntoView({ block: "start" });
 }
 
-function startGallery() {
+export function startGallery() {
   const filters = byId("filters").elements;
   for (const key of ["true", "predicted"]) {
     filters[key].append(html("option", { value: "", text: "any" }));

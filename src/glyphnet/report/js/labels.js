@@ -1,16 +1,19 @@
 // Suspected labels: a card each, with the image and a choice. One stop of the Tab key a card; K, R and D decide.
 
+import { byId, html, percent } from "../../pages/js/elements.js";
+import { data, drawTile } from "./data.js";
+import { decide, decisions, forgetDecisions, loadDecisions, saveDecisions } from "./decisions.js";
+
 const CARDS_AT_ONCE = matchMedia("(max-width: 36rem)").matches ? 6 : 12;
 const BY_KEY = { k: "keep", r: "relabel", d: "drop" };
 
-function startLabels() {
+export function startLabels() {
   if (!data.labels.parts.length) return;
   loadDecisions();
   for (const part of data.labels.parts) startPart(part);
   byId("label-save").addEventListener("click", saveDecisions);
   byId("label-forget").addEventListener("click", () => {
-    decisions = {};
-    storeDecisions();
+    forgetDecisions();
     for (const radio of document.querySelectorAll(".card input")) radio.checked = false;
     for (const select of document.querySelectorAll(".card select")) select.value = "";
     for (const card of document.querySelectorAll(".card")) markCard(card, null);
@@ -78,7 +81,7 @@ function makeCard(part, i) {
   );
   card.addEventListener("change", (event) => takeDecision(card, event.target.value || null));
   card.addEventListener("keydown", (event) => decideByKey(card, event));
-  markCard(card, decisions[id] ?? null);
+  markCard(card, decisions.get(id) ?? null);
   return html("li", {}, card);
 }
 
@@ -107,7 +110,7 @@ function decideByKey(card, event) {
 
 function tellDecisions() {
   const ids = data.labels.parts.flatMap((part) => part.files.map((_, i) => `${part.part}/${i}`));
-  const count = ids.filter((id) => id in decisions).length;
+  const count = ids.filter((id) => decisions.has(id)).length;
   byId("label-count").textContent = count ? `${count} of ${ids.length} decided.` : "Nothing is decided yet.";
   byId("label-save").disabled = count === 0;
   byId("label-forget").disabled = count === 0;

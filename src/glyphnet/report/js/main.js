@@ -1,5 +1,18 @@
 // Everything starts when the sheets of images are decoded; what needs no image is there before.
 
+import { byId } from "../../pages/js/elements.js";
+import { startTheme } from "../../pages/js/theme.js";
+import { startClasses } from "./classes.js";
+import { startCoverage } from "./coverage.js";
+import { startCurves } from "./curves.js";
+import { drawTiles } from "./data.js";
+import { startEmbedding } from "./embedding.js";
+import { startGallery } from "./gallery.js";
+import { startLabels } from "./labels.js";
+import { startMatrix } from "./matrix.js";
+import { startReliability } from "./reliability.js";
+import { startViewer } from "./viewer.js";
+
 function startCopy() {
   const button = byId("copy");
   if (!button || !navigator.clipboard) return;

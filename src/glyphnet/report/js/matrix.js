@@ -1,10 +1,14 @@
 // The confusion matrix: one stop of the Tab key, arrow keys inside, Enter shows a cell's images.
 
+import { byId, html, percent, thousands } from "../../pages/js/elements.js";
+import { writeAddress } from "./address.js";
+import { data } from "./data.js";
+
 const MOST_NUMBERED = 30; // more classes than that leave no room for numbers: colour and title tell
 
 let cells = []; // rows of buttons; null where no image is
 
-function startMatrix() {
+export function startMatrix() {
   const count = data.classes.length;
   const longest = Math.max(...data.classes.map((name) => name.length));
   const table = html("table", { class: "matrix", "aria-label": "Confusion matrix: rows true, columns predicted" });
@@ -91,7 +95,7 @@ function holdTabStop(target) {
 }
 
 /** Show which cell's images the gallery has. */
-function markCell(state) {
+export function markCell(state) {
   byId("matrix").querySelector('.cell[aria-pressed="true"]')?.setAttribute("aria-pressed", "false");
   if (state.true !== null && state.predicted !== null) {
     cells[state.true][state.predicted]?.setAttribute("aria-pressed", "true");

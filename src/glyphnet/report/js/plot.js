@@ -1,5 +1,7 @@
 // The picture of the embedding: a point an image, in the colour of its class; mistakes have a ring.
 
+import { data, images } from "./data.js";
+
 // Ten hues that are told apart, by lightness too; light and dark pages have their own.
 const HUES = {
   light: ["#0067a8", "#d95f02", "#2e8b57", "#b5179e", "#8a6d00", "#7b5cd6", "#c1121f", "#00868b", "#5c5c5c", "#e08ab0"],
@@ -13,13 +15,13 @@ function isDark() {
   return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function hueOf(label) {
+export function hueOf(label) {
   const hues = HUES[isDark() ? "dark" : "light"];
   return data.classes.length <= hues.length ? hues[label] : null;
 }
 
 /** Where point k lies on a canvas of this size, in CSS pixels. */
-function placeOf(points, k, size) {
+export function placeOf(points, k, size) {
   const side = size - 2 * MARGIN;
   return [MARGIN + points[2 * k] * side, MARGIN + points[2 * k + 1] * side];
 }
@@ -28,7 +30,7 @@ function placeOf(points, k, size) {
  * Draw all points: those of the chosen class, or of all, in colour; the others grey, beneath.
  * state: {canvas, size, points, images: the page's images, chosen: a class or null, at: the point in focus or -1}
  */
-function drawPlot({ canvas, size, points, images: shown, chosen, at }) {
+export function drawPlot({ canvas, size, points, images: shown, chosen, at }) {
   const density = window.devicePixelRatio || 1;
   canvas.width = canvas.height = Math.round(size * density);
   const pen = canvas.getContext("2d");

@@ -1,8 +1,12 @@
 // The reliability diagram, before and after temperature scaling, and how many images there are at each confidence.
 
+import { byId, html, percent, svg, thousands } from "../../pages/js/elements.js";
+import { makeChart, roundTicks } from "./chart.js";
+import { data } from "./data.js";
+
 const SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
-function startReliability() {
+export function startReliability() {
   const bins = data.reliability;
   const total = bins.reduce((sum, bin) => sum + bin.count, 0);
   const whole = (share) => `${Math.round(100 * share)}`;

@@ -1,9 +1,12 @@
 // What the network looked at: signed maps as grey tiles, 128 for zero, drawn in blue (for) and orange (against).
 
+import { html, thousands } from "../../pages/js/elements.js";
+import { bytes, data, drawImage, drawTile } from "./data.js";
+
 const tilesOfMaps = data.saliency ? new Int32Array(bytes(data.saliency.tiles)) : null;
 const FADED = 0.45; // how much of the image's own light is left beneath the map
 
-function hasSaliency(i) {
+export function hasSaliency(i) {
   return tilesOfMaps !== null && tilesOfMaps[i] >= 0;
 }
 
@@ -14,7 +17,7 @@ function colourOf(name) {
 }
 
 /** Draw the map of image i: alone, on nothing, or over the faded image. */
-function drawSaliency(canvas, i, overImage) {
+export function drawSaliency(canvas, i, overImage) {
   const context = drawTile(canvas, "saliency", tilesOfMaps[i]);
   const { width, height } = canvas;
   const map = context.getImageData(0, 0, width, height).data;
@@ -38,7 +41,7 @@ function drawSaliency(canvas, i, overImage) {
 }
 
 /** What the colours mean, in words. */
-function tellSaliency(i, name) {
+export function tellSaliency(i, name) {
   if (!hasSaliency(i)) {
     return [`No map for this image: the page has them for ${thousands(data.saliency.count)}, the most telling first.`];
   }

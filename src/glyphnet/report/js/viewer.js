@@ -1,9 +1,13 @@
 // One image large, with its probabilities as bars; the arrow keys go through the images of the gallery.
 
+import { byId, html, percent, thousands } from "../../pages/js/elements.js";
+import { data, drawImage, images } from "./data.js";
+import { drawSaliency, hasSaliency, tellSaliency } from "./saliency.js";
+
 let viewed = { list: [], at: 0 };
 let looks = "image"; // or "both", or "saliency"
 
-function openViewer(list, at) {
+export function openViewer(list, at) {
   viewed = { list, at };
   showViewed();
   byId("viewer").showModal();
@@ -74,7 +78,7 @@ function stepViewer(step) {
   showViewed();
 }
 
-function startViewer() {
+export function startViewer() {
   const dialog = byId("viewer");
   byId("viewer-close").addEventListener("click", () => dialog.close());
   byId("viewer-before").addEventListener("click", () => stepViewer(-1));

@@ -1,14 +1,20 @@
+// @ts-check
 // The answer: its name, how sure it is, a bar for each class, and what the network saw.
 
-import { byId, html, percent } from "./elements.js";
+import { byId, drawingContext, html, percent } from "./elements.js";
 import { setOf } from "./foreign.js";
 import { largest } from "./network.js";
+/** @import { Judged } from "./foreign.js" */
+/** @import { Model } from "./weights.js" */
+
+/** @typedef {{ row: HTMLElement, name: HTMLElement, fill: HTMLElement, much: HTMLElement }} Bar */
 
 const MOST_BARS = 10;
 const NONE_OF_THESE = "none of these";
 const SET_LEVELS = [0.95, 0.9, 0.8]; // of the set that is shown: the first that the model supports
 
 export class Answer {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     // Few classes keep their places while one draws; of many the likeliest are shown, the first first.
@@ -20,8 +26,13 @@ export class Answer {
     this.clear();
   }
 
+  /** @returns {Bar} */
   bar() {
-    const [name, fill, much] = [html("span", { class: "name" }), html("div", { class: "fill" }), html("span", { class: "much" })];
+    const [name, fill, much] = [
+      html("span", { class: "name" }),
+      html("div", { class: "fill" }),
+      html("span", { class: "much" }),
+    ];
     return { row: html("li", {}, name, html("div", { class: "rail" }, fill), much), name, fill, much };
   }
 
@@ -35,7 +46,10 @@ export class Answer {
     for (const { much } of this.bars) much.textContent = "";
   }
 
-  /** Show what `answerTo` gives; `spoken` says it to a screen reader as well. */
+  /**
+   * Show what `answerTo` gives; `spoken` says it to a screen reader as well.
+   * @param {Judged} answer @param {boolean} spoken
+   */
   update({ probabilities, reason }, spoken) {
     const best = largest(probabilities);
     const { classes, reasons } = this.model;
@@ -51,16 +65,20 @@ export class Answer {
     this.show(probabilities, rejected ? -1 : best);
   }
 
-  /** The classes among which the true one is, as a line; "" where the model gives no sets. */
+  /**
+   * The classes among which the true one is, as a line; "" where the model gives no sets.
+   * @param {number[]} probabilities @returns {string}
+   */
   setOf(probabilities) {
     const { classes, conformal } = this.model;
     if (conformal === null) return "";
     const level = SET_LEVELS.find((each) => setOf(conformal, probabilities, each) !== null);
-    const labels = level === undefined ? null : setOf(conformal, probabilities, level);
-    if (labels === null) return "";
+    if (level === undefined) return "";
+    const labels = setOf(conformal, probabilities, level) ?? [];
     return `${percent(level)} set: ${labels.map((label) => classes[label]).join(", ")}`;
   }
 
+  /** @param {number[]} probabilities @param {number} best */
   show(probabilities, best) {
     const order = [...probabilities.keys()];
     if (!this.fixed) order.sort((a, b) => probabilities[b] - probabilities[a]);
@@ -73,25 +91,34 @@ export class Answer {
     });
   }
 
-  /** The exact pixels that the network sees, and on them what speaks for the answer (blue) or against it (red). */
+  /**
+   * The exact pixels that the network sees, and on them what speaks for the answer (blue) or against it (red).
+   * @param {ArrayLike<number>} pixels @param {Float32Array | null} saliency
+   */
   see(pixels, saliency = null) {
     const [height, width, channels] = this.model.shape;
-    const canvas = byId("seen");
+    const canvas = byId("seen", HTMLCanvasElement);
     Object.assign(canvas, { width, height });
     const data = new ImageData(width, height);
-    const colours = saliency ? [colour("--speaks-for"), colour("--speaks-against")] : [];
+    const [good, bad] = [colour("--speaks-for"), colour("--speaks-against")];
     for (let i = 0; i < width * height; i++) {
       const own = [0, 1, 2].map((c) => pixels[i * channels + (channels === 3 ? c : 0)]);
       const strength = saliency ? Math.min(1, Math.abs(saliency[i])) ** 0.8 * 0.85 : 0;
-      const over = saliency?.[i] >= 0 ? colours[0] : colours[1];
-      data.data.set(own.map((value, c) => (strength ? value * (1 - strength) * 0.8 + over[c] * strength : value)), 4 * i);
+      const over = saliency && saliency[i] >= 0 ? good : bad;
+      data.data.set(
+        own.map((value, c) => (strength ? value * (1 - strength) * 0.8 + over[c] * strength : value)),
+        4 * i,
+      );
       data.data[4 * i + 3] = 255;
     }
-    canvas.getContext("2d").putImageData(data, 0, 0);
+    drawingContext(canvas).putImageData(data, 0, 0);
   }
 }
 
-/** A colour of the style sheet as three numbers. */
+/**
+ * A colour of the style sheet as three numbers.
+ * @type {(name: string) => number[]}
+ */
 function colour(name) {
   const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   return [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));

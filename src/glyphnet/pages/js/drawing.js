@@ -1,7 +1,8 @@
+// @ts-check
 // The page: whatever changes on the sheet is made like the training images, and answered at the next frame.
 
 import { Answer } from "./answer.js";
-import { byId } from "./elements.js";
+import { byId, within } from "./elements.js";
 import { answerTo, setOf } from "./foreign.js";
 import { normalizePicture } from "./ink.js";
 import { largest } from "./network.js";
@@ -11,22 +12,32 @@ import { occlusion } from "./saliency.js";
 import { Sheet } from "./sheet.js";
 import { startTheme } from "./theme.js";
 import { readModel } from "./weights.js";
+/** @import { Judged } from "./foreign.js" */
+/** @import { Values } from "./resample.js" */
 
 const model = readModel();
 const sheet = new Sheet(model.shape[1], model.shape[0]);
 const answer = new Answer(model);
+const looked = byId("looked", HTMLInputElement);
+/** @type {Values} */
 const blank = new Uint8Array(model.shape.reduce((product, side) => product * side)).fill(model.ink.background ?? 0);
+/** @type {Values} */
 let pixels = blank;
 let latest = 0; // the number of the newest answer: work for older ones stops
 let asked = false; // whether a frame is asked for
+/** @type {Judged | null} */
 let found = null; // the newest answer: what `answerTo` gave
 let rested = false; // whether the pen was lifted since the last answer
 
-/** Probabilities of pixels, 0 to 255, in the order (row, column, channel). */
+/**
+ * Probabilities of pixels, 0 to 255, in the order (row, column, channel).
+ * @type {(values: ArrayLike<number>) => number[]}
+ */
 function classify(values) {
   return answerTo(model, values).probabilities;
 }
 
+/** @type {(lifted: boolean) => void} */
 function changed(lifted) {
   rested ||= lifted;
   if (asked) return;
@@ -37,34 +48,38 @@ function changed(lifted) {
   });
 }
 
+/** @type {() => void} */
 function think() {
   const number = ++latest;
-  byId("undo").disabled = !sheet.before.length;
-  byId("clear").disabled = sheet.empty;
-  const empty = { pixels: blank, reason: "no_drawing", given: null };
-  const made = sheet.empty ? empty : normalizePicture(...sheet.pixels(), model.ink);
-  pixels = made.pixels;
+  byId("undo", HTMLButtonElement).disabled = !sheet.before.length;
+  byId("clear", HTMLButtonElement).disabled = sheet.empty;
   if (sheet.empty) {
     found = null;
+    pixels = blank;
     answer.clear();
     answer.see(pixels);
     return;
   }
+  const made = normalizePicture(...sheet.pixels(), model.ink);
+  pixels = made.pixels;
   found = answerTo(model, pixels, made.reason, made.given);
   answer.update(found, rested);
   rested = false;
   answer.see(pixels);
-  if (byId("looked").checked && found.reason !== "no_drawing") overlay(number, largest(found.probabilities));
+  if (looked.checked && found.reason !== "no_drawing") overlay(number, largest(found.probabilities));
 }
 
+/** @type {(number: number, label: number) => Promise<void>} */
 async function overlay(number, label) {
   const seen = pixels;
   const saliency = await occlusion(model, seen, label, () => number !== latest);
-  if (saliency && number === latest && byId("looked").checked) answer.see(seen, saliency);
+  if (saliency && number === latest && looked.checked) answer.see(seen, saliency);
 }
 
+/** @type {() => void} */
 function startPage() {
-  const pad = new Pad(byId("pad"), sheet, changed);
+  const pad = new Pad(byId("pad", HTMLCanvasElement), sheet, changed);
+  /** @type {(change: () => void) => (event?: Event) => void} */
   const after = (change) => (event) => {
     event?.preventDefault();
     change();
@@ -75,16 +90,17 @@ function startPage() {
   const clear = after(() => sheet.clear());
   byId("undo").addEventListener("click", undo);
   byId("clear").addEventListener("click", clear);
-  byId("looked").addEventListener("change", () => changed(false));
+  looked.addEventListener("change", () => changed(false));
   byId("open").addEventListener("click", () => byId("file").click());
   addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") undo(event);
     if (event.key === "Delete" || event.key === "Escape") clear(event);
   });
+  /** @type {(sentence: string) => void} */
   const say = (sentence) => {
     byId("trouble").textContent = sentence;
   };
-  startPictures(byId("pad").parentElement, (picture) => {
+  startPictures(within(document, ".paper"), (picture) => {
     say("");
     after(() => sheet.show(picture))();
   }, say);
@@ -94,13 +110,16 @@ function startPage() {
 
 startTheme();
 startPage();
-globalThis.glyphnet = {
+/** What other programs, and our tests, can ask the page. */
+const glyphnet = {
   classes: model.classes,
   shape: model.shape,
   classify,
-  answer: (values) => answerTo(model, values),
-  set: (values, level) => setOf(model.conformal, classify(values), level)?.map((label) => model.classes[label]) ?? null,
+  answer: (/** @type {ArrayLike<number>} */ values) => answerTo(model, values),
+  set: (/** @type {ArrayLike<number>} */ values, /** @type {number} */ level) =>
+    setOf(model.conformal, classify(values), level)?.map((label) => model.classes[label]) ?? null,
   pixels: () => pixels,
   shown: () => found,
 };
+Object.assign(globalThis, { glyphnet });
 document.documentElement.dataset.ready = "yes";

@@ -1,14 +1,24 @@
+// @ts-check
 // Array operations of the drawing steps, in whole numbers: the same values as glyphnet.data.ink.filters in Python.
 // A grey picture is {data, width, height}, data a typed array, row by row. Needs resample.js.
 
 import { resizeGrey } from "./resample.js";
+/** @import { Grey, Values } from "./resample.js" */
 
-/** A picture of the same size with other values. */
+/** Part of a picture; ends excluded. @typedef {{ top: number, bottom: number, left: number, right: number }} Box */
+
+/**
+ * A picture of the same size with other values.
+ * @type {(size: { width: number, height: number }, data: Values) => Grey}
+ */
 export function like({ width, height }, data) {
   return { data, width, height };
 }
 
-/** Otsu's threshold of values, taken into 0 to 255: those above it and the others differ most. */
+/**
+ * Otsu's threshold of values, taken into 0 to 255: those above it and the others differ most.
+ * @type {(values: ArrayLike<number> & Iterable<number>) => number}
+ */
 export function otsuThreshold(values) {
   const counts = new Array(256).fill(0);
   for (const value of values) counts[Math.min(255, Math.max(0, value))]++;
@@ -25,7 +35,10 @@ export function otsuThreshold(values) {
   return best;
 }
 
-/** The depth of full ink: the median above Otsu's threshold. */
+/**
+ * The depth of full ink: the median above Otsu's threshold.
+ * @type {(data: Values) => number}
+ */
 export function fullInk(data) {
   const clipped = data.map((value) => Math.min(255, Math.max(0, value)));
   const threshold = otsuThreshold(clipped);
@@ -33,17 +46,24 @@ export function fullInk(data) {
   return ink.length ? upperMedian(ink) : 0;
 }
 
-/** The value at place ⌊n·share/of⌋ of the n sorted values. */
+/**
+ * The value at place ⌊n·share/of⌋ of the n sorted values.
+ * @type {(values: ArrayLike<number>, share: number, of: number) => number}
+ */
 export function ranked(values, share, of) {
   const sorted = Int32Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / of))];
 }
 
+/** @type {(values: ArrayLike<number>) => number} */
 export function upperMedian(values) {
   return ranked(values, 1, 2);
 }
 
-/** The picture with a rim of `by` pixels: of one level, or the edge repeated where that is null. */
+/**
+ * The picture with a rim of `by` pixels: of one level, or the edge repeated where that is null.
+ * @type {(image: Grey, by: number, level?: number | null) => Grey}
+ */
 export function rimmed({ data, width, height }, by, level = null) {
   const [wide, high] = [width + 2 * by, height + 2 * by];
   const result = new Int32Array(wide * high);
@@ -58,13 +78,21 @@ export function rimmed({ data, width, height }, by, level = null) {
   return { data: result, width: wide, height: high };
 }
 
-/** The eight neighbours' values of a pixel of a picture that has a rim of one pixel, row by row. */
+/**
+ * The eight neighbours' values of a pixel of a picture that has a rim of one pixel, row by row.
+ * @type {(image: Grey, x: number, y: number) => number[]}
+ */
 export function neighbours({ data, width }, x, y) {
   const i = (y + 1) * width + x + 1;
-  return [i - width - 1, i - width, i - width + 1, i - 1, i + 1, i + width - 1, i + width, i + width + 1].map((k) => data[k]);
+  return [i - width - 1, i - width, i - width + 1, i - 1, i + 1, i + width - 1, i + width, i + width + 1].map((k) =>
+    data[k]
+  );
 }
 
-/** Smoothing by 1 2 1 in both directions, edges repeated, rounded. */
+/**
+ * Smoothing by 1 2 1 in both directions, edges repeated, rounded.
+ * @type {(image: Grey) => Grey}
+ */
 export function binomial(image) {
   const { width, height } = image;
   const { data, width: step } = rimmed(image, 1);
@@ -80,7 +108,10 @@ export function binomial(image) {
   return like(image, result);
 }
 
-/** The mean over (2·reach + 1)² pixels, edges repeated, halves up. */
+/**
+ * The mean over (2·reach + 1)² pixels, edges repeated, halves up.
+ * @type {(image: Grey, reach: number) => Grey}
+ */
 export function boxMean(image, reach) {
   const { width, height } = image;
   const { data, width: step } = rimmed(image, reach);
@@ -96,25 +127,30 @@ export function boxMean(image, reach) {
   return like(image, result);
 }
 
-/** One line per row or column is read, changed, and written back. */
+/**
+ * One line per row or column is read, changed, and written back.
+ * @type {(image: Grey, byRow: boolean, change: (line: Int32Array) => Int32Array) => Grey}
+ */
 export function alongLines({ data, width, height }, byRow, change) {
   const [count, size, stride, step] = byRow ? [height, width, width, 1] : [width, height, 1, width];
-  let result = null;
-  let long = 0;
-  for (let n = 0; n < count; n++) {
-    const line = change(Int32Array.from({ length: size }, (_, i) => data[n * stride + i * step]));
-    if (result === null) {
-      long = line.length;
-      result = new Int32Array(count * long);
-    }
-    for (let i = 0; i < long; i++) result[byRow ? n * long + i : i * count + n] = line[i];
-  }
+  const lines = Array.from(
+    { length: count },
+    (_, n) => change(Int32Array.from({ length: size }, (_, i) => data[n * stride + i * step])),
+  );
+  const long = lines[0].length;
+  const result = new Int32Array(count * long);
+  lines.forEach((line, n) => line.forEach((value, i) => (result[byRow ? n * long + i : i * count + n] = value)));
   return byRow ? { data: result, width: long, height } : { data: result, width, height: long };
 }
 
-/** Morphological opening over a square, dilated by `wider` pixels more; beyond the border values continue as they do inside (2·a₀ − aₖ). */
+/**
+ * Morphological opening over a square, dilated by `wider` pixels more; beyond the border values continue as they do
+ * inside (2·a₀ − aₖ).
+ * @type {(image: Grey, reach: number, wider?: number) => Grey}
+ */
 export function opened(image, reach, wider = 0) {
   const by = 2 * reach;
+  /** @type {(line: Int32Array) => Int32Array} */
   const continued = (line) => {
     const last = line.length - 1;
     return Int32Array.from({ length: line.length + 2 * by }, (_, k) => {
@@ -123,7 +159,9 @@ export function opened(image, reach, wider = 0) {
       return place === inside ? line[inside] : 2 * line[inside] - line[Math.min(last, Math.max(0, 2 * inside - place))];
     });
   };
+  /** @type {(line: Int32Array) => Int32Array} */
   const least = (line) => windowed(line, reach, Math.min);
+  /** @type {(line: Int32Array) => Int32Array} */
   const most = (line) => windowed(line, reach + wider, Math.max);
   let made = image;
   for (const change of [continued, least, most]) {
@@ -133,9 +171,13 @@ export function opened(image, reach, wider = 0) {
   return cutOut(made, box);
 }
 
-/** The chosen value within `reach` of each place of a line, as far as the line goes: by windows of twice the length. */
+/**
+ * The chosen value within `reach` of each place of a line, as far as the line goes: by windows of twice the length.
+ * @type {(line: Int32Array, reach: number, choose: (one: number, other: number) => number) => Int32Array}
+ */
 function windowed(line, reach, choose) {
   const size = line.length + 2 * reach;
+  /** @type {Int32Array} */
   let now = new Int32Array(size).fill(choose === Math.min ? 2147483647 : -2147483648);
   now.set(line, reach);
   let long = 1;
@@ -143,21 +185,40 @@ function windowed(line, reach, choose) {
   return withNext(now, 2 * reach + 1 - long, choose).subarray(0, line.length);
 }
 
-/** Each value and the one `by` places on: the chosen of both. */
+/**
+ * Each value and the one `by` places on: the chosen of both.
+ * @type {(line: Int32Array, by: number, choose: (one: number, other: number) => number) => Int32Array}
+ */
 function withNext(line, by, choose) {
   const result = line.slice();
   for (let i = 0; i + by < line.length; i++) result[i] = choose(line[i], line[i + by]);
   return result;
 }
 
-/** Part of a picture, of the same kind of array. */
+/**
+ * A new array of the same kind.
+ * @type {(data: Values, length: number) => Values}
+ */
+function sameKind(data, length) {
+  return new (/** @type {new (length: number) => Values} */ (data.constructor))(length);
+}
+
+/**
+ * Part of a picture, of the same kind of array.
+ * @type {(image: Grey, box: Box) => Grey}
+ */
 export function cutOut({ data, width }, { top, bottom, left, right }) {
-  const part = new data.constructor((bottom - top) * (right - left));
-  for (let y = top; y < bottom; y++) part.set(data.subarray(y * width + left, y * width + right), (y - top) * (right - left));
+  const part = sameKind(data, (bottom - top) * (right - left));
+  for (let y = top; y < bottom; y++) {
+    part.set(data.subarray(y * width + left, y * width + right), (y - top) * (right - left));
+  }
   return { data: part, width: right - left, height: bottom - top };
 }
 
-/** Reduced by a whole factor; what is left of the last incomplete pixel is cut off. */
+/**
+ * Reduced by a whole factor; what is left of the last incomplete pixel is cut off.
+ * @type {(grey: Grey, factor: number) => Grey}
+ */
 export function reduced(grey, factor) {
   if (factor === 1) return grey;
   const [width, height] = [grey.width, grey.height].map((side) => Math.max(1, Math.floor(side / factor)));
@@ -166,20 +227,31 @@ export function reduced(grey, factor) {
   return resizeGrey(cutOut(grey, { top: 0, bottom, left: 0, right }), width, height, "box");
 }
 
-/** 0 up to `low` hundredths of full ink, 255 from `high`, straight between. */
+/**
+ * 0 up to `low` hundredths of full ink, 255 from `high`, straight between.
+ * @type {(depth: Grey, full: number, shares: [number, number]) => Grey}
+ */
 export function ramp(depth, full, [low, high]) {
   const rise = (high - low) * full;
-  const level = (value) => Math.min(255, Math.max(0, Math.floor((510 * (100 * value - low * full) + rise) / (2 * rise))));
+  /** @type {(value: number) => number} */
+  const level = (value) =>
+    Math.min(255, Math.max(0, Math.floor((510 * (100 * value - low * full) + rise) / (2 * rise))));
   return like(depth, depth.data.map(level));
 }
 
-/** Twice the area over the length of the outline, in pixels. */
+/**
+ * Twice the area over the length of the outline, in pixels.
+ * @type {(image: Grey) => number}
+ */
 export function strokeWidth(image) {
   const { area, outline } = outlineOf(image.data, image);
   return (2 * area) / Math.max(outline, 1);
 }
 
-/** The width of edges: 4·Σ v·(full − v) / full / Σ|Δv|. */
+/**
+ * The width of edges: 4·Σ v·(full − v) / full / Σ|Δv|.
+ * @type {(image: Grey, full: number) => number}
+ */
 export function softnessOf(image, full) {
   const inner = image.data.map((value) => Math.min(full, Math.max(0, value)));
   const { outline } = outlineOf(inner, image);
@@ -187,7 +259,10 @@ export function softnessOf(image, full) {
   return (4 * halves) / Math.max(outline * full, 1);
 }
 
-/** How long the strokes are, in sizes of the drawing: area over mean width and longer side. */
+/**
+ * How long the strokes are, in sizes of the drawing: area over mean width and longer side.
+ * @type {(image: Grey, full: number) => number}
+ */
 export function strokeLengthOf(image, full) {
   const inner = image.data.map((value) => Math.min(full, Math.max(0, value)));
   const { area, outline } = outlineOf(inner, image);
@@ -198,6 +273,7 @@ export function strokeLengthOf(image, full) {
   return (many * outline) / Math.max(2 * size * area, 1);
 }
 
+/** @type {(data: Values, size: { width: number, height: number }) => { area: number, outline: number }} */
 function outlineOf(data, size) {
   const around = rimmed(like(size, data), 1, 0);
   let [area, outline] = [0, 0];
@@ -209,7 +285,10 @@ function outlineOf(data, size) {
   return { area, outline };
 }
 
-/** Dilation by a cross and a square in turn; erosion where steps are negative. */
+/**
+ * Dilation by a cross and a square in turn; erosion where steps are negative.
+ * @type {(image: Grey, steps: number) => Grey}
+ */
 export function thicken({ data, width, height }, steps) {
   const sign = Math.sign(steps);
   const row = width + 2;
@@ -232,7 +311,10 @@ export function thicken({ data, width, height }, steps) {
   return cutOut(whole, { top: 1, bottom: height + 1, left: 1, right: width + 1 });
 }
 
-/** Pieces of a mask, corners touching: {pieces: Int32Array, 0 outside, count}, numbered row by row. */
+/**
+ * Pieces of a mask, corners touching: {pieces: Int32Array, 0 outside, count}, numbered row by row.
+ * @type {(mask: Grey) => { pieces: Int32Array, count: number }}
+ */
 export function piecesOf({ data, width, height }) {
   const pieces = new Int32Array(data.length);
   let count = 0;
@@ -240,8 +322,7 @@ export function piecesOf({ data, width, height }) {
     if (!data[start] || pieces[start]) continue;
     const waiting = [start];
     pieces[start] = ++count;
-    while (waiting.length) {
-      const at = waiting.pop();
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
       const [y, x] = [Math.floor(at / width), at % width];
       for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
         for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
@@ -256,7 +337,10 @@ export function piecesOf({ data, width, height }) {
   return { pieces, count };
 }
 
-/** The bounding box of values of at least `least`; ends excluded; null if there are none. */
+/**
+ * The bounding box of values of at least `least`; ends excluded; null if there are none.
+ * @type {(image: Grey, least: number) => Box | null}
+ */
 export function boxOf({ data, width, height }, least) {
   const box = { top: height, bottom: 0, left: width, right: 0 };
   for (let y = 0, i = 0; y < height; y++) {
@@ -271,9 +355,12 @@ export function boxOf({ data, width, height }, least) {
   return box.bottom ? box : null;
 }
 
-/** The outermost pixels, those of the corners twice. */
+/**
+ * The outermost pixels, those of the corners twice.
+ * @type {(image: Grey) => Values}
+ */
 export function borderOf({ data, width, height }) {
-  const ring = new data.constructor(2 * (width + height));
+  const ring = sameKind(data, 2 * (width + height));
   let i = 0;
   for (let x = 0; x < width; x++) (ring[i++] = data[x]), (ring[i++] = data[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) (ring[i++] = data[y * width]), (ring[i++] = data[y * width + width - 1]);

@@ -1,9 +1,31 @@
+// @ts-check
 // Whether to believe an answer: how unlike the training images a picture is, why it is rejected, sets of classes. The
 // rules are those of glyphnet/nn/prototypes.py, answers.py and conformal.py.
 
 import { largest, networkInput, softmax, through } from "./network.js";
+/** @import { Image } from "./network.js" */
+/** @import { Model } from "./weights.js" */
 
-/** Contrast and roughness of the network's input, a picture with its channels last. */
+/**
+ * What tells pictures that are unlike the training images: Prototypes in glyphnet/nn/prototypes.py.
+ * @typedef {{
+ *   after: number, features: number, directions: Float32Array, weights: Float32Array, contrast: number,
+ *   roughness: number | null, outside: number, flat: number, threshold: number | null, twice: boolean,
+ * }} Foreign
+ */
+/**
+ * Quantiles for sets of classes: glyphnet/conformal.py.
+ * @typedef {{ score: string, images: number, ranks: number[], values: number[] }} Conformal
+ */
+/**
+ * An answer; foreign: the foreign score; reason: the code of why it is rejected.
+ * @typedef {{ probabilities: number[], foreign: number | null, reason: string | null }} Judged
+ */
+
+/**
+ * Contrast and roughness of the network's input, a picture with its channels last.
+ * @type {(input: Image, flat: number) => { contrast: number, roughness: number }}
+ */
 function texture({ height, width, channels, values }, flat) {
   const pixels = height * width;
   const means = new Float64Array(channels);
@@ -18,7 +40,10 @@ function texture({ height, width, channels, values }, flat) {
   return { contrast, roughness: contrast > flat ? change / contrast : 0 };
 }
 
-/** The mean difference between values that lie `step` apart. */
+/**
+ * The mean difference between values that lie `step` apart.
+ * @type {(values: Float32Array, step: number, counts: (i: number) => boolean) => number}
+ */
 function meanStep(values, step, counts) {
   let sum = 0;
   let count = 0;
@@ -30,7 +55,10 @@ function meanStep(values, step, counts) {
   return sum / count;
 }
 
-/** The distance of features from the nearest prototype: the smallest of (1 - cosine) times weight. */
+/**
+ * The distance of features from the nearest prototype: the smallest of (1 - cosine) times weight.
+ * @type {(foreign: Foreign, values: Float32Array) => number}
+ */
 function nearestPrototype({ features, directions, weights }, values) {
   let length = 0;
   for (let f = 0; f < features; f++) length += values[f] * values[f];
@@ -48,6 +76,7 @@ function nearestPrototype({ features, directions, weights }, values) {
   return least;
 }
 
+/** @type {(foreign: Foreign, input: Image, distance: number) => number} */
 function foreignScore(foreign, input, distance) {
   const { contrast, roughness } = texture(input, foreign.flat);
   let score = distance;
@@ -56,7 +85,10 @@ function foreignScore(foreign, input, distance) {
   return score;
 }
 
-/** What the last hidden layer gives before its activation, for a network's input. */
+/**
+ * What the last hidden layer gives before its activation, for a network's input.
+ * @type {(model: Model, input: Image) => Image}
+ */
 function featuresOf(model, input) {
   return through(model.layers.slice(0, model.foreign?.after ?? 0), { ...input, values: input.values.slice() });
 }
@@ -64,6 +96,7 @@ function featuresOf(model, input) {
 /**
  * Probabilities, score and reason (a code, or null) for pixels, 0 to 255, in the order (row, column, channel).
  * drawn, given: the reason of `normalizePicture`, and the picture before it was changed.
+ * @type {(model: Model, pixels: ArrayLike<number>, drawn?: string | null, given?: ArrayLike<number> | null) => Judged}
  */
 export function answerTo(model, pixels, drawn = null, given = null) {
   const input = networkInput(model, pixels);
@@ -71,25 +104,34 @@ export function answerTo(model, pixels, drawn = null, given = null) {
   const features = featuresOf(model, input);
   // Before an activation works in place.
   let score = foreign === null ? null : foreignScore(foreign, input, nearestPrototype(foreign, features.values));
-  if (foreign?.twice && given !== null) {
+  if (foreign?.twice && score !== null && given !== null) {
     score = (score + nearestPrototype(foreign, featuresOf(model, networkInput(model, given)).values)) / 2;
   }
-  const logits = through(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) => logit / model.temperature);
+  const logits = through(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) =>
+    logit / model.temperature
+  );
   const probabilities = softmax(logits);
   let reason = drawn;
-  if (!reason && score !== null && foreign.threshold !== null && score > foreign.threshold) reason = "unlike_training";
+  const limit = foreign?.threshold ?? null;
+  if (!reason && score !== null && limit !== null && score > limit) reason = "unlike_training";
   if (!reason && threshold !== null && probabilities[largest(probabilities)] < threshold) reason = "low_confidence";
   return { probabilities, foreign: score, reason };
 }
 
-/** The scores of classes whose probabilities are sorted, the largest first; 0 for the likeliest. */
+/**
+ * The scores of classes whose probabilities are sorted, the largest first; 0 for the likeliest.
+ * @type {{ [score: string]: (ranked: number[]) => number[] }}
+ */
 const SCORES = {
   probability: (ranked) => ranked.map((p, i) => (i ? 1 - p : 0)),
   ratio: (ranked) => ranked.map((p) => 1 - p / Math.max(ranked[0], Number.MIN_VALUE)),
   mass: (ranked) => ranked.map((_, i) => ranked.slice(0, i).reduce((sum, p) => sum + p, 0)),
 };
 
-/** The labels that contain the true class with the probability `level`, the likeliest first; null where that cannot be. */
+/**
+ * The labels that contain the true class with the probability `level`, the likeliest first; null where that cannot be.
+ * @type {(conformal: Conformal | null, probabilities: number[], level: number) => number[] | null}
+ */
 export function setOf(conformal, probabilities, level) {
   if (conformal === null) return null;
   const rank = Math.ceil((conformal.images + 1) * level - 1e-9);

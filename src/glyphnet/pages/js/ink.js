@@ -1,3 +1,4 @@
+// @ts-check
 // Pictures made like the training images: the same steps, and the same pixels, as glyphnet.data.ink in Python, where
 // they are described. A grey picture is {data: Uint8Array, width, height}. Needs filters.js, repair.js and strokes.js.
 
@@ -17,13 +18,36 @@ import {
 import { sharpened, smallDepth, withoutPieces } from "./repair.js";
 import { resizeGrey } from "./resample.js";
 import { around, findDrawing } from "./strokes.js";
+/** @import { Ink } from "./repair.js" */
+/** @import { Grey, Values } from "./resample.js" */
+/** @import { Drawing } from "./strokes.js" */
 
+/** Height, width, channels. @typedef {[number, number, number]} Shape */
+/** Red, green and blue of a picture. @typedef {{ planes: Values[], width: number, height: number }} Planes */
+/**
+ * How the training images are made: InkSpec in glyphnet/data/ink/spec.py, where each number is described.
+ * @typedef {{
+ *   kind: "ink" | "photo", background: number, ink: number, box: [number, number], centring: "mass" | "box",
+ *   centre: [number, number], drift: number, sizes: [number, number], strokes: [number, number], noise: number,
+ *   specks: number, softness: number, length: number, levels: [number, number], aspect: number, image_shape: Shape,
+ * }} InkSpec
+ */
+/**
+ * Of other training images pictures are only resized.
+ * @typedef {InkSpec | { kind: string, background: null, image_shape: Shape }} PageSpec
+ */
+
+/** @satisfies {{ ramp: [number, number], [limit: string]: number | number[] }} */
 const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, largest: 320 };
 
 /**
- * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null, given}; given: a small picture of a
+ * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null, given}; given: a small picture
+ * of a
  * drawing before anything in it was changed, or null where it shows the same as the pixels.
  * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
+ * @type {(
+ *   pixels: ArrayLike<number>, width: number, height: number, spec: PageSpec,
+ * ) => { pixels: Values, reason: string | null, given: Values | null }}
  */
 export function normalizePicture(pixels, width, height, spec) {
   const [high, wide, channels] = spec.image_shape;
@@ -32,22 +56,28 @@ export function normalizePicture(pixels, width, height, spec) {
   if (spec.background === null) return whole();
   const made = spec.kind === "photo" ? photograph(greyOf(seen), spec) : drawingIn(seen, spec);
   if (made === null && spec.kind === "photo") return whole();
-  if (made === null) return { pixels: new Uint8Array(wide * high * channels).fill(spec.background), reason: "no_drawing", given: null };
+  if (made === null) {
+    return { pixels: new Uint8Array(wide * high * channels).fill(spec.background), reason: "no_drawing", given: null };
+  }
   const given = spec.kind === "ink" && isSmall(seen, spec) ? asGiven(seen, made, spec) : null;
   return { pixels: inChannels(made, channels), reason: null, given: given && inChannels(given, channels) };
 }
 
+/** @type {(image: Grey, channels: number) => Uint8Array} */
 function inChannels({ data }, channels) {
   return Uint8Array.from({ length: data.length * channels }, (_, i) => data[Math.floor(i / channels)]);
 }
 
+/** @type {(seen: Planes, spec: InkSpec) => boolean} */
 function isSmall(seen, spec) {
-  return Math.max(seen.width, seen.height) <= Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
+  return Math.max(seen.width, seen.height) <=
+    Math.max(INK.small, 2 * Math.max(spec.image_shape[0], spec.image_shape[1]));
 }
 
 /**
  * The picture itself, resized whole, its paper on the side of training's, moved to the usual centre; null if `made` is
  * that. A smaller picture had to be enlarged, and the size of its subject says nothing: that becomes the usual one.
+ * @type {(seen: Planes, made: Grey, spec: InkSpec) => Grey | null}
  */
 function asGiven(seen, made, spec) {
   const [height, width] = spec.image_shape;
@@ -69,7 +99,10 @@ function asGiven(seen, made, spec) {
   return asMade() ? null : grey;
 }
 
-/** The drawing in a picture; the plane of colour in which most stands out is looked at first. */
+/**
+ * The drawing in a picture; the plane of colour in which most stands out is looked at first.
+ * @type {(seen: Planes, spec: InkSpec) => Grey | null}
+ */
 function drawingIn(seen, spec) {
   const small = isSmall(seen, spec);
   for (const plane of planesOf(seen)) {
@@ -79,7 +112,10 @@ function drawingIn(seen, spec) {
   return null;
 }
 
-/** The brightness, and differences of colours where they stand out. */
+/**
+ * The brightness, and differences of colours where they stand out.
+ * @type {(seen: Planes) => Grey[]}
+ */
 function planesOf(seen) {
   const grey = greyOf(seen);
   const found = [{ plane: grey, contrast: contrastOf(grey) }];
@@ -98,7 +134,10 @@ function planesOf(seen) {
   return found.map((one) => one.plane);
 }
 
-/** The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places. */
+/**
+ * The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places.
+ * @type {(plane: Grey) => number}
+ */
 function contrastOf({ data, width, height }) {
   const step = Math.max(1, Math.floor(Math.max(width, height) / 100));
   const some = [];
@@ -106,7 +145,10 @@ function contrastOf({ data, width, height }) {
   return ranked(some, 499, 500) - ranked(some, 1, 500);
 }
 
-/** Three planes {red, green, blue}, with transparency on paper, rounded as Pillow rounds. */
+/**
+ * Three planes {red, green, blue}, with transparency on paper, rounded as Pillow rounds.
+ * @type {(pixels: ArrayLike<number>, width: number, height: number) => Planes}
+ */
 function onPaper(pixels, width, height) {
   const paper = paperUnder(pixels);
   const planes = [0, 1, 2].map(() => new Uint8Array(width * height));
@@ -120,7 +162,10 @@ function onPaper(pixels, width, height) {
   return { planes, width, height };
 }
 
-/** White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet. */
+/**
+ * White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet.
+ * @type {(pixels: ArrayLike<number>) => number}
+ */
 function paperUnder(pixels) {
   const least = [255, 255, 255];
   const most = [0, 0, 0];
@@ -137,17 +182,22 @@ function paperUnder(pixels) {
   return clear && oneColour && 299 * most[0] + 587 * most[1] + 114 * most[2] >= 128000 ? 0 : 255;
 }
 
+/** @type {(seen: Planes) => Grey} */
 function greyOf({ planes: [red, green, blue], width, height }) {
   const data = new Uint8Array(width * height);
   for (let i = 0; i < data.length; i++) data[i] = (red[i] * 19595 + green[i] * 38470 + blue[i] * 7471 + 32768) >> 16;
   return { data, width, height };
 }
 
+/** @type {(image: Grey) => Grey} */
 function negative({ data, width, height }) {
   return { data: data.map((value) => 255 - value), width, height };
 }
 
-/** The whole picture in the model's size, the rest in its border's colour: fit_image in Python. */
+/**
+ * The whole picture in the model's size, the rest in its border's colour: fit_image in Python.
+ * @type {(seen: Planes, shape: Shape) => Uint8Array}
+ */
 function fitWhole(seen, [height, width, channels]) {
   const planes = channels === 1 ? [greyOf(seen).data] : seen.planes;
   const fitted = planes.map((data) => fitPlane({ data, width: seen.width, height: seen.height }, width, height));
@@ -156,9 +206,11 @@ function fitWhole(seen, [height, width, channels]) {
   return result;
 }
 
+/** @type {(plane: Grey, width: number, height: number) => Values} */
 function fitPlane(plane, width, height) {
   if (plane.width === width && plane.height === height) return plane.data;
   const scale = Math.min(width / plane.width, height / plane.height);
+  /** @type {(from: number, to: number) => number} */
   const side = (from, to) => {
     const inner = roundToEven(from * scale);
     return to - inner <= 1 ? to : Math.max(1, inner);
@@ -166,15 +218,24 @@ function fitPlane(plane, width, height) {
   const inner = resizeGrey(plane, side(plane.width, width), side(plane.height, height), "bicubic");
   const ring = borderOf(plane).sort();
   const fill = Math.floor((ring[ring.length / 2 - 1] + ring[ring.length / 2]) / 2);
-  return paste(inner, width, height, fill, Math.floor((height - inner.height) / 2), Math.floor((width - inner.width) / 2));
+  return paste(
+    inner,
+    width,
+    height,
+    fill,
+    Math.floor((height - inner.height) / 2),
+    Math.floor((width - inner.width) / 2),
+  );
 }
 
+/** @type {(value: number) => number} */
 function roundToEven(value) {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.floor(value + 0.5);
   return below % 2 === 0 ? below : below + 1;
 }
 
+/** @type {(patch: Grey, width: number, height: number, around: number, top: number, left: number) => Uint8Array} */
 function paste(patch, width, height, around, top, left) {
   const data = new Uint8Array(width * height).fill(around);
   for (let y = 0; y < patch.height; y++) {
@@ -183,7 +244,10 @@ function paste(patch, width, height, around, top, left) {
   return data;
 }
 
-/** [y, x] of the centre of mass, in pixels from the upper left corner. */
+/**
+ * [y, x] of the centre of mass, in pixels from the upper left corner.
+ * @type {(image: Grey) => [number, number]}
+ */
 function massCentre({ data, width, height }) {
   let [total, down, across] = [0, 0, 0];
   for (let y = 0, i = 0; y < height; y++) {
@@ -196,7 +260,10 @@ function massCentre({ data, width, height }) {
   return [down / (2 * total), across / (2 * total)];
 }
 
-/** Enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off. */
+/**
+ * Enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off.
+ * @type {(grey: Grey) => Grey}
+ */
 function atWorkingSize(grey) {
   const longest = Math.max(grey.width, grey.height);
   if (longest < INK.smallest) {
@@ -206,13 +273,17 @@ function atWorkingSize(grey) {
   return reduced(grey, Math.ceil(longest / INK.largest));
 }
 
-/** A picture near the model's size: repaired, and enlarged only if its ink has not the size of training. */
+/**
+ * A picture near the model's size: repaired, and enlarged only if its ink has not the size of training.
+ * @type {(grey: Grey, spec: InkSpec) => Grey | null}
+ */
 function smallDrawing(grey, spec) {
   const found = smallDepth(grey, spec);
   if (found === null) return null;
   return inPlace(found, spec) ?? drawn(enlarged(found, spec), spec);
 }
 
+/** @type {(found: Ink & { repaired: boolean }, spec: InkSpec) => Grey | null} */
 function inPlace({ depth, full, repaired }, spec) {
   const [height, width] = spec.image_shape;
   if (depth.width !== width || depth.height !== height) return null;
@@ -228,19 +299,25 @@ function inPlace({ depth, full, repaired }, spec) {
   const middle = [(box.top + box.bottom) / 2, (box.left + box.right) / 2];
   const centre = spec.centring === "mass" ? massCentre({ data: amount, width, height }) : middle;
   const [down, across] = centre.map((place, axis) =>
-    Math.abs(place - spec.centre[axis]) <= spec.drift + 0.5 ? 0 : Math.floor(spec.centre[axis] - place + 0.5),
+    Math.abs(place - spec.centre[axis]) <= spec.drift + 0.5 ? 0 : Math.floor(spec.centre[axis] - place + 0.5)
   );
   if (down || across) {
-    if (box.top + down < 0 || box.bottom + down > height || box.left + across < 0 || box.right + across > width) return null;
+    if (box.top + down < 0 || box.bottom + down > height || box.left + across < 0 || box.right + across > width) {
+      return null;
+    }
     const part = cutOut({ data: Uint8Array.from(amount), width, height }, box);
     amount = paste(part, width, height, 0, box.top + down, box.left + across);
   }
   const sign = spec.ink > spec.background ? 1 : -1;
+  /** @type {(value: number) => number} */
   const level = (value) => Math.min(255, Math.max(0, spec.background + sign * value));
   return { data: Uint8Array.from(amount, level), width, height };
 }
 
-/** The amount of ink, 0 to 255, at the working size, within its bounding box. */
+/**
+ * The amount of ink, 0 to 255, at the working size, within its bounding box.
+ * @type {(ink: Ink, spec: InkSpec) => Grey}
+ */
 function enlarged({ depth, full }, spec) {
   const { width, height } = depth;
   const scaled = like(depth, depth.data.map((value) => Math.min(255, Math.max(0, Math.floor((value * 255) / full)))));
@@ -255,14 +332,20 @@ function enlarged({ depth, full }, spec) {
   return inked(withoutPieces(ramp(like(large, Int32Array.from(large.data)), 255, INK.ramp)));
 }
 
-/** What is at least half full ink, within its bounding box. */
+/**
+ * What is at least half full ink, within its bounding box.
+ * @type {(amount: Grey) => Grey}
+ */
 function inked(amount) {
   const box = boxOf(amount, 128);
   const bytes = { ...amount, data: Uint8Array.from(amount.data) };
   return box === null ? bytes : cutOut(bytes, box);
 }
 
-/** A larger picture: the drawing is found, and sharpened where it is blurred. */
+/**
+ * A larger picture: the drawing is found, and sharpened where it is blurred.
+ * @type {(grey: Grey, spec: InkSpec) => Grey | null}
+ */
 function largeDrawing(grey, spec) {
   const found = findDrawing(grey);
   if (found === null) return null;
@@ -271,22 +354,30 @@ function largeDrawing(grey, spec) {
   return drawn(amount, spec);
 }
 
+/** @type {(drawing: Drawing) => Grey} */
 function inkAmount({ depth, full, box }) {
   const amount = ramp(cutOut(depth, box), full, INK.ramp);
   return { ...amount, data: Uint8Array.from(amount.data) };
 }
 
-/** The drawing in the model's size and sharpened, if its edges are softer than in training; else null. */
+/**
+ * The drawing in the model's size and sharpened, if its edges are softer than in training; else null.
+ * @type {(drawing: Drawing, spec: InkSpec) => Ink | null}
+ */
 function blurred({ depth, full, box }, spec) {
   const longer = Math.max(box.bottom - box.top, box.right - box.left);
   const part = cutOut(depth, around(box, Math.floor(longer / 4), depth));
   if (softnessOf(part, full) * Math.max(...spec.box) <= spec.softness * longer) return null;
-  const size = spec.box.map((side) => Math.max(1, Math.floor((3 * side) / 2)));
-  const reduced = inBox({ ...part, data: Uint8Array.from(part.data, (value) => Math.min(value, 255)) }, size, "box");
+  const [tall, wide] = spec.box.map((side) => Math.max(1, Math.floor((3 * side) / 2)));
+  const bytes = { ...part, data: Uint8Array.from(part.data, (value) => Math.min(value, 255)) };
+  const reduced = inBox(bytes, [tall, wide], "box");
   return sharpened(like(reduced, Int32Array.from(reduced.data)), spec);
 }
 
-/** The amount of ink in the size, place, stroke width and levels of training. */
+/**
+ * The amount of ink in the size, place, stroke width and levels of training.
+ * @type {(amount: Grey, spec: InkSpec) => Grey}
+ */
 function drawn(amount, spec) {
   const [height, width] = spec.image_shape;
   const patch = asThickAs(amount, spec);
@@ -297,7 +388,10 @@ function drawn(amount, spec) {
   return { data: data.map((value) => spec.background + Math.floor((2 * value * span + 255) / 510)), width, height };
 }
 
-/** The ink in the size of the box, with strokes as wide as in training. */
+/**
+ * The ink in the size of the box, with strokes as wide as in training.
+ * @type {(amount: Grey, spec: InkSpec) => Grey}
+ */
 function asThickAs(amount, spec) {
   const patch = inBox(amount, spec.box, "box");
   const scale = Math.max(amount.width, amount.height) / Math.max(patch.width, patch.height);
@@ -309,19 +403,26 @@ function asThickAs(amount, spec) {
   return boxOf(changed, 128) === null ? patch : inBox(inked(changed), spec.box, "box");
 }
 
-/** The patch with its centre where training has it, on a level all around. */
+/**
+ * The patch with its centre where training has it, on a level all around.
+ * @type {(patch: Grey, spec: InkSpec, around: number) => Uint8Array}
+ */
 function placed(patch, spec, around) {
   const [height, width] = spec.image_shape;
   let [y, x] = [patch.height / 2, patch.width / 2];
   const mass = patch.data.map((value) => Math.abs(value - around));
   if (spec.centring === "mass" && mass.some((value) => value > 0)) [y, x] = massCentre({ ...patch, data: mass });
+  /** @type {(place: number, most: number) => number} */
   const within = (place, most) => Math.min(Math.max(Math.floor(place + 0.5), 0), most);
   const top = within(spec.centre[0] - y, height - patch.height);
   const left = within(spec.centre[1] - x, width - patch.width);
   return paste(patch, width, height, around, top, left);
 }
 
-/** A photograph's subject as training shows it; null if the background is not even. */
+/**
+ * A photograph's subject as training shows it; null if the background is not even.
+ * @type {(grey: Grey, spec: InkSpec) => Grey | null}
+ */
 function photograph(grey, spec) {
   const [height, width] = spec.image_shape;
   if (grey.width === width && grey.height === height) {
@@ -331,12 +432,15 @@ function photograph(grey, spec) {
   return subject(atWorkingSize(grey), spec);
 }
 
+/** @type {(grey: Grey, spec: InkSpec) => boolean} */
 function hasTheBackground(grey, spec) {
   const ring = borderOf(grey);
+  /** @type {(level: number) => number} */
   const near = (level) => ring.filter((value) => Math.abs(value - level) < INK.even).length;
   return near(spec.background) >= near(255 - spec.background);
 }
 
+/** @type {(grey: Grey, spec: InkSpec) => Grey | null} */
 function subject(grey, spec) {
   const [height, width] = spec.image_shape;
   const ring = borderOf(grey).sort();
@@ -355,12 +459,14 @@ function subject(grey, spec) {
   return { data: placed(inBox(part, spec.box, "bicubic"), spec, spec.background), width, height };
 }
 
-/** Resized so that it fills the box in one direction. */
+/**
+ * Resized so that it fills the box in one direction.
+ * @type {(part: Grey, box: [number, number], filter: "box" | "bicubic") => Grey}
+ */
 function inBox(part, [tall, wide], filter) {
   const { width, height } = part;
-  const size =
-    height * wide >= width * tall
-      ? [Math.max(1, Math.floor((2 * width * tall + height) / (2 * height))), tall]
-      : [wide, Math.max(1, Math.floor((2 * height * wide + width) / (2 * width)))];
-  return resizeGrey(part, ...size, filter);
+  const [across, down] = height * wide >= width * tall
+    ? [Math.max(1, Math.floor((2 * width * tall + height) / (2 * height))), tall]
+    : [wide, Math.max(1, Math.floor((2 * height * wide + width) / (2 * width)))];
+  return resizeGrey(part, across, down, filter);
 }

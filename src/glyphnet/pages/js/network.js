@@ -1,14 +1,42 @@
+// @ts-check
 // The network, layer by layer. An image is { height, width, channels, values }, its values channels last: in the order
 // (row, column, channel). Weights have their outputs last, so that every inner loop runs along memory.
 
+/** @import { Shape } from "./ink.js" */
+
+/**
+ * A picture, its values channels last: in the order (row, column, channel).
+ * @typedef {{ height: number, width: number, channels: number, values: Float32Array }} Image
+ */
+/**
+ * A layer as the page carries it: its type, and what the function of this type below takes.
+ * @typedef {{ type: string, [field: string]: any }} Layer
+ */
+/**
+ * What is computed before the first layer: Preprocessing in glyphnet/nn/preprocessing.py.
+ * @typedef {{ mode: "unit_range" | "standardize" | "unit_norm", mean: number[], std: number[] }} Preprocessing
+ */
+/**
+ * A network, and its input.
+ * @typedef {{ layers: Layer[], preprocessing: Preprocessing, shape: Shape, temperature: number }} Network
+ */
+/** One direction of an LSTM. @typedef {{ inputs: Float32Array, states: Float32Array, bias: Float32Array }} Cell */
+
+/** @type {(height: number, width: number, channels: number, values?: Float32Array) => Image} */
 function image(height, width, channels, values = new Float32Array(height * width * channels)) {
   return { height, width, channels, values };
 }
 
+/** @type {(length: number, window: { kernel: number, stride: number, padding: number }) => number} */
 function side(length, { kernel, stride, padding }) {
   return Math.floor((length + 2 * padding - kernel) / stride) + 1;
 }
 
+/**
+ * @type {(
+ *   layer: { kernel: number, stride: number, padding: number, weight: Float32Array, bias: Float32Array }, x: Image,
+ * ) => Image}
+ */
 function convolution(layer, x) {
   const { kernel, stride, padding, weight, bias } = layer;
   const outputs = bias.length;
@@ -23,7 +51,14 @@ function convolution(layer, x) {
         for (let j = 0; j < kernel; j++) {
           const across = column * stride - padding + j;
           if (across < 0 || across >= x.width) continue;
-          addProducts(sums, x.values, (from * x.width + across) * x.channels, x.channels, weight, (i * kernel + j) * x.channels * outputs);
+          addProducts(
+            sums,
+            x.values,
+            (from * x.width + across) * x.channels,
+            x.channels,
+            weight,
+            (i * kernel + j) * x.channels * outputs,
+          );
         }
       }
       y.values.set(sums, (row * y.width + column) * outputs);
@@ -32,7 +67,12 @@ function convolution(layer, x) {
   return y;
 }
 
-/** Add `count` inputs times their rows of the weights to the sums. Behind a ReLU half of the inputs are 0. */
+/**
+ * Add `count` inputs times their rows of the weights to the sums. Behind a ReLU half of the inputs are 0.
+ * @type {(
+ *   sums: Float32Array, inputs: Float32Array, start: number, count: number, weight: Float32Array, at: number,
+ * ) => void}
+ */
 function addProducts(sums, inputs, start, count, weight, at) {
   const outputs = sums.length;
   for (let k = 0; k < count; k++, at += outputs) {
@@ -42,16 +82,19 @@ function addProducts(sums, inputs, start, count, weight, at) {
   }
 }
 
+/** @type {(layer: { weight: Float32Array, bias: Float32Array }, x: Image) => Image} */
 function dense({ weight, bias }, x) {
   const sums = Float32Array.from(bias);
   addProducts(sums, x.values, 0, x.values.length, weight, 0);
   return image(1, 1, sums.length, sums);
 }
 
+/** @type {(layer: { scale: Float32Array, shift: Float32Array }, x: Image) => Image} */
 function affine({ scale, shift }, x) {
   return { ...x, values: x.values.map((value, i) => value * scale[i % x.channels] + shift[i % x.channels]) };
 }
 
+/** @type {(layer: { size: number }, x: Image) => Image} */
 function maxPool({ size }, x) {
   const y = image(Math.floor(x.height / size), Math.floor(x.width / size), x.channels);
   y.values.fill(-Infinity);
@@ -67,27 +110,34 @@ function maxPool({ size }, x) {
   return y;
 }
 
+/** @type {(layer: unknown, x: Image) => Image} */
 function meanPixel(_, x) {
   const sums = new Float64Array(x.channels);
   x.values.forEach((value, i) => (sums[i % x.channels] += value));
   return image(1, 1, x.channels, Float32Array.from(sums, (sum) => sum / (x.height * x.width)));
 }
 
+/** @type {(layer: unknown, x: Image) => Image} */
 function flatten(_, x) {
   return image(1, 1, x.values.length, x.values);
 }
 
+/** @type {(layer: { branch: Layer[], shortcut: Layer[] }, x: Image) => Image} */
 function residual({ branch, shortcut }, x) {
   const y = through(branch, x);
   const straight = through(shortcut, x).values;
   return { ...y, values: y.values.map((value, i) => value + straight[i]) };
 }
 
-/** One LSTM over a sequence of rows; upwards from the last to the first. Its states, in the order of the rows. */
+/**
+ * One LSTM over a sequence of rows; upwards from the last to the first. Its states, in the order of the rows.
+ * @type {(cell: Cell, rows: Float32Array[], upwards: boolean) => Float32Array[]}
+ */
 function reading({ inputs, states, bias }, rows, upwards) {
   const hidden = bias.length / 4;
   const order = [...rows.keys()];
   if (upwards) order.reverse();
+  /** @type {Float32Array[]} */
   const result = [];
   let state = new Float32Array(hidden);
   const cell = new Float64Array(hidden);
@@ -106,6 +156,7 @@ function reading({ inputs, states, bias }, rows, upwards) {
   return result;
 }
 
+/** @type {(parts: Float32Array[]) => Float32Array} */
 function joined(parts) {
   const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -116,15 +167,18 @@ function joined(parts) {
   return result;
 }
 
+/** @type {(layer: { parts: Layer[][] }, x: Image) => Image} */
 function sideBySide({ parts }, x) {
   const vector = joined(parts.map((part) => through(part, x).values));
   return image(1, 1, vector.length, vector);
 }
 
+/** @type {(layer: { levels: Cell[][] }, x: Image) => Image} */
 function recurrent({ levels }, x) {
   const width = x.width * x.channels;
   let rows = Array.from({ length: x.height }, (_, row) => x.values.subarray(row * width, (row + 1) * width));
-  let last = null;
+  /** @type {Float32Array} */
+  let last = new Float32Array(0);
   for (const level of levels) {
     const readings = level.map((one, direction) => reading(one, rows, direction === 1));
     last = joined(readings.map((states, direction) => states[direction === 1 ? 0 : rows.length - 1]));
@@ -133,19 +187,34 @@ function recurrent({ levels }, x) {
   return image(1, 1, last.length, last);
 }
 
+/** @type {(x: number) => number} */
 function sigmoid(x) {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** The error function to 1.2e-7: Numerical Recipes, §6.2, a Chebyshev fit. */
+/**
+ * The error function to 1.2e-7: Numerical Recipes, §6.2, a Chebyshev fit.
+ * @type {(x: number) => number}
+ */
 function erf(x) {
   const t = 1 / (1 + 0.5 * Math.abs(x));
-  const fit = [1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+  const fit = [
+    1.00002368,
+    0.37409196,
+    0.09678418,
+    -0.18628806,
+    0.27886807,
+    -1.13520398,
+    1.48851587,
+    -0.82215223,
+    0.17087277,
+  ];
   const sum = fit.reduceRight((total, coefficient) => total * t + coefficient, 0);
   const tail = t * Math.exp(-x * x - 1.26551223 + t * sum);
   return x >= 0 ? 1 - tail : tail - 1;
 }
 
+/** @type {{ [name: string]: (x: number) => number }} */
 const ACTIVATIONS = {
   relu: (x) => (x > 0 ? x : 0),
   tanh: Math.tanh,
@@ -155,23 +224,31 @@ const ACTIVATIONS = {
   leaky_relu: (x) => (x > 0 ? x : 0.01 * x),
 };
 
+/** @type {(layer: { name: string }, x: Image) => Image} */
 function activation({ name }, x) {
   const apply = ACTIVATIONS[name];
   for (let i = 0; i < x.values.length; i++) x.values[i] = apply(x.values[i]);
   return x;
 }
 
+/** @type {{ [type: string]: (layer: any, x: Image) => Image }} */
 const LAYERS = { convolution, dense, affine, maxPool, meanPixel, flatten, activation, residual, sideBySide, recurrent };
 
+/** @type {(layers: Layer[], x: Image) => Image} */
 export function through(layers, x) {
   return layers.reduce((y, layer) => LAYERS[layer.type](layer, y), x);
 }
 
-/** Pixels, 0 to 255, as the network takes them. */
+/**
+ * Pixels, 0 to 255, as the network takes them.
+ * @type {(network: Network, pixels: ArrayLike<number>) => Image}
+ */
 export function networkInput({ preprocessing, shape: [height, width, channels] }, pixels) {
   const values = Float32Array.from(pixels, (pixel) => pixel / 255);
   const { mode, mean, std } = preprocessing;
-  if (mode === "standardize") values.forEach((value, i) => (values[i] = (value - mean[i % channels]) / std[i % channels]));
+  if (mode === "standardize") {
+    values.forEach((value, i) => (values[i] = (value - mean[i % channels]) / std[i % channels]));
+  }
   if (mode === "unit_norm") {
     const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
     if (norm > 0) values.forEach((value, i) => (values[i] = value / norm));
@@ -179,11 +256,15 @@ export function networkInput({ preprocessing, shape: [height, width, channels] }
   return image(height, width, channels, values);
 }
 
-/** The logits over the temperature, of pixels in the order (row, column, channel). */
+/**
+ * The logits over the temperature, of pixels in the order (row, column, channel).
+ * @type {(network: Network, pixels: ArrayLike<number>) => Float32Array}
+ */
 export function scores(model, pixels) {
   return through(model.layers, networkInput(model, pixels)).values.map((logit) => logit / model.temperature);
 }
 
+/** @type {(values: Float32Array) => number[]} */
 export function softmax(values) {
   const highest = values.reduce((most, value) => Math.max(most, value), -Infinity);
   const powers = Array.from(values, (value) => Math.exp(value - highest));
@@ -191,6 +272,7 @@ export function softmax(values) {
   return powers.map((power) => power / sum);
 }
 
+/** @type {(values: number[]) => number} */
 export function largest(values) {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }

@@ -1,10 +1,13 @@
+// @ts-check
 // Pictures from elsewhere: opened, dropped or pasted. They are decoded by the browser and never leave it.
 
 import { byId } from "./elements.js";
 
 const MOST_PIXELS = 50_000_000;
 
+/** @type {(target: Element, show: (picture: ImageBitmap) => void, say: (sentence: string) => void) => void} */
 export function startPictures(target, show, say) {
+  /** @type {(file: File | undefined) => Promise<void>} */
   const take = async (file) => {
     if (!file) return;
     try {
@@ -15,15 +18,17 @@ export function startPictures(target, show, say) {
       say("This file is no picture that the browser can read, or it is too large.");
     }
   };
-  const first = (files) => Array.from(files).find((file) => file.type.startsWith("image/")) ?? files[0];
+  /** @type {(files: FileList | undefined | null) => File | undefined} */
+  const first = (files) => Array.from(files ?? []).find((file) => file.type.startsWith("image/")) ?? files?.[0];
 
-  byId("file").addEventListener("change", (event) => {
-    take(first(event.target.files));
-    event.target.value = ""; // the same file may be opened again
+  const input = byId("file", HTMLInputElement);
+  input.addEventListener("change", () => {
+    take(first(input.files));
+    input.value = ""; // the same file may be opened again
   });
-  addEventListener("paste", (event) => take(first(event.clipboardData?.files ?? [])));
+  addEventListener("paste", (event) => take(first(event.clipboardData?.files)));
   addEventListener("dragover", (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
+    if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     target.classList.add("dropping");
   });
@@ -32,7 +37,7 @@ export function startPictures(target, show, say) {
   });
   addEventListener("drop", (event) => {
     target.classList.remove("dropping");
-    if (!event.dataTransfer.files.length) return;
+    if (!event.dataTransfer?.files.length) return;
     event.preventDefault();
     take(first(event.dataTransfer.files));
   });

@@ -1,3 +1,4 @@
+// @ts-check
 // Small pictures: noise, stripes, blur and uneven paper are measured, and only what exceeds training is repaired. The
 // same values as glyphnet.data.ink.repair in Python, where the steps are described. Needs filters.js.
 
@@ -18,12 +19,32 @@ import {
   strokeLengthOf,
   upperMedian,
 } from "./filters.js";
+/** @import { InkSpec } from "./ink.js" */
+/** @import { Grey, Values } from "./resample.js" */
 
+/** How deep the ink is at each pixel, and the depth of full ink. @typedef {{ depth: Grey, full: number }} Ink */
+/** A pixel and its value. @typedef {{ y: number, x: number, value: number }} Place */
+/** Cycles on REPAIR.cycle pixels, down and across. @typedef {[number, number]} Wave */
+
+/** @satisfies {{ ramp: [number, number], [limit: string]: number | number[] }} */
 const REPAIR = {
-  faintest: 24, fewest: 12, fewestStriped: 24, frame: 3, ramp: [25, 70], cycle: 4096, phases: 16, refined: 6, piece: 14, gain: 0.03, strengths: [1, 2, 3, 5, 8, 12],
+  faintest: 24,
+  fewest: 12,
+  fewestStriped: 24,
+  frame: 3,
+  ramp: [25, 70],
+  cycle: 4096,
+  phases: 16,
+  refined: 6,
+  piece: 14,
+  gain: 0.03,
+  strengths: [1, 2, 3, 5, 8, 12],
 };
 
-/** {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn. */
+/**
+ * {depth, full, repaired} of the ink in a picture near the model's size; null if nothing is drawn.
+ * @type {(grey: Grey, spec: InkSpec) => Ink & { repaired: boolean } | null}
+ */
 export function smallDepth(grey, spec) {
   const values = like(grey, Int32Array.from(grey.data));
   // Specifications of older models lack `stripes`.
@@ -53,7 +74,10 @@ export function smallDepth(grey, spec) {
   return { depth, full, repaired };
 }
 
-/** Four times the deviation of the noise on the paper, in levels; 0 if there is none. */
+/**
+ * Four times the deviation of the noise on the paper, in levels; 0 if there is none.
+ * @type {(depth: Grey) => number}
+ */
 function paperNoise(depth) {
   const { data, width, height } = depth;
   if (Math.min(width, height) < 3) return 0;
@@ -71,7 +95,10 @@ function paperNoise(depth) {
   return upperMedian(rough);
 }
 
-/** The ink without pieces much lighter than the heaviest. */
+/**
+ * The ink without pieces much lighter than the heaviest.
+ * @type {(depth: Grey) => Grey}
+ */
 export function withoutPieces(depth) {
   const { pieces, count } = piecesOf(like(depth, depth.data.map((value) => (value >= 64 ? 1 : 0))));
   if (count < 2) return depth;
@@ -79,10 +106,16 @@ export function withoutPieces(depth) {
   depth.data.forEach((value, i) => (mass[pieces[i]] += value));
   mass[0] = 0;
   const most = Math.max(...mass);
-  return like(depth, depth.data.map((value, i) => (pieces[i] === 0 || mass[pieces[i]] * REPAIR.piece >= most ? value : 0)));
+  return like(
+    depth,
+    depth.data.map((value, i) => (pieces[i] === 0 || mass[pieces[i]] * REPAIR.piece >= most ? value : 0)),
+  );
 }
 
-/** Unsharp masking, as much as makes edges as sharp as in training: {depth, full}. */
+/**
+ * Unsharp masking, as much as makes edges as sharp as in training: {depth, full}.
+ * @type {(depth: Grey, spec: InkSpec) => Ink}
+ */
 export function sharpened(depth, spec) {
   const blurred = boxMean(boxMean(depth, 2), 2).data;
   let made = depth.data;
@@ -97,7 +130,10 @@ export function sharpened(depth, spec) {
   return { depth: like(depth, made.map((value) => Math.min(Math.floor((value * 255) / full), 255))), full: 255 };
 }
 
-/** {depth, light}: paper is even, a plane, or a surface, whichever parts ink from paper best. */
+/**
+ * {depth, light}: paper is even, a plane, or a surface, whichever parts ink from paper best.
+ * @type {(grey: Grey) => { depth: Grey, light: boolean }}
+ */
 function overPaper(grey) {
   let { above, share } = partedBy(grey.data);
   const plane = slopeOf(grey);
@@ -124,7 +160,10 @@ function overPaper(grey) {
   return better ? { depth: like(grey, over), light } : { depth, light };
 }
 
-/** {above: 0 or 1 for each value, share: of the variance that lies between them and the others}. */
+/**
+ * {above: 0 or 1 for each value, share: of the variance that lies between them and the others}.
+ * @type {(values: Values) => { above: Values, share: number }}
+ */
 function partedBy(values) {
   const low = values.reduce((least, value) => Math.min(least, value), values[0]);
   const high = values.reduce((most, value) => Math.max(most, value), values[0]);
@@ -145,6 +184,7 @@ function partedBy(values) {
   return { above, share: (((difference / many) * difference) / (n - many)) / variance };
 }
 
+/** @type {(grey: Grey, above: Values) => { depth: Grey, light: boolean }} */
 function fromLevel(grey, above) {
   const { width, height, data } = grey;
   const ring = borderOf(like(grey, above));
@@ -158,7 +198,10 @@ function fromLevel(grey, above) {
   return { depth: like(grey, upright.map((value) => value - level)), light };
 }
 
-/** The level of even paper: the value that an eighth of it shares, the lowest of the most frequent, or the median. */
+/**
+ * The level of even paper: the value that an eighth of it shares, the lowest of the most frequent, or the median.
+ * @type {(paper: Values) => number}
+ */
 function levelOf(paper) {
   const counts = new Map();
   for (const value of paper) counts.set(value, (counts.get(value) ?? 0) + 1);
@@ -169,16 +212,28 @@ function levelOf(paper) {
   return 8 * most >= paper.length ? level : upperMedian(paper);
 }
 
-/** The plane through the medians of opposite sides, where they differ. */
+/**
+ * The plane through the medians of opposite sides, where they differ.
+ * @type {(grey: Grey) => Values}
+ */
 function slopeOf({ data, width, height }) {
+  /** @type {(count: number, at: (i: number) => number) => number} */
   const side = (count, at) => upperMedian(Int32Array.from({ length: count }, (_, i) => data[at(i)]));
   const down = side(width, (i) => (height - 1) * width + i) - side(width, (i) => i);
   const across = side(height, (i) => i * width + width - 1) - side(height, (i) => i * width);
-  const fall = (i, by, size) => (Math.abs(by) >= REPAIR.faintest ? Math.floor(((2 * i + 1 - size) * by) / (2 * size)) : 0);
+  /** @type {(i: number, by: number, size: number) => number} */
+  const fall = (
+    i,
+    by,
+    size,
+  ) => (Math.abs(by) >= REPAIR.faintest ? Math.floor(((2 * i + 1 - size) * by) / (2 * size)) : 0);
   return data.map((_, i) => fall(Math.floor(i / width), down, height) + fall(i % width, across, width));
 }
 
-/** {picture: less lines that repeat across it, stripes: these, or null}, read in the frame along the border. */
+/**
+ * {picture: less lines that repeat across it, stripes: these, or null}, read in the frame along the border.
+ * @type {(grey: Grey) => { picture: Grey, stripes: Int32Array | null }}
+ */
 function withoutStripes(grey) {
   const { data, width, height } = grey;
   const none = { picture: grey, stripes: null };
@@ -197,6 +252,7 @@ function withoutStripes(grey) {
   if (ranked(frame, 9, 10) - ranked(frame, 1, 10) < REPAIR.faintest) return none;
   const wave = waveIn(places, Math.min(width, height), Math.max(width, height));
   if (wave === null) return none;
+  /** @type {number[][]} */
   const parts = Array.from({ length: REPAIR.phases }, () => []);
   for (const { y, x, value } of places) parts[phaseAt(y, x, wave)].push(value);
   const profile = parts.map((part) => (part.length ? upperMedian(part) : 0));
@@ -217,6 +273,7 @@ function withoutStripes(grey) {
 /**
  * Whether a wave explains most of the frame, and its line is there in each of its cycles: strokes end somewhere.
  * Ink between two lines says nothing against them: only pixels count where a line is expected.
+ * @type {(before: number[], after: Values, there: Values, places: Place[], wave: Wave) => boolean}
  */
 function isEverywhere(before, after, there, places, [down, across]) {
   const cycles = new Map();
@@ -236,13 +293,19 @@ function isEverywhere(before, after, there, places, [down, across]) {
   return 3 * rest <= whole && counted.every(({ wanted, missing }) => 2 * missing <= wanted);
 }
 
-/** The phase of a wave at a place, in REPAIR.phases steps. */
+/**
+ * The phase of a wave at a place, in REPAIR.phases steps.
+ * @type {(y: number, x: number, wave: Wave) => number}
+ */
 function phaseAt(y, x, [down, across]) {
   const turn = (y * down + x * across) % REPAIR.cycle;
   return Math.floor((((turn + REPAIR.cycle) % REPAIR.cycle) * REPAIR.phases) / REPAIR.cycle);
 }
 
-/** [down, across], cycles on REPAIR.cycle pixels, of the wave that explains most of the frame; null if too little. */
+/**
+ * [down, across], cycles on REPAIR.cycle pixels, of the wave that explains most of the frame; null if too little.
+ * @type {(places: Place[], shorter: number, longer: number) => Wave | null}
+ */
 function waveIn(places, shorter, longer) {
   const n = places.length;
   let [total, squares] = [0, 0];
@@ -250,6 +313,7 @@ function waveIn(places, shorter, longer) {
   const spread = n * squares - total * total;
   const [slowest, fastest] = [Math.floor((REPAIR.cycle * 5) / (2 * shorter)), Math.floor((REPAIR.cycle * 5) / 11)];
   let step = Math.floor(REPAIR.cycle / (2 * longer));
+  /** @type {Wave[]} */
   let waves = [];
   for (let down = 0; down < fastest; down += step) {
     for (let across = -fastest; across < fastest; across += step) {
@@ -270,7 +334,10 @@ function waveIn(places, shorter, longer) {
   }
 }
 
-/** Σ over phases of (sum of the frame)² / number of its pixels. */
+/**
+ * Σ over phases of (sum of the frame)² / number of its pixels.
+ * @type {(wave: Wave, places: Place[]) => number}
+ */
 function explainedBy(wave, places) {
   const counts = new Array(REPAIR.phases).fill(0);
   const sums = counts.slice();
@@ -282,9 +349,13 @@ function explainedBy(wave, places) {
   return sums.reduce((all, sum, k) => all + Math.floor((sum * sum) / Math.max(1, counts[k])), 0);
 }
 
-/** What stripes left of the ink, as deep as between them; where they left nothing, from the neighbours. */
+/**
+ * What stripes left of the ink, as deep as between them; where they left nothing, from the neighbours.
+ * @type {(depth: Grey, stripes: Values, light: boolean) => Grey}
+ */
 function withHeadroom(depth, stripes, light) {
   const { width, height } = depth;
+  /** @type {(choose: (one: number, other: number) => number, values: Values) => number} */
   const extreme = (choose, values) => values.reduce((found, value) => choose(found, value), values[0]);
   const room = stripes.map((value) => (light ? 255 - value : value));
   const most = extreme(Math.max, room);
@@ -296,7 +367,9 @@ function withHeadroom(depth, stripes, light) {
     const inside = made.filter((_, i) => known[i] && lined[i] === side);
     return { count: inside.length, sum: inside.reduce((sum, value) => sum + Math.max(value, 0), 0) };
   });
-  if (on.count && off.count && 5 * on.sum * off.count < 2 * off.sum * on.count) known = known.map((k, i) => (lined[i] ? 0 : k));
+  if (on.count && off.count && 5 * on.sum * off.count < 2 * off.sum * on.count) {
+    known = known.map((k, i) => (lined[i] ? 0 : k));
+  }
   while (known.includes(0) && known.includes(1)) {
     const [filled, there] = [made.slice(), known.slice()];
     for (let i = 0; i < made.length; i++) {
@@ -317,7 +390,10 @@ function withHeadroom(depth, stripes, light) {
   return like(depth, made);
 }
 
-/** How many pixels of ink have no neighbour of ink, in thousandths of the picture. */
+/**
+ * How many pixels of ink have no neighbour of ink, in thousandths of the picture.
+ * @type {(depth: Grey) => number}
+ */
 function specksOf(depth) {
   const { data, width, height } = depth;
   const threshold = otsuThreshold(data);
@@ -329,7 +405,10 @@ function specksOf(depth) {
   return Math.floor((1000 * alone) / data.length);
 }
 
-/** Pixels unlike nearly all of their neighbours become these' median. */
+/**
+ * Pixels unlike nearly all of their neighbours become these' median.
+ * @type {(depth: Grey) => Grey}
+ */
 function withoutSpecks(depth) {
   const { width, height } = depth;
   let { data } = depth;

@@ -1,5 +1,30 @@
+// @ts-check
 // Resizing as Pillow does it, to the bit: weights in float64, rounded to 22 bits, one pass for each direction.
 
+/**
+ * A typed array of any kind, as far as the steps here use it.
+ * @typedef {{
+ *   readonly length: number,
+ *   [i: number]: number,
+ *   [Symbol.iterator](): IterableIterator<number>,
+ *   every(test: (value: number, i: number) => boolean): boolean,
+ *   fill(value: number): Values,
+ *   filter(test: (value: number, i: number) => any): Values,
+ *   forEach(use: (value: number, i: number) => void): void,
+ *   includes(value: number): boolean,
+ *   indexOf(value: number): number,
+ *   map(change: (value: number, i: number) => number): Values,
+ *   reduce(join: (sum: number, value: number, i: number) => number, start: number): number,
+ *   set(values: ArrayLike<number>, at?: number): void,
+ *   slice(): Values,
+ *   some(test: (value: number, i: number) => boolean): boolean,
+ *   sort(): Values,
+ *   subarray(from: number, to?: number): Values,
+ * }} Values
+ */
+/** A picture of one channel, its values row by row. @typedef {{ data: Values, width: number, height: number }} Grey */
+
+/** @type {{ [filter: string]: { support: number, weight: (x: number) => number } }} */
 const RESAMPLING = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   triangle: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
@@ -13,7 +38,12 @@ const RESAMPLING = {
   },
 };
 
-/** For each place of the result: where its sources begin, and their weights as whole numbers, 2²² in all. */
+/**
+ * For each place of the result: where its sources begin, and their weights as whole numbers, 2²² in all.
+ * @type {(
+ *   from: number, to: number, filter: { support: number, weight: (x: number) => number },
+ * ) => { first: number, weights: Int32Array }[]}
+ */
 function resamplingWeights(from, to, { support, weight }) {
   const scale = from / to;
   const stretch = Math.max(1, scale);
@@ -38,7 +68,13 @@ function resamplingWeights(from, to, { support, weight }) {
   return rows;
 }
 
-/** One pass: `count` lines, each of `from` pixels `step` apart, lines `stride` apart; the same layout in the result. */
+/**
+ * One pass: `count` lines, each of `from` pixels `step` apart, lines `stride` apart; the same layout in the result.
+ * @type {(
+ *   source: Values, result: Uint8Array, rows: { first: number, weights: Int32Array }[], count: number,
+ *   lineIn: number, stepIn: number, lineOut: number, stepOut: number,
+ * ) => void}
+ */
 function resampleLines(source, result, rows, count, lineIn, stepIn, lineOut, stepOut) {
   for (let line = 0; line < count; line++) {
     for (let i = 0; i < rows.length; i++) {
@@ -52,7 +88,10 @@ function resampleLines(source, result, rows, count, lineIn, stepIn, lineOut, ste
   }
 }
 
-/** {data, width, height} of one channel in another size. */
+/**
+ * {data, width, height} of one channel in another size.
+ * @type {(image: Grey, width: number, height: number, filter: "box" | "triangle" | "bicubic") => Grey}
+ */
 export function resizeGrey(image, width, height, filter) {
   let { data } = image;
   if (width !== image.width) {

@@ -1,12 +1,18 @@
+// @ts-check
 // What the answer rests on: patches are wiped out one after another, and what that does to the answer is noted
 // (occlusion: Zeiler & Fergus, 2014). Little by little, so that drawing never waits.
 
 import { scores } from "./network.js";
+/** @import { Shape } from "./ink.js" */
+/** @import { Network } from "./network.js" */
 
 const PATCHES = 14; // along the shorter side, each overlapping its neighbours
 const SLICE = 8; // milliseconds of work before the browser has its turn
 
-/** How likely a class is against all others, as log odds: it moves even where a probability sticks to 100 %. */
+/**
+ * How likely a class is against all others, as log odds: it moves even where a probability sticks to 100 %.
+ * @type {(values: Float32Array, target: number) => number}
+ */
 function logOdds(values, target) {
   const others = values.filter((_, i) => i !== target);
   if (!others.length) return values[target];
@@ -14,7 +20,10 @@ function logOdds(values, target) {
   return values[target] - highest - Math.log(others.reduce((sum, value) => sum + Math.exp(value - highest), 0));
 }
 
-/** The commonest value of each channel along the border: what stands where nothing is drawn. */
+/**
+ * The commonest value of each channel along the border: what stands where nothing is drawn.
+ * @type {(pixels: ArrayLike<number>, shape: Shape) => number[]}
+ */
 function backdrop(pixels, [height, width, channels]) {
   return Array.from({ length: channels }, (_, c) => {
     const ring = [];
@@ -29,6 +38,9 @@ function backdrop(pixels, [height, width, channels]) {
 /**
  * For each pixel how much it speaks for the target class (above 0) or against it, the strongest being 1. Resolves to
  * null when `stopped()` says that nobody waits for it any more.
+ * @type {(
+ *   network: Network, pixels: ArrayLike<number> & Iterable<number>, target: number, stopped: () => boolean,
+ * ) => Promise<Float32Array | null>}
  */
 export async function occlusion(model, pixels, target, stopped) {
   const [height, width, channels] = model.shape;
@@ -62,11 +74,17 @@ export async function occlusion(model, pixels, target, stopped) {
   return mean.map((value) => value / most);
 }
 
-/** The numbers of the pixels in a square, as far as it lies in the image. */
+/**
+ * The numbers of the pixels in a square, as far as it lies in the image.
+ * @type {(top: number, left: number, size: number, height: number, width: number) => number[]}
+ */
 function patch(top, left, size, height, width) {
+  /** @type {number[]} */
   const places = [];
   for (let row = Math.max(0, top); row < Math.min(height, top + size); row++) {
-    for (let column = Math.max(0, left); column < Math.min(width, left + size); column++) places.push(row * width + column);
+    for (let column = Math.max(0, left); column < Math.min(width, left + size); column++) {
+      places.push(row * width + column);
+    }
   }
   return places;
 }

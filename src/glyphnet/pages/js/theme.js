@@ -1,9 +1,12 @@
+// @ts-check
 // Light, dark, or as the system has it. The choice is kept where the browser lets a file keep something.
 
 import { byId, html } from "./elements.js";
 
+/** @type {{ [theme: string]: [sign: string, name: string] }} */
 const THEMES = { auto: ["◐", "Auto"], light: ["☀", "Light"], dark: ["☾", "Dark"] };
 
+/** @type {() => string | null} */
 function storedTheme() {
   try {
     return localStorage.getItem("glyphnet-theme");
@@ -12,11 +15,15 @@ function storedTheme() {
   }
 }
 
+/** @type {(theme: string) => void} */
 function setTheme(theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   const [sign, name] = THEMES[theme];
-  byId("theme").replaceChildren(html("span", { "aria-hidden": "true", text: sign }), html("span", { class: "name", text: ` ${name}` }));
+  byId("theme").replaceChildren(
+    html("span", { "aria-hidden": "true", text: sign }),
+    html("span", { class: "name", text: ` ${name}` }),
+  );
   byId("theme").setAttribute("aria-label", `Colours: ${name}`);
   byId("theme").title = "Change the colours: automatic, light, dark";
   try {
@@ -26,9 +33,11 @@ function setTheme(theme) {
   }
 }
 
+/** @type {() => void} */
 export function startTheme() {
   const names = Object.keys(THEMES);
-  let theme = names.includes(storedTheme()) ? storedTheme() : "auto";
+  let theme = storedTheme() ?? "auto";
+  if (!names.includes(theme)) theme = "auto";
   setTheme(theme);
   byId("theme").hidden = false;
   byId("theme").addEventListener("click", () => {

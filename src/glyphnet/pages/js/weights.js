@@ -1,9 +1,27 @@
+// @ts-check
 // The model as the page carries it: a description, and all weights in one base64 text.
 
 import { byId } from "./elements.js";
+/** @import { Conformal, Foreign } from "./foreign.js" */
+/** @import { PageSpec } from "./ink.js" */
+/** @import { Layer, Network } from "./network.js" */
+
+/**
+ * Where a tensor lies among the weights, and how it is written: see readTensor.
+ * @typedef {{ offset: number, length: number, outputs: number }} Tensor
+ */
+/**
+ * The model as glyphnet/export/webpage.py writes it.
+ * @typedef {Network & {
+ *   classes: string[], threshold: number | null, foreign: Foreign | null, conformal: Conformal | null,
+ *   reasons: { [code: string]: string }, tensors: Tensor[], ink: PageSpec,
+ * }} Model
+ */
 
 /** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last
- * axis, or int8 as they are. */
+ * axis, or int8 as they are.
+ * @type {(bytes: ArrayBuffer, tensor: Tensor) => Float32Array}
+ */
 function readTensor(bytes, { offset, length, outputs }) {
   if (outputs < 0) return Float32Array.from(new Int8Array(bytes.slice(offset, offset + length)));
   if (outputs === 0) return new Float32Array(bytes.slice(offset, offset + 4 * length));
@@ -13,6 +31,7 @@ function readTensor(bytes, { offset, length, outputs }) {
   return Float32Array.from(steps, (step, index) => step * scales[index % outputs]);
 }
 
+/** @type {(text: string) => ArrayBuffer} */
 function readBytes(text) {
   const characters = atob(text.trim());
   const bytes = new Uint8Array(characters.length);
@@ -20,11 +39,15 @@ function readBytes(text) {
   return bytes.buffer;
 }
 
-/** The model with every tensor's number in the list replaced by its values. */
+/**
+ * The model with every tensor's number in the list replaced by its values.
+ * @type {() => Model}
+ */
 export function readModel() {
   const model = JSON.parse(byId("model").textContent);
   const bytes = readBytes(byId("weights").textContent);
-  const tensors = model.tensors.map((tensor) => readTensor(bytes, tensor));
+  const tensors = model.tensors.map((/** @type {Tensor} */ tensor) => readTensor(bytes, tensor));
+  /** @type {(layer: Layer) => void} */
   const filled = (layer) => {
     for (const name of ["weight", "bias", "scale", "shift", "inputs", "states"]) {
       if (name in layer) layer[name] = tensors[layer[name]];
@@ -33,6 +56,10 @@ export function readModel() {
     for (const list of [...(layer.levels ?? []), ...(layer.parts ?? [])]) list.forEach(filled);
   };
   model.layers.forEach(filled);
-  if (model.foreign) for (const name of ["directions", "weights"]) model.foreign[name] = tensors[model.foreign[name]];
+  if (model.foreign) {
+    for (const name of ["directions", "weights"]) {
+      model.foreign[name] = tensors[model.foreign[name]];
+    }
+  }
   return model;
 }

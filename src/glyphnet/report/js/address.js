@@ -1,25 +1,47 @@
-// What is shown is in the page's address (#true=4&predicted=9&least=50), so that every link of the page, the matrix and the
+// @ts-check
+// What is shown is in the page's address (#true=4&predicted=9&least=50), so that every link of the page, the matrix
+// and the
 // browser's Back go the same way.
 
 import { thousands } from "../../pages/js/elements.js";
 import { data, images } from "./data.js";
 
+/**
+ * Which images are shown, and in which order: of a true class, of a predicted one, only some, and of a probability.
+ * @typedef {{
+ *   true: number | null, predicted: number | null, only: string, order: string, least: number | null, most: number | null,
+ * }} Shown
+ */
+
+/** @type {{ [show: string]: { only: string, order: string } }} */
 export const SHOWS = { worst: { only: "wrong", order: "worst" }, unsure: { only: "all", order: "unsure" } };
+/** @type {{ [order: string]: (a: number, b: number) => number }} */
 const ORDERS = {
   surest: (a, b) => images.confidence[b] - images.confidence[a] || a - b,
   unsure: (a, b) => images.confidence[a] - images.confidence[b] || a - b,
   worst: (a, b) => images.loss[b] - images.loss[a] || a - b,
 };
+/** @type {{ [only: string]: (label: number, guess: number) => boolean }} */
 const ONLY = { all: () => true, wrong: (label, guess) => label !== guess, right: (label, guess) => label === guess };
+/** @type {(keyof Shown)[]} */
 export const KEYS = ["true", "predicted", "only", "order", "least", "most"];
 
-/** What the address asks for, or null if it asks for no images: see KEYS; least and most are of the probability, in per cent. */
+/**
+ * What the address asks for, or null if it asks for no images: see KEYS; least and most are of the probability, in
+ * per cent.
+ * @type {() => Shown | null}
+ */
 export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (!["show", ...KEYS].some((key) => given.has(key))) return null;
+  const preset = SHOWS[given.get("show") ?? ""];
+  /** @type {(key: string) => number | null} */
   const classOf = (key) => (given.has(key) && Number(given.get(key)) in data.classes ? Number(given.get(key)) : null);
-  const preset = SHOWS[given.get("show")] ?? {};
-  const oneOf = (table, key, other) => (Object.hasOwn(table, given.get(key)) ? given.get(key) : (preset[key] ?? other));
+  /** @type {(table: object, key: "only" | "order", other: string) => string} */
+  const oneOf = (table, key, other) => {
+    const value = given.get(key);
+    return value !== null && Object.hasOwn(table, value) ? value : (preset?.[key] ?? other);
+  };
   return {
     true: classOf("true"),
     predicted: classOf("predicted"),
@@ -30,19 +52,25 @@ export function readAddress() {
   };
 }
 
-/** A number from 0 to 100, or null for anything else. */
+/**
+ * A number from 0 to 100, or null for anything else.
+ * @type {(text: string | null) => number | null}
+ */
 export function perCent(text) {
   const value = text === null || text.trim() === "" ? NaN : Number(text);
   return value >= 0 && value <= 100 ? value : null;
 }
 
+/** @type {(shown: Partial<Shown>) => void} */
 export function writeAddress(state) {
   const given = new URLSearchParams();
-  for (const [key, value] of Object.entries(state)) if (value !== null) given.set(key, value);
+  for (const [key, value] of Object.entries(state)) if (value !== null) given.set(key, String(value));
   location.hash = given.toString();
 }
 
+/** @type {(shown: Shown) => number[]} */
 export function select({ true: label, predicted, only, order, least, most }) {
+  /** @type {number[]} */
   const list = [];
   for (let i = 0; i < images.count; i++) {
     if (label !== null && images.labels[i] !== label) continue;
@@ -54,26 +82,34 @@ export function select({ true: label, predicted, only, order, least, most }) {
   return list.sort(ORDERS[order]);
 }
 
-/** How many images there are of this kind in all, in this page or not: the matrix knows; of a probability nothing does. */
+/**
+ * How many images there are of this kind in all, in this page or not: the matrix knows; of a probability nothing does.
+ * @type {(shown: Shown) => number | null}
+ */
 export function countAll({ true: label, predicted, only, least, most }) {
   if (least !== null || most !== null) return null;
   let count = 0;
   data.matrix.forEach((row, r) =>
     row.forEach((cell, c) => {
       if ((label === null || r === label) && (predicted === null || c === predicted) && ONLY[only](r, c)) count += cell;
-    }),
+    })
   );
   return count;
 }
 
+/** @type {(state: Shown, shown: number, all: number | null) => string} */
 export function titleOf(state, shown, all) {
-  const between = state.least === null && state.most === null ? "" : `, ${state.least ?? 0} to ${state.most ?? 100}\u202f%`;
+  const between = state.least === null && state.most === null
+    ? ""
+    : `, ${state.least ?? 0} to ${state.most ?? 100}\u202f%`;
   const count = all !== null && shown < all ? `${thousands(shown)} of ${thousands(all)}` : thousands(shown);
   const where = all === null && images.count < images.all ? " on this page" : "";
   return `${kindOf(state)}${between} · ${count} ${(all ?? shown) === 1 ? "image" : "images"}${where}`;
 }
 
+/** @type {(shown: Shown) => string} */
 function kindOf({ true: label, predicted, only, order }) {
+  /** @type {(k: number) => string} */
   const name = (k) => `“${data.classes[k]}”`;
   if (label !== null && label === predicted) return `${name(label)} named rightly`;
   if (label !== null && predicted !== null) return `${name(label)} taken for ${name(predicted)}`;

@@ -1,14 +1,30 @@
+// @ts-check
 // The frame of every chart: axes with round ticks, in an SVG that grows with its place.
 
 import { svg } from "../../pages/js/elements.js";
 
+/**
+ * The ranges of both axes, their ticks and how these are written; xName: what stands under the x axis.
+ * @typedef {{
+ *   x: [low: number, high: number], y: [low: number, high: number], xTicks: number[], yTicks: number[],
+ *   xFormat: (tick: number) => string, yFormat: (tick: number) => string, xName?: string,
+ * }} Axes
+ */
+/**
+ * An SVG, its width, and the functions from values to places in it.
+ * @typedef {{ root: SVGSVGElement, x: (value: number) => number, y: (value: number) => number, width: number }} Chart
+ */
+
 export const CHART = { height: 250, left: 44, right: 12, top: 24, bottom: 34 };
 
-/** Round values from low to high, about `wanted` of them. */
+/**
+ * Round values from low to high, about `wanted` of them.
+ * @type {(low: number, high: number, wanted?: number) => number[]}
+ */
 export function roundTicks(low, high, wanted = 5) {
   const rough = (high - low) / wanted || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
+  const step = ([1, 2, 2.5, 5].find((factor) => factor * power >= rough) ?? 10) * power;
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) ticks.push(i * step);
   return ticks;
@@ -16,15 +32,16 @@ export function roundTicks(low, high, wanted = 5) {
 
 /**
  * An empty chart, as wide as its figure is now: so its letters have their size everywhere.
- * axes: {x: [low, high], y: [low, high], xTicks, yTicks, xFormat, yFormat, xName}
- * Returns {root, x, y, width}: the SVG, its width, and the functions from values to places in it.
+ * @type {(figure: HTMLElement, label: string, axes: Axes) => Chart}
  */
 export function makeChart(figure, label, axes) {
   const { height, left, right, top, bottom } = CHART;
   const space = getComputedStyle(figure);
   const inner = figure.clientWidth - parseFloat(space.paddingLeft) - parseFloat(space.paddingRight);
   const width = Math.max(220, Math.round(inner));
+  /** @type {(value: number) => number} */
   const x = (value) => left + ((value - axes.x[0]) / (axes.x[1] - axes.x[0] || 1)) * (width - left - right);
+  /** @type {(value: number) => number} */
   const y = (value) => height - bottom - ((value - axes.y[0]) / (axes.y[1] - axes.y[0] || 1)) * (height - top - bottom);
   const root = svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
   for (const tick of axes.yTicks) {
@@ -35,7 +52,9 @@ export function makeChart(figure, label, axes) {
     );
   }
   for (const tick of axes.xTicks) {
-    root.append(svg("text", { x: x(tick), y: height - bottom + 16, "text-anchor": "middle", text: axes.xFormat(tick) }));
+    root.append(
+      svg("text", { x: x(tick), y: height - bottom + 16, "text-anchor": "middle", text: axes.xFormat(tick) }),
+    );
   }
   root.append(svg("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
   if (axes.xName) {

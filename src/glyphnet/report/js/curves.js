@@ -1,16 +1,33 @@
+// @ts-check
 // Learning curves: training solid blue, validation dashed orange, the best epoch marked; a cursor reads the values.
 
-import { byId, html, percent, svg } from "../../pages/js/elements.js";
+import { byId, html, percent, svg, within } from "../../pages/js/elements.js";
 import { CHART, makeChart, roundTicks } from "./chart.js";
 import { data } from "./data.js";
+/** @import { Axes, Chart } from "./chart.js" */
+/** @import { Curve } from "./data.js" */
 
+/**
+ * A line: its name, the class of its style, its values.
+ * @typedef {{ name: string, kind: string, values: Curve }} Series
+ */
+/**
+ * How values are written at the axis and exactly, whether the axis starts at 0, and its greatest value.
+ * @typedef {{
+ *   format: (value: number) => string, exact: (value: number) => string, zero?: boolean, most?: number,
+ * }} Settings
+ */
+
+/** @type {() => void} */
 export function startCurves() {
   const history = data.history;
-  if (!byId("curve-loss")) return;
+  if (!document.getElementById("curve-loss")) return;
+  /** @type {(value: number) => string} */
   const short = (value) => {
     const rounded = Number(value.toPrecision(3));
     return rounded === 0 || Math.abs(rounded) >= 0.01 ? String(rounded) : rounded.toExponential();
   };
+  /** @type {(key: "loss" | "accuracy") => Series[]} */
   const both = (key) => [
     { name: "training", kind: "first", values: history[key] },
     { name: "validation", kind: "second", values: history[`val_${key}`] },
@@ -25,12 +42,13 @@ export function startCurves() {
     exact: (value) => percent(value, 2),
     most: 1,
   });
-  if (byId("curve-lr")) {
+  if (document.getElementById("curve-lr")) {
     const rate = [{ name: "used", kind: "first", values: history.lr }];
     drawCurves("curve-lr", "Learning rate by epoch", rate, { format: short, exact: short, zero: true });
   }
 }
 
+/** @type {(place: string, label: string, given: Series[], settings: Settings) => void} */
 function drawCurves(place, label, given, settings) {
   const series = given.filter(({ values }) => values.some((value) => value !== null));
   const figure = byId(place);
@@ -39,25 +57,29 @@ function drawCurves(place, label, given, settings) {
     return;
   }
   const epochs = data.history.epoch;
-  const { root, x, y, width } = makeChart(figure, label, curveAxes(series, epochs, settings));
-  if (data.bestEpoch !== null) markBest(root, x, width);
+  const chart = makeChart(figure, label, curveAxes(series, epochs, settings));
+  const { root, x, y, width } = chart;
+  if (data.bestEpoch !== null) markBest(root, data.bestEpoch, x, width);
   for (const { kind, values } of series) {
     root.append(svg("path", { class: kind, d: path(epochs, values, x, y) }));
   }
   const epoch = html("span", { class: "sure" });
   const legend = html("p", { class: "legend" });
-  figure.querySelector("figcaption").append(epoch);
+  within(figure, "figcaption").append(epoch);
   figure.append(legend, root);
-  readWithCursor(root, epoch, legend, { series, epochs, x, y, width, ...settings });
+  readWithCursor(chart, epoch, legend, series, settings.exact);
 }
 
+/** @type {(series: Series[], epochs: number[], settings: Settings) => Axes} */
 function curveAxes(series, epochs, { format, zero, most }) {
   const known = series.flatMap(({ values }) => values.filter((value) => value !== null));
   const low = zero ? 0 : Math.min(...known);
   const high = Math.max(...known);
   const margin = (high - low) * 0.06 || Math.abs(high) * 0.06 || 1;
+  /** @type {[number, number]} */
   const yRange = [zero ? 0 : low - margin, Math.min(high + margin, most ?? Infinity)];
   if (yRange[0] >= yRange[1]) yRange[0] = yRange[1] - margin;
+  /** @type {[number, number]} */
   const xRange = [epochs[0], epochs[epochs.length - 1]];
   return {
     x: xRange,
@@ -70,6 +92,7 @@ function curveAxes(series, epochs, { format, zero, most }) {
   };
 }
 
+/** @type {(epochs: number[], values: Curve, x: (value: number) => number, y: (value: number) => number) => string} */
 function path(epochs, values, x, y) {
   let pen = "M";
   return values
@@ -85,8 +108,9 @@ function path(epochs, values, x, y) {
     .join("");
 }
 
-function markBest(root, x, width) {
-  const place = x(data.bestEpoch);
+/** @type {(root: SVGSVGElement, best: number, x: (value: number) => number, width: number) => void} */
+function markBest(root, best, x, width) {
+  const place = x(best);
   const leftHalf = place < width / 2;
   root.append(
     svg("line", { class: "best", x1: place, x2: place, y1: CHART.top - 10, y2: CHART.height - CHART.bottom }),
@@ -95,20 +119,27 @@ function markBest(root, x, width) {
       x: place + (leftHalf ? 5 : -5),
       y: CHART.top - 8,
       "text-anchor": leftHalf ? "start" : "end",
-      text: `best: epoch ${data.bestEpoch}`,
+      text: `best: epoch ${best}`,
     }),
   );
 }
 
-/** The caption and the legend tell the values of the epoch under the pointer, or of the one that the arrow keys chose. */
-function readWithCursor(root, epoch, legend, { series, epochs, x, y, width, exact }) {
-  const start = Math.max(0, epochs.indexOf(data.bestEpoch));
+/**
+ * The caption and the legend tell the values of the epoch under the pointer, or of the one that the arrow keys chose.
+ * @type {(
+ *   chart: Chart, epoch: HTMLElement, legend: HTMLElement, series: Series[], exact: (value: number) => string,
+ * ) => void}
+ */
+function readWithCursor({ root, x, y, width }, epoch, legend, series, exact) {
+  const epochs = data.history.epoch;
+  const start = Math.max(0, epochs.indexOf(data.bestEpoch ?? -1));
   const cursor = svg("line", { class: "cursor", y1: CHART.top, y2: CHART.height - CHART.bottom });
   const dots = series.map(({ kind }) => svg("circle", { class: kind, r: 3.5, visibility: "hidden" }));
   root.append(cursor, ...dots);
   root.setAttribute("tabindex", "0");
   let chosen = start;
 
+  /** @type {(i: number, withCursor: boolean) => void} */
   const show = (i, withCursor) => {
     chosen = i;
     const parts = series.map(({ name, kind, values }) => {
@@ -118,15 +149,16 @@ function readWithCursor(root, epoch, legend, { series, epochs, x, y, width, exac
     epoch.textContent = `epoch ${epochs[i]}`;
     legend.replaceChildren(...parts);
     cursor.setAttribute("visibility", withCursor ? "visible" : "hidden");
-    cursor.setAttribute("x1", x(epochs[i]));
-    cursor.setAttribute("x2", x(epochs[i]));
+    cursor.setAttribute("x1", String(x(epochs[i])));
+    cursor.setAttribute("x2", String(x(epochs[i])));
     dots.forEach((dot, k) => {
       const value = series[k].values[i];
       dot.setAttribute("visibility", withCursor && value !== null ? "visible" : "hidden");
-      dot.setAttribute("cx", x(epochs[i]));
-      dot.setAttribute("cy", y(value ?? 0));
+      dot.setAttribute("cx", String(x(epochs[i])));
+      dot.setAttribute("cy", String(y(value ?? 0)));
     });
   };
+  /** @type {(event: PointerEvent) => number} */
   const nearest = (event) => {
     const box = root.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width) * width;
@@ -141,7 +173,7 @@ function readWithCursor(root, epoch, legend, { series, epochs, x, y, width, exac
   root.addEventListener("focus", () => show(chosen, true));
   root.addEventListener("blur", () => show(start, false));
   root.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const step = Number(event.key === "ArrowRight") - Number(event.key === "ArrowLeft");
     if (!step) return;
     event.preventDefault();
     show(Math.min(epochs.length - 1, Math.max(0, chosen + step)), true);

@@ -1,22 +1,29 @@
-// What was decided on suspected labels: kept in the browser where it lets a file keep something, saved as CSV on demand.
+// @ts-check
+// What was decided on suspected labels: kept in the browser where it lets a file keep something, saved as CSV on
+// demand.
 
 import { html } from "../../pages/js/elements.js";
 import { data } from "./data.js";
 
 const COLUMNS = ["part", "file", "given", "suggested", "score", "decision"];
 
-/** "part/place" → "keep", "relabel", "drop", or "=7": the class of that number. */
+/**
+ * "part/place" → "keep", "relabel", "drop", or "=7": the class of that number.
+ * @type {Map<string, string>}
+ */
 export const decisions = new Map();
 
+/** @type {() => void} */
 export function loadDecisions() {
   try {
-    const stored = JSON.parse(localStorage.getItem(data.labels.key)) ?? {};
+    const stored = JSON.parse(localStorage.getItem(data.labels.key) ?? "{}");
     for (const [id, decision] of Object.entries(stored)) decisions.set(id, decision);
   } catch {
     // The browser keeps nothing for this file, or something else: nothing is decided.
   }
 }
 
+/** @type {() => void} */
 function storeDecisions() {
   try {
     localStorage.setItem(data.labels.key, JSON.stringify(Object.fromEntries(decisions)));
@@ -25,19 +32,25 @@ function storeDecisions() {
   }
 }
 
+/** @type {(id: string, decision: string | null) => void} */
 export function decide(id, decision) {
   if (decision === null) decisions.delete(id);
   else decisions.set(id, decision);
   storeDecisions();
 }
 
+/** @type {() => void} */
 export function forgetDecisions() {
   decisions.clear();
   storeDecisions();
 }
 
-/** The table of what was decided, as text; a field that needs quotes has them. */
+/**
+ * The table of what was decided, as text; a field that needs quotes has them.
+ * @type {() => string}
+ */
 function decisionsCsv() {
+  /** @type {(value: string) => string} */
   const field = (value) => (/[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
   const rows = [COLUMNS];
   for (const part of data.labels.parts) {
@@ -52,19 +65,27 @@ function decisionsCsv() {
   return rows.map((row) => `${row.map(field).join(",")}\r\n`).join("");
 }
 
-/** What stands in the columns suggested and decision. A class that is called like a decision is reached as the suggestion. */
+/**
+ * What stands in the columns suggested and decision. A class that is called like a decision is reached as the
+ * suggestion.
+ * @type {(decision: string, suggested: string) => [string, string]}
+ */
 function inWords(decision, suggested) {
   if (!decision.startsWith("=")) return [suggested, decision];
   const name = data.classes[Number(decision.slice(1))];
   return /^(keep|relabel|drop)?$/i.test(name.trim()) || name !== name.trim() ? [name, "relabel"] : [suggested, name];
 }
 
-/** UTF-8; a file name that is no valid Unicode gets its very bytes back, which Python put into lone surrogates. */
+/**
+ * UTF-8; a file name that is no valid Unicode gets its very bytes back, which Python put into lone surrogates.
+ * @type {(text: string) => BlobPart[]}
+ */
 function encode(text) {
   const parts = text.split(/([\udc80-\udcff])(?<![\ud800-\udbff][\udc80-\udcff])/);
   return parts.map((part, i) => (i % 2 ? new Uint8Array([part.charCodeAt(0) - 0xdc00]) : part));
 }
 
+/** @type {() => void} */
 export function saveDecisions() {
   const address = URL.createObjectURL(new Blob(encode(decisionsCsv()), { type: "text/csv" }));
   const link = html("a", { href: address, download: "labels.csv" });

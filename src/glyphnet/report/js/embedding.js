@@ -1,102 +1,122 @@
+// @ts-check
 // The embedding under pointer and keyboard: the image at hand is shown beside it, a click or Enter shows it large.
 
-import { byId, html, percent } from "../../pages/js/elements.js";
+import { byId, html, percent, within } from "../../pages/js/elements.js";
 import { bytes, data, drawImage, images } from "./data.js";
 import { namesOf } from "./gallery.js";
 import { drawPlot, hueOf, placeOf } from "./plot.js";
 import { openViewer } from "./viewer.js";
+/** @import { Plot } from "./plot.js" */
 
 const REACH = 14; // pixels from a point that still mean it
+/**
+ * Where a key leads, across and down.
+ * @type {{ [key: string]: [number, number] }}
+ */
+const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
-const embedding = data.embedding && {
-  images: [...new Uint16Array(bytes(data.embedding.places))],
-  pca: new Float32Array(bytes(data.embedding.pca)),
-  tsne: data.embedding.tsne && new Float32Array(bytes(data.embedding.tsne)),
-};
-
+/** @type {() => void} */
 export function startEmbedding() {
-  if (!embedding) return;
-  const canvas = byId("embedding-plot");
-  const state = { canvas, size: 0, points: embedding.tsne ?? embedding.pca, images: embedding.images, chosen: null, at: -1 };
-  const redraw = () => drawPlot(state);
+  if (!data.embedding) return;
+  const pca = new Float32Array(bytes(data.embedding.pca));
+  const tsne = data.embedding.tsne === null ? null : new Float32Array(bytes(data.embedding.tsne));
+  const places = [...new Uint16Array(bytes(data.embedding.places))];
+  const canvas = byId("embedding-plot", HTMLCanvasElement);
+  const frame = /** @type {HTMLElement} */ (canvas.parentElement);
+  /** @type {Plot} */
+  const plot = { canvas, size: 0, points: tsne ?? pca, images: places, chosen: null, at: -1 };
+  const redraw = () => drawPlot(plot);
   const fit = () => {
-    const size = Math.floor(canvas.parentElement.clientWidth);
-    if (size === state.size || size === 0) return;
-    state.size = size;
+    const size = Math.floor(frame.clientWidth);
+    if (size === plot.size || size === 0) return;
+    plot.size = size;
     redraw();
   };
+  /** @type {(k: number) => void} */
   const go = (k) => {
-    if (k === state.at) return;
-    state.at = k;
+    if (k === plot.at) return;
+    plot.at = k;
     redraw();
-    tellPoint(k);
+    tellPoint(plot);
   };
-  startKeys(state, redraw);
-  startKind(state, redraw);
-  new ResizeObserver(fit).observe(canvas.parentElement);
-  new MutationObserver(() => (paintKeys(), redraw())).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  startKeys(plot, redraw);
+  startKind(plot, { pca, tsne }, redraw);
+  new ResizeObserver(fit).observe(frame);
+  new MutationObserver(() => (paintKeys(), redraw())).observe(document.documentElement, {
+    attributeFilter: ["data-theme"],
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (paintKeys(), redraw()));
   fit();
-  tellPoint(-1);
+  tellPoint(plot);
 
-  const seen = () => [...embedding.images.keys()].filter((k) => state.chosen === null || labelAt(k) === state.chosen);
-  canvas.addEventListener("pointermove", (event) => go(nearestTo(state, event, seen())));
+  const seen = () => [...places.keys()].filter((k) => plot.chosen === null || labelAt(plot, k) === plot.chosen);
+  canvas.addEventListener("pointermove", (event) => go(nearestTo(plot, event, seen())));
   let before = -1;
-  canvas.addEventListener("pointerdown", () => (before = state.at));
+  canvas.addEventListener("pointerdown", () => (before = plot.at));
   canvas.addEventListener("click", (event) => {
-    const k = nearestTo(state, event, seen());
+    const k = nearestTo(plot, event, seen());
     go(k);
-    const onlyShown = event.pointerType === "touch" && k !== before; // a finger cannot hover: its second tap opens
-    if (k >= 0 && !onlyShown) openViewer([embedding.images[k]], 0);
+    const byTouch = event instanceof PointerEvent && event.pointerType === "touch";
+    const onlyShown = byTouch && k !== before; // a finger cannot hover: its second tap opens
+    if (k >= 0 && !onlyShown) openViewer([places[k]], 0);
   });
   canvas.addEventListener("focus", () => {
-    if (state.at < 0 && canvas.matches(":focus-visible")) go(seen()[0] ?? -1);
+    if (plot.at < 0 && canvas.matches(":focus-visible")) go(seen()[0] ?? -1);
   });
   canvas.addEventListener("keydown", (event) => {
     const all = seen();
-    const next = keyed(event.key, state, all);
+    const next = keyed(event.key, plot, all);
     if (next !== null) {
       event.preventDefault();
       go(next);
-    } else if (event.key === "Enter" && state.at >= 0) {
-      openViewer([embedding.images[state.at]], 0);
+    } else if (event.key === "Enter" && plot.at >= 0) {
+      openViewer([places[plot.at]], 0);
     }
   });
 }
 
-function labelAt(k) {
-  return images.labels[embedding.images[k]];
+/** @type {(plot: Plot, k: number) => number} */
+function labelAt(plot, k) {
+  return images.labels[plot.images[k]];
 }
 
-function isWrong(k) {
-  return labelAt(k) !== images.predictions[embedding.images[k]];
+/** @type {(plot: Plot, k: number) => boolean} */
+function isWrong(plot, k) {
+  return labelAt(plot, k) !== images.predictions[plot.images[k]];
 }
 
-/** The point under the pointer, or -1. */
-function nearestTo(state, event, among) {
-  const box = state.canvas.getBoundingClientRect();
-  const scale = state.size / box.width;
+/**
+ * The point under the pointer, or -1.
+ * @type {(plot: Plot, event: MouseEvent, among: number[]) => number}
+ */
+function nearestTo({ canvas, points, size }, event, among) {
+  const box = canvas.getBoundingClientRect();
+  const scale = size / box.width;
   const [px, py] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
   let best = -1;
   let least = REACH ** 2;
   for (const k of among) {
-    const [x, y] = placeOf(state.points, k, state.size);
+    const [x, y] = placeOf(points, k, size);
     const distance = (x - px) ** 2 + (y - py) ** 2;
     if (distance < least) [best, least] = [k, distance];
   }
   return best;
 }
 
-/** The point that a key leads to, or null for other keys. */
-function keyed(key, { points, size, at }, among) {
+/**
+ * The point that a key leads to, or null for other keys.
+ * @type {(key: string, plot: Plot, among: number[]) => number | null}
+ */
+function keyed(key, plot, among) {
+  const { points, size, at } = plot;
   if (!among.length) return null;
   if (key === "Home") return among[0];
   if (key === "End") return among[among.length - 1];
   if (key === "m" || key === "M") {
-    const wrong = among.filter(isWrong);
+    const wrong = among.filter((k) => isWrong(plot, k));
     return wrong.find((k) => k > at) ?? wrong[0] ?? null;
   }
-  const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[key];
+  const step = STEPS[key];
   if (!step) return null;
   if (at < 0) return among[0];
   const [x0, y0] = placeOf(points, at, size);
@@ -113,14 +133,15 @@ function keyed(key, { points, size, at }, among) {
   return best;
 }
 
-function tellPoint(k) {
-  const canvas = byId("embedding-image");
-  canvas.hidden = k < 0;
-  if (k < 0) {
+/** @type {(plot: Plot) => void} */
+function tellPoint({ images: places, at }) {
+  const canvas = byId("embedding-image", HTMLCanvasElement);
+  canvas.hidden = at < 0;
+  if (at < 0) {
     byId("embedding-told").replaceChildren("No image is chosen.");
     return;
   }
-  const i = embedding.images[k];
+  const i = places[at];
   drawImage(canvas, i);
   canvas.dataset.name = images.names[i];
   byId("embedding-told").replaceChildren(
@@ -130,26 +151,38 @@ function tellPoint(k) {
   );
 }
 
-/** t-SNE or PCA. */
-function startKind(state, redraw) {
-  byId("embedding-kind")?.addEventListener("change", (event) => {
-    state.points = embedding[event.target.value];
-    byId("embedding-hint-tsne").hidden = event.target.value !== "tsne";
-    byId("embedding-hint-pca").hidden = event.target.value !== "pca";
+/**
+ * t-SNE or PCA.
+ * @type {(plot: Plot, kinds: { pca: Float32Array, tsne: Float32Array | null }, redraw: () => void) => void}
+ */
+function startKind(plot, { pca, tsne }, redraw) {
+  /** @type {(points: Float32Array) => void} */
+  const show = (points) => {
+    plot.points = points;
+    byId("embedding-hint-tsne").hidden = points !== tsne;
+    byId("embedding-hint-pca").hidden = points !== pca;
+  };
+  document.getElementById("embedding-kind")?.addEventListener("change", (event) => {
+    const { value } = /** @type {HTMLInputElement} */ (event.target);
+    show(value === "tsne" && tsne !== null ? tsne : pca);
     redraw();
   });
-  const only = embedding.tsne ? "tsne" : "pca";
-  byId("embedding-hint-tsne").hidden = only !== "tsne";
-  byId("embedding-hint-pca").hidden = only !== "pca";
+  show(tsne ?? pca);
 }
 
-/** The classes, to highlight one: buttons in their colours where there are few, a list where there are many. */
-function startKeys(state, redraw) {
+/**
+ * The classes, to highlight one: buttons in their colours where there are few, a list where there are many.
+ * @type {(plot: Plot, redraw: () => void) => void}
+ */
+function startKeys(plot, redraw) {
+  /** @type {(label: number | null) => void} */
   const choose = (label) => {
-    state.chosen = label;
+    plot.chosen = label;
     redraw();
   };
-  const there = data.classes.map((_, label) => label).filter((label) => embedding.images.some((i) => images.labels[i] === label));
+  const there = data.classes.map((_, label) => label).filter((label) =>
+    plot.images.some((i) => images.labels[i] === label)
+  );
   if (hueOf(0) === null) {
     const list = html("select", { "aria-label": "Class" }, html("option", { value: "", text: "all classes" }));
     for (const label of there) list.append(html("option", { value: label, text: data.classes[label] }));
@@ -158,10 +191,15 @@ function startKeys(state, redraw) {
     return;
   }
   const buttons = there.map((label) => {
-    const button = html("button", { type: "button", "aria-pressed": "false", "data-label": label, title: data.classes[label] });
+    const button = html("button", {
+      type: "button",
+      "aria-pressed": "false",
+      "data-label": label,
+      title: data.classes[label],
+    });
     button.append(html("i", {}), html("span", { text: data.classes[label] }));
     button.addEventListener("click", () => {
-      const chosen = state.chosen === label ? null : label;
+      const chosen = plot.chosen === label ? null : label;
       for (const each of buttons) each.setAttribute("aria-pressed", String(Number(each.dataset.label) === chosen));
       choose(chosen);
     });
@@ -171,8 +209,9 @@ function startKeys(state, redraw) {
   paintKeys();
 }
 
+/** @type {() => void} */
 function paintKeys() {
   for (const button of byId("embedding-classes").querySelectorAll("button")) {
-    button.firstChild.style.background = hueOf(Number(button.dataset.label));
+    within(button, "i").style.background = hueOf(Number(button.dataset.label)) ?? "";
   }
 }

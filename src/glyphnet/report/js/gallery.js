@@ -1,16 +1,22 @@
+// @ts-check
 // The images of a cell, of a class, the worst, the least sure: what the address asks for.
 
-import { byId, html, percent, thousands } from "../../pages/js/elements.js";
+import { byId, html, percent, thousands, within } from "../../pages/js/elements.js";
 import { countAll, KEYS, perCent, readAddress, select, SHOWS, titleOf, writeAddress } from "./address.js";
 import { data, drawImage, images } from "./data.js";
 import { markCell } from "./matrix.js";
 import { openViewer } from "./viewer.js";
+/** @import { Shown } from "./address.js" */
 
 const AT_ONCE = matchMedia("(max-width: 36rem)").matches ? 12 : 30;
 
+/** @type {number[]} */
 let found = [];
 
-/** "4 → 9" in one line, long names in two. */
+/**
+ * "4 → 9" in one line, long names in two.
+ * @type {(label: number, guess: number) => HTMLElement[]}
+ */
 export function namesOf(label, guess) {
   const [truth, taken] = [data.classes[label], data.classes[guess]];
   if (label === guess) return [html("span", { text: truth })];
@@ -18,6 +24,7 @@ export function namesOf(label, guess) {
   return lines.map((text) => html("span", { class: "wrong", text }));
 }
 
+/** @type {(i: number, at: number) => HTMLElement} */
 function tile(i, at) {
   const [label, guess] = [images.labels[i], images.predictions[i]];
   const canvas = html("canvas", { "aria-hidden": "true" });
@@ -40,6 +47,7 @@ function tile(i, at) {
   return html("li", {}, button);
 }
 
+/** @type {() => number} */
 function showMore() {
   const tiles = byId("tiles");
   const from = tiles.children.length;
@@ -50,6 +58,7 @@ function showMore() {
   return from;
 }
 
+/** @type {(shown: Shown) => void} */
 function showGallery(state) {
   found = select(state);
   byId("gallery-title").textContent = titleOf(state, found.length, countAll(state));
@@ -57,42 +66,54 @@ function showGallery(state) {
   byId("tiles").replaceChildren();
   showMore();
   for (const key of KEYS) {
-    const field = byId("filters").elements[key];
+    const field = filter(key);
     // Who types on in one field while the other's number is taken over must not lose a digit.
-    if (field.type !== "number" || field !== document.activeElement) field.value = state[key] ?? "";
+    if (field.type !== "number" || field !== document.activeElement) field.value = String(state[key] ?? "");
   }
   markCell(state);
 }
 
-/** After a choice elsewhere on the page: bring the gallery into sight if it is not. */
-function revealGallery() {
-  const box = byId("gallery").getBoundingClientRect();
-  if (box.top > window.innerHeight - 160 || box.top < 0) byId("gallery").scrollIntoView({ block: "start" });
+/**
+ * The field of the form that chooses the images.
+ * @type {(key: string) => HTMLInputElement | HTMLSelectElement}
+ */
+function filter(key) {
+  return /** @type {any} */ (byId("filters", HTMLFormElement).elements.namedItem(key));
 }
 
+/**
+ * After a choice elsewhere on the page: bring the gallery into sight if it is not.
+ * @type {() => void}
+ */
+function revealGallery() {
+  const box = byId("gallery").getBoundingClientRect();
+  if (box.top > innerHeight - 160 || box.top < 0) byId("gallery").scrollIntoView({ block: "start" });
+}
+
+/** @type {() => void} */
 export function startGallery() {
-  const filters = byId("filters").elements;
-  for (const key of ["true", "predicted"]) {
-    filters[key].append(html("option", { value: "", text: "any" }));
-    data.classes.forEach((name, k) => filters[key].append(html("option", { value: k, text: name })));
+  for (const select of [filter("true"), filter("predicted")]) {
+    select.append(html("option", { value: "", text: "any" }));
+    data.classes.forEach((name, k) => select.append(html("option", { value: k, text: name })));
   }
   byId("filters").addEventListener("change", () => {
-    const classOf = (key) => (filters[key].value === "" ? null : Number(filters[key].value));
+    /** @type {(key: string) => number | null} */
+    const classOf = (key) => (filter(key).value === "" ? null : Number(filter(key).value));
     writeAddress({
       true: classOf("true"),
       predicted: classOf("predicted"),
-      only: filters.only.value,
-      order: filters.order.value,
-      least: perCent(filters.least.value),
-      most: perCent(filters.most.value),
+      only: filter("only").value,
+      order: filter("order").value,
+      least: perCent(filter("least").value),
+      most: perCent(filter("most").value),
     });
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("more").addEventListener("click", () => {
     const from = showMore();
-    byId("tiles").children[from].firstChild.focus(); // the button that was pressed may be gone
+    within(byId("tiles").children[from], "button").focus(); // the button that was pressed may be gone
   });
-  window.addEventListener("hashchange", () => {
+  addEventListener("hashchange", () => {
     const state = readAddress();
     if (!state) return;
     showGallery(state);
@@ -100,6 +121,8 @@ export function startGallery() {
   });
   const anyWrong = data.matrix.some((row, r) => row.some((count, c) => r !== c && count));
   const first = readAddress();
-  showGallery(first ?? { true: null, predicted: null, least: null, most: null, ...SHOWS[anyWrong ? "worst" : "unsure"] });
+  showGallery(
+    first ?? { true: null, predicted: null, least: null, most: null, ...SHOWS[anyWrong ? "worst" : "unsure"] },
+  );
   if (first) revealGallery();
 }

@@ -1,12 +1,16 @@
+// @ts-check
 // Suspected labels: a card each, with the image and a choice. One stop of the Tab key a card; K, R and D decide.
 
-import { byId, html, percent } from "../../pages/js/elements.js";
+import { byId, html, percent, within } from "../../pages/js/elements.js";
 import { data, drawTile } from "./data.js";
 import { decide, decisions, forgetDecisions, loadDecisions, saveDecisions } from "./decisions.js";
+/** @import { Part } from "./data.js" */
 
 const CARDS_AT_ONCE = matchMedia("(max-width: 36rem)").matches ? 6 : 12;
+/** @type {{ [key: string]: string }} */
 const BY_KEY = { k: "keep", r: "relabel", d: "drop" };
 
+/** @type {() => void} */
 export function startLabels() {
   if (!data.labels.parts.length) return;
   loadDecisions();
@@ -14,17 +18,18 @@ export function startLabels() {
   byId("label-save").addEventListener("click", saveDecisions);
   byId("label-forget").addEventListener("click", () => {
     forgetDecisions();
-    for (const radio of document.querySelectorAll(".card input")) radio.checked = false;
-    for (const select of document.querySelectorAll(".card select")) select.value = "";
-    for (const card of document.querySelectorAll(".card")) markCard(card, null);
+    for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".card"))) {
+      markCard(card, null);
+    }
     tellDecisions();
   });
   tellDecisions();
 }
 
+/** @type {(part: Part) => void} */
 function startPart(part) {
   const place = byId(part.sheet);
-  const [list, more] = [place.querySelector(".cards"), place.querySelector(".more")];
+  const [list, more] = [within(place, ".cards"), within(place, ".more")];
   const show = () => {
     const from = list.children.length;
     for (let i = from; i < Math.min(part.files.length, from + CARDS_AT_ONCE); i++) list.append(makeCard(part, i));
@@ -33,15 +38,17 @@ function startPart(part) {
     more.textContent = `Show ${Math.min(left, CARDS_AT_ONCE)} more of ${left}`;
     return from;
   };
-  more.addEventListener("click", () => list.children[show()].querySelector("input").focus());
+  more.addEventListener("click", () => within(list.children[show()], "input").focus());
   show();
 }
 
+/** @type {(part: Part, i: number) => HTMLElement} */
 function makeCard(part, i) {
   const id = `${part.part}/${i}`;
   const [given, suggested] = [data.classes[part.given[i]], data.classes[part.suggested[i]]];
   const canvas = html("canvas", { class: "pixels", role: "img", "aria-label": part.files[i] });
   drawTile(canvas, part.sheet, i);
+  /** @type {(value: string, text: string, title: string) => HTMLElement} */
   const choice = (value, text, title) =>
     html(
       "label",
@@ -56,13 +63,23 @@ function makeCard(part, i) {
   });
   const card = html(
     "div",
-    { class: "card", role: "group", "aria-label": `${part.files[i]}: given ${given}, suggested ${suggested}`, "data-id": id },
+    {
+      class: "card",
+      role: "group",
+      "aria-label": `${part.files[i]}: given ${given}, suggested ${suggested}`,
+      "data-id": id,
+    },
     canvas,
     html(
       "div",
       { class: "about-label" },
       html("p", {}, html("span", { class: "sure", text: "given " }), html("b", { text: given })),
-      html("p", {}, html("span", { class: "sure", text: "suggested " }), html("b", { class: "suggested", text: suggested })),
+      html(
+        "p",
+        {},
+        html("span", { class: "sure", text: "suggested " }),
+        html("b", { class: "suggested", text: suggested }),
+      ),
       html("p", { class: "sure", text: `score ${percent(part.scores[i], 0)}` }),
       html("p", { class: "sure end", title: part.files[i] }, html("bdi", { text: part.files[i] })),
     ),
@@ -79,39 +96,51 @@ function makeCard(part, i) {
       other,
     ),
   );
-  card.addEventListener("change", (event) => takeDecision(card, event.target.value || null));
+  card.addEventListener(
+    "change",
+    (event) => takeDecision(card, /** @type {HTMLInputElement} */ (event.target).value || null),
+  );
   card.addEventListener("keydown", (event) => decideByKey(card, event));
   markCard(card, decisions.get(id) ?? null);
   return html("li", {}, card);
 }
 
+/** @type {(card: HTMLElement, decision: string | null) => void} */
 function takeDecision(card, decision) {
-  decide(card.dataset.id, decision);
+  decide(card.dataset.id ?? "", decision);
   markCard(card, decision);
   tellDecisions();
 }
 
-/** Show what is decided. */
+/**
+ * Show what is decided.
+ * @type {(card: HTMLElement, decision: string | null) => void}
+ */
 function markCard(card, decision) {
   card.classList.toggle("decided", decision !== null);
   for (const radio of card.querySelectorAll("input")) radio.checked = radio.value === decision;
-  card.querySelector("select").value = decision?.startsWith("=") ? decision : "";
+  within(card, "select", HTMLSelectElement).value = decision?.startsWith("=") ? decision : "";
 }
 
-/** A letter decides and goes on to the next card. */
+/**
+ * A letter decides and goes on to the next card.
+ * @type {(card: HTMLElement, event: KeyboardEvent) => void}
+ */
 function decideByKey(card, event) {
   const decision = BY_KEY[event.key.toLowerCase()];
-  if (!decision || event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+  if (!decision || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
   event.preventDefault();
   takeDecision(card, decision);
-  const next = card.parentElement.nextElementSibling?.querySelector("input") ?? card.closest(".suspects").querySelector(".more:not([hidden])");
-  next?.focus();
+  const next = card.parentElement?.nextElementSibling?.querySelector("input");
+  const more = card.closest(".suspects")?.querySelector(".more:not([hidden])");
+  /** @type {HTMLElement | null | undefined} */ (next ?? more)?.focus();
 }
 
+/** @type {() => void} */
 function tellDecisions() {
   const ids = data.labels.parts.flatMap((part) => part.files.map((_, i) => `${part.part}/${i}`));
   const count = ids.filter((id) => decisions.has(id)).length;
   byId("label-count").textContent = count ? `${count} of ${ids.length} decided.` : "Nothing is decided yet.";
-  byId("label-save").disabled = count === 0;
-  byId("label-forget").disabled = count === 0;
+  byId("label-save", HTMLButtonElement).disabled = count === 0;
+  byId("label-forget", HTMLButtonElement).disabled = count === 0;
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Everything starts when the sheets of images are decoded; what needs no image is there before.
 
 import { byId } from "../../pages/js/elements.js";
@@ -13,8 +14,9 @@ import { startMatrix } from "./matrix.js";
 import { startReliability } from "./reliability.js";
 import { startViewer } from "./viewer.js";
 
+/** @type {() => void} */
 function startCopy() {
-  const button = byId("copy");
+  const button = document.getElementById("copy");
   if (!button || !navigator.clipboard) return;
   button.hidden = false;
   button.addEventListener("click", async () => {
@@ -22,7 +24,7 @@ function startCopy() {
       await navigator.clipboard.writeText(byId("command").textContent);
       button.textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren(byId("command")); // copying is not allowed here: Ctrl-C does it
+      getSelection()?.selectAllChildren(byId("command")); // copying is not allowed here: Ctrl-C does it
     }
   });
 }
@@ -35,7 +37,9 @@ startClasses();
 startCopy();
 startMatrix();
 startViewer();
-Promise.all([...document.querySelectorAll("img.sheet")].map((sheet) => sheet.decode())).then(() => {
+/** @type {NodeListOf<HTMLImageElement>} */
+const sheets = document.querySelectorAll("img.sheet");
+Promise.all([...sheets].map((sheet) => sheet.decode())).then(() => {
   startGallery();
   startLabels();
   drawTiles();

@@ -1,6 +1,17 @@
+// @ts-check
 // The picture of the embedding: a point an image, in the colour of its class; mistakes have a ring.
 
+import { drawingContext } from "../../pages/js/elements.js";
 import { data, images } from "./data.js";
+
+/**
+ * The plot as it is now: the canvas and its size in CSS pixels, a place in the unit square for each image of the page
+ * that is shown, the class that is highlighted (null: all), and the point in focus or -1.
+ * @typedef {{
+ *   canvas: HTMLCanvasElement, size: number, points: Float32Array, images: number[], chosen: number | null,
+ *   at: number,
+ * }} Plot
+ */
 
 // Ten hues that are told apart, by lightness too; light and dark pages have their own.
 const HUES = {
@@ -9,18 +20,25 @@ const HUES = {
 };
 const MARGIN = 14; // pixels around the points
 
-/** Whether the page is dark now, by the button or by the system. */
+/**
+ * Whether the page is dark now, by the button or by the system.
+ * @type {() => boolean}
+ */
 function isDark() {
   const theme = document.documentElement.dataset.theme;
   return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+/** @type {(label: number) => string | null} */
 export function hueOf(label) {
   const hues = HUES[isDark() ? "dark" : "light"];
   return data.classes.length <= hues.length ? hues[label] : null;
 }
 
-/** Where point k lies on a canvas of this size, in CSS pixels. */
+/**
+ * Where point k lies on a canvas of this size, in CSS pixels.
+ * @type {(points: Float32Array, k: number, size: number) => [x: number, y: number]}
+ */
 export function placeOf(points, k, size) {
   const side = size - 2 * MARGIN;
   return [MARGIN + points[2 * k] * side, MARGIN + points[2 * k + 1] * side];
@@ -28,18 +46,21 @@ export function placeOf(points, k, size) {
 
 /**
  * Draw all points: those of the chosen class, or of all, in colour; the others grey, beneath.
- * state: {canvas, size, points, images: the page's images, chosen: a class or null, at: the point in focus or -1}
+ * @type {(plot: Plot) => void}
  */
-export function drawPlot({ canvas, size, points, images: shown, chosen, at }) {
-  const density = window.devicePixelRatio || 1;
+export function drawPlot(plot) {
+  const { canvas, size, points, images: shown, chosen, at } = plot;
+  const density = devicePixelRatio || 1;
   canvas.width = canvas.height = Math.round(size * density);
-  const pen = canvas.getContext("2d");
+  const pen = drawingContext(canvas);
   pen.scale(density, density);
   const style = getComputedStyle(document.documentElement);
+  /** @type {(name: string) => string} */
   const of = (name) => style.getPropertyValue(name).trim();
   const [grey, ink, page, chosenHue] = [of("--line"), of("--ink"), of("--surface"), of("--blue")];
+  /** @type {(k: number) => boolean} */
   const lit = (k) => chosen === null || images.labels[shown[k]] === chosen;
-  const order = [...shown.keys()].sort((a, b) => lit(a) - lit(b));
+  const order = [...shown.keys()].sort((a, b) => Number(lit(a)) - Number(lit(b)));
   const radius = size < 420 ? 2.2 : 3;
   for (const k of order) {
     const label = images.labels[shown[k]];
@@ -49,7 +70,7 @@ export function drawPlot({ canvas, size, points, images: shown, chosen, at }) {
     dot(pen, x, y, radius, hue, lit(k) ? 0.85 : 0.7);
     if (wrong && lit(k)) ring(pen, x, y, radius + 2, ink, 1.4);
   }
-  if (hueOf(0) !== null) nameGroups(pen, { size, points, shown, chosen, ink, page });
+  if (hueOf(0) !== null) nameGroups(pen, plot, { ink, page });
   if (at >= 0) {
     const [x, y] = placeOf(points, at, size);
     ring(pen, x, y, radius + 4, page, 5);
@@ -58,6 +79,9 @@ export function drawPlot({ canvas, size, points, images: shown, chosen, at }) {
   }
 }
 
+/**
+ * @type {(pen: CanvasRenderingContext2D, x: number, y: number, radius: number, colour: string, alpha: number) => void}
+ */
 function dot(pen, x, y, radius, colour, alpha) {
   pen.globalAlpha = alpha;
   pen.fillStyle = colour;
@@ -67,6 +91,9 @@ function dot(pen, x, y, radius, colour, alpha) {
   pen.globalAlpha = 1;
 }
 
+/**
+ * @type {(pen: CanvasRenderingContext2D, x: number, y: number, radius: number, colour: string, width: number) => void}
+ */
 function ring(pen, x, y, radius, colour, width) {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
@@ -75,8 +102,11 @@ function ring(pen, x, y, radius, colour, width) {
   pen.stroke();
 }
 
-/** The name of each class at the middle of its points. */
-function nameGroups(pen, { size, points, shown, chosen, ink, page }) {
+/**
+ * The name of each class at the middle of its points.
+ * @type {(pen: CanvasRenderingContext2D, plot: Plot, colours: { ink: string, page: string }) => void}
+ */
+function nameGroups(pen, { size, points, images: shown, chosen }, { ink, page }) {
   pen.font = "600 15px system-ui, sans-serif";
   pen.textAlign = "center";
   pen.textBaseline = "middle";
@@ -85,6 +115,7 @@ function nameGroups(pen, { size, points, shown, chosen, ink, page }) {
     const mine = [...shown.keys()].filter((k) => images.labels[shown[k]] === label);
     if (!mine.length || (chosen !== null && chosen !== label)) return;
     const places = mine.map((k) => placeOf(points, k, size));
+    /** @type {(axis: 0 | 1) => number} */
     const middle = (axis) => places.map((place) => place[axis]).sort((a, b) => a - b)[places.length >> 1];
     const text = name.length > 12 ? `${name.slice(0, 11)}…` : name;
     pen.strokeStyle = page;

@@ -1,21 +1,39 @@
+// @ts-check
 // The reliability diagram, before and after temperature scaling, and how many images there are at each confidence.
 
 import { byId, html, percent, svg, thousands } from "../../pages/js/elements.js";
 import { makeChart, roundTicks } from "./chart.js";
 import { data } from "./data.js";
+/** @import { Axes, Chart } from "./chart.js" */
+/** @import { Bin } from "./data.js" */
 
 const SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
+/** @type {() => void} */
 export function startReliability() {
   const bins = data.reliability;
   const total = bins.reduce((sum, bin) => sum + bin.count, 0);
+  /** @type {(share: number) => string} */
   const whole = (share) => `${Math.round(100 * share)}`;
-  const axes = { x: [0, 1], y: [0, 1], xTicks: SHARES, yTicks: SHARES, xFormat: whole, yFormat: whole, xName: "confidence, %" };
+  /** @type {Axes} */
+  const axes = {
+    x: [0, 1],
+    y: [0, 1],
+    xTicks: SHARES,
+    yTicks: SHARES,
+    xFormat: whole,
+    yFormat: whole,
+    xName: "confidence, %",
+  };
 
-  const diagram = makeChart(byId("reliability"), "Accuracy by confidence, in per cent; the dashed line is a perfect match", axes);
+  const diagram = makeChart(
+    byId("reliability"),
+    "Accuracy by confidence, in per cent; the dashed line is a perfect match",
+    axes,
+  );
   const { x, y } = diagram;
   diagram.root.append(svg("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
-  if (data.reliabilityBefore) drawBefore(diagram, total);
+  if (data.reliabilityBefore) drawBefore(diagram, data.reliabilityBefore, total);
   for (const bin of bins) {
     const place = x(bin.confidence);
     const dot = svg("circle", { class: "first", cx: place, cy: y(bin.accuracy), r: sizeOf(bin, total) });
@@ -45,9 +63,11 @@ export function startReliability() {
   byId("confidences").append(html("p", { class: "legend", text: "images, %" }), columns.root);
 }
 
-/** Rings on a dashed line: the network as it was. */
-function drawBefore({ root, x, y }, total) {
-  const bins = data.reliabilityBefore;
+/**
+ * Rings on a dashed line: the network as it was.
+ * @type {(chart: Chart, bins: Bin[], total: number) => void}
+ */
+function drawBefore({ root, x, y }, bins, total) {
   const line = bins.map((bin, i) => `${i ? "L" : "M"}${x(bin.confidence).toFixed(1)} ${y(bin.accuracy).toFixed(1)}`);
   root.append(svg("path", { class: "second before", d: line.join("") }));
   for (const bin of bins) {
@@ -57,10 +77,12 @@ function drawBefore({ root, x, y }, total) {
   }
 }
 
+/** @type {(bin: Bin, total: number) => number} */
 function sizeOf(bin, total) {
   return 3 + 4 * Math.sqrt(bin.count / total);
 }
 
+/** @type {() => HTMLElement} */
 function legendOfReliability() {
   const text = "accuracy, % (95 % interval)";
   if (!data.reliabilityBefore) return html("p", { class: "legend", text });
@@ -72,6 +94,7 @@ function legendOfReliability() {
   );
 }
 
+/** @type {(bin: Bin) => string} */
 function tellBin(bin) {
   return `${thousands(bin.count)} images, ${percent(bin.confidence)} sure: ${percent(bin.accuracy)} right`;
 }

@@ -1,22 +1,30 @@
+// @ts-check
 // What the network looked at: signed maps as grey tiles, 128 for zero, drawn in blue (for) and orange (against).
 
 import { html, thousands } from "../../pages/js/elements.js";
 import { bytes, data, drawImage, drawTile } from "./data.js";
 
-const tilesOfMaps = data.saliency ? new Int32Array(bytes(data.saliency.tiles)) : null;
+const tilesOfMaps = new Int32Array(bytes(data.saliency?.tiles ?? "")); // -1 for an image without a map
 const FADED = 0.45; // how much of the image's own light is left beneath the map
 
+/** @type {(i: number) => boolean} */
 export function hasSaliency(i) {
-  return tilesOfMaps !== null && tilesOfMaps[i] >= 0;
+  return tilesOfMaps[i] >= 0;
 }
 
-/** A colour of the page, "#rrggbb", as [red, green, blue]. */
+/**
+ * A colour of the page, "#rrggbb", as [red, green, blue].
+ * @type {(name: string) => number[]}
+ */
 function colourOf(name) {
   const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   return [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16));
 }
 
-/** Draw the map of image i: alone, on nothing, or over the faded image. */
+/**
+ * Draw the map of image i: alone, on nothing, or over the faded image.
+ * @type {(canvas: HTMLCanvasElement, i: number, overImage: boolean) => void}
+ */
 export function drawSaliency(canvas, i, overImage) {
   const context = drawTile(canvas, "saliency", tilesOfMaps[i]);
   const { width, height } = canvas;
@@ -40,10 +48,15 @@ export function drawSaliency(canvas, i, overImage) {
   context.putImageData(pixels, 0, 0);
 }
 
-/** What the colours mean, in words. */
+/**
+ * What the colours mean, in words.
+ * @type {(i: number, name: string) => (Node | string)[]}
+ */
 export function tellSaliency(i, name) {
   if (!hasSaliency(i)) {
-    return [`No map for this image: the page has them for ${thousands(data.saliency.count)}, the most telling first.`];
+    return [
+      `No map for this image: the page has them for ${thousands(data.saliency?.count ?? 0)}, the most telling first.`,
+    ];
   }
   return [
     html("span", {}, html("i", { class: "for" }), `speaks for “${name}”`),

@@ -1,18 +1,23 @@
+// @ts-check
 // One image large, with its probabilities as bars; the arrow keys go through the images of the gallery.
 
 import { byId, html, percent, thousands } from "../../pages/js/elements.js";
 import { data, drawImage, images } from "./data.js";
 import { drawSaliency, hasSaliency, tellSaliency } from "./saliency.js";
 
+/** @type {{ list: number[], at: number }} */
 let viewed = { list: [], at: 0 };
+/** @type {string} */
 let looks = "image"; // or "both", or "saliency"
 
+/** @type {(list: number[], at: number) => void} */
 export function openViewer(list, at) {
   viewed = { list, at };
   showViewed();
-  byId("viewer").showModal();
+  byId("viewer", HTMLDialogElement).showModal();
 }
 
+/** @type {() => void} */
 function showViewed() {
   const i = viewed.list[viewed.at];
   const [label, guess] = [images.labels[i], images.predictions[i]];
@@ -26,24 +31,32 @@ function showViewed() {
     ["Loss", images.loss[i].toFixed(3)],
   ]));
   byId("viewer-place").textContent = `${thousands(viewed.at + 1)} of ${thousands(viewed.list.length)}`;
-  byId("viewer-before").disabled = viewed.at === 0;
-  byId("viewer-after").disabled = viewed.at === viewed.list.length - 1;
+  byId("viewer-before", HTMLButtonElement).disabled = viewed.at === 0;
+  byId("viewer-after", HTMLButtonElement).disabled = viewed.at === viewed.list.length - 1;
 }
 
+/** @type {(i: number, taken: string) => void} */
 function drawViewed(i, taken) {
-  const canvas = byId("viewer-image");
-  const told = { image: "Image", both: "What the network looked at in the image", saliency: "What the network looked at in" };
+  const canvas = byId("viewer-image", HTMLCanvasElement);
+  /** @type {{ [looks: string]: string }} */
+  const told = {
+    image: "Image",
+    both: "What the network looked at in the image",
+    saliency: "What the network looked at in",
+  };
   const now = hasSaliency(i) ? looks : "image";
   if (now === "image") drawImage(canvas, i);
   else drawSaliency(canvas, i, now === "both");
   canvas.setAttribute("aria-label", `${told[now]} ${images.names[i]}`);
   if (!data.saliency) return;
-  byId("viewer-looks").disabled = !hasSaliency(i);
+  byId("viewer-looks", HTMLFieldSetElement).disabled = !hasSaliency(i);
   const silent = now === "image" && hasSaliency(i);
   byId("viewer-legend").replaceChildren(...(silent ? [] : tellSaliency(i, taken)));
 }
 
+/** @type {(i: number, label: number, guess: number) => HTMLElement[]} */
 function bars(i, label, guess) {
+  /** @type {[label: number, probability: number][]} */
   const rows = [];
   for (let k = 0; k < images.bars; k++) {
     const place = i * images.bars + k;
@@ -67,10 +80,12 @@ function bars(i, label, guess) {
   });
 }
 
+/** @type {(rows: [name: string, value: string][]) => HTMLElement[]} */
 function about(rows) {
   return rows.map(([name, value]) => html("div", {}, html("dt", { text: name }), html("dd", { text: value })));
 }
 
+/** @type {(step: number) => void} */
 function stepViewer(step) {
   const at = viewed.at + step;
   if (at < 0 || at >= viewed.list.length) return;
@@ -78,20 +93,21 @@ function stepViewer(step) {
   showViewed();
 }
 
+/** @type {() => void} */
 export function startViewer() {
-  const dialog = byId("viewer");
+  const dialog = byId("viewer", HTMLDialogElement);
   byId("viewer-close").addEventListener("click", () => dialog.close());
   byId("viewer-before").addEventListener("click", () => stepViewer(-1));
   byId("viewer-after").addEventListener("click", () => stepViewer(1));
   dialog.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step && event.target.type !== "radio") stepViewer(step);
+    const step = Number(event.key === "ArrowRight") - Number(event.key === "ArrowLeft");
+    if (step && !(event.target instanceof HTMLInputElement)) stepViewer(step); // arrow keys choose among radio buttons
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // the backdrop
   });
-  byId("viewer-looks")?.addEventListener("change", (event) => {
-    looks = event.target.value;
+  document.getElementById("viewer-looks")?.addEventListener("change", (event) => {
+    looks = /** @type {HTMLInputElement} */ (event.target).value;
     showViewed();
   });
 }

@@ -37,15 +37,23 @@ bench: $(VENV)/.bench ## Measure what benchmarks/RESULTS.md states: every script
 	  echo "== $$script"; $(VENV)/bin/python "$$script" || exit 1; \
 	done
 
-lint: $(VENV)/.dev ## Check style (ruff), types (mypy --strict on src) and the floors (import-linter).
+# Checks and formats the JavaScript of the pages: deno.json says which files and how. What it keeps, it keeps here.
+DENO := DENO_DIR=$(VENV)/deno DENO_NO_UPDATE_CHECK=1 $(VENV)/bin/deno
+
+lint: $(VENV)/.dev ## Check style (ruff, deno), types (mypy and deno, both strict) and the floors (import-linter).
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy --strict src
 	@$(VENV)/bin/lint-imports
+	@$(DENO) fmt --check --quiet
+	@$(DENO) lint --quiet
+	@$(DENO) check --quiet src tests
 
-fmt: $(VENV)/.dev ## Format the code, and mend what ruff can mend by itself.
+fmt: $(VENV)/.dev ## Format the code, and mend what ruff and deno can mend by itself.
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+	@$(DENO) fmt --quiet
+	@$(DENO) lint --fix --quiet
 
 docs: $(VENV)/.core ## Write again the pages that come out of the code: docs/cli.md, docs/settings.md.
 	@$(VENV)/bin/python docs/generate.py

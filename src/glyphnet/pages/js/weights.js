@@ -39,13 +39,18 @@ function readBytes(text) {
   return bytes.buffer;
 }
 
-/**
- * The model with every tensor's number in the list replaced by its values.
- * @type {() => Model}
- */
+/** @type {() => Model} */
 export function readModel() {
-  const model = JSON.parse(byId("model").textContent);
-  const bytes = readBytes(byId("weights").textContent);
+  return decodeModel(byId("model").textContent, byId("weights").textContent);
+}
+
+/**
+ * The model, a JSON text, with the number of each tensor replaced by its values, which are in the base64 text.
+ * @type {(description: string, weights: string) => Model}
+ */
+export function decodeModel(description, weights) {
+  const model = JSON.parse(description);
+  const bytes = readBytes(weights);
   const tensors = model.tensors.map((/** @type {Tensor} */ tensor) => readTensor(bytes, tensor));
   /** @type {(layer: Layer) => void} */
   const filled = (layer) => {

@@ -29,7 +29,8 @@ import { around, findDrawing } from "./strokes.js";
  * @typedef {{
  *   kind: "ink" | "photo", background: number, ink: number, box: [number, number], centring: "mass" | "box",
  *   centre: [number, number], drift: number, sizes: [number, number], strokes: [number, number], noise: number,
- *   specks: number, softness: number, length: number, levels: [number, number], aspect: number, image_shape: Shape,
+ *   specks: number, softness: number, length: number, levels: [number, number], aspect: number, stripes?: boolean,
+ *   image_shape: Shape,
  * }} InkSpec
  */
 /**

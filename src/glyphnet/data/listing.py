@@ -259,3 +259,10 @@ def bad_in_words(bad: Sequence[BadFile]) -> str:
         return f"{', '.join(names[:2])} and {len(names) - 2:,} more ({reason})"
     shown = "; ".join(f"{name} ({reason})" for name, reason in bad[:5])
     return f"{shown}; and {len(bad) - 5:,} more" if len(bad) > 5 else shown
+
+
+def skipped(bad: Sequence[BadFile]) -> list[str]:
+    """A warning that counts the files that were skipped; none where none was."""
+    if not bad:
+        return []
+    return [f"{len(bad):,} bad {'file was' if len(bad) == 1 else 'files were'} skipped: {bad_in_words(bad)}."]

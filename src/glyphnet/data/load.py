@@ -21,7 +21,7 @@ from ..units import listed
 from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
-from .dataset import BadFile, Originals, Splits
+from .dataset import Originals, Splits
 from .digits import read_digits
 from .filetree import (
     PICTURE_SUFFIXES,
@@ -51,6 +51,7 @@ from .listing import (
     Unlabelled,
     bad_in_words,
     escaped,
+    skipped,
     unlabelled_arrays,
 )
 from .npy import MAX_BYTES, NpzFile, map_npy
@@ -64,7 +65,7 @@ from .pixeltables import (
     unlabelled_pixels,
     unlabelled_rows,
 )
-from .sources import OTHERS, Source, claimed, read_by
+from .sources import OTHERS, Source, claimed, holding_arrays, is_file, read_by
 from .split import check_fractions
 from .survey import ShapeWish
 from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
@@ -506,7 +507,7 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         parts=files.parts[pictures.rows],
         groups=pictures.groups,
         notes=(*pictures.notes, *files.notes),
-        warnings=(*files.warnings, *_skipped([*files.bad, *pictures.bad])),
+        warnings=(*files.warnings, *skipped([*files.bad, *pictures.bad])),
         bad_files=tuple(sorted([*files.bad, *pictures.bad])),
         originals=Originals(partial(files.picture, reading=replace(pictures.reading, strict=False)), pictures.key),
         reading=pictures.reading,
@@ -515,12 +516,6 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
         column=None if files.groups is None else [files.groups[row] for row in pictures.rows.tolist()],
     )
     return assemble(data, options)
-
-
-def _skipped(bad: Sequence[BadFile]) -> list[str]:
-    if not bad:
-        return []
-    return [f"{len(bad):,} bad {'file was' if len(bad) == 1 else 'files were'} skipped: {bad_in_words(bad)}."]
 
 
 def _stamp(path: Path) -> str:
@@ -540,10 +535,6 @@ NAMED: dict[str, Callable[[str, Options], Splits]] = {
 }
 
 
-def _is_file(*suffixes: str) -> Callable[[AnyFile], bool]:
-    return lambda path: path.name.lower().endswith(suffixes) and path.is_file()
-
-
 def _container_pictures(
     read: Callable[[AnyFile], dict[str, npt.NDArray[Any]]],
 ) -> Callable[[AnyFile], Unlabelled | BadFileError]:
@@ -556,37 +547,28 @@ def _container_pictures(
     return pictures
 
 
-def _holding_arrays(
-    title: str,
-    matches: Callable[[Any], bool],
-    read: Callable[[Any], arrays.RawArrays],
-    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None,
-) -> Source:
-    return Source(title, matches, lambda path, _: read(path), pictures, arrays=True)
-
-
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
-    _holding_arrays("an .npz file", _is_file(".npz"), arrays.read_npz, _npz_pictures),
-    _holding_arrays(".npy files", _is_file(".npy"), arrays.read_npy_pair, _npy_pictures),
-    Source("a Parquet table", _is_file(".parquet"), _read_parquet, unlabelled_parquet),
+    holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, _npz_pictures),
+    holding_arrays(".npy files", is_file(".npy"), arrays.read_npy_pair, _npy_pictures),
+    Source("a Parquet table", is_file(".parquet"), _read_parquet, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
-    Source("a table of paths", _is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
+    Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
     Source("a zip or tar archive", is_archive, _read_archive, _archive_pictures, inside=False),
-    _holding_arrays(
+    holding_arrays(
         "a MATLAB file",
         containers.is_matlab,
         containers.read_matlab,
         _container_pictures(containers.matlab_images),
     ),
-    _holding_arrays(
+    holding_arrays(
         "an HDF5 file", containers.is_hdf5, containers.read_hdf5, _container_pictures(containers.hdf5_arrays)
     ),
-    _holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),
-    _holding_arrays("a folder of SVHN's files", containers.is_svhn_folder, containers.read_svhn_folder),
-    _holding_arrays("a folder of IDX files", idx.is_idx_folder, idx.read_idx_folder),
-    _holding_arrays("an IDX file", idx.is_idx, idx.read_idx_folder, _idx_pictures),
-    _holding_arrays("a folder of .npy files", arrays.is_npy_folder, arrays.read_npy_pair),
+    holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),
+    holding_arrays("a folder of SVHN's files", containers.is_svhn_folder, containers.read_svhn_folder),
+    holding_arrays("a folder of IDX files", idx.is_idx_folder, idx.read_idx_folder),
+    holding_arrays("an IDX file", idx.is_idx, idx.read_idx_folder, _idx_pictures),
+    holding_arrays("a folder of .npy files", arrays.is_npy_folder, arrays.read_npy_pair),
     Source("a folder of class folders, or of pictures and a table", Path.is_dir, _read_folder),
 )
 

@@ -42,6 +42,21 @@ class Source:
         return (self.arrays or self.pictures is unlabelled_parquet) and self.matches(file)
 
 
+def is_file(*suffixes: str) -> Callable[[AnyFile], bool]:
+    """Whether a path is a file whose name ends in one of these, in whatever case."""
+    return lambda path: path.name.lower().endswith(suffixes) and path.is_file()
+
+
+def holding_arrays(
+    title: str,
+    matches: Callable[[Any], bool],
+    read: Callable[[Any], RawArrays],
+    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None,
+) -> Source:
+    """A kind of path that holds named arrays, and asks for no options."""
+    return Source(title, matches, lambda path, _: read(path), pictures, arrays=True)
+
+
 def _fault(name: str, row: object) -> str:
     return "" if isinstance(row, Source) else f"{row!r:.80} is no glyphnet.data.sources.Source"
 

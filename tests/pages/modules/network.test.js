@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { largest, networkInput, softmax, through } from "../../../src/glyphnet/pages/js/network.js";
+import { argmax, forward, networkInput, softmax } from "../../../src/glyphnet/pages/js/network.js";
 
 /** @type {(height: number, width: number, channels: number, ...values: number[]) => any} */
 const image = (height, width, channels, ...values) => ({ height, width, channels, values: Float32Array.from(values) });
 /** @type {(layers: any[], x: any) => number[]} */
-const after = (layers, x) => [...through(layers, x).values];
+const after = (layers, x) => [...forward(layers, x).values];
 
 test("a convolution adds what lies under its window, and nothing beyond the border", () => {
   const layer = {
@@ -69,4 +69,4 @@ test("probabilities add up to 1, whatever the logits", () => {
   assert.deepEqual(softmax(Float32Array.from([0, -Infinity])), [1, 0]);
 });
 
-test("of equal values the first is the largest", () => assert.equal(largest([1, 3, 3]), 1));
+test("of equal values the first is the largest", () => assert.equal(argmax([1, 3, 3]), 1));

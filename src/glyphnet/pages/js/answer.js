@@ -3,7 +3,7 @@
 
 import { byId, drawingContext, html, percent } from "./elements.js";
 import { setOf } from "./foreign.js";
-import { largest } from "./network.js";
+import { argmax } from "./network.js";
 /** @import { Judged } from "./foreign.js" */
 /** @import { Model } from "./weights.js" */
 
@@ -11,7 +11,7 @@ import { largest } from "./network.js";
 
 const MOST_BARS = 10;
 const NONE_OF_THESE = "none of these";
-const SET_LEVELS = [0.95, 0.9, 0.8]; // of the set that is shown: the first that the model supports
+const SET_LEVELS = [0.95, 0.9, 0.8]; // the set of the first level that the model supports is shown
 
 export class Answer {
   /** @param {Model} model */
@@ -51,7 +51,7 @@ export class Answer {
    * @param {Judged} answer @param {boolean} spoken
    */
   update({ probabilities, reason }, spoken) {
-    const best = largest(probabilities);
+    const best = argmax(probabilities);
     const { classes, reasons } = this.model;
     const rejected = reason !== null;
     const sure = percent(probabilities[best]);

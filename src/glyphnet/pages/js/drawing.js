@@ -1,11 +1,11 @@
 // @ts-check
-// The page: whatever changes on the sheet is made like the training images, and answered at the next frame.
+// The page's first module: after each change of the sheet the picture is normalised and classified, once a frame.
 
 import { Answer } from "./answer.js";
 import { byId, within } from "./elements.js";
 import { answerTo, setOf } from "./foreign.js";
 import { normalizePicture } from "./ink.js";
-import { largest } from "./network.js";
+import { argmax } from "./network.js";
 import { Pad } from "./pad.js";
 import { startPictures } from "./picture.js";
 import { occlusion } from "./saliency.js";
@@ -24,10 +24,10 @@ const blank = new Uint8Array(model.shape.reduce((product, side) => product * sid
 /** @type {Values} */
 let pixels = blank;
 let latest = 0; // the number of the newest answer: work for older ones stops
-let asked = false; // whether a frame is asked for
+let asked = false; // whether a frame is requested
 /** @type {Judged | null} */
 let found = null; // the newest answer: what `answerTo` gave
-let rested = false; // whether the pen was lifted since the last answer
+let ended = false; // whether a stroke ended since the last answer
 
 /**
  * Probabilities of pixels, 0 to 255, in the order (row, column, channel).
@@ -39,7 +39,7 @@ function classify(values) {
 
 /** @type {(lifted: boolean) => void} */
 function changed(lifted) {
-  rested ||= lifted;
+  ended ||= lifted;
   if (asked) return;
   asked = true;
   requestAnimationFrame(() => {
@@ -63,10 +63,10 @@ function think() {
   const made = normalizePicture(...sheet.pixels(), model.ink);
   pixels = made.pixels;
   found = answerTo(model, pixels, made.reason, made.given);
-  answer.update(found, rested);
-  rested = false;
+  answer.update(found, ended);
+  ended = false;
   answer.see(pixels);
-  if (looked.checked && found.reason !== "no_drawing") overlay(number, largest(found.probabilities));
+  if (looked.checked && found.reason !== "no_drawing") overlay(number, argmax(found.probabilities));
 }
 
 /** @type {(number: number, label: number) => Promise<void>} */
@@ -110,7 +110,7 @@ function startPage() {
 
 startTheme();
 startPage();
-/** What other programs, and our tests, can ask the page. */
+/** For other programs and our tests. */
 const glyphnet = {
   classes: model.classes,
   shape: model.shape,

@@ -1,6 +1,6 @@
 // @ts-check
 // Array operations of the drawing steps, in whole numbers: the same values as glyphnet.data.ink.filters in Python.
-// A grey picture is {data, width, height}, data a typed array, row by row. Needs resample.js.
+// A grey picture is {data, width, height}, data a typed array, row by row.
 
 import { resizeGrey } from "./resample.js";
 /** @import { Grey, Values } from "./resample.js" */
@@ -16,7 +16,7 @@ export function like({ width, height }, data) {
 }
 
 /**
- * Otsu's threshold of values, taken into 0 to 255: those above it and the others differ most.
+ * Otsu's threshold of values, clipped to 0 to 255: the variance between the values above it and the others is largest.
  * @type {(values: ArrayLike<number> & Iterable<number>) => number}
  */
 export function otsuThreshold(values) {
@@ -128,7 +128,7 @@ export function boxMean(image, reach) {
 }
 
 /**
- * One line per row or column is read, changed, and written back.
+ * Change each row or each column by a function of a line; all results have the same length.
  * @type {(image: Grey, byRow: boolean, change: (line: Int32Array) => Int32Array) => Grey}
  */
 export function alongLines({ data, width, height }, byRow, change) {
@@ -172,7 +172,7 @@ export function opened(image, reach, wider = 0) {
 }
 
 /**
- * The chosen value within `reach` of each place of a line, as far as the line goes: by windows of twice the length.
+ * The minimum or maximum within `reach` of each place of a line, by windows of doubling length.
  * @type {(line: Int32Array, reach: number, choose: (one: number, other: number) => number) => Int32Array}
  */
 function windowed(line, reach, choose) {
@@ -186,7 +186,7 @@ function windowed(line, reach, choose) {
 }
 
 /**
- * Each value and the one `by` places on: the chosen of both.
+ * The minimum or maximum of each value and the one `by` places later.
  * @type {(line: Int32Array, by: number, choose: (one: number, other: number) => number) => Int32Array}
  */
 function withNext(line, by, choose) {
@@ -228,7 +228,7 @@ export function reduced(grey, factor) {
 }
 
 /**
- * 0 up to `low` hundredths of full ink, 255 from `high`, straight between.
+ * 0 up to `low` hundredths of full ink, 255 from `high`, linear between.
  * @type {(depth: Grey, full: number, shares: [number, number]) => Grey}
  */
 export function ramp(depth, full, [low, high]) {

@@ -1,13 +1,13 @@
 // @ts-check
-// Whether to believe an answer: how unlike the training images a picture is, why it is rejected, sets of classes. The
-// rules are those of glyphnet/nn/prototypes.py, answers.py and conformal.py.
+// The foreign score, rejection, and sets of classes: as glyphnet/nn/prototypes.py, answers.py and conformal.py compute
+// them.
 
-import { largest, networkInput, softmax, through } from "./network.js";
+import { argmax, forward, networkInput, softmax } from "./network.js";
 /** @import { Image } from "./network.js" */
 /** @import { Model } from "./weights.js" */
 
 /**
- * What tells pictures that are unlike the training images: Prototypes in glyphnet/nn/prototypes.py.
+ * What the foreign score is computed from: Prototypes in glyphnet/nn/prototypes.py.
  * @typedef {{
  *   after: number, features: number, directions: Float32Array, weights: Float32Array, contrast: number,
  *   roughness: number | null, outside: number, flat: number, threshold: number | null, twice: boolean,
@@ -86,11 +86,11 @@ function foreignScore(foreign, input, distance) {
 }
 
 /**
- * What the last hidden layer gives before its activation, for a network's input.
+ * The features of a network's input: the last hidden layer before its activation.
  * @type {(model: Model, input: Image) => Image}
  */
 function featuresOf(model, input) {
-  return through(model.layers.slice(0, model.foreign?.after ?? 0), { ...input, values: input.values.slice() });
+  return forward(model.layers.slice(0, model.foreign?.after ?? 0), { ...input, values: input.values.slice() });
 }
 
 /**
@@ -107,14 +107,14 @@ export function answerTo(model, pixels, drawn = null, given = null) {
   if (foreign?.twice && score !== null && given !== null) {
     score = (score + nearestPrototype(foreign, featuresOf(model, networkInput(model, given)).values)) / 2;
   }
-  const logits = through(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) =>
+  const logits = forward(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) =>
     logit / model.temperature
   );
   const probabilities = softmax(logits);
   let reason = drawn;
   const limit = foreign?.threshold ?? null;
   if (!reason && score !== null && limit !== null && score > limit) reason = "unlike_training";
-  if (!reason && threshold !== null && probabilities[largest(probabilities)] < threshold) reason = "low_confidence";
+  if (!reason && threshold !== null && probabilities[argmax(probabilities)] < threshold) reason = "low_confidence";
   return { probabilities, foreign: score, reason };
 }
 
@@ -129,7 +129,7 @@ const SCORES = {
 };
 
 /**
- * The labels that contain the true class with the probability `level`, the likeliest first; null where that cannot be.
+ * The labels of the set at `level`, the likeliest first; null where the model has too few calibration images for it.
  * @type {(conformal: Conformal | null, probabilities: number[], level: number) => number[] | null}
  */
 export function setOf(conformal, probabilities, level) {

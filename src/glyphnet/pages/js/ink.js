@@ -1,6 +1,6 @@
 // @ts-check
-// Pictures made like the training images: the same steps, and the same pixels, as glyphnet.data.ink in Python, where
-// they are described. A grey picture is {data: Uint8Array, width, height}. Needs filters.js, repair.js and strokes.js.
+// Normalise pictures: bring them into the form of the training images. The same steps, and the same pixels, as
+// glyphnet.data.ink in Python, where they are described.
 
 import {
   borderOf,
@@ -17,10 +17,10 @@ import {
 } from "./filters.js";
 import { sharpened, smallDepth, withoutPieces } from "./repair.js";
 import { resizeGrey } from "./resample.js";
-import { around, findDrawing } from "./strokes.js";
+import { around, findDrawing } from "./find.js";
 /** @import { Ink } from "./repair.js" */
 /** @import { Grey, Values } from "./resample.js" */
-/** @import { Drawing } from "./strokes.js" */
+/** @import { Drawing } from "./find.js" */
 
 /** Height, width, channels. @typedef {[number, number, number]} Shape */
 /** Red, green and blue of a picture. @typedef {{ planes: Values[], width: number, height: number }} Planes */
@@ -42,17 +42,15 @@ import { around, findDrawing } from "./strokes.js";
 const INK = { even: 16, faintest: 24, ramp: [30, 70], small: 64, smallest: 160, largest: 320 };
 
 /**
- * What the network sees: {pixels: Uint8Array of H·W·C, reason: "no_drawing" or null, given}; given: a small picture
- * of a
- * drawing before anything in it was changed, or null where it shows the same as the pixels.
- * pixels: RGBA as getImageData gives them; spec: what page_spec in Python gives, `image_shape` included.
+ * The network's input, H·W·C pixels, for a picture (RGBA, as getImageData gives it). given: a small picture of a
+ * drawing before anything in it was changed, or null where the pixels show the same; reason: "no_drawing" or null.
  * @type {(
  *   pixels: ArrayLike<number>, width: number, height: number, spec: PageSpec,
  * ) => { pixels: Values, reason: string | null, given: Values | null }}
  */
 export function normalizePicture(pixels, width, height, spec) {
   const [high, wide, channels] = spec.image_shape;
-  const seen = onPaper(pixels, width, height);
+  const seen = onBackground(pixels, width, height);
   const whole = () => ({ pixels: fitWhole(seen, spec.image_shape), reason: null, given: null });
   if (spec.background === null) return whole();
   const made = spec.kind === "photo" ? photograph(greyOf(seen), spec) : drawingIn(seen, spec);
@@ -76,8 +74,8 @@ function isSmall(seen, spec) {
 }
 
 /**
- * The picture itself, resized whole, its paper on the side of training's, moved to the usual centre; null if `made` is
- * that. A smaller picture had to be enlarged, and the size of its subject says nothing: that becomes the usual one.
+ * The picture resized whole, with the polarity and centre of training; null if `made` is the same. If the picture was
+ * smaller and had to be enlarged, its subject gets the usual size too.
  * @type {(seen: Planes, made: Grey, spec: InkSpec) => Grey | null}
  */
 function asGiven(seen, made, spec) {
@@ -101,7 +99,7 @@ function asGiven(seen, made, spec) {
 }
 
 /**
- * The drawing in a picture; the plane of colour in which most stands out is looked at first.
+ * The drawing in a picture, from the first plane that shows one.
  * @type {(seen: Planes, spec: InkSpec) => Grey | null}
  */
 function drawingIn(seen, spec) {
@@ -114,7 +112,7 @@ function drawingIn(seen, spec) {
 }
 
 /**
- * The brightness, and differences of colours where they stand out.
+ * The planes to search, the one with the most contrast first: brightness, and differences of colours.
  * @type {(seen: Planes) => Grey[]}
  */
 function planesOf(seen) {
@@ -136,7 +134,7 @@ function planesOf(seen) {
 }
 
 /**
- * The range of the values of a plane, the 500th part at both ends apart, at up to about 10,000 places.
+ * The range of the values of a plane without the 500th part at both ends, from about 10,000 places.
  * @type {(plane: Grey) => number}
  */
 function contrastOf({ data, width, height }) {
@@ -147,16 +145,16 @@ function contrastOf({ data, width, height }) {
 }
 
 /**
- * Three planes {red, green, blue}, with transparency on paper, rounded as Pillow rounds.
+ * Red, green and blue, with transparent pixels on the background, rounded as Pillow rounds.
  * @type {(pixels: ArrayLike<number>, width: number, height: number) => Planes}
  */
-function onPaper(pixels, width, height) {
-  const paper = paperUnder(pixels);
+function onBackground(pixels, width, height) {
+  const background = backgroundUnder(pixels);
   const planes = [0, 1, 2].map(() => new Uint8Array(width * height));
   for (let i = 0; i < width * height; i++) {
     const alpha = pixels[4 * i + 3];
     for (let c = 0; c < 3; c++) {
-      const sum = (pixels[4 * i + c] * alpha + paper * (255 - alpha) + 128) * 128;
+      const sum = (pixels[4 * i + c] * alpha + background * (255 - alpha) + 128) * 128;
       planes[c][i] = alpha === 255 ? pixels[4 * i + c] : (sum + (sum >> 8)) >> 15;
     }
   }
@@ -167,7 +165,7 @@ function onPaper(pixels, width, height) {
  * White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet.
  * @type {(pixels: ArrayLike<number>) => number}
  */
-function paperUnder(pixels) {
+function backgroundUnder(pixels) {
   const least = [255, 255, 255];
   const most = [0, 0, 0];
   let clear = false;

@@ -1,15 +1,14 @@
 // @ts-check
-// The network, layer by layer. An image is { height, width, channels, values }, its values channels last: in the order
-// (row, column, channel). Weights have their outputs last, so that every inner loop runs along memory.
+// Inference, layer by layer. Weights have their outputs last, so that every inner loop runs along memory.
 
 /** @import { Shape } from "./ink.js" */
 
 /**
- * A picture, its values channels last: in the order (row, column, channel).
+ * A picture; its values are in the order (row, column, channel).
  * @typedef {{ height: number, width: number, channels: number, values: Float32Array }} Image
  */
 /**
- * A layer as the page carries it: its type, and what the function of this type below takes.
+ * A layer: its type, and the fields that the function of this type takes.
  * @typedef {{ type: string, [field: string]: any }} Layer
  */
 /**
@@ -51,7 +50,7 @@ function convolution(layer, x) {
         for (let j = 0; j < kernel; j++) {
           const across = column * stride - padding + j;
           if (across < 0 || across >= x.width) continue;
-          addProducts(
+          addMatrixProduct(
             sums,
             x.values,
             (from * x.width + across) * x.channels,
@@ -68,12 +67,12 @@ function convolution(layer, x) {
 }
 
 /**
- * Add `count` inputs times their rows of the weights to the sums. Behind a ReLU half of the inputs are 0.
+ * Add `count` inputs times their rows of the weights to the sums; zeros, half of what a ReLU gives, are skipped.
  * @type {(
  *   sums: Float32Array, inputs: Float32Array, start: number, count: number, weight: Float32Array, at: number,
  * ) => void}
  */
-function addProducts(sums, inputs, start, count, weight, at) {
+function addMatrixProduct(sums, inputs, start, count, weight, at) {
   const outputs = sums.length;
   for (let k = 0; k < count; k++, at += outputs) {
     const value = inputs[start + k];
@@ -85,7 +84,7 @@ function addProducts(sums, inputs, start, count, weight, at) {
 /** @type {(layer: { weight: Float32Array, bias: Float32Array }, x: Image) => Image} */
 function dense({ weight, bias }, x) {
   const sums = Float32Array.from(bias);
-  addProducts(sums, x.values, 0, x.values.length, weight, 0);
+  addMatrixProduct(sums, x.values, 0, x.values.length, weight, 0);
   return image(1, 1, sums.length, sums);
 }
 
@@ -124,16 +123,17 @@ function flatten(_, x) {
 
 /** @type {(layer: { branch: Layer[], shortcut: Layer[] }, x: Image) => Image} */
 function residual({ branch, shortcut }, x) {
-  const y = through(branch, x);
-  const straight = through(shortcut, x).values;
+  const y = forward(branch, x);
+  const straight = forward(shortcut, x).values;
   return { ...y, values: y.values.map((value, i) => value + straight[i]) };
 }
 
 /**
- * One LSTM over a sequence of rows; upwards from the last to the first. Its states, in the order of the rows.
+ * Run one LSTM over a sequence of rows, from the last to the first if `upwards`. Returns its states in the order of the
+ * rows.
  * @type {(cell: Cell, rows: Float32Array[], upwards: boolean) => Float32Array[]}
  */
-function reading({ inputs, states, bias }, rows, upwards) {
+function lstm({ inputs, states, bias }, rows, upwards) {
   const hidden = bias.length / 4;
   const order = [...rows.keys()];
   if (upwards) order.reverse();
@@ -143,8 +143,8 @@ function reading({ inputs, states, bias }, rows, upwards) {
   const cell = new Float64Array(hidden);
   for (const row of order) {
     const gates = Float32Array.from(bias);
-    addProducts(gates, rows[row], 0, rows[row].length, inputs, 0);
-    addProducts(gates, state, 0, hidden, states, 0);
+    addMatrixProduct(gates, rows[row], 0, rows[row].length, inputs, 0);
+    addMatrixProduct(gates, state, 0, hidden, states, 0);
     state = new Float32Array(hidden);
     for (let h = 0; h < hidden; h++) {
       const kept = sigmoid(gates[hidden + h]) * cell[h];
@@ -157,7 +157,7 @@ function reading({ inputs, states, bias }, rows, upwards) {
 }
 
 /** @type {(parts: Float32Array[]) => Float32Array} */
-function joined(parts) {
+function concatenated(parts) {
   const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -169,7 +169,7 @@ function joined(parts) {
 
 /** @type {(layer: { parts: Layer[][] }, x: Image) => Image} */
 function sideBySide({ parts }, x) {
-  const vector = joined(parts.map((part) => through(part, x).values));
+  const vector = concatenated(parts.map((part) => forward(part, x).values));
   return image(1, 1, vector.length, vector);
 }
 
@@ -180,9 +180,9 @@ function recurrent({ levels }, x) {
   /** @type {Float32Array} */
   let last = new Float32Array(0);
   for (const level of levels) {
-    const readings = level.map((one, direction) => reading(one, rows, direction === 1));
-    last = joined(readings.map((states, direction) => states[direction === 1 ? 0 : rows.length - 1]));
-    rows = rows.map((_, row) => joined(readings.map((states) => states[row])));
+    const readings = level.map((one, direction) => lstm(one, rows, direction === 1));
+    last = concatenated(readings.map((states, direction) => states[direction === 1 ? 0 : rows.length - 1]));
+    rows = rows.map((_, row) => concatenated(readings.map((states) => states[row])));
   }
   return image(1, 1, last.length, last);
 }
@@ -235,12 +235,12 @@ function activation({ name }, x) {
 const LAYERS = { convolution, dense, affine, maxPool, meanPixel, flatten, activation, residual, sideBySide, recurrent };
 
 /** @type {(layers: Layer[], x: Image) => Image} */
-export function through(layers, x) {
+export function forward(layers, x) {
   return layers.reduce((y, layer) => LAYERS[layer.type](layer, y), x);
 }
 
 /**
- * Pixels, 0 to 255, as the network takes them.
+ * Scale and normalise pixels, 0 to 255.
  * @type {(network: Network, pixels: ArrayLike<number>) => Image}
  */
 export function networkInput({ preprocessing, shape: [height, width, channels] }, pixels) {
@@ -257,11 +257,11 @@ export function networkInput({ preprocessing, shape: [height, width, channels] }
 }
 
 /**
- * The logits over the temperature, of pixels in the order (row, column, channel).
+ * Logits divided by the temperature, for pixels in the order (row, column, channel).
  * @type {(network: Network, pixels: ArrayLike<number>) => Float32Array}
  */
 export function scores(model, pixels) {
-  return through(model.layers, networkInput(model, pixels)).values.map((logit) => logit / model.temperature);
+  return forward(model.layers, networkInput(model, pixels)).values.map((logit) => logit / model.temperature);
 }
 
 /** @type {(values: Float32Array) => number[]} */
@@ -273,6 +273,6 @@ export function softmax(values) {
 }
 
 /** @type {(values: number[]) => number} */
-export function largest(values) {
+export function argmax(values) {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }

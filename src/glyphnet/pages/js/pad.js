@@ -1,5 +1,5 @@
 // @ts-check
-// The pad: mouse, touch and pen draw on the sheet, which is shown at the screen's own resolution.
+// The pad: mouse, touch and pen draw on the sheet, which is shown at the resolution of the screen.
 
 import { drawingContext } from "./elements.js";
 /** @import { Point, Sheet } from "./sheet.js" */
@@ -11,7 +11,7 @@ export class Pad {
     this.sheet = sheet;
     this.changed = changed;
     /** @type {number | null} */
-    this.pointer = null; // the one that draws
+    this.pointer = null; // the id of the pointer that draws
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));

@@ -1,5 +1,5 @@
 // @ts-check
-// Pictures from elsewhere: opened, dropped or pasted. They are decoded by the browser and never leave it.
+// Pictures that are opened, dropped or pasted. The browser decodes them, and they never leave it.
 
 import { byId } from "./elements.js";
 

@@ -1,6 +1,6 @@
 // @ts-check
-// Small pictures: noise, stripes, blur and uneven paper are measured, and only what exceeds training is repaired. The
-// same values as glyphnet.data.ink.repair in Python, where the steps are described. Needs filters.js.
+// Small pictures: noise, stripes, blur and an uneven background are measured, and only what exceeds training is
+// repaired. The same values as glyphnet.data.ink.repair in Python, where the steps are described.
 
 import {
   binomial,
@@ -49,13 +49,13 @@ export function smallDepth(grey, spec) {
   const values = like(grey, Int32Array.from(grey.data));
   // Specifications of older models lack `stripes`.
   const { picture, stripes } = spec.stripes === false ? { picture: values, stripes: null } : withoutStripes(values);
-  let { depth, light } = overPaper(picture);
+  let { depth, light } = aboveBackground(picture);
   if (stripes !== null) depth = withHeadroom(depth, stripes, light);
-  const noise = paperNoise(depth);
+  const noise = backgroundNoise(depth);
   let noisy = noise > spec.noise;
   if (specksOf(depth) > Math.max(spec.specks, Math.floor(1000 / depth.data.length))) {
     depth = withoutSpecks(depth);
-    noisy = noisy || paperNoise(depth) > spec.noise;
+    noisy = noisy || backgroundNoise(depth) > spec.noise;
   }
   if (noisy) depth = binomial(depth);
   depth = like(depth, depth.data.map((value) => Math.max(value, 0)));
@@ -75,10 +75,10 @@ export function smallDepth(grey, spec) {
 }
 
 /**
- * Four times the deviation of the noise on the paper, in levels; 0 if there is none.
+ * Four times the standard deviation of the noise on the background, in levels; 0 if there is none.
  * @type {(depth: Grey) => number}
  */
-function paperNoise(depth) {
+function backgroundNoise(depth) {
   const { data, width, height } = depth;
   if (Math.min(width, height) < 3) return 0;
   const threshold = otsuThreshold(data);
@@ -131,21 +131,21 @@ export function sharpened(depth, spec) {
 }
 
 /**
- * {depth, light}: paper is even, a plane, or a surface, whichever parts ink from paper best.
+ * The background is even, a plane, or a surface, whichever separates ink from background best.
  * @type {(grey: Grey) => { depth: Grey, light: boolean }}
  */
-function overPaper(grey) {
-  let { above, share } = partedBy(grey.data);
-  const plane = slopeOf(grey);
+function aboveBackground(grey) {
+  let { above, share } = splitByLevel(grey.data);
+  const plane = tiltedPlane(grey);
   if (plane.some((value) => value !== 0)) {
     const flat = grey.data.map((value, i) => value - plane[i]);
-    const better = partedBy(flat);
+    const better = splitByLevel(flat);
     if (better.share > share + REPAIR.gain) {
       grey = like(grey, flat);
       ({ above, share } = better);
     }
   }
-  const { depth, light } = fromLevel(grey, above);
+  const { depth, light } = aboveLevel(grey, above);
   const upright = like(grey, grey.data.map((value) => (light ? value : -value)));
   const ring = borderOf(upright);
   const small = Math.min(grey.width, grey.height) < REPAIR.fewest;
@@ -156,15 +156,15 @@ function overPaper(grey) {
   let over = upright.data.map((value, i) => value - ground[i]);
   const offset = Math.max(0, ranked(over, 1, 3));
   over = over.map((value) => value - offset);
-  const better = partedBy(over.map((value) => Math.min(255, Math.max(0, value)))).share > share + REPAIR.gain;
+  const better = splitByLevel(over.map((value) => Math.min(255, Math.max(0, value)))).share > share + REPAIR.gain;
   return better ? { depth: like(grey, over), light } : { depth, light };
 }
 
 /**
- * {above: 0 or 1 for each value, share: of the variance that lies between them and the others}.
+ * Split values in two; above: 0 or 1 for each; share: of the variance that lies between the two.
  * @type {(values: Values) => { above: Values, share: number }}
  */
-function partedBy(values) {
+function splitByLevel(values) {
   const low = values.reduce((least, value) => Math.min(least, value), values[0]);
   const high = values.reduce((most, value) => Math.max(most, value), values[0]);
   const wide = high - low > 255;
@@ -185,7 +185,7 @@ function partedBy(values) {
 }
 
 /** @type {(grey: Grey, above: Values) => { depth: Grey, light: boolean }} */
-function fromLevel(grey, above) {
+function aboveLevel(grey, above) {
   const { width, height, data } = grey;
   const ring = borderOf(like(grey, above));
   const corners = above[0] + above[width - 1] + above[(height - 1) * width] + above[height * width - 1];
@@ -199,7 +199,8 @@ function fromLevel(grey, above) {
 }
 
 /**
- * The level of even paper: the value that an eighth of it shares, the lowest of the most frequent, or the median.
+ * The level of an even background: its most frequent value (the lowest of several) if an eighth has it, else the
+ * median.
  * @type {(paper: Values) => number}
  */
 function levelOf(paper) {
@@ -216,7 +217,7 @@ function levelOf(paper) {
  * The plane through the medians of opposite sides, where they differ.
  * @type {(grey: Grey) => Values}
  */
-function slopeOf({ data, width, height }) {
+function tiltedPlane({ data, width, height }) {
   /** @type {(count: number, at: (i: number) => number) => number} */
   const side = (count, at) => upperMedian(Int32Array.from({ length: count }, (_, i) => data[at(i)]));
   const down = side(width, (i) => (height - 1) * width + i) - side(width, (i) => i);
@@ -272,7 +273,7 @@ function withoutStripes(grey) {
 
 /**
  * Whether a wave explains most of the frame, and its line is there in each of its cycles: strokes end somewhere.
- * Ink between two lines says nothing against them: only pixels count where a line is expected.
+ * Only pixels where a line is expected count: ink between two lines does not speak against them.
  * @type {(before: number[], after: Values, there: Values, places: Place[], wave: Wave) => boolean}
  */
 function isEverywhere(before, after, there, places, [down, across]) {
@@ -350,7 +351,7 @@ function explainedBy(wave, places) {
 }
 
 /**
- * What stripes left of the ink, as deep as between them; where they left nothing, from the neighbours.
+ * Ink under stripes, as deep as between them; where stripes leave no room for ink, from the neighbours.
  * @type {(depth: Grey, stripes: Values, light: boolean) => Grey}
  */
 function withHeadroom(depth, stripes, light) {
@@ -406,7 +407,7 @@ function specksOf(depth) {
 }
 
 /**
- * Pixels unlike nearly all of their neighbours become these' median.
+ * Pixels unlike nearly all of their neighbours become the median of these.
  * @type {(depth: Grey) => Grey}
  */
 function withoutSpecks(depth) {

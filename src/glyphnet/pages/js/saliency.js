@@ -1,16 +1,16 @@
 // @ts-check
-// What the answer rests on: patches are wiped out one after another, and what that does to the answer is noted
-// (occlusion: Zeiler & Fergus, 2014). Little by little, so that drawing never waits.
+// What the answer rests on: each patch is wiped out in turn, and the change of the answer is measured (occlusion:
+// Zeiler & Fergus, 2014). The work is done in slices, so that drawing never waits.
 
 import { scores } from "./network.js";
 /** @import { Shape } from "./ink.js" */
 /** @import { Network } from "./network.js" */
 
 const PATCHES = 14; // along the shorter side, each overlapping its neighbours
-const SLICE = 8; // milliseconds of work before the browser has its turn
+const SLICE = 8; // milliseconds of work before the browser gets control back
 
 /**
- * How likely a class is against all others, as log odds: it moves even where a probability sticks to 100 %.
+ * Log odds of a class against all others: they still change where the probability is rounded to 100 %.
  * @type {(values: Float32Array, target: number) => number}
  */
 function logOdds(values, target) {
@@ -21,7 +21,7 @@ function logOdds(values, target) {
 }
 
 /**
- * The commonest value of each channel along the border: what stands where nothing is drawn.
+ * The background: the median of each channel along the border.
  * @type {(pixels: ArrayLike<number>, shape: Shape) => number[]}
  */
 function backdrop(pixels, [height, width, channels]) {
@@ -36,8 +36,8 @@ function backdrop(pixels, [height, width, channels]) {
 }
 
 /**
- * For each pixel how much it speaks for the target class (above 0) or against it, the strongest being 1. Resolves to
- * null when `stopped()` says that nobody waits for it any more.
+ * How much each pixel speaks for the target class (above 0) or against it; the strongest has 1 or -1. Resolves to null
+ * as soon as `stopped()` is true.
  * @type {(
  *   network: Network, pixels: ArrayLike<number> & Iterable<number>, target: number, stopped: () => boolean,
  * ) => Promise<Float32Array | null>}

@@ -1,5 +1,5 @@
 // @ts-check
-// What is on the pad: strokes and pictures, in their order. Every change keeps what was there before, for undo.
+// What is on the pad: strokes and pictures, in order. Every change stores the state before it, for undo.
 
 import { drawingContext } from "./elements.js";
 
@@ -82,7 +82,7 @@ export class Sheet {
    */
   extend(places) {
     this.items.at(-1)?.stroke?.push(...places);
-    this.render(); // piece by piece the edges would be darker than after undo
+    this.render(); // drawn piece by piece, the edges would be darker than after undo
   }
 
   render() {

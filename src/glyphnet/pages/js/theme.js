@@ -1,5 +1,5 @@
 // @ts-check
-// Light, dark, or as the system has it. The choice is kept where the browser lets a file keep something.
+// Light, dark, or as the system. The choice is stored where the browser allows it.
 
 import { byId, html } from "./elements.js";
 
@@ -29,7 +29,7 @@ function setTheme(theme) {
   try {
     localStorage.setItem("glyphnet-theme", theme);
   } catch {
-    // It holds until the page is closed.
+    // Then it lasts until the page is closed.
   }
 }
 

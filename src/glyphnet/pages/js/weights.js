@@ -1,5 +1,5 @@
 // @ts-check
-// The model as the page carries it: a description, and all weights in one base64 text.
+// Decoding the model in the page: a JSON description, and all weights in one base64 text.
 
 import { byId } from "./elements.js";
 /** @import { Conformal, Foreign } from "./foreign.js" */
@@ -18,8 +18,8 @@ import { byId } from "./elements.js";
  * }} Model
  */
 
-/** The numbers of one tensor: float32 as they are, or int16 with a float32 scale for each output, the last
- * axis, or int8 as they are.
+/**
+ * Decode one tensor: float32, or int8, or int16 with a float32 scale for each output, the last axis.
  * @type {(bytes: ArrayBuffer, tensor: Tensor) => Float32Array}
  */
 function readTensor(bytes, { offset, length, outputs }) {
@@ -45,7 +45,7 @@ export function readModel() {
 }
 
 /**
- * The model, a JSON text, with the number of each tensor replaced by its values, which are in the base64 text.
+ * Decode the description, a JSON text, and put the values of the base64 text in the place of each tensor's number.
  * @type {(description: string, weights: string) => Model}
  */
 export function decodeModel(description, weights) {

@@ -1,13 +1,13 @@
 // @ts-check
-// What is shown is in the page's address (#true=4&predicted=9&least=50), so that every link of the page, the matrix
-// and the
-// browser's Back go the same way.
+// The page's address says which images are shown (#true=4&predicted=9&least=50): links, the matrix and the browser's
+// Back all change it.
 
 import { thousands } from "../../pages/js/elements.js";
 import { data, images } from "./data.js";
 
 /**
- * Which images are shown, and in which order: of a true class, of a predicted one, only some, and of a probability.
+ * Which images are shown, in which order: their true and predicted class, right or wrong ones only, and the least and
+ * most confidence, in per cent.
  * @typedef {{
  *   true: number | null, predicted: number | null, only: string, order: string, least: number | null, most: number | null,
  * }} Shown
@@ -27,8 +27,7 @@ const ONLY = { all: () => true, wrong: (label, guess) => label !== guess, right:
 export const KEYS = ["true", "predicted", "only", "order", "least", "most"];
 
 /**
- * What the address asks for, or null if it asks for no images: see KEYS; least and most are of the probability, in
- * per cent.
+ * The images that the address asks for, or null if it names none.
  * @type {() => Shown | null}
  */
 export function readAddress() {
@@ -83,7 +82,7 @@ export function select({ true: label, predicted, only, order, least, most }) {
 }
 
 /**
- * How many images there are of this kind in all, in this page or not: the matrix knows; of a probability nothing does.
+ * The number of such images in the whole evaluation, from the confusion matrix; null if confidence limits them.
  * @type {(shown: Shown) => number | null}
  */
 export function countAll({ true: label, predicted, only, least, most }) {

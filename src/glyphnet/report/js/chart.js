@@ -1,5 +1,5 @@
 // @ts-check
-// The frame of every chart: axes with round ticks, in an SVG that grows with its place.
+// The frame of every chart: axes with round ticks, in an SVG as wide as its figure.
 
 import { svg } from "../../pages/js/elements.js";
 
@@ -31,7 +31,7 @@ export function roundTicks(low, high, wanted = 5) {
 }
 
 /**
- * An empty chart, as wide as its figure is now: so its letters have their size everywhere.
+ * An empty chart, as wide as its figure is now, so that text has the same size everywhere.
  * @type {(figure: HTMLElement, label: string, axes: Axes) => Chart}
  */
 export function makeChart(figure, label, axes) {

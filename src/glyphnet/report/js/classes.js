@@ -1,5 +1,5 @@
 // @ts-check
-// The table of the classes, sorted by a click on a column's head.
+// The table of classes: a click on a column's head sorts it.
 
 import { byId, html } from "../../pages/js/elements.js";
 

@@ -1,6 +1,5 @@
 // @ts-check
-// Accuracy against coverage: what leaving the unsure images unanswered gives; what the model's own rules give is
-// marked.
+// Accuracy against coverage: the accuracy if only the surest images are answered. The model's own rejection is marked.
 
 import { byId, html, percent, svg } from "../../pages/js/elements.js";
 import { CHART, makeChart, roundTicks } from "./chart.js";
@@ -46,7 +45,7 @@ export function startCoverage() {
 }
 
 /**
- * Where the curve is worth seeing from: what is flat before is left out.
+ * The coverage at which the chart starts: the flat part of the curve is left out.
  * @type {(coverage: number[], accuracy: number[], mark: [share: number, right: number] | null) => number}
  */
 function coverageFrom(coverage, accuracy, mark) {
@@ -74,7 +73,7 @@ function markRejection(chart, [share, right]) {
 }
 
 /**
- * The legend tells the point under the pointer, or the one that the arrow keys chose; at first that of all images.
+ * The legend shows the point under the pointer or the one chosen by arrow keys; else the one of all images.
  * @type {(chart: Chart, coverage: number[], accuracy: number[], tell: (i: number) => void) => void}
  */
 function readCoverage({ root, x, y, width }, coverage, accuracy, tell) {

@@ -125,7 +125,7 @@ function markBest(root, best, x, width) {
 }
 
 /**
- * The caption and the legend tell the values of the epoch under the pointer, or of the one that the arrow keys chose.
+ * Caption and legend show the values of the epoch under the pointer or of the one chosen by arrow keys.
  * @type {(
  *   chart: Chart, epoch: HTMLElement, legend: HTMLElement, series: Series[], exact: (value: number) => string,
  * ) => void}

@@ -1,5 +1,5 @@
 // @ts-check
-// The data of the page: see payload.py for what they are.
+// The data of the page, and its images.
 
 import { byId, drawingContext } from "../../pages/js/elements.js";
 
@@ -88,7 +88,7 @@ export function drawImage(canvas, i) {
 }
 
 /**
- * Draw the tiles that the page itself asks for.
+ * Draw the tiles that stand in the page from the start.
  * @type {() => void}
  */
 export function drawTiles() {

@@ -1,6 +1,5 @@
 // @ts-check
-// What was decided on suspected labels: kept in the browser where it lets a file keep something, saved as CSV on
-// demand.
+// Decisions on suspected labels: stored in the browser where it allows that, saved as CSV on demand.
 
 import { html } from "../../pages/js/elements.js";
 import { data } from "./data.js";
@@ -46,7 +45,7 @@ export function forgetDecisions() {
 }
 
 /**
- * The table of what was decided, as text; a field that needs quotes has them.
+ * All decisions as CSV.
  * @type {() => string}
  */
 function decisionsCsv() {
@@ -66,8 +65,7 @@ function decisionsCsv() {
 }
 
 /**
- * What stands in the columns suggested and decision. A class that is called like a decision is reached as the
- * suggestion.
+ * The columns suggested and decision. A class with the name of a decision becomes the suggestion, with "relabel".
  * @type {(decision: string, suggested: string) => [string, string]}
  */
 function inWords(decision, suggested) {
@@ -77,7 +75,7 @@ function inWords(decision, suggested) {
 }
 
 /**
- * UTF-8; a file name that is no valid Unicode gets its very bytes back, which Python put into lone surrogates.
+ * UTF-8. The bytes of a file name that is not valid Unicode, which Python put into lone surrogates, are restored.
  * @type {(text: string) => BlobPart[]}
  */
 function encode(text) {

@@ -1,5 +1,5 @@
 // @ts-check
-// The embedding under pointer and keyboard: the image at hand is shown beside it, a click or Enter shows it large.
+// Pointer and keyboard in the embedding: the current image is shown beside it, a click or Enter opens it.
 
 import { byId, html, percent, within } from "../../pages/js/elements.js";
 import { bytes, data, drawImage, images } from "./data.js";
@@ -8,9 +8,9 @@ import { drawPlot, hueOf, placeOf } from "./plot.js";
 import { openViewer } from "./viewer.js";
 /** @import { Plot } from "./plot.js" */
 
-const REACH = 14; // pixels from a point that still mean it
+const REACH = 14; // pixels around a point that belong to it
 /**
- * Where a key leads, across and down.
+ * The direction of a key: across and down.
  * @type {{ [key: string]: [number, number] }}
  */
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
@@ -37,7 +37,7 @@ export function startEmbedding() {
     if (k === plot.at) return;
     plot.at = k;
     redraw();
-    tellPoint(plot);
+    describePoint(plot);
   };
   startKeys(plot, redraw);
   startKind(plot, { pca, tsne }, redraw);
@@ -47,7 +47,7 @@ export function startEmbedding() {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (paintKeys(), redraw()));
   fit();
-  tellPoint(plot);
+  describePoint(plot);
 
   const seen = () => [...places.keys()].filter((k) => plot.chosen === null || labelAt(plot, k) === plot.chosen);
   canvas.addEventListener("pointermove", (event) => go(nearestTo(plot, event, seen())));
@@ -104,7 +104,7 @@ function nearestTo({ canvas, points, size }, event, among) {
 }
 
 /**
- * The point that a key leads to, or null for other keys.
+ * The point that a key moves to, or null for other keys.
  * @type {(key: string, plot: Plot, among: number[]) => number | null}
  */
 function keyed(key, plot, among) {
@@ -134,7 +134,7 @@ function keyed(key, plot, among) {
 }
 
 /** @type {(plot: Plot) => void} */
-function tellPoint({ images: places, at }) {
+function describePoint({ images: places, at }) {
   const canvas = byId("embedding-image", HTMLCanvasElement);
   canvas.hidden = at < 0;
   if (at < 0) {
@@ -171,7 +171,7 @@ function startKind(plot, { pca, tsne }, redraw) {
 }
 
 /**
- * The classes, to highlight one: buttons in their colours where there are few, a list where there are many.
+ * The choice of a class to highlight: coloured buttons where there are few classes, else a list.
  * @type {(plot: Plot, redraw: () => void) => void}
  */
 function startKeys(plot, redraw) {

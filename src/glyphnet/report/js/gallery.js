@@ -1,5 +1,5 @@
 // @ts-check
-// The images of a cell, of a class, the worst, the least sure: what the address asks for.
+// The images that the address asks for: of a cell, of a class, the worst, the least sure.
 
 import { byId, html, percent, thousands, within } from "../../pages/js/elements.js";
 import { countAll, KEYS, perCent, readAddress, select, SHOWS, titleOf, writeAddress } from "./address.js";
@@ -82,7 +82,7 @@ function filter(key) {
 }
 
 /**
- * After a choice elsewhere on the page: bring the gallery into sight if it is not.
+ * Scroll to the gallery after a choice elsewhere on the page, unless it is in sight.
  * @type {() => void}
  */
 function revealGallery() {

@@ -1,5 +1,6 @@
 // @ts-check
-// Suspected labels: a card each, with the image and a choice. One stop of the Tab key a card; K, R and D decide.
+// Suspected labels: one card each, with the image and a choice. Each card is one stop of the Tab key; K, R and D
+// decide.
 
 import { byId, html, percent, within } from "../../pages/js/elements.js";
 import { data, drawTile } from "./data.js";
@@ -21,9 +22,9 @@ export function startLabels() {
     for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".card"))) {
       markCard(card, null);
     }
-    tellDecisions();
+    countDecisions();
   });
-  tellDecisions();
+  countDecisions();
 }
 
 /** @type {(part: Part) => void} */
@@ -109,11 +110,11 @@ function makeCard(part, i) {
 function takeDecision(card, decision) {
   decide(card.dataset.id ?? "", decision);
   markCard(card, decision);
-  tellDecisions();
+  countDecisions();
 }
 
 /**
- * Show what is decided.
+ * Show the decision on a card.
  * @type {(card: HTMLElement, decision: string | null) => void}
  */
 function markCard(card, decision) {
@@ -123,7 +124,7 @@ function markCard(card, decision) {
 }
 
 /**
- * A letter decides and goes on to the next card.
+ * A letter decides and moves to the next card.
  * @type {(card: HTMLElement, event: KeyboardEvent) => void}
  */
 function decideByKey(card, event) {
@@ -137,7 +138,7 @@ function decideByKey(card, event) {
 }
 
 /** @type {() => void} */
-function tellDecisions() {
+function countDecisions() {
   const ids = data.labels.parts.flatMap((part) => part.files.map((_, i) => `${part.part}/${i}`));
   const count = ids.filter((id) => decisions.has(id)).length;
   byId("label-count").textContent = count ? `${count} of ${ids.length} decided.` : "Nothing is decided yet.";

@@ -1,5 +1,5 @@
 // @ts-check
-// Everything starts when the sheets of images are decoded; what needs no image is there before.
+// The page's first module: what needs no image starts at once, the rest when the sheets of images are decoded.
 
 import { byId } from "../../pages/js/elements.js";
 import { startTheme } from "../../pages/js/theme.js";
@@ -24,7 +24,7 @@ function startCopy() {
       await navigator.clipboard.writeText(byId("command").textContent);
       button.textContent = "Copied";
     } catch {
-      getSelection()?.selectAllChildren(byId("command")); // copying is not allowed here: Ctrl-C does it
+      getSelection()?.selectAllChildren(byId("command")); // the browser forbids copying: select, for Ctrl-C
     }
   });
 }

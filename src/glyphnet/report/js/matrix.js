@@ -1,15 +1,15 @@
 // @ts-check
-// The confusion matrix: one stop of the Tab key, arrow keys inside, Enter shows a cell's images.
+// The confusion matrix: one stop of the Tab key, arrow keys move inside, Enter shows a cell's images.
 
 import { byId, html, percent, thousands, within } from "../../pages/js/elements.js";
 import { writeAddress } from "./address.js";
 import { data } from "./data.js";
 /** @import { Shown } from "./address.js" */
 
-const MOST_NUMBERED = 30; // more classes than that leave no room for numbers: colour and title tell
+const MOST_NUMBERED = 30; // more classes leave no room for numbers: colours and titles remain
 
 /** @type {(HTMLButtonElement | null)[][]} */
-const cells = []; // rows of buttons; null where no image is
+const cells = []; // rows of buttons; null for cells without images
 
 /** @type {() => void} */
 export function startMatrix() {
@@ -95,7 +95,7 @@ function chooseCell(event) {
 }
 
 /**
- * Rows and columns that a key goes.
+ * The step of a key, in rows and columns.
  * @type {{ [key: string]: [number, number] }}
  */
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };

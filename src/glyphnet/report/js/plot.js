@@ -1,5 +1,5 @@
 // @ts-check
-// The picture of the embedding: a point an image, in the colour of its class; mistakes have a ring.
+// The plot of the embedding: one point for each image, in the colour of its class; mistakes have a ring.
 
 import { drawingContext } from "../../pages/js/elements.js";
 import { data, images } from "./data.js";
@@ -13,7 +13,7 @@ import { data, images } from "./data.js";
  * }} Plot
  */
 
-// Ten hues that are told apart, by lightness too; light and dark pages have their own.
+// Ten hues that differ in lightness too, for light and for dark pages.
 const HUES = {
   light: ["#0067a8", "#d95f02", "#2e8b57", "#b5179e", "#8a6d00", "#7b5cd6", "#c1121f", "#00868b", "#5c5c5c", "#e08ab0"],
   dark: ["#6bb8ee", "#f59a52", "#6fcf97", "#ee7fd8", "#e6c84f", "#b39cff", "#ff7b7b", "#4fd1d1", "#b8b8b8", "#f7b7d2"],
@@ -45,7 +45,7 @@ export function placeOf(points, k, size) {
 }
 
 /**
- * Draw all points: those of the chosen class, or of all, in colour; the others grey, beneath.
+ * Draw all points: those of the chosen class, or all, in colour; the others in grey beneath.
  * @type {(plot: Plot) => void}
  */
 export function drawPlot(plot) {

@@ -37,7 +37,7 @@ export function startReliability() {
   for (const bin of bins) {
     const place = x(bin.confidence);
     const dot = svg("circle", { class: "first", cx: place, cy: y(bin.accuracy), r: sizeOf(bin, total) });
-    dot.append(svg("title", { text: tellBin(bin) }));
+    dot.append(svg("title", { text: describeBin(bin) }));
     diagram.root.append(
       svg("line", { class: "whisker", x1: place, x2: place, y1: y(bin.interval.low), y2: y(bin.interval.high) }),
       dot,
@@ -57,14 +57,14 @@ export function startReliability() {
     const height = columns.y(0) - columns.y(bin.count / total);
     const [left, right] = [columns.x(bin.low) + 1, columns.x(bin.high) - 1];
     const column = svg("rect", { class: "column", x: left, width: right - left, y: columns.y(0) - height, height });
-    column.append(svg("title", { text: tellBin(bin) }));
+    column.append(svg("title", { text: describeBin(bin) }));
     columns.root.append(column);
   }
   byId("confidences").append(html("p", { class: "legend", text: "images, %" }), columns.root);
 }
 
 /**
- * Rings on a dashed line: the network as it was.
+ * Rings on a dashed line: before temperature scaling.
  * @type {(chart: Chart, bins: Bin[], total: number) => void}
  */
 function drawBefore({ root, x, y }, bins, total) {
@@ -72,7 +72,7 @@ function drawBefore({ root, x, y }, bins, total) {
   root.append(svg("path", { class: "second before", d: line.join("") }));
   for (const bin of bins) {
     const ring = svg("circle", { class: "ring", cx: x(bin.confidence), cy: y(bin.accuracy), r: sizeOf(bin, total) });
-    ring.append(svg("title", { text: `Before: ${tellBin(bin)}` }));
+    ring.append(svg("title", { text: `Before: ${describeBin(bin)}` }));
     root.append(ring);
   }
 }
@@ -95,6 +95,6 @@ function legendOfReliability() {
 }
 
 /** @type {(bin: Bin) => string} */
-function tellBin(bin) {
+function describeBin(bin) {
   return `${thousands(bin.count)} images, ${percent(bin.confidence)} sure: ${percent(bin.accuracy)} right`;
 }

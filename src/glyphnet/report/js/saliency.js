@@ -52,7 +52,7 @@ export function drawSaliency(canvas, i, overImage) {
  * What the colours mean, in words.
  * @type {(i: number, name: string) => (Node | string)[]}
  */
-export function tellSaliency(i, name) {
+export function saliencyLegend(i, name) {
   if (!hasSaliency(i)) {
     return [
       `No map for this image: the page has them for ${thousands(data.saliency?.count ?? 0)}, the most telling first.`,

@@ -3,7 +3,7 @@
 
 import { byId, html, percent, thousands } from "../../pages/js/elements.js";
 import { data, drawImage, images } from "./data.js";
-import { drawSaliency, hasSaliency, tellSaliency } from "./saliency.js";
+import { drawSaliency, hasSaliency, saliencyLegend } from "./saliency.js";
 
 /** @type {{ list: number[], at: number }} */
 let viewed = { list: [], at: 0 };
@@ -51,7 +51,7 @@ function drawViewed(i, taken) {
   if (!data.saliency) return;
   byId("viewer-looks", HTMLFieldSetElement).disabled = !hasSaliency(i);
   const silent = now === "image" && hasSaliency(i);
-  byId("viewer-legend").replaceChildren(...(silent ? [] : tellSaliency(i, taken)));
+  byId("viewer-legend").replaceChildren(...(silent ? [] : saliencyLegend(i, taken)));
 }
 
 /** @type {(i: number, label: number, guess: number) => HTMLElement[]} */

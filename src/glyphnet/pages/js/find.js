@@ -1,6 +1,6 @@
 // @ts-check
-// Finds the drawing in a picture larger than the training images: the paper first, then the ink on it. The same values
-// as glyphnet.data.ink.find in Python, where the steps are described. Needs filters.js and resample.js.
+// Find the drawing in a picture larger than the training images: the background first, then the ink on it. The same
+// values as glyphnet.data.ink.find in Python, where the steps are described.
 
 import {
   alongLines,
@@ -23,7 +23,7 @@ import { resizeGrey } from "./resample.js";
 
 /** A drawing cut out of a picture, and its place in what was cut out. @typedef {Ink & { box: Box }} Drawing */
 /**
- * A drawing at a coarse size: its pixels, the level that they are above, and the paper around them.
+ * A drawing at a coarse size: its pixels, the level that they are above, and the background around them.
  * @typedef {{ mask: Grey, level: number, box: Box, ground: Grey, room: number, offset: number, ruled: boolean }} Found
  */
 /**
@@ -52,7 +52,7 @@ const FIND = {
 };
 
 /**
- * {depth, full, box} of the drawing, cut out of a grey picture; null if there is none that is plausible.
+ * The drawing, cut out of a grey picture; null if there is no plausible one.
  * @type {(grey: Grey) => Drawing | null}
  */
 export function findDrawing(grey) {
@@ -63,20 +63,20 @@ export function findDrawing(grey) {
   let best = null;
   for (const light of [isLight, !isLight]) {
     const upright = light ? smooth : like(smooth, smooth.data.map((value) => 255 - value));
-    const found = drawingOver(upright);
+    const found = lightDrawing(upright);
     if (found === null) continue;
-    const apart = elsewhere(upright, found);
+    const apart = asLightAround(upright, found);
     if (best === null || apart < best.apart) best = { apart, light, found };
     if (apart <= FIND.clear) break;
   }
-  return best === null ? null : closer(grey, factor, best.light, best.found);
+  return best === null ? null : cutFromPicture(grey, factor, best.light, best.found);
 }
 
 /**
  * How many of the pixels around the drawing are as light as it, in thousandths.
  * @type {(upright: Grey, found: Found) => number}
  */
-function elsewhere(upright, { box, mask, level }) {
+function asLightAround(upright, { box, mask, level }) {
   const margin = Math.max(box.bottom - box.top, box.right - box.left);
   const part = cutOut(upright, around(box, margin, upright));
   const area = mask.data.reduce((sum, value) => sum + value, 0);
@@ -101,10 +101,10 @@ export function around({ top, bottom, left, right }, margin, { width, height }) 
  * The drawing at a size where its edges are smooth, without what else is near it.
  * @type {(grey: Grey, factor: number, light: boolean, found: Found) => Drawing | null}
  */
-function closer(grey, factor, light, { box, mask, ground, room, offset, ruled }) {
+function cutFromPicture(grey, factor, light, { box, mask, ground, room, offset, ruled }) {
   const size = Math.max(box.bottom - box.top, box.right - box.left);
   const place = around(box, Math.floor(size / 4) + 3, mask);
-  const wide = grown(cutOut(mask, place), 2);
+  const wide = dilated(cutOut(mask, place), 2);
   const [top, left] = [place.top * factor, place.left * factor];
   const [bottom, right] = [Math.min(grey.height, place.bottom * factor), Math.min(grey.width, place.right * factor)];
   let part = cutOut(grey, { top, bottom, left, right });
@@ -118,13 +118,13 @@ function closer(grey, factor, light, { box, mask, ground, room, offset, ruled })
   const paper = resizeGrey(cutOut(ground, place), part.width, part.height, "triangle").data;
   const near = resizeGrey(wide, part.width, part.height, "box").data;
   const values = smooth.data.map((value, i) => {
-    const depth = depthOver(light ? value : 255 - value, paper[i], room) - offset;
+    const depth = depthAbove(light ? value : 255 - value, paper[i], room) - offset;
     return near[i] ? Math.min(255, Math.max(0, depth)) : 0;
   });
   const threshold = Math.floor(otsuThreshold(values) / (ruled ? 1 : 2));
   const { kept } = strokesIn(like(part, Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))));
   if (kept === null) return null;
-  const close = grown(kept, 2).data;
+  const close = dilated(kept, 2).data;
   const depth = like(part, values.map((value, i) => (close[i] ? value : 0)));
   const full = upperMedian(values.filter((_, i) => kept.data[i]));
   return { depth, full, box: boxAround(depth, full / 2) };
@@ -139,18 +139,19 @@ function boxAround(image, least) {
 }
 
 /**
- * How far a pixel is above the paper. Ink takes a share of the light: what lies in the shade counts for more.
+ * How far a pixel is above the background. Ink takes a share of the light, so a difference in the shade counts for
+ * more.
  * @type {(value: number, ground: number, room: number) => number}
  */
-function depthOver(value, ground, room) {
+function depthAbove(value, ground, room) {
   return Math.floor((Math.max(value - ground, 0) * room) / Math.max(255 - ground, FIND.leastRoom));
 }
 
 /**
- * The paper: an opening over two fifths of the longer side, at a quarter of the size.
+ * The background: an opening over two fifths of the longer side, at a quarter of the size.
  * @type {(upright: Grey) => Grey}
  */
-function groundOf({ data, width, height }) {
+function backgroundOf({ data, width, height }) {
   const size = { width: Math.ceil(width / FIND.block), height: Math.ceil(height / FIND.block) };
   const least = new Int32Array(size.width * size.height).fill(255);
   for (let y = 0, i = 0; y < height; y++) {
@@ -167,13 +168,13 @@ function groundOf({ data, width, height }) {
 }
 
 /**
- * The light drawing on darker paper.
+ * The light drawing on a darker background.
  * @type {(upright: Grey) => Found | null}
  */
-function drawingOver(upright) {
-  const ground = groundOf(upright);
+function lightDrawing(upright) {
+  const ground = backgroundOf(upright);
   const room = Math.max(255 - upperMedian(ground.data), FIND.leastRoom);
-  const over = Int32Array.from(upright.data, (value, i) => depthOver(value, ground.data[i], room));
+  const over = Int32Array.from(upright.data, (value, i) => depthAbove(value, ground.data[i], room));
   const offset = upperMedian(over);
   const noise = upperMedian(over.map((value) => Math.abs(value - offset)));
   let depth = like(upright, over.map((value) => Math.min(255, Math.max(0, value - offset))));
@@ -189,14 +190,14 @@ function drawingOver(upright) {
       const faint = Math.max(Math.floor(threshold / 2), Math.floor(least / 2));
       const weak = like(depth, Uint8Array.from(depth.data, (value) => (value > faint ? 1 : 0)));
       const ruled = lines.data.includes(1) || linesIn(weak).data.includes(1);
-      const all = ruled ? kept : withFaint(weak, kept);
+      const all = ruled ? kept : withFaintInk(weak, kept);
       const full = upperMedian(depth.data.filter((_, i) => all.data[i]));
       const box = boxAround(all, 1);
       if (full < least || Math.max(box.bottom - box.top, box.right - box.left) < 6) return null;
       const level = upperMedian(upright.data.filter((_, i) => all.data[i])) - Math.floor(full / 2);
       return { mask: all, level, box, ground, room, offset, ruled };
     }
-    const wiped = grown(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
+    const wiped = dilated(like(mask, gone.data.map((value, i) => value | lines.data[i])), 2).data;
     depth = like(depth, depth.data.map((value, i) => (wiped[i] ? 0 : value)));
   }
   return null;
@@ -206,7 +207,7 @@ function drawingOver(upright) {
  * The strokes and the fainter ink beside them, unless that is too much.
  * @type {(weak: Grey, strokes: Grey) => Grey}
  */
-function withFaint(weak, strokes) {
+function withFaintInk(weak, strokes) {
   const more = strokesIn(weak).kept;
   if (more === null || strokes.data.some((value, i) => value !== 0 && more.data[i] === 0)) return strokes;
   const [before, after] = [strokes, more].map(({ data }) => data.reduce((sum, value) => sum + value, 0));
@@ -217,7 +218,7 @@ function withFaint(weak, strokes) {
  * The mask and what is within `by` pixels of it.
  * @type {(mask: Grey, by: number) => Grey}
  */
-function grown(mask, by) {
+function dilated(mask, by) {
   /** @type {(line: Int32Array) => Int32Array} */
   const widen = (line) => line.map((_, i) => (line.subarray(Math.max(0, i - by), i + by + 1).includes(1) ? 1 : 0));
   return alongLines(alongLines(mask, true, widen), false, widen);
@@ -400,7 +401,7 @@ function nearTo(main, pieces) {
  */
 function linesIn(mask) {
   const level = levelLines(mask).data;
-  const standing = turnedOver(levelLines(turnedOver(mask))).data;
+  const standing = transposed(levelLines(transposed(mask))).data;
   return like(mask, level.map((value, i) => value | standing[i]));
 }
 
@@ -408,7 +409,7 @@ function linesIn(mask) {
  * Rows become columns.
  * @type {(mask: Grey) => Grey}
  */
-function turnedOver({ data, width, height }) {
+function transposed({ data, width, height }) {
   return {
     data: Uint8Array.from(data, (_, i) => data[(i % height) * width + Math.floor(i / height)]),
     width: height,

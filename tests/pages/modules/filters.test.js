@@ -14,7 +14,7 @@ test("Otsu's threshold parts two groups", () => {
 });
 
 test("ranks are of sorted numbers, not of sorted words", () => {
-  assert.equal(filters.upperMedian([100, 9, 20]), 20);
+  assert.equal(filters.upperMedian([100, 9, 20, 3]), 20);
   assert.equal(filters.ranked([5, 1, 4, 2], 1, 1), 5);
 });
 

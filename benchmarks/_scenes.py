@@ -13,7 +13,7 @@ import pyarrow.parquet
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
-from glyphnet.data.digits import read_digits
+from glyphnet.data.named import read_digits
 
 Values = npt.NDArray[np.float64]
 Generator = np.random.Generator

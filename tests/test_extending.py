@@ -71,7 +71,7 @@ def python(script: str, folder: Path, *paths: Path) -> subprocess.CompletedProce
 
 TRAIN = """
 import json, glyphnet
-from glyphnet.data.digits import read_digits
+from glyphnet.data.named import read_digits
 from glyphnet.errors import ExportError
 from glyphnet.export.export import export
 

@@ -23,7 +23,7 @@ from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError
 from glyphnet.nn import Preprocessing, build, parse_network
-from glyphnet.predictfiles import decoding, formats, image_files, predict_files, predicting, writing
+from glyphnet.predictfiles import formats, image_files, predict_files, predicting, writing
 
 from ..knowing import knowing
 
@@ -315,7 +315,7 @@ def test_files_stream_by_batch(model: Path, tmp_path: Path) -> None:
     predictions = predict_files(classifier, paths(), lambda _: None)
     for _ in range(1500):
         assert next(predictions).file == file
-    ahead = (2 * parallel.WORKERS + 2) * decoding.BLOCK_PICTURES
+    ahead = (2 * parallel.WORKERS + 2) * predicting.BLOCK_PICTURES
     assert 1536 <= taken <= 1536 + ahead  # three batches of 512, and what is decoded meanwhile
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from glyphnet.cli import app
 from glyphnet.data import load
-from glyphnet.data.decisions import COLUMNS
+from glyphnet.data.corrections import COLUMNS
 
 WRONG = {20: 5, 200: 3, 500: 1}
 """Rows of the training part of digits → what is added to their label."""

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glyphnet.data import Splits, load
-from glyphnet.data.corrections import apply_decisions
-from glyphnet.data.dataset import ImageDataset
-from glyphnet.data.decisions import (
+from glyphnet.data.corrections import (
     COLUMNS,
     DECISIONS,
     Decision,
+    apply_decisions,
     read_decisions,
     refuse_to_lose_decisions,
     write_decisions,
 )
+from glyphnet.data.dataset import ImageDataset
 from glyphnet.errors import DataError
 
 HEAD = ",".join(COLUMNS)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glyphnet.data.folds import stratified_folds
+from glyphnet.data.split import stratified_folds
 from glyphnet.errors import SettingsError
 
 

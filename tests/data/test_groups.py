@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from glyphnet.data import ImageDataset, Splits, assemble, load
-from glyphnet.data.folds import group_folds
 from glyphnet.data.groups import joined, number_keys, parse_group_by
-from glyphnet.data.split import hold_out_groups
+from glyphnet.data.split import group_folds, hold_out_groups
 from glyphnet.errors import DataError, SettingsError
 
 

@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from glyphnet.data import load
 from glyphnet.data.decode import fit_image
-from glyphnet.data.digits import read_digits
 from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.data.ink.filters import extents, opened, stroke_widths
+from glyphnet.data.named import read_digits
 
 UInt8 = npt.NDArray[np.uint8]
 SHAPE = (28, 28, 1)

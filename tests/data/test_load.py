@@ -13,7 +13,7 @@ from PIL import Image
 
 from glyphnet.data import assemble, load, look_over
 from glyphnet.data import cache as cache_module
-from glyphnet.data.digits import read_digits
+from glyphnet.data.named import read_digits
 from glyphnet.errors import BadFileError, DataError, GlyphNetError, SettingsError
 
 MakeFolder = Callable[..., Path]

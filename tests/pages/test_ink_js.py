@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
-from glyphnet.data.digits import read_digits
 from glyphnet.data.ink import InkSpec, normalize_picture, page_spec
+from glyphnet.data.named import read_digits
 
 from ..javascript import run_module
 

@@ -18,7 +18,7 @@ from glyphnet.data.handover import hand_over, take_over
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import pictures_in, predict_files
-from glyphnet.predictfiles.decoding import Decoding, decode_ahead
+from glyphnet.predictfiles.predicting import Decoding, decode_ahead
 
 from .conftest import hub_column, pixels_of, png, write_table
 

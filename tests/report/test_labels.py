@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from glyphnet.data import ImageDataset, Splits
-from glyphnet.data.corrections import apply_decisions
-from glyphnet.data.decisions import read_decisions
+from glyphnet.data.corrections import apply_decisions, read_decisions
 from glyphnet.evaluation import LabelIssues
 from glyphnet.report import SuspectPart
 from glyphnet.report import labels as section

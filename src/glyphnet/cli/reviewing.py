@@ -33,7 +33,7 @@ def review_labels(
         rules: whether it, and decisions in it, may be replaced.
     """
     from ..data import look_over
-    from ..data.decisions import refuse_to_lose_decisions
+    from ..data.corrections import refuse_to_lose_decisions
     from ..runs.review import review
 
     if not rules.overwrite and not is_stream(file):

@@ -22,7 +22,6 @@ from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import Originals, Splits
-from .digits import read_digits
 from .filetree import (
     PICTURE_SUFFIXES,
     AnyFile,
@@ -54,6 +53,7 @@ from .listing import (
     skipped,
     unlabelled_arrays,
 )
+from .named import read_digits
 from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all
 from .pixels import conform

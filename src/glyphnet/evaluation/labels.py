@@ -25,8 +25,8 @@ from ..data import ImageDataset
 from ..data.cache import cache_folder
 from ..data.dataset import UInt8Array
 from ..data.duplicates import number_images
-from ..data.folds import group_folds, stratified_folds
 from ..data.groups import joined
+from ..data.split import group_folds, stratified_folds
 from ..errors import DataError, SettingsError
 from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches

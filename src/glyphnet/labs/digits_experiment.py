@@ -66,7 +66,7 @@ class Digits:
 
 
 def read_digits() -> Digits:
-    """The images from our data path; scikit-learn's values come back exactly: see `glyphnet.data.digits`."""
+    """The images from our data path; scikit-learn's values come back exactly: see `glyphnet.data.named`."""
     splits = load("digits", validation_fraction=0.0, test_fraction=0.0)
     images, labels = splits.train.images, splits.train.labels
     pixels = np.rint(images.reshape(len(images), -1) * (16 / 255))

@@ -8,8 +8,7 @@ from .answers import Answer, Answering, Asked, csv_rows, json_row
 from .pictures import Picture, image_files, pictures_in
 from .predicting import FilePrediction, Prediction, predict_files, predictions
 from .raydata import predict_dataset
-from .unfinished import unfinished_folder
-from .writing import Watching, Written, write_predictions
+from .writing import Watching, Written, unfinished_folder, write_predictions
 
 __all__ = [
     "Answer",

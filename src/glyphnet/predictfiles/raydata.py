@@ -14,7 +14,7 @@ from ..errors import DataError, MissingExtraError, ModelFileError
 from ..files import new_file, read_input, temporary_folder
 from ..predictor import load_predictor
 from .answers import ERROR, REASON, SET, Answering, Asked
-from .arrow import arrow_table
+from .formats import arrow_table
 from .pictures import Picture
 from .predicting import predictions
 

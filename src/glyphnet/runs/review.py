@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..data import ImageDataset, Splits
+from ..data.corrections import Decision, write_decisions
 from ..data.dataset import Int64Array
-from ..data.decisions import Decision, write_decisions
 from ..data.listing import Progress
 from ..evaluation.labels import SHORT, Float32Array, LabelIssues, cross_validated_probabilities, find_label_issues
 from ..training import Recipe, preset

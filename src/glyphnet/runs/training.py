@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Splits, look_over
-from ..data.decisions import refuse_to_lose_decisions
+from ..data.corrections import refuse_to_lose_decisions
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError, SettingsError
 from ..files import FolderLock, Replacing, atomic_write_text

@@ -232,7 +232,7 @@ def pixel_tables() -> list[bytes]:
     rows = list(enumerate(IMAGES.reshape(12, 16).tolist()))
     csv.writer(named).writerows([["label", *(f"p{n}" for n in range(16))], *([n % 2, *row] for n, row in rows)])
     csv.writer(packed).writerows([["emotion", "pixels"], *([n % 2, " ".join(map(str, row))] for n, row in rows)])
-    return [each.getvalue().encode() for each in (named, packed)] + [gzip.compress(named.getvalue().encode())]
+    return [each.getvalue().encode() for each in (named, packed)] + [gzip.compress(named.getvalue().encode(), mtime=0)]
 
 
 def path_tables() -> list[bytes]:
@@ -240,7 +240,11 @@ def path_tables() -> list[bytes]:
     rows += [[f"{n}.png", "cat" if n % 2 else "dog", "test" if n > 8 else "train", f"p{n // 3}"] for n in range(12)]
     text = io.StringIO()
     csv.writer(text).writerows(rows)
-    return [text.getvalue().encode(), text.getvalue().encode("utf-16"), gzip.compress(text.getvalue().encode())]
+    return [
+        text.getvalue().encode(),
+        text.getvalue().encode("utf-16"),
+        gzip.compress(text.getvalue().encode(), mtime=0),
+    ]
 
 
 def parquet() -> list[bytes]:
@@ -353,7 +357,7 @@ TARGETS = {
     "onnx": Target(graphs, lambda data, _: parse_onnx(data, "m.onnx")),
     "onnx, sealed again": Target(graphs, sealed_graph),
     "idx": Target(
-        lambda: [idx(IMAGES), gzip.compress(idx(IMAGES))],
+        lambda: [idx(IMAGES), gzip.compress(idx(IMAGES), mtime=0)],
         data("train-images-idx3-ubyte", train_labels_idx1_ubyte=idx(LABELS.astype(np.uint8))),
     ),
     "npy": Target(

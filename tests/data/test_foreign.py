@@ -49,7 +49,7 @@ def refusal(source: Path, **how: object) -> str:
     ("suffix", "content", "what", "helps"),
     [
         (".png", LFS, "a pointer of Git LFS", "git lfs pull"),
-        (".png.gz", gzip.compress(b"x"), "packed by gzip", "gunzip -r"),
+        (".png.gz", gzip.compress(b"x", mtime=0), "packed by gzip", "gunzip -r"),
         (".jpg", b"<!DOCTYPE html><html>403", "a web page", "Download it again"),
         (".heic", b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture", "magick mogrify"),
         (".dcm", b"\0" * 128 + b"DICM", "a DICOM file", "dcm2pnm"),

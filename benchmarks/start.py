@@ -23,13 +23,13 @@ from glyphnet.export import export
 
 FIRST_STEP = """
 import glyphnet
-from glyphnet.training import Watcher
+from glyphnet.training import Callback
 
-class First(Watcher):
-    def after_step(self, moment, state):
+class First(Callback):
+    def after_step(self, info, state):
         return True
 
-glyphnet.train("digits", preset="fast", watchers=[First()])
+glyphnet.train("digits", preset="fast", callbacks=[First()])
 """
 
 

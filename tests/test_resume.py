@@ -23,7 +23,7 @@ from glyphnet.data import Splits, load
 from glyphnet.errors import CorruptFileError, DataError, RunFolderError
 from glyphnet.runs import resume, train
 from glyphnet.tensorfile import read_tensors, write_tensors
-from glyphnet.training import Examples, Moment, Recipe, TrainingState, Watcher
+from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState
 from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
 from glyphnet.training.optimizers import OPTIMIZERS
@@ -86,13 +86,13 @@ def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """Stops after so many steps of the whole run."""
 
     def __init__(self, step: int) -> None:
         self._step = step
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         return state.total_steps >= self._step
 
     def after_epoch(self, row: object, state: TrainingState) -> bool:
@@ -104,7 +104,7 @@ STEPS_AN_EPOCH = 19  # 300 images in batches of 16
 
 @pytest.mark.parametrize("step", [1, STEPS_AN_EPOCH - 1, STEPS_AN_EPOCH, STEPS_AN_EPOCH + 1, 100])
 def test_stopped_after_a_step(step: int, splits: Splits, unbroken: Path, tmp_path: Path) -> None:
-    stopped = train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(step)])
+    stopped = train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(step)])
     assert stopped.ending == "stopped"
     assert stopped.evaluation is None  # the test images are for the end
     resumed = resume(tmp_path, splits=splits)
@@ -194,10 +194,10 @@ def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Pa
 
 
 def test_a_second_run_in_the_same_folder_is_refused_at_once(splits: Splits, tmp_path: Path) -> None:
-    class TryAgain(Watcher):
+    class TryAgain(Callback):
         error = ""
 
-        def after_step(self, moment: Moment, state: TrainingState) -> bool:
+        def after_step(self, info: StepInfo, state: TrainingState) -> bool:
             try:
                 train(splits, recipe=RECIPE, out=tmp_path, overwrite=True)
             except RunFolderError as error:
@@ -205,7 +205,7 @@ def test_a_second_run_in_the_same_folder_is_refused_at_once(splits: Splits, tmp_
             return True
 
     second = TryAgain()
-    train(splits, recipe=RECIPE, out=tmp_path, watchers=[second])
+    train(splits, recipe=RECIPE, out=tmp_path, callbacks=[second])
     assert f"in use by another run (process {os.getpid()})" in second.error
 
 
@@ -217,7 +217,7 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(splits: Splits, unbroken
 
 
 def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
-    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(5)])
     other = Splits("few", splits.train.subset(slice(200)), splits.validation, splits.test)
     with pytest.raises(RunFolderError, match="cannot go on from here, because training data was .* and is "):
         resume(tmp_path, splits=other)
@@ -235,7 +235,7 @@ def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, split
     examples = Examples.of(splits.train.images, splits.train.labels)
     whole, stopped, resumed, resumed_early = (Fitting(recipe, examples, None, classes=10) for _ in range(4))
     write_checkpoint(tmp_path / "early", stopped.state, stopped.terms)
-    stopped.run(watchers=[StopAt(7)])
+    stopped.run(callbacks=[StopAt(7)])
     write_checkpoint(tmp_path / "checkpoint", stopped.state, stopped.terms)
     resumed_early.read_checkpoint(tmp_path / "early", resumed.terms)
     resumed.read_checkpoint(tmp_path / "checkpoint", resumed.terms)
@@ -245,30 +245,30 @@ def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, split
 
 
 def test_threads_are_kept_of_a_run_that_is_killed_at_its_first_step(splits: Splits, tmp_path: Path) -> None:
-    class Killed(Watcher):
-        def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    class Killed(Callback):
+        def after_step(self, info: StepInfo, state: TrainingState) -> bool:
             os.kill(os.getpid(), signal.SIGKILL)
             return False
 
-    class Seen(Watcher):
+    class Seen(Callback):
         threads = 0
 
         def at_start(self, state: TrainingState) -> None:
             self.threads = torch.get_num_threads()
 
     process = multiprocessing.get_context("fork").Process(
-        target=train, args=(splits,), kwargs={"recipe": RECIPE, "out": tmp_path, "threads": 2, "watchers": [Killed()]}
+        target=train, args=(splits,), kwargs={"recipe": RECIPE, "out": tmp_path, "threads": 2, "callbacks": [Killed()]}
     )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
     seen = Seen()
-    resume(tmp_path, splits=splits, watchers=[seen, StopAt(1)])
+    resume(tmp_path, splits=splits, callbacks=[seen, StopAt(1)])
     assert seen.threads == 2
 
 
 def test_a_checkpoint_of_an_earlier_version_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
-    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(5)])
     path = tmp_path / "checkpoint.safetensors"
     header, tensors = read_tensors(path, kind="checkpoint", newest=VERSION)
     write_tensors(path, tensors, {**header, "format_version": VERSION - 1})
@@ -277,7 +277,7 @@ def test_a_checkpoint_of_an_earlier_version_cannot_go_on(splits: Splits, tmp_pat
 
 
 def test_a_damaged_checkpoint_is_told(splits: Splits, tmp_path: Path) -> None:
-    train(splits, recipe=RECIPE, out=tmp_path, watchers=[StopAt(5)])
+    train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(5)])
     path = tmp_path / "checkpoint.safetensors"
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
@@ -297,7 +297,7 @@ def test_a_relative_path_is_found_from_where_the_run_began(
     (tmp_path / "elsewhere").mkdir()
     np.savez(tmp_path / "few.npz", x=splits.train.images, y=splits.train.labels)
     monkeypatch.chdir(tmp_path)
-    train("few.npz", changes={"network": "linear"}, out="run", watchers=[StopAt(1)])
+    train("few.npz", changes={"network": "linear"}, out="run", callbacks=[StopAt(1)])
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"'few\.npz' is not in this folder\. .* go on with it there"):
         resume(tmp_path / "run")
@@ -310,7 +310,7 @@ def test_a_run_goes_on_with_the_threads_and_precision_it_began_with(splits: Spli
     torch.set_num_threads(1)
     recipe = RECIPE.override({"batch_size": 300, "network.channels": [64], "epochs": 6})  # steps large enough for two
     train(splits, recipe=recipe, out=tmp_path / "whole")
-    train(splits, recipe=recipe, out=tmp_path / "stopped", watchers=[StopAt(3)])
+    train(splits, recipe=recipe, out=tmp_path / "stopped", callbacks=[StopAt(3)])
     torch.set_num_threads(2)
     try:
         resume(tmp_path / "stopped", splits=splits)

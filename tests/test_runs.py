@@ -17,7 +17,7 @@ from glyphnet.classifier import load_model
 from glyphnet.data import ImageDataset, Splits, cache, load
 from glyphnet.errors import DataError, DivergedError, OutputError, RunFolderError, SettingsError
 from glyphnet.runs import Run, RunFolder, read_recipe, resume, train
-from glyphnet.training import DataSettings, HistoryRow, TrainingState, Watcher
+from glyphnet.training import Callback, DataSettings, HistoryRow, TrainingState
 
 QUICK: dict[str, Any] = {"epochs": 2, "network": "mlp"}
 
@@ -369,14 +369,14 @@ def test_the_model_is_there_when_judging_is_interrupted(tmp_path: Path, monkeypa
 def test_a_training_that_diverges_leaves_the_last_good_weights(tmp_path: Path) -> None:
     blow_up = BlowUp(epoch=2)
     with pytest.raises(DivergedError, match=r"in epoch 3.*the weights of epoch \d are kept"):
-        train("digits", preset="fast", changes={"epochs": 5}, out=tmp_path, watchers=[blow_up])
+        train("digits", preset="fast", changes={"epochs": 5}, out=tmp_path, callbacks=[blow_up])
     model = load_model(tmp_path / "model.safetensors")
     assert model.metrics["best_epoch"] in (1, 2)
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 3
     assert not (tmp_path / "evaluation.json").exists()
 
 
-class BlowUp(Watcher):
+class BlowUp(Callback):
     """Makes a weight infinite after an epoch, as too high a learning rate does."""
 
     def __init__(self, epoch: int) -> None:

@@ -39,16 +39,16 @@ for kind in NETWORKS:
     assert summary(parse_network(kind), (32, 32, 1), 10).flops > 0
 loaded("networks of every kind are summed up")
 
-from glyphnet.training import Watcher
+from glyphnet.training import Callback
 
-class Stop(Watcher):
-    def after_step(self, moment, state):
+class Stop(Callback):
+    def after_step(self, info, state):
         loaded("a step of " + state.recipe.optimizer.name + " is done")
         return True
 
 def step(optimizer, network="mlp"):
     changes = {{"network": network, "optimizer": optimizer, "augment": {{}}, "epochs": 1}}
-    glyphnet.train("digits", changes=changes, watchers=[Stop()])
+    glyphnet.train("digits", changes=changes, callbacks=[Stop()])
 
 step("adamw", "resnet")
 step("adam", "cnn")

@@ -9,7 +9,7 @@ from _turns import Turns
 from _works import CLASSES, Data, Int64Array, Work
 
 from glyphnet.nn import logits_in_batches
-from glyphnet.training import Examples, FitResult, HistoryRow, Recipe, TrainingState, Watcher, fit
+from glyphnet.training import Callback, Examples, FitResult, HistoryRow, Recipe, TrainingState, fit
 
 from .torch_networks import measure_norms
 
@@ -25,7 +25,7 @@ _OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-class _Pause(Watcher):
+class _Pause(Callback):
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
@@ -45,7 +45,7 @@ def train(work: Work, data: Data, turns: Turns, wanted: int) -> tuple[Int64Array
 
         result = turns.of_fits(wanted, work.fits, fitted)
     else:
-        result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, watchers=[_Pause(turns)])
+        result = fit(recipe_of(work, wanted * work.epochs), examples, classes=CLASSES, callbacks=[_Pause(turns)])
     measure_norms(result.network, map(result.preprocessing, examples.inputs.split(work.batch)))
     return _labels(result, data), f"{result.precision}, {result.threads} thread{'s' * (result.threads > 1)}"
 

@@ -18,7 +18,7 @@ from glyphnet.studies.comparison.methods import METHODS
 from glyphnet.studies.seeds import SeedProgress
 from glyphnet.studies.tuning import SearchProgress, Trial
 from glyphnet.studies.tuning.results import Outcome
-from glyphnet.training import Moment
+from glyphnet.training import StepInfo
 
 ROW: Any = {"epoch": 2, "loss": 0.25, "accuracy": 0.9, "val_accuracy": 0.875}
 STATE: Any = SimpleNamespace(history=[ROW], recipe=SimpleNamespace(epochs=9))
@@ -50,7 +50,7 @@ def open_stderr(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def test_a_training(open_stderr: Callable[[], Stderr]) -> None:
     stderr = open_stderr()
     with TrainingDisplay() as display:
-        display.after_step(Moment(3, 9, 1, 10, 1234.0), STATE)
+        display.after_step(StepInfo(3, 9, 1, 10, 1234.0), STATE)
         display.after_epoch(ROW, STATE)
         if stderr.where == "file":
             assert stderr.getvalue() == "", "nothing within the first second"
@@ -93,7 +93,7 @@ def test_a_search(open_stderr: Callable[[], Stderr]) -> None:
         display.trial_began(SearchProgress(0, 0, 2, 0.0, None, None))
         display.trial_ended(best, best)
         display.trial_began(SearchProgress(1, 1, 2, 1.0, None, best))
-        display.after_step(Moment(1, 2, 1, 2, 10.0), STATE)
+        display.after_step(StepInfo(1, 2, 1, 2, 10.0), STATE)
         display.trial_ended(worse, best)
     text = stderr.getvalue()
     assert "trial 0: 90.00 % (82.6–94.5) (optimizer.lr=0.01), the best so far." in text

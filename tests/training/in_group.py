@@ -9,7 +9,7 @@ import torch
 
 from glyphnet.data import ImageDataset, Splits, load
 from glyphnet.errors import DataError
-from glyphnet.training import Examples, HistoryRow, Moment, Recipe, TrainingState, Watcher, write_checkpoint
+from glyphnet.training import Callback, Examples, HistoryRow, Recipe, StepInfo, TrainingState, write_checkpoint
 from glyphnet.training.collective import ALONE, Collective, Place, joined
 from glyphnet.training.fit import Fitting
 
@@ -40,23 +40,23 @@ SAME_AS_ALONE = ("mlp", "cnn", "lbfgs")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr")
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """Stops at the first chance after so many steps."""
 
     def __init__(self, step: int) -> None:
         self._step = step
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         return state.total_steps >= self._step
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         return state.total_steps >= self._step
 
 
-class Fail(Watcher):
+class Fail(Callback):
     """Fails after a step."""
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         raise DataError("this picture is bad.")
 
 
@@ -73,9 +73,9 @@ def fitting(name: str, splits: Splits, collective: Collective = ALONE) -> Fittin
     return Fitting(recipe, _examples(train), _examples(splits.validation), 10, "cpu", collective)
 
 
-def figures(fitting: Fitting, *watchers: Watcher) -> dict[str, np.ndarray]:
+def figures(fitting: Fitting, *callbacks: Callback) -> dict[str, np.ndarray]:
     """Train; the curve and the weights."""
-    result = fitting.run(watchers=watchers)
+    result = fitting.run(callbacks=callbacks)
     curve = np.array([[row[key] for key in COLUMNS] for row in result.history], dtype=float)
     weights = torch.cat([each.double().reshape(-1) for each in result.network.state_dict().values()])
     return {"curve": curve, "weights": weights.numpy(), "best": np.array(result.best_epoch)}
@@ -89,7 +89,7 @@ def main(folder: str) -> None:
             found = {"whole": figures(fitting(name, splits, group))}
             path = Path(folder) / "checkpoint"
             stopped = fitting(name, splits, group)
-            stopped.run(watchers=[StopAt(2)] if place.rank == 0 else [])
+            stopped.run(callbacks=[StopAt(2)] if place.rank == 0 else [])
             if place.rank == 0:
                 write_checkpoint(path, stopped.state, stopped.terms)
             group.any(False)  # it is written

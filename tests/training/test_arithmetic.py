@@ -15,7 +15,7 @@ from glyphnet.data import Splits
 from glyphnet.errors import SettingsError
 from glyphnet.runs import resume, train
 from glyphnet.runs.slowdown import Slowdown
-from glyphnet.training import Moment, Recipe, TrainingState, Watcher, arithmetic, device
+from glyphnet.training import Callback, Recipe, StepInfo, TrainingState, arithmetic, device
 from glyphnet.training.arithmetic import Arithmetic
 from glyphnet.training.collective import Place
 
@@ -63,14 +63,14 @@ def test_free_cores_are_those_that_the_system_calls_idle() -> None:
     assert 0.0 <= device.free_cores() <= device.usable_cores() <= (os.cpu_count() or 1)
 
 
-class StopAt(Watcher):
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+class StopAt(Callback):
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         return state.total_steps >= 2
 
 
 def test_a_resumed_run_keeps_its_number_of_threads_and_says_it(few: Splits, tmp_path: Path) -> None:
     recipe, said = SMALL.override({"batch_size": 20}), list[str]()
-    train(few, recipe=recipe, device="cpu", threads=2, out=tmp_path, watchers=[StopAt()], said=said.append)
+    train(few, recipe=recipe, device="cpu", threads=2, out=tmp_path, callbacks=[StopAt()], said=said.append)
     assert any("2 threads (as you asked; see --threads)" in line for line in said)
     said.clear()
     run = resume(tmp_path, splits=few, device="cpu", said=said.append)
@@ -90,15 +90,15 @@ class Clock:
 def test_steps_that_become_slow_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, said = Clock(), list[str]()
     monkeypatch.setattr(time, "perf_counter", clock.perf_counter)
-    watcher, state = Slowdown(said.append), TrainingState.__new__(TrainingState)
+    callback, state = Slowdown(said.append), TrainingState.__new__(TrainingState)
     for seconds, count in ((0.1, 60), (0.2, 60)):
         for _ in range(count):
             clock.now += seconds
-            watcher.after_step(Moment(1, 1, 1, 9, 1.0), state)
+            callback.after_step(StepInfo(1, 1, 1, 9, 1.0), state)
     assert said == []
     for _ in range(100):
         clock.now += 0.5
-        watcher.after_step(Moment(1, 1, 1, 9, 1.0), state)
+        callback.after_step(StepInfo(1, 1, 1, 9, 1.0), state)
     assert len(said) == 1
     assert said[0].startswith("Steps take 5 times as long as at the start")
     assert "--threads 1" in said[0]

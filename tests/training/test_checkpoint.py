@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from glyphnet.training import CheckpointWriter, Examples, Fitting, Moment, Recipe, TrainingState, Watcher
+from glyphnet.training import Callback, CheckpointWriter, Examples, Fitting, Recipe, StepInfo, TrainingState
 from glyphnet.training.checkpoint import write_checkpoint
 
 
-class Looks(Watcher):
-    """Notes after each step whether the checkpoint has changed; called after its writer, as all other watchers are."""
+class Looks(Callback):
+    """Notes after each step whether the checkpoint has changed; called after its writer, as all other callbacks are."""
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint, self.seen, self.first = checkpoint, list[bool](), checkpoint.read_bytes()
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         self.seen.append(self.checkpoint.read_bytes() != self.first)
         time.sleep(0.06)
         return len(self.seen) == 3
@@ -31,7 +31,7 @@ def test_a_first_step_that_takes_long_is_not_written_down_before_the_others_are_
     writer.at_start(fitting.state)
     looks = Looks(tmp_path / "checkpoint")
     time.sleep(0.06)  # as the start of several processes may take
-    fitting.run(watchers=[writer, looks])
+    fitting.run(callbacks=[writer, looks])
     assert looks.seen == [False, True, True]
 
 

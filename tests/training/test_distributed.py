@@ -44,7 +44,7 @@ def test_several_learn_what_one_learns_and_resume_to_the_same_bits(
 
 
 def test_a_run_of_two_processes_from_python_resumes_with_one(few: Splits, tmp_path: Path) -> None:
-    stopped = train(few, recipe=MLP, device="cpu", processes=2, out=tmp_path, watchers=[in_group.StopAt(8)])
+    stopped = train(few, recipe=MLP, device="cpu", processes=2, out=tmp_path, callbacks=[in_group.StopAt(8)])
     assert (stopped.ending, stopped.best_epoch, len(stopped.history)) == ("stopped", 1, 1)
     assert stopped.splits is few
     assert stopped.classifier is not None
@@ -56,7 +56,7 @@ def test_a_run_of_two_processes_from_python_resumes_with_one(few: Splits, tmp_pa
 
 def test_a_process_that_fails_says_why(few: Splits) -> None:
     with pytest.raises(DataError, match="this picture is bad"):
-        train(few, recipe=MLP, device="cpu", processes=2, watchers=[in_group.Fail()])
+        train(few, recipe=MLP, device="cpu", processes=2, callbacks=[in_group.Fail()])
 
 
 def test_what_listens_must_reach_the_other_process(few: Splits) -> None:

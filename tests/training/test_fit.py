@@ -11,13 +11,13 @@ import torch
 from glyphnet.errors import DeviceError, DivergedError, SettingsError, TrainingError
 from glyphnet.seeding import derived_seed
 from glyphnet.training import (
+    Callback,
     Examples,
     FitResult,
     HistoryRow,
-    Moment,
     Recipe,
+    StepInfo,
     TrainingState,
-    Watcher,
     fit,
     validate,
 )
@@ -112,11 +112,11 @@ def test_lbfgs_trains_convolutions(train_examples: Examples) -> None:
 def test_a_diverging_loss_stops_the_run_and_keeps_the_last_good_weights(
     validated: bool, train_examples: Examples, validation_examples: Examples
 ) -> None:
-    class Poison(Watcher):
+    class Poison(Callback):
         """Spoils a weight in the third epoch, as an overflow would."""
 
-        def after_step(self, moment: Moment, state: TrainingState) -> bool:
-            if moment.epoch == 3 and moment.step == 1:
+        def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+            if info.epoch == 3 and info.step == 1:
                 next(state.network.parameters()).data.fill_(math.inf)
             return False
 
@@ -127,7 +127,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_last_good_weights(
         match=r"NaN or infinite in epoch 3.*the weights of epoch \d are kept.*"
         r"learning rate is too high: try optimizer\.lr=0\.001",
     ) as caught:
-        fit(recipe, train_examples, validation, classes=10, device="cpu", watchers=[Poison()])
+        fit(recipe, train_examples, validation, classes=10, device="cpu", callbacks=[Poison()])
     result = caught.value.result
     assert isinstance(result, FitResult)
     assert len(result.history) == 2

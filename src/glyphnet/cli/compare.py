@@ -121,7 +121,7 @@ def compare(
         for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonDisplay() as bar:
-            found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, watcher=bar)
+            found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, callback=bar)
     from ..studies.comparison.picture import write_comparison  # Matplotlib, only now
 
     with FolderLock(folder):

@@ -14,12 +14,12 @@ from ..studies.seeds import SeedProgress, SeedRun, SeedsCallback
 from ..studies.seeds.strategy import in_words
 from ..studies.tuning import SearchCallback, SearchProgress, Trial
 from ..studies.tuning.results import accuracy
-from ..training import HistoryRow, Moment, StopOnSignal, TrainingState, Watcher
+from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
 from ..units import clock, percent, plural
 from .console import Bars
 
 
-class TrainingDisplay(Bars, Watcher):
+class TrainingDisplay(Bars, Callback):
     """Epoch, loss, validation accuracy, images per second and the time left, from the first step to the end."""
 
     def __init__(self) -> None:
@@ -28,19 +28,19 @@ class TrainingDisplay(Bars, Watcher):
         self._share_at_start = self._speed = 0.0
         self._left: float | None = None
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Move the bar."""
         now = time.monotonic()
         if self._began is None:
-            self._began, self._share_at_start = now, moment.share
+            self._began, self._share_at_start = now, info.share
             self.first_line_after(1.0)
-        done, took = moment.share - self._share_at_start, now - self._began
-        self._speed = moment.images_per_second
-        self._left = took / done * (1.0 - moment.share) if done > 0 and took > 0.5 else None
+        done, took = info.share - self._share_at_start, now - self._began
+        self._speed = info.images_per_second
+        self._left = took / done * (1.0 - info.share) if done > 0 and took > 0.5 else None
         if self.is_terminal:
             self.draw(
-                moment.share,
-                epoch=f"epoch {moment.epoch} of {moment.epochs}",
+                info.share,
+                epoch=f"epoch {info.epoch} of {info.epochs}",
                 figures=_figures(state.history[-1]).replace(" accuracy", "") if state.history else "",
                 speed=f"{self._speed:,.0f} images/s",
                 wait="" if self._left is None else f"{clock(self._left)} left",
@@ -130,10 +130,10 @@ class SearchDisplay(Bars, SearchCallback):
         text = "" if best is None else f"best {accuracy(best)}, trial {best.number}"
         self.draw(_used(progress, 0.0), now=True, trial=f"trial {progress.number}{of}", best=text)
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Move the bar."""
         if self._progress is not None:
-            self.draw(_used(self._progress, moment.share))
+            self.draw(_used(self._progress, info.share))
         return False
 
     def trial_ended(self, trial: Trial, best: Trial | None) -> None:

@@ -171,10 +171,10 @@ def train(
             StopOnSignal(patient=place.size > 1) as stop,
             TrainingDisplay() as bar,
         ):
-            watchers = (stop, bar) if first else (stop,)
+            callbacks = (stop, bar) if first else (stop,)
             if resume is not None:
                 run = runs.resume(
-                    resume, device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
+                    resume, device=device, callbacks=callbacks, progress=reading, said=say, check_labels=check_labels,
                     processes=processes, threads=threads,
                     command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
                 )  # fmt: skip
@@ -182,7 +182,7 @@ def train(
                 run = runs.train(
                     source, preset=None if seconds and "preset" not in given else preset, seconds=seconds,
                     recipe=described, changes=changes, out=out, overwrite=overwrite,
-                    device=device, watchers=watchers, progress=reading, said=say, check_labels=check_labels,
+                    device=device, callbacks=callbacks, progress=reading, said=say, check_labels=check_labels,
                     processes=processes, threads=threads, group_gap=group_gap,
                     command=shlex.join(["glyphnet", *sys.argv[1:]]),
                 )  # fmt: skip
@@ -375,7 +375,7 @@ def train_seeds(
     stop, table = StopSeedsOnSignal(), SeedsDisplay()
     common: dict[str, Any] = {
         "ensemble": ensemble, "at_once": at_once, "device": device, "threads": threads,
-        "watchers": (stop, table), "said": say,
+        "callbacks": (stop, table), "said": say,
     }  # fmt: skip
     try:
         with progress() as reading, stop, table:

@@ -138,8 +138,8 @@ def tune(
             found = run(
                 source, search=search, preset=preset, recipe=described, changes=changes, trials=trials,
                 seconds=seconds, out=out, storage=storage, replacing=rules, pruning=pruning, device=device,
-                threads=threads, watchers=(stop, bar),
-                winner_watchers=(end, winner_bar), progress=reading, said=say,
+                threads=threads, callbacks=(stop, bar),
+                winner_callbacks=(end, winner_bar), progress=reading, said=say,
             )  # fmt: skip
     except KeyboardInterrupt:
         if (storage or out / STUDY_FILE).exists():

@@ -31,7 +31,7 @@ from ..errors import DataError, SettingsError
 from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
 from ..seeding import derived_seed
-from ..training import Examples, FitResult, Moment, Recipe, TrainingState, Watcher, fit
+from ..training import Callback, Examples, FitResult, Recipe, StepInfo, TrainingState, fit
 from ..training.device import using_threads
 
 Int64Array = npt.NDArray[np.int64]
@@ -273,8 +273,8 @@ def cross_validated_probabilities(
         rows = np.flatnonzero((held == fold) | (held == _BY_ALL))
         own = plain.model_copy(update={"seed": derived_seed(seed, "fold", number)})
         train = pool.examples(np.flatnonzero(held[: pool.learnt] != fold))
-        watchers = [_Report(progress, number, repeats * folds, len(train))] if progress else []
-        result = fit(own, train, classes=classes, device=device, watchers=watchers)
+        callbacks = [_Report(progress, number, repeats * folds, len(train))] if progress else []
+        result = fit(own, train, classes=classes, device=device, callbacks=callbacks)
         total[rows] += _log_probabilities(result, pool, rows)
         answers[rows] += 1
     total = softmax(total / answers[:, np.newaxis].astype(np.float32), axis=1)
@@ -354,7 +354,7 @@ def _together(parts: Sequence[ImageDataset]) -> Int64Array:
 
 
 @dataclass
-class _Report(Watcher):
+class _Report(Callback):
     """Hands a training's steps on as progress of the whole."""
 
     progress: Progress
@@ -362,9 +362,9 @@ class _Report(Watcher):
     trainings: int
     images: int
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        whole = self.images * moment.epochs
-        self.progress(int((self.number + moment.share) * whole), self.trainings * whole, WHAT)
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        whole = self.images * info.epochs
+        self.progress(int((self.number + info.share) * whole), self.trainings * whole, WHAT)
         return False
 
 

@@ -50,7 +50,7 @@ def investigate(settings: ClassicalSettings, progress: Progress) -> Findings:
     facts = _Callback(progress, len(settings.chosen) * max(1, settings.seeds or 1))
     budget = settings.budget or (30.0 if settings.quick else 15 * _MINUTE)
     runs = [
-        compare(splits, methods=settings.chosen, budget=budget, seed=seed, watcher=facts)
+        compare(splits, methods=settings.chosen, budget=budget, seed=seed, callback=facts)
         for seed in range(settings.seeds or 1)
     ]
     comparison = runs[0]

@@ -13,7 +13,7 @@ from ..classifier import Classifier
 from ..data import ImageDataset, Splits, load
 from ..evaluation import Evaluation, evaluate
 from ..evaluation.intervals import Repeats
-from ..training import Examples, HistoryRow, Moment, Recipe, TrainingState, Watcher, fit
+from ..training import Callback, Examples, HistoryRow, Recipe, StepInfo, TrainingState, fit
 from .lab import LabSettings, Numbers, Progress, Table, percent
 
 _STEPS = 1000  # of the progress, per training
@@ -112,7 +112,7 @@ class Trainer:
         """
         train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
         # Without what a run decides afterwards (calibration, rejection, normalisation): a lab compares the networks.
-        result = fit(recipe, train, validation, classes=len(splits.classes), watchers=[_ProgressWatcher(self, what)])
+        result = fit(recipe, train, validation, classes=len(splits.classes), callbacks=[_ProgressCallback(self, what)])
         classifier = Classifier(
             network=result.network,
             spec=recipe.network,
@@ -133,12 +133,12 @@ class Trainer:
             self.progress(done, _STEPS * self.trainings, what)
 
 
-class _ProgressWatcher(Watcher):
+class _ProgressCallback(Callback):
     def __init__(self, trainer: Trainer, what: str) -> None:
         self.trainer, self.what = trainer, what
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
-        self.trainer.report(moment.share, self.what)
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        self.trainer.report(info.share, self.what)
         return False
 
 

@@ -9,7 +9,7 @@ from ..data import Finding, ImageDataset, Splits
 from ..data.listing import Progress
 from ..errors import DivergedError, SettingsError
 from ..evaluation import Evaluation, evaluate
-from ..training import Recipe, Watcher
+from ..training import Callback, Recipe
 from .conclusion import make_classifier
 from .preparation import fitting_of, read
 from .run import today
@@ -33,7 +33,7 @@ def measure_group_gap(
     *,
     device: str,
     threads: int | None,
-    watchers: Sequence[Watcher],
+    callbacks: Sequence[Callback],
     progress: Progress | None,
 ) -> tuple[Finding, ...]:
     """The accuracy on new groups beside that of a training with a random division, as a finding.
@@ -51,7 +51,7 @@ def measure_group_gap(
     numbers: dict[str, int | float | str | None] = {"by_group": by_group.accuracy, "part": part}
     start = f"On new groups {_figure(by_group)} of the {part} images are right"
     try:
-        result = fitting_of(recipe, at_random, device, threads=threads).run(watchers=watchers)
+        result = fitting_of(recipe, at_random, device, threads=threads).run(callbacks=callbacks)
     except DivergedError as error:
         return (Finding("group_gap", f"{start}; with a random division the training diverged: {error}", numbers),)
     if not result.best_epoch or result.ending == "stopped":

@@ -18,7 +18,7 @@ from ..data import Finding, Splits
 from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
 from ..files import FolderLock, Replacing, atomic_write_text, is_ours, refuse_if_in_use, remove, remove_empty_folder
-from ..training import HISTORY_KEYS, HistoryRow, Recipe, TrainingState, Watcher
+from ..training import HISTORY_KEYS, Callback, HistoryRow, Recipe, TrainingState
 from .review import Review
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _cell(key: str, value: float | None) -> str:
     return f"{value:.4f}" if key == "seconds" else repr(value)
 
 
-class HistoryWriter(Watcher):
+class HistoryWriter(Callback):
     """Keeps ``history.csv`` up to date while a training runs, at most once a second."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from ..training import Moment, TrainingState, Watcher
+from ..training import Callback, StepInfo, TrainingState
 
 SEVERAL = 3.0
 """How many times as long as at the start steps must take."""
@@ -17,7 +17,7 @@ _WINDOW = 5.0  # seconds over which a later one is judged
 _FEWEST = 5  # steps in either
 
 
-class Slowdown(Watcher):
+class Slowdown(Callback):
     """Says once that steps have become slow.
 
     Args:
@@ -30,12 +30,12 @@ class Slowdown(Watcher):
         self._times: list[float] = []
         self._sum, self._at_start, self._skip = 0.0, 0.0, _WARM_UP
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Time the step."""
         if self._said is None:
             return False
         now, last = time.perf_counter(), self._last
-        self._last = None if moment.step == moment.steps else now  # not what comes between two epochs
+        self._last = None if info.step == info.steps else now  # not what comes between two epochs
         if last is None:
             return False
         if self._skip:

@@ -38,7 +38,7 @@ def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[s
             write_first(folder / JOB, (verb, dict(arguments), carried))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise SettingsError(
-                f"with several processes, watchers, progress and said are called in another one: give functions and "
+                f"with several processes, callbacks, progress and said are called in another one: give functions and "
                 f"classes that a module defines ({error})."
             ) from None
         try:

@@ -14,7 +14,7 @@ from ..data.corrections import refuse_to_lose_decisions
 from ..data.listing import Progress
 from ..errors import DivergedError, RunFolderError, SettingsError
 from ..files import FolderLock, Replacing, atomic_write_text
-from ..training import CheckpointWriter, FitResult, Fitting, Recipe, Watcher
+from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
 from ..training.collective import Place, check_parts, joined
 from .conclusion import conclude, make_classifier
 from .groupgap import check_group_gap, measure_group_gap
@@ -34,7 +34,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     device: str = "auto",
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
@@ -56,7 +56,7 @@ def train(
         out: the run folder to make; None writes nothing.
         overwrite: whether a run that is in ``out`` already may be replaced; it stays until the new one begins.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
-        watchers: told of every step and epoch.
+        callbacks: called after every step and epoch.
         progress: called as ``progress(done, total, what)`` while data are read and judged.
         said: called with sentences for the user: what was chosen, what has no effect; ``print`` will do.
         command: the command line that makes this again, for the report.
@@ -64,7 +64,7 @@ def train(
             shown in the report and listed in the folder's ``suspects.csv``.
         checkpoint_every: least seconds between two checkpoints.
         processes: how many train together on this machine. With more than one, all are started by PyTorch's
-            elastic launch and end with the training; watchers, progress and said are called in the first of them,
+            elastic launch and end with the training; callbacks, progress and said are called in the first of them,
             and must be picklable.
         threads: with how many threads each process computes; the same number gives the same bits. None chooses: one
             for small steps, and one where other programs leave less than two cores free.
@@ -84,7 +84,7 @@ def train(
     if place.size < processes:
         return _train_together(
             processes, data, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
-            device=device, watchers=watchers, progress=progress, said=said, command=command,
+            device=device, callbacks=callbacks, progress=progress, said=said, command=command,
             check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap,
         )  # fmt: skip
     if place.rank:
@@ -114,11 +114,11 @@ def train(
                 folder.clear()
                 atomic_write_text(folder.recipe, recipe.to_yaml())
                 tell(said, f"The run is written to {folder.path}.")
-            result = _fit(fitting, splits, folder, watchers, checkpoint_every, began, said)
+            result = _fit(fitting, splits, folder, callbacks, checkpoint_every, began, said)
         if place.rank:
             return _unjudged(result, recipe, splits, began)
         gap = partial(
-            measure_group_gap, recipe=recipe, splits=splits, device=device, threads=threads, watchers=watchers,
+            measure_group_gap, recipe=recipe, splits=splits, device=device, threads=threads, callbacks=callbacks,
             progress=progress,
         )  # fmt: skip
         return conclude(
@@ -132,7 +132,7 @@ def resume(
     *,
     splits: Splits | None = None,
     device: str = "auto",
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
@@ -147,7 +147,7 @@ def resume(
     Args:
         out: the run folder.
         splits: the data, where the run was made from loaded splits and cannot load them itself.
-        device, watchers, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
+        device, callbacks, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
             number of processes than before gives the same, but for rounding and for what is drawn at random.
         threads: with how many to compute if the run folder does not say: it has no checkpoint yet, or one of another
             number of processes.
@@ -164,8 +164,9 @@ def resume(
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
     if place.size < processes:
         return _resume_together(
-            processes, folder, splits, device=device, watchers=watchers, progress=progress, said=said, command=command,
-            check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, report=report,
+            processes, folder, splits, device=device, callbacks=callbacks, progress=progress, said=said,
+            command=command, check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads,
+            report=report,
         )  # fmt: skip
     if not place.rank:
         Replacing(overwrite=True).check_in(folder.path, [path.name for path in folder.files()])
@@ -181,7 +182,7 @@ def resume(
             fitting = fitting_of(recipe, splits, device, collective, threads)
             began = today() if place.rank else go_on(fitting, splits, folder)
             tell(said, str(fitting.arithmetic))
-            result = _fit(fitting, splits, None if place.rank else folder, watchers, checkpoint_every, began, said)
+            result = _fit(fitting, splits, None if place.rank else folder, callbacks, checkpoint_every, began, said)
         if place.rank:
             return _unjudged(result, recipe, splits, began)
         return conclude(
@@ -219,18 +220,18 @@ def _fit(
     fitting: Fitting,
     splits: Splits,
     folder: RunFolder | None,
-    watchers: Sequence[Watcher],
+    callbacks: Sequence[Callback],
     checkpoint_every: float,
     began: str,
     said: Callable[[str], None] | None,
 ) -> FitResult:
     """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
     if said is not None:
-        watchers = [*watchers, Slowdown(said)]
+        callbacks = [*callbacks, Slowdown(said)]
     if folder is None:
-        return fitting.run(watchers=watchers)
+        return fitting.run(callbacks=callbacks)
     try:
-        return fitting.run(watchers=[*writers(fitting, splits, folder, began, checkpoint_every), *watchers])
+        return fitting.run(callbacks=[*writers(fitting, splits, folder, began, checkpoint_every), *callbacks])
     except DivergedError as error:
         if isinstance(error.result, FitResult):
             write_history(folder.history, error.result.history)
@@ -310,8 +311,8 @@ def go_on(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
     return began
 
 
-def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, every: float = 1.0) -> list[Watcher]:
-    """What writes the checkpoint and the history while the training runs. To be told before all other watchers, so
+def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, every: float = 1.0) -> list[Callback]:
+    """What writes the checkpoint and the history while the training runs. To be told before all other callbacks, so
     that what those do with the state is never ahead of what is written down.
 
     Args:

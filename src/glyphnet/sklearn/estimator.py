@@ -19,7 +19,7 @@ from torch import nn
 from ..classifier import Classifier
 from ..errors import DivergedError
 from ..nn import Preprocessing, logits_in_batches
-from ..training import Examples, FitResult, Fitting, HistoryRow, Recipe, TrainingState, Watcher
+from ..training import Callback, Examples, FitResult, Fitting, HistoryRow, Recipe, TrainingState
 from .parameters import Parameters
 from .rows import AnyArray, Float64Array, Inputs, Rows, encode, read, read_weights
 
@@ -332,14 +332,14 @@ def _run(fitting: Fitting, *, verbose: bool, epochs: int | None = None) -> FitRe
         DivergedError: the loss became NaN or infinite.
     """
     try:
-        return fitting.run(watchers=[_Printer()] if verbose else [], epochs=epochs)
+        return fitting.run(callbacks=[_Printer()] if verbose else [], epochs=epochs)
     except DivergedError as error:
         renamed = DivergedError(str(error).replace("optimizer.lr", "learning_rate_init"))
         renamed.result = error.result
         raise renamed from None
 
 
-class _Printer(Watcher):
+class _Printer(Callback):
     """Prints one line per epoch."""
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

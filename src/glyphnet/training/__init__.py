@@ -2,7 +2,7 @@
 
 from ..data.settings import DataSettings
 from ..nn.inference import keep_freed_memory
-from .callbacks import Moment, StopOnSignal, Watcher
+from .callbacks import Callback, StepInfo, StopOnSignal
 from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples
@@ -14,6 +14,7 @@ from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
 __all__ = [
     "HISTORY_KEYS",
     "PRESETS",
+    "Callback",
     "CheckpointWriter",
     "DataSettings",
     "EarlyStopping",
@@ -21,11 +22,10 @@ __all__ = [
     "FitResult",
     "Fitting",
     "HistoryRow",
-    "Moment",
     "Recipe",
+    "StepInfo",
     "StopOnSignal",
     "TrainingState",
-    "Watcher",
     "choose_device",
     "fit",
     "initial_network",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..nn import summary
-from .callbacks import Moment, Watcher
+from .callbacks import Callback, StepInfo
 from .examples import Examples
 from .fit import Fitting, validate
 from .recipe import Recipe
@@ -94,7 +94,7 @@ def seconds_an_epoch(
 ) -> float:
     """How long an epoch of ``recipe`` takes here and now, measured in ``most`` seconds or in a few steps."""
     fitting, clock = Fitting(recipe, train, None, classes, device), _Clock(most)
-    fitting.run(watchers=[clock], epochs=1)
+    fitting.run(callbacks=[clock], epochs=1)
     judging = 0.0
     if validation is not None and len(validation):
         part = Examples(validation.inputs[:1000], validation.labels[:1000]).on(fitting.state.device)
@@ -104,7 +104,7 @@ def seconds_an_epoch(
     return clock.seconds_an_epoch + judging
 
 
-class _Clock(Watcher):
+class _Clock(Callback):
     """Times the steps, without the first two, and stops after ``most`` seconds."""
 
     def __init__(self, most: float) -> None:
@@ -112,15 +112,15 @@ class _Clock(Watcher):
         self._began = time.perf_counter()
         self.seconds_an_epoch = 0.0
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Stop when the time is over and two steps were timed."""
         state.totals[0].item()  # waits for the device
         now = time.perf_counter()
-        if moment.step <= 2 < moment.steps:
+        if info.step <= 2 < info.steps:
             self._began = now
             return False
-        timed = moment.step - (2 if moment.steps > 2 else 0)
-        self.seconds_an_epoch = (now - self._began) * moment.steps / timed
+        timed = info.step - (2 if info.steps > 2 else 0)
+        self.seconds_an_epoch = (now - self._began) * info.steps / timed
         return timed >= 2 and now - self._began >= self._most
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

@@ -12,7 +12,7 @@ from .state import HistoryRow, TrainingState
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepInfo:
     """Where a training stands.
 
     Attributes:
@@ -33,16 +33,16 @@ class Moment:
         return (self.epoch - 1 + self.step / self.steps) / self.epochs
 
 
-class Watcher:
-    """Told of every step and every epoch; a subclass overrides what it wants to know.
+class Callback:
+    """Called after every step and every epoch; a subclass overrides the methods that it needs.
 
     The state is there to be looked at or written down, not changed.
     """
 
     def at_start(self, state: TrainingState) -> None:
-        """Called before the first step, also of a resumed training; the last of the watchers first."""
+        """Called before the first step, also of a resumed training; the last of the callbacks first."""
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Called after each step; true asks the training to stop here.
 
         With several processes: several times a second, and after the last step of an epoch.
@@ -62,7 +62,7 @@ class Watcher:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StopOnSignal(Watcher):
+class StopOnSignal(Callback):
     """Turns Ctrl-C and SIGTERM into a stop after the step that is running.
 
     From just before the first step to the end of the training the first signal asks it to stop; a second one acts as
@@ -112,7 +112,7 @@ class StopOnSignal(Watcher):
         if not self._listens:
             self._listen()
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Stop here, if a signal came."""
         return self.received is not None
 

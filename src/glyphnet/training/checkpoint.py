@@ -11,7 +11,7 @@ import torch
 
 from ..errors import CorruptFileError, RunFolderError
 from ..tensorfile import read_tensors, write_tensors
-from .callbacks import Moment, Watcher
+from .callbacks import Callback, StepInfo
 from .packing import pack, unpack
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
@@ -94,7 +94,7 @@ def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) ->
     return "; ".join(said)
 
 
-class CheckpointWriter(Watcher):
+class CheckpointWriter(Callback):
     """Keeps ``path`` no more than a few seconds behind the training, and right up to date when it stops.
 
     Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
@@ -119,10 +119,10 @@ class CheckpointWriter(Watcher):
         if not os.path.lexists(self._path):
             write_checkpoint(self._path, state, self._terms)
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Write, if it is time."""
         # The last step of an epoch is written with what follows from it.
-        if self._is_due() and moment.step < moment.steps:
+        if self._is_due() and info.step < info.steps:
             self._write(state)
         return False
 

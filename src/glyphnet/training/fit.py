@@ -18,7 +18,7 @@ from ..nn.inference import keep_freed_memory
 from ..seeding import derived_seed
 from .arithmetic import Arithmetic
 from .batches import Batches
-from .callbacks import Moment, Watcher
+from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective, Group, check_parts
 from .device import flushing_denormals, using_threads
@@ -106,7 +106,7 @@ class Fitting:
         """How the arithmetic is done: what must be the same for the same bits."""
         return self.arithmetic.terms
 
-    def run(self, *, watchers: Sequence[Watcher] = (), epochs: int | None = None) -> FitResult:
+    def run(self, *, callbacks: Sequence[Callback] = (), epochs: int | None = None) -> FitResult:
         """Train from where it stands to the recipe's last epoch, or for ``epochs`` more.
 
         The caller's random numbers and number of threads are left as they were.
@@ -120,11 +120,11 @@ class Fitting:
         self._follow_first()
         threads, own_random = using_threads(self.arithmetic.threads), self.state.own_random()
         with threads, flushing_denormals(), torch.random.fork_rng(devices=cuda), own_random:
-            for watcher in reversed(watchers):  # signals are listened to before a checkpoint shows that they are
-                watcher.at_start(self.state)
-            ending = self._run(last, watchers)
-            for watcher in watchers:
-                watcher.at_end(self.state)
+            for callback in reversed(callbacks):  # signals are listened to before a checkpoint shows that they are
+                callback.at_start(self.state)
+            ending = self._run(last, callbacks)
+            for callback in callbacks:
+                callback.at_end(self.state)
             return self.result(ending)
 
     def result(self, ending: Ending) -> FitResult:
@@ -155,12 +155,12 @@ class Fitting:
             self.arithmetic = self.arithmetic.as_then(first["terms"])
             self.learn_from(self.train)
 
-    def _run(self, last: int, watchers: Sequence[Watcher]) -> Ending:
+    def _run(self, last: int, callbacks: Sequence[Callback]) -> Ending:
         while (ending := self._ending(last)) is None:
-            if not self._run_epoch(last, watchers):
+            if not self._run_epoch(last, callbacks):
                 return "stopped"
             # A list, so that all are told, also of what an earlier one stops.
-            asked = [watcher.after_epoch(self.state.history[-1], self.state) for watcher in watchers]
+            asked = [callback.after_epoch(self.state.history[-1], self.state) for callback in callbacks]
             if self.collective.any(any(asked)):
                 return self._ending(last) or "stopped"
         return ending
@@ -174,8 +174,8 @@ class Fitting:
             return "early_stopping"
         return "finished" if self.state.epoch >= last else None
 
-    def _run_epoch(self, last: int, watchers: Sequence[Watcher]) -> bool:
-        """Run an epoch, or the rest of one; false if a watcher stopped it on the way."""
+    def _run_epoch(self, last: int, callbacks: Sequence[Callback]) -> bool:
+        """Run an epoch, or the rest of one; false if a callback stopped it on the way."""
         state = self.state
         first, before = state.step, state.seconds
         began = looked = time.perf_counter()
@@ -198,10 +198,10 @@ class Fitting:
                 self._check_loss()
                 looked = now
             stop = False
-            if watchers:
+            if callbacks:
                 speed = (state.step - first) * len(self.train) / len(batches) / (now - began)
-                moment = Moment(state.epoch + 1, last, state.step, len(batches), speed)
-                asked = [watcher.after_step(moment, state) for watcher in watchers]
+                info = StepInfo(state.epoch + 1, last, state.step, len(batches), speed)
+                asked = [callback.after_step(info, state) for callback in callbacks]
                 stop = any(asked)
             if self.collective.agree_to_stop(stop) and state.step < len(batches):
                 return False
@@ -285,7 +285,7 @@ def fit(
     classes: int,
     device: str = "auto",
     threads: int | None = None,
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> FitResult:
     """Train a network as ``recipe`` says.
 
@@ -296,13 +296,13 @@ def fit(
         classes: number of classes, K.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         threads: how many to compute with; None chooses.
-        watchers: told of every step and epoch.
+        callbacks: called after every step and epoch.
 
     Raises:
         SettingsError: the recipe does not go with these examples.
         DivergedError: the loss became NaN or infinite.
     """
-    return Fitting(recipe, train, validation, classes, device, threads=threads).run(watchers=watchers)
+    return Fitting(recipe, train, validation, classes, device, threads=threads).run(callbacks=callbacks)
 
 
 # Checks: what cannot work is refused before training, and divergence is explained
@@ -404,7 +404,7 @@ class FitResult:
         preprocessing: measured on the training inputs.
         history: a row an epoch; see `HistoryRow`.
         best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
-        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a watcher.
+        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a callback.
         seconds: spent in training and validation, pauses left out.
         device, precision, threads, processes: how the arithmetic was done; the threads are those of one process.
     """

@@ -140,8 +140,8 @@ def test_what_fails_stays_in_the_table_and_the_others_go_on(
         method = Method(name.title(), "test", "", lambda given, make=make: RowEstimator(make(given)))  # type: ignore[misc]
         monkeypatch.setitem(METHODS, name, method)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    watcher = Recorder()
-    found = glyphnet.compare(small, methods=["endless", "wrong", "knn"], budget=0.5, threads=1, watcher=watcher)
+    callback = Recorder()
+    found = glyphnet.compare(small, methods=["endless", "wrong", "knn"], budget=0.5, threads=1, callback=callback)
     assert [(row.name, row.status) for row in found.rows] == [
         ("knn", "finished"), ("endless", "out of time"), ("wrong", "failed")
     ]  # fmt: skip
@@ -150,9 +150,9 @@ def test_what_fails_stays_in_the_table_and_the_others_go_on(
     assert any(line.startswith("Wrong: InvalidParameterError: The 'n_neighbors' parameter") for line in lines)
     assert "K-nearest" not in found.verdict
     assert found.verdict == "nearest neighbours is the most accurate here."
-    assert [row.name for row in watcher.rows] == ["endless", "wrong", "knn"], "in the order in which they were run"
-    assert {each.phase for each in watcher.progress if each.title == "Endless"} == {"starting", "fitting"}
-    assert watcher.progress[-1].number == watcher.progress[-1].count == 3
+    assert [row.name for row in callback.rows] == ["endless", "wrong", "knn"], "in the order in which they were run"
+    assert {each.phase for each in callback.progress if each.title == "Endless"} == {"starting", "fitting"}
+    assert callback.progress[-1].number == callback.progress[-1].count == 3
     assert list(tmp_path.iterdir()) == [], "the temporary folder is removed"
 
 

@@ -104,9 +104,9 @@ def test_one_after_another_each_is_the_training_of_that_seed_alone(
 
 
 def test_side_by_side_each_is_the_training_of_that_seed_alone(few: Splits, alone: Path, tmp_path: Path) -> None:
-    watcher = StopAfter(9)
-    found = train_seeds(few, seeds=3, at_once=2, recipe=RECIPE, out=tmp_path / "runs", watchers=[watcher])
-    assert (found.at_once, found.ending, sorted(watcher.runs)) == (2, "finished", [5, 6, 7])
+    callback = StopAfter(9)
+    found = train_seeds(few, seeds=3, at_once=2, recipe=RECIPE, out=tmp_path / "runs", callbacks=[callback])
+    assert (found.at_once, found.ending, sorted(callback.runs)) == (2, "finished", [5, 6, 7])
     for seed in (5, 6, 7):
         assert model(tmp_path / "runs", seed) == model(alone, seed), "also where other processes compute"
     predictions = RunFolder(tmp_path / "runs" / "seed-6").predictions.read_text()
@@ -120,9 +120,9 @@ def test_a_folder_of_an_older_version_is_resumed(few: Splits, made: glyphnet.See
     shutil.rmtree(out / "seed-6")
     told = json.loads((out / "seeds.json").read_text())
     (out / "seeds.json").write_text(json.dumps({**told, "batched": True, "ending": "stopped"}))
-    watcher = StopAfter(9)
-    found = resume_seeds(out, splits=few, at_once=1, watchers=[watcher])
-    assert (found.ending, watcher.runs) == ("finished", [6])
+    callback = StopAfter(9)
+    found = resume_seeds(out, splits=few, at_once=1, callbacks=[callback])
+    assert (found.ending, callback.runs) == ("finished", [6])
     assert model(out, 6) == model(made.folder, 6)
     assert "batched" not in json.loads((out / "seeds.json").read_text())
 
@@ -187,7 +187,7 @@ def test_the_test_images_choose_nothing_of_the_ensemble(made: glyphnet.SeedRuns,
 def test_stopped_trainings_are_gone_on_with_to_the_same_bits(few: Splits, alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     before_it = StopAfter(1)
-    stopped = train_seeds(few, seeds=3, recipe=RECIPE, at_once=1, out=out, watchers=[before_it])
+    stopped = train_seeds(few, seeds=3, recipe=RECIPE, at_once=1, out=out, callbacks=[before_it])
     assert (stopped.ending, [run.seed for run in stopped.runs], stopped.ensemble) == ("stopped", [5], None)
     assert RunFolder(out / "seed-6").checkpoint.exists()
     before = RunFolder(out / "seed-5").model.stat().st_mtime_ns
@@ -195,11 +195,11 @@ def test_stopped_trainings_are_gone_on_with_to_the_same_bits(few: Splits, alone:
         train_seeds(few, seeds=3, recipe=RECIPE, out=out)
     with pytest.raises(SettingsError, match=r"data in memory. .* glyphnet.resume_seeds\(folder, splits="):
         resume_seeds(out)
-    watcher = StopAfter(9)
-    found = resume_seeds(out, splits=few, ensemble=True, at_once=1, watchers=[watcher])
-    assert (found.ending, watcher.seeds, watcher.runs) == ("finished", (6, 7), [6, 7])
+    callback = StopAfter(9)
+    found = resume_seeds(out, splits=few, ensemble=True, at_once=1, callbacks=[callback])
+    assert (found.ending, callback.seeds, callback.runs) == ("finished", (6, 7), [6, 7])
     assert RunFolder(out / "seed-5").model.stat().st_mtime_ns == before, "what was finished is left alone"
-    assert watcher.first[6] > before_it.first[6] == watcher.first[7], "what was begun is gone on with"
+    assert callback.first[6] > before_it.first[6] == callback.first[7], "what was begun is gone on with"
     assert found.ensemble is not None
     for seed in (5, 6, 7):
         assert model(out, seed) == model(alone, seed)
@@ -254,7 +254,7 @@ def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_p
     killer, began = Killer(), time.monotonic()
     long = RECIPE.override({"epochs": 100_000})
     with pytest.raises(TrainingError) as caught:
-        train_seeds(few, seeds=3, recipe=long, at_once=2, out=tmp_path, watchers=[killer])
+        train_seeds(few, seeds=3, recipe=long, at_once=2, out=tmp_path, callbacks=[killer])
     assert re.fullmatch(
         r"seed [56]: its process was killed by the system, .*\. The other seeds were stopped\. "
         rf"Resume with --resume {re.escape(str(tmp_path))}",
@@ -339,9 +339,9 @@ def test_threads_are_chosen_as_for_one_training_and_kept(
         monkeypatch.setattr("glyphnet.training.arithmetic.free_cores", lambda: 1.0)
         assert _shares(large, few) == [1, 2, 1], "one alone would wait for a busy core at every operation"
     said: list[str] = []
-    watcher = StopAfter(1)
+    callback = StopAfter(1)
     out = tmp_path / "runs"
-    train_seeds(few, seeds=2, at_once=1, recipe=RECIPE, threads=2, out=out, watchers=[watcher], said=said.append)
+    train_seeds(few, seeds=2, at_once=1, recipe=RECIPE, threads=2, out=out, callbacks=[callback], said=said.append)
     assert "Computing on cpu in fp32, 2 threads (as you asked; see --threads)." in said
     resume_seeds(out, splits=few, at_once=1, threads=1)
     headers = [read_tensors(RunFolder(out / f"seed-{n}").checkpoint, kind="checkpoint", newest=99)[0] for n in (5, 6)]

@@ -37,7 +37,7 @@ recipe = Recipe.parse({"network": {"kind": "linear"}, "optimizer": {"name": "ada
 whole = glyphnet.load("digits")  # as in conftest.py
 digits = glyphnet.Splits("digits", whole.train.subset(slice(700)), whole.validation, whole.test.subset(slice(150)))
 found = glyphnet.tune(digits, search={"optimizer.lr": "1e-3..0.1:log"}, recipe=recipe, trials=trials, device="cpu",
-                      storage=marks / "study.db", watchers=[Meet()])
+                      storage=marks / "study.db", callbacks=[Meet()])
 print(found.ending, found.test is not None)
 """
 
@@ -103,7 +103,7 @@ def test_who_ends_while_another_is_at_a_trial_leaves_the_winner_to_it(
             if progress.number == 2:
                 endings.append(tune(trials=3, storage=tmp_path / "study.db").ending)
 
-    found = tune(trials=3, storage=tmp_path / "study.db", watchers=[EndWithin()])
+    found = tune(trials=3, storage=tmp_path / "study.db", callbacks=[EndWithin()])
     assert endings == ["shared"]
     assert found.ending == "trials"
     assert found.test is not None
@@ -129,6 +129,6 @@ def test_the_best_so_far_is_told_across_processes(tune: Callable[..., Tuning], t
 
     tune(trials=1, storage=tmp_path / "study.db")
     remember = Remember()
-    tune(trials=2, storage=tmp_path / "study.db", watchers=[remember])
+    tune(trials=2, storage=tmp_path / "study.db", callbacks=[remember])
     assert remember.best is not None
     assert remember.best.number == 0

@@ -21,7 +21,7 @@ from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFol
 from glyphnet.files import Replacing
 from glyphnet.studies.tuning import SearchCallback, Trial, Tuning
 from glyphnet.studies.tuning.results import score
-from glyphnet.training import Moment, TrainingState
+from glyphnet.training import StepInfo, TrainingState
 
 Tune = Callable[..., Tuning]
 
@@ -174,7 +174,7 @@ def test_what_was_drawn_before_is_not_trained_again_and_a_used_up_space_ends_the
             self.trained += 1
 
     count = Count()
-    found = tune(trials=1000, settings={"epochs": 1}, search={"batch_size": "64..128:step64"}, watchers=[count])
+    found = tune(trials=1000, settings={"epochs": 1}, search={"batch_size": "64..128:step64"}, callbacks=[count])
     assert found.ending == "repeats"
     assert count.trained == 2
 
@@ -200,7 +200,7 @@ def test_trials_among_the_worst_are_pruned_and_not_unless_wanted(tune: Tune) -> 
     assert found.best.settings == whole.best.settings
 
 
-def test_a_watcher_stops_the_search_and_what_was_found_is_kept(tune: Tune, tmp_path: Path) -> None:
+def test_a_callback_stops_the_search_and_what_was_found_is_kept(tune: Tune, tmp_path: Path) -> None:
     class StopInThird(SearchCallback):
         trial = -1
         ended = False
@@ -208,18 +208,18 @@ def test_a_watcher_stops_the_search_and_what_was_found_is_kept(tune: Tune, tmp_p
         def trial_began(self, progress: object) -> None:
             self.trial += 1
 
-        def after_step(self, moment: Moment, state: TrainingState) -> bool:
+        def after_step(self, info: StepInfo, state: TrainingState) -> bool:
             return self.trial == 2
 
         def search_ended(self) -> None:
             self.ended = True
 
-    watcher = StopInThird()
-    found = tune(trials=9, out=tmp_path, watchers=[watcher])
+    callback = StopInThird()
+    found = tune(trials=9, out=tmp_path, callbacks=[callback])
     assert found.ending == "stopped"
     assert [trial.ending for trial in found.trials] == ["finished", "finished", "stopped"]
     assert (found.run, found.test) == (None, None)
-    assert watcher.ended
+    assert callback.ended
     assert not (tmp_path / "winner").exists()
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 4
     resumed = tune(trials=3, storage=tmp_path / "study.db")

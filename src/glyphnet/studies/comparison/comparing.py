@@ -76,7 +76,7 @@ def compare(
     threads: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-    watcher: ComparisonCallback | None = None,
+    callback: ComparisonCallback | None = None,
 ) -> Comparison:
     """Fit our presets and classical methods on the same data, and judge each once on the same test images.
 
@@ -94,7 +94,7 @@ def compare(
         threads: for each method; None for ``OMP_NUM_THREADS``, or one per core.
         device: where our presets are trained; the others use the CPU.
         progress: called as ``progress(done, total, what)`` while data are read.
-        watcher: called with the progress and each result.
+        callback: called with the progress and each result.
 
     Raises:
         SettingsError: an unknown method, or an impossible budget or number of threads.
@@ -108,7 +108,7 @@ def compare(
     if not len(splits.test):
         raise DataError(f"{splits.name}: there is no test part to judge by. Divide the data with a test_fraction.")
     context = FitContext(len(splits.train) + len(splits.validation), seed, threads, device)
-    rows = _run_all(chosen, splits, context, budget, watcher or ComparisonCallback())
+    rows = _run_all(chosen, splits, context, budget, callback or ComparisonCallback())
     return Comparison(
         data=f"{splits.name}, test part",
         rows=tuple(sorted(rows, key=_rank)),

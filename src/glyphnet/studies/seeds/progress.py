@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ... import training
-from ...training import HistoryRow, Moment, TrainingState
+from ...training import HistoryRow, StepInfo, TrainingState
 from .results import SeedRun
 
 _EVERY = 0.1  # seconds between two reports of a training
@@ -56,7 +56,7 @@ class SeedsCallback:
         """Called once, after the last training, however it ended."""
 
 
-class Reporter(training.Watcher):
+class Reporter(training.Callback):
     """Reports the progress of one training.
 
     Args:
@@ -69,13 +69,13 @@ class Reporter(training.Watcher):
         self._seed, self._report, self._stop_requested = seed, report, stop_requested
         self._reported = 0.0
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Report, if it is time; stop, if requested."""
         now = time.monotonic()
         if now - self._reported >= _EVERY:
             self._reported = now
             accuracy = state.history[-1]["val_accuracy"] if state.history else None
-            self._report(SeedProgress(self._seed, moment.epoch, moment.epochs, moment.share, accuracy))
+            self._report(SeedProgress(self._seed, info.epoch, info.epochs, info.share, accuracy))
         return self._stop_requested()
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:

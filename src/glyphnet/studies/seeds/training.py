@@ -50,7 +50,7 @@ def train_seeds(
     overwrite: bool = False,
     device: str = "auto",
     threads: int | None = None,
-    watchers: Sequence[SeedsCallback] = (),
+    callbacks: Sequence[SeedsCallback] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
@@ -69,7 +69,7 @@ def train_seeds(
             network are rounded.
         out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
         overwrite: whether to replace trainings in ``out``.
-        watchers: called during the trainings; if one requests a stop, all trainings stop and can be resumed.
+        callbacks: called during the trainings; if one requests a stop, all trainings stop and can be resumed.
         data, preset, recipe, changes, device, threads, progress, said, command: as for `glyphnet.train`.
 
     Raises:
@@ -94,7 +94,7 @@ def train_seeds(
         if folder is not None:
             folder.clear()
             tell(said, f"The runs are written to {folder.path}.")
-        return _report_reading(_Work(plan, splits, used, at_once, device, watchers).run(progress, command), said)
+        return _report_reading(_Work(plan, splits, used, at_once, device, callbacks).run(progress, command), said)
 
 
 def resume_seeds(
@@ -105,7 +105,7 @@ def resume_seeds(
     at_once: int | None = None,
     device: str = "auto",
     threads: int | None = None,
-    watchers: Sequence[SeedsCallback] = (),
+    callbacks: Sequence[SeedsCallback] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
     command: str = "",
@@ -116,7 +116,7 @@ def resume_seeds(
         out: the folder.
         splits: the data, if the trainings were started with loaded splits.
         ensemble: average the networks, even if that was not requested at the start.
-        at_once, device, watchers, progress, said, command: as for `train_seeds`.
+        at_once, device, callbacks, progress, said, command: as for `train_seeds`.
         threads: to compute with if the folder does not say; only folders of older versions do not.
 
     Raises:
@@ -139,7 +139,7 @@ def resume_seeds(
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     plan = _with_threads(plan, splits, at_once, device, threads, said)
     with FolderLock(folder.path):
-        return _report_reading(_Work(plan, splits, folder, at_once, device, watchers).run(progress, command), said)
+        return _report_reading(_Work(plan, splits, folder, at_once, device, callbacks).run(progress, command), said)
 
 
 def _with_threads(

@@ -17,7 +17,7 @@ from ...files import atomic_write_text, make_folder
 from ...processes import Message, talk_with_parent
 from ...runs import RunFolder
 from ...runs.preparation import read
-from ...training import Recipe, Watcher
+from ...training import Callback, Recipe
 from ...units import reason
 from .progress import Reporter
 
@@ -27,7 +27,7 @@ def train_one(
     splits: Splits,
     folder: RunFolder,
     device: str,
-    watcher: Watcher,
+    callback: Callback,
     *,
     report: bool,
     threads: int | None = None,
@@ -49,7 +49,7 @@ def train_one(
         folder.path,
         splits=splits,
         device=device,
-        watchers=[watcher],
+        callbacks=[callback],
         command=command,
         report=report,
         threads=threads,

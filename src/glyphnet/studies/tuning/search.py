@@ -16,7 +16,7 @@ from ...data import ImageDataset, Splits
 from ...errors import DivergedError, SettingsError
 from ...evaluation import fit_temperature
 from ...nn import logits_in_batches
-from ...training import Examples, FitResult, HistoryRow, Moment, Recipe, TrainingState, choose_device, fit
+from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device, fit
 from ...training.device import using_threads
 from .results import Outcome, Trial, TrialEnding, score
 from .space import Value
@@ -52,7 +52,7 @@ class SearchProgress:
     best: Trial | None
 
 
-class SearchCallback(training.Watcher):
+class SearchCallback(training.Callback):
     """Called during the search and the training of every trial; a subclass overrides what it needs.
 
     Stopping a training stops the search: the trial counts as never started.
@@ -179,7 +179,7 @@ class TrialRunner:
         device: str,
         pruning: bool,
         deadline: float | None,
-        callbacks: Sequence[training.Watcher],
+        callbacks: Sequence[training.Callback],
         threads: int | None = None,
     ) -> None:
         self._threads = threads
@@ -195,7 +195,7 @@ class TrialRunner:
         try:
             result = fit(
                 self._recipe.override(settings), self._train, self._validation, classes=self._classes,
-                device=self._device, threads=self._threads, watchers=(clock, reporter, *self._callbacks),
+                device=self._device, threads=self._threads, callbacks=(clock, reporter, *self._callbacks),
             )  # fmt: skip
         except SettingsError as error:
             return Outcome("impossible", str(error))
@@ -228,7 +228,7 @@ class TrialRunner:
         )
 
 
-class _Reporter(training.Watcher):
+class _Reporter(training.Callback):
     """Reports a trial's score to the study, which decides whether to prune it."""
 
     def __init__(self, trial: optuna.Trial, images: int, *, pruning: bool) -> None:
@@ -251,14 +251,14 @@ class _Reporter(training.Watcher):
         return self.pruned
 
 
-class _Clock(training.Watcher):
+class _Clock(training.Callback):
     """Stops a training when the time is up."""
 
     def __init__(self, deadline: float | None) -> None:
         self._deadline = deadline
         self.expired = False
 
-    def after_step(self, moment: Moment, state: TrainingState) -> bool:
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Stop, if the time is up."""
         self.expired = self._deadline is not None and time.monotonic() >= self._deadline
         return self.expired

@@ -46,8 +46,8 @@ def tune(
     pruning: bool = True,
     device: str = "auto",
     threads: int | None = None,
-    watchers: Sequence[SearchCallback] = (),
-    winner_watchers: Sequence[training.Watcher] = (),
+    callbacks: Sequence[SearchCallback] = (),
+    winner_callbacks: Sequence[training.Callback] = (),
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
 ) -> Tuning:
@@ -76,8 +76,8 @@ def tune(
             earlier search only.
         pruning: whether to stop trials that fall behind.
         device, threads: as for `glyphnet.train`.
-        watchers: called during the search; if one requests a stop, the search ends and the winner is not trained.
-        winner_watchers: called during the winner's training.
+        callbacks: called during the search; if one requests a stop, the search ends and the winner is not trained.
+        winner_callbacks: called during the winner's training.
         progress, said: as for `glyphnet.train`.
 
     Raises:
@@ -113,9 +113,9 @@ def tune(
         began = time.monotonic()
         deadline = None if budget.seconds is None else began + budget.seconds
         runner = TrialRunner(
-            base, splits, device=device, pruning=pruning, deadline=deadline, callbacks=watchers, threads=threads
+            base, splits, device=device, pruning=pruning, deadline=deadline, callbacks=callbacks, threads=threads
         )
-        ending: Ending = _search(study, runner, budget, began, watchers)
+        ending: Ending = _search(study, runner, budget, began, callbacks)
         seconds = time.monotonic() - began
         if ending != "stopped" and study.others_run():
             ending = "shared"
@@ -130,7 +130,7 @@ def tune(
         _refuse_nothing(found, budget)
         return _train_winner(
             found, study, peers, splits,
-            device=device, threads=threads, watchers=winner_watchers, progress=progress, said=tell,
+            device=device, threads=threads, callbacks=winner_callbacks, progress=progress, said=tell,
         )  # fmt: skip
 
 
@@ -159,13 +159,13 @@ def _prepare(
 
 
 def _search(
-    study: Study, runner: TrialRunner, budget: Budget, began: float, watchers: Sequence[SearchCallback]
+    study: Study, runner: TrialRunner, budget: Budget, began: float, callbacks: Sequence[SearchCallback]
 ) -> SearchEnding:
     try:
-        return run_search(study, runner, budget, began, watchers)
+        return run_search(study, runner, budget, began, callbacks)
     finally:
-        for watcher in watchers:
-            watcher.search_ended()
+        for callback in callbacks:
+            callback.search_ended()
 
 
 def _check_early(search: Search | None, preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
@@ -236,7 +236,7 @@ def _train_winner(
     *,
     device: str,
     threads: int | None,
-    watchers: Sequence[training.Watcher],
+    callbacks: Sequence[training.Callback],
     progress: Progress | None,
     said: Callable[[str], None],
 ) -> Tuning:
@@ -263,7 +263,7 @@ def _train_winner(
         said(f"Training the winner (trial {best.number}) once more, for its run folder.")
         run = runs.train(
             splits if recipe.data is None else None, recipe=recipe, out=folder, overwrite=True, device=device,
-            threads=threads, watchers=watchers, progress=progress, command=_command(tuning),
+            threads=threads, callbacks=callbacks, progress=progress, command=_command(tuning),
         )  # fmt: skip
         if run.ending == "stopped":
             return replace(tuning, ending="stopped", run=run, notes=notes)

@@ -342,9 +342,9 @@ def test_data_larger_than_the_memory_allowed_are_loaded(make_folder: MakeFolder)
     root = make_folder({"a": 40, "b": 40}, size=(8, 8))
     code = """
 import re, resource, sys
-from glyphnet import parallel
+from glyphnet import processes
 from glyphnet.data import cache, load
-parallel.WORKERS = 2  # each thread has a stack, which counts
+processes.WORKERS = 2  # each thread has a stack, which counts
 cache.IN_MEMORY_BYTES = int(sys.argv[2])
 used = int(re.search(r"VmData:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_DATA, (used + 180_000_000,) * 2)

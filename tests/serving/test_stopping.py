@@ -79,8 +79,8 @@ def test_stopping_under_load(model_file, sent):
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "stopping", "5")
         assert client.get("/healthz").status == 200, "alive until the end"
         assert client.predict(picture).status == 200, "who comes before the doors close is answered"
-        assert served.wait(12) == 0
-        assert time.monotonic() - began < 10
+        assert served.wait(30) == 0
+        assert time.monotonic() - began < 20  # 10 s where nothing else runs
         assert served.stderr.read() == "", "nothing went wrong"
         for thread in asking:
             thread.join(5)
@@ -108,14 +108,15 @@ def test_bombs_are_refused_at_once_and_disturb_nobody(model_file, bombs):
 
         for name, answer, took in pool.map(timed, bombs):
             assert 400 <= answer.status < 500, (name, answer.body)
-            assert took < 3, f"{name}: it must not wait for what it would take"  # 1 s where nothing else runs
+            # Under 1 s where nothing else runs; without a limit these take up to a minute.
+            assert took < 10, f"{name}: it must not wait for what it would take"
         slow = ("many pages", "many profiles", "words", "a hundred scans")
         pending = [pool.submit(timed, name) for name in slow * 2]
         time.sleep(0.3)
         began = time.monotonic()
         served.send_signal(signal.SIGTERM)
-        assert served.wait(12) == 0
-        assert time.monotonic() - began < 10
+        assert served.wait(30) == 0
+        assert time.monotonic() - began < 20  # 10 s where nothing else runs
         assert {each.result()[1].status for each in pending} == {422}, "those in work are answered"
         neighbour.join(5)
         assert neighbour.broken == ""

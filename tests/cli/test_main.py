@@ -362,3 +362,14 @@ def test_bash_completes_verbs_and_options():
         ).stdout
 
     assert complete("glyphnet tra", 1).split() == ["train"]
+
+
+@pytest.mark.parametrize("options", [["--preset", "x" * 5000], ["--set", "x" * 5000 + "=1"], ["--recipe", "x" * 5000]])
+def test_a_message_stays_short_whatever_was_given(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "glyphnet", "train", "digits", *options], capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert "…" in run.stderr
+    assert len(run.stderr) < 1000

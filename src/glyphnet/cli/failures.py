@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 
@@ -31,6 +32,7 @@ _OS_REMEDIES = {
     errno.EFBIG: "Make it smaller.",
     errno.EADDRINUSE: "Choose another port.",
 }
+_LONGEST = 255  # characters of a word in a message: values may come from anywhere
 _NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
 
 
@@ -42,7 +44,7 @@ def report(error: BaseException, *, debug: bool = False) -> int:
     """
     if debug:
         traceback.print_exception(error)
-    say(f"glyphnet: {describe(error)}")
+    say(f"glyphnet: {_shortened(describe(error))}")
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     return error.exit_code if isinstance(error, typer.TyperException) else FAILED
@@ -64,6 +66,11 @@ def describe(error: BaseException) -> str:
         f"internal error: {type(error).__name__}: {error}. This is a fault in GlyphNet: "
         "run the command again with --debug, and report what it prints."
     )
+
+
+def _shortened(message: str) -> str:
+    """The message with the middle of each overlong word left out: a name, a path, a value that the user gave."""
+    return re.sub(rf"\S{{{_LONGEST + 1},}}", lambda word: f"{word[0][:120]}…{word[0][-120:]}", message)
 
 
 def _describe_usage(error: typer.TyperException) -> str:

@@ -23,6 +23,16 @@ def percent(share: float, digits: int = 1, space: str = " ") -> str:
     return f"{percent_number(share, digits)}{space}%"
 
 
+def page_percent(share: float, digits: int = 1) -> str:
+    """`percent` as pages and pictures write it: with a space that never breaks."""
+    return percent(share, digits, THIN)
+
+
+def digits_for(count: int) -> int:
+    """The digits after the point that a percentage of ``count`` images deserves."""
+    return 2 if count >= 5000 else 1
+
+
 def percent_number(share: float, digits: int = 1) -> str:
     """`percent` without the sign, for a column that has it in its heading."""
     rounded, nearest = round(100 * share, digits), 10**-digits

@@ -13,7 +13,7 @@ from PIL import Image
 
 from glyphnet.conformal import SCORES, Conformal
 from glyphnet.export import export
-from glyphnet.report.text import percent
+from glyphnet.units import page_percent as percent
 
 from ..javascript import node, run_module
 

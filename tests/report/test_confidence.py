@@ -7,7 +7,8 @@ import pytest
 
 from glyphnet.conformal import Conformal
 from glyphnet.evaluation import wilson
-from glyphnet.report.text import percent, rejection, temperature
+from glyphnet.report.text import rejection, temperature
+from glyphnet.units import page_percent as percent
 
 from ..browsing import wait_until
 

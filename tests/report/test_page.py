@@ -14,7 +14,8 @@ from glyphnet.pages.bundle import bundle
 from glyphnet.report import write_report
 from glyphnet.report.curves import scale_around
 from glyphnet.report.page import flat
-from glyphnet.report.text import calibration, headline, mistakes, percent
+from glyphnet.report.text import calibration, headline, mistakes
+from glyphnet.units import page_percent as percent
 
 
 @pytest.fixture

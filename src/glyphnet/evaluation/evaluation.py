@@ -8,7 +8,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from ..answers import Rules
 from ..conformal import Conformal
 from ..errors import DataError
 from ..files import atomic_write
-from ..units import THIN, percent
+from ..units import page_percent
 from .calibration import (
     CoverageCurve,
     Rejection,
@@ -546,7 +546,7 @@ _NAMES = {"macro_f1": "Macro F1"}
 
 
 def _written(name: str, figure: Figure) -> dict[str, str]:
-    write = _nats if name in _IN_NATS else _percent
+    write = _nats if name in _IN_NATS else partial(page_percent, digits=2)
     interval = figure.interval
     return {
         "name": _NAMES.get(name, name.replace("_", " ").capitalize()),
@@ -558,10 +558,6 @@ def _written(name: str, figure: Figure) -> dict[str, str]:
 
 def _nats(value: float) -> str:
     return f"{value:.4f}"
-
-
-def _percent(share: float) -> str:
-    return percent(share, 2, THIN)
 
 
 def _shaded(matrix: npt.NDArray[np.int64]) -> list[list[tuple[int, int]]]:
@@ -583,7 +579,7 @@ def _image(evaluation: Evaluation, row: int) -> dict[str, Any]:
         "png": base64.b64encode(file.getvalue()).decode(),
         "true": evaluation.classes[evaluation.labels[row]],
         "predicted": evaluation.classes[evaluation.predictions[row]],
-        "confidence": percent(evaluation.confidence[row], 1, THIN),
+        "confidence": page_percent(evaluation.confidence[row]),
         "file": evaluation.names[row],
     }
 

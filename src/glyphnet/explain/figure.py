@@ -18,7 +18,7 @@ from ..classifier import Float32Array
 from ..data.dataset import Int64Array, UInt8Array
 from ..nn.layers import LAYERS
 from ..plots.style import BLUE, FINE, INK, LINE, RED, SOFT, literal, short
-from ..units import THIN, percent
+from ..units import page_percent
 from .inside import LayerActivation
 
 _SIGNED = LinearSegmentedColormap.from_list("positive and negative", [RED, "#f2c9a8", "#ffffff", "#a9cfe9", BLUE])
@@ -61,7 +61,7 @@ def explanation_figure(
     height = _TOP + heading + sum(heights) + _GAP * len(strips) + 0.1
     figure = Figure(figsize=(_WIDTH, height), facecolor="white", dpi=150)
     predicted = int(probabilities.argmax())
-    answer = f"{short(classes[predicted], 40)}, {percent(float(probabilities[predicted]), 1, THIN)}"
+    answer = f"{short(classes[predicted], 40)}, {page_percent(float(probabilities[predicted]))}"
     title = f"{short(name, 44)}:  {answer}" if name else answer
     _write(figure, title, 0.25, height - 0.32, height, color=INK, size=14)
     _image(_axes(figure, height, 0.25, 0.95, 2.35, 2.35), image)
@@ -129,7 +129,7 @@ def _bars(axes: Axes, classes: Sequence[str], probabilities: Float32Array) -> No
     axes.barh(range(len(rows)), probabilities[rows], height=0.62, color=colours)
     for place, row in enumerate(rows):
         weight = "bold" if row == predicted else "normal"
-        name, number = short(classes[row], 15), percent(float(probabilities[row]), 1, THIN)
+        name, number = short(classes[row], 15), page_percent(float(probabilities[row]))
         for x, text, size, colour in ((-0.04, name, 9, INK), (1.37, number, 8.5, SOFT)):
             drawn = axes.text(x, place, text, fontsize=size, color=colour, fontweight=weight, ha="right", va="center")
             literal([drawn])

@@ -28,7 +28,7 @@ from ..nn.layers import Custom, Float32Array, parted_layers
 from ..nn.prototypes import FLAT, OUTSIDE, NearestPrototype, Prototypes, score
 from ..nn.spec import activation
 from ..pages import Card, drawing_page
-from ..units import THIN, percent
+from ..units import THIN, digits_for, page_percent
 from .proof import Given, HeldOutImages, compare
 
 Encoding: TypeAlias = Literal["int16", "float32"]
@@ -118,7 +118,7 @@ def card_of(classifier: Classifier) -> Card:
 def _rejects(classifier: Classifier) -> str:
     rules = {
         "if a picture is unlike its training images": classifier.foreign_threshold is not None,
-        f"below {percent(classifier.threshold or 0, 0, THIN)} sure": bool(classifier.threshold),
+        f"below {page_percent(classifier.threshold or 0, 0)} sure": bool(classifier.threshold),
     }
     return " or ".join(name for name, holds in rules.items() if holds)
 
@@ -135,7 +135,7 @@ def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
 
 def _share(share: float, metrics: Mapping[str, Any]) -> str:
     """A percentage with the digits that the number of images supports."""
-    return percent(share, 2 if metrics["n"] >= 5000 else 1, THIN)
+    return page_percent(share, digits_for(metrics["n"]))
 
 
 class Weights:

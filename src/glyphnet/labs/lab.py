@@ -158,4 +158,4 @@ def load_lab(name: str) -> Lab[Any]:
 
 def percent(share: float, digits: int = 0) -> str:
     """A percentage as the pages write it: 0.955 is "95.5 %" with one digit."""
-    return units.percent(share, digits, units.THIN)
+    return units.page_percent(share, digits)

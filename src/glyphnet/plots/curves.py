@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from .style import BLUE, INK, RED, SOFT, THIN, axes_or_new, dress, legend, percent_axis, whole_axis
+from ..units import THIN
+from .style import BLUE, INK, RED, SOFT, axes_or_new, dress, legend, percent_axis, whole_axis
 
 # The curves of each panel: column of history.csv, name, colour, line.
 _PANELS = {

@@ -14,6 +14,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ..units import THIN
+
 # The light colours of pages/house.css: blue and vermilion of Okabe and Ito's palette.
 BLUE = "#0067a8"
 RED = "#b84a00"
@@ -27,7 +29,6 @@ FINE = "#ebe9e4"
 Corner = Literal["best", "upper left", "lower left", "lower right"]
 
 LONGEST = 22  # characters of a class name
-THIN = "\u202f"  # a narrow space: between a number and its unit
 
 # What Matplotlib's own font lacks, the first of these that is installed may have.
 _FALLBACKS = (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..evaluation import Evaluation
-from ..units import plural
+from ..units import digits_for, plural
+from ..units import page_percent as percent
 from .curves import CurveReading
 from .data import DataView
 from .labels import ShownPart
-from .text import digits_for, percent
 
 MOST = 3
 _SUSPICIOUS = 0.002  # share of training labels that look wrong, from which it is worth an hour

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..evaluation.embedding import Embedding, embed
+from ..units import page_percent as percent
 from ..units import plural
 from .sheets import Sheet, base64_of
-from .text import percent
 
 Int64Array = npt.NDArray[np.int64]
 

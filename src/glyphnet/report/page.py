@@ -19,6 +19,7 @@ from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
 from ..pages.assembly import environment, hash_of, read
 from ..pages.bundle import bundle
+from ..units import digits_for, page_percent
 from . import text
 from .advice import advise
 from .curves import History, read_curves, scale_around
@@ -145,7 +146,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
     """What the sections on figures say of them."""
     great = evaluation.figures[evaluation.headline]
     return {
-        "digits": text.digits_for(len(evaluation)),
+        "digits": digits_for(len(evaluation)),
         "great": great,
         "scale": scale_around(great.interval or evaluation.accuracy_interval),
         "class_scale": scale_around(*_recalls_and_precisions(evaluation)),
@@ -210,7 +211,7 @@ def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:
 def _environment() -> Environment:
     """The page's templates; in a process that writes several reports they are compiled once."""
     templates = environment("report")
-    templates.filters["percent"] = text.percent
+    templates.filters["percent"] = page_percent
     templates.filters["zip"] = lambda *columns: zip(*columns, strict=True)
     templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return templates

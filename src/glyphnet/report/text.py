@@ -7,18 +7,8 @@ import numpy as np
 from ..answers import REASONS
 from ..conformal import percentage
 from ..evaluation import Evaluation, Figure
-from ..units import THIN, plural
-from ..units import percent as plain_percent
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share as the page writes it: with a space that never breaks."""
-    return plain_percent(share, digits, THIN)
-
-
-def digits_for(count: int) -> int:
-    """How many digits behind the point a percentage of ``count`` images deserves."""
-    return 2 if count >= 5000 else 1
+from ..units import THIN, digits_for, plural
+from ..units import page_percent as percent
 
 
 def headline(evaluation: Evaluation) -> str:

@@ -80,7 +80,7 @@ def test_stopping_under_load(model_file, sent):
         assert client.get("/healthz").status == 200, "alive until the end"
         assert client.predict(picture).status == 200, "who comes before the doors close is answered"
         assert served.wait(30) == 0
-        assert time.monotonic() - began < 20  # 10 s where nothing else runs
+        assert time.monotonic() - began < 10
         assert served.stderr.read() == "", "nothing went wrong"
         for thread in asking:
             thread.join(5)
@@ -116,7 +116,7 @@ def test_bombs_are_refused_at_once_and_disturb_nobody(model_file, bombs):
         began = time.monotonic()
         served.send_signal(signal.SIGTERM)
         assert served.wait(30) == 0
-        assert time.monotonic() - began < 20  # 10 s where nothing else runs
+        assert time.monotonic() - began < 10
         assert {each.result()[1].status for each in pending} == {422}, "those in work are answered"
         neighbour.join(5)
         assert neighbour.broken == ""

@@ -283,6 +283,27 @@ def test_bursts_by_the_time_in_the_pictures(tmp_path: Path) -> None:
     assert load(tmp_path, group_by="burst").train.fingerprint == splits.train.fingerprint
 
 
+def test_bursts_by_the_time_in_the_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [
+        f"{label}/IMG_2024050{day}_10{number // 4 * 5:02d}{number % 4 * 2:02d}{form}.png"
+        for label, day, form in (("a", 1, ""), ("b", 2, "_123"))
+        for number in range(40)
+    ]
+    splits = load(write(tmp_path, ((name, noise(rng)) for name in names)))
+    assert splits.group_by == "burst"
+    kept_together(splits, r"(\d{8}_\d{4})")
+    assert "20 groups" in note_on_groups(splits)
+
+
+def test_letters_count_as_numbers_do(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{label}/scan-P{patient:03d}-{view}.png" for label in "uv" for patient in range(15) for view in "abcd"]
+    splits = load(write(tmp_path, ((name, noise(rng)) for name in names)))
+    assert splits.group_by == "prefix"
+    kept_together(splits, r"(P\d+)")
+
+
 def test_copies_stay_together_when_asked(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for label in ("a", "b"):

@@ -37,7 +37,8 @@ _PIECE = 512  # pairs compared in one go: a memory map is never read whole
 _SEED = 20  # of that sample: the same data give the same groups
 _CELLS = 8  # a side, of the coarse pictures that are compared
 
-_COUNTER = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
+_COUNTER = re.compile(r"(.*?)(\d{1,18}|(?<=[\d_\-. ])[a-zA-Z])", re.ASCII | re.DOTALL)
+"""A name that ends in a number or, after a digit or a separator, in one letter: ``scan-P012-b``, ``17c``."""
 _SEPARATORS = re.compile(r"[_\-. ]+")
 _UNIT = re.compile(
     r"(?:track|person|patient|subject|slide|scan|page|day|video|clip|frame|seq|sequence|series|case|session|user|"
@@ -161,7 +162,8 @@ def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
     match = _COUNTER.fullmatch(stem)
     if match is None:
         return [], -1
-    return [token for token in _SEPARATORS.split(match[1]) if token], int(match[2])
+    counter = int(match[2]) if match[2].isdigit() else ord(match[2].lower()) - ord("a")
+    return [token for token in _SEPARATORS.split(match[1]) if token], counter
 
 
 def _prefix_keys(pictures: Pictures, prefixes: list[list[str]]) -> list[Hashable | None]:
@@ -204,9 +206,11 @@ def by_burst(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     apart = np.diff(taken[order], prepend=-1) > BURST_SECONDS
     numbers = np.empty(len(taken), dtype=np.int64)
     numbers[order] = np.cumsum(apart | (taken[order] < 0))
-    if not _plausible(numbers, pictures.labels, 0 if asked else CLOSE):
-        return None
-    words = f"times in the pictures: bursts with at most {BURST_SECONDS} s from one picture to the next"
+    same_thing = number_keys(list(zip(numbers.tolist(), pictures.labels.tolist(), strict=True)))
+    covered = 0 if asked else CLOSE
+    if not (_plausible(numbers, pictures.labels, covered) and _plausible(same_thing, pictures.labels, covered)):
+        return None  # one picture of each class at a time is no burst
+    words = f"times in the pictures or their names: bursts with at most {BURST_SECONDS} s from one picture to the next"
     return described(numbers, "burst", words, pictures.names)
 
 
@@ -378,8 +382,8 @@ def _why_not(group_by: GroupBy, pictures: Pictures) -> str:
         "folder": f"There are no folders inside the class folders (the first picture is {pictures.names[0]!r}).",
         "prefix": "No file names have a common prefix before a counter, other than one for a whole class "
         f"(the first picture is {pictures.names[0]!r}).",
-        "burst": "The pictures do not say when they were taken (EXIF DateTimeOriginal), or none were taken within "
-        "seconds of each other.",
+        "burst": "Neither the pictures (EXIF DateTimeOriginal) nor their names (IMG_20240131_120259) say when they "
+        "were taken, or none were taken within seconds of each other.",
         "neighbours": "Neighbours in the order of names are not more alike than others.",
     }[group_by.kind]
 

@@ -125,7 +125,7 @@ def load(
         page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
         reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
         group_by: which pictures stay on one side of every division: "folder" (inside class folders), "prefix" (of file
-            names before their counter), "burst" (times in the pictures), "neighbours" (alike, in the order of names),
+            names before their counter), "burst" (times of pictures), "neighbours" (alike, in the order of names),
             "copies" (the same picture, changed), "column:NAME" of a table, a regular expression with one group that is
             searched in the names, "FILE.csv" with the columns file_name and group, "none", or
             "auto", which keeps together what likely belongs together.

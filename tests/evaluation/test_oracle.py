@@ -233,3 +233,33 @@ def test_the_temperature_can_be_undone(dtype, temperature):
 def test_undoing_a_temperature_keeps_zeros_and_never_overflows():
     before = undo_temperature(np.array([[1.0, 0.0, 1e-300], [0.5, 0.5, 0.0]]), 20.0)
     np.testing.assert_array_equal(before, [[1, 0, 0], [0.5, 0.5, 0]])
+
+
+def test_isotonic_regression_is_that_of_scikit_learn():
+    from sklearn.isotonic import isotonic_regression
+
+    from glyphnet.evaluation.labels import _falling
+
+    generator = np.random.default_rng(0)
+    for count in (1, 2, 3, 50, 400):
+        values = np.round(generator.normal(size=count), 1) - np.linspace(0, 2, count)  # some are equal
+        np.testing.assert_allclose(_falling(values), isotonic_regression(values, increasing=False), atol=1e-12)
+    assert len(_falling(np.empty(0))) == 0
+
+
+def test_the_temperature_is_where_the_log_loss_is_least():
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    from glyphnet.evaluation.calibration import _least_log_loss
+
+    generator = np.random.default_rng(1)
+    for scale in (0.3, 1.0, 8.0):
+        labels = generator.integers(0, 6, 400)
+        logits = scale * (generator.normal(size=(400, 6)) + 2 * np.eye(6)[labels])
+        margins = logits - logits[np.arange(400), labels][:, None]
+        found = minimize_scalar(
+            lambda inverse, logits, labels: -log_softmax(logits * inverse, axis=1)[np.arange(400), labels].mean(),
+            bounds=(0.05, 20), args=(logits, labels), method="bounded", options={"xatol": 1e-9},
+        )  # fmt: skip
+        assert _least_log_loss(margins) == pytest.approx(1 / found.x, rel=1e-5)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from glyphnet.evaluation.embedding import embed, embedding_sample
+from glyphnet.evaluation.embedding import embed, embedding_sample, principal_components
+from glyphnet.evaluation.tsne import affinities, nearness, squared_distances, tsne
 from glyphnet.report import page as report_page
 from glyphnet.report.embedding import neighbourhoods
 
@@ -73,6 +74,49 @@ def test_odd_features_give_finite_points_or_none(features, kinds):
     assert {"pca": found.pca.shape, "tsne": None if found.tsne is None else found.tsne.shape} == kinds
     assert np.isfinite(found.pca).all()
     assert found.tsne is None or np.isfinite(found.tsne).all()
+
+
+def clouds(count: int, features: int) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    middles = 3 * generator.normal(size=(6, features))
+    return generator.normal(size=(count, features)) + middles[np.arange(count) % 6]
+
+
+@pytest.mark.parametrize("features", [30, 200], ids=["fewer features than images", "more"])
+def test_components_shares_and_neighbours_are_those_of_scikit_learn(features):
+    from sklearn.decomposition import PCA
+    from sklearn.neighbors import NearestNeighbors
+
+    points = clouds(120, features)
+    pca = PCA(20, svd_solver="full")
+    expected = pca.fit_transform(points)
+    found, shares = principal_components(points, 20)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-8)
+    np.testing.assert_allclose(shares, pca.explained_variance_ratio_, atol=1e-12)
+    nearest = NearestNeighbors(n_neighbors=10).fit(points).kneighbors(return_distance=False)
+    np.testing.assert_array_equal(embed(points, np.arange(120)).neighbours, nearest)
+
+
+def test_t_sne_is_as_good_as_500_iterations_of_scikit_learn():
+    from sklearn.manifold import TSNE
+    from sklearn.manifold._t_sne import _joint_probabilities
+
+    components, _ = principal_components(clouds(200, 30), 20)
+    start = components[:, :2] / components[:, 0].std() * 1e-4
+    wanted = affinities(components, 30)
+    theirs = _joint_probabilities(squared_distances(components).astype(np.float32), 30, 0)
+    np.testing.assert_allclose(wanted[np.triu_indices(200, 1)], theirs, atol=1e-7)
+
+    def divergence(places: np.ndarray) -> float:
+        near = np.empty((200, 200), np.float32)
+        nearness(places.astype(np.float32), out=near)
+        shares = np.maximum(near / near.sum(), 1e-12)
+        return float((wanted * np.log(np.maximum(wanted, 1e-12) / shares)).sum())
+
+    arranged = TSNE(2, perplexity=30, init=start.astype(np.float32), max_iter=500, random_state=0)
+    assert divergence(tsne(components, perplexity=30, start=start)) <= 1.01 * divergence(
+        arranged.fit_transform(components)
+    )
 
 
 def test_neighbourhoods_count_the_classes_around_each_image(make_evaluation):

@@ -23,6 +23,7 @@ KEPT = 0.99
 BINS = 15  # as Guo et al. (2017) and most papers since
 _TEMPERATURES = (0.05, 20.0)
 _ROUNDING = 1e-4  # the share by which a threshold is looser than the image that set it
+_NEWTON = 60  # steps at most; eight are usual
 _STEPS_TO_1 = 20  # temperatures that are tried between the best one and 1
 
 Float64Array = npt.NDArray[np.float64]
@@ -123,21 +124,34 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 def _least_log_loss(margins: Float64Array) -> float:
     """The best temperature for logits (N, K) from which that of the true class was subtracted; 1.0 if none is."""
-    from scipy.optimize import brentq
     from scipy.special import softmax
 
-    def slope(inverse: float, smoothing: float = 0.0) -> float:
-        """The derivative of the mean log loss by 1/T: it only ever rises, for the loss is convex in 1/T."""
+    smoothing = 0.0
+
+    def slope(inverse: float) -> tuple[float, float]:
+        """The first two derivatives of the mean log loss by 1/T; the second is positive, for the loss is convex."""
+        shares = softmax(margins * inverse, axis=1)
+        mean = (shares * margins).sum(axis=1)
         wanted = smoothing * margins.sum(axis=1) / max(1, margins.shape[1] - 1)
-        return float(((softmax(margins * inverse, axis=1) * margins).sum(axis=1) - wanted).mean())
+        return float((mean - wanted).mean()), float(((shares * margins**2).sum(axis=1) - mean**2).mean())
 
     coldest, hottest = 1 / _TEMPERATURES[0], 1 / _TEMPERATURES[1]
-    smoothing = 0.0 if slope(coldest) > 0 else 1 / (len(margins) + 2)
-    if not slope(hottest, smoothing) < 0:
+    if slope(coldest)[0] <= 0:
+        smoothing = 1 / (len(margins) + 2)
+    if slope(hottest)[0] >= 0:
         return 1.0
-    if not slope(coldest, smoothing) > 0:
+    if slope(coldest)[0] <= 0:
         return 1 / coldest
-    return 1 / float(brentq(slope, hottest, coldest, args=(smoothing,)))
+    inverse = 1.0
+    for _ in range(_NEWTON):  # Newton's steps, and halvings where one would leave the interval
+        first, second = slope(inverse)
+        hottest, coldest = (inverse, coldest) if first < 0 else (hottest, inverse)
+        before, inverse = inverse, inverse - first / second if second > 0 else hottest
+        if not hottest < inverse < coldest:
+            inverse = (hottest + coldest) / 2
+        if abs(inverse - before) <= 1e-12 * before:
+            break
+    return 1 / inverse
 
 
 def _no_worse(margins: Float64Array, right: npt.NDArray[np.bool_], best: float) -> float:

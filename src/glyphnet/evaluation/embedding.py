@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .tsne import squared_distances, tsne
+
 if TYPE_CHECKING:
     from .evaluation import Evaluation
 
-MOST = 1000  # images: t-SNE of them takes a second and a half
+MOST = 600  # images: t-SNE of them takes a third of a second
 NEIGHBOURS = 10
 _DIRECTIONS = 50  # principal components that t-SNE works on, as its authors recommend
-_PERPLEXITY = 30.0
-_ITERATIONS = 500  # more moves the picture a little and takes longer
+_PERPLEXITY = 30.0  # as scikit-learn's
 _LEAST = 10  # images below which t-SNE has nothing to arrange
 
 Int64Array = npt.NDArray[np.int64]
@@ -67,55 +68,59 @@ def by_turns(labels: npt.NDArray[np.integer]) -> Int64Array:
     return np.argsort(place, kind="stable")
 
 
-def embed(features: npt.NDArray[np.floating], rows: Int64Array, *, seed: int = 0) -> Embedding | None:
-    """Lay features out in the plane, by PCA and by t-SNE (scikit-learn's).
-
-    Sources: Pearson (1901); van der Maaten and Hinton (2008), "Visualizing data using t-SNE".
+def embed(features: npt.NDArray[np.floating], rows: Int64Array) -> Embedding | None:
+    """Lay features out in the plane, by PCA (Pearson, 1901) and by t-SNE; alike on every run.
 
     Args:
         features: finite float (M, F), such as ``Classifier.features`` gives.
         rows: int64 (M,): which images they are of.
-        seed: of t-SNE and of the solver of PCA.
 
     Returns:
         None where all images have the same features: there is nothing to see.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
 
     features = np.asarray(features, dtype=np.float64)
     if len(features) < 2 or not np.ptp(features, axis=0).max(initial=0.0) > 0:
         return None
-    directions = min(_DIRECTIONS, *features.shape)
-    pca = PCA(directions, svd_solver="full", random_state=seed)
-    components = pca.fit_transform(features)
-    nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(features) - 1)).fit(features)
-    explained = (*pca.explained_variance_ratio_[:2].tolist(), 0.0)
-    return Embedding(
-        rows=rows,
-        pca=np.pad(components[:, :2], ((0, 0), (0, max(0, 2 - directions)))),
-        explained=(float(explained[0]), float(explained[1])),
-        tsne=_tsne(components, seed) if len(features) >= _LEAST else None,
-        neighbours=nearest.kneighbors(return_distance=False).astype(np.int64),
-    )
-
-
-def _tsne(components: Float64Array, seed: int) -> Float64Array:
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    # From the principal components: alike on every run, and the large distances mean more than from chance.
-    # The scale is that of t-SNE's own start by PCA.
-    start = np.pad(components[:, :2], ((0, 0), (0, max(0, 2 - components.shape[1]))))
-    start = start / np.std(start[:, 0]) * 1e-4
-    arrange = TSNE(
-        2,
-        perplexity=min(_PERPLEXITY, (len(components) - 1) / 3),
-        init=start.astype(np.float32),
-        max_iter=_ITERATIONS,
-        random_state=seed,
-    )
-    # One thread: of so few images two take as long, on a busy machine ten times as long, and the sums that they
-    # share out would make another picture of every number of threads.
+    # One thread: for so few images two gain nothing, and the sums that they share out would make another picture of
+    # every number of threads.
     with threadpool_limits(1):
-        return np.asarray(arrange.fit_transform(components), dtype=np.float64)
+        components, explained = principal_components(features, _DIRECTIONS)
+        pca = np.pad(components[:, :2], ((0, 0), (0, max(0, 2 - components.shape[1]))))
+        start = pca / np.std(pca[:, 0]) * 1e-4  # the large distances then mean more than from chance
+        near = min(_PERPLEXITY, (len(features) - 1) / 3)
+        return Embedding(
+            rows=rows,
+            pca=pca,
+            explained=(float(explained[0]), float(explained[1]) if len(explained) > 1 else 0.0),
+            tsne=tsne(components, perplexity=near, start=start) if len(features) >= _LEAST else None,
+            neighbours=_nearest(features),
+        )
+
+
+def principal_components(points: Float64Array, most: int) -> tuple[Float64Array, Float64Array]:
+    """Coordinates of ``points`` (N, F), not all alike, along the directions of most variance.
+
+    Returns:
+        float64 (N, n), the widest direction first, each with its largest coordinate positive, and each direction's share
+        of the variance, (n,). n is ``most``, N or F, whichever is least.
+    """
+    centred = points - points.mean(axis=0)
+    count, features = centred.shape
+    # The same from either matrix of products: the smaller one is taken.
+    products = centred.T @ centred if features <= count else centred @ centred.T
+    values, vectors = np.linalg.eigh(products)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    used = min(most, len(values))
+    vectors = vectors[:, :used]
+    components = centred @ vectors if features <= count else vectors * np.sqrt(values[:used])
+    largest = components[np.abs(components).argmax(axis=0), np.arange(used)]
+    return components * np.where(largest < 0, -1.0, 1.0), values[:used] / values.sum()
+
+
+def _nearest(features: Float64Array) -> Int64Array:
+    """The nearest others of each of ``features`` (M, F), the nearest first: int64 (M, n)."""
+    distances = squared_distances(features)
+    np.fill_diagonal(distances, np.inf)
+    return np.argsort(distances, axis=1, kind="stable")[:, : min(NEIGHBOURS, len(features) - 1)].astype(np.int64)

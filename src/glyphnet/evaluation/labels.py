@@ -159,8 +159,6 @@ def _of_pair(margins: Float64Array, usual: Float64Array) -> Float64Array:
         float64 (M,), falling. One where the rate was counted. Below, each image takes what is expected at that rate
         down to its margin and was not taken yet, one error at most; isotonic regression makes that monotone.
     """
-    from sklearn.isotonic import isotonic_regression
-
     # A hair more: equal numbers may differ in their last bit.
     place = np.searchsorted(usual, margins + 1e-9) / len(usual)  # of each image among those labelled k
     start, sure = _counted(place)
@@ -174,18 +172,36 @@ def _of_pair(margins: Float64Array, usual: Float64Array) -> Float64Array:
     for number, errors in enumerate(expected.tolist()):
         expected[number] = min(1.0, left + errors)
         left += errors - expected[number]
-    wrong[sure:] = isotonic_regression(expected, y_min=0.0, y_max=1.0, increasing=False)
+    wrong[sure:] = np.clip(_falling(expected), 0.0, 1.0)
     return wrong
+
+
+def _falling(values: Float64Array) -> Float64Array:
+    """Isotonic regression, falling: the sequence that never rises and is nearest to ``values`` (N,) in squares.
+
+    By pooling adjacent violators (Ayer et al., 1955).
+    """
+    means: list[float] = []
+    counts: list[int] = []
+    for value in values.tolist():
+        mean, count = value, 1
+        while means and means[-1] <= mean:
+            mean = (means[-1] * counts[-1] + mean * count) / (counts[-1] + count)
+            count += counts.pop()
+            means.pop()
+        means.append(mean)
+        counts.append(count)
+    return np.repeat(means, counts) if means else values
 
 
 def _counted(place: Float64Array) -> tuple[float, int]:
     """From which place on the images are errors, and how many they are."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc  # the binomial's upper tail; scipy.stats takes half a second to import
 
     start, sure = 0.5, int((place >= 0.5).sum())
     for lower in _LOWER:
         more = int(((place >= lower) & (place < start)).sum())
-        if binom.sf(more - 1, more + sure, (start - lower) / (1 - lower)) < _SURPRISE:
+        if bdtrc(more - 1, more + sure, (start - lower) / (1 - lower)) < _SURPRISE:
             break
         start, sure = lower, sure + more
     return start, sure

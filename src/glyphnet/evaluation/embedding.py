@@ -80,22 +80,22 @@ def embed(features: npt.NDArray[np.floating], rows: Int64Array) -> Embedding | N
     """
     from threadpoolctl import threadpool_limits
 
-    features = np.asarray(features, dtype=np.float64)
-    if len(features) < 2 or not np.ptp(features, axis=0).max(initial=0.0) > 0:
+    points: Float64Array = np.asarray(features, dtype=np.float64)
+    if len(points) < 2 or not np.ptp(points, axis=0).max(initial=0.0) > 0:
         return None
     # One thread: for so few images two gain nothing, and the sums that they share out would make another picture of
     # every number of threads.
     with threadpool_limits(1):
-        components, explained = principal_components(features, _DIRECTIONS)
+        components, explained = principal_components(points, _DIRECTIONS)
         pca = np.pad(components[:, :2], ((0, 0), (0, max(0, 2 - components.shape[1]))))
         start = pca / np.std(pca[:, 0]) * 1e-4  # the large distances then mean more than from chance
-        near = min(_PERPLEXITY, (len(features) - 1) / 3)
+        near = min(_PERPLEXITY, (len(points) - 1) / 3)
         return Embedding(
             rows=rows,
             pca=pca,
             explained=(float(explained[0]), float(explained[1]) if len(explained) > 1 else 0.0),
-            tsne=tsne(components, perplexity=near, start=start) if len(features) >= _LEAST else None,
-            neighbours=_nearest(features),
+            tsne=tsne(components, perplexity=near, start=start) if len(points) >= _LEAST else None,
+            neighbours=_nearest(points),
         )
 
 

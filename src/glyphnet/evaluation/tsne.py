@@ -70,7 +70,8 @@ def affinities(points: Float64Array, perplexity: float) -> Float32Array:
         low, high = np.where(surplus > 0, sharpness, low), np.where(surplus > 0, high, sharpness)
         sharpness = np.where(np.isinf(high), 2 * sharpness, (low + high) / 2)
     shares = weights / total[:, None]
-    return ((shares + shares.T) / (2 * count)).astype(np.float32)
+    both: Float32Array = ((shares + shares.T) / (2 * count)).astype(np.float32)
+    return both
 
 
 def nearness(places: Float32Array, out: Float32Array) -> None:

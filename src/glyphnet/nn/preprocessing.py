@@ -141,7 +141,10 @@ def as_tensor(inputs: Inputs) -> Tensor:
 Float32Array = npt.NDArray[np.float32]
 
 _PART_BYTES = 1 << 19
-"""Size of a part as uint8; its float64 form, eight times as large, is still in a cache or nearly."""
+"""Size of a part of vectors."""
+
+_PART_PIXELS = 1 << 15
+"""Bytes of a part of images; as whole numbers, eight times as large, it is still in a cache."""
 
 
 def pixel_moments(images: Inputs) -> tuple[Float32Array, Float32Array]:
@@ -155,11 +158,12 @@ def pixel_moments(images: Inputs) -> tuple[Float32Array, Float32Array]:
     _need_some(images)
     channels = images.shape[3]
     total, squares, pixels = [0] * channels, [0] * channels, 0
-    for part in _parts(images, itemsize=1):
-        values = part.reshape(-1, channels).to(torch.float64)  # whole numbers below 2**53: float64 is exact
-        pixels += len(values)
-        total = [t + int(s) for t, s in zip(total, values.sum(0).tolist(), strict=True)]
-        squares = [t + int(s) for t, s in zip(squares, values.square_().sum(0).tolist(), strict=True)]
+    for part in _parts(images, 1, _PART_PIXELS):
+        pixels += part[..., 0].numel()
+        for channel in range(channels):
+            values = part[..., channel].numpy().reshape(-1).astype(np.int64)
+            total[channel] += int(values.sum())
+            squares[channel] += int(np.dot(values, values))  # of whole numbers: without BLAS and its threads
     mean = np.array([t / (pixels * 255) for t in total], dtype=np.float32)
     # n·Σx² - (Σx)² is n² times the variance, as a whole number; 64 more bits keep its root precise.
     roots = [isqrt((pixels * q - t * t) << 128) / 2**64 for t, q in zip(total, squares, strict=True)]
@@ -178,13 +182,13 @@ def feature_moments(features: Inputs) -> tuple[Float32Array, Float32Array]:
     total = np.zeros(columns)
     lowest, highest = np.full(columns, np.inf), np.full(columns, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in _parts(features, itemsize=8):
+        for part in _parts(features, 8, _PART_BYTES):
             values = part.numpy().astype(np.float64)
             total += values.sum(axis=0)
             lowest, highest = np.minimum(lowest, values.min(axis=0)), np.maximum(highest, values.max(axis=0))
         mean = total / rows
         squares = np.zeros(columns)
-        for part in _parts(features, itemsize=8):
+        for part in _parts(features, 8, _PART_BYTES):
             squares += np.square(part.numpy().astype(np.float64) - mean).sum(axis=0)
         std = np.sqrt(squares / rows).astype(np.float32)
         # A constant column can have a tiny std from rounding alone; its extremes tell it for sure.
@@ -204,10 +208,10 @@ def _need_some(inputs: Inputs) -> None:
         raise SettingsError("there are no training inputs to measure a mean from.")
 
 
-def _parts(inputs: Inputs, itemsize: int) -> Iterator[Tensor]:
-    """Consecutive rows, about ``_PART_BYTES`` of them at a time, in memory."""
+def _parts(inputs: Inputs, itemsize: int, size: int) -> Iterator[Tensor]:
+    """Consecutive rows, about ``size`` bytes of them at a time, in memory."""
     row = max(1, itemsize * int(np.prod(inputs.shape[1:])))
-    step = max(1, _PART_BYTES // row)
+    step = max(1, size // row)
     for start in range(0, inputs.shape[0], step):
         part = inputs[start : start + step]
         # An array may run backwards, which no tensor can.

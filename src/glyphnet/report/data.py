@@ -20,8 +20,7 @@ MOST_CLASSES = 60  # with a line of their own
 MOST_TILES = 400
 MOST_BYTES = 400_000  # of PNG
 EXAMPLES = 10  # a class, where there are few classes
-_AVERAGED = 60_000  # images that the mean images are made of, at most
-_PIECE = 4096
+_AVERAGED = 1000  # images of a class that its mean image is made of: all 6,000 of MNIST change it by one level of grey
 _PARTS = {"train": "Training", "validation": "Validation", "test": "Test"}
 
 Int64Array = npt.NDArray[np.int64]
@@ -155,15 +154,10 @@ def _examples(part: ImageDataset, label: int, count: int) -> Int64Array:
 
 
 def _means(part: ImageDataset, labels: list[int]) -> npt.NDArray[np.uint8]:
-    """The mean image of each class: uint8 (K, H, W, C); of a great many images every n-th counts."""
-    step = max(1, len(part) // _AVERAGED)
-    sums = np.zeros((len(labels), int(np.prod(part.image_shape))))
-    counts = np.zeros(len(labels))
-    for start in range(0, len(part), step * _PIECE):
-        here = slice(start, start + step * _PIECE, step)
-        belongs = part.labels[here][None, :] == np.array(labels)[:, None]
-        pixels = part.images[here].reshape(belongs.shape[1], -1).astype(np.float32)
-        sums += belongs.astype(np.float32) @ pixels
-        counts += belongs.sum(axis=1)
-    means = np.round(sums / np.maximum(counts, 1)[:, None]).astype(np.uint8)
-    return means.reshape(len(labels), *part.image_shape)
+    """The mean image of each class: uint8 (K, H, W, C); of a class with a great many images, of some evenly spaced."""
+    means = np.empty((len(labels), *part.image_shape), dtype=np.uint8)
+    for place, label in enumerate(labels):
+        mine = np.flatnonzero(part.labels == label)
+        some = mine[np.linspace(0, len(mine) - 1, min(len(mine), _AVERAGED)).round().astype(np.int64)]
+        means[place] = np.round(part.images[some].mean(axis=0, dtype=np.float32))
+    return means

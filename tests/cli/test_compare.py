@@ -8,8 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,8 @@ from typer.testing import CliRunner
 
 from glyphnet.cli import app
 from glyphnet.cli.options import parse_duration
+
+from ..processes import wait_for
 
 
 def compare(*words: object) -> Result:
@@ -169,7 +169,7 @@ def test_a_signal_leaves_no_child_and_no_temporary_folder(number: signal.Signals
         env={**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
     ) as process:
         try:
-            _wait(lambda: bool(_children(process.pid)))
+            wait_for(lambda: bool(_children(process.pid)))
             [child] = _children(process.pid)
             assert [path.name[:9] for path in temporary.iterdir()] == ["glyphnet-"]
             process.send_signal(number)
@@ -197,10 +197,3 @@ def _children(parent: int) -> list[int]:
         if int(fields[1]) == parent:
             found.append(int(folder.name))
     return found
-
-
-def _wait(done: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"it did not happen within {seconds:g} s"
-        time.sleep(0.05)

@@ -8,7 +8,6 @@ import stat
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,8 @@ from glyphnet.cli import app
 from glyphnet.cli.verbs import VERBS, load_verb
 from glyphnet.files import FolderLock, temporary_folder
 from glyphnet.nn import Preprocessing, build, parse_network
+
+from ..processes import wait_for
 
 MINE = "mine\n"
 
@@ -289,10 +290,12 @@ def test_the_next_command_removes_the_temporary_folders_of_a_killed_compare(work
     ours = {**os.environ, "TMPDIR": str(work / "tmp")}
     command = [sys.executable, "-m", "glyphnet", "compare", "in", "--methods", "kmeans"]
     with subprocess.Popen(command, env=ours, stderr=subprocess.DEVNULL) as killed:
-        while not [*work.glob("tmp/glyphnet-*/glyphnet-*/.lock")]:  # a trial runs
-            assert killed.poll() is None
-            time.sleep(0.01)
+        wait_for(lambda: [*work.glob("tmp/glyphnet-*/glyphnet-*/.lock")], killed)  # a trial runs
         killed.kill()
     assert [*work.glob("tmp/glyphnet-*")]
-    with temporary_folder(work / "tmp") as folder:
-        assert [*work.glob("tmp/glyphnet-*")] == [folder]
+
+    def is_removed() -> bool:
+        with temporary_folder(work / "tmp") as folder:
+            return [*work.glob("tmp/glyphnet-*")] == [folder]
+
+    wait_for(is_removed)  # a child that was being started when its parent was killed holds the lock until it runs

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import children, started, wait_for, workers
+from ..processes import alive, children, started, wait_for, workers
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
@@ -20,10 +20,6 @@ LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cleans nothing up
-
-
-def alive(pids: set[int]) -> bool:
-    return any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.slow
@@ -39,7 +35,7 @@ def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) ->
     assert time.monotonic() - began < 30
     assert process.returncode == 1
     assert output == ""
-    assert not alive(others)
+    assert not alive(*others)
     assert "Traceback" not in messages
     said = [line for line in messages.splitlines() if line.startswith("glyphnet: ")]
     assert said == messages.splitlines()[-1:]
@@ -55,7 +51,7 @@ def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) ->
     assert time.monotonic() - began < 20
     assert process.returncode == 0, messages
     assert len(others) == 2
-    assert not alive(others)
+    assert not alive(*others)
     assert messages.splitlines()[-1].endswith(f"Go on with: glyphnet train --resume {checkpoint.parent}")
     assert "Stopped in epoch " in messages.splitlines()[-1]
     assert "Traceback" not in messages
@@ -66,10 +62,7 @@ def test_killing_the_first_process_ends_the_others_even_before_they_have_begun(t
         wait_for(lambda: children(process.pid), process)
         others = children(process.pid)
         process.kill()
-        deadline = time.monotonic() + 30
-        while alive(others) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not alive(others)
+        wait_for(lambda: not alive(*others), seconds=30)
 
 
 @pytest.mark.slow

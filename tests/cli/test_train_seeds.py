@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from glyphnet.cli import app
 
-from .processes import children, started, wait_for
+from ..processes import alive, children, started, wait_for
 
 QUICK = ["--network", "mlp", "--set", "epochs=2", "--device", "cpu"]
 LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
@@ -107,12 +107,6 @@ def test_an_ensemble_cannot_be_trained_as_a_network(tmp_path: Path) -> None:
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
 
-def alive(pids: set[int]) -> bool:
-    """Whether one of them runs: a dead one whom nobody has buried does not."""
-    states = (Path(f"/proc/{pid}/stat") for pid in pids)
-    return any(state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z" for state in states)
-
-
 @linux
 def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "my runs"
@@ -126,7 +120,7 @@ def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert time.monotonic() - began < 9, "they stopped, and were not killed"
     assert (process.returncode, output) == (0, ""), messages
     assert len(workers) == 2
-    assert not alive(workers)
+    assert not alive(*workers)
     assert messages.splitlines()[-1] == (
         f"Stopped; 0 of 3 seeds are finished. Go on with: glyphnet train --resume '{out}'"
     )
@@ -142,7 +136,4 @@ def test_killing_the_parent_ends_its_children_even_before_they_have_begun(tmp_pa
         wait_for(lambda: len(children(process.pid)) == 2, process)
         workers = children(process.pid)
         process.kill()
-        deadline = time.monotonic() + 30
-        while alive(workers) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not alive(workers)
+        wait_for(lambda: not alive(*workers), seconds=30)

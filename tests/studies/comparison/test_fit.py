@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,11 @@ import pytest
 from sklearn.neural_network import MLPClassifier
 
 from glyphnet.data import Splits
-from glyphnet.studies.comparison.comparing import Fit, fit_in_child, share
+from glyphnet.studies.comparison import comparing
+from glyphnet.studies.comparison.comparing import Fit, OnTick, fit_in_child, share
 from glyphnet.studies.comparison.methods import RowEstimator
+
+from ...processes import alive, wait_for
 
 Stubborn = Callable[..., Any]
 FitIt = Callable[..., Fit]
@@ -31,28 +33,16 @@ def fit(small: Splits, tmp_path: Path) -> Iterator[FitIt]:
     share(small, folder)
     before = sorted(folder.iterdir())
 
-    def run(estimator: object, budget: float = 30.0, phases: list[tuple[str, float]] | None = None) -> Fit:
-        def on_tick(phase: str, elapsed: float) -> None:
-            if phases is not None:
-                phases.append((phase, elapsed))
-
+    def run(estimator: object, budget: float = 30.0, on_tick: OnTick = lambda phase, elapsed: None) -> Fit:
         return fit_in_child(RowEstimator(estimator), folder, budget=budget, threads=1, on_tick=on_tick)
 
     yield run
     assert sorted(folder.iterdir()) == before, "the fit's own folder is removed"
 
 
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_the_phases_are_told_and_the_answers_come_back(fit: FitIt, stubborn: Stubborn, small: Splits) -> None:
     phases: list[tuple[str, float]] = []
-    found = fit(stubborn(), phases=phases)
+    found = fit(stubborn(), on_tick=lambda *tick: phases.append(tick))
     assert (found.status, found.reason, found.notes) == ("finished", "", ())
     assert found.probabilities is not None
     assert found.probabilities.shape == (len(small.test), 3)
@@ -67,7 +57,7 @@ def test_an_endless_fit_is_killed_when_its_budget_is_spent(fit: FitIt) -> None:
     endless = MLPClassifier(max_iter=10**9, tol=0.0, n_iter_no_change=10**9)
     phases: list[tuple[str, float]] = []
     began = time.monotonic()
-    found = fit(endless, budget=0.5, phases=phases)
+    found = fit(endless, budget=0.5, on_tick=lambda *tick: phases.append(tick))
     starting = max(elapsed for phase, elapsed in phases if phase == "starting")
     assert (found.status, found.reason) == ("out of time", "did not finish in 0.5 s")
     assert found.fit_seconds is None
@@ -75,17 +65,41 @@ def test_an_endless_fit_is_killed_when_its_budget_is_spent(fit: FitIt) -> None:
     assert time.monotonic() - began < starting + 10
 
 
-def test_the_process_of_a_killed_fit_is_gone(fit: FitIt, stubborn: Stubborn, tmp_path: Path) -> None:
+class Clock:
+    """Stands in for the module `time` of the fit: it stands still but for what it is put forward."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(comparing, "time", clock)
+    return clock
+
+
+def test_the_process_of_a_killed_fit_is_gone(fit: FitIt, stubborn: Stubborn, clock: Clock, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
+
+    def on_tick(phase: str, elapsed: float) -> None:
+        if mark.exists() and mark.read_text():
+            clock.now = 31.0
+
     began = time.monotonic()
-    assert fit(stubborn("sleep", mark=str(mark)), budget=0.2).status == "out of time"
+    assert fit(stubborn("sleep", mark=str(mark)), on_tick=on_tick).status == "out of time"
     assert time.monotonic() - began < 30, "it was not waited for: it would sleep for 60"
-    assert not alive(int(mark.read_text())), "the child was killed and buried"
+    assert not Path(f"/proc/{mark.read_text()}").exists(), "the child was killed and buried"
 
 
-def test_answers_have_a_budget_of_their_own(fit: FitIt, stubborn: Stubborn) -> None:
-    found = fit(stubborn("sleep", at="predict"), budget=0.3)
-    assert (found.status, found.reason) == ("out of time", "did not finish predicting in 0.3 s")
+def test_answers_have_a_budget_of_their_own(fit: FitIt, stubborn: Stubborn, clock: Clock) -> None:
+    def on_tick(phase: str, elapsed: float) -> None:
+        clock.now += {"fitting": 0.001, "predicting": 10.0}.get(phase, 0.0)
+
+    found = fit(stubborn("sleep", at="predict"), on_tick=on_tick)
+    assert (found.status, found.reason) == ("out of time", "did not finish predicting in 30 s")
     assert found.fit_seconds is not None, "the fit came to its end"
 
 
@@ -142,24 +156,9 @@ fit_in_child(RowEstimator(Stubborn("sleep", mark={str(mark)!r})), Path({str(fold
 """
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         try:
-            _wait(lambda: mark.exists() and bool(mark.read_text()))
+            wait_for(lambda: mark.exists() and mark.read_text(), parent)
             child = int(mark.read_text())
             assert alive(child)
         finally:
             parent.send_signal(signal.SIGKILL)
-    _wait(lambda: not alive(child) or _is_zombie(child), 20.0)  # it would sleep for 60
-
-
-def _is_zombie(process: int) -> bool:
-    """Dead, but nobody has buried it: in a container there may be nobody who does."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
-
-
-def _wait(done: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"it did not happen within {seconds:g} s"
-        time.sleep(0.05)
+    wait_for(lambda: not alive(child), seconds=20)  # it would sleep for 60

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from glyphnet.studies.tuning import SearchCallback, SearchProgress, Trial, Tuning
 from glyphnet.studies.tuning.study import Peers
+
+from ...processes import wait_for
 
 WORKER = """
 import sys, time
@@ -45,13 +46,6 @@ print(found.ending, found.test is not None)
 def start(marks: Path, name: str, other: str, trials: int) -> subprocess.Popen[str]:
     words = [sys.executable, "-W", "error", "-c", WORKER, str(marks), name, other, str(trials)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < until, "it did not happen within 60 s"
-        time.sleep(0.02)
 
 
 def states(file: Path) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Commands as real processes, and those that they start in turn."""
+"""Commands as real processes, those that they start in turn, and waiting for what processes do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,9 +49,21 @@ def _started(pid: int) -> list[tuple[int, str]]:
         return []
 
 
-def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def alive(*pids: int) -> bool:
+    """Whether one of them runs. A dead one that nobody has waited for does not; in a container it may stay for good."""
+    states = (Path(f"/proc/{pid}/stat") for pid in pids)
+    return any(state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z" for state in states)
+
+
+def wait_for(
+    condition: Callable[[], object], process: subprocess.Popen[str] | None = None, *, seconds: float = 120.0
+) -> None:
+    """Wait until the condition holds, and fail if it does not in time, or if the process that should see to it ends.
+
+    The time is generous: it is for what would never happen, not for a machine that others use.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, process.stderr and process.communicate()[1]
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
+        time.sleep(0.02)

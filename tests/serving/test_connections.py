@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
+from glyphnet.serving.service import Batcher
+
+from ..processes import wait_for
 from .conftest import images, png
+from .test_limits import Slow
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n\r\n"
 
@@ -154,18 +159,17 @@ def test_slow_clients_in_every_place_keep_out_nobody(serve, picture, words):
             assert 10 <= len(gone) <= 16, "only as many leave as others need their places"
 
 
-def test_all_places_taken_by_those_who_wait_for_an_answer(serve, loaded, picture):
-    from dataclasses import replace
-
-    from .test_limits import Slow
-
-    with serve(model=replace(loaded, predictor=Slow()), connections=3) as client:
+def test_all_places_taken_by_those_who_wait_for_an_answer(serve, loaded, picture, monkeypatch):
+    slow, admitted, admit = Slow(), [], Batcher.admit
+    monkeypatch.setattr(Batcher, "admit", lambda self, images: (admitted.append(images), admit(self, images))[1])
+    with serve(model=replace(loaded, predictor=slow), connections=3) as client:
         head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
         asking = [client.connect(head + b"Content-Length: %d\r\n\r\n" % len(picture) + picture) for _ in range(3)]
-        time.sleep(0.2)
+        wait_for(lambda: len(admitted) == 3)
         answer = client.heard(client.connect())
         assert (answer.status, answer.code) == (503, "too_many_connections")
         assert answer.headers["retry-after"] == "1"
+        slow.go.set()
         assert [client.heard(connection).status for connection in asking] == [200, 200, 200]
 
 
@@ -179,8 +183,7 @@ def test_who_does_not_take_the_answer(serve, picture, caplog):
                 connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
         except BlockingIOError:
             pass
-        time.sleep(2.5)
-        assert client.figure("glyphnet_connections") <= 2
+        wait_for(lambda: client.figure("glyphnet_connections") <= 1)  # the one that asks
         assert client.predict(picture).status == 200
     assert caplog.text == "", "a client that goes is no fault of the service"
 

@@ -13,8 +13,8 @@ from ..explain import saliency
 from ..images import Batch
 from .sheets import Sheet, Tiles, by_interest, lay_out
 
-STEPS = 16  # of integrated gradients: more change the picture hardly
-MOST_FLOPS = 4e10  # what all maps together may cost: a second or two on two cores, never more for being measured
+STEPS = 8  # of integrated gradients: more hardly change the picture
+MOST_FLOPS = 2e10  # what all maps together may cost: half a second, never more for being measured
 LEAST = 48  # images that get one whatever they cost
 MOST_BYTES = 1_200_000  # of PNG
 _LEVELS = 15  # shades on either side of zero

@@ -78,19 +78,20 @@ def conclude(
         classifier, evaluation, held = judged
         if folder is not None:
             classifier.save(folder.model)
-            write_judgement(
-                folder,
-                classifier,
-                evaluation,
-                doubts,
-                history=result.history,
-                findings=(*diagnosis, *held.findings),
-                command=command,
-                provenance=_provenance(result, recipe, splits),
-                splits=splits,
-                model=shlex.quote(str(folder.model)),
-                report=report,
-            )
+            with using_threads(result.threads):
+                write_judgement(
+                    folder,
+                    classifier,
+                    evaluation,
+                    doubts,
+                    history=result.history,
+                    findings=(*diagnosis, *held.findings),
+                    command=command,
+                    provenance=_provenance(result, recipe, splits),
+                    splits=splits,
+                    model=shlex.quote(str(folder.model)),
+                    report=report,
+                )
     return Run(
         classifier=classifier,
         evaluation=judged[1] if judged else None,

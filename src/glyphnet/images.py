@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain, islice
 from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -27,6 +26,8 @@ from .processes import map_in_order
 from .settings import batch_size
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
+Opened: TypeAlias = Image.Image | UInt8Array
+"""A decoded picture of any size: of mode L or RGB, or uint8 (h, w, C)."""
 OneImage: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | AnyArray | Mapping[str, Any]
 
 _ACCEPTED = (
@@ -90,6 +91,10 @@ class Batch(NamedTuple):
     def as_seen(cls, pixels: UInt8Array) -> Batch:
         """Pixels uint8 (n, H, W, C) that the network shall see exactly as they are."""
         return cls(pixels, [None] * len(pixels), [None] * len(pixels))
+
+    def singly(self) -> list[Normalized]:
+        """Each image by itself."""
+        return [Normalized(*each) for each in zip(*self, strict=True)]
 
     def part(self, start: int, count: int) -> Batch:
         """``count`` images from ``start`` on, or as many as there are."""
@@ -156,25 +161,28 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
             yield images.part(start, batch_size)
         return
     images = _plain(images)
-    one = partial(read_image, model=model, as_is=as_is)
     if isinstance(images, ImageDataset):
         originals = images.originals
         if originals is not None and (images.image_shape != shape or normalizing_spec(model, as_is)):
-            yield from _gathered(_in_parallel(lambda name: one(originals.read(name)), images.names), batch_size)
+            yield from _gathered(_in_parallel(images.names, model, as_is, originals.read), batch_size)
             return
         images = images.images
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
         array = _as_many(images, model)
         for start in range(0, len(array), batch_size):
-            yield _read_arrays(_brightness(array[start : start + batch_size], model), model, as_is)
+            part = _brightness(array[start : start + batch_size], model)
+            stays = _stays(part[0], model, as_is)
+            yield Batch.as_seen(part) if stays else normalized_together(part, model, as_is)
         return
     if isinstance(images, (str, os.PathLike, bytes, Image.Image)):
         images = [images]
     if not isinstance(images, Iterable):
         raise _no_image(images)
     # What a generator yields may be large: only one of its pictures is held at a time.
-    made = _in_parallel(one, images) if isinstance(images, Sequence) else map(one, images)
-    yield from _gathered(made, batch_size)
+    if isinstance(images, Sequence):
+        yield from _gathered(_in_parallel(images, model, as_is), batch_size)
+    else:
+        yield from _gathered((read_image(image, model, as_is) for image in images), batch_size)
 
 
 def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, progress: Progress | None = None) -> Batch:
@@ -262,37 +270,59 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
         DataError: something that is no image, or an array of another dtype or shape.
         BadFileError: a file that cannot be decoded.
     """
-    spec = normalizing_spec(model, as_is)
+    return normalized(open_image(image, model, name), model, as_is)
+
+
+def open_image(image: object, model: Reader, name: str = "image") -> Opened:
+    """One picture decoded, its values on the scale of ``model``: the first half of `read_image`; see there."""
     image = _plain(image)
     if isinstance(image, np.ndarray):
-        array = _one_array(image, model)
-        if _stays(array, model, as_is):
-            return Normalized(array)
-        return normalize_picture(array, spec, model.input_shape)
+        return _one_array(image, model)
     if isinstance(image, Image.Image):
-        return normalize_picture(picture_from_image(image, model.reading), spec, model.input_shape)
+        return picture_from_image(image, model.reading)
     if isinstance(image, bytes):
-        return normalize_picture(picture_from_bytes(image, name, model.reading), spec, model.input_shape)
+        return picture_from_bytes(image, name, model.reading)
     if isinstance(image, (str, os.PathLike)):
-        return normalize_picture(read_picture(image, model.reading), spec, model.input_shape)
+        return read_picture(image, model.reading)
     raise _no_image(image)
 
 
-def _read_arrays(images: UInt8Array, model: Reader, as_is: bool | None) -> Batch:
-    """`read_image` for each of uint8 (N, h, w, C); those that it would not change are found all at once."""
-    if _stays(images[0], model, as_is):
-        return Batch.as_seen(images)
+def normalized(opened: Opened, model: Reader, as_is: bool | None = None) -> Normalized:
+    """One opened picture as ``model`` sees it: the second half of `read_image`; see there."""
+    if isinstance(opened, np.ndarray) and _stays(opened, model, as_is):
+        return Normalized(opened)
+    return normalize_picture(opened, normalizing_spec(model, as_is), model.input_shape)
+
+
+def normalized_together(images: Iterable[Opened], model: Reader, as_is: bool | None = None) -> Batch:
+    """`normalized` for each of some pictures; those that it would not change are found all at once.
+
+    Pictures of another size than the model's are normalised one by one as they come, for they may be large.
+    """
     spec, shape = normalizing_spec(model, as_is), model.input_shape
-    sure = np.zeros(len(images), dtype=np.bool_) if spec is None else already_normal(images, spec, shape)
-    if sure.all():
-        return Batch.as_seen(images)
-    pixels = np.empty((len(images), *shape), dtype=np.uint8)
-    if sure.any():  # only then is their shape that of the model
-        pixels[sure] = images[sure]
-    batch = Batch.as_seen(pixels)
-    for row in np.flatnonzero(~sure).tolist():
-        pixels[row], batch.reasons[row], batch.given[row] = read_image(images[row], model, as_is)
-    return batch
+    made: list[Normalized | None] = []
+    fitting: dict[int, UInt8Array] = {}
+    for row, image in enumerate(images):
+        pixels = None if spec is None else _of_shape(image, shape)
+        if pixels is None or (isinstance(image, np.ndarray) and _stays(image, model, as_is)):
+            made.append(normalized(image, model, as_is))
+        else:
+            fitting[row] = pixels
+            made.append(None)
+    if spec is not None and fitting:
+        sure = already_normal(np.stack([*fitting.values()]), spec, shape).tolist()
+        for (row, pixels), is_sure in zip(fitting.items(), sure, strict=True):
+            made[row] = Normalized(pixels) if is_sure else normalize_picture(pixels, spec, shape)
+    return Batch.of([each for each in made if each is not None])
+
+
+def _of_shape(image: Opened, shape: ImageShape) -> UInt8Array | None:
+    """The pixels of a picture that has a model's size and colours already; of any other, None."""
+    if isinstance(image, np.ndarray):
+        return image if image.shape == shape else None
+    if image.mode != ("L" if shape[2] == 1 else "RGB") or image.size != (shape[1], shape[0]):
+        return None
+    return np.asarray(image).reshape(shape)
 
 
 def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Originals | None = None) -> bool:
@@ -303,9 +333,14 @@ def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Orig
     return taken_as_it_is or normalizing_spec(model, as_is) is None
 
 
-def _in_parallel(work: Callable[[Any], Normalized], items: Sequence[Any]) -> Iterator[Normalized]:
+def _in_parallel(
+    items: Sequence[Any], model: Reader, as_is: bool | None, read: Callable[[Any], object] = lambda item: item
+) -> Iterator[Normalized]:
+    def work(block: Sequence[Any]) -> list[Normalized]:
+        return normalized_together((open_image(read(item), model) for item in block), model, as_is).singly()
+
     blocks = (items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK))
-    return chain.from_iterable(map_in_order(lambda block: [work(item) for item in block], blocks))
+    return chain.from_iterable(map_in_order(work, blocks))
 
 
 def _gathered(images: Iterator[Normalized], batch_size: int) -> Iterator[Batch]:

@@ -1,5 +1,7 @@
 """`already_normal` vouches for images that `normalize_picture` returns as they are, and for no others."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,8 @@ from scipy import ndimage
 from glyphnet.data import load
 from glyphnet.data.ink import measure_ink, normalize_picture
 from glyphnet.data.ink.clean import already_normal
+from glyphnet.data.values import STANDARD
+from glyphnet.images import normalized_together, read_image
 
 SIDE = 24
 KINDS = ["clean", "slight noise", "noise", "blurred", "pale", "on grey paper", "inverted", "moved", "shaded", "lined"]
@@ -74,3 +78,20 @@ def test_what_is_vouched_for_is_returned_as_it_is(drawings, kind, dark):
 
 def test_images_of_another_size_are_not_vouched_for(drawings):
     assert not already_normal(drawings, measure_ink(drawings), (28, 28, 1)).any()
+
+
+@pytest.mark.parametrize("normalize", [None, True])
+@pytest.mark.parametrize("as_is", [None, True, False])
+def test_pictures_normalised_together_are_the_same_as_one_by_one(drawings, normalize, as_is):
+    """The service normalises what waits in one go, whatever its size and colours."""
+    grey = [image[..., 0] for kind in KINDS for image in changed(drawings[:12], kind)]
+    pictures = [Image.fromarray(image) for image in grey]
+    pictures += [each.convert("RGB") for each in pictures[:5]]
+    pictures += [each.resize((3 * SIDE, 2 * SIDE)) for each in pictures[:5]]
+    mixed = [*pictures, *changed(drawings[:12], "moved"), *np.stack([drawings[:5, ..., 0]] * 3, axis=-1)]
+    spec, shape = measure_ink(drawings), (SIDE, SIDE, 1)
+    model = SimpleNamespace(input_shape=shape, ink=spec, normalize=normalize, reading=STANDARD)
+    made = normalized_together(iter(mixed), model, as_is).singly()
+    for number, (image, one) in enumerate(zip(mixed, made, strict=True)):
+        alone = read_image(image, model, as_is)
+        np.testing.assert_equal(one._asdict(), alone._asdict(), str(number))

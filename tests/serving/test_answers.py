@@ -224,7 +224,7 @@ def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels
     async def decoded():
         decoder = decoding.Decoder(loaded.predictor, Limits(decoders=1), cores=1)
         try:
-            return await decoder.batch([Picture(picture)])
+            return await decoder.images([Picture(picture)])
         finally:
             decoder.close()
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from glyphnet import images
 from glyphnet.answers import Answers
 from glyphnet.data.values import STANDARD
 from glyphnet.images import Batch
@@ -40,10 +42,10 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
         batcher = Batcher(model, 100, 1, lambda images: None)
         counts = [n % 3 + 1 for n in range(40)]
         reasons = [["no_drawing" if n == 7 else None] * count for n, count in enumerate(counts)]
-        images = [np.full((count, 1, 2, 1), n, np.uint8) for n, count in enumerate(counts)]
+        given = [np.full((count, 1, 2, 1), n, np.uint8) for n, count in enumerate(counts)]
         asked = [
             Batch(pixels, why, [*pixels] if n % 2 else [None] * len(pixels))
-            for n, (pixels, why) in enumerate(zip(images, reasons, strict=True))
+            for n, (pixels, why) in enumerate(zip(given, reasons, strict=True))
         ]
         answers = await asyncio.gather(*map(batcher.answers, asked))
         batcher.stop()
@@ -58,6 +60,33 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
         assert answer.reasons == ["no_drawing" if n == 7 else None] * (n % 3 + 1)
     assert len(model.batches) <= 4, model.batches
     assert sum(model.batches) == sum(n % 3 + 1 for n in range(40))
+
+
+def test_a_picture_that_cannot_be_normalised_fails_alone(monkeypatch):
+    normalize = images.normalize_picture
+
+    def fail(picture, *rest):
+        if np.asarray(picture).max() == 3:
+            raise ValueError("three")
+        return normalize(picture, *rest)
+
+    monkeypatch.setattr(images, "normalize_picture", fail)
+
+    async def ask() -> list[Answers | BaseException]:
+        batcher = Batcher(Echo(), 100, 1, lambda images: None)
+        pictures = [Image.fromarray(np.full((1, 2), n, np.uint8)) for n in range(6)]
+        asked = [Batch.as_seen(np.full((2, 1, 2, 1), 9, np.uint8)), *pictures]
+        answers = await asyncio.gather(*map(batcher.answers, asked), return_exceptions=True)
+        batcher.stop()
+        return answers
+
+    [batch, *answers] = _in_thread(ask)
+    assert (batch.probabilities == 9).all()
+    for n, answer in enumerate(answers):
+        if n == 3:
+            assert str(answer) == "three"
+        else:
+            assert answer.probabilities.tolist() == [[n, n]]
 
 
 def test_room_is_given_back():

@@ -222,7 +222,7 @@ def test_no_address_of_memory_is_told(client, picture, monkeypatch):
     def fail(*_):
         raise BadFileError("image", "damaged (cannot read <_io.BytesIO object at 0x7f4d245241c0>)", "Save it again.")
 
-    monkeypatch.setattr("glyphnet.serving.decoding.read_image", fail)
+    monkeypatch.setattr("glyphnet.serving.decoding.open_image", fail)
     assert client.predict(picture).json["error"]["message"] == "Image 1: damaged (cannot read the file)."
 
 

@@ -7,24 +7,23 @@ import functools
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from ..data import decode
-from ..data.dataset import UInt8Array
 from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
 from ..data.guard import MEMORY, ask, check_inside, picture_workers, plain_size
 from ..data.ink import InkSpec, Normalized
 from ..data.values import Reading
 from ..errors import BadFileError
-from ..images import Batch, normalizing_spec, read_image
+from ..images import Batch, Opened, normalized_together, normalizing_spec, open_image, read_image
 from ..predictor import Predictor
 from ..processes import Workers
 from .api import APIError
@@ -32,6 +31,8 @@ from .limits import Limits
 
 if TYPE_CHECKING:  # a worker needs no web framework
     from .bodies import Contents, Picture
+
+_Made = TypeVar("_Made")
 
 SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 """A plain picture up to these is decoded at once: sooner than another thread would have begun."""
@@ -62,28 +63,35 @@ class Decoder:
         self._reader = _packed_reader(predictor)
         Image.init()
 
-    async def batch(self, pictures: Contents, as_is: bool | None = None) -> Batch:
+    async def images(self, pictures: Contents, as_is: bool | None = None) -> Batch | Opened:
         """The pictures as the model sees them; ``as_is``: see `image_batches`.
+
+        Returns:
+            One small picture only decoded if it is still to be normalised: together with those of other requests that
+            takes a fraction of the time.
 
         Raises:
             APIError: bad_image, too_many_pixels or too_much_work, naming the picture by its number, from 1.
         """
+        is_normalized = normalizing_spec(self._predictor, as_is) is not None
         if isinstance(pictures, np.ndarray):
-            if normalizing_spec(self._predictor, as_is) is None:
+            if not is_normalized:
                 return Batch.as_seen(pictures)
-            return Batch.of(await _together([self._in_thread(pixels, 1, as_is) for pixels in pictures]))
+            return await self._in_thread(normalized_together, pictures, self._predictor, as_is)
         sizes = [self._size(picture, number) for number, picture in enumerate(pictures, 1)]
         if len(pictures) == 1 and sizes[0] <= SMALL_PIXELS and len(pictures[0].content) <= SMALL_BYTES:
-            return Batch.of([self._decode(pictures[0].content, 1, as_is)])
-        work = []
-        for number, (picture, size) in enumerate(zip(pictures, sizes, strict=True), 1):
-            if size <= SMALL_PIXELS:
-                work.append(self._in_thread(picture.content, number, as_is))
-            elif size <= PLAIN_PIXELS:
-                work.append(self._in_worker(self._plain_workers, self._pool, picture, number, as_is))
-            else:
-                work.append(self._in_worker(self._workers, self._askers, picture, number, as_is))
-        return Batch.of(await _together(work))
+            opened = self._open(pictures[0], 1)
+            return opened if is_normalized and as_is is None else normalized_together([opened], self._predictor, as_is)
+        made: list[Normalized | None] = [None] * len(pictures)
+        small = [row for row, size in enumerate(sizes) if size <= SMALL_PIXELS]
+        large = [row for row, size in enumerate(sizes) if size > SMALL_PIXELS]
+        work: list[asyncio.Future[Any]] = [self._in_worker(pictures[row], row + 1, sizes[row], as_is) for row in large]
+        if small:
+            work.append(self._in_thread(self._small, [(pictures[row], row + 1) for row in small], as_is))
+        done = await _together(work)
+        for row, image in zip([*large, *small], [*done[: len(large)], *(done[-1] if small else [])], strict=True):
+            made[row] = image
+        return Batch.of([image for image in made if image is not None])
 
     def close(self) -> None:
         """End the threads and the processes."""
@@ -114,19 +122,24 @@ class Decoder:
             "too_many_pixels", f"Image {number} has more pixels than the limit of {limit:,}.", "Send it smaller."
         )
 
-    def _decode(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> Normalized:
+    def _open(self, picture: Picture, number: int) -> Opened:
         try:
-            return read_image(picture, self._predictor, as_is)
+            return open_image(picture.content, self._predictor)
         except BadFileError as error:
             raise _bad_image(error, number) from None
 
-    def _in_thread(self, picture: bytes | UInt8Array, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, self._decode, picture, number, as_is)
+    def _small(self, pictures: list[tuple[Picture, int]], as_is: bool | None) -> list[Normalized]:
+        opened = (self._open(picture, number) for picture, number in pictures)
+        return normalized_together(opened, self._predictor, as_is).singly()
 
-    def _in_worker(
-        self, workers: Workers, askers: ThreadPoolExecutor, picture: Picture, number: int, as_is: bool | None
-    ) -> asyncio.Future[Normalized]:
-        seconds = self._limits.decode_seconds if workers is self._workers else self._limits.answer_seconds
+    def _in_thread(self, work: Callable[..., _Made], *given: Any) -> asyncio.Future[_Made]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+
+    def _in_worker(self, picture: Picture, number: int, size: float, as_is: bool | None) -> asyncio.Future[Normalized]:
+        if size <= PLAIN_PIXELS:
+            workers, askers, seconds = self._plain_workers, self._pool, self._limits.answer_seconds
+        else:
+            workers, askers, seconds = self._workers, self._askers, self._limits.decode_seconds
         ask = partial(self._ask, workers, picture, number, as_is, time.monotonic() + seconds, seconds)
         return asyncio.get_running_loop().run_in_executor(askers, ask)
 
@@ -148,7 +161,7 @@ class Decoder:
         return _unpacked(answer, body)
 
 
-async def _together(work: list[asyncio.Future[Normalized]]) -> list[Normalized]:
+async def _together(work: list[asyncio.Future[Any]]) -> list[Any]:
     """All results, or the first error once nothing is under way any more."""
     try:
         return await asyncio.gather(*work)

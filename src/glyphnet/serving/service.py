@@ -20,7 +20,7 @@ from starlette.requests import Request
 from ..answers import Answers
 from ..errors import ModelFileError, SettingsError
 from ..files import open_input
-from ..images import Batch, default_batch_size, normalizing_spec
+from ..images import Batch, Opened, default_batch_size, normalized_together, normalizing_spec
 from ..predictor import Predictor
 from ..processes import usable_cores
 from .api import JSON, APIError
@@ -111,8 +111,12 @@ def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class _Asked(NamedTuple):
-    batch: Batch
+    images: Batch | Opened
     answer: asyncio.Future[Answers]
+
+    @property
+    def size(self) -> int:
+        return len(self.images.pixels) if isinstance(self.images, Batch) else 1
 
 
 class Batcher:
@@ -167,10 +171,10 @@ class Batcher:
         finally:
             self.admitted -= images
 
-    async def answers(self, batch: Batch) -> Answers:
-        """What the model says of images."""
+    async def answers(self, images: Batch | Opened) -> Answers:
+        """What the model says of images, or of one picture that is still to be normalised."""
         answer: asyncio.Future[Answers] = self._loop.create_future()
-        self._inbox.put(_Asked(batch, answer))
+        self._inbox.put(_Asked(images, answer))
         return await answer
 
     def works(self) -> bool:
@@ -194,7 +198,7 @@ class Batcher:
 
     def _gather(self, first: _Asked) -> tuple[list[_Asked], _Asked | None, bool]:
         """What waits now and fits into one batch, the request that did not fit, and whether the end has come."""
-        batch, count = [first], len(first.batch.pixels)
+        batch, count = [first], first.size
         while count < self._largest:
             try:
                 asked = self._inbox.get_nowait()
@@ -202,31 +206,55 @@ class Batcher:
                 break
             if asked is None:
                 return batch, None, True
-            if count + len(asked.batch.pixels) > self._largest:
+            if count + asked.size > self._largest:
                 return batch, asked, False
             batch.append(asked)
-            count += len(asked.batch.pixels)
+            count += asked.size
         return batch, None, False
 
-    def _answer(self, batch: list[_Asked]) -> None:
-        together = batch[0].batch if len(batch) == 1 else Batch.joined([asked.batch for asked in batch])
-        try:
-            answers: Answers | Exception = self._predictor.answer(together)
-        except Exception as error:  # told to whoever waits: they must not wait for ever
-            answers = error
-        self._on_batch(len(together.pixels))
-        self._loop.call_soon_threadsafe(_deliver, batch, answers)
+    def _answer(self, asked: list[_Asked]) -> None:
+        seen = _seen(asked, self._predictor)
+        sound = [each for each in seen if isinstance(each, Batch)]
+        answers: Answers | Exception | None = None
+        if sound:
+            together = sound[0] if len(sound) == 1 else Batch.joined(sound)
+            try:
+                answers = self._predictor.answer(together)
+            except Exception as error:  # told to whoever waits: they must not wait for ever
+                answers = error
+            self._on_batch(len(together.pixels))
+        self._loop.call_soon_threadsafe(_deliver, asked, seen, answers)
 
 
-def _deliver(batch: list[_Asked], answers: Answers | Exception) -> None:
+def _seen(asked: list[_Asked], model: Predictor) -> list[Batch | Exception]:
+    """What the model sees of the images of each; what goes wrong with one picture concerns no other."""
+    waiting = [each.images for each in asked if not isinstance(each.images, Batch)]
+    try:
+        made: Iterator[Batch | Exception] = iter(
+            [Batch.of([image]) for image in normalized_together(waiting, model).singly()]
+        )
+    except Exception:
+        made = (_normalized(image, model) for image in waiting)
+    return [each.images if isinstance(each.images, Batch) else next(made) for each in asked]
+
+
+def _normalized(image: Opened, model: Predictor) -> Batch | Exception:
+    try:
+        return normalized_together([image], model)
+    except Exception as error:
+        return error
+
+
+def _deliver(asked: list[_Asked], seen: list[Batch | Exception], answers: Answers | Exception | None) -> None:
     start = 0
-    for asked in batch:
-        end = start + len(asked.batch.pixels)
-        if not asked.answer.done():  # whoever asked may have gone
-            if isinstance(answers, Exception):
-                asked.answer.set_exception(answers)
-            else:
-                asked.answer.set_result(answers[start:end])
+    for each, images in zip(asked, seen, strict=True):
+        end = start + (each.size if isinstance(images, Batch) else 0)
+        failed = images if isinstance(images, Exception) else answers
+        if not each.answer.done():  # whoever asked may have gone
+            if isinstance(failed, Exception):
+                each.answer.set_exception(failed)
+            elif failed is not None:
+                each.answer.set_result(failed[start:end])
         start = end
 
 
@@ -294,8 +322,8 @@ class Service:
         )
         contents = contents_of(body, content_type, self.model.predictor, limits.images)
         with self.batcher.admit(len(contents)):
-            batch = await self._decoder.batch(contents, as_is or None)
-            answers = await self.batcher.answers(batch)
+            images = await self._decoder.images(contents, as_is or None)
+            answers = await self.batcher.answers(images)
         answer, rejected = self._answers.write(answers, topk, level)
         if rejected:
             self.metrics.rejected(rejected)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from glyphnet.answers import Rules
 from glyphnet.data.values import STANDARD
+from glyphnet.errors import BadFileError
 
 from .conftest import CLASSES, images, multipart, png
 
@@ -232,3 +233,42 @@ def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels
     with ThreadPoolExecutor(1) as thread:
         batch = thread.submit(asyncio.run, decoded()).result()
     np.testing.assert_array_equal(batch.pixels[0], here.pixels)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_pictures_that_a_process_decodes_together_do_not_touch_each_other(loaded, monkeypatch, crashes):
+    import asyncio
+
+    from glyphnet.images import read_image
+    from glyphnet.serving import Limits, decoding
+    from glyphnet.serving.bodies import Picture
+
+    rng = np.random.default_rng(2)
+    pictures = [png(rng.integers(0, 256, (200 + 9 * n, 180, 1), dtype=np.uint8)) for n in range(9)]
+    damaged = pictures[4][:-3000] + bytes(3000)
+    together, ask = [], decoding.ask
+
+    def counted(workers, request, content, *rest):
+        together.append(len(request["pictures"]))
+        if crashes and together[-1] > 1:
+            raise BadFileError("image", "cannot be decoded: the decoder crashed on it", "Save it smaller.")
+        return ask(workers, request, content, *rest)
+
+    monkeypatch.setattr(decoding, "ask", counted)
+
+    async def decoded():
+        decoder = decoding.Decoder(loaded.predictor, Limits(decoders=1), cores=1)
+        sent = [Picture(damaged if n == 4 else picture) for n, picture in enumerate(pictures)]
+        try:
+            return await asyncio.gather(*(decoder.images([one]) for one in sent), return_exceptions=True)
+        finally:
+            decoder.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(asyncio.run, decoded()).result()
+    assert max(together) > 1
+    for n, (batch, picture) in enumerate(zip(made, pictures, strict=True)):
+        if n == 4:
+            assert str(batch).startswith("Image 1: damaged"), batch
+        else:
+            np.testing.assert_array_equal(batch.pixels[0], read_image(picture, loaded.predictor).pixels, str(n))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -39,6 +41,8 @@ SMALL_PIXELS, SMALL_BYTES = 128 * 128, 16 << 10
 PLAIN_PIXELS = 1 << 20
 """A plain picture up to this is decoded in a process that serves many: finding the drawing in it holds the interpreter,
 so threads would wait for each other. Others are decoded in a fork that can be ended."""
+MOST_AT_ONCE, BYTES_AT_ONCE = 8, 1 << 20
+"""Of such pictures that one process is given together, where several wait."""
 
 
 class Decoder:
@@ -54,6 +58,9 @@ class Decoder:
     def __init__(self, predictor: Predictor, limits: Limits, cores: int) -> None:
         self._predictor = predictor
         self._limits = limits
+        self._cores = cores
+        self._waiting: deque[tuple[_Asked, asyncio.Future[Normalized]]] = deque()
+        self._asking = 0
         self._pool = ThreadPoolExecutor(cores, thread_name_prefix="glyphnet-decode")
         self._askers = ThreadPoolExecutor(2 * limits.decoders, thread_name_prefix="glyphnet-decoder")
         self._workers = picture_workers(__name__, limits.decoders)
@@ -85,7 +92,10 @@ class Decoder:
         made: list[Normalized | None] = [None] * len(pictures)
         small = [row for row, size in enumerate(sizes) if size <= SMALL_PIXELS]
         large = [row for row, size in enumerate(sizes) if size > SMALL_PIXELS]
-        work: list[asyncio.Future[Any]] = [self._in_worker(pictures[row], row + 1, sizes[row], as_is) for row in large]
+        work: list[asyncio.Future[Any]] = []
+        for row in large:
+            decode = self._plain if sizes[row] <= PLAIN_PIXELS else self._in_fork
+            work.append(decode(pictures[row], row + 1, as_is))
         if small:
             work.append(self._in_thread(self._small, [(pictures[row], row + 1) for row in small], as_is))
         done = await _together(work)
@@ -135,34 +145,104 @@ class Decoder:
     def _in_thread(self, work: Callable[..., _Made], *given: Any) -> asyncio.Future[_Made]:
         return asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
 
-    def _in_worker(self, picture: Picture, number: int, size: float, as_is: bool | None) -> asyncio.Future[Normalized]:
-        if size <= PLAIN_PIXELS:
-            workers, askers, seconds = self._plain_workers, self._pool, self._limits.answer_seconds
-        else:
-            workers, askers, seconds = self._workers, self._askers, self._limits.decode_seconds
-        ask = partial(self._ask, workers, picture, number, as_is, time.monotonic() + seconds, seconds)
-        return asyncio.get_running_loop().run_in_executor(askers, ask)
+    def _plain(self, picture: Picture, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
+        """Decode in a process that serves many, with others that wait by then: several at once cost it less."""
+        made: asyncio.Future[Normalized] = asyncio.get_running_loop().create_future()
+        end = time.monotonic() + self._limits.answer_seconds
+        self._waiting.append((_Asked(picture, number, as_is, end), made))
+        self._ask_plain()
+        return made
 
-    def _ask(
-        self, workers: Workers, picture: Picture, number: int, as_is: bool | None, end: float, seconds: float
-    ) -> Normalized:
+    def _ask_plain(self) -> None:
+        """Divide what waits among the processes, if one is free."""
+        while self._waiting and self._asking < self._cores:
+            several: list[tuple[_Asked, asyncio.Future[Normalized]]] = []
+            size = 0
+            for _ in range(min(MOST_AT_ONCE, -(-len(self._waiting) // self._cores))):
+                size += len(self._waiting[0][0].picture.content)
+                if several and size > BYTES_AT_ONCE:
+                    break
+                several.append(self._waiting.popleft())
+            several = [(asked, made) for asked, made in several if not made.done()]  # some clients have gone
+            if several:
+                self._asking += 1
+                ask = self._in_thread(self._ask, self._plain_workers, [asked for asked, _ in several])
+                ask.add_done_callback(partial(self._hand_over, [made for _, made in several]))
+
+    def _hand_over(self, waiting: list[asyncio.Future[Normalized]], done: asyncio.Future[list[_Answer]]) -> None:
+        self._asking -= 1
+        if done.cancelled():  # the service has ended
+            return
+        failed = done.exception()
+        for made, image in zip(waiting, [failed] * len(waiting) if failed else done.result(), strict=True):
+            if made.done():
+                continue
+            if isinstance(image, BaseException):
+                made.set_exception(image)
+            else:
+                made.set_result(image)
+        self._ask_plain()
+
+    def _in_fork(self, picture: Picture, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
+        """Decode where it can be stopped."""
+        asked = _Asked(picture, number, as_is, time.monotonic() + self._limits.decode_seconds)
+
+        def ask() -> Normalized:
+            [image] = self._ask(self._workers, [asked])
+            if isinstance(image, APIError):
+                raise image
+            return image
+
+        return asyncio.get_running_loop().run_in_executor(self._askers, ask)
+
+    def _ask(self, workers: Workers, several: list[_Asked]) -> list[_Answer]:
+        """What a worker makes of each of some pictures."""
+        is_plain = workers is self._plain_workers
         request = {
             "reader": self._reader,
-            "as_is": as_is,
-            "name": f"image{picture.suffix}",
-            "most_pixels": self._limits.picture_pixels,
+            "pictures": [[len(picture.content), picture.suffix, as_is] for picture, _, as_is, _ in several],
+            "most_pixels": None if is_plain else self._limits.picture_pixels,  # of plain ones they are known
+            "name": "image",
         }
+        content = (
+            several[0].picture.content if len(several) == 1 else b"".join(each.picture.content for each in several)
+        )
+        seconds = self._limits.answer_seconds if is_plain else self._limits.decode_seconds
         try:
-            answer, body = ask(workers, request, picture.content, end, seconds)
+            answer, body = ask(workers, request, content, min(each.end for each in several), seconds)
         except BadFileError as error:
-            raise _bad_image(error, number) from None
-        if "too_many_pixels" in answer:
-            raise self._too_many_pixels(number)
-        return _unpacked(answer, body)
+            if len(several) > 1:  # one of them is at fault, and the others must not suffer
+                return [image for each in several for image in self._ask(workers, [each])]
+            return [_bad_image(error, several[0].number)]
+        made: list[_Answer] = []
+        start = 0
+        for told, asked in zip(answer["pictures"], several, strict=True):
+            if "too_many_pixels" in told:
+                made.append(self._too_many_pixels(asked.number))
+            elif "bad" in told:
+                made.append(_bad_image(BadFileError("image", *told["bad"]), asked.number))
+            else:
+                image, start = _unpacked(told, body, start)
+                made.append(image)
+        return made
+
+
+class _Asked(NamedTuple):
+    """A picture for a worker: its number in the request, from 1, and when it has to be done."""
+
+    picture: Picture
+    number: int
+    as_is: bool | None
+    end: float
+
+
+_Answer: TypeAlias = "Normalized | APIError"
 
 
 async def _together(work: list[asyncio.Future[Any]]) -> list[Any]:
     """All results, or the first error once nothing is under way any more."""
+    if len(work) == 1:
+        return [await work[0]]
     try:
         return await asyncio.gather(*work)
     except BaseException:
@@ -201,23 +281,37 @@ def prepare_worker() -> None:
     import_module("scipy.ndimage")
 
 
-def answer_parent(request: Mapping[str, Any], picture: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a worker: what `read_image` gives for a picture, each array as its shape and a part of the bytes."""
-    name = request["name"]
+def answer_parent(request: Mapping[str, Any], pictures: bytes) -> tuple[dict[str, Any], bytes]:
+    """In a worker: what `read_image` gives for each of some pictures, arrays as their shape and a part of the bytes."""
+    told: list[dict[str, Any]] = []
+    arrays: list[bytes] = []
+    start = 0
+    for size, suffix, as_is in request["pictures"]:
+        picture = pictures[start : start + size]
+        start += size
+        told.append(_told(request, picture, f"image{suffix}", as_is, arrays))
+    return {"pictures": told}, b"".join(arrays)
+
+
+def _told(
+    request: Mapping[str, Any], picture: bytes, name: str, as_is: bool | None, arrays: list[bytes]
+) -> dict[str, Any]:
+    """What becomes of one picture; its arrays are appended."""
     try:
-        width, height = header_size(picture, name)
-        if width * height > request["most_pixels"]:
-            return {"too_many_pixels": True}, b""
-        seen = read_image(picture, _reader(request["reader"]), request["as_is"], name)
+        if request["most_pixels"] is not None:
+            width, height = header_size(picture, name)
+            if width * height > request["most_pixels"]:
+                return {"too_many_pixels": True}
+        seen = read_image(picture, _reader(request["reader"]), as_is, name)
     except BadFileError as error:
-        return {"bad": [error.reason, error.remedy]}, b""
+        return {"bad": [error.reason, error.remedy]}
     except MemoryError:
         reason = f"needs more than {MEMORY // 10**6} MB of memory to decode"
-        return {"bad": [reason, "Send it smaller, or as JPEG."]}, b""
+        return {"bad": [reason, "Send it smaller, or as JPEG."]}
     parts = seen._asdict()
-    arrays = {key: value for key, value in parts.items() if isinstance(value, np.ndarray)}
-    shapes = {key: value.shape for key, value in arrays.items()}
-    return {**parts, **shapes, "arrays": list(arrays)}, b"".join(value.tobytes() for value in arrays.values())
+    shapes = {key: value.shape for key, value in parts.items() if isinstance(value, np.ndarray)}
+    arrays += [parts[key].tobytes() for key in shapes]
+    return {**parts, **shapes, "arrays": list(shapes)}
 
 
 @functools.cache
@@ -227,10 +321,11 @@ def _reader(packed: str) -> _Reader:
     return _Reader(tuple(shape), None if ink is None else InkSpec.model_validate(ink), reading, normalize)
 
 
-def _unpacked(answer: dict[str, Any], body: bytes) -> Normalized:
-    start = 0
-    for key in answer.pop("arrays"):
-        end = start + int(np.prod(answer[key]))
-        answer[key] = np.frombuffer(body[start:end], dtype=np.uint8).reshape(answer[key])
-        start = end
-    return Normalized(**answer)
+def _unpacked(told: dict[str, Any], body: bytes, start: int) -> tuple[Normalized, int]:
+    """A picture whose arrays begin at a place of the bytes, and the place behind them."""
+    for key in told.pop("arrays"):
+        shape = told[key]
+        size = math.prod(shape)
+        told[key] = np.frombuffer(body, np.uint8, size, start).reshape(shape)
+        start += size
+    return Normalized(**told), start

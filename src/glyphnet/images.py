@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .data.cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry
+from .data.cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, in_memory
 from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
 from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture, normalizer_version
@@ -242,11 +242,12 @@ def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, c
         return {"reasons": {row: reason for row, reason in enumerate(reasons) if reason}, "changed": changed}
 
     kept = entry(key, write)
+    images = in_memory(kept.images)
     reasons = cast(dict[str, NoDrawing], kept.facts["reasons"])
     given: list[UInt8Array | None] = [None] * count
     for place, row in enumerate(cast(list[int], kept.facts["changed"]), start=count):
-        given[row] = kept.images[place]
-    return Batch(kept.images[:count], [reasons.get(str(row)) for row in range(count)], given)
+        given[row] = images[place]
+    return Batch(images[:count], [reasons.get(str(row)) for row in range(count)], given)
 
 
 def _told(batches: Iterator[Batch], count: int, progress: Progress | None) -> Iterator[Batch]:

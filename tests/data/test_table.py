@@ -40,6 +40,18 @@ def test_a_table_gives_names_and_labels(root: Path) -> None:
     assert files.labels.tolist() == [0, 1, 0, 1]
 
 
+def test_a_long_table_finds_links_and_names_what_is_no_file(make_folder: MakeFolder) -> None:
+    """After the first rows files are looked up in a listing of their folder: it tells the same as a look at each."""
+    root = make_folder({"img": 80})
+    (root / "img" / "link.png").symlink_to("000.png")
+    (root / "img" / "folder.png").mkdir()
+    names = [*(f"{number:03d}" for number in range(80)), "folder", "link", "none"]
+    files = read_table(write(root, "file,label\n" + "".join(f"img/{name}.png,{name < '04'}\n" for name in names)))
+    assert files.names == (*(f"img/{number:03d}.png" for number in range(80)), "img/link.png")
+    assert [bad.reason[:12] for bad in files.bad] == ["not a regula", "no such file"]
+    assert "bare names" not in files.notes[0]
+
+
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_load_takes_the_folder_or_the_file(root: Path, what: str) -> None:
     path = write(root, GOOD)

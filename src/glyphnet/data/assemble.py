@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..units import listed
-from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, keep_arrays, kept_arrays
+from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, in_order, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
@@ -122,7 +122,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         seed=options.seed,
     )
     order = np.argsort(parts, kind="stable")  # train, validation, test, each in the order of the names
-    images = _ordered(data.images, order, data.key)
+    images = in_order(data.images, order, data.key)
     ends = np.cumsum(np.bincount(parts, minlength=3)).tolist()
     datasets = []
     for start, end in zip([0, *ends], ends, strict=False):
@@ -327,21 +327,3 @@ def _write_fitted(
             if progress is not None:
                 progress(done, total, "Reading images")
     return {}
-
-
-def _ordered(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
-    """``images[order]``; of a memory map, another memory map."""
-    if np.array_equal(order, np.arange(len(images))):
-        return images
-    if not isinstance(images, np.memmap):
-        return images[order]
-
-    def build(writer: ImageWriter) -> dict[str, object]:
-        step = max(1, _BLOCK_BYTES // int(np.prod(images.shape[1:])))
-        height, width, channels = images.shape[1:]
-        writer.begin((height, width, channels), len(order))
-        for start in range(0, len(order), step):
-            writer.append(images[order[start : start + step]])
-        return {}
-
-    return entry(cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build).images

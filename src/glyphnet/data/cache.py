@@ -37,9 +37,9 @@ LIMIT_BYTES = 20 * 10**9
 # What was used within the last hour stays: a data set of several entries must not push out its own.
 RECENT_SECONDS = 3600
 
-# Up to this size images are read into memory, which is faster for training.
+# Up to this size images are taken into memory, which is faster for training.
 IN_MEMORY_BYTES = 256 * 1024 * 1024
-
+_BLOCK_BYTES = 16 * 1024 * 1024
 _SEAL = 32  # bytes of a SHA-256
 _log = logging.getLogger("glyphnet")
 
@@ -55,7 +55,7 @@ class Entry:
     """One entry of the cache.
 
     Attributes:
-        images: uint8 (N, H, W, C); in memory, or a read-only memory map where it is large.
+        images: uint8 (N, H, W, C), a read-only memory map.
         facts: what the builder wanted to remember, as JSON values.
         arrays: int64 arrays that were derived from the images, by name.
     """
@@ -72,32 +72,43 @@ class ImageWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._count = 0
+        self._seal = hashlib.sha256()
 
     def begin(self, image_shape: tuple[int, int, int], most: int) -> None:
         """Say what is to come: at most ``most`` images of ``image_shape`` (H, W, C)."""
-        self._shape = image_shape
+        self._shape, self._most = image_shape, most
         # NumPy leaves room in the header for the first axis to grow: a header for fewer images is as long.
-        self._write_header(most)
-        self._start = self._file.tell()
+        header = self._header(most)
+        self._start = len(header)
+        self._write(header)
 
     def append(self, images: UInt8Array) -> None:
         """Write uint8 (B, H, W, C)."""
         content = np.ascontiguousarray(images, dtype=np.uint8)
         # Written, never mapped: a full disk is then an error that can be told; a map would kill the process.
-        self._file.write(content.data if content.size else b"")
+        self._write(content.data if content.size else b"")
         self._count += len(images)
 
-    def finish(self) -> None:
-        """Write the final header."""
-        self._file.seek(0)
-        self._write_header(self._count)
-        if self._file.tell() != self._start:
+    def finish(self) -> str:
+        """Write the final header; the SHA-256 of the whole file."""
+        if self._count == self._most:
+            return self._seal.hexdigest()
+        header = self._header(self._count)
+        if len(header) != self._start:
             raise AssertionError("NumPy's header changed its length")
-        self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
+        self._file.write(header)
+        return _digest(self._file)
 
-    def _write_header(self, count: int) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *self._shape)}
-        np.lib.format.write_array_header_1_0(self._file, header)
+    def _write(self, content: bytes | memoryview) -> None:
+        self._file.write(content)
+        self._seal.update(content)
+
+    def _header(self, count: int) -> bytes:
+        header = io.BytesIO()
+        shape = (count, *self._shape)
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        return header.getvalue()
 
 
 def cache_key(*parts: object) -> str:
@@ -130,14 +141,41 @@ def entry(
                 if found is None:
                     if any(folder.glob("*.[nj]*")):
                         _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
-                    _make(folder, build, derive or {})
-                    found = _open(folder)
+                    images = _make(folder, build, derive or {})
+                    found = _open(folder, images)
         if found is None:
             raise DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
         prune(keep=folder)
     with contextlib.suppress(OSError):
         os.utime(folder / "entry.json")  # last used
     return found
+
+
+def in_memory(images: UInt8Array) -> UInt8Array:
+    """The images of a memory map in memory, unless they are too large for that."""
+    return np.array(images) if isinstance(images, np.memmap) and images.nbytes <= IN_MEMORY_BYTES else images
+
+
+def in_order(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
+    """``images[order]``, in memory; of a large memory map, another memory map.
+
+    Args:
+        key: the cache key of ``images``.
+    """
+    if np.array_equal(order, np.arange(len(images))):
+        return in_memory(images)
+    if not isinstance(images, np.memmap) or images.nbytes <= IN_MEMORY_BYTES:
+        return np.asarray(images)[order]
+
+    def build(writer: ImageWriter) -> dict[str, object]:
+        step = max(1, _BLOCK_BYTES // int(np.prod(images.shape[1:])))
+        height, width, channels = images.shape[1:]
+        writer.begin((height, width, channels), len(order))
+        for start in range(0, len(order), step):
+            writer.append(images[order[start : start + step]])
+        return {}
+
+    return entry(cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build).images
 
 
 def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -189,22 +227,31 @@ def _make(
     folder: Path,
     build: Callable[[ImageWriter], Mapping[str, object]],
     derive: Mapping[str, Callable[[UInt8Array], Int64Array]],
-) -> None:
+) -> UInt8Array:
+    """Write an entry; its images, read back.
+
+    Raises:
+        DataError: what was written cannot be read back.
+    """
     for old in folder.glob("*.[nj]*"):  # what is left of an unfinished or damaged one
         remove_folder(old) if old.is_dir() and not old.is_symlink() else remove(old)
     files = {}
     with atomic_write(folder / "images.npy") as file:
         writer = ImageWriter(file)
         facts = build(writer)
-        writer.finish()
-        files["images"] = _digest(file)
-    if derive:
-        images = _load(folder / "images.npy", files["images"])
-        for name, compute in derive.items():
-            with atomic_write(folder / f"{name}.npy") as file:
-                np.save(file, compute(images), allow_pickle=False)
-                files[name] = _digest(file)
+        files["images"] = writer.finish()
+    try:
+        images: UInt8Array = _load(folder / "images.npy", files["images"])
+    except ValueError:
+        raise DataError(
+            f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE."
+        ) from None
+    for name, compute in derive.items():
+        with atomic_write(folder / f"{name}.npy") as file:
+            np.save(file, compute(images), allow_pickle=False)
+            files[name] = _digest(file)
     atomic_write_text(folder / "entry.json", _sealed({"key": folder.name, "files": files, "facts": facts}))
+    return images
 
 
 def _sealed(record: Mapping[str, object]) -> str:
@@ -219,22 +266,25 @@ def _digest(file: BinaryIO) -> str:
     return hashlib.file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
 
 
-def _open(folder: Path) -> Entry | None:
-    """The entry in ``folder``, or None if it is not there, unfinished or damaged."""
+def _open(folder: Path, images: UInt8Array | None = None) -> Entry | None:
+    """The entry in ``folder``, or None if it is not there, unfinished or damaged; ``images`` were read already."""
     try:
         with open_input(folder / "entry.json") as file:
             content = file.read().decode()
         record = json.loads(json.loads(content)["entry"])
         if content != _sealed(record) or record["key"] != folder.name:
             return None
-        arrays = {name: _load(folder / f"{name}.npy", digest) for name, digest in record["files"].items()}
-        return Entry(folder, arrays.pop("images"), record["facts"], arrays)
+        digests = record["files"]
+        if images is None:
+            images = _load(folder / "images.npy", digests["images"])
+        arrays = {name: np.array(_load(folder / f"{name}.npy", digests[name])) for name in digests if name != "images"}
+        return Entry(folder, images, record["facts"], arrays)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None
 
 
 def _load(path: Path, digest: str) -> npt.NDArray[Any]:
-    """The array in a file, mapped if it is large.
+    """The array in a file, mapped.
 
     Raises:
         ValueError: the file is damaged.
@@ -242,9 +292,6 @@ def _load(path: Path, digest: str) -> npt.NDArray[Any]:
     with open_input(path) as file:
         if _digest(file) != digest:
             raise ValueError("damaged")
-        file.seek(0)
-        if os.fstat(file.fileno()).st_size <= IN_MEMORY_BYTES:
-            return cast(npt.NDArray[Any], np.load(file, allow_pickle=False))
     return cast(npt.NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
 
 

@@ -108,7 +108,8 @@ class FileTree:
         """The names of the pictures, and how many other files there are of each suffix: see `is_picture`."""
         found, others = [], Counter[str]()
         for name in self.names:
-            if name in self.faults or is_picture(name, self._head):
+            known = name[name.rfind(".") :].lower() in PICTURE_SUFFIXES  # nearly all: the quickest test first
+            if known or name in self.faults or is_picture(name, self._head):
                 found.append(name)
             else:
                 bare = name.removesuffix(".gz")  # .png.gz says more than .gz
@@ -221,9 +222,9 @@ def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
         name: the file's name.
         head: returns the beginning of a file; called for unknown suffixes only.
     """
-    if name[name.rfind(".") :].lower() in PICTURE_SUFFIXES:  # nearly all files: the quickest test first
-        return True
     suffix = posixpath.splitext(name)[1].lower()
+    if suffix in PICTURE_SUFFIXES:
+        return True
     if suffix in _OTHER_SUFFIXES:
         return False
     try:
@@ -293,9 +294,12 @@ def folder_tree(root: Path) -> FileTree:
         wanted = [entry for entry in entries if is_wanted(entry.name)]
         if folder and not wanted:
             empty.append(folder)
+        start = f"{folder}/" if folder else ""
         for entry in wanted:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if is_folder(entry):
+            name = start + entry.name
+            if _is_plain_file(entry):  # nearly all: the quickest test first
+                names.append(name)
+            elif is_folder(entry):
                 if entry.is_symlink():  # however many links lead to it, it is read once below each top folder
                     target = (name.split("/", 1)[0], _identity(Path(entry.path)))
                     if target in linked:
@@ -330,6 +334,13 @@ def _identity(folder: Path) -> tuple[int, int]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from error
     return status.st_dev, status.st_ino
+
+
+def _is_plain_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -75,7 +75,7 @@ def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     """The folders inside the class folders; a folder called by a number belongs to its class alone."""
     if not pictures.are_files:
         return None
-    texts = ["/".join(folders) for folders in _inner_folders(pictures)]
+    texts = _inner_folders(pictures)
     if not any(texts):
         return None
     labels = pictures.labels.tolist()
@@ -104,17 +104,21 @@ def _says_number(texts: list[str], numbers: Int64Array) -> bool:
     return bool(np.median(np.bincount(numbers)) <= _FRAMES)  # more: a folder that was begun when one was full
 
 
-def _inner_folders(pictures: Pictures) -> list[list[str]]:
-    """The folders of each picture below those of its part and its class."""
-    paths = [_below_part(name).split("/")[:-1] for name in pictures.names]
+def _inner_folders(pictures: Pictures) -> list[str]:
+    """The folders of each picture below those of its part and its class, as a path."""
+    folders = [name.rpartition("/")[0] for name in pictures.names]
+    # Of each folder once: there may be a million files in it.
+    below = {folder: _below_part(f"{folder}/")[:-1].split("/") if folder else [] for folder in set(folders)}
     common: dict[int, list[str]] = {}
-    for path, label in zip(paths, pictures.labels.tolist(), strict=True):
+    for folder, label in set(zip(folders, pictures.labels.tolist(), strict=True)):
+        path = below[folder]
         first = common.setdefault(label, path)
         if first != path[: len(first)]:
             same = [a == b for a, b in zip(first, path, strict=False)]
             common[label] = first[: [*same, False].index(False)]
     depth = min(map(len, common.values()))  # a class of one folder only does not make that folder its name
-    return [path[depth:] for path in paths]
+    inner = {folder: "/".join(path[depth:]) for folder, path in below.items()}
+    return [inner[folder] for folder in folders]
 
 
 def by_prefix(pictures: Pictures, *, asked: bool = False) -> Groups | None:
@@ -155,6 +159,8 @@ def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
 
     A time is no counter, and its day no prefix unless the user asked for groups: pictures of a day may show anything.
     """
+    if stem.isdecimal() and stem.isascii() and len(stem) <= 18:  # of many: the quickest test first
+        return [], int(stem)
     if copy := _EXPORTED_COPY.fullmatch(stem):
         return [copy[1]], -1
     if not asked and (timed := _TIME.fullmatch(stem)):
@@ -221,12 +227,12 @@ def by_neighbours(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     pairs = np.stack([order[:-1], order[1:]], axis=1)
     pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
     rng = np.random.default_rng(_SEED)
-    limits = _chance(images, labels, rng)
     sample = pairs[np.sort(rng.permutation(len(pairs))[:_SAMPLE])]
-    if not len(sample):
-        return None
-    linked = _correlations(images, sample) > limits[labels[sample[:, 0]]]
-    if linked.mean() < NEIGHBOURS_LINKED:
+    alike = _correlations(images, sample)
+    if not len(sample) or np.mean(alike > ALIKE) < NEIGHBOURS_LINKED:
+        return None  # no limit is lower, and what chance gives takes longest to find
+    limits = _chance(images, labels, rng)
+    if np.mean(alike > limits[labels[sample[:, 0]]]) < NEIGHBOURS_LINKED:
         return None
     linked = _correlations(images, pairs) > limits[labels[pairs[:, 0]]]
     numbers = np.empty(len(labels), dtype=np.int64)

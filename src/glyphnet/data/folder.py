@@ -237,16 +237,19 @@ def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
 
 
 def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
-    good = sorted(row for row in arranged.rows if row[0] not in tree.faults)
-    bad = [BadFile(name, tree.faults[name]) for name, _, _ in sorted(arranged.rows) if name in tree.faults]
-    called = {label: escaped(label) for label in {label for _, label, _ in good}}
+    rows = sorted(arranged.rows)
+    bad = [BadFile(name, tree.faults[name]) for name, _, _ in rows if name in tree.faults] if tree.faults else []
+    if bad:
+        rows = [row for row in rows if row[0] not in tree.faults]
+    called = {label: escaped(label) for label in {label for _, label, _ in rows}}
     classes = class_order(called.values())
     if len(classes) < len(called):
         raise DataError(f"{tree.root}: two class folders are called {listed(classes)}. Rename one.")
     number = {name: i for i, name in enumerate(classes)}
-    labels = np.array([number[called[label]] for _, label, _ in good], dtype=np.int64)
-    parts = np.array([part for _, _, part in good], dtype=np.int8)
-    names = tuple(name for name, _, _ in good)
+    numbers = {label: number[name] for label, name in called.items()}
+    labels = np.array([numbers[label] for _, label, _ in rows], dtype=np.int64)
+    parts = np.array([part for _, _, part in rows], dtype=np.int8)
+    names = tuple(name for name, _, _ in rows)
     return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), (), (), tree.read, tree.state)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -99,7 +99,7 @@ def part_word(name: str) -> int | None:
     return TEST if part == _EVAL else part
 
 
-def arrange(names: Iterable[str], where: str, layout: str = "auto", only: str | None = None) -> Arrangement:
+def arrange(names: Sequence[str], where: str, layout: str = "auto", only: str | None = None) -> Arrangement:
     """The class and the part of each picture, from its path.
 
     Args:
@@ -111,6 +111,8 @@ def arrange(names: Iterable[str], where: str, layout: str = "auto", only: str | 
     Raises:
         DataError: no picture has a class, or two readings are possible.
     """
+    if layout == "auto" and only is None and (rows := _in_plain_classes(names)) is not None:
+        return Arrangement(rows)
     result = Arrangement()
     levels: dict[str, tuple[str, ...]] = {}  # of each folder, once: there may be a million files in it
     files = []
@@ -140,6 +142,20 @@ def arrange(names: Iterable[str], where: str, layout: str = "auto", only: str | 
     if loose:
         result.warnings.append(_outside([file.name for file in loose]))
     return result
+
+
+def _in_plain_classes(names: Sequence[str]) -> list[tuple[str, str, int]] | None:
+    """The rows of pictures that lie directly in folders, none of which is called as a part is: so come most data."""
+    rows = []
+    for name in names:
+        top, _, rest = name.partition("/")
+        if not rest or "/" in rest:
+            return None
+        rows.append((name, top, TRAIN))
+    tops = {top for _, top, _ in rows}
+    if len(tops) < 2 or any(_PART_WORDS.keys() & set(_words(top)) or part_word(top) is not None for top in tops):
+        return None
+    return rows
 
 
 def _outside(names: Sequence[str]) -> str:
@@ -279,12 +295,6 @@ def _leads_to_several(files: list[_File]) -> bool:
 
 
 def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangement) -> None:
-    if all(len(file.folders) == 1 for file in files) and not any(
-        _PART_WORDS.keys() & set(_words(top)) or _part(top, frozenset()) is not None
-        for top in {file.top for file in files}
-    ):  # most folders are so: nothing is to be told apart
-        result.rows += [(file.name, file.top, TRAIN) for file in files]
-        return
     tops: dict[str, list[_File]] = {}
     for file in files:
         tops.setdefault(file.top, []).append(file.below())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import os
+import struct
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,10 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 # progress(done, total, what)
 Progress = Callable[[int, int, str], None]
+
+
+_STATE = struct.Struct("<QqqQ")
+_state_of = operator.attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 
 
 class WantedColumns(NamedTuple):
@@ -99,16 +105,16 @@ class ImageFiles:
         The time of the last status change is part of it because, unlike that of the last modification, no
         program can set it back: a file that was replaced by one of the same size and date is seen.
         """
-        place, root = os.path.realpath(self.root), os.fspath(self.root)
-        states = [self.state]
+        digest = hashlib.sha256(os.fsencode("\0".join([os.path.realpath(self.root), self.state, *self.names])))
         if self.read is None:
+            start, states = f"{os.fspath(self.root)}/", []
             for name in self.names:
                 try:
-                    status = os.stat(f"{root}/{name}")
-                    states.append(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}")
+                    states.append(_STATE.pack(*_state_of(os.stat(start + name))))
                 except OSError as error:
-                    states.append(f"{error.errno}")
-        return hashlib.sha256(os.fsencode("\0".join([place, *self.names, *states]))).hexdigest()
+                    states.append(_STATE.pack(error.errno or 0, 0, 0, 0))
+            digest.update(b"".join(states))
+        return digest.hexdigest()
 
 
 Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError

@@ -106,8 +106,9 @@ def decode_all(files: ImageFiles, options: Options) -> Pictures:
     bad = tuple(BadFile(name, reason) for name, reason in cast(list[list[str]], kept.facts["bad"]))
     if options.on_bad_file == "error":
         refuse_bad_files(files.root, [*files.bad, *bad], len(files.names) + len(files.bad))
-    spoilt = {name for name, _ in bad}
-    rows = np.array([row for row, name in enumerate(files.names) if name not in spoilt], dtype=np.int64)
+    rows = np.arange(len(files.names))
+    if spoilt := {name for name, _ in bad}:
+        rows = rows[[name not in spoilt for name in files.names]]
     groups = kept.arrays["groups"]
     limits = cast(list[float] | None, kept.facts["value_range"])
     reading = options.reading or Reading((limits[0], limits[1]) if limits else None, options.page)

@@ -347,6 +347,8 @@ class _Finder:
         self.folder, self._tree, self._inside, self._part = folder, tree, inside, part
         self._real = f"{os.path.realpath(folder)}/"
         self._names = None if tree is None else set(tree.names)
+        self._asked: Counter[str] = Counter()
+        self._listed: dict[str, frozenset[str]] = {}
         self._by_base: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self.ways: Counter[str] = Counter()
@@ -357,10 +359,11 @@ class _Finder:
         Raises:
             ValueError: the cell leads outside the folder.
         """
-        for spelling in (cell, cell.replace("\\", "/")):
-            name = self._normal(spelling)
-            if self._is_file(name):
-                return name, ""
+        name = self._normal(cell)
+        if self._is_file(name):
+            return name, ""
+        if "\\" in cell and self._is_file(name := self._normal(cell.replace("\\", "/"))):
+            return name, ""
         return self._elsewhere(name)
 
     def _normal(self, cell: str) -> str:
@@ -378,7 +381,11 @@ class _Finder:
     def _is_file(self, name: str) -> bool:
         if self._names is not None:
             return posixpath.normpath(posixpath.join(self._inside, name)) in self._names
-        return is_regular(self.folder / name)
+        folder, _, base = name.rpartition("/")
+        self._asked[folder] += 1
+        if self._asked[folder] == _MANY:  # from here on, one look at the folder is quicker than one at each file
+            self._listed[folder] = _regular_files(self.folder / folder)
+        return base in self._listed.get(folder, ()) or is_regular(f"{self.folder}/{name}")
 
     def _elsewhere(self, name: str) -> tuple[str, str]:
         """A bare name in another folder, or a name without its extension."""
@@ -414,6 +421,18 @@ class _Finder:
                 base = posixpath.basename(name)
                 self._by_base.setdefault(base, []).append(name)
                 self._by_stem.setdefault(posixpath.splitext(base)[0], []).append(name)
+
+
+_MANY = 64
+
+
+def _regular_files(folder: Path) -> frozenset[str]:
+    """The names of the files in a folder; none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except OSError:
+        return frozenset()
 
 
 @dataclass
@@ -506,13 +525,14 @@ def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: File
     finder = _Finder(root / inside, tree, inside, part)
     group = _group_column(table, found.columns.group, where)
     for place, cells in table.rows:
-        if any(cells[len(table.columns) :]):
+        if len(cells) > len(table.columns) and any(cells[len(table.columns) :]):
             raise DataError(
                 f"{where}: {place} has {len(cells)} cells, and there are {len(table.columns)} columns. Put a cell with "
                 "the separator in it into quotes."
             )
-        cells += [""] * (len(table.columns) - len(cells))
-        label = _label_of(table, columns, cells, f"{where}: {place}")
+        if len(cells) < len(table.columns):
+            cells += [""] * (len(table.columns) - len(cells))
+        label = cells[columns.label] if columns.label is not None else _label_of(table, columns, cells, where, place)
         if not cells[columns.file] or not label:
             missing = "file name" if not cells[columns.file] else "label"
             raise DataError(f"{where}: {place} has no {missing}. Fill it in, or remove the row.")
@@ -523,7 +543,8 @@ def _add_table(found: _Rows, root: Path, name: str, part: int | None, tree: File
                 f"{where}: {place} names {cells[columns.file]!r}, outside the table's folder. Put the images beside or "
                 "below the table, and write paths from its folder on."
             ) from None
-        file = posixpath.normpath(posixpath.join(inside, file))
+        if inside:
+            file = posixpath.normpath(posixpath.join(inside, file))
         if file in found.seen:
             raise DataError(
                 f"{where}: {place} lists {cells[columns.file]!r} again, after {found.seen[file]}. Remove one of them."
@@ -555,14 +576,15 @@ def _group_column(table: Cells, name: str | None, where: str) -> int | None:
     return column
 
 
-def _label_of(table: Cells, columns: Columns, cells: list[str], where: str) -> str:
+def _label_of(table: Cells, columns: Columns, cells: list[str], where: str, place: str) -> str:
+    """The class of a row that columns of zeros and ones say; "" where there are none."""
     if not columns.one_hot:
-        return "" if columns.label is None else cells[columns.label]
+        return ""
     ones = [column for column in columns.one_hot if cells[column].lower() in {yes for _, yes in _NO_AND_YES}]
     if len(ones) != 1:
         raise DataError(
-            f"{where} has {len(ones)} classes in its columns of zeros and ones: an image must have exactly one. "
-            "Remove the row, or add a column label."
+            f"{where}: {place} has {len(ones)} classes in its columns of zeros and ones: an image must have exactly "
+            "one. Remove the row, or add a column label."
         )
     return table.columns[ones[0]]
 

@@ -88,6 +88,20 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     return sum(each.count * abs(each.accuracy - each.confidence) for each in bins) / total
 
 
+def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Probabilities of logits (N, K), of the same shape and dtype. SciPy's takes 0.2 s to import."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: npt.NDArray[np.floating] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The logarithm of `softmax`, precise for tiny probabilities too."""
+    less = logits - logits.max(axis=1, keepdims=True)
+    logs: npt.NDArray[np.floating] = less - np.log(np.exp(less).sum(axis=1, keepdims=True))
+    return logs
+
+
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """The temperature T for which softmax(logits / T) has the least log loss on held-out images.
 
@@ -124,13 +138,11 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 def _least_log_loss(margins: Float64Array) -> float:
     """The best temperature for logits (N, K) from which that of the true class was subtracted; 1.0 if none is."""
-    from scipy.special import softmax
-
     smoothing = 0.0
 
     def slope(inverse: float) -> tuple[float, float]:
         """The first two derivatives of the mean log loss by 1/T; the second is positive, for the loss is convex."""
-        shares = softmax(margins * inverse, axis=1)
+        shares = softmax(margins * inverse)
         mean = (shares * margins).sum(axis=1)
         wanted = smoothing * margins.sum(axis=1) / max(1, margins.shape[1] - 1)
         return float((mean - wanted).mean()), float(((shares * margins**2).sum(axis=1) - mean**2).mean())
@@ -156,10 +168,9 @@ def _least_log_loss(margins: Float64Array) -> float:
 
 def _no_worse(margins: Float64Array, right: npt.NDArray[np.bool_], best: float) -> float:
     """The temperature between 1 and the best one, nearest to that, which raises neither log loss nor error."""
-    from scipy.special import log_softmax
 
     def judged(temperature: float) -> tuple[float, float]:
-        logs = log_softmax(margins / temperature, axis=1)
+        logs = log_softmax(margins / temperature)
         # The true class has the margin 0, so its log-probability is minus the log of the sum of all powers.
         loss = float(np.logaddexp.reduce(margins / temperature, axis=1).mean())
         return loss, expected_calibration_error(reliability(np.exp(logs.max(axis=1)), right))
@@ -183,13 +194,11 @@ def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float
     Returns:
         float (N, K) of the same dtype. A probability too small for its dtype, 0, stays 0.
     """
-    from scipy.special import softmax
-
     if temperature == 1:
         return probabilities
     with np.errstate(divide="ignore"):  # log 0 is -inf, and softmax makes 0 of it
         logits = temperature * np.log(probabilities.astype(np.float64))
-    before: npt.NDArray[np.floating] = softmax(logits, axis=1).astype(probabilities.dtype)
+    before: npt.NDArray[np.floating] = softmax(logits).astype(probabilities.dtype)
     return before
 
 

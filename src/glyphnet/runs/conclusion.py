@@ -15,6 +15,7 @@ from ..data import Finding, ImageDataset, Splits, look_over
 from ..data.ink import measure_ink
 from ..data.listing import Progress
 from ..evaluation import Evaluation, choose_thresholds, fit_temperature
+from ..evaluation.calibration import softmax
 from ..evaluation.normalizing import decide_normalizing
 from ..images import Batch, seen
 from ..modelfile import Provenance, library_versions, pick_samples
@@ -174,8 +175,6 @@ def calibrated(
         recipe: asks for a precision of the answers, or not.
         said: called with a sentence where that precision was asked for.
     """
-    from scipy.special import softmax
-
     compared = replace(plain, prototypes=_prototypes(plain, splits.train))
     validation = splits.validation
     if not len(validation):
@@ -185,7 +184,7 @@ def calibrated(
     given = seen(validation, plain)  # as it reads pictures for prediction
     logits, foreign = compared.logits_and_scores(given)
     temperature = fit_temperature(logits, validation.labels)
-    probabilities = softmax(logits / np.float32(temperature), axis=1)
+    probabilities = softmax(logits / np.float32(temperature))
     thresholds = choose_thresholds(probabilities, validation.labels, foreign, recipe.answer_precision)
     if thresholds.note and said:
         said(thresholds.note)

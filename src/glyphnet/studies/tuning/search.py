@@ -15,6 +15,7 @@ from ... import training
 from ...data import ImageDataset, Splits
 from ...errors import DivergedError, SettingsError
 from ...evaluation import fit_temperature
+from ...evaluation.calibration import log_softmax
 from ...nn import logits_in_batches
 from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device, fit
 from ...training.device import using_threads
@@ -210,14 +211,12 @@ class TrialRunner:
 
     def _validate(self, result: FitResult) -> Outcome:
         """The weights of the best epoch on the validation images, as the classifier will use them."""
-        from scipy.special import log_softmax  # takes 0.2 s to import, which other verbs need not wait for
-
         inputs, labels = self._validation.inputs, self._validation.labels.numpy()
         network = result.network.to(choose_device(self._device))
         with using_threads(result.threads):
             answers = list(logits_in_batches(network, result.preprocessing, inputs))
         logits = torch.cat(answers).double().cpu().numpy()
-        scaled = log_softmax(logits / fit_temperature(logits, labels), axis=1)
+        scaled = log_softmax(logits / fit_temperature(logits, labels))
         return Outcome(
             ending="finished",
             correct=int((logits.argmax(axis=1) == labels).sum()),

@@ -303,7 +303,7 @@ def cross_validated_probabilities(
         result = fit(own, train, classes=classes, device=device, callbacks=callbacks)
         total[rows] += _log_probabilities(result, pool, rows)
         answers[rows] += 1
-    total = softmax(total / answers[:, np.newaxis].astype(np.float32))
+    total = softmax(np.asarray(total / answers[:, np.newaxis], dtype=np.float32))
     total[: pool.learnt][pool.alone()] = np.nan
     return np.split(total, pool.starts[1:-1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from .options import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    OptionGroup,
     OverwriteOption,
     reads_data,
     replacing,
@@ -33,23 +35,20 @@ if TYPE_CHECKING:
 _WEIGHTS = "first-layer-weights.png"
 
 
-@reads_data(*FOR_A_MODEL)
-def explain(
-    ctx: typer.Context,
-    model: ModelArgument,
-    images: Annotated[
-        list[str] | None, typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
-    ] = None,
+@dataclass(frozen=True)
+class ExplainOptions(OptionGroup):
+    """The options of ``glyphnet explain``."""
+
     method: Annotated[
         str,
         typer.Option(
             "--method", metavar="NAME", help="How: integrated-gradients, grad-cam (convolutional only), occlusion."
         ),
-    ] = "integrated-gradients",
+    ] = "integrated-gradients"
     class_name: Annotated[
         str | None,
         typer.Option("--class", metavar="NAME", help="Ask what speaks for this class; the likeliest unless given."),
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,64 +56,77 @@ def explain(
             metavar="DIR|FILE.png",
             help="Where to write: a folder, or for one picture a file; explanations beside the model unless given.",
         ),
-    ] = None,
-    overwrite: OverwriteOption = False,
-    weights: Annotated[bool, typer.Option("--weights", help="Draw the weights of the first layer too.")] = False,
+    ] = None
+    overwrite: OverwriteOption = False
+    weights: Annotated[bool, typer.Option("--weights", help="Draw the weights of the first layer too.")] = False
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Count the units that are dead on these data too.")
+    ] = None
+    device: DeviceOption = "cpu"
+    as_json: JsonOption = False
+
+    def check(self, files: list[str]) -> None:
+        """Refuse what is wrong with the words alone."""
+        if not (files or self.weights or self.data):
+            raise typer.BadParameter("there is nothing to explain: name an image, or ask for --weights or --data DATA.")
+        if self.out is None or not _is_file(self.out):
+            return
+        if len(files) + self.weights > 1 or any(Path(file).is_dir() for file in files):
+            raise typer.BadParameter(
+                "--out names one file, but there is more than one picture to write: name a folder."
+            )
+
+
+@reads_data(*FOR_A_MODEL)
+def explain(
+    ctx: typer.Context,
+    *,
+    model: ModelArgument,
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
     ] = None,
+    options: ExplainOptions,
     how: DataOptions = AS_DEFAULT,
-    device: DeviceOption = "cpu",
-    as_json: JsonOption = False,
 ) -> None:
     """Show what a model looked at: a picture with saliency, probabilities and every layer for each image.
 
-    A file that cannot be read is told on standard error and passed over; the exit status is then 1.
+    A file that cannot be read is reported on standard error and skipped; the exit status is then 1.
     """
-    files = images or []
-    _check_usage(model, files, out, weights=weights, anything=bool(files or weights or data))
+    files, method, out = images or [], options.method, options.out
+    options.check(files)
     from ..classifier import load_model
     from ..explain import check_method
     from ..explain import class_label as label_of
     from ..predictfiles import image_files
 
-    classifier = load_model(model, device)
+    classifier = load_model(model, options.device)
     check_method(classifier, method)
-    target = None if class_name is None else label_of(classifier, class_name)
+    target = None if options.class_name is None else label_of(classifier, options.class_name)
     unreadable: list[str] = []
 
     def on_bad_file(error: BadFileError) -> None:
         unreadable.append(error.path)
         say(f"glyphnet: {error}")
 
-    places = _Places(model.parent / "explanations" if out is None else out)
+    places = _Places(out or model.parent / "explanations")
     wanted = [(file, places.of(file)) for file in image_files(files, on_bad_file)]
-    places.make([*(picture for _, picture in wanted), *([places.of_weights()] * weights)], replacing(ctx, overwrite))
+    pictures = [*(picture for _, picture in wanted), *([places.of_weights()] * options.weights)]
+    places.make(pictures, replacing(ctx, options.overwrite))
     tell = say if out is not None and is_stdout(out) else print
     results = []
     for file, picture, explanation in _explained(classifier, wanted, target, method, on_bad_file):
-        if not as_json:
+        if not options.as_json:
             _print(file, picture, explanation, tell)
         results.append(_row(file, picture, explanation))
-    drawn = str(_draw_weights(classifier, places.of_weights())) if weights else None
-    counts = None if data is None else _count_dead(classifier, how.settings(data))
-    if as_json:
-        told = {"model": str(model), "method": method, "images": results, "weights": drawn, "dead_units": counts}
-        emit_json(told | {"unreadable": len(unreadable)})
+    drawn = str(_draw_weights(classifier, places.of_weights())) if options.weights else None
+    counts = None if options.data is None else _count_dead(classifier, how.settings(options.data))
+    if options.as_json:
+        facts = {"model": str(model), "method": method, "images": results, "weights": drawn, "dead_units": counts}
+        emit_json(facts | {"unreadable": len(unreadable)})
     else:
         _print_rest(drawn, counts)
     if unreadable:
         raise typer.Exit(FAILED)
-
-
-def _check_usage(model: Path, files: list[str], out: Path | None, *, weights: bool, anything: bool) -> None:
-    """What is wrong with the words alone."""
-    if not anything:
-        raise typer.BadParameter("there is nothing to explain: name an image, or ask for --weights or --data DATA.")
-    if out is None or not _is_file(out):
-        return
-    if len(files) + weights > 1 or any(Path(file).is_dir() for file in files):
-        raise typer.BadParameter("--out names one file, but there is more than one picture to write: name a folder.")
 
 
 def _is_file(out: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from .options import (
     DataOptions,
     JsonOption,
     ModelArgument,
+    OptionGroup,
     OverwriteOption,
     reads_data,
     replacing,
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
 _UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))
 
 
-@reads_data(*FOR_A_MODEL)
-def export(
-    ctx: typer.Context,
-    model: ModelArgument,
+@dataclass(frozen=True)
+class ExportOptions(OptionGroup):
+    """The options of ``glyphnet export``."""
+
     format: Annotated[
         Literal["html", "onnx", "pt2"],
         typer.Option(
@@ -40,11 +42,11 @@ def export(
             help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and others. "
             "pt2: a program for PyTorch (torch.export).",
         ),
-    ] = "html",
+    ] = "html"
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="The file to write; beside the model unless given."),
-    ] = None,
+    ] = None
     verify: Annotated[
         str | None,
         typer.Option(
@@ -52,57 +54,59 @@ def export(
             metavar="DATA",
             help="Prove the export on the test part of these data; on the images in the model file unless given.",
         ),
-    ] = None,
+    ] = None
     quantize: Annotated[
         Literal["int8"] | None,
-        typer.Option("--quantize", help="8-bit weights, a quarter of the size; what it costs is told. ONNX only."),
-    ] = None,
-    overwrite: OverwriteOption = False,
-    how: DataOptions = AS_DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+        typer.Option("--quantize", help="8-bit weights, a quarter of the size; reports what it costs. ONNX only."),
+    ] = None
+    overwrite: OverwriteOption = False
+    as_json: JsonOption = False
+
+
+@reads_data(*FOR_A_MODEL)
+def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, how: DataOptions = AS_DEFAULT) -> None:
     """Write a model as a web page, as ONNX or as a PyTorch program.
 
     Every export proves itself first: on held-out images it must answer as the model does. If it does not, nothing is
     written.
     """
-    if as_json and out is not None and is_stdout(out):
+    out, verify = options.out, options.verify
+    if options.as_json and out is not None and is_stdout(out):
         raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
     from ..classifier import load_model
     from ..export import FORMATS
     from ..export import export as write
 
-    target = model.with_suffix(FORMATS[format].suffix) if out is None else out
-    rules = replacing(ctx, overwrite)
-    rules.check(target)
+    target = model.with_suffix(FORMATS[options.format].suffix) if out is None else out
+    replacing(ctx, options.overwrite).check(target)
     classifier = load_model(model)
     say_lacking(classifier)
     labels, images = _verifying(classifier, how.settings(verify)) if verify is not None else (None, None)
-    exported = write(classifier, target, format, verify=images, quantize=quantize is not None)
+    quantize = options.quantize is not None
+    exported = write(classifier, target, options.format, verify=images, quantize=quantize)
     if exported.note:
         say(exported.note)
     cost = _cost(exported, labels) if quantize else {}
-    if as_json:
-        proof = exported.proof
-        emit_json(
-            {
-                "model": str(model),
-                "file": str(exported.path),
-                "format": format,
-                "bytes": exported.size,
-                "images": proof.images,
-                "verified_on": proof.source,
-                "same_labels": proof.same_labels,
-                "largest_difference": proof.difference,
-                "same_reasons": proof.same_reasons,
-                "largest_difference_of_scores": proof.foreign_difference,
-                **cost,
-            }
-        )
+    if options.as_json:
+        emit_json({"model": str(model), "format": options.format, **_as_dict(exported), **cost})
         return
     tell = say if is_stdout(target) else print
     tell(f"{printable(str(exported.path))}: {_size(exported.size)}.")
     tell(_in_words(exported, cost))
+
+
+def _as_dict(exported: Exported) -> dict[str, object]:
+    proof = exported.proof
+    return {
+        "file": str(exported.path),
+        "bytes": exported.size,
+        "images": proof.images,
+        "verified_on": proof.source,
+        "same_labels": proof.same_labels,
+        "largest_difference": proof.difference,
+        "same_reasons": proof.same_reasons,
+        "largest_difference_of_scores": proof.foreign_difference,
+    }
 
 
 def _verifying(classifier: Classifier, data: DataSettings) -> tuple[Int64Array, HeldOutImages]:

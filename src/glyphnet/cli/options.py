@@ -1,7 +1,7 @@
 """The arguments and options that several verbs share, so that every verb spells and explains them alike.
 
 Each is a type to annotate a parameter of a verb with; the default stands in the verb's own signature. `reads_data` adds
-those that say how data are read::
+those that say how data are read, and an `OptionGroup` holds the many options of one verb::
 
     @reads_data()
     def data(data: DataArgument = "digits", how: DataOptions = AS_DEFAULT, as_json: JsonOption = False) -> None: ...
@@ -14,9 +14,9 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import typer
 
@@ -24,6 +24,7 @@ from ..files import Replacing
 
 if TYPE_CHECKING:
     from ..data.settings import DataSettings
+    from ..training import Recipe
 
 LARGEST_SIDE = 4096  # far beyond what the networks are for: a slip of the finger, not a wish
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -333,31 +334,89 @@ def replacing(ctx: typer.Context, overwrite: bool) -> Replacing:
     return Replacing(tuple(filter(None, inputs)), overwrite, not any(map(ctx.params.get, OUTPUTS)))
 
 
-# What a recipe is made from on the command line: for the verbs that train
-
-NetworkOption = Annotated[
-    str | None,
-    typer.Option(
-        "--network",
-        metavar="KIND",
-        help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
-    ),
-]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
-]
-RecipeOption = Annotated[
-    Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
-]
+# Groups of options
 
 
-def changes_from(settings: list[str]) -> dict[str, object]:
-    """``["optimizer.lr=0.01"]`` → ``{"optimizer.lr": "0.01"}``."""
-    changes: dict[str, object] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip():
-            raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
-        changes[name.strip()] = value
-    return changes
+class OptionGroup:
+    """Options that belong together: a frozen dataclass whose fields are annotated like the parameters of a verb.
+
+    A parameter of such a type stands for all fields on the command line, and the verb gets one object: see
+    `with_groups`.
+    """
+
+
+def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb with an option for each field of its groups."""
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[type, list[str]]] = {}
+    for parameter in inspect.signature(verb, eval_str=True).parameters.values():
+        group = parameter.annotation
+        if not (isinstance(group, type) and issubclass(group, OptionGroup)):
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        options = get_type_hints(group, include_extras=True)
+        names = [field.name for field in fields(group)]  # type: ignore[arg-type]
+        groups[parameter.name] = group, names
+        parameters += [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=getattr(group, name), annotation=options[name]
+            )
+            for name in names
+        ]
+
+    def command(**values: Any) -> Any:
+        made = {name: group(**{each: values.pop(each) for each in names}) for name, (group, names) in groups.items()}
+        return verb(**values, **made)
+
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+@dataclass(frozen=True)
+class RecipeOptions(OptionGroup):
+    """What a recipe is made from: for the verbs that train."""
+
+    preset: Annotated[
+        str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets).")
+    ] = "balanced"
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …"
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
+    ] = None
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, help="Seed of weights, order, dropout and augmentation."),
+    ] = None
+
+    def changes(self) -> dict[str, object]:
+        """The settings to change, by dotted name: of --set, --network and --seed."""
+        changes: dict[str, object] = {}
+        for setting in self.settings or []:
+            name, equals, value = setting.partition("=")
+            if not equals or not name.strip():
+                raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
+            changes[name.strip()] = value
+        given = {"network": self.network, "seed": self.seed}
+        return changes | {name: value for name, value in given.items() if value is not None}
+
+    def read(self, given: Mapping[str, str]) -> Recipe | None:
+        """The recipe in the file of --recipe.
+
+        Args:
+            given: as `given_parameters` returns it.
+        """
+        if "recipe" in given and "preset" in given:
+            raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
+        from ..runs import read_recipe
+
+        return None if self.recipe is None else read_recipe(self.recipe)

@@ -8,7 +8,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,7 @@ import typer
 from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
 from .failures import FAILED
-from .options import DeviceOption, JsonOption, OnlyOption, OverwriteOption, replacing
+from .options import DeviceOption, JsonOption, OnlyOption, OptionGroup, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..data.ink import InkSpec
@@ -30,8 +30,79 @@ _PAGE = 1000  # rows of a table on the terminal: a table is laid out whole, and 
 _TOLD = 10  # unreadable images: those of a file that is written are all in it
 
 
+@dataclass(frozen=True)
+class PredictOptions(OptionGroup):
+    """The options of ``glyphnet predict``."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write a .parquet, .csv or .json file instead: for any number of images.",
+        ),
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run that writes --out.")] = False
+    overwrite: OverwriteOption = False
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
+    ] = False
+    as_json: JsonOption = False
+    topk: Annotated[
+        int, typer.Option("--topk", metavar="N", min=1, help="Print the N likeliest classes of each image.")
+    ] = 1
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add the probability of every class, a column for each.")
+    ] = False
+    reject: Annotated[
+        bool,
+        typer.Option(
+            "--reject",
+            help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or the '
+            "model is not sure. The column reason tells which; without this option the label is given all the same.",
+        ),
+    ] = False
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            "--sets",
+            metavar="PERCENT",
+            help="Add the set of classes that contains the true one in PERCENT % of cases: 95, for instance.",
+        ),
+    ] = None
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
+    ] = False
+    only: OnlyOption = None
+    device: DeviceOption = "cpu"
+
+    def check(self) -> None:
+        """Refuse options that contradict each other, and a wrong --sets."""
+        if self.as_csv and self.as_json:
+            raise typer.BadParameter("--csv and --json exclude each other: choose one.")
+        if self.out is not None and self.as_csv:
+            raise typer.BadParameter("--out says by its ending what is written: leave out --csv.")
+        if self.overwrite and self.out is None:
+            raise typer.BadParameter("--overwrite replaces a file: name it by --out.")
+        if self.as_json and self.out is not None and is_stdout(self.out):
+            raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
+        if self.resume and self.out is None:
+            raise typer.BadParameter("--resume continues a file: name it by --out.")
+        if self.sets is not None and not 0 < self.sets < 100:
+            raise typer.BadParameter(f"--sets {self.sets:g} must lie above 0 and below 100: 95 for sets at 95 %.")
+
+    def asked(self) -> Asked:
+        """What is asked of each image."""
+        from ..predictfiles import Asked
+
+        sets = None if self.sets is None else self.sets / 100
+        return Asked(self.topk, reject=self.reject, probabilities=self.probabilities, sets=sets)
+
+
 def predict(
     ctx: typer.Context,
+    *,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
     paths: Annotated[
         list[str],
@@ -40,50 +111,7 @@ def predict(
             help="Image files, folders, tables of paths or pixels, Parquet, archives, IDX, .npz, .npy.",
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="Write a .parquet, .csv or .json file instead: for any number of images.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with --out where a run that did not finish has stopped.")
-    ] = False,
-    overwrite: OverwriteOption = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
-    ] = False,
-    as_json: JsonOption = False,
-    topk: Annotated[
-        int, typer.Option("--topk", metavar="N", min=1, help="Print the N likeliest classes of each image.")
-    ] = 1,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Add the probability of every class, a column for each.")
-    ] = False,
-    reject: Annotated[
-        bool,
-        typer.Option(
-            "--reject",
-            help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or the '
-            "model is not sure. The column reason tells which; without this option the label is given all the same.",
-        ),
-    ] = False,
-    sets: Annotated[
-        float | None,
-        typer.Option(
-            "--sets",
-            metavar="PERCENT",
-            help="Add the set of classes that contains the true one in PERCENT % of cases: 95, for instance.",
-        ),
-    ] = None,
-    as_is: Annotated[
-        bool,
-        typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
-    ] = False,
-    only: OnlyOption = None,
-    device: DeviceOption = "cpu",
+    options: PredictOptions,
 ) -> None:
     """Name the class of images, with probabilities: a table of file, label, probability, reason.
 
@@ -91,50 +119,22 @@ def predict(
     there are ignored. What cannot be read is reported on standard error and skipped, or has its error in the file of
     --out; the exit status is then 1.
 
-    With --out, answers are kept as they come: after an interruption the same command with --resume goes on, and the
-    file becomes what it would have been.
+    With --out, answers are kept as they come: after an interruption the same command with --resume continues, and
+    the file becomes the same.
     """
-    if as_csv and as_json:
-        raise typer.BadParameter("--csv and --json exclude each other: choose one.")
-    if out is not None and as_csv:
-        raise typer.BadParameter("--out says by its ending what is written: leave out --csv.")
-    if overwrite and out is None:
-        raise typer.BadParameter("--overwrite replaces a file: name it by --out.")
-    if as_json and out is not None and is_stdout(out):
-        raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
-    if resume and out is None:
-        raise typer.BadParameter("--resume goes on with a file: name it by --out.")
-    from ..predictfiles import Asked
-
-    if sets is not None and not 0 < sets < 100:
-        raise typer.BadParameter(f"--sets {sets:g} must lie above 0 and below 100: 95 for sets at 95 %.")
-    asked = Asked(topk, reject=reject, probabilities=probabilities, sets=None if sets is None else sets / 100)
-    if out is not None:
-        rules = replacing(ctx, overwrite)
-        if resume:  # the run that goes on was allowed to, and what is there it has not replaced yet
-            rules = replace(rules, is_default=True)
-        unreadable = _write(
-            model, paths, out, asked, rules, resume=resume, as_is=as_is, only=only, device=device, as_json=as_json
-        )
+    options.check()
+    if options.out is None:
+        unreadable = _print(model, paths, options)
     else:
-        unreadable = _print(model, paths, asked, as_is=as_is, only=only, device=device, as_csv=as_csv, as_json=as_json)
+        rules = replacing(ctx, options.overwrite)
+        if options.resume:  # the interrupted run was allowed to write, and has replaced nothing yet
+            rules = replace(rules, is_default=True)
+        unreadable = _write(model, paths, options.out, options, rules)
     if unreadable:
         raise typer.Exit(FAILED)
 
 
-def _write(
-    model: Path,
-    paths: list[str],
-    out: Path,
-    asked: Asked,
-    rules: Replacing,
-    *,
-    resume: bool,
-    as_is: bool,
-    only: str | None,
-    device: str,
-    as_json: bool,
-) -> int:
+def _write(model: Path, paths: list[str], out: Path, options: PredictOptions, rules: Replacing) -> int:
     """Write the file; how many images could not be read."""
     from ..predictfiles import Watching, unfinished_folder, write_predictions
 
@@ -155,23 +155,15 @@ def _write(
                 on_note=say,
             )  # fmt: skip
             written = write_predictions(
-                model,
-                paths,
-                out,
-                asked=asked,
-                as_is=as_is,
-                only=only,
-                device=device,
-                resume=resume,
-                replacing=rules,
-                watching=watching,
-            )
+                model, paths, out, asked=options.asked(), as_is=options.as_is, only=options.only,
+                device=options.device, resume=options.resume, replacing=rules, watching=watching,
+            )  # fmt: skip
         _tell_ignored(watching.ignored)
     except KeyboardInterrupt:
         if (folder := unfinished_folder(out)) is not None:
-            say(f"What is done is kept in {folder}. Go on with the same command and --resume.")
+            say(f"What is done is kept in {folder}. Continue with the same command and --resume.")
         raise
-    if as_json:
+    if options.as_json:
         facts = {"images": written.images, "unreadable": written.unreadable, "resumed": written.resumed}
         emit_json({"model": str(model), "file": str(out), **facts})
     else:
@@ -194,24 +186,14 @@ def _tell_remade(ink: InkSpec) -> None:
     say(f"{ink} Pass --as-is to leave them as they are.")
 
 
-def _print(
-    model: Path,
-    paths: list[str],
-    asked: Asked,
-    *,
-    as_is: bool,
-    only: str | None,
-    device: str,
-    as_csv: bool,
-    as_json: bool,
-) -> int:
+def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
     from ..predictfiles import Answering, predict_files
     from ..predictor import load_predictor
 
-    classifier = load_predictor(model, device)
-    answering = Answering(classifier, asked)
+    classifier = load_predictor(model, options.device)
+    answering = Answering(classifier, options.asked())
     say_lacking(classifier)
     unreadable = 0
 
@@ -223,12 +205,13 @@ def _print(
     ignored: Counter[str] = Counter()
     traits = TraitCounts()
     predicted = predict_files(
-        classifier, paths, on_bad_file, as_is=as_is, on_remade=_tell_remade, ignored=ignored, only=only, traits=traits
-    )
+        classifier, paths, on_bad_file, as_is=options.as_is, on_remade=_tell_remade, ignored=ignored,
+        only=options.only, traits=traits,
+    )  # fmt: skip
     answers = (answering.of(*each) for each in predicted)
-    if as_json:
+    if options.as_json:
         _print_json(model, answers, answering, lambda: unreadable)
-    elif as_csv or asked.probabilities or not sys.stdout.isatty():  # no terminal has room for every class
+    elif options.as_csv or options.probabilities or not sys.stdout.isatty():  # no terminal has room for every class
         _print_csv(answers, answering)
     else:
         _print_tables(answers, answering)

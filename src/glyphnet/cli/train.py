@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os.path import basename
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,12 +21,9 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
-    NetworkOption,
     OverwriteOption,
-    RecipeOption,
-    SettingsOption,
+    RecipeOptions,
     ThreadsOption,
-    changes_from,
     given_parameters,
     parse_duration,
     reads_data,
@@ -36,42 +34,13 @@ from .reviewing import tell_suspects
 if TYPE_CHECKING:
     from ..runs import Run
     from ..studies.seeds import SeedRuns
-    from ..training import DataSettings, Recipe
+    from ..training.collective import Place
 
 
-# Before the verb: its decorator evaluates the annotations.
-SeedsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--seeds",
-        metavar="N",
-        min=2,
-        help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
-    ),
-]
-EnsembleOption = Annotated[
-    bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
-]
-AtOnceOption = Annotated[
-    int | None,
-    typer.Option(
-        "--at-once",
-        metavar="N",
-        min=1,
-        help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, or 1 "
-        "for trainings so short that starting processes takes longer.",
-    ),
-]
+@dataclass(frozen=True)
+class TrainOptions(RecipeOptions):
+    """The options of ``glyphnet train``."""
 
-
-@reads_data()
-def train(
-    ctx: typer.Context,
-    data: DataArgument = "digits",
-    preset: Annotated[
-        str,
-        typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets)."),
-    ] = "balanced",
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -81,27 +50,19 @@ def train(
             help="Train as well as is possible in so much time (90s, 10m, 2h): chooses the preset, unless one is "
             "given, and the number of epochs.",
         ),
-    ] = None,
-    network: NetworkOption = None,
-    settings: SettingsOption = None,
-    recipe: RecipeOption = None,
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given."),
-    ] = None,
-    overwrite: OverwriteOption = False,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help="Go on with the run in this folder.")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", min=0, help="Seed of weights, order, dropout and augmentation."),
-    ] = None,
-    how: DataOptions = AS_DEFAULT,
+    ] = None
+    overwrite: OverwriteOption = False
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Resume the run in this folder.")] = (
+        None
+    )
     check_labels: Annotated[
         bool,
         typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
-    ] = False,
+    ] = False
     group_gap: Annotated[
         bool,
         typer.Option(
@@ -109,8 +70,8 @@ def train(
             help="Train once more with a random split, and report both accuracies: how much pictures of one group on "
             "both sides would flatter. Takes twice the time.",
         ),
-    ] = False,
-    device: DeviceOption = "auto",
+    ] = False
+    device: DeviceOption = "auto"
     processes: Annotated[
         int,
         typer.Option(
@@ -120,74 +81,106 @@ def train(
             help="Train with so many processes on this machine, each on its share of every batch. "
             "For several machines: torchrun … -m glyphnet train …",
         ),
-    ] = 1,
-    threads: ThreadsOption = None,
-    seeds: SeedsOption = None,
-    ensemble: EnsembleOption = False,
-    at_once: AtOnceOption = None,
-    as_json: JsonOption = False,
+    ] = 1
+    threads: ThreadsOption = None
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            metavar="N",
+            min=2,
+            help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
+        ),
+    ] = None
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
+    ] = False
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            "--at-once",
+            metavar="N",
+            min=1,
+            help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, "
+            "or 1 for trainings so short that starting processes takes longer.",
+        ),
+    ] = None
+    as_json: JsonOption = False
+
+
+@reads_data()
+def train(
+    ctx: typer.Context, *, data: DataArgument = "digits", options: TrainOptions, how: DataOptions = AS_DEFAULT
 ) -> None:
     """Train a classifier on labelled images and write its run folder: model, figures, report.
 
     DATA is divided into training, validation and test images; the test images are looked at once, at the
-    end. Ctrl-C or SIGTERM stops after the step that is running, with status 0, and --resume goes on from there to the
+    end. Ctrl-C or SIGTERM stops after the running step, with status 0; --resume continues from there to the
     very same result.
     """
     given = given_parameters(ctx)
-    several = concerns_seeds(given, resume)
-    _refuse_together(given)
-    changes = changes_from(settings or [])
-    if network is not None:
-        changes["network"] = network
-    if seed is not None:
-        changes["seed"] = seed
+    several = concerns_seeds(given, options.resume)
+    _refuse_beside_resume(given)
+    changes, recipe = options.changes(), options.read(given)
+    source = how.settings(data if "data" in given else None, recipe.data if recipe else None)
+    from ..training.collective import Place
+
+    place = Place.from_environment()
+    if options.processes > place.size == 1 and not several:
+        _launch(options.processes)
+        return
+    out = options.out
+    if options.resume is None and out is None:
+        out = free_folder(
+            source.source, how_made(given, options.preset) + (f"-{options.seeds}-seeds" if several else "")
+        )
+    if out is not None:
+        from ..runs import RunFolder
+
+        replacing(ctx, True).check_in(out, map(basename, RunFolder(out).files()))
+    preset = None if options.seconds and "preset" not in given else options.preset
+    what: dict[str, Any] = {
+        "data": source, "preset": preset, "recipe": recipe, "changes": changes, "out": out,
+        "overwrite": options.overwrite, "command": shlex.join(["glyphnet", *sys.argv[1:]]),
+    }  # fmt: skip
+    if several:
+        train_seeds(options, what)
+    else:
+        _train_one(options, what, place)
+
+
+def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> None:
+    """Train or resume one run, and print the result.
+
+    Args:
+        what: arguments of `glyphnet.train` that `glyphnet.resume` does not have.
+    """
     from .. import runs
     from ..training import StopOnSignal
-    from ..training.collective import Place, is_launched
+    from ..training.collective import is_launched
     from ..training.launch import tell_end
     from .live import TrainingDisplay
 
-    described = None if recipe is None else runs.read_recipe(recipe)
-    source = how.settings(data if "data" in given else None, described.data if described else None)
-    place = Place.from_environment()
-    if processes > place.size == 1 and not several:
-        _launch(processes)
-        return
-    if resume is None and out is None:
-        out = free_folder(source.source, how_made(given, preset) + (f"-{seeds}-seeds" if several else ""))
-    if out is not None:
-        replacing(ctx, True).check_in(out, map(basename, runs.RunFolder(out).files()))
-    if several:
-        train_seeds(
-            source, seeds=seeds, ensemble=ensemble, at_once=at_once, preset=preset, recipe=described, changes=changes,
-            out=out, overwrite=overwrite, resume=resume, device=device, threads=threads, as_json=as_json,
-        )  # fmt: skip
-        return
+    first, resume = place.rank == 0, options.resume  # the first process reports
+    common: dict[str, Any] = {
+        "device": options.device, "said": say, "check_labels": options.check_labels, "processes": options.processes,
+        "threads": options.threads,
+    }  # fmt: skip
     try:
-        first = place.rank == 0  # it shows how it goes
         with (
             _told_once(),
             progress() as reading,
             StopOnSignal(patient=place.size > 1) as stop,
             TrainingDisplay() as bar,
         ):
-            callbacks = (stop, bar) if first else (stop,)
+            common |= {"callbacks": (stop, bar) if first else (stop,), "progress": reading}
             if resume is not None:
-                run = runs.resume(
-                    resume, device=device, callbacks=callbacks, progress=reading, said=say, check_labels=check_labels,
-                    processes=processes, threads=threads,
-                    command=shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")]),
-                )  # fmt: skip
+                again = shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")])
+                run = runs.resume(resume, command=again, **common)
             else:
-                run = runs.train(
-                    source, preset=None if seconds and "preset" not in given else preset, seconds=seconds,
-                    recipe=described, changes=changes, out=out, overwrite=overwrite,
-                    device=device, callbacks=callbacks, progress=reading, said=say, check_labels=check_labels,
-                    processes=processes, threads=threads, group_gap=group_gap,
-                    command=shlex.join(["glyphnet", *sys.argv[1:]]),
-                )  # fmt: skip
+                run = runs.train(seconds=options.seconds, group_gap=options.group_gap, **what, **common)
     except KeyboardInterrupt:
-        folder = runs.RunFolder(resume or out or Path())
+        folder = runs.RunFolder(resume or what["out"])
         if folder.checkpoint.exists() and first:
             say(how_to_go_on(folder.path))
         if is_launched():
@@ -196,7 +189,7 @@ def train(
     if not first:
         return
     tell_end()
-    if as_json:
+    if options.as_json:
         emit_json(_as_dict(run))
     elif run.ending != "stopped":
         _tell(run)
@@ -233,16 +226,14 @@ _WITH_RESUME = ("resume", "device", "processes", "threads", "check_labels", "ens
 """Parameters that change nothing of what is trained, and may stand beside --resume."""
 
 
-def _refuse_together(given: dict[str, str]) -> None:
-    """Refuse options that would be ignored beside others."""
+def _refuse_beside_resume(given: dict[str, str]) -> None:
+    """Refuse options that would be ignored."""
     if "resume" in given:
         ignored = [name for parameter, name in given.items() if parameter not in _WITH_RESUME]
         if ignored:
             raise typer.BadParameter(
                 f"--resume goes on with the recipe of the run: {', '.join(ignored)} cannot be given with it."
             )
-    if "recipe" in given and "preset" in given:
-        raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
 
 
 def _tell(run: Run) -> None:
@@ -350,49 +341,33 @@ def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
     return several
 
 
-def train_seeds(
-    source: DataSettings,
-    *,
-    seeds: int | None,
-    ensemble: bool,
-    at_once: int | None,
-    preset: str,
-    recipe: Recipe | None,
-    changes: dict[str, object],
-    out: Path | None,
-    overwrite: bool,
-    resume: Path | None,
-    device: str,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Train or resume them, and print the results."""
+def train_seeds(options: TrainOptions, what: dict[str, Any]) -> None:
+    """Train or resume them, and print the results.
+
+    Args:
+        what: arguments of `glyphnet.train_seeds` that `glyphnet.resume_seeds` does not have.
+    """
     from ..studies import seeds as verbs
     from .live import SeedsDisplay, StopSeedsOnSignal
 
-    folder = resume or out
-    assert folder is not None
+    resume, folder = options.resume, options.resume or what["out"]
     stop, table = StopSeedsOnSignal(), SeedsDisplay()
     common: dict[str, Any] = {
-        "ensemble": ensemble, "at_once": at_once, "device": device, "threads": threads,
-        "callbacks": (stop, table), "said": say,
+        "ensemble": options.ensemble, "at_once": options.at_once, "device": options.device,
+        "threads": options.threads, "callbacks": (stop, table), "said": say,
     }  # fmt: skip
     try:
         with progress() as reading, stop, table:
             if resume is not None:
-                command = shlex.join(["glyphnet", "train", "--resume", str(resume)])
-                found = verbs.resume_seeds(resume, **common, progress=reading, command=command)
+                again = shlex.join(["glyphnet", "train", "--resume", str(resume)])
+                found = verbs.resume_seeds(resume, command=again, progress=reading, **common)
             else:
-                assert seeds is not None
-                found = verbs.train_seeds(
-                    source, seeds=seeds, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
-                    **common, progress=reading, command=shlex.join(["glyphnet", *sys.argv[1:]]),
-                )  # fmt: skip
+                found = verbs.train_seeds(seeds=options.seeds or 0, progress=reading, **what, **common)
     except KeyboardInterrupt:
         if verbs.is_seeds_folder(folder):
             say(how_to_go_on(folder))
         raise
-    if as_json:
+    if options.as_json:
         emit_json(found.to_dict())
     elif found.ending == "finished":
         _show(found, folder)

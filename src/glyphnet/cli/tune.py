@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +18,8 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
-    NetworkOption,
-    RecipeOption,
-    SettingsOption,
+    RecipeOptions,
     ThreadsOption,
-    changes_from,
     given_parameters,
     parse_duration,
     reads_data,
@@ -32,95 +30,76 @@ if TYPE_CHECKING:
     from ..studies.tuning import Tuning
 
 
-SearchOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--search",
-        metavar="NAME=WHAT",
-        help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
-        "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
-        "label smoothing and augmentation, around the preset's values.",
-    ),
-]
-TrialsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--trials",
-        metavar="N",
-        min=1,
-        help="Trials in all, including those of earlier and other processes; 30 unless this or --time is given.",
-    ),
-]
-TimeOption = Annotated[
-    float | None,
-    typer.Option(
-        "--time",
-        metavar="TIME",
-        parser=parse_duration,
-        help="Time to search: 90s, 10m, 2h. The winner's training comes on top.",
-    ),
-]
-PresetOption = Annotated[str, typer.Option("--preset", help="What the trials start from: fast, balanced or best.")]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="DIR",
-        help="Where to write; runs/tune-DATA-PRESET unless given. An earlier search there is resumed.",
-    ),
-]
-StartOverOption = Annotated[bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")]
-StorageOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--storage",
-        metavar="FILE",
-        help="SQLite file of the study, which several processes may share; study.db in --out unless given.",
-    ),
-]
-PruningOption = Annotated[
-    bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
-]
-SearchSeedOption = Annotated[
-    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the search and of every training.")
-]
+@dataclass(frozen=True)
+class TuneOptions(RecipeOptions):
+    """The options of ``glyphnet tune``."""
+
+    searched: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            metavar="NAME=WHAT",
+            help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
+            "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
+            "label smoothing and augmentation, around the preset's values.",
+        ),
+    ] = None
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=1,
+            help="Trials in all, including those of earlier and other processes; 30 unless this or --time is given.",
+        ),
+    ] = None
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--time",
+            metavar="TIME",
+            parser=parse_duration,
+            help="Time to search: 90s, 10m, 2h. The winner's training comes on top.",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where to write; runs/tune-DATA-PRESET unless given. An earlier search there is resumed.",
+        ),
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")] = False
+    storage: Annotated[
+        Path | None,
+        typer.Option(
+            "--storage",
+            metavar="FILE",
+            help="SQLite file of the study, which several processes may share; study.db in --out unless given.",
+        ),
+    ] = None
+    pruning: Annotated[
+        bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
+    ] = True
+    device: DeviceOption = "auto"
+    threads: ThreadsOption = None
+    as_json: JsonOption = False
 
 
 @reads_data()
 def tune(
-    ctx: typer.Context,
-    data: DataArgument = "digits",
-    searched: SearchOption = None,
-    trials: TrialsOption = None,
-    seconds: TimeOption = None,
-    preset: PresetOption = "balanced",
-    network: NetworkOption = None,
-    settings: SettingsOption = None,
-    recipe: RecipeOption = None,
-    out: OutOption = None,
-    overwrite: StartOverOption = False,
-    storage: StorageOption = None,
-    pruning: PruningOption = True,
-    seed: SearchSeedOption = None,
-    how: DataOptions = AS_DEFAULT,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    ctx: typer.Context, *, data: DataArgument = "digits", options: TuneOptions, how: DataOptions = AS_DEFAULT
+) -> None:
     """Search for better settings by validation images, then train the winner and judge it once on the test images.
 
     Writes the study, the table of all trials, what mattered, best.yaml (for "glyphnet train --recipe") and the
     winner's run folder. The same command again resumes the search, and several processes may run it at once:
-    they share the trials.
+    they share the trials. --preset, --network, --set, --recipe and --seed say what the trials start from.
     """
-    rules = replacing(ctx, overwrite)
-    given = given_parameters(ctx)
-    if "recipe" in given and "preset" in given:
-        raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
-    changes = changes_from(settings or [])
-    changes |= {name: value for name, value in (("network", network), ("seed", seed)) if value is not None}
-    search = _search(searched or [])
-    from .. import runs
+    rules, given = replacing(ctx, options.overwrite), given_parameters(ctx)
+    changes, search = options.changes(), _search(options.searched or [])
+    recipe = options.read(given)
     from ..studies.tuning import tune as run
     from ..studies.tuning.study import require_optuna
     from ..studies.tuning.tuning import STUDY_FILE
@@ -128,24 +107,22 @@ def tune(
     from .live import SearchDisplay, StopSearchOnSignal, TrainingDisplay
 
     require_optuna()
-    described = None if recipe is None else runs.read_recipe(recipe)
-    source = how.settings(data if "data" in given else None, described.data if described else None)
-    if out is None:
-        out = Path("runs") / _name(source.source, "recipe" if recipe else preset)
+    source = how.settings(data if "data" in given else None, recipe.data if recipe else None)
+    out = options.out or Path("runs") / _name(source.source, "recipe" if recipe else options.preset)
     stop, bar, end, winner_bar = StopSearchOnSignal(), SearchDisplay(), StopOnSignal(), TrainingDisplay()
     try:
         with progress() as reading, stop, bar, end, winner_bar:
             found = run(
-                source, search=search, preset=preset, recipe=described, changes=changes, trials=trials,
-                seconds=seconds, out=out, storage=storage, replacing=rules, pruning=pruning, device=device,
-                threads=threads, callbacks=(stop, bar),
+                source, search=search, preset=options.preset, recipe=recipe, changes=changes, trials=options.trials,
+                seconds=options.seconds, out=out, storage=options.storage, replacing=rules, pruning=options.pruning,
+                device=options.device, threads=options.threads, callbacks=(stop, bar),
                 winner_callbacks=(end, winner_bar), progress=reading, said=say,
             )  # fmt: skip
     except KeyboardInterrupt:
-        if (storage or out / STUDY_FILE).exists():
+        if (options.storage or out / STUDY_FILE).exists():
             say(_how_to_go_on())
         raise
-    _report(found, as_json=as_json)
+    _report(found, as_json=options.as_json)
 
 
 def _report(found: Tuning, *, as_json: bool) -> None:

@@ -83,9 +83,11 @@ class VerbGroup(TyperGroup):
 
 def load_verb(verb: str) -> TyperCommand:
     """The command of a verb, made of the function of that name in the verb's file, and its CONTEXT_SETTINGS if any."""
+    from .options import with_groups
+
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
     file = import_module(VERBS[verb][0], __package__)
-    one.command(verb, context_settings=getattr(file, "CONTEXT_SETTINGS", None))(getattr(file, verb))
+    one.command(verb, context_settings=getattr(file, "CONTEXT_SETTINGS", None))(with_groups(getattr(file, verb)))
     command = get_command(one)
     assert isinstance(command, TyperCommand)
     return command

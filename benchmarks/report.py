@@ -27,7 +27,7 @@ from glyphnet.classifier import Classifier
 from glyphnet.evaluation import Evaluation, evaluate
 from glyphnet.report import page
 from glyphnet.runs import RunFolder
-from glyphnet.runs.judgement import suspects, write_judgement
+from glyphnet.runs.conclusion import suspects, write_judgement
 
 PARTS = {
     "make_sheet": "sheet of images",

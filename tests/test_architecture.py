@@ -1,4 +1,4 @@
-"""The shape of the code: no module imports itself through others, whenever the import happens."""
+"""The shape of the code: no module imports itself through others, and none has grown too long."""
 
 from __future__ import annotations
 
@@ -43,3 +43,34 @@ def test_no_module_imports_itself_through_others() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         raise AssertionError(f"a circle of imports: {' → '.join(error.args[1])}") from None
+
+
+# Files that are still longer than the limit, each to be cut.
+TOO_LONG = {"data/decode.py", "data/tables.py", "data/near_duplicates.py", "files.py"}
+
+
+def test_no_file_is_longer_than_600_lines() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()
+    }
+    assert {name: length for name, length in lengths.items() if length > 600 and name not in TOO_LONG} == {}
+    assert {name for name in TOO_LONG if lengths[name] <= 600} == set(), "within the limit: take them off the list"
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}: {node.name}": length_of(node)
+        for path in modules().values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length_of(node) > 60
+    }
+    assert long == {}
+
+
+def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from ``def`` to the end, without the docstring."""
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None
+    assert function.end_lineno is not None
+    assert first.end_lineno is not None
+    return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)

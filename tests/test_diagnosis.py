@@ -135,7 +135,7 @@ def test_shuffled_training_labels_are_named_where_the_test_labels_are_right() ->
     assert "the labels do not belong to the images" in told.sentence
     assert isinstance(run.classifier, Classifier)
     flattering = judged(100, 0, 100, 100)  # two classes far apart may come out right by luck
-    (hardly,) = diagnose(run.classifier, flattering, run.splits, run.recipe, run.history, run.best_epoch)
+    (hardly,) = diagnose(replace(run, evaluation=flattering))
     assert hardly.code == "near_chance"
     assert "hardly learnt its own training images" in hardly.sentence
     assert "the labels do not belong to the images" in hardly.sentence
@@ -191,7 +191,7 @@ def test_units_that_died_are_found_in_a_real_network(unequal: Run) -> None:
     norm = [module for module in classifier.network.modules() if isinstance(module, torch.nn.BatchNorm1d)]
     with torch.no_grad():
         (norm[0] if norm else layer).bias.fill_(-1e4)
-    found = diagnose(classifier, evaluation, unequal.splits, unequal.recipe, unequal.history, unequal.best_epoch)
+    found = diagnose(replace(unequal, classifier=classifier, evaluation=evaluation))
     assert "dead_units" in [each.code for each in found]
 
 

@@ -16,6 +16,7 @@ from sklearn import metrics
 from glyphnet.classifier import load_model
 from glyphnet.data import ImageDataset, Splits, cache, load
 from glyphnet.errors import DataError, DivergedError, OutputError, RunFolderError, SettingsError
+from glyphnet.progress import Reporter
 from glyphnet.runs import Run, RunFolder, read_recipe, resume, train
 from glyphnet.training import Callback, DataSettings, HistoryRow, TrainingState
 
@@ -189,7 +190,7 @@ def test_a_class_with_one_image_trains_and_the_report_warns(tmp_path: Path) -> N
             pixels = generator.integers(0, 256, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
     said: list[str] = []
-    run = train(tmp_path / "pets", changes=QUICK, out=tmp_path / "run", said=said.append)
+    run = train(tmp_path / "pets", changes=QUICK, out=tmp_path / "run", reporter=Reporter(said.append))
     warning = "Class 'rare': one image only, so nothing tests what was learnt of it."
     assert f"Warning: {warning}" in said
     assert warning in [finding.sentence for finding in run.findings]

@@ -18,11 +18,11 @@ from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
 from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture, normalizer_version
 from .data.ink.clean import already_normal
-from .data.listing import Progress
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
 from .files import nameless_file
 from .processes import map_in_order
+from .progress import Progress
 from .settings import batch_size
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]

@@ -17,6 +17,7 @@ from glyphnet.data.dataset import Originals
 from glyphnet.errors import BadFileError
 from glyphnet.evaluation.normalizing import CHANGES, decide_normalizing, is_earned
 from glyphnet.modelfile import Normalizing, Paired
+from glyphnet.progress import Reporter
 
 SIDE = 96
 
@@ -61,7 +62,7 @@ def write_blobs(root: Path, kind: str) -> Path:
 def trained(data: Path | Splits, **changes: Any) -> tuple[glyphnet.Run, list[str]]:
     said: list[str] = []
     changes = {"network": {"kind": "mlp", "hidden": [32]}, "epochs": 30, **changes}
-    run = glyphnet.train(data, preset="fast", changes=changes, device="cpu", said=said.append)
+    run = glyphnet.train(data, preset="fast", changes=changes, device="cpu", reporter=Reporter(said.append))
     return run, said
 
 

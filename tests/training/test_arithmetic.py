@@ -13,10 +13,11 @@ import torch
 
 from glyphnet.data import Splits
 from glyphnet.errors import SettingsError
+from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
-from glyphnet.runs.slowdown import Slowdown
 from glyphnet.training import Callback, Recipe, StepInfo, TrainingState, arithmetic, device
 from glyphnet.training.arithmetic import Arithmetic
+from glyphnet.training.callbacks import Slowdown
 from glyphnet.training.collective import Place
 
 SMALL = Recipe.parse({"network": {"kind": "mlp", "hidden": [8]}, "optimizer": "sgd", "epochs": 1, "precision": "fp32"})
@@ -70,10 +71,12 @@ class StopAt(Callback):
 
 def test_a_resumed_run_keeps_its_number_of_threads_and_says_it(few: Splits, tmp_path: Path) -> None:
     recipe, said = SMALL.override({"batch_size": 20}), list[str]()
-    train(few, recipe=recipe, device="cpu", threads=2, out=tmp_path, callbacks=[StopAt()], said=said.append)
+    train(
+        few, recipe=recipe, device="cpu", threads=2, out=tmp_path, callbacks=[StopAt()], reporter=Reporter(said.append)
+    )
     assert any("2 threads (as you asked; see --threads)" in line for line in said)
     said.clear()
-    run = resume(tmp_path, splits=few, device="cpu", said=said.append)
+    run = resume(tmp_path, splits=few, device="cpu", reporter=Reporter(said.append))
     assert run.ending == "finished"
     assert any("2 threads (as before; see --threads)" in line for line in said)
     assert "--threads 2" in (tmp_path / "report.html").read_text()

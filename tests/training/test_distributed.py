@@ -14,6 +14,7 @@ from torch.distributed import HashStore
 
 from glyphnet.data import Splits
 from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
+from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
 from glyphnet.training.collective import BEAT, SILENCE, Group, PeerLostError, Place, check_parts
 from glyphnet.training.launch import launch
@@ -61,7 +62,7 @@ def test_a_process_that_fails_says_why(few: Splits) -> None:
 
 def test_what_listens_must_reach_the_other_process(few: Splits) -> None:
     with pytest.raises(SettingsError, match="give functions and classes that a module defines"):
-        train(few, recipe=MLP, device="cpu", processes=2, said=lambda sentence: None)
+        train(few, recipe=MLP, device="cpu", processes=2, reporter=Reporter(lambda sentence: None))
 
 
 SILENT = """

@@ -10,15 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..names import printable as printable  # the verbs have it from here
+from ..progress import Progress as Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
-
-Progress: TypeAlias = Callable[[int, int, str], None]
 
 
 def say(message: str) -> None:

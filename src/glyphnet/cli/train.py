@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..progress import Reporter
 from .console import emit_json, printable, progress, say
 from .failures import INTERRUPTED
 from .options import (
@@ -163,7 +164,7 @@ def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> Non
 
     first, resume = place.rank == 0, options.resume  # the first process reports
     common: dict[str, Any] = {
-        "device": options.device, "said": say, "check_labels": options.check_labels, "processes": options.processes,
+        "device": options.device, "check_labels": options.check_labels, "processes": options.processes,
         "threads": options.threads,
     }  # fmt: skip
     try:
@@ -173,7 +174,7 @@ def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> Non
             StopOnSignal(patient=place.size > 1) as stop,
             TrainingDisplay() as bar,
         ):
-            common |= {"callbacks": (stop, bar) if first else (stop,), "progress": reading}
+            common |= {"callbacks": (stop, bar) if first else (stop,), "reporter": Reporter(say, reading)}
             if resume is not None:
                 again = shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")])
                 run = runs.resume(resume, command=again, **common)
@@ -354,15 +355,16 @@ def train_seeds(options: TrainOptions, what: dict[str, Any]) -> None:
     stop, table = StopSeedsOnSignal(), SeedsDisplay()
     common: dict[str, Any] = {
         "ensemble": options.ensemble, "at_once": options.at_once, "device": options.device,
-        "threads": options.threads, "callbacks": (stop, table), "said": say,
+        "threads": options.threads, "callbacks": (stop, table),
     }  # fmt: skip
     try:
         with progress() as reading, stop, table:
+            common["reporter"] = Reporter(say, reading)
             if resume is not None:
                 again = shlex.join(["glyphnet", "train", "--resume", str(resume)])
-                found = verbs.resume_seeds(resume, command=again, progress=reading, **common)
+                found = verbs.resume_seeds(resume, command=again, **common)
             else:
-                found = verbs.train_seeds(seeds=options.seeds or 0, progress=reading, **what, **common)
+                found = verbs.train_seeds(seeds=options.seeds or 0, **what, **common)
     except KeyboardInterrupt:
         if verbs.is_seeds_folder(folder):
             say(how_to_go_on(folder))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..progress import Reporter
 from ..units import plural
 from .console import emit_json, printable, progress, say, show_lines, show_table
 from .options import (
@@ -116,7 +117,7 @@ def tune(
                 source, search=search, preset=options.preset, recipe=recipe, changes=changes, trials=options.trials,
                 seconds=options.seconds, out=out, storage=options.storage, replacing=rules, pruning=options.pruning,
                 device=options.device, threads=options.threads, callbacks=(stop, bar),
-                winner_callbacks=(end, winner_bar), progress=reading, said=say,
+                winner_callbacks=(end, winner_bar), reporter=Reporter(say, reading),
             )  # fmt: skip
     except KeyboardInterrupt:
         if (options.storage or out / STUDY_FILE).exists():

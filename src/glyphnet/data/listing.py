@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..errors import BadFileError, DataError
 from ..names import printable
+from ..progress import Progress as Progress
 from ..units import listed
 from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes
@@ -28,7 +29,6 @@ PART_CODES = {"train": 0, "validation": 1, "test": 2}
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 # progress(done, total, what)
-Progress = Callable[[int, int, str], None]
 
 
 _STATE = struct.Struct("<QqqQ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from ..data.inspect import ABOUT_LEARNING, IMBALANCE
 from ..data.settings import DataSettings
 from ..errors import DataError, SettingsError
 from ..images import Batch, Reader, seen
+from ..progress import Progress as Progress
 from ..units import interval_text, listed, percent
 from .evaluation import Evaluation, Part
 from .intervals import Interval
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
 
 _AT_ONCE = 4096  # images: a memory map is never read whole, and progress can be told
-
-Progress = Callable[[int, int, str], None]
 
 
 class Predicts(Protocol):

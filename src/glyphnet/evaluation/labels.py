@@ -15,7 +15,7 @@ not; ``benchmarks/label_noise.py`` measures it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from ..data.split import group_folds, stratified_folds
 from ..errors import DataError, SettingsError
 from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
+from ..progress import Progress as Progress
 from ..seeding import derived_seed
 from ..training import Callback, Examples, FitResult, Recipe, StepInfo, TrainingState, fit
 from ..training.device import using_threads
@@ -239,7 +240,6 @@ def _checked(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Int64
 # Cross-validation: networks predict images that they were not trained on
 
 Float32Array = npt.NDArray[np.float32]
-Progress = Callable[[int, int, str], None]
 
 WHAT = "cross-validating"
 """What the progress is called."""

@@ -12,13 +12,11 @@ from pydantic import Field
 
 from .. import units
 from ..errors import SettingsError
+from ..progress import Progress as Progress
 from ..settings import Settings, suggestion
 
 Numbers: TypeAlias = Mapping[str, Any]
 """Measured values, as plain JSON."""
-
-Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called as ``progress(done, total, what)``."""
 
 
 class LabSettings(Settings):

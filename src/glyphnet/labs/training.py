@@ -13,7 +13,9 @@ from ..classifier import Classifier
 from ..data import ImageDataset, Splits, load
 from ..evaluation import Evaluation, evaluate
 from ..evaluation.intervals import Repeats
-from ..training import Callback, Examples, HistoryRow, Recipe, StepInfo, TrainingState, fit
+from ..runs.conclusion import classifier_of
+from ..runs.preparation import fitting_of
+from ..training import Callback, HistoryRow, Recipe, StepInfo, TrainingState
 from .lab import LabSettings, Numbers, Progress, Table, percent
 
 _STEPS = 1000  # of the progress, per training
@@ -110,18 +112,9 @@ class Trainer:
         Raises:
             DivergedError: the loss became NaN or infinite.
         """
-        train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
         # Without what a run decides afterwards (calibration, rejection, normalisation): a lab compares the networks.
-        result = fit(recipe, train, validation, classes=len(splits.classes), callbacks=[_ProgressCallback(self, what)])
-        classifier = Classifier(
-            network=result.network,
-            spec=recipe.network,
-            input_shape=splits.image_shape,
-            classes=splits.classes,
-            preprocessing=result.preprocessing,
-            normalize=False,
-            reading=splits.reading,
-        )
+        result = fitting_of(recipe, splits, "auto").run(callbacks=[_ProgressCallback(self, what)])
+        classifier = classifier_of(result, recipe.network, splits, normalize=False)
         self._done += 1
         return TrainedNetwork(classifier, evaluate(classifier, splits.test), result.history, result.best_epoch)
 

@@ -1,6 +1,6 @@
 """Runs: from data to a trained, judged, written-down classifier; and going on where a run was stopped."""
 
-from .judgement import judgement_to_dict, write_judgement
+from .conclusion import judgement_to_dict, write_judgement
 from .preparation import read_recipe
 from .review import Review, ReviewedPart
 from .run import Run, RunFolder

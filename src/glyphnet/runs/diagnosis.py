@@ -13,12 +13,13 @@ import numpy as np
 from torch import nn
 
 from ..classifier import Classifier
-from ..data import Finding, ImageDataset, Splits
+from ..data import Finding, ImageDataset
 from ..evaluation import Evaluation, evaluate, wilson
 from ..evaluation.evaluate import findings_of, near_chance
 from ..explain import DeadUnits, dead_units
 from ..images import Batch
 from ..training import HistoryRow, Recipe, initial_network
+from .run import Run
 
 SAMPLE = 2000  # training images that are judged again
 JUMP = 100  # times its best value: such a loss has gone wrong
@@ -74,28 +75,13 @@ class Evidence:
         return _known(self.history[-1]["loss"]) if self.history else math.nan
 
 
-def diagnose(
-    classifier: Classifier,
-    evaluation: Evaluation,
-    splits: Splits,
-    recipe: Recipe,
-    history: Sequence[HistoryRow],
-    best_epoch: int,
-) -> tuple[Finding, ...]:
-    """What the judged images and the training itself say against the figures.
-
-    Args:
-        classifier: what was trained.
-        evaluation: its answers on the judged images.
-        splits: the data.
-        recipe: how it was trained.
-        history: a row an epoch.
-        best_epoch: whose weights were kept.
-    """
-    answers = findings_of(evaluation)
-    if not len(splits.train) or not history:
+def diagnose(run: Run) -> tuple[Finding, ...]:
+    """What the judged images and the training itself say against the figures of a run with an evaluation."""
+    assert run.evaluation is not None
+    answers = findings_of(run.evaluation)
+    if not len(run.splits.train) or not run.history:
         return answers
-    evidence = _evidence(classifier, evaluation, splits, recipe, history, best_epoch)
+    evidence = _evidence(run, run.evaluation)
     found = [_with_cause(each, evidence) if each.code == "near_chance" else each for each in answers]
     chance = any(each.code == "near_chance" for each in answers)
     if not chance and not evidence.learnt:
@@ -106,17 +92,12 @@ def diagnose(
     return tuple(found)
 
 
-def _evidence(
-    classifier: Classifier,
-    evaluation: Evaluation,
-    splits: Splits,
-    recipe: Recipe,
-    history: Sequence[HistoryRow],
-    best_epoch: int,
-) -> Evidence:
+def _evidence(run: Run, evaluation: Evaluation) -> Evidence:
+    recipe, splits, history, classifier = run.recipe, run.splits, run.history, run.classifier
+    assert classifier is not None
     sample, classes = _sample(splits.train), len(splits.classes)
     again = evaluate(classifier, sample)
-    kept = next((row for row in history if row["epoch"] == best_epoch), history[-1])
+    kept = next((row for row in history if row["epoch"] == run.best_epoch), history[-1])
     judged, name = (int(evaluation.correct.sum()), len(evaluation)), "held-out"
     if len(splits.validation) and kept["val_accuracy"] is not None:
         count = len(splits.validation)

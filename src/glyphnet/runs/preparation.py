@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..data import ImageDataset, Splits, load
-from ..data.listing import Progress
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
 from ..files import read_input
+from ..progress import Progress, Reporter
 from ..training import PRESETS, DataSettings, Examples, Fitting, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.budget import within
 from ..training.collective import ALONE, Collective
 from ..training.recipe import read_value
+from ..units import plural
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -188,14 +189,15 @@ def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int
 
 
 def fit_into(
-    seconds: float, recipe: Recipe, changes: Mapping[str, Any] | None, splits: Splits, device: str
-) -> tuple[Recipe, str]:
-    """The recipe to train for so long, and a sentence for the user.
+    seconds: float, recipe: Recipe, changes: Mapping[str, Any] | None, splits: Splits, device: str, reporter: Reporter
+) -> Recipe:
+    """The recipe to train for so long; reports what was chosen.
 
     Args:
         recipe: the one that was asked for.
         changes: None to keep to ``recipe``; else any preset will do, with these changes.
         device: as for `fit`.
+        reporter: as for `glyphnet.train`.
     """
     candidates = {"": recipe}
     if changes is not None:
@@ -203,7 +205,9 @@ def fit_into(
     train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
     plan = within(seconds, list(candidates.values()), train, validation, classes=len(splits.classes), device=device)
     name = list(candidates)[plan.index]
-    epochs = f"{plan.recipe.epochs} epoch{'' if plan.recipe.epochs == 1 else 's'}"
     if plan.seconds > seconds:
-        return plan.recipe, f"One epoch, though it takes about {plan.seconds:.0f} s."
-    return plan.recipe, f"{name[:1].upper()}{name[1:]}{', ' if name else ''}{epochs}: about {plan.seconds:.0f} s."
+        reporter.say(f"One epoch, though it takes about {plan.seconds:.0f} s.")
+    else:
+        of = f"{name[:1].upper()}{name[1:]}{', ' if name else ''}"
+        reporter.say(f"{of}{plural(plan.recipe.epochs, 'epoch')}: about {plan.seconds:.0f} s.")
+    return plan.recipe

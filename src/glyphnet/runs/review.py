@@ -12,8 +12,8 @@ import numpy as np
 from ..data import ImageDataset, Splits
 from ..data.corrections import Decision, write_decisions
 from ..data.dataset import Int64Array
-from ..data.listing import Progress
 from ..evaluation.labels import SHORT, Float32Array, LabelIssues, cross_validated_probabilities, find_label_issues
+from ..progress import Progress
 from ..training import Recipe, preset
 
 FOLDS, REPEATS = 4, 3

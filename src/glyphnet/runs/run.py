@@ -18,7 +18,7 @@ from ..data import Finding, Splits
 from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
 from ..files import FolderLock, Replacing, atomic_write_text, is_ours, refuse_if_in_use, remove, remove_empty_folder
-from ..training import HISTORY_KEYS, Callback, HistoryRow, Recipe, TrainingState
+from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
 
 if TYPE_CHECKING:
@@ -79,7 +79,39 @@ class Run:
         return learning_curves(self.history, best_epoch=self.best_epoch or None, panels=panels, axes=axes)
 
 
-# The run folder: which files it has, and how one is made, cleared and given up
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A training that has ended, before it is judged.
+
+    Attributes:
+        result: its weights, history and ending.
+        recipe: how it was trained.
+        splits: the data.
+        began: the day on which it began.
+    """
+
+    result: FitResult
+    recipe: Recipe
+    splits: Splits
+    began: str
+
+    def run(
+        self,
+        classifier: Classifier | None,
+        evaluation: Evaluation | None = None,
+        folder: RunFolder | None = None,
+        review: Review | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> Run:
+        """The run, with what was made of the training."""
+        result = self.result
+        return Run(
+            classifier, evaluation, self.recipe, self.splits, result.history, result.best_epoch, result.ending,
+            result.seconds, folder, review, findings,
+        )  # fmt: skip
+
+
+# The run folder
 
 SEVERAL = "seeds.json"
 """The file by which the folder of several trainings is known; see `glyphnet.studies.seeds`."""
@@ -108,7 +140,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What is needed to go on."""
+        """What is needed to resume."""
         return self.path / "checkpoint.safetensors"
 
     @property
@@ -159,7 +191,7 @@ class RunFolder:
         """Raise RunFolderError if there is a run in it."""
         if there := self.files():
             raise RunFolderError(
-                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Go on with it "
+                f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Resume it "
                 f"by --resume {self.path}, name another folder by --out, or replace it with --overwrite."
             )
 
@@ -167,7 +199,7 @@ class RunFolder:
         """Raise RunFolderError if it is the folder of several trainings, one below it for each seed."""
         if (self.path / SEVERAL).exists():
             raise RunFolderError(
-                f"{self.path}: holds trainings of several seeds ({SEVERAL}), among which one run cannot stand. "
+                f"{self.path}: holds trainings of several seeds ({SEVERAL}). "
                 "Name another folder by --out, or train --seeds again with --overwrite."
             )
 

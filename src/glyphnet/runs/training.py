@@ -1,27 +1,31 @@
-"""The verbs: train, and go on with a training that was stopped."""
+"""The verbs: train, and resume a training that was stopped."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .. import errors
 from ..data import Splits, look_over
 from ..data.corrections import refuse_to_lose_decisions
-from ..data.listing import Progress
-from ..errors import DivergedError, RunFolderError, SettingsError
-from ..files import FolderLock, Replacing, atomic_write_text
+from ..data.handover import hand_over, take_over
+from ..errors import DivergedError, GlyphNetError, RunFolderError, SettingsError, TrainingError
+from ..files import FolderLock, Replacing, atomic_write_text, new_file, temporary_folder
+from ..progress import SILENT, Reporter
 from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
-from ..training.collective import Place, check_parts, joined
-from .conclusion import conclude, make_classifier
-from .groupgap import check_group_gap, measure_group_gap
+from ..training.callbacks import Slowdown
+from ..training.collective import FAILED, LOST, PeerLostError, Place, check_parts, joined
+from ..training.launch import tell_end
+from .conclusion import check_group_gap, conclude, make_classifier, measure_group_gap
 from .preparation import Source, check_time, fit_into, fitting_of, inputs_of, prepare, read_again, read_recipe
-from .run import HistoryWriter, Run, RunFolder, today, write_history
-from .slowdown import Slowdown
-from .together import run_together
+from .run import HistoryWriter, Run, RunFolder, Trained, today, write_history
 
 
 def train(
@@ -35,8 +39,7 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     callbacks: Sequence[Callback] = (),
-    progress: Progress | None = None,
-    said: Callable[[str], None] | None = None,
+    reporter: Reporter = SILENT,
     command: str = "",
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
@@ -57,15 +60,14 @@ def train(
         overwrite: whether a run that is in ``out`` already may be replaced; it stays until the new one begins.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         callbacks: called after every step and epoch.
-        progress: called as ``progress(done, total, what)`` while data are read and judged.
-        said: called with sentences for the user: what was chosen, what has no effect; ``print`` will do.
+        reporter: is given sentences for the user, and the progress while data are read and judged.
         command: the command line that makes this again, for the report.
         check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. They are
             shown in the report and listed in the folder's ``suspects.csv``.
         checkpoint_every: least seconds between two checkpoints.
         processes: how many train together on this machine. With more than one, all are started by PyTorch's
-            elastic launch and end with the training; callbacks, progress and said are called in the first of them,
-            and must be picklable.
+            elastic launch and end with the training; callbacks and reporter are called in the first of them, and must
+            be picklable.
         threads: with how many threads each process computes; the same number gives the same bits. None chooses: one
             for small steps, and one where other programs leave less than two cores free.
         group_gap: train once more with a random division, and report both accuracies: see `measure_group_gap`.
@@ -84,11 +86,11 @@ def train(
     if place.size < processes:
         return _train_together(
             processes, data, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
-            device=device, callbacks=callbacks, progress=progress, said=said, command=command,
-            check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap,
+            device=device, callbacks=callbacks, reporter=reporter, command=command, check_labels=check_labels,
+            checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap,
         )  # fmt: skip
     if place.rank:
-        out = progress = said = None
+        out, reporter = None, SILENT
     folder = None if out is None else RunFolder(Path(out))
     if folder is not None:
         folder.check(overwrite=overwrite)
@@ -97,34 +99,29 @@ def train(
         with joined(place, device) as collective:
             with collective.first_in_turn():
                 chosen = recipe or preset
-                recipe, splits = prepare(data, preset or "balanced", recipe, changes, progress)
+                recipe, splits = prepare(data, preset or "balanced", recipe, changes, reporter.progress)
             if group_gap:
                 check_group_gap(recipe, splits, place.size)
-            tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
+            reporter.say(*look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
             if seconds is not None:
-                recipe, sentence = fit_into(seconds, recipe, None if chosen else changes, splits, device)
-                tell(said, sentence)
+                recipe = fit_into(seconds, recipe, None if chosen else changes, splits, device, reporter)
             began = today()
             if folder is not None:
                 folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
                 held.enter_context(folder.held())
             fitting = fitting_of(recipe, splits, device, collective, threads)
-            tell(said, str(fitting.arithmetic))
+            reporter.say(str(fitting.arithmetic))
             if folder is not None:
                 folder.clear()
                 atomic_write_text(folder.recipe, recipe.to_yaml())
-                tell(said, f"The run is written to {folder.path}.")
-            result = _fit(fitting, splits, folder, callbacks, checkpoint_every, began, said)
+                reporter.say(f"The run is written to {folder.path}.")
+            trained = _fit(fitting, splits, folder, callbacks, checkpoint_every, began, reporter)
         if place.rank:
-            return _unjudged(result, recipe, splits, began)
+            return trained.run(make_classifier(trained))
         gap = partial(
-            measure_group_gap, recipe=recipe, splits=splits, device=device, threads=threads, callbacks=callbacks,
-            progress=progress,
-        )  # fmt: skip
-        return conclude(
-            result, recipe, splits, folder, progress, command, began, check_labels=check_labels, said=said,
-            more=gap if group_gap else None,
-        )  # fmt: skip
+            measure_group_gap, trained=trained, device=device, threads=threads, callbacks=callbacks, reporter=reporter
+        )
+        return conclude(trained, folder, reporter, command, check_labels=check_labels, more=gap if group_gap else None)
 
 
 def resume(
@@ -133,8 +130,7 @@ def resume(
     splits: Splits | None = None,
     device: str = "auto",
     callbacks: Sequence[Callback] = (),
-    progress: Progress | None = None,
-    said: Callable[[str], None] | None = None,
+    reporter: Reporter = SILENT,
     command: str = "",
     check_labels: bool = False,
     checkpoint_every: float = 1.0,
@@ -142,31 +138,30 @@ def resume(
     threads: int | None = None,
     report: bool = True,
 ) -> Run:
-    """Go on with the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
+    """Resume the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
 
     Args:
         out: the run folder.
         splits: the data, where the run was made from loaded splits and cannot load them itself.
-        device, callbacks, progress, said, command, check_labels, checkpoint_every, processes: as for `train`. Another
+        device, callbacks, reporter, command, check_labels, checkpoint_every, processes: as for `train`. Another
             number of processes than before gives the same, but for rounding and for what is drawn at random.
         threads: with how many to compute if the run folder does not say: it has no checkpoint yet, or one of another
             number of processes.
         report: write report.html, too, which takes most of the time of a small training.
 
     Raises:
-        RunFolderError: there is nothing to go on with, another process is at it, or the data have changed.
+        RunFolderError: there is nothing to resume, another process uses the folder, or the data have changed.
     """
     place = _place_of(processes)
     folder = RunFolder(Path(out))
     if place.rank:
-        progress = said = None
+        reporter = SILENT
     elif not folder.recipe.is_file():
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
     if place.size < processes:
         return _resume_together(
-            processes, folder, splits, device=device, callbacks=callbacks, progress=progress, said=said,
-            command=command, check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads,
-            report=report,
+            processes, folder, splits, device=device, callbacks=callbacks, reporter=reporter, command=command,
+            check_labels=check_labels, checkpoint_every=checkpoint_every, threads=threads, report=report,
         )  # fmt: skip
     if not place.rank:
         Replacing(overwrite=True).check_in(folder.path, [path.name for path in folder.files()])
@@ -177,43 +172,26 @@ def resume(
         with joined(place, device) as collective:
             recipe = Recipe.parse(collective.from_first(written))  # the folder may be on the first machine's disk
             with collective.first_in_turn():
-                splits = splits or _read_again(folder, recipe, progress)
-            tell(said, *look_over(splits).lines)
+                splits = splits or _read_again(folder, recipe, reporter)
+            reporter.say(*look_over(splits).lines)
             fitting = fitting_of(recipe, splits, device, collective, threads)
-            began = today() if place.rank else go_on(fitting, splits, folder)
-            tell(said, str(fitting.arithmetic))
-            result = _fit(fitting, splits, None if place.rank else folder, callbacks, checkpoint_every, began, said)
+            began = today() if place.rank else restore(fitting, splits, folder)
+            reporter.say(str(fitting.arithmetic))
+            written_to = None if place.rank else folder
+            trained = _fit(fitting, splits, written_to, callbacks, checkpoint_every, began, reporter)
         if place.rank:
-            return _unjudged(result, recipe, splits, began)
-        return conclude(
-            result,
-            recipe,
-            splits,
-            folder,
-            progress,
-            command,
-            began,
-            check_labels=check_labels,
-            report=report,
-            said=said,
-        )
+            return trained.run(make_classifier(trained))
+        return conclude(trained, folder, reporter, command, check_labels=check_labels, report=report)
 
 
-def _read_again(folder: RunFolder, recipe: Recipe, progress: Progress | None) -> Splits:
+def _read_again(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Splits:
     """The data of a run."""
     if recipe.data is None:
         raise RunFolderError(
             f"{folder.path}: this run was made from data in memory. Resume it from Python: "
             "glyphnet.resume(folder, splits=...)."
         )
-    return read_again(recipe.data, progress)
-
-
-def tell(said: Callable[[str], None] | None, *sentences: str) -> None:
-    """Say sentences to the user, if anybody listens."""
-    for sentence in sentences:
-        if said:
-            said(sentence)
+    return read_again(recipe.data, reporter.progress)
 
 
 def _fit(
@@ -223,19 +201,20 @@ def _fit(
     callbacks: Sequence[Callback],
     checkpoint_every: float,
     began: str,
-    said: Callable[[str], None] | None,
-) -> FitResult:
+    reporter: Reporter,
+) -> Trained:
     """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
-    if said is not None:
-        callbacks = [*callbacks, Slowdown(said)]
-    if folder is None:
-        return fitting.run(callbacks=callbacks)
+    if reporter.sentence is not None:
+        callbacks = [*callbacks, Slowdown(reporter.sentence)]
+    if folder is not None:
+        callbacks = [*writers(fitting, splits, folder, began, checkpoint_every), *callbacks]
     try:
-        return fitting.run(callbacks=[*writers(fitting, splits, folder, began, checkpoint_every), *callbacks])
+        return Trained(fitting.run(callbacks=callbacks), fitting.recipe, splits, began)
     except DivergedError as error:
-        if isinstance(error.result, FitResult):
+        if folder is not None and isinstance(error.result, FitResult):
             write_history(folder.history, error.result.history)
-            make_classifier(error.result, fitting.recipe, splits, began).save(folder.model)
+            if classifier := make_classifier(Trained(error.result, fitting.recipe, splits, began)):
+                classifier.save(folder.model)
         raise
 
 
@@ -259,8 +238,8 @@ def _place_of(processes: int) -> Place:
 
 def _train_together(processes: int, data: Source | None, **arguments: Any) -> Run:
     """Start processes that train together; what cannot work is refused before."""
-    progress, chosen = arguments["progress"], arguments.pop("preset")
-    recipe, splits = prepare(data, chosen or "balanced", arguments["recipe"], arguments.pop("changes") or {}, progress)
+    preset, changes = arguments.pop("preset") or "balanced", arguments.pop("changes") or {}
+    recipe, splits = prepare(data, preset, arguments["recipe"], changes, arguments["reporter"].progress)
     _check_together(processes, recipe, splits, arguments["device"])
     arguments["recipe"] = recipe
     return run_together("train", processes, splits, arguments, carried=recipe.data is None)
@@ -268,7 +247,7 @@ def _train_together(processes: int, data: Source | None, **arguments: Any) -> Ru
 
 def _resume_together(processes: int, folder: RunFolder, splits: Splits | None, **arguments: Any) -> Run:
     recipe, carried = read_recipe(folder.recipe), splits is not None
-    splits = splits or _read_again(folder, recipe, arguments["progress"])
+    splits = splits or _read_again(folder, recipe, arguments["reporter"])
     _check_together(processes, recipe, splits, arguments["device"])
     return run_together("resume", processes, splits, {"out": folder.path, **arguments}, carried=carried)
 
@@ -278,26 +257,11 @@ def _check_together(processes: int, recipe: Recipe, splits: Splits, device: str)
     Place(0, processes, 0, processes).device(device)
 
 
-def _unjudged(result: FitResult, recipe: Recipe, splits: Splits, began: str) -> Run:
-    """The run as the processes other than the first have it."""
-    return Run(
-        classifier=make_classifier(result, recipe, splits, began) if result.best_epoch else None,
-        evaluation=None,
-        recipe=recipe,
-        splits=splits,
-        history=result.history,
-        best_epoch=result.best_epoch,
-        ending=result.ending,
-        seconds=result.seconds,
-        folder=None,
-    )
+# The checkpoint and the history in a run folder
 
 
-# What a training keeps up to date in its folder while it runs, and how it goes on from there
-
-
-def go_on(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
-    """Go to where the folder's checkpoint was written, if there is one.
+def restore(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
+    """Restore the state of the folder's checkpoint, if there is one.
 
     Returns:
         The day on which the training began.
@@ -312,8 +276,8 @@ def go_on(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
 
 
 def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, every: float = 1.0) -> list[Callback]:
-    """What writes the checkpoint and the history while the training runs. To be told before all other callbacks, so
-    that what those do with the state is never ahead of what is written down.
+    """The callbacks that write the checkpoint and the history. They come before all others, so that what those do with
+    the state is never ahead of what is written down.
 
     Args:
         began: the day on which the training began.
@@ -326,6 +290,76 @@ def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, eve
 
 
 def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
-    """What must be the same for the training to go on, and the day on which it began, which is kept."""
+    """What must be the same to resume the training, and the day on which it began, which is kept."""
     data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
     return {**fitting.terms, **data, "began": began}
+
+
+# Several processes that Python starts: the job and its result travel in a private folder
+
+
+JOB, RESULT, FAILURE = "job.pickle", "run.pickle", "failure.pickle"
+
+
+def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[str, Any], *, carried: bool) -> Run:
+    """Call ``glyphnet.runs``'s function ``verb`` in so many processes that train together.
+
+    Args:
+        splits: the data.
+        arguments: of the function.
+        carried: whether the processes get the data from here; else they read what the arguments name.
+
+    Returns:
+        The first process' run.
+    """
+    from ..training.launch import WorkerFailedError, launch
+
+    with temporary_folder() as folder:
+        if carried:
+            hand_over(splits, folder)
+        try:
+            write_first(folder / JOB, (verb, dict(arguments), carried))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise SettingsError(
+                f"with several processes, callbacks and reporter are called in another one: give functions and "
+                f"classes that a module defines ({error})."
+            ) from None
+        try:
+            launch(processes, f"from {__name__} import main\nmain({str(folder)!r})")
+        except WorkerFailedError as failed:
+            if not (folder / FAILURE).exists():
+                raise
+            kind, message = pickle.loads((folder / FAILURE).read_bytes())
+            raise getattr(errors, kind, TrainingError)(message) from failed
+        run: Run = pickle.loads((folder / RESULT).read_bytes())
+        return dataclasses.replace(run, splits=splits)
+
+
+def write_first(path: Path, value: object) -> None:
+    """Write ``value`` unless another process has written there."""
+    try:
+        with new_file(path) as file:
+            pickle.dump(value, file)
+    except FileExistsError:
+        pass
+
+
+def main(name: str) -> None:
+    """One of the processes: do the job in the folder ``name``."""
+    folder = Path(name)
+    verb, arguments, carried = pickle.loads((folder / JOB).read_bytes())
+    try:
+        if carried:
+            arguments["data" if verb == "train" else "splits"] = take_over(folder)
+        run: Run = (train if verb == "train" else resume)(**arguments)
+    except PeerLostError:
+        sys.exit(LOST)
+    except GlyphNetError as error:
+        write_first(folder / FAILURE, (type(error).__name__, str(error)))
+        sys.exit(FAILED)
+    except Exception as error:
+        write_first(folder / FAILURE, ("TrainingError", f"{type(error).__name__}: {error}"))
+        raise
+    if Place.from_environment().rank == 0:
+        write_first(folder / RESULT, dataclasses.replace(run, splits=None))  # type: ignore[arg-type]
+        tell_end()

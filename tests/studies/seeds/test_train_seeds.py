@@ -23,6 +23,7 @@ from glyphnet.data import ImageDataset, Splits
 from glyphnet.errors import OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.files import is_ours
 from glyphnet.nn.networks import EnsembleSpec
+from glyphnet.progress import Reporter
 from glyphnet.runs import RunFolder
 from glyphnet.studies.seeds import SeedProgress, SeedRun, SeedsCallback, resume_seeds, train_seeds
 from glyphnet.studies.seeds.results import read_run
@@ -341,7 +342,9 @@ def test_threads_are_chosen_as_for_one_training_and_kept(
     said: list[str] = []
     callback = StopAfter(1)
     out = tmp_path / "runs"
-    train_seeds(few, seeds=2, at_once=1, recipe=RECIPE, threads=2, out=out, callbacks=[callback], said=said.append)
+    train_seeds(
+        few, seeds=2, at_once=1, recipe=RECIPE, threads=2, out=out, callbacks=[callback], reporter=Reporter(said.append)
+    )
     assert "Computing on cpu in fp32, 2 threads (as you asked; see --threads)." in said
     resume_seeds(out, splits=few, at_once=1, threads=1)
     headers = [read_tensors(RunFolder(out / f"seed-{n}").checkpoint, kind="checkpoint", newest=99)[0] for n in (5, 6)]

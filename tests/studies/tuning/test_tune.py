@@ -19,6 +19,7 @@ from glyphnet import Splits
 from glyphnet.data import ImageDataset
 from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.files import Replacing
+from glyphnet.progress import Reporter
 from glyphnet.studies.tuning import SearchCallback, Trial, Tuning
 from glyphnet.studies.tuning.results import score
 from glyphnet.training import StepInfo, TrainingState
@@ -39,7 +40,7 @@ def test_the_loss_decides_between_equal_accuracies_and_nothing_else() -> None:
 
 def test_the_winner_is_trained_as_its_trial_was_and_judged_on_the_test_images(tune: Tune, tmp_path: Path) -> None:
     said: list[str] = []
-    found = tune(trials=4, out=tmp_path / "out", said=said.append)
+    found = tune(trials=4, out=tmp_path / "out", reporter=Reporter(said.append))
     assert found.ending == "trials"
     assert [trial.number for trial in found.trials] == [0, 1, 2, 3]
     assert found.base_trial is not None
@@ -106,7 +107,7 @@ def test_an_interrupted_search_goes_on_as_an_unbroken_one(tune: Tune, tmp_path: 
     unbroken = tune(trials=5)
     tune(trials=2, storage=tmp_path / "b.db")
     said: list[str] = []
-    resumed = tune(trials=5, storage=tmp_path / "b.db", said=said.append)
+    resumed = tune(trials=5, storage=tmp_path / "b.db", reporter=Reporter(said.append))
     assert f"Resuming {tmp_path / 'b.db'}: 2 trials have ended." in said
     assert list(map(facts, resumed.trials)) == list(map(facts, unbroken.trials))
     assert len({trial.settings["optimizer.lr"] for trial in resumed.trials}) == 5, "each trial draws anew"

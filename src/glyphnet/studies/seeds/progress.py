@@ -56,7 +56,7 @@ class SeedsCallback:
         """Called once, after the last training, however it ended."""
 
 
-class Reporter(training.Callback):
+class SeedReporter(training.Callback):
     """Reports the progress of one training.
 
     Args:

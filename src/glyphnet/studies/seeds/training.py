@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 from ...classifier import Classifier
 from ...data import Splits, look_over
-from ...data.listing import Progress
 from ...errors import DivergedError, SettingsError, TrainingError
 from ...evaluation.evaluate import findings_of
 from ...evaluation.normalizing import decide_normalizing
@@ -22,16 +21,15 @@ from ...files import FolderLock, atomic_write_text, make_folder, temporary_folde
 from ...modelfile import library_versions
 from ...nn.ensemble import join
 from ...nn.networks import MOST_MEMBERS, EnsembleSpec
+from ...progress import SILENT, Reporter
 from ...runs import RunFolder, write_judgement
-from ...runs.conclusion import calibrated
-from ...runs.judgement import judge_after_training
+from ...runs.conclusion import calibrated, judge_after_training
 from ...runs.preparation import Source, inputs_of, prepare, read_again
-from ...runs.training import tell
 from ...training import Examples, Recipe
 from ...training.collective import Place
 from ...training.device import hardware
 from ...training.fit import check_together
-from .progress import Reporter, SeedProgress, SeedsCallback
+from .progress import SeedProgress, SeedReporter, SeedsCallback
 from .results import Ending, Ensemble, Plan, SeedRun, SeedRuns, SeedsFolder, read_plan, read_run
 from .strategy import choose_arithmetic, choose_at_once, train_side_by_side
 from .worker import train_one
@@ -51,8 +49,7 @@ def train_seeds(
     device: str = "auto",
     threads: int | None = None,
     callbacks: Sequence[SeedsCallback] = (),
-    progress: Progress | None = None,
-    said: Callable[[str], None] | None = None,
+    reporter: Reporter = SILENT,
     command: str = "",
 ) -> SeedRuns:
     """Train several times and change nothing but the seed: how accurate, and how much of that is luck.
@@ -70,7 +67,7 @@ def train_seeds(
         out: folder to write into: ``seed-0`` and so on, ``ensemble``, seeds.csv and seeds.json; None writes nothing.
         overwrite: whether to replace trainings in ``out``.
         callbacks: called during the trainings; if one requests a stop, all trainings stop and can be resumed.
-        data, preset, recipe, changes, device, threads, progress, said, command: as for `glyphnet.train`.
+        data, preset, recipe, changes, device, threads, reporter, command: as for `glyphnet.train`.
 
     Raises:
         SettingsError: wrong settings, or no held-out images to judge by; raised before anything is trained.
@@ -83,18 +80,20 @@ def train_seeds(
     if folder is not None:
         folder.check(overwrite=overwrite)
     changes = dict(changes or {})
-    recipe, splits = prepare(data, preset, recipe, changes, progress)
-    tell(said, *look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
+    recipe, splits = prepare(data, preset, recipe, changes, reporter.progress)
+    reporter.say(*look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
-    plan = _with_threads(plan, splits, at_once, device, threads, said)
+    plan = _with_threads(plan, splits, at_once, device, threads, reporter)
     if folder is not None:
         folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
     with _locked(folder) as used:
         if folder is not None:
             folder.clear()
-            tell(said, f"The runs are written to {folder.path}.")
-        return _report_reading(_Work(plan, splits, used, at_once, device, callbacks).run(progress, command), said)
+            reporter.say(f"The runs are written to {folder.path}.")
+        found = _Work(plan, splits, used, at_once, device, callbacks).run(reporter, command)
+    _report_reading(found, reporter)
+    return found
 
 
 def resume_seeds(
@@ -106,8 +105,7 @@ def resume_seeds(
     device: str = "auto",
     threads: int | None = None,
     callbacks: Sequence[SeedsCallback] = (),
-    progress: Progress | None = None,
-    said: Callable[[str], None] | None = None,
+    reporter: Reporter = SILENT,
     command: str = "",
 ) -> SeedRuns:
     """Resume the trainings in a folder: finished ones stay, the others end with the same bits as without the stop.
@@ -116,7 +114,7 @@ def resume_seeds(
         out: the folder.
         splits: the data, if the trainings were started with loaded splits.
         ensemble: average the networks, even if that was not requested at the start.
-        at_once, device, callbacks, progress, said, command: as for `train_seeds`.
+        at_once, device, callbacks, reporter, command: as for `train_seeds`.
         threads: to compute with if the folder does not say; only folders of older versions do not.
 
     Raises:
@@ -134,32 +132,33 @@ def resume_seeds(
                 f"{folder.path}: these trainings were started with data in memory. Resume them from Python: "
                 "glyphnet.resume_seeds(folder, splits=...)."
             )
-        splits = read_again(plan.recipe.data, progress)
-    tell(said, *look_over(splits).lines)
+        splits = read_again(plan.recipe.data, reporter.progress)
+    reporter.say(*look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
-    plan = _with_threads(plan, splits, at_once, device, threads, said)
+    plan = _with_threads(plan, splits, at_once, device, threads, reporter)
     with FolderLock(folder.path):
-        return _report_reading(_Work(plan, splits, folder, at_once, device, callbacks).run(progress, command), said)
+        found = _Work(plan, splits, folder, at_once, device, callbacks).run(reporter, command)
+    _report_reading(found, reporter)
+    return found
 
 
 def _with_threads(
-    plan: Plan, splits: Splits, at_once: int, device: str, threads: int | None, said: Callable[[str], None] | None
+    plan: Plan, splits: Splits, at_once: int, device: str, threads: int | None, reporter: Reporter
 ) -> Plan:
     """The plan with its number of threads: that of the start, or one that is chosen and reported now."""
     if plan.threads is not None:
         return plan
     arithmetic = choose_arithmetic(plan.recipe, splits, at_once, device, threads)
-    tell(said, str(arithmetic))
+    reporter.say(str(arithmetic))
     return replace(plan, threads=arithmetic.threads)
 
 
-def _report_reading(found: SeedRuns, said: Callable[[str], None] | None) -> SeedRuns:
+def _report_reading(found: SeedRuns, reporter: Reporter) -> None:
     """Say how the models read pictures: each decides that by itself."""
     if found.runs:
         first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
         differ = f" {on} of {len(found.runs)} seeds normalise pictures." if 0 < on < len(found.runs) else ""
-        tell(said, f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
-    return found
+        reporter.say(f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
 
 
 @contextmanager
@@ -224,7 +223,7 @@ class _Work:
         self._began = time.monotonic()
         self._runs = {seed: self._read(seed) for seed in plan.seeds}
 
-    def run(self, progress: Progress | None, command: str) -> SeedRuns:
+    def run(self, reporter: Reporter, command: str) -> SeedRuns:
         """Train the unfinished seeds, and average the networks if requested."""
         self._write("running")
         left = [seed for seed, run in self._runs.items() if run is None]
@@ -242,7 +241,7 @@ class _Work:
         if self._plan.ensemble:
             members = [run.classifier for run in self._finished()]
             folder = self._folder.ensemble if self._folder.stays else None
-            ensemble = _conclude(members, self._plan, self._splits, folder, progress, command)
+            ensemble = _conclude(members, self._plan, self._splits, folder, reporter, command)
         return self._write("finished", ensemble)
 
     def _train(self, seeds: Sequence[int]) -> bool:
@@ -257,10 +256,10 @@ class _Work:
     def _train_here(self, seed: int) -> bool:
         if self._callback.stop_requested():
             return False
-        reporter = Reporter(seed, self._callback.running, self._callback.stop_requested)
+        callback = SeedReporter(seed, self._callback.running, self._callback.stop_requested)
         try:
             ending = train_one(
-                self._plan.of(seed), self._splits, self._folder.of(seed), self._device, reporter,
+                self._plan.of(seed), self._splits, self._folder.of(seed), self._device, callback,
                 report=self._folder.stays, threads=self._plan.threads,
             )  # fmt: skip
         except DivergedError as error:
@@ -354,11 +353,11 @@ def _conclude(
     plan: Plan,
     splits: Splits,
     folder: RunFolder | None,
-    progress: Progress | None,
+    reporter: Reporter,
     command: str,
 ) -> Ensemble:
     """Make the ensemble, judge it, and write it if there is a folder."""
-    judged = judge_after_training(_average(members, plan, splits), splits, progress)
+    judged = judge_after_training(_average(members, plan, splits), splits, reporter.progress)
     assert judged is not None  # `_how_many` refuses data without held-out images
     classifier, evaluation, held = judged
     if folder is not None:

@@ -19,7 +19,7 @@ from ...runs import RunFolder
 from ...runs.preparation import read
 from ...training import Callback, Recipe
 from ...units import reason
-from .progress import Reporter
+from .progress import SeedReporter
 
 
 def train_one(
@@ -86,7 +86,7 @@ def main(job: str) -> None:
     recipe, splits = Recipe.parse(given["recipe"]), None
     while "train" in (order := orders.get()):
         seed = order["train"]
-        reporter = Reporter(seed, lambda progress: tell({"phase": "training", **progress.to_dict()}), stop.is_set)
+        reporter = SeedReporter(seed, lambda progress: tell({"phase": "training", **progress.to_dict()}), stop.is_set)
         try:
             splits = splits or _splits(recipe, given["splits"])
             one = recipe.model_copy(update={"seed": seed})

@@ -99,6 +99,10 @@ class Budget:
         """The budget given, or `DEFAULT_TRIALS` if none is."""
         return cls(DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds)
 
+    def deadline(self, began: float) -> float | None:
+        """When a search that began then must stop, by the same clock; None for never."""
+        return None if self.seconds is None else began + self.seconds
+
 
 def search(
     study: Study, runner: TrialRunner, budget: Budget, began: float, callbacks: Sequence[SearchCallback]

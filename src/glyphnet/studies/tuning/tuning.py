@@ -6,18 +6,18 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ... import runs, training
 from ...data import Splits, look_over
-from ...data.listing import Progress
 from ...errors import SettingsError, TrainingError
 from ...evaluation import Evaluation
 from ...evaluation.evaluate import part_of
 from ...files import Replacing, make_folder, read_input
+from ...progress import SILENT, Reporter
 from ...runs.preparation import Source, inputs_of, prepare
 from ...training import Recipe
 from ...training import preset as recipe_of_preset
@@ -48,8 +48,7 @@ def tune(
     threads: int | None = None,
     callbacks: Sequence[SearchCallback] = (),
     winner_callbacks: Sequence[training.Callback] = (),
-    progress: Progress | None = None,
-    said: Callable[[str], None] | None = None,
+    reporter: Reporter = SILENT,
 ) -> Tuning:
     """Search for better settings of a recipe, then train the winner and judge it on the test images.
 
@@ -78,7 +77,7 @@ def tune(
         device, threads: as for `glyphnet.train`.
         callbacks: called during the search; if one requests a stop, the search ends and the winner is not trained.
         winner_callbacks: called during the winner's training.
-        progress, said: as for `glyphnet.train`.
+        reporter: as for `glyphnet.train`.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -95,26 +94,24 @@ def tune(
             "torchrun divides one training, not a search. Start the same command several times without it: the "
             "processes share the trials."
         )
-    budget, tell = Budget.of(trials, seconds), said or _discard
+    budget = Budget.of(trials, seconds)
     folder = None if out is None else Path(out)
     file = _storage(folder, storage)
     rules = replacing or Replacing(is_default=True)
     check_places(folder, file, rules)
-    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), progress, tell)
+    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), reporter)
     check_places(folder, file, replace(rules, inputs=(*rules.inputs, *inputs_of(base))))
     if file is not None:
         make_folder(file.parent)
     with quiet(), Peers(file) as peers:
         if rules.overwrite and file is not None:
             start_over(folder, file, peers)
-        study = Study(file, base, splits, space, peers)
-        if earlier := len(study.trials()):
-            tell(f"Resuming {file}: {earlier} trials have ended.")
+        study = _open_study(file, base, splits, space, peers, reporter)
         began = time.monotonic()
-        deadline = None if budget.seconds is None else began + budget.seconds
         runner = TrialRunner(
-            base, splits, device=device, pruning=pruning, deadline=deadline, callbacks=callbacks, threads=threads
-        )
+            base, splits, device=device, threads=threads, pruning=pruning, deadline=budget.deadline(began),
+            callbacks=callbacks,
+        )  # fmt: skip
         ending: Ending = _search(study, runner, budget, began, callbacks)
         seconds = time.monotonic() - began
         if ending != "stopped" and study.others_run():
@@ -129,9 +126,8 @@ def tune(
             return found
         _refuse_nothing(found, budget)
         return _train_winner(
-            found, study, peers, splits,
-            device=device, threads=threads, callbacks=winner_callbacks, progress=progress, said=tell,
-        )  # fmt: skip
+            found, study, peers, splits, device=device, threads=threads, callbacks=winner_callbacks, reporter=reporter
+        )
 
 
 def _prepare(
@@ -140,22 +136,27 @@ def _prepare(
     preset: str,
     recipe: Recipe | None,
     changes: Mapping[str, Any],
-    progress: Progress | None,
-    tell: Callable[[str], None],
+    reporter: Reporter,
 ) -> tuple[Recipe, Splits, Space]:
     """The recipe that the trials start from, the images, and the search space; reports all that is wrong with them."""
     _check_early(search, preset, recipe, changes)
-    base, splits = prepare(data, preset, recipe, changes, progress)
+    base, splits = prepare(data, preset, recipe, changes, reporter.progress)
     if not len(splits.validation):
         raise SettingsError(
             "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."
         )
     space = read_space(default_search(base) if search is None else search, base)
-    for sentence in (*look_over(splits).lines, *base.without_effect(given=tuple(changes))):
-        tell(sentence)
-    for sentence in _introduction(space, changes):
-        tell(sentence)
+    reporter.say(*look_over(splits).lines, *base.without_effect(given=tuple(changes)), *_introduction(space, changes))
     return base, splits, space
+
+
+def _open_study(
+    file: Path | None, base: Recipe, splits: Splits, space: Space, peers: Peers, reporter: Reporter
+) -> Study:
+    study = Study(file, base, splits, space, peers)
+    if earlier := len(study.trials()):
+        reporter.say(f"Resuming {file}: {earlier} trials have ended.")
+    return study
 
 
 def _search(
@@ -221,10 +222,6 @@ def _refuse_nothing(found: Tuning, budget: Budget) -> None:
     )
 
 
-def _discard(sentence: str) -> None:
-    pass
-
-
 # The winner
 
 
@@ -237,8 +234,7 @@ def _train_winner(
     device: str,
     threads: int | None,
     callbacks: Sequence[training.Callback],
-    progress: Progress | None,
-    said: Callable[[str], None],
+    reporter: Reporter,
 ) -> Tuning:
     """Train the winner, unless it is trained already, and judge it on the test images.
 
@@ -250,7 +246,7 @@ def _train_winner(
         The others: as for `tune`.
     """
     if peers.is_taken("winner"):
-        said("Another process is training the winner: waiting for it.")
+        reporter.say("Another process is training the winner: waiting for it.")
     with peers.exclusive("winner"):
         best, recipe = tuning.best, tuning.recipe
         assert best is not None
@@ -260,10 +256,10 @@ def _train_winner(
         if found is not None:
             return replace(tuning, test=found)
         notes = tuning.notes + _looked_before(study.judged, best)
-        said(f"Training the winner (trial {best.number}) once more, for its run folder.")
+        reporter.say(f"Training the winner (trial {best.number}) once more, for its run folder.")
         run = runs.train(
             splits if recipe.data is None else None, recipe=recipe, out=folder, overwrite=True, device=device,
-            threads=threads, callbacks=callbacks, progress=progress, command=_command(tuning),
+            threads=threads, callbacks=callbacks, reporter=replace(reporter, sentence=None), command=_command(tuning),
         )  # fmt: skip
         if run.ending == "stopped":
             return replace(tuning, ending="stopped", run=run, notes=notes)

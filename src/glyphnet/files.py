@@ -1,4 +1,4 @@
-"""The one door to the disk: what is opened for reading, and every file, folder and lock that is written.
+"""The one door to the disk: what is opened for reading, and every file and folder that is written.
 
 What the user has is never destroyed unless the user asked for it:
 
@@ -7,7 +7,8 @@ What the user has is never destroyed unless the user asked for it:
   user named the file.
 - Locks and temporary files are known by their content and inode, not by their names alone.
 
-No other module opens a file for writing, makes a folder or removes something; ``tests/test_files.py`` checks that.
+Only this module and `glyphnet.locks` open files for writing, make folders or remove something;
+``tests/test_files.py`` checks that.
 """
 
 from __future__ import annotations
@@ -23,20 +24,18 @@ import shutil
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, BinaryIO, TypeAlias, overload
 
-from .errors import OutputError, RunFolderError
+from .errors import OutputError
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 _PIPED_BYTES = 64 * 2**20  # read from a pipe: settings and tables, not data sets
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -224,7 +223,7 @@ class Replacing:
             return
         if not stat.S_ISDIR(status.st_mode):
             raise OutputError(f"{place}: is {_kind(status)}, where a folder is needed. Choose another name.")
-        if any(_same(status, each) for each in self.inputs):
+        if any(is_same(status, each) for each in self.inputs):
             raise OutputError(f"{place}: is an input of this command. Choose another folder to write to.")
         _check_writable(place, place)
         for name in names:
@@ -268,7 +267,8 @@ def _check_writable(folder: Path, named: AnyPath) -> None:
         raise OSError(number, os.strerror(number), os.fspath(named))
 
 
-def _same(status: os.stat_result, path: AnyPath) -> bool:
+def is_same(status: os.stat_result, path: AnyPath) -> bool:
+    """Whether a status is that of the file ``path``."""
     with contextlib.suppress(OSError, ValueError):  # no such file, or a NUL in the name: the name of a data set, say
         return os.path.samestat(status, os.stat(path))
     return False
@@ -277,13 +277,13 @@ def _same(status: os.stat_result, path: AnyPath) -> bool:
 def _is_input(target: Path, status: os.stat_result, inputs: Iterable[AnyPath]) -> bool:
     """Whether a file is one of the inputs, by whatever name, or lies in one of them and is not our own output."""
     for each in inputs:
-        if _same(status, each):
+        if is_same(status, each):
             return True
         if os.path.isdir(each):
             if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(each)) and not is_ours(target):
                 return True
             if status.st_nlink > 1 and any(
-                _same(status, os.path.join(base, name)) for base, _, names in os.walk(each) for name in names
+                is_same(status, os.path.join(base, name)) for base, _, names in os.walk(each) for name in names
             ):
                 return True
     return False
@@ -315,7 +315,7 @@ def is_ours(path: AnyPath) -> bool:
     if mark is None:
         return False
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NO_FOLLOW), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | NO_FOLLOW), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return False
@@ -359,7 +359,7 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
             _refuse_kind(status, os.fspath(path))
             mode = stat.S_IMODE(status.st_mode)
         if follow:
-            _remove_unfinished(target.parent)
+            remove_unfinished(target.parent)
         file, temporary = _new_temporary(target.parent)
         with file:
             if mode is not None:
@@ -391,7 +391,7 @@ def atomic_write_text(path: AnyPath, text: str) -> None:
 
 def new_file(path: AnyPath) -> BinaryIO:
     """Open a new file for writing, in a folder of our own; where something of that name is, that is an error."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | _NO_FOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
@@ -428,7 +428,7 @@ def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
     first = os.path.join(folder, f"{_UNFINISHED}{secrets.token_hex(8)}")
     file = os.fdopen(os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "w+b")
     try:
-        _lock(file.fileno())
+        try_lock(file.fileno())
         name = os.path.join(folder, f"{_UNFINISHED}{token}{_bound(token, file.fileno())}")
         os.rename(first, name)
     except BaseException:
@@ -444,21 +444,21 @@ def _bound(token: str, descriptor: int) -> str:
 
 def is_left_behind(name: str) -> bool:
     """Whether a file is called as a lock or an unfinished file of ours is: `FolderLock` sees to such."""
-    return name == _LOCK or bool(_UNFINISHED_NAME.fullmatch(name))
+    return name == LOCK or bool(_UNFINISHED_NAME.fullmatch(name))
 
 
-def _remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove our temporary files in ``folder`` whose writers are dead: the living hold a lock on theirs."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _UNFINISHED_NAME.fullmatch(entry.name)]
         for name in names:
             path, token = os.path.join(folder, name), name[len(_UNFINISHED) :][:8]
             with contextlib.suppress(OSError):
-                descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | _NO_FOLLOW)
+                descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW)
                 try:
                     status = os.fstat(descriptor)
                     is_one = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-                    if is_one and name.endswith(token + _bound(token, descriptor)) and _lock(descriptor):
+                    if is_one and name.endswith(token + _bound(token, descriptor)) and try_lock(descriptor):
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
@@ -504,46 +504,6 @@ def remove_folder(path: AnyPath) -> None:
     shutil.rmtree(path)
 
 
-_TEMPORARY = "glyphnet-"
-_UNLOCKED = 3600.0  # seconds after which an empty one without a lock is nobody's: a process locks its own at once
-
-
-@contextmanager
-def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
-    """A folder that is gone after the block. Those that killed processes left are removed as well.
-
-    Args:
-        near: the folder to make it in; the system's folder for temporary files unless given.
-    """
-    base = Path(tempfile.gettempdir() if near is None else near)
-    _remove_abandoned(base)
-    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
-    try:
-        with FolderLock(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_abandoned(base: Path) -> None:
-    """Remove temporary folders of ours whose processes are dead: known by owner, mode and the lock in them."""
-    with contextlib.suppress(OSError), os.scandir(base) as entries:
-        for entry in entries:
-            if not re.fullmatch(rf"{_TEMPORARY}[a-z0-9_]{{8}}", entry.name):
-                continue
-            with contextlib.suppress(OSError, OutputError):
-                status = entry.stat(follow_symlinks=False)
-                is_own = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
-                if not is_own or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
-                    continue
-                lock = FileLock(os.path.join(entry.path, _LOCK))
-                if lock.exists() and lock.acquire():
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                    lock.release()
-                elif not lock.exists() and time.time() - status.st_mtime > _UNLOCKED:
-                    os.rmdir(entry.path)  # killed before it had its lock; if anything is in it, it stays
-
-
 def _fsync_folder(folder: Path) -> None:
     """Make a new name in ``folder`` survive a power cut; a folder that we may not read is passed over."""
     with contextlib.suppress(PermissionError):
@@ -554,152 +514,15 @@ def _fsync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-# Locks
-
-_LOCK = ".lock"
-_LOCK_CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the number alone
+LOCK = ".lock"
+"""The lock of a folder: see `glyphnet.locks`."""
 
 
-def _lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Take the lock of an open file, unless another descriptor has it."""
     from filelock import lock_descriptor  # 40 ms, which `glyphnet --help` has not
 
     return lock_descriptor(descriptor, blocking=False)
-
-
-class FileLock:
-    """A lock that the kernel gives back when the process ends, however it ends: there are no stale locks.
-
-    Its file is made without following links. It holds "glyphnet" and the number of the process; a file with any other
-    content is never locked, changed or removed. On release the file is removed.
-    """
-
-    def __init__(self, path: AnyPath) -> None:
-        self.path = os.fspath(path)
-        self._descriptor: int | None = None
-
-    def exists(self) -> bool:
-        """Whether there is such a file, held or not."""
-        return os.path.lexists(self.path)
-
-    def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; whether that succeeded. With ``wait``, come back when it has.
-
-        Raises:
-            OutputError: something else is there.
-            OSError: the file cannot be made.
-        """
-        while True:
-            descriptor = self._open(os.O_CREAT)
-            try:
-                # A holder removes the file before it gives back the lock: then this is the lock of nothing.
-                if _lock(descriptor) and _same(os.fstat(descriptor), self.path):
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
-                    self._descriptor, descriptor = descriptor, -1
-                    return True
-                is_there = _same(os.fstat(descriptor), self.path)
-            finally:
-                if descriptor >= 0:
-                    os.close(descriptor)
-            if is_there and not wait:
-                return False
-            time.sleep(0.02 if is_there else 0)
-
-    def release(self) -> None:
-        """Give it back."""
-        if self._descriptor is not None:
-            if _same(os.fstat(self._descriptor), self.path):
-                remove(self.path)
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def is_held(self) -> bool:
-        """Whether a living process, or another lock in this one, has it; nothing is made or changed."""
-        try:
-            descriptor = self._open(0)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _lock(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def holder(self) -> str:
-        """The number of the process that has it, or had it last; "" where that is not known."""
-        with contextlib.suppress(OSError, OutputError):
-            descriptor = self._open(0)
-            try:
-                return os.pread(descriptor, 40, 0).decode("ascii").removeprefix("glyphnet").strip()
-            finally:
-                os.close(descriptor)
-        return ""
-
-    def _open(self, create: int) -> int:
-        try:
-            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | _NO_FOLLOW | create
-            descriptor = os.open(self.path, flags, 0o666)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise self._foreign() from None
-            raise
-        status = os.fstat(descriptor)
-        if (
-            not stat.S_ISREG(status.st_mode)
-            or status.st_nlink > 1
-            or not _LOCK_CONTENT.fullmatch(os.pread(descriptor, 64, 0))
-        ):
-            os.close(descriptor)
-            raise self._foreign()
-        return descriptor
-
-    def _foreign(self) -> OutputError:
-        return OutputError(
-            f"{self.path}: is needed for a lock, and holds something else. Move it away, or choose another folder."
-        )
-
-
-class FolderLock:
-    """The sole right to write into a folder, for the length of a ``with`` block.
-
-    The lock is the file ``.lock`` in it, see `FileLock`. The folder is made if it is not there. Unfinished files that
-    a killed process left in it are removed.
-
-    Raises:
-        RunFolderError: another process, or another lock in this one, holds the folder; told at once.
-        OutputError: a ``.lock`` that is not ours is there.
-    """
-
-    def __init__(self, folder: AnyPath) -> None:
-        self.folder = Path(folder)
-        self._lock = FileLock(self.folder / _LOCK)
-
-    def __enter__(self) -> FolderLock:
-        make_folder(self.folder)
-        if not self._lock.acquire():
-            raise _in_use(self.folder, self._lock)
-        _remove_unfinished(self.folder)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()
-
-
-def refuse_if_in_use(folder: AnyPath) -> None:
-    """Raise RunFolderError if a process writes into a folder now; nothing is touched."""
-    lock = FileLock(Path(folder) / _LOCK)
-    if lock.is_held():
-        raise _in_use(Path(folder), lock)
-
-
-def _in_use(folder: Path, lock: FileLock) -> RunFolderError:
-    holder = lock.holder()
-    return RunFolderError(
-        f"{folder}: in use by another run{f' (process {holder})' if holder else ''}. "
-        "Wait until it ends, or choose another folder."
-    )
 
 
 # Output folders among data
@@ -724,4 +547,4 @@ def is_output_folder(names: Iterable[str]) -> bool:
     Where only ``.lock`` is in it, a process has just begun to write.
     """
     there = set(names)
-    return there == {_LOCK} or any(output <= there for output in _OUTPUTS)
+    return there == {LOCK} or any(output <= there for output in _OUTPUTS)

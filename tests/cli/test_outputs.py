@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from glyphnet.classifier import Classifier
 from glyphnet.cli import app
 from glyphnet.cli.verbs import VERBS, load_verb
-from glyphnet.files import FolderLock, temporary_folder
+from glyphnet.locks import FolderLock, temporary_folder
 from glyphnet.nn import Preprocessing, build, parse_network
 
 from ..processes import wait_for

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from glyphnet import processes as parallel
 from glyphnet.classifier import Classifier
 from glyphnet.errors import BadFileError, OutputError, RunFolderError, SettingsError
-from glyphnet.files import FolderLock
+from glyphnet.locks import FolderLock
 from glyphnet.predictfiles import Asked, Watching, predicting, write_predictions, writing
 
 from .conftest import CLASSES, pixels_of, png, write_table

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..files import FolderLock, Replacing, refuse_if_in_use
+from ..files import Replacing
+from ..locks import FolderLock, refuse_if_in_use
 from .console import emit_json, printable, progress, say, show_lines, show_table
 from .failures import FAILED
 from .options import (

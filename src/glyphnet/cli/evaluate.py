@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..files import FolderLock, refuse_if_in_use
+from ..locks import FolderLock, refuse_if_in_use
 from .console import emit_json, printable, progress, say, say_lacking
 from .options import (
     AS_DEFAULT,

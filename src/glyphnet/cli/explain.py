@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..files import Replacing, is_stdout, is_stream, make_folder, refuse_if_in_use
+from ..files import Replacing, is_stdout, is_stream, make_folder
+from ..locks import refuse_if_in_use
 from .console import emit_json, printable, progress, say
 from .failures import FAILED
 from .options import (

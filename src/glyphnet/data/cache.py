@@ -28,7 +28,8 @@ import numpy.typing as npt
 import platformdirs
 
 from ..errors import DataError, RunFolderError
-from ..files import FolderLock, atomic_write, atomic_write_text, make_folder, open_input, remove, remove_folder
+from ..files import atomic_write, atomic_write_text, make_folder, open_input, remove, remove_folder
+from ..locks import FolderLock
 from .dataset import Int64Array, UInt8Array
 
 CACHE_VERSION = 2

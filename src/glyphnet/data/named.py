@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from .._version import __version__
 from ..errors import BadFileError, DataError, DownloadError, SettingsError
-from ..files import atomic_write_text, make_folder, move, new_file, open_input, read_input, remove, temporary_folder
+from ..files import atomic_write_text, make_folder, move, new_file, open_input, read_input, remove
+from ..locks import temporary_folder
 from .cache import cache_folder
 from .dataset import Int64Array, UInt8Array
 from .gzipped import content_sha256, is_gzipped

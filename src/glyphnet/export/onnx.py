@@ -21,7 +21,8 @@ from ..classifier import Classifier
 from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape
 from ..errors import ExportError
-from ..files import new_file, temporary_folder
+from ..files import new_file
+from ..locks import temporary_folder
 from ..nn import Preprocessing
 from ..nn.layers import (
     Activation,

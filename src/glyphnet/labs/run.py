@@ -17,7 +17,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from .._version import __version__
-from ..files import FolderLock, Replacing, atomic_write, atomic_write_text, refuse_if_in_use
+from ..files import Replacing, atomic_write, atomic_write_text
+from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
 from ..pages.assembly import environment, read
 from ..settings import parse_settings

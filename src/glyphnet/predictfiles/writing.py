@@ -19,7 +19,6 @@ from ..data.decode import ImageShape
 from ..data.traits import TraitCounts
 from ..errors import BadFileError, OutputError, SettingsError
 from ..files import (
-    FolderLock,
     Replacing,
     atomic_write,
     atomic_write_text,
@@ -29,8 +28,8 @@ from ..files import (
     remove,
     remove_empty_folder,
     subfolder,
-    temporary_folder,
 )
+from ..locks import FolderLock, temporary_folder
 from ..predictor import Predictor, load_predictor
 from .answers import Answer, Answering, Asked
 from .formats import About, Format, format_of

@@ -17,7 +17,8 @@ from ..classifier import Classifier
 from ..data import Finding, Splits
 from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
-from ..files import FolderLock, Replacing, atomic_write_text, is_ours, refuse_if_in_use, remove, remove_empty_folder
+from ..files import Replacing, atomic_write_text, is_ours, remove, remove_empty_folder
+from ..locks import FolderLock, refuse_if_in_use
 from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
 

@@ -17,7 +17,8 @@ from ..data import Splits, look_over
 from ..data.corrections import refuse_to_lose_decisions
 from ..data.handover import hand_over, take_over
 from ..errors import DivergedError, GlyphNetError, RunFolderError, SettingsError, TrainingError
-from ..files import FolderLock, Replacing, atomic_write_text, new_file, temporary_folder
+from ..files import Replacing, atomic_write_text, new_file
+from ..locks import FolderLock, temporary_folder
 from ..progress import SILENT, Reporter
 from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
 from ..training.callbacks import Slowdown

@@ -15,7 +15,8 @@ from pathlib import Path
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from ..errors import TrainingError
-from ..files import new_file, temporary_folder
+from ..files import new_file
+from ..locks import temporary_folder
 from .collective import LAUNCHER, LOST
 
 ENDED = "GLYPHNET_ENDED"

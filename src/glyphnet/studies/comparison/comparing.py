@@ -25,7 +25,8 @@ from ...data.listing import Progress
 from ...data.settings import DataSettings
 from ...errors import DataError, MissingExtraError, SettingsError
 from ...evaluation import Evaluation
-from ...files import new_file, temporary_folder
+from ...files import new_file
+from ...locks import temporary_folder
 from ...modelfile import library_versions
 from ...processes import Child, Message, usable_cores
 from ...training.device import hardware

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ...data.dataset import Splits, UInt8Array
 from ...errors import SettingsError
-from ...files import temporary_folder
+from ...locks import temporary_folder
 from ...settings import suggestion
 
 if TYPE_CHECKING:

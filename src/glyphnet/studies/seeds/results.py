@@ -19,16 +19,8 @@ from ...evaluation import Evaluation, accuracy_sentence
 from ...evaluation.evaluate import part_of
 from ...evaluation.evaluation import Part
 from ...evaluation.intervals import Repeats
-from ...files import (
-    Replacing,
-    atomic_write_text,
-    is_ours,
-    read_input,
-    refuse_if_in_use,
-    remove,
-    remove_empty_folder,
-    subfolder,
-)
+from ...files import Replacing, atomic_write_text, is_ours, read_input, remove, remove_empty_folder, subfolder
+from ...locks import refuse_if_in_use
 from ...runs import RunFolder
 from ...runs.run import SEVERAL
 from ...training import Recipe

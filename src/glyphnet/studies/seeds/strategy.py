@@ -16,7 +16,7 @@ import torch
 from ...data import Splits
 from ...data.handover import hand_over
 from ...errors import TrainingError
-from ...files import temporary_folder
+from ...locks import temporary_folder
 from ...nn import summary
 from ...processes import Child, Message, usable_cores
 from ...training import Recipe, choose_device

@@ -17,7 +17,8 @@ from ...data import Splits, look_over
 from ...errors import DivergedError, SettingsError, TrainingError
 from ...evaluation.evaluate import findings_of
 from ...evaluation.normalizing import decide_normalizing
-from ...files import FolderLock, atomic_write_text, make_folder, temporary_folder
+from ...files import atomic_write_text, make_folder
+from ...locks import FolderLock, temporary_folder
 from ...modelfile import library_versions
 from ...nn.ensemble import join
 from ...nn.networks import MOST_MEMBERS, EnsembleSpec

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...data import Splits
 from ...errors import BadFileError, MissingExtraError, RunFolderError
-from ...files import FileLock, Replacing, make_folder, refuse_if_in_use, remove, remove_empty_folder, subfolder
+from ...files import Replacing, make_folder, remove, remove_empty_folder, subfolder
+from ...locks import FileLock, refuse_if_in_use
 from ...runs import RunFolder
 from ...seeding import derived_seed
 from ...training import Recipe

@@ -1,0 +1,198 @@
+"""Locks of files and folders, and the temporary folders that are known by theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from .errors import OutputError, RunFolderError
+from .files import LOCK, NO_FOLLOW, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
+
+_CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the number alone
+
+
+class FileLock:
+    """A lock that the kernel gives back when the process ends, however it ends: there are no stale locks.
+
+    Its file is made without following links. It holds "glyphnet" and the number of the process; a file with any other
+    content is never locked, changed or removed. On release the file is removed.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path = os.fspath(path)
+        self._descriptor: int | None = None
+
+    def exists(self) -> bool:
+        """Whether there is such a file, held or not."""
+        return os.path.lexists(self.path)
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock; whether that succeeded. With ``wait``, come back when it has.
+
+        Raises:
+            OutputError: something else is there.
+            OSError: the file cannot be made.
+        """
+        while True:
+            descriptor = self._open(os.O_CREAT)
+            try:
+                # A holder removes the file before it gives back the lock: then this is the lock of nothing.
+                if try_lock(descriptor) and is_same(os.fstat(descriptor), self.path):
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
+                    self._descriptor, descriptor = descriptor, -1
+                    return True
+                is_there = is_same(os.fstat(descriptor), self.path)
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            if is_there and not wait:
+                return False
+            time.sleep(0.02 if is_there else 0)
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor is not None:
+            if is_same(os.fstat(self._descriptor), self.path):
+                remove(self.path)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_held(self) -> bool:
+        """Whether a living process, or another lock in this one, has it; nothing is made or changed."""
+        try:
+            descriptor = self._open(0)
+        except FileNotFoundError:
+            return False
+        try:
+            return not try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> str:
+        """The number of the process that has it, or had it last; "" where that is not known."""
+        with contextlib.suppress(OSError, OutputError):
+            descriptor = self._open(0)
+            try:
+                return os.pread(descriptor, 40, 0).decode("ascii").removeprefix("glyphnet").strip()
+            finally:
+                os.close(descriptor)
+        return ""
+
+    def _open(self, create: int) -> int:
+        try:
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW | create
+            descriptor = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise self._foreign() from None
+            raise
+        status = os.fstat(descriptor)
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_nlink > 1
+            or not _CONTENT.fullmatch(os.pread(descriptor, 64, 0))
+        ):
+            os.close(descriptor)
+            raise self._foreign()
+        return descriptor
+
+    def _foreign(self) -> OutputError:
+        return OutputError(
+            f"{self.path}: is needed for a lock, and holds something else. Move it away, or choose another folder."
+        )
+
+
+class FolderLock:
+    """The sole right to write into a folder, for the length of a ``with`` block.
+
+    The lock is the file ``.lock`` in it, see `FileLock`. The folder is made if it is not there. Unfinished files that
+    a killed process left in it are removed.
+
+    Raises:
+        RunFolderError: another process, or another lock in this one, holds the folder; told at once.
+        OutputError: a ``.lock`` that is not ours is there.
+    """
+
+    def __init__(self, folder: AnyPath) -> None:
+        self.folder = Path(folder)
+        self._lock = FileLock(self.folder / LOCK)
+
+    def __enter__(self) -> FolderLock:
+        make_folder(self.folder)
+        if not self._lock.acquire():
+            raise _in_use(self.folder, self._lock)
+        remove_unfinished(self.folder)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+
+def refuse_if_in_use(folder: AnyPath) -> None:
+    """Raise RunFolderError if a process writes into a folder now; nothing is touched."""
+    lock = FileLock(Path(folder) / LOCK)
+    if lock.is_held():
+        raise _in_use(Path(folder), lock)
+
+
+def _in_use(folder: Path, lock: FileLock) -> RunFolderError:
+    holder = lock.holder()
+    return RunFolderError(
+        f"{folder}: in use by another run{f' (process {holder})' if holder else ''}. "
+        "Wait until it ends, or choose another folder."
+    )
+
+
+# Temporary folders
+
+_TEMPORARY = "glyphnet-"
+_UNLOCKED = 3600.0  # seconds after which an empty one without a lock is nobody's: a process locks its own at once
+
+
+@contextmanager
+def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
+    """A folder that is gone after the block. Those that killed processes left are removed as well.
+
+    Args:
+        near: the folder to make it in; the system's folder for temporary files unless given.
+    """
+    base = Path(tempfile.gettempdir() if near is None else near)
+    _remove_abandoned(base)
+    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
+    try:
+        with FolderLock(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(base: Path) -> None:
+    """Remove temporary folders of ours whose processes are dead: known by owner, mode and the lock in them."""
+    with contextlib.suppress(OSError), os.scandir(base) as entries:
+        for entry in entries:
+            if not re.fullmatch(rf"{_TEMPORARY}[a-z0-9_]{{8}}", entry.name):
+                continue
+            with contextlib.suppress(OSError, OutputError):
+                status = entry.stat(follow_symlinks=False)
+                is_own = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+                if not is_own or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+                    continue
+                lock = FileLock(os.path.join(entry.path, LOCK))
+                if lock.exists() and lock.acquire():
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    lock.release()
+                elif not lock.exists() and time.time() - status.st_mtime > _UNLOCKED:
+                    os.rmdir(entry.path)  # killed before it had its lock; if anything is in it, it stays

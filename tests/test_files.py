@@ -482,8 +482,7 @@ READ_ELSEWHERE = {
     ("export/onnx.py", "read_bytes"),
     ("predictfiles/formats.py", "ParquetFile"),
     ("predictfiles/formats.py", "read_bytes"),
-    ("runs/together.py", "read_bytes"),
-    ("runs/worker.py", "read_bytes"),
+    ("runs/training.py", "read_bytes"),
     # a file in an archive
     ("data/gzipped.py", "open"),
     # mapped by name once `open_input` has read them

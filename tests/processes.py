@@ -32,7 +32,7 @@ def started(*command: object) -> Iterator[subprocess.Popen[str]]:
 
 def children(pid: int) -> set[int]:
     """The processes that ``pid`` has started to train with it, or for it."""
-    return {each for each, words in _started(pid) if "start.py" in words or "glyphnet.studies.seeds.worker" in words}
+    return {each for each, words in _started(pid) if "start.py" in words or "glyphnet.studies.seeds.strategy" in words}
 
 
 def workers(pid: int) -> set[int]:

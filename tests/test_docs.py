@@ -78,7 +78,7 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
 def test_the_examples_run_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from glyphnet.training import presets
+    from glyphnet.training import recipe as presets
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains four networks instead of twelve

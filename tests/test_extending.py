@@ -27,7 +27,7 @@ from glyphnet.plugins import GROUPS, Table
 from glyphnet.settings import by_tag, not_a
 from glyphnet.training import Recipe
 from glyphnet.training.fast.layers import RULES
-from glyphnet.training.regularizers import REGULARIZERS
+from glyphnet.training.losses import REGULARIZERS
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

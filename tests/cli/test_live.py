@@ -12,8 +12,7 @@ import pytest
 
 from glyphnet.cli.console import Bars, progress
 from glyphnet.cli.live import ComparisonDisplay, SearchDisplay, SeedsDisplay, TrainingDisplay
-from glyphnet.studies.comparison.comparing import FitProgress
-from glyphnet.studies.comparison.comparison import Row
+from glyphnet.studies.comparison.comparing import FitProgress, Row
 from glyphnet.studies.comparison.methods import METHODS
 from glyphnet.studies.seeds import SeedProgress
 from glyphnet.studies.tuning import SearchProgress, Trial

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glyphnet.training import Examples, Recipe, budget, fit
+from glyphnet.runs import preparation as budget
+from glyphnet.training import Examples, Recipe, fit
 
 QUICK = Recipe.parse({"network": "linear", "epochs": 10, "batch_size": 20})
 SLOW = Recipe.parse({"network": {"kind": "cnn-classic", "padding": True}, "epochs": 5000, "batch_size": 20})

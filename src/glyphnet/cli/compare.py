@@ -13,8 +13,7 @@ import typer
 
 from ..files import Replacing
 from ..locks import FolderLock, refuse_if_in_use
-from .console import emit_json, printable, progress, say, show_lines, show_table
-from .failures import FAILED
+from .console import FAILED, emit_json, printable, progress, say, show_lines, show_table
 from .options import (
     AS_DEFAULT,
     FOR_A_MODEL,
@@ -33,7 +32,7 @@ from .train import data_name
 
 if TYPE_CHECKING:
     from ..data.settings import DataSettings
-    from ..studies.comparison.comparison import Comparison
+    from ..studies.comparison.comparing import Comparison
     from ..studies.comparison.models import ModelComparison
 
 SHOWN = 20  # differing images on the terminal; the files have them all
@@ -167,7 +166,7 @@ def _ending_as_on_ctrl_c() -> Iterator[None]:
 
 def _show(found: Comparison) -> None:
     """The table and the lines under it: for a person on a terminal, else as plain text."""
-    from ..studies.comparison.comparison import HEADINGS, LEFT, below, cells
+    from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
 
     if not sys.stdout.isatty():
         print(*map(printable, str(found).split("\n")), sep="\n")

@@ -5,13 +5,19 @@ rich is imported only where a terminal shows it, and never reads markup in what 
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import typer
+
+from ..errors import GlyphNetError
 from ..names import printable as printable  # the verbs have it from here
 from ..progress import Progress as Progress
 
@@ -209,3 +215,98 @@ def progress() -> Iterator[Progress]:
                 bars.close()
 
         yield report
+
+
+# What went wrong, in one line and an exit status; the traceback only with ``--debug``
+
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses. A training or search that Ctrl-C or SIGTERM stops in order, to be resumed, is no failure: it ends with
+0. INTERRUPTED is for what a signal cuts off: data being read, a classifier being judged, answers not yet complete."""
+
+_OS_REMEDIES = {
+    errno.ENOENT: "Check the spelling of the path.",
+    errno.EACCES: "Change its permissions, or choose another place.",
+    errno.EPERM: "Change its permissions, or choose another place.",
+    errno.EEXIST: "It is a file, where a folder is needed: choose another name.",
+    errno.EISDIR: "Name a file, not a folder.",
+    errno.ENOTDIR: "A part of this path is a file, not a folder: choose another path.",
+    errno.ENOSPC: "Make room on this disk, or choose another place.",
+    errno.EDQUOT: "Your quota is used up: make room, or choose another place.",
+    errno.EROFS: "This disk is read-only: choose another place.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EMFILE: "Allow more open files: ulimit -n 4096.",
+    errno.EOPNOTSUPP: "Name a regular file, or save what it gives as one.",
+    errno.EFBIG: "Make it smaller.",
+    errno.EADDRINUSE: "Choose another port.",
+}
+_LONGEST = 255  # characters of a word in a message: values may come from anywhere
+_NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
+
+
+def report(error: BaseException, *, debug: bool = False) -> int:
+    """Say in one line on standard error what went wrong; with ``debug``, the traceback first.
+
+    Returns:
+        The exit status.
+    """
+    if debug:
+        traceback.print_exception(error)
+    say(f"glyphnet: {_shortened(describe(error))}")
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return error.exit_code if isinstance(error, typer.TyperException) else FAILED
+
+
+def describe(error: BaseException) -> str:
+    """The one line for an exception: what was wrong and what to do."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, typer.TyperException):
+        return _describe_usage(error)
+    if isinstance(error, GlyphNetError):
+        return str(error)
+    if _is_out_of_memory(error):
+        return _NO_MEMORY
+    if isinstance(error, OSError) and error.errno is not None:
+        return _describe_os(error)
+    return (
+        f"internal error: {type(error).__name__}: {error}. This is a fault in GlyphNet: "
+        "run the command again with --debug, and report what it prints."
+    )
+
+
+def _shortened(message: str) -> str:
+    """The message with the middle of each overlong word left out: a name, a path, a value that the user gave."""
+    return re.sub(rf"\S{{{_LONGEST + 1},}}", lambda word: f"{word[0][:120]}…{word[0][-120:]}", message)
+
+
+def _describe_usage(error: typer.TyperException) -> str:
+    # Typer spells its suggestions in two ways, and over several lines: here they become one sentence.
+    message = " ".join(error.format_message().split())
+    head, found, options = message.partition(" (Possible options: ")
+    if found:
+        message = f"{head}. Did you mean {options.rstrip(')').replace(', ', ' or ')}?"
+    message = message.replace("Value error, ", "", 1)  # pydantic's word, which Typer hands on
+    message = message[:1].lower() + message[1:]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "glyphnet"
+    return f"{message if message.endswith(('.', '?')) else message + '.'} See: {command} --help"
+
+
+def _describe_os(error: OSError) -> str:
+    reason = error.strerror or errno.errorcode.get(error.errno or 0, "error of the operating system")
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    remedy = _OS_REMEDIES.get(error.errno or 0, "Run the command again with --debug to see where.")
+    return ": ".join([*(" → ".join(names),) * bool(names), reason]) + f". {remedy}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    torch = sys.modules.get("torch")  # its errors exist only when it is loaded, and loading it takes a second
+    # On a GPU torch has a class for it; on a processor only a RuntimeError with this text.
+    return torch is not None and (
+        isinstance(error, torch.OutOfMemoryError)
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error))
+    )

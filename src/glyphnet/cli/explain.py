@@ -12,8 +12,7 @@ import typer
 
 from ..files import Replacing, is_stdout, is_stream, make_folder
 from ..locks import refuse_if_in_use
-from .console import emit_json, printable, progress, say
-from .failures import FAILED
+from .console import FAILED, emit_json, printable, progress, say
 from .options import (
     AS_DEFAULT,
     FOR_A_MODEL,

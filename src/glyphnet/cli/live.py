@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..studies.comparison.comparing import ComparisonCallback, FitProgress
-from ..studies.comparison.comparison import Row
+from ..studies.comparison.comparing import ComparisonCallback, FitProgress, Row
 from ..studies.seeds import SeedProgress, SeedRun, SeedsCallback
 from ..studies.seeds.strategy import in_words
 from ..studies.tuning import SearchCallback, SearchProgress, Trial

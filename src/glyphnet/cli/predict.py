@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..files import is_stdout
-from .console import emit_json, printable, progress, say, say_lacking
-from .failures import FAILED
+from .console import FAILED, emit_json, printable, progress, say, say_lacking
 from .options import DeviceOption, JsonOption, OnlyOption, OptionGroup, OverwriteOption, replacing
 
 if TYPE_CHECKING:

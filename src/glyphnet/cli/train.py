@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..progress import Reporter
-from .console import emit_json, printable, progress, say
-from .failures import INTERRUPTED
+from .console import INTERRUPTED, emit_json, printable, progress, say
+from .data import tell_suspects
 from .options import (
     AS_DEFAULT,
     DataArgument,
@@ -30,7 +30,6 @@ from .options import (
     reads_data,
     replacing,
 )
-from .reviewing import tell_suspects
 
 if TYPE_CHECKING:
     from ..runs import Run

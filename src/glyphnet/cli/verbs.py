@@ -22,7 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from .._version import __version__
-from .failures import USAGE, report
+from .console import USAGE, report
 
 VERBS: dict[str, tuple[str, str]] = {
     "train": (".train", "Train a classifier on labelled images and write its run folder."),

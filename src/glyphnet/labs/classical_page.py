@@ -7,8 +7,16 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
-from ..studies.comparison.comparing import ComparisonCallback, FitProgress, compare
-from ..studies.comparison.comparison import HEADINGS, Comparison, Row, accuracy, cells
+from ..studies.comparison.comparing import (
+    HEADINGS,
+    Comparison,
+    ComparisonCallback,
+    FitProgress,
+    Row,
+    accuracy,
+    cells,
+    compare,
+)
 from ..studies.comparison.methods import METHODS
 from ..studies.comparison.picture import picture
 from ..units import duration, plural

@@ -7,8 +7,7 @@ from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples
 from .fit import FitResult, Fitting, fit, validate
-from .presets import PRESETS, preset
-from .recipe import EarlyStopping, Recipe
+from .recipe import PRESETS, EarlyStopping, Recipe, preset
 from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
 
 __all__ = [

@@ -12,7 +12,7 @@ import torch
 from ..errors import CorruptFileError, RunFolderError
 from ..tensorfile import read_tensors, write_tensors
 from .callbacks import Callback, StepInfo
-from .packing import pack, unpack
+from .collective import pack, unpack
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import os
 import platform
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar, cast
 
 import torch
 
@@ -183,3 +185,22 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+# PyTorch's optimizers without the way to its compiler
+
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+_WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+def without_dynamo(kind: type[Kind]) -> type[Kind]:
+    """A subclass of an optimizer's class that does the same, but for ``differentiable=True``, and loads no compiler.
+
+    Its methods are PyTorch's own, out of their wrapping; from a PyTorch that wraps them in another way they come as
+    they are, and only the time is lost.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return cast("type[Kind]", type(kind.__name__, (kind,), {**methods, "step": step}))

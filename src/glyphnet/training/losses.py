@@ -5,7 +5,8 @@ To add one: a class here with a ``name`` and ``per_image``, and its name in ``LO
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -141,3 +142,33 @@ def class_weights(loss: Loss, labels: Tensor, classes: int) -> Tensor | None:
         present = int((torch.bincount(labels, minlength=classes) > 0).sum())
         return (len(labels) / (present * counts)).to(torch.float32)
     return torch.tensor(loss.class_weight, dtype=torch.float32)
+
+
+# Penalties on large weights: each with its value, for autograd, and its gradient, for the hand-written step
+
+
+class Regularizer(NamedTuple):
+    """A penalty that is a sum over the weights.
+
+    Attributes:
+        value: from a weight tensor to its penalty at strength 1: float32 ().
+        gradient: from a weight tensor to the derivatives of `value`, of the weight's shape.
+    """
+
+    value: Callable[[Tensor], Tensor]
+    gradient: Callable[[Tensor], Tensor]
+
+
+def _fault(name: str, row: object) -> str:
+    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is no glyphnet.training.regularizers.Regularizer"
+
+
+REGULARIZERS: Table[Regularizer] = Table(
+    "regularizers",
+    {
+        "l1": Regularizer(lambda weight: weight.abs().sum(), lambda weight: weight.sign()),
+        "l2": Regularizer(lambda weight: 0.5 * weight.square().sum(), lambda weight: weight),
+    },
+    _fault,
+)
+"""Each regularizer by the name of its strength in a recipe."""

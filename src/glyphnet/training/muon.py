@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dynamo import without_dynamo
+from .device import without_dynamo
 from .fast.products import product
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..plugins import Table
 from ..settings import OneOf, Settings, by_tag, not_a
 from . import muon
-from .dynamo import without_dynamo
+from .device import without_dynamo
 
 Rate = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]

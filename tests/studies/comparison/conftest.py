@@ -13,7 +13,7 @@ import pytest
 
 from glyphnet.data import ImageDataset, Splits
 from glyphnet.evaluation import Evaluation
-from glyphnet.studies.comparison.comparison import Comparison, Row
+from glyphnet.studies.comparison.comparing import Comparison, Row
 from glyphnet.studies.comparison.methods import METHODS
 
 STUBBORN = '''

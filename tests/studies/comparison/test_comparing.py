@@ -18,8 +18,7 @@ import glyphnet
 from glyphnet.data import Splits, load
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.evaluation.intervals import holm, paired
-from glyphnet.studies.comparison.comparing import ComparisonCallback, FitProgress
-from glyphnet.studies.comparison.comparison import Comparison, Row
+from glyphnet.studies.comparison.comparing import Comparison, ComparisonCallback, FitProgress, Row
 from glyphnet.studies.comparison.methods import METHODS, Method, RowEstimator
 from glyphnet.studies.comparison.picture import write_comparison
 

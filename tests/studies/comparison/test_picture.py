@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from matplotlib.text import Annotation, Text
 
-from glyphnet.studies.comparison.comparison import Comparison
+from glyphnet.studies.comparison.comparing import Comparison
 from glyphnet.studies.comparison.methods import METHODS
 from glyphnet.studies.comparison.picture import picture
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from glyphnet.studies.comparison.comparison import Comparison, cells
+from glyphnet.studies.comparison.comparing import Comparison, cells
 
 Make = Callable[..., Comparison]
 

@@ -249,7 +249,9 @@ def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_p
     def children() -> list[int]:
         found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         return [
-            int(each) for each in found if "glyphnet.studies.seeds.worker" in Path(f"/proc/{each}/cmdline").read_text()
+            int(each)
+            for each in found
+            if "glyphnet.studies.seeds.strategy" in Path(f"/proc/{each}/cmdline").read_text()
         ]
 
     killer, began = Killer(), time.monotonic()

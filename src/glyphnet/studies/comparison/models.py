@@ -20,7 +20,7 @@ from ...evaluation import Evaluation, evaluate
 from ...evaluation.evaluate import HeldOut, Progress, held_out
 from ...evaluation.intervals import Paired, paired
 from ...files import atomic_write, atomic_write_text, make_folder
-from .comparison import JSON_FILE, figure_to_dict
+from .comparing import JSON_FILE, figure_to_dict
 
 COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")
 

@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 from ...files import atomic_write, atomic_write_text, make_folder
 from ...plots.style import BLUE, INK, LINE, RED, SOFT
 from ...units import plural
-from .comparison import JSON_FILE, PICTURE_FILE, Comparison, Row
+from .comparing import JSON_FILE, PICTURE_FILE, Comparison, Row
 
 _SIZE = (8.4, 5.6)  # inches
 _DPI = 150

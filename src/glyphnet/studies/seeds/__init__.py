@@ -1,7 +1,6 @@
 """Several trainings that differ only in their seed: how accurate, how much of that is luck, and their ensemble."""
 
-from .progress import SeedProgress, SeedsCallback
-from .results import Ensemble, Plan, SeedRun, SeedRuns, SeedsFolder, is_seeds_folder
+from .results import Ensemble, Plan, SeedProgress, SeedRun, SeedRuns, SeedsCallback, SeedsFolder, is_seeds_folder
 from .training import resume_seeds, train_seeds
 
 __all__ = [

@@ -6,27 +6,35 @@ import contextlib
 import functools
 import json
 import queue
+import shlex
+import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
+from ... import runs
 from ...data import Splits
-from ...data.handover import hand_over
-from ...errors import TrainingError
+from ...data.handover import hand_over, take_over
+from ...errors import GlyphNetError, TrainingError
+from ...files import atomic_write_text, make_folder
 from ...locks import temporary_folder
 from ...nn import summary
-from ...processes import Child, Message, usable_cores
-from ...training import Recipe, choose_device
+from ...processes import Child, Message, talk_with_parent, usable_cores
+from ...runs import RunFolder
+from ...runs.preparation import read
+from ...training import Callback, Recipe, choose_device
 from ...training.arithmetic import Arithmetic
 from ...training.collective import Place
 from ...training.examples import batch_count
-from .progress import SeedProgress, SeedsCallback
-from .results import Plan, SeedsFolder
+from ...units import reason
+from .results import Plan, SeedProgress, SeedReporter, SeedsCallback, SeedsFolder
 
-_MAIN = f"{__package__}.worker:main"
+_MAIN = f"{__name__}:main"
 _TICK = 0.05  # seconds between two checks for a stop request
 _GRACE_SECONDS = 10.0  # for the other processes to write a checkpoint after a stop request
 
@@ -231,3 +239,100 @@ class _Pool:
             self._children[number].tell({"train": seed, "folder": str(self._folder.of(seed).path)})
         else:
             self._children[number].tell({"end": True})
+
+
+# Train one seed, in this process or in a child process that trains one seed after another
+
+
+def train_one(
+    recipe: Recipe,
+    splits: Splits,
+    folder: RunFolder,
+    device: str,
+    callback: Callback,
+    *,
+    report: bool,
+    threads: int | None = None,
+) -> str:
+    """Train ``recipe``, validate and write the run folder, as `glyphnet.train` does; return the ending.
+
+    A run of the same recipe in the folder is resumed; another run is removed.
+
+    Args:
+        report: whether to write report.html, too.
+        threads: to compute with; None chooses.
+    """
+    if not _is_of(folder, recipe):
+        folder.clear()
+        make_folder(folder.path)
+        atomic_write_text(folder.recipe, recipe.to_yaml())
+    command = shlex.join(["glyphnet", "train", "--recipe", str(folder.recipe)])
+    return runs.resume(
+        folder.path,
+        splits=splits,
+        device=device,
+        callbacks=[callback],
+        command=command,
+        report=report,
+        threads=threads,
+    ).ending
+
+
+def _is_of(folder: RunFolder, recipe: Recipe) -> bool:
+    try:
+        return runs.read_recipe(folder.recipe) == recipe
+    except (GlyphNetError, OSError):
+        return False
+
+
+def main(job: str) -> None:
+    """The child process: follows the orders of its parent and reports its progress.
+
+    An order is ``{"train": seed, "folder": path}``, ``{"stop": true}``, which stops the running training, or
+    ``{"end": true}``.
+
+    Args:
+        job: JSON: the recipe, the device, the number of threads, whether to write reports, and the folder of the
+            shared splits or null.
+    """
+    orders: queue.Queue[Message] = queue.Queue()
+    stop = threading.Event()
+
+    def heard(order: Message) -> None:
+        if "stop" in order:
+            stop.set()
+        orders.put(order)
+
+    tell = talk_with_parent(heard)
+    given = json.loads(job)
+    recipe, splits = Recipe.parse(given["recipe"]), None
+    while "train" in (order := orders.get()):
+        seed = order["train"]
+        reporter = SeedReporter(seed, lambda progress: tell({"phase": "training", **progress.to_dict()}), stop.is_set)
+        try:
+            splits = splits or _splits(recipe, given["splits"])
+            one = recipe.model_copy(update={"seed": seed})
+            folder = RunFolder(Path(order["folder"]))
+            ending = train_one(
+                one, splits, folder, given["device"], reporter, report=given["report"], threads=given["threads"]
+            )
+        except Exception as error:
+            traceback.print_exc()  # into the log
+            tell({"phase": "failed", "reason": _reason(error)})
+        else:
+            tell({"phase": "ended", "ending": ending})
+
+
+def _splits(recipe: Recipe, shared: str | None) -> Splits:
+    """The shared splits; data on disk each process reads itself: large images are memory-mapped, so loaded once."""
+    if shared is not None:
+        return take_over(Path(shared))
+    assert recipe.data is not None
+    return read(recipe.data, None)
+
+
+def _reason(error: Exception) -> str:
+    """A sentence."""
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
+        return "not enough memory: train fewer at once."
+    return f"{reason(error).rstrip('.')}."

@@ -30,10 +30,20 @@ from ...training import Examples, Recipe
 from ...training.collective import Place
 from ...training.device import hardware
 from ...training.fit import check_together
-from .progress import SeedProgress, SeedReporter, SeedsCallback
-from .results import Ending, Ensemble, Plan, SeedRun, SeedRuns, SeedsFolder, read_plan, read_run
-from .strategy import choose_arithmetic, choose_at_once, train_side_by_side
-from .worker import train_one
+from .results import (
+    Ending,
+    Ensemble,
+    Plan,
+    SeedProgress,
+    SeedReporter,
+    SeedRun,
+    SeedRuns,
+    SeedsCallback,
+    SeedsFolder,
+    read_plan,
+    read_run,
+)
+from .strategy import choose_arithmetic, choose_at_once, train_one, train_side_by_side
 
 
 def train_seeds(

@@ -1,9 +1,8 @@
 """Tuning: a search over the settings of a recipe, with Optuna, and the training of the winner."""
 
 from .results import Importance, TestResult, Trial, Tuning
-from .search import SearchCallback, SearchProgress
 from .space import Choice, Range, Space
-from .tuning import tune
+from .tuning import SearchCallback, SearchProgress, tune
 
 __all__ = [
     "Choice",

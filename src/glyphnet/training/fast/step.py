@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..batches import Batch, Batches
 from ..losses import Loss
+from ..muon import Together
 from ..optimizers import weights_of
 from ..recipe import Recipe
 from ..state import Answers, TrainingState
 from .layers import Backpropagation
-from .updates import fused_update
 
 
 class Gradients:
@@ -78,3 +81,115 @@ class FusedStep:
             answers = self._gradients.of(self._batches(index), self._loss)
             self._update()
         self._tally.count_later(answers)
+
+
+# Optimizer steps without their overhead: PyTorch's fused kernels, called directly
+
+
+Update = Callable[[], object]
+"""Changes the parameters by their gradients; what it returns is not looked at."""
+
+
+def fused_update(optimizer: torch.optim.Optimizer) -> Update:
+    """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW, also beside Muon.
+
+    At each call every parameter must have its gradient, in the same order in memory as itself.
+    """
+    if isinstance(optimizer, Together):
+        each_part = [fused_update(part) for part in optimizer.parts]
+        return lambda: [update() for update in each_part]
+    kernels = next((_KERNELS[kind] for kind in type(optimizer).__mro__ if kind in _KERNELS), None)
+    if kernels is None or not all(hasattr(torch, name) for name in _NEEDED) or not _plain(optimizer):
+        return optimizer.step
+    updates: list[Update] = []
+
+    def update() -> None:
+        if not updates:
+            is_new = not _has_state(optimizer)
+            if is_new:
+                optimizer.step()  # makes the state that the kernels change
+            # Also for the first step of a training that is gone on with: the kernels round otherwise than ``step``.
+            updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
+            if is_new:
+                return
+        for each in updates:
+            each()
+
+    return update
+
+
+def _plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether all groups are fused, and use nothing that the calls below leave out."""
+    unused = ("amsgrad", "maximize", "differentiable", "capturable")
+    return all(
+        group.get("fused") and not isinstance(group["lr"], Tensor) and not any(group.get(name) for name in unused)
+        for group in optimizer.param_groups
+    )
+
+
+def _has_state(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether all is there that the kernels change."""
+    return all(
+        optimizer.state.get(parameter) or group.get("momentum") == 0
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    )
+
+
+def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
+    kernel = torch._fused_adamw_ if isinstance(optimizer, torch.optim.AdamW) else torch._fused_adam_
+    parameters, gradients = _of_group(group)
+    slots = [optimizer.state[parameter] for parameter in group["params"]]
+    means, squares = ([_as_it_lies(slot[name]) for slot in slots] for name in ("exp_avg", "exp_avg_sq"))
+    step = slots[0]["step"]
+    for slot in slots:
+        slot["step"] = step  # one count for all: to count up each would take as long as a small layer
+    steps = [step] * len(slots)
+    beta1, beta2 = group["betas"]
+
+    def update() -> None:
+        step.add_(1)
+        kernel(
+            parameters, gradients(), means, squares, [], steps, lr=group["lr"], beta1=beta1, beta2=beta2,
+            weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False,
+        )  # fmt: skip
+
+    return update
+
+
+def _sgd(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
+    parameters, gradients = _of_group(group)
+    momenta = []
+    if group["momentum"]:
+        momenta = [_as_it_lies(optimizer.state[parameter]["momentum_buffer"]) for parameter in group["params"]]
+
+    def update() -> None:
+        torch._fused_sgd_(
+            parameters, gradients(), momenta, lr=group["lr"], momentum=group["momentum"],
+            dampening=group["dampening"], weight_decay=group["weight_decay"], nesterov=group["nesterov"],
+            maximize=False, is_first_step=False,
+        )  # fmt: skip
+
+    return update
+
+
+def _of_group(group: dict[str, Any]) -> tuple[list[Tensor], Callable[[], list[Tensor]]]:
+    """The parameters of a group, and what gives their gradients of the moment."""
+    parameters = group["params"]
+
+    def gradients() -> list[Tensor]:
+        return [_as_it_lies(each.grad) for each in parameters]
+
+    return [_as_it_lies(each.detach()) for each in parameters], gradients
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """``tensor`` as one row, in the order of its memory: any other order costs the kernels twice the time."""
+    return tensor if tensor.is_contiguous() else tensor.as_strided((tensor.numel(),), (1,))
+
+
+_NEEDED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_")
+_KERNELS: dict[type, Callable[[torch.optim.Optimizer, dict[str, Any]], Update]] = {
+    torch.optim.SGD: _sgd,
+    torch.optim.Adam: _adam,  # and AdamW, which is a subclass
+}

@@ -83,10 +83,13 @@ def joined(names: Sequence[str]) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:
-    """Rows of cells as lines of padded columns: the columns ``left`` aligned to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Rows of cells as lines of padded columns: the columns ``left`` aligned to the left, the others to the right.
+
+    An empty row becomes a line.
+    """
+    widths = [max(map(len, column)) for column in zip(*filter(None, rows), strict=True)]
     for row in rows:
-        cells = zip(row, widths, strict=True)
+        cells = zip(row or ["─" * width for width in widths], widths, strict=True)
         padded = [cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(cells)]
         yield "  ".join(padded).rstrip()
 

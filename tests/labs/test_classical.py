@@ -7,8 +7,7 @@ import json
 import pytest
 
 from glyphnet.errors import SettingsError
-from glyphnet.labs import classical_page as classical
-from glyphnet.labs import load_lab, run_lab
+from glyphnet.labs import classical, load_lab, run_lab
 from glyphnet.studies.comparison.methods import METHODS
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glyphnet.classifier import Classifier
-from glyphnet.labs.cnn_experiment import fields, shifted
+from glyphnet.labs.cnn import fields, shifted
 from glyphnet.nn import Preprocessing, build
 from glyphnet.nn.convolutional import ClassicCNNSpec
 

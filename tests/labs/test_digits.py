@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from glyphnet.labs.digits import _verdict
 from glyphnet.labs.digits_experiment import METHODS, START, WAYS, fitted, make_valley, read_digits, stopping_curve, walk
-from glyphnet.labs.digits_page import _verdict
 
 
 @pytest.fixture(scope="module")

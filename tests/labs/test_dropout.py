@@ -6,7 +6,7 @@ import pytest
 
 from glyphnet.data import load
 from glyphnet.labs import load_lab
-from glyphnet.labs.dropout_experiment import experiment, measure, networks
+from glyphnet.labs.dropout import experiment, measure, networks
 from glyphnet.labs.training import TrainingSettings, recipe
 from glyphnet.nn import summary
 

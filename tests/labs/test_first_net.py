@@ -8,7 +8,7 @@ import pytest
 from glyphnet.data import load
 from glyphnet.errors import SettingsError
 from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.first_net_experiment import experiment, gradients, known_recipe, measure
+from glyphnet.labs.first_net import experiment, gradients, known_recipe, measure
 from glyphnet.labs.training import TrainingSettings
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from glyphnet.evaluation.intervals import Repeats
 from glyphnet.labs import load_lab
-from glyphnet.labs.networks_experiment import experiment, measure
+from glyphnet.labs.networks import experiment, measure
 from glyphnet.labs.training import TrainingSettings, with_interval
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glyphnet.errors import SettingsError
-from glyphnet.labs.pulse_experiment import PulseSettings, by_hand
+from glyphnet.labs.pulse import PulseSettings, by_hand
 from glyphnet.settings import parse_settings
 
 

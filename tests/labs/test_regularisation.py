@@ -8,7 +8,7 @@ import pytest
 from glyphnet.data import load
 from glyphnet.evaluation.intervals import Repeats
 from glyphnet.labs import load_lab
-from glyphnet.labs.regularisation_experiment import RegularisationSettings, base, remedies, verdict
+from glyphnet.labs.regularisation import RegularisationSettings, base, remedies, verdict
 from glyphnet.labs.training import fewer
 
 

@@ -9,8 +9,7 @@ from torch import nn
 
 from glyphnet.errors import BadFileError, SettingsError
 from glyphnet.labs.points import POINTS, begin, learn, make_points, orders, read_points
-from glyphnet.labs.xor_experiment import XorSettings, measure, train
-from glyphnet.labs.xor_page import hidden_picture
+from glyphnet.labs.xor import XorSettings, hidden_picture, measure, train
 from glyphnet.settings import parse_settings
 
 

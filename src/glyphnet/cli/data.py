@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..files import Replacing, is_stream
+from ..units import percent, table
 from .console import Progress, emit_json, printable, progress, say
 from .options import (
     AS_DEFAULT,
@@ -147,14 +148,8 @@ def _details(report: DataReport) -> Iterator[str]:
 
 def _lines(report: DataReport) -> Iterator[str]:
     headings, rows = _table(report)
-    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
     yield _title(report)
-    for row in [headings, *rows]:
-        cells = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from table([headings, *rows])
     yield from _details(report)
 
 
@@ -231,12 +226,17 @@ def summary(found: Review) -> Iterator[str]:
     """How many labels of each part are doubtful, and what they would be instead."""
     probable = sum(part.issues.probable for part in found.parts)
     yield f"{found.data}: {len(found):,} doubtful labels, {probable:,} probably wrong, {found.seconds:.0f} s"
-    rows = [(part.name, f"{len(part.dataset):,}", f"{len(part.issues):,}", _share(part)) for part in found.parts]
+    rows = [
+        (
+            part.name,
+            f"{len(part.dataset):,}",
+            f"{len(part.issues):,}",
+            percent(len(part.issues) / max(part.issues.n, 1), 2),
+        )
+        for part in found.parts
+    ]
     headings = ("part", "images", "doubtful", "share")
-    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-    for row in [headings, *rows]:
-        cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        yield "  ".join([row[0].ljust(widths[0]), *cells])
+    yield from table([headings, *rows])
     for part in found.parts:
         if unjudged := len(part.dataset) - part.issues.n:
             yield f"not judged in {part.name}: {unjudged:,}, the only image of its class"
@@ -250,10 +250,6 @@ def how_to_go_on(found: Review, file: Path, command: str) -> Iterator[str]:
     if len(found):
         yield "Look at the images, fill in the column decision (keep, relabel, drop, or the name of a class), then:"
         yield f"  {command} --labels {shlex.quote(str(file))}"
-
-
-def _share(part: ReviewedPart) -> str:
-    return f"{100 * len(part.issues) / max(part.issues.n, 1):.2f} %"
 
 
 def _kinds(part: ReviewedPart) -> Iterator[str]:

@@ -137,7 +137,7 @@ _ABOUT = {
     "scratch": "a network in NumPy alone on MNIST: cost curves, gradient check, solvers, over-fitting",
     "cnn": "what convolution does, and why a shifted digit breaks a fully connected network",
 }
-LABS = {name: (f".{name.replace('-', '_')}_page", about) for name, about in _ABOUT.items()}
+LABS = {name: (f".{name.replace('-', '_')}", about) for name, about in _ABOUT.items()}
 """Name → (module of this package that holds ``LAB``, line for the list). Modules are imported on use."""
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ..units import table
 from .networks import build
 from .spec import BaseSpec, InputShape
 
@@ -68,15 +69,9 @@ class NetworkSummary:
         cells = [
             (row.name, row.layer, _by(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}") for row in self.rows
         ]
-        cells = [
-            ("input", "", _by(self.input_shape), "", ""),
-            *cells,
-            ("total", "", "", f"{self.parameters:,}", f"{self.flops:,}"),
-        ]
-        widths = [max(map(len, column)) for column in zip(_HEADINGS, *cells, strict=True)]
-        rule = "  ".join("─" * width for width in widths)
-        lines = [_line(row, widths) for row in (_HEADINGS, *cells)]
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.flops:,}")
+        rows = [_HEADINGS, (), ("input", "", _by(self.input_shape), "", ""), *cells, (), total]
+        return "\n".join(table(rows, left=(0, 1, 2)))
 
 
 def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int) -> NetworkSummary:
@@ -151,15 +146,6 @@ def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
 
 def _by(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    """Names to the left, numbers to the right."""
-    padded = [
-        cell.ljust(width) if column < 3 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(padded).rstrip()
 
 
 # Counting FLOPs as they are computed, by PyTorch's own formulas

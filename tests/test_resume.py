@@ -186,7 +186,7 @@ def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Pa
     assert process.returncode == 0
     assert output == ""
     last = messages.strip().splitlines()[-1]
-    assert f"Go on with: glyphnet train --resume {tmp_path / 'run'}" in last
+    assert f"Resume with: glyphnet train --resume {tmp_path / 'run'}" in last
     assert "the best weights so far (epoch " in last
     assert (tmp_path / "run" / "model.safetensors").exists()
     assert not (tmp_path / "run" / "evaluation.json").exists()
@@ -219,7 +219,7 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(splits: Splits, unbroken
 def test_another_recipe_or_other_data_cannot_go_on(splits: Splits, tmp_path: Path) -> None:
     train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(5)])
     other = Splits("few", splits.train.subset(slice(200)), splits.validation, splits.test)
-    with pytest.raises(RunFolderError, match="cannot go on from here, because training data was .* and is "):
+    with pytest.raises(RunFolderError, match="cannot resume, because training data was .* and is "):
         resume(tmp_path, splits=other)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.override({"l2": 0.5, "optimizer.lr": 0.1}).to_yaml())
@@ -299,7 +299,7 @@ def test_a_relative_path_is_found_from_where_the_run_began(
     monkeypatch.chdir(tmp_path)
     train("few.npz", changes={"network": "linear"}, out="run", callbacks=[StopAt(1)])
     monkeypatch.chdir(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match=r"'few\.npz' is not in this folder\. .* go on with it there"):
+    with pytest.raises(DataError, match=r"'few\.npz' is not in this folder\. .* resume it there"):
         resume(tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     assert resume("run").ending == "finished"

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes: a person who gives the wrong file is told what it is."""
+"""What a file is, by its first bytes: the error for a wrong file says what it is."""
 
 from __future__ import annotations
 

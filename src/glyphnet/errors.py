@@ -10,7 +10,7 @@
     ├── ModelFileError            a model or checkpoint file
     │   ├── CorruptFileError      truncated, altered, or not such a file at all
     │   └── UnsupportedFileError  sound, but of a version that this release does not know
-    ├── TrainingError             a training that cannot start or go on
+    ├── TrainingError             a training that cannot start or continue
     │   ├── DivergedError         the loss became NaN or infinite
     │   └── RunFolderError        the run folder is in use, not empty, or has nothing to resume
     ├── OutputError               writing would destroy something that is not the command's own output
@@ -77,7 +77,7 @@ class UnsupportedFileError(ModelFileError):
 
 
 class TrainingError(GlyphNetError):
-    """A training cannot start or cannot go on."""
+    """A training cannot start or cannot continue."""
 
 
 class DivergedError(TrainingError):

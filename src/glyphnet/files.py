@@ -505,7 +505,7 @@ def remove_folder(path: AnyPath) -> None:
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Make a new name in ``folder`` survive a power cut; a folder that we may not read is passed over."""
+    """Make a new name in ``folder`` survive a power cut; a folder that we may not read is skipped."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -120,7 +120,7 @@ class FolderLock:
     a killed process left in it are removed.
 
     Raises:
-        RunFolderError: another process, or another lock in this one, holds the folder; told at once.
+        RunFolderError: another process, or another lock in this one, holds the folder; raised at once.
         OutputError: a ``.lock`` that is not ours is there.
     """
 

@@ -58,7 +58,7 @@ class OnnxModel(Ruled):
         conformal: the calibration of sets of classes; None where there is none.
         ink: how the training images look; None only resizes pictures.
         reading: the scale of brightness of the training images, and the page that was read of files of several.
-        about: what else the file tells, as plain JSON values: network, metrics, provenance and so on.
+        about: what else the file holds, as plain JSON values: network, metrics, provenance and so on.
         name: of the file, for errors.
         sealed: whether the file has a checksum, which was right; files of earlier versions have none.
     """
@@ -261,7 +261,7 @@ def _session(content: bytes, name: str | os.PathLike[str], threads: int | None) 
     except ImportError as error:
         raise MissingExtraError("Predicting with an ONNX model", "export") from error
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is raised, and told by us
+    options.log_severity_level = 4  # we raise what is wrong
     if threads is not None:
         options.intra_op_num_threads = threads
     elif hasattr(os, "sched_getaffinity"):  # it would count the machine's cores, not those that it may use

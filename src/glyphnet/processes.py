@@ -416,7 +416,7 @@ def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> It
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C, and what else is told to end a command as that does, come after the block only.
+    """Delay Ctrl-C, and signals that act like it, until after the block.
 
     In the midst of `threading.Condition.__enter__` it would leave the lock taken for ever, and the worker that wants it
     next would wait as long: the command would hang instead of ending.

@@ -1,4 +1,4 @@
-"""Settings: frozen, closed groups of values, and what is said when one is wrong.
+"""Settings: frozen, closed groups of values, and the errors when one is wrong.
 
 Everything a user can set (a recipe, a network) is made of these. A wrong setting is reported with its value and what it
 must be, an unknown one with the near miss, and all of them at once.

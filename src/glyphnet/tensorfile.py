@@ -6,7 +6,7 @@ thing in the safetensors header, at a known offset, and is the SHA-256 of the wh
 characters replaced by ``0``: it is checked before one character of JSON is parsed, so that no change of any
 bit goes unseen. Nothing is ever unpickled.
 
-What a seal cannot tell is whether the file was made by a friend: everything in it is checked all the same.
+A seal does not show who made the file: everything in it is checked anyway.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def test_out_writes_a_file_and_tells_the_first_that_are_unreadable(model: Path, 
     assert told == {"model": str(model), "file": str(out), "images": 1, "unreadable": 0, "resumed": 0}
 
 
-def test_after_ctrl_c_it_says_how_to_go_on_and_does(
+def test_after_ctrl_c_it_says_how_to_continue_and_does(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [picture(tmp_path / f"{seed}.png", seed) for seed in range(8)]
@@ -213,7 +213,7 @@ def test_after_ctrl_c_it_says_how_to_go_on_and_does(
         result = predict(model, *files, "--out", tmp_path / "o.csv")
     assert result.exit_code == 130
     assert result.stderr.splitlines() == [
-        f"What is done is kept in {tmp_path}/o.csv.parts. Go on with the same command and --resume.",
+        f"What is done is kept in {tmp_path}/o.csv.parts. Continue with the same command and --resume.",
         "glyphnet: interrupted",
     ]
     result = predict(model, *files, "--out", tmp_path / "o.csv", "--resume")
@@ -251,7 +251,7 @@ def test_reject_without_a_threshold_is_a_clear_error(model: Path, tmp_path: Path
         (["--topk", "0", "MODEL", "a.png"], 2, "'--topk': Input should be greater than or equal to 1"),
         (["MODEL"], 2, "issing argument 'PATH...'"),
         (["--out", "o.csv", "--csv", "MODEL", "a.png"], 2, "--out says by its ending what is written: leave out --csv"),
-        (["--resume", "MODEL", "a.png"], 2, "--resume goes on with a file: name it by --out"),
+        (["--resume", "MODEL", "a.png"], 2, "--resume continues a file: name it by --out"),
         (["--out", "o.xlsx", "MODEL", "a.png"], 1, "o.xlsx: predictions are written as .parquet, .csv, .json"),
         (["nowhere.safetensors", "a.png"], 1, "nowhere.safetensors: there is no such file"),
         (["--device", "tpu9", "MODEL", "a.png"], 1, "The device 'tpu9' cannot be used"),

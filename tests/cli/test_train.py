@@ -159,7 +159,7 @@ def test_a_recipe_gives_the_same_bits_and_takes_other_data(tmp_path: Path) -> No
         (["--recipe", "r.yaml", "--preset", "fast"], "--recipe and --preset exclude each other: choose one."),
         (
             ["digits", "--resume", "runs/a", "--seed", "1", "--set", "epochs=3", "--size", "8"],
-            "--resume goes on with the recipe of the run: DATA, --set, --seed, --size cannot be given with it.",
+            "--resume keeps the recipe of the run: DATA, --set, --seed, --size cannot be given with it.",
         ),
     ],
 )

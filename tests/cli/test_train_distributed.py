@@ -52,7 +52,7 @@ def test_a_process_is_killed_and_the_run_goes_on_until_ctrl_c(tmp_path: Path) ->
     assert process.returncode == 0, messages
     assert len(others) == 2
     assert not alive(*others)
-    assert messages.splitlines()[-1].endswith(f"Go on with: glyphnet train --resume {checkpoint.parent}")
+    assert messages.splitlines()[-1].endswith(f"Resume with: glyphnet train --resume {checkpoint.parent}")
     assert "Stopped in epoch " in messages.splitlines()[-1]
     assert "Traceback" not in messages
 
@@ -76,7 +76,7 @@ def test_torchrun(tmp_path: Path) -> None:
     assert (process.returncode, output) == (0, ""), messages
     assert (tmp_path / "stopped" / "checkpoint.safetensors").exists()
     [last] = [line for line in messages.splitlines() if line.startswith("Stopped in epoch ")]
-    assert last.endswith(f"Go on with: glyphnet train --resume {tmp_path / 'stopped'}")
+    assert last.endswith(f"Resume with: glyphnet train --resume {tmp_path / 'stopped'}")
     assert "Traceback" not in messages
     with started(*torchrun, "-m", "glyphnet", "train", "digits", *short, "--out", tmp_path / "run") as process:
         output, messages = process.communicate(timeout=120)

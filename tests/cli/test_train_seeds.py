@@ -108,7 +108,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks f
 
 
 @linux
-def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_and_says_how_to_continue(tmp_path: Path) -> None:
     out = tmp_path / "my runs"
     checkpoints = [out / f"seed-{seed}" / "checkpoint.safetensors" for seed in (0, 1)]
     with started("-m", "glyphnet", "train", "digits", *LONG, "--seeds", 3, "--at-once", 2, "--out", out) as process:
@@ -122,7 +122,7 @@ def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert len(workers) == 2
     assert not alive(*workers)
     assert messages.splitlines()[-1] == (
-        f"Stopped; 0 of 3 seeds are finished. Go on with: glyphnet train --resume '{out}'"
+        f"Stopped; 0 of 3 seeds are finished. Resume with: glyphnet train --resume '{out}'"
     )
     assert "Traceback" not in messages
     assert json.loads((out / "seeds.json").read_text())["ending"] == "stopped"

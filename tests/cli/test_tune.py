@@ -81,7 +81,7 @@ def test_a_setting_that_is_searched_and_set_is_named(tmp_path: Path) -> None:
     assert "optimizer.lr=0.02" in result.stdout
 
 
-def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_found_and_says_how_to_continue(tmp_path: Path) -> None:
     words = [*QUICK, *SEARCH, "--out", str(tmp_path / "out")]
     # SIGINT is ignored in a background job of a shell, and so it would be here.
     code = (

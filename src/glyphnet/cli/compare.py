@@ -110,7 +110,7 @@ def compare(
     from ..studies.comparison.methods import choose
     from .live import ComparisonDisplay
 
-    # A misspelt name is told before minutes are spent on reading data.
+    # Report a misspelt name before minutes are spent on reading data.
     chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
     rules, folder = replacing(ctx, overwrite), Path("runs") / f"compare-{data_name(data)}" if out is None else out
     rules.check_in(folder, WRITTEN)

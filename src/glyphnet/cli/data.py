@@ -180,7 +180,7 @@ _PAIRS = 5  # kinds of doubt shown of each part; the file has every image
 def review_labels(
     data: DataSettings, load: Callable[[], Splits], file: Path, rules: Replacing, *, as_json: bool, progress: Progress
 ) -> None:
-    """Review the labels of a data set, write the table, and say how to go on.
+    """Review the labels of a data set, write the table, and say how to continue.
 
     Args:
         data: what is read.
@@ -204,19 +204,19 @@ def review_labels(
         emit_json({"file": str(file), **found.to_dict()})
         return
     again = data if splits.bad_files else data.with_values({"on_bad_file": "error"})
-    for line in [*summary(found), *how_to_go_on(found, file, train_command(again))]:
+    for line in [*summary(found), *how_to_continue(found, file, train_command(again))]:
         print(printable(line))
 
 
 def tell_suspects(run: Run) -> None:
-    """Say which labels of a run's data look wrong, if they were looked at, and how to go on."""
+    """Say which labels of a run's data look wrong, if they were checked, and how to continue."""
     if run.review is None:
         return
     assert run.folder is not None
     print()
     assert run.recipe.data is not None
     command = train_command(run.recipe.data)
-    for line in [*summary(run.review), *how_to_go_on(run.review, run.folder.suspects, command)]:
+    for line in [*summary(run.review), *how_to_continue(run.review, run.folder.suspects, command)]:
         print(printable(line))
     if earlier := run.recipe.data.labels:
         print(printable(f"This run was trained with {earlier}: copy the lines that you decide on into that file."))
@@ -243,7 +243,7 @@ def summary(found: Review) -> Iterator[str]:
         yield from _kinds(part)
 
 
-def how_to_go_on(found: Review, file: Path, command: str) -> Iterator[str]:
+def how_to_continue(found: Review, file: Path, command: str) -> Iterator[str]:
     """What to do with the table."""
     yield from (f"warning: {warning}" for warning in found.warnings)
     yield f"Written to {file}, the surest first."

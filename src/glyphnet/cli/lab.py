@@ -82,7 +82,7 @@ def _lab_options(words: list[str], found: Lab[Any]) -> dict[str, Any]:
     """A lab's own options: a name, then its values until the next name; ``--hidden 1 2 3`` is a list.
 
     Raises:
-        SettingsError: a value with no option before it. Unknown options are told with the lab's other settings.
+        SettingsError: a value with no option before it. Unknown options are reported with the lab's settings.
     """
     values: dict[str, list[Any]] = {}
     name = None

@@ -262,7 +262,7 @@ def reads_data(*names: str, on_bad_file: str = "error") -> Callable[[Callable[..
 
     Args:
         names: which options; none for all.
-        on_bad_file: what the verb does with bad files unless it is told.
+        on_bad_file: what the verb does with bad files unless the option is given.
     """
     chosen = {name: _READING[name] for name in names or _READING}
 

@@ -58,7 +58,7 @@ class PredictOptions(OptionGroup):
         typer.Option(
             "--reject",
             help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or the '
-            "model is not sure. The column reason tells which; without this option the label is given all the same.",
+            "model is not sure. The column reason says which; without this option the label is given anyway.",
         ),
     ] = False
     sets: Annotated[

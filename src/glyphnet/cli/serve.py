@@ -47,7 +47,7 @@ def serve(
     from ..serving import Server, listen, load, parse_limits
 
     limits = parse_limits(limit or ())
-    listener = listen(host, port)  # before the model is loaded: a port that is taken is told at once
+    listener = listen(host, port)  # before the model is loaded: a port that is taken is refused at once
     try:
         loaded = load(model)
         say_lacking(loaded.predictor)

@@ -182,7 +182,7 @@ def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> Non
     except KeyboardInterrupt:
         folder = runs.RunFolder(resume or what["out"])
         if folder.checkpoint.exists() and first:
-            say(how_to_go_on(folder.path))
+            say(how_to_continue(folder.path))
         if is_launched():
             raise typer.Exit(INTERRUPTED) from None
         raise
@@ -196,7 +196,7 @@ def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> Non
         tell_suspects(run)
     if run.ending == "stopped":
         assert run.folder is not None
-        say(f"{run} {how_to_go_on(run.folder.path)}")
+        say(f"{run} {how_to_continue(run.folder.path)}")
 
 
 def _launch(processes: int) -> None:
@@ -211,7 +211,7 @@ def _launch(processes: int) -> None:
 
 @contextmanager
 def _told_once() -> Iterator[None]:
-    """Let one of several processes tell what went wrong, and the others end without a word."""
+    """Let one of several processes report what went wrong, and the others end silently."""
     from ..training.collective import LOST, PeerLostError, is_launched
 
     try:
@@ -232,7 +232,7 @@ def _refuse_beside_resume(given: dict[str, str]) -> None:
         ignored = [name for parameter, name in given.items() if parameter not in _WITH_RESUME]
         if ignored:
             raise typer.BadParameter(
-                f"--resume goes on with the recipe of the run: {', '.join(ignored)} cannot be given with it."
+                f"--resume keeps the recipe of the run: {', '.join(ignored)} cannot be given with it."
             )
 
 
@@ -281,7 +281,7 @@ def _as_dict(run: Run) -> dict[str, object]:
     }
 
 
-# What a run folder is called unless the user says so, and how its run is gone on with
+# The default name of a run folder, and the command that resumes its run
 
 
 def data_name(data: str) -> str:
@@ -310,9 +310,9 @@ def how_made(given: dict[str, str], preset: str) -> str:
     return "timed" if "seconds" in given and "preset" not in given else preset
 
 
-def how_to_go_on(folder: Path) -> str:
+def how_to_continue(folder: Path) -> str:
     """The command that resumes, as a sentence."""
-    return f"Go on with: glyphnet train --resume {shlex.quote(str(folder))}"
+    return f"Resume with: glyphnet train --resume {shlex.quote(str(folder))}"
 
 
 # ``glyphnet train --seeds``: several trainings that differ only in their seed, and their ensemble
@@ -366,14 +366,14 @@ def train_seeds(options: TrainOptions, what: dict[str, Any]) -> None:
                 found = verbs.train_seeds(seeds=options.seeds or 0, **what, **common)
     except KeyboardInterrupt:
         if verbs.is_seeds_folder(folder):
-            say(how_to_go_on(folder))
+            say(how_to_continue(folder))
         raise
     if options.as_json:
         emit_json(found.to_dict())
     elif found.ending == "finished":
         _show(found, folder)
     if found.ending == "stopped":
-        say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_go_on(folder)}")
+        say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_continue(folder)}")
 
 
 def _show(found: SeedRuns, folder: Path) -> None:

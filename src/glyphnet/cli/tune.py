@@ -121,7 +121,7 @@ def tune(
             )  # fmt: skip
     except KeyboardInterrupt:
         if (options.storage or out / STUDY_FILE).exists():
-            say(_how_to_go_on())
+            say(_how_to_continue())
         raise
     _report(found, as_json=options.as_json)
 
@@ -132,7 +132,7 @@ def _report(found: Tuning, *, as_json: bool) -> None:
     else:
         _show(found)
     if found.ending == "stopped":
-        say(f"Stopped; {plural(len(found.trials), 'trial is', 'trials are')} kept. {_how_to_go_on()}")
+        say(f"Stopped; {plural(len(found.trials), 'trial is', 'trials are')} kept. {_how_to_continue()}")
     if found.ending == "shared":
         say("Other processes are still running trials: the last one to end trains the winner.")
 
@@ -180,5 +180,5 @@ def _show_on_terminal(found: Tuning) -> None:
         show_lines(below(found))
 
 
-def _how_to_go_on() -> str:
+def _how_to_continue() -> str:
     return f"Resume with the same command: {shlex.join(['glyphnet', *sys.argv[1:]])}"

@@ -55,7 +55,7 @@ class VerbGroup(TyperGroup):
         return name, command if name is None else load_verb(name), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; the two endings that Typer would pass over in silence are told here."""
+        """Run the verb; the two endings on which Typer would say nothing are reported here."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, OSError) as error:
@@ -119,12 +119,12 @@ def _replace_closed_outputs() -> None:
 def _reader_has_left() -> bool:
     """Whether the pipe that broke is standard output, and not one to a worker process or over a network."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # asks for no event: errors and hang-ups are told all the same
+    poll.register(sys.stdout.fileno(), 0)  # asks for no event: errors and hang-ups are reported anyway
     return bool(poll.poll(0))
 
 
 def _flush_output() -> OSError | None:
-    """Write out what was printed. Where that fails it must not be tried again at exit: Python would tell."""
+    """Write out what was printed. If that fails, Python must not try again at exit: it would print a traceback."""
     try:
         sys.stdout.flush()
     except OSError as error:

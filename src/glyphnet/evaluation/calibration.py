@@ -117,7 +117,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Returns:
         The temperature, between 0.05 and 20. Neither the log loss nor the expected calibration error of these images is
         greater with it than without: where the best temperature would raise the error, one nearer to 1 is taken. It is
-        1.0, "leave it as it is", where the images cannot tell.
+        1.0, "leave it as it is", where the images cannot decide.
 
     Raises:
         DataError: a logit is NaN or infinite, or the shapes do not fit.

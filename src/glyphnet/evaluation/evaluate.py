@@ -25,7 +25,7 @@ from .intervals import Interval
 if TYPE_CHECKING:
     from ..classifier import Classifier
 
-_AT_ONCE = 4096  # images: a memory map is never read whole, and progress can be told
+_AT_ONCE = 4096  # images: a memory map is never read whole, and progress can be shown
 
 
 class Predicts(Protocol):
@@ -158,11 +158,11 @@ def held_out(
 ) -> HeldOut:
     """Load the images of ``data`` that the classifier may be judged by, in its size and colour.
 
-    Data that it was trained on, told by their fingerprint, are divided as in its training, and the test
+    Data that it was trained on, known by their fingerprint, are divided as in its training, and the test
     part is taken. Of other data the test part is taken if they have one of their own, and else all images.
 
     Args:
-        classifier: whose recipe tells how its data were divided.
+        classifier: whose recipe says how its data were divided.
         data: a name or a path, as for `glyphnet.load`, or settings, of which ``on_bad_file``, ``layout`` and ``only``
             count. Where they are not set and the model was trained on this source, those of its training count. All
             else comes from the model.

@@ -47,7 +47,7 @@ Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.floating]
 
-_APART = 0.01  # accuracy and balanced accuracy that differ by more tell of unequal classes
+_APART = 0.01  # accuracy and balanced accuracy that differ by more show unequal classes
 SET_LEVELS = (0.9, 0.95, 0.99, 0.998)
 """Levels of sets that every evaluation shows, where the classifier supports them."""
 
@@ -484,7 +484,7 @@ class Evaluation:
             writer = csv.writer(text)
             writer.writerow(COLUMNS)
             writer.writerows(rows)
-            text.detach()  # flushes, and leaves the file open for whoever opened it
+            text.detach()  # flushes, and leaves the file open for its owner
 
 
 # Files: evaluation.json and predictions.csv

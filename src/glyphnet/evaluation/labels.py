@@ -262,7 +262,7 @@ def cross_validated_probabilities(
     """Probabilities of each class for each image, from networks that did not learn from that image.
 
     The images of ``learnt`` are divided into folds, stratified by class, exact duplicates and images of one group in
-    one fold; for each fold a network learns from the others and judges this one. Repeats divide anew, and the
+    one fold; for each fold a network learns from the others and judges this one. Repeats divide differently, and the
     logarithms of the probabilities are averaged: a network that is sure counts for more. All networks together judge
     the images of ``unseen``, except for those that are also among ``learnt``: these are judged as their copies there.
 
@@ -355,7 +355,7 @@ class _Pool:
         """The images at ``rows`` with their labels; of memory-mapped images a memory map again."""
         if not any(isinstance(part.images, np.memmap) for part in self._parts):
             return Examples.of(self.gather(rows), self.labels[rows])
-        # Written, never filled through the map: a full disk is then an error that can be told.
+        # Written, never filled through the map: a full disk is then an error that can be reported.
         folder = cache_folder()
         make_folder(folder)
         with nameless_file(folder) as file:  # gone when the map is

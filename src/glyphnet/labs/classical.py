@@ -233,7 +233,7 @@ def _mistakes(numbers: Numbers) -> str:
     return (
         f"{best['title']} is wrong on {wrong[0]} of {best['n']:,} images, {worst['title']} on {wrong[1]}: "
         f"{wrong[1] / max(wrong[0], 1):.1f} times as many. {percent(best['accuracy'], 2)} and "
-        f"{percent(worst['accuracy'], 2)} do not sound like that: near the top the share of mistakes tells more."
+        f"{percent(worst['accuracy'], 2)} do not sound like that: near the top the share of mistakes shows more."
     )
 
 

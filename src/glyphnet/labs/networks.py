@@ -217,7 +217,7 @@ def _is_it_luck(numbers: Numbers) -> str:
     ahead = first["accuracy"]["mean"] - second["accuracy"]["mean"]
     start = f"The {first['title']} network is {100 * ahead:.2f} points ahead of the {second['title']} one. "
     if first["accuracy"]["n"] < 2:
-        return start + "One seed cannot tell how much of it is chance: run it with `--seeds 3`."
+        return start + "One seed cannot show how much of it is chance: run it with `--seeds 3`."
     widths = [row["accuracy"]["half_width"] for row in (first, second)]
     if not all(widths):
         return start + "Equal results of all seeds say nothing about chance: run it with more seeds."

@@ -48,7 +48,7 @@ def _data(result: Result, numbers: Numbers) -> Section:
     text = (
         f"An image is {height} × {width} pixels from 0 to 255, a row of {height * width} numbers. The network is "
         f"trained on {numbers['known']['images']:,} such rows with their classes and tested on "
-        f"{numbers['known']['test_images']:,} others. Nothing tells it what a stroke is.",
+        f"{numbers['known']['test_images']:,} others. It is never taught what a stroke is.",
     )
     return Section("The task: one class, many handwritings", text, (classes_picture(result),))
 

@@ -130,7 +130,7 @@ class _Pool(nn.Module):
 def keep_freed_memory() -> None:
     """Let glibc keep the memory that is freed, once for this process.
 
-    Otherwise each large temporary is given back to the kernel and each next one faults its pages in anew, which
+    Otherwise each large temporary is returned to the kernel and each next one faults its pages in again, which
     was seen to cost up to half of a training step or of a prediction. Elsewhere than on glibc this does nothing.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":

@@ -26,7 +26,7 @@ _Statistics = tuple[float, ...]
 class _StatisticsOnDevices:
     """Means and standard deviations as tensors, kept for each device.
 
-    Copying them anew for each batch would cost time, and is forbidden while a CUDA graph is captured. What is
+    Copying them for each batch would cost time, and is forbidden while a CUDA graph is captured. What is
     kept here is no part of the value: it makes no two preprocessings differ, and is not pickled.
     """
 

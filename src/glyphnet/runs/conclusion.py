@@ -254,7 +254,7 @@ def write_judgement(
 
     Args:
         folder: where; it must exist.
-        review: the labels that look wrong, where they were looked for; of the judged images the report tells them
+        review: the labels that look wrong, where they were looked for; of the judged images the report shows them
             in any case.
         history: the training's rows, for the learning curves, or None where they are not known.
         findings: what a reader of the figures must know.
@@ -333,7 +333,7 @@ def measure_group_gap(
     """The accuracy on new groups beside that of a training with a random division, as a finding.
 
     Both are judged on their test parts; where the data have a test part of their own, on their validation parts. A
-    second training that was stopped or diverged is named. Nothing is said where a part to compare is empty.
+    second training that was stopped or diverged is named. Nothing is reported if a part to compare is empty.
     """
     recipe, splits, progress = trained.recipe, trained.splits, reporter.progress
     assert recipe.data is not None  # `check_group_gap` has seen to it

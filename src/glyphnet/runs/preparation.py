@@ -40,7 +40,7 @@ def prepare(
     """The recipe, with the data's settings in it, and the data; arguments as for `glyphnet.train`.
 
     Raises:
-        SettingsError: wrong settings, told before the data are read if that can be known then.
+        SettingsError: wrong settings, raised before the data are read where possible.
         DataError: the data cannot be used.
     """
     _check_early(preset, recipe, changes)
@@ -58,7 +58,7 @@ def prepare(
         }
         settings = _data_settings(data, recipe).with_values(values)
         splits = read(settings, progress)
-        settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for whoever reads again
+        settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for later readings
     if recipe is None:
         return recipe_of(preset, splits, settings, changes), splits
     return _changed(recipe, settings, changes), splits
@@ -85,16 +85,16 @@ def read(settings: DataSettings, progress: Progress | None) -> Splits:
 
 
 def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
-    """The data of a training that is gone on with.
+    """The data of a training that is resumed.
 
     Raises:
-        DataError: they are not there any more, or not from here.
+        DataError: they are no longer there, or named relative to another folder.
     """
     source = Path(settings.source).expanduser()
     if known_name(settings.source) is None and not source.is_absolute() and not source.exists():
         raise DataError(
             f"{settings.source!r} is not in this folder. The training's images were named from the folder in which it "
-            "was started: go on with it there."
+            "was started: resume it there."
         )
     return read(settings, progress)
 

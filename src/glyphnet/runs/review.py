@@ -66,7 +66,7 @@ class Review:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What whoever decides on the suspects must know."""
+        """What a person who decides on the suspects must know."""
         suspects = {part.name: len(part.issues) for part in self.parts}
         about_test = (ABOUT_TEST,) if suspects.get("test") else ()
         agreeing = self.agreement
@@ -160,7 +160,7 @@ def review(
 
 
 def _issues_of(parts: list[ImageDataset], probabilities: list[Float32Array]) -> list[LabelIssues]:
-    """The suspects of parts that were judged alike: found in all of them together, told for each."""
+    """The suspects of parts that were judged alike: found in all of them together, split by part."""
     if not parts:
         return []
     answers = np.concatenate(probabilities)

@@ -98,7 +98,7 @@ class Parameters(Settings):
 
         Args:
             images: whether the inputs are images, not feature vectors.
-            incremental: whether it goes on for as long as `partial_fit` is called.
+            incremental: whether it continues for as long as `partial_fit` is called.
 
         Raises:
             SettingsError: parameters that are impossible together.

@@ -1,4 +1,4 @@
-"""Checkpoints: from one, a training goes on bit for bit as if it had never stopped."""
+"""Checkpoints: a training resumed from one ends bit for bit as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: 
     """Write all that changes in ``state``, all or nothing.
 
     Args:
-        terms: what must be the same for the training to go on (data, threads, …): plain JSON values, compared by
+        terms: what must be the same to resume the training (data, threads, …): plain JSON values, compared by
             `read_checkpoint`.
     """
     state.keep_random()
@@ -68,7 +68,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     then = {"recipe": header.get("recipe"), **header.get("terms", {})}
     if differing := [name for name in now if now[name] != then.get(name) and name not in FREE]:
         raise RunFolderError(
-            f"{path}: cannot go on from here, because {_differences(now, then, differing)}. Go on with what the "
+            f"{path}: cannot resume, because {_differences(now, then, differing)}. Resume with what the "
             "training began with, or start a new one in another folder."
         )
     try:
@@ -105,8 +105,8 @@ class CheckpointWriter(Callback):
     number of threads and the same precision.
 
     Args:
-        path: the checkpoint; written anew each time, all or nothing.
-        terms: what must be the same for the training to go on.
+        path: the checkpoint; replaced each time, all or nothing.
+        terms: what must be the same to resume the training.
         every: least seconds between two checkpoints.
     """
 

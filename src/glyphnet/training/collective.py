@@ -1,4 +1,4 @@
-"""What the processes that train one network tell one another: a `Collective`, which is passed to whatever needs it.
+"""What the processes that train one network exchange: a `Collective`, which is passed to what needs it.
 
 Every process (a *rank* of torch.distributed's process group) holds the whole network, learns from its part of every
 batch, and averages its gradients with the others': the result is that of one process on the same batches, but for
@@ -60,7 +60,7 @@ class PeerLostError(TrainingError):
     """Another process of the training has ended or does not answer.
 
     Attributes:
-        told: whether another process tells the user why.
+        told: whether another process reports why.
     """
 
     told = False
@@ -281,7 +281,7 @@ class Group(Collective):
         self._store.set("turn", "done")
 
     def may_tell(self) -> bool:
-        """Whether this process tells the user what went wrong: the first one that asks may, also if it asks again.
+        """Whether this process reports what went wrong: the first one that asks may, also if it asks again.
 
         What stops one stops all, and one message is enough.
         """
@@ -428,9 +428,9 @@ def _first_sentence(error: Exception) -> str:
 class Pulse(threading.Thread):
     """A sign of life each second; ends this process when the next one gives none, or when the launcher is gone.
 
-    The connections tell of a process that has ended, but not of one that is stopped (SIGSTOP) or of a machine without
+    The connections show a process that has ended, but not one that is stopped (SIGSTOP) or a machine without
     power. A stopped process of this machine is continued, to find that the others have ended, and to end too: a
-    launcher would wait 30 s for it. A process whose launcher was killed would go on for ever.
+    launcher would wait 30 s for it. A process whose launcher was killed would run for ever.
 
     Args:
         place: of this process.
@@ -463,7 +463,7 @@ class Pulse(threading.Thread):
                 self._store.set(f"beat/{self._place.rank}", f"{beats} {os.getpid()}")
                 theirs = self._store.get(f"beat/{self._next}") if self._store.check([f"beat/{self._next}"]) else b""
             except RuntimeError:
-                continue  # the store itself is stopped or gone: the connections tell
+                continue  # the store itself is stopped or gone: the connections will fail
             silent, last = (0, theirs) if theirs != last else (silent + 1, last)
             if silent >= SILENCE and theirs != b"left":
                 self._give_up(theirs)

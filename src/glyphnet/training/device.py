@@ -97,7 +97,7 @@ def set_by_user() -> bool:
 def free_cores() -> float:
     """How many of the usable cores other programs leave free, measured for a tenth of a second.
 
-    Where the system does not tell how busy each core is, by the load of the last minute, which counts this process too.
+    Where the system does not show how busy each core is: by the load of the last minute, which counts this process too.
     """
     cores = usable_cores()
     try:
@@ -141,19 +141,19 @@ def flushing_denormals() -> Iterator[None]:
     """
     before = _denormals_are_flushed()
     torch.set_flush_denormal(True)
-    _begin_worker_threads_anew()
+    _restart_worker_threads()
     try:
         yield
     finally:
         torch.set_flush_denormal(before)
-        _begin_worker_threads_anew()
+        _restart_worker_threads()
 
 
 def _denormals_are_flushed() -> bool:
     return not torch.full((), 1e-39).mul_(1.0).view(torch.int32).item()
 
 
-def _begin_worker_threads_anew() -> None:
+def _restart_worker_threads() -> None:
     """End torch's worker threads: new ones take over how this thread does its arithmetic, old ones never would."""
     if pause := _openmp_pause():
         pause(2)  # omp_pause_hard, of OpenMP 5.0

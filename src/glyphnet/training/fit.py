@@ -159,7 +159,7 @@ class Fitting:
         while (ending := self._ending(last)) is None:
             if not self._run_epoch(last, callbacks):
                 return "stopped"
-            # A list, so that all are told, also of what an earlier one stops.
+            # A list, so that all are called, also after one that stops.
             asked = [callback.after_epoch(self.state.history[-1], self.state) for callback in callbacks]
             if self.collective.any(any(asked)):
                 return self._ending(last) or "stopped"
@@ -224,7 +224,7 @@ class Fitting:
         state, recipe = self.state, self.recipe
         done = (state.total_steps + 0.5) / (steps * recipe.epochs)
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
-        if self.collective.size > 1:  # each its own, and drawn anew: one checkpoint holds but one process' numbers
+        if self.collective.size > 1:  # each its own, and newly drawn: one checkpoint holds but one process' numbers
             purpose = f"steps of process {self.collective.rank}"
             state.seed_random(derived_seed(recipe.seed, purpose, state.total_steps))
 

@@ -39,7 +39,7 @@ sys.argv[:] = {argv!r}
 
 
 class WorkerFailedError(TrainingError):
-    """A process has failed, and has told the user why.
+    """A process has failed, and has reported why.
 
     Attributes:
         status: its exit status.
@@ -132,7 +132,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """What went wrong is said in one line; PyTorch's log would say it in thirty."""
+    """One line says what went wrong; PyTorch's log would take thirty."""
     log = logging.getLogger("torch.distributed.elastic")
     before = log.level
     log.setLevel(logging.CRITICAL)

@@ -29,7 +29,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     Those below 0.003 of the root of the sum of their squares come out smaller.
 
     Each iteration takes X to a·X + b·(X·Xᵀ)·X + c·(X·Xᵀ)²·X. So every X is some Q times the first one, with a Q that
-    depends on the first X·Xᵀ alone: the iterations go on with the small square matrices.
+    depends on the first X·Xᵀ alone: the iterations continue with the small square matrices.
 
     Args:
         matrix: float (M, N), or several as (B, M, N), each by itself.

@@ -211,5 +211,5 @@ def _fused(network: nn.Module) -> bool:
 
 
 def _rate(lr: float, network: nn.Module) -> float | Tensor:
-    """The rate as a tensor where a CUDA graph must read it anew at each replay."""
+    """The rate as a tensor where a CUDA graph must read it at each replay."""
     return torch.tensor(lr, device=next(network.parameters()).device) if _on_cuda(network) else lr

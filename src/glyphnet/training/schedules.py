@@ -1,4 +1,4 @@
-"""Learning-rate schedules: how the rate changes while a training goes on.
+"""Learning-rate schedules: how the rate changes during a training.
 
 A schedule is a pure function of time: from the share of the training that is done, and the epoch, to a factor that
 multiplies the optimizer's ``lr``. It has no state, so a resumed training finds the same rate at the same step.

@@ -121,7 +121,7 @@ class TrainingState:
         return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in kept.items()}
 
     def seed_random(self, seed: int) -> None:
-        """Begin torch's random numbers anew, as ``torch.manual_seed`` does."""
+        """Restart torch's random numbers, as ``torch.manual_seed`` does."""
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # the other also looks for all kinds of devices: half a ms
         else:
@@ -135,7 +135,7 @@ class TrainingState:
 
     @contextmanager
     def own_random(self) -> Iterator[None]:
-        """Inside the block torch's random numbers go on from where `keep_random` found them, if it was called."""
+        """Inside the block torch's random numbers continue from where `keep_random` found them, if it was called."""
         if "cpu" in self.random:
             torch.set_rng_state(self.random["cpu"])
         if "cuda" in self.random:

@@ -166,7 +166,7 @@ class _Look(NamedTuple):
     Attributes:
         loss: the mean, penalties included: float32 ().
         losses: weighted, of each example: float32 (n,).
-        right: tells which were answered right: bool (n,).
+        right: which were answered rightly: bool (n,).
     """
 
     loss: Tensor

@@ -205,7 +205,7 @@ def _dots(
 
 
 def _limit(ax: Axes, finished: Sequence[Trial]) -> None:
-    """Let the axis show what tells good trials apart; a learning rate that ruins one would squeeze them together."""
+    """Limit the axis to the good trials; one ruined trial would squeeze them together."""
     values = _accuracies(finished)
     best, middle = float(values.max()), float(np.median(values))
     spread = max(best - middle, 1.0 / finished[0].images)

@@ -36,7 +36,7 @@ class Backpropagation:
 
     @staticmethod
     def lay_out(network: nn.Module) -> None:
-        """Lay weights out anew in memory, column by column, where a small batch then takes less time.
+        """Lay weights out in memory column by column, where a small batch then takes less time.
 
         With MKL that is up to half the time; with oneDNN a tenth less if the layer does not narrow, and else no less.
         Whatever else refers to a weight's memory must be made afterwards.

@@ -62,7 +62,7 @@ def _linear() -> _Linear | None:
 
 @cache
 def processor_vendor() -> str:
-    """The processor's maker as Linux tells it ("AuthenticAMD", "GenuineIntel"), or ""."""
+    """The processor's maker as Linux names it ("AuthenticAMD", "GenuineIntel"), or ""."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

@@ -108,7 +108,7 @@ def fused_update(optimizer: torch.optim.Optimizer) -> Update:
             is_new = not _has_state(optimizer)
             if is_new:
                 optimizer.step()  # makes the state that the kernels change
-            # Also for the first step of a training that is gone on with: the kernels round otherwise than ``step``.
+            # Also for the first step of a resumed training: the kernels round otherwise than ``step``.
             updates.extend(kernels(optimizer, group) for group in optimizer.param_groups)
             if is_new:
                 return

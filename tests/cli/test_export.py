@@ -72,7 +72,7 @@ def test_eight_bits_tell_what_they_cost(model: Path) -> None:
     assert "of 359 images (digits, test part). Accuracy there: " in result.stdout
     assert load_onnx(model.with_suffix(".onnx")).about["quantized"] == "int8"
     result = export(model, "--format", "onnx", "--quantize", "int8")
-    assert "Measure what that costs in accuracy with --verify DATA." in result.stdout
+    assert "--verify DATA measures what that costs" in result.stdout
 
 
 def test_errors_are_a_line_and_leave_what_was_there(model: Path) -> None:

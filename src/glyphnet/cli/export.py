@@ -140,9 +140,7 @@ def _in_words(exported: Exported, cost: dict[str, Any]) -> str:
         within = max(proof.difference, 1e-7)  # float32 has no finer difference between probabilities
         return f"Proved: the model's label on all of {proof.source}, probabilities within {within:.0e}."
     if cost["accuracy"] is None:
-        return (
-            f"With 8 bits it gives the model's label on {same}. Measure what that costs in accuracy with --verify DATA."
-        )
+        return f"With 8 bits it gives the model's label on {same}. --verify DATA measures what that costs."
     lost = 100 * (cost["accuracy_before"] - cost["accuracy"])
     return (
         f"With 8 bits it gives the model's label on {same}. Accuracy there: {100 * cost['accuracy']:.2f} % instead of "

@@ -2,7 +2,7 @@
 
     python benchmarks/arithmetic.py [--rounds 5] [--record]
 
-By that the engine chooses (BF16_STEP in training/device.py, WORTHWHILE in training/fast/products.py). Networks are
+By that the engine chooses (BF16_STEP in training/device.py, WORTHWHILE in training/fast/layers.py). Networks are
 trained for one pass over images of noise, in turn each way; speeds are medians of whole `glyphnet.training.fit` calls,
 after one that is not counted. Where the processor is not one on which oneDNN is taken, the last column says 1.00.
 """
@@ -22,7 +22,7 @@ from _results import arguments_parser, publish
 from glyphnet import Recipe, preset
 from glyphnet.nn import summary
 from glyphnet.training import Examples, fit
-from glyphnet.training.fast import products
+from glyphnet.training.fast import layers as products
 
 CLASSES = 10
 ImageShape = tuple[int, int, int]

@@ -35,9 +35,9 @@ from glyphnet.modelfile import (
     read_whole_model,
     write_model,
 )
-from glyphnet.names import fault_of
 from glyphnet.nn import NETWORKS, BaseSpec, Preprocessing, build, parse_network
 from glyphnet.tensorfile import read_tensors, write_tensors
+from glyphnet.units import fault_of
 
 
 def header_of(spec: BaseSpec | str = "linear", **parts: Any) -> ModelHeader:

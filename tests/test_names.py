@@ -13,8 +13,8 @@ import glyphnet
 from glyphnet.classifier import load_model
 from glyphnet.data import ImageDataset
 from glyphnet.errors import CorruptFileError, DataError
-from glyphnet.names import fault_of
 from glyphnet.tensorfile import read_tensors, write_tensors
+from glyphnet.units import fault_of
 
 MODEL = next((Path(__file__).parent / "models").rglob("*.safetensors"))
 BAD = ["bell\a", "two\nlines", "half\udce9", "x" * 256]

@@ -20,9 +20,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glyphnet._tensorlayout import DTYPES
 from glyphnet.errors import CorruptFileError, ModelFileError, UnsupportedFileError
-from glyphnet.tensorfile import MAX_HEADER, read_tensors, write_tensors
+from glyphnet.tensorfile import DTYPES, MAX_HEADER, read_tensors, write_tensors
 
 HEADER: dict[str, Any] = {
     "kind": "checkpoint",

@@ -20,19 +20,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import nn
 
-from ._tensorlayout import TensorInfo
 from ._version import __version__
 from .conformal import Conformal
 from .data.dataset import UInt8Array
 from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
-from .names import fault_of
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
 from .plugins import packages
-from .tensorfile import Header, read_tensors, write_tensors
-from .units import percent
+from .tensorfile import Header, TensorInfo, read_tensors, write_tensors
+from .units import fault_of, percent
 
 FORMAT_VERSION = 2
 """The version that is written. Raise it when a file could be misunderstood by the code of before."""

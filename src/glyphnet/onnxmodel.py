@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._filekinds import looks_like
 from ._onnxwire import Graph, OutsideError, check_graph, check_seal, read_graph
 from .answers import Answers, Ruled, scored_twice
 from .conformal import Conformal
@@ -22,8 +21,8 @@ from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
 from .files import open_input
 from .images import Images, default_batch_size, image_batches
-from .names import fault_of
-from .units import first_line
+from .tensorfile import looks_like
+from .units import fault_of, first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glyphnet.augment import AUGMENTATIONS, Augmenter, WarpRow
-from glyphnet.augment.warp import Warp
+from glyphnet.augment.augmenter import Warp
 
 N = 400
 

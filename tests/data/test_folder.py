@@ -13,8 +13,8 @@ from glyphnet.data.assemble import Options
 from glyphnet.data.folder import read_folder as read
 from glyphnet.data.listing import ImageFiles
 from glyphnet.errors import BadFileError, DataError
-from glyphnet.names import printable
 from glyphnet.predictfiles import pictures_in
+from glyphnet.units import printable
 
 MakeFolder = Callable[..., Path]
 

@@ -16,8 +16,7 @@ from glyphnet.data.ink import InkSpec, normalize_picture
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.explain import METHODS, activations, explain_image, saliency
 from glyphnet.nn import NETWORKS
-from glyphnet.nn.ensemble import join
-from glyphnet.nn.networks import EnsembleSpec
+from glyphnet.nn.networks import EnsembleSpec, join
 
 KINDS = [*NETWORKS, "bidirectional", "ensemble of cnn"]
 PAIRS = [(method, kind) for method in METHODS for kind in KINDS]

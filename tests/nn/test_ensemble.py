@@ -8,8 +8,7 @@ from torch import nn
 
 from glyphnet.errors import SettingsError
 from glyphnet.nn import NETWORKS, build, parse_network
-from glyphnet.nn.ensemble import join, summands
-from glyphnet.nn.networks import MOST_MEMBERS, EnsembleSpec
+from glyphnet.nn.networks import MOST_MEMBERS, EnsembleSpec, join, summands
 from glyphnet.sklearn import GlyphClassifier
 from glyphnet.training import preset
 

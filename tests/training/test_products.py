@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from glyphnet.training.fast import products
-from glyphnet.training.fast.products import product
+from glyphnet.training.fast import layers as products
+from glyphnet.training.fast.layers import product
 
 SHAPES = [(32, 784, 128), (784, 50, 784), (300, 1200, 50), (50, 1200, 300), (3, 4, 5)]
 

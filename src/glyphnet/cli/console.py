@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import typer
 
 from ..errors import GlyphNetError
-from ..names import printable as printable  # the verbs have it from here
 from ..progress import Progress as Progress
+from ..units import printable as printable  # the verbs have it from here
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import DataError
-from ..names import fault_of
+from ..units import fault_of
 from .values import STANDARD, Reading, ValueRange
 
 UInt8Array = npt.NDArray[np.uint8]

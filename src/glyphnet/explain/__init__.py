@@ -11,10 +11,18 @@
 A new saliency method is a subclass of `Method` and one row in ``METHODS``.
 """
 
-from .explanation import Explanation, check_method, class_label, explain_image, saliency, save_figure
+from .explanation import (
+    Explanation,
+    FirstLayerWeights,
+    check_method,
+    class_label,
+    explain_image,
+    first_layer_weights,
+    saliency,
+    save_figure,
+)
 from .inside import DeadUnits, LayerActivation, activations, dead_units
 from .methods import METHODS, Method
-from .weights import FirstLayerWeights, first_layer_weights
 
 __all__ = [
     "METHODS",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import SettingsError
-from ..nn.ensemble import summands
+from ..nn.networks import summands
 from ..nn.spec import ACTIVATIONS
 from ..settings import Settings
 

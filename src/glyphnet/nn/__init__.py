@@ -3,9 +3,8 @@
 Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
 """
 
-from .ensemble import shallow_copy, without_head
 from .inference import logits_in_batches
-from .networks import NETWORKS, NetworkSpec, SavedNetworkSpec, build, parse_network
+from .networks import NETWORKS, NetworkSpec, SavedNetworkSpec, build, parse_network, shallow_copy, without_head
 from .preprocessing import Inputs, Mode, Preprocessing, as_tensor
 from .spec import BaseSpec, InputShape
 from .summary import LayerSummary, NetworkSummary, summary

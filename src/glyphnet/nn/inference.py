@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .ensemble import SideBySide
+from .networks import SideBySide
 from .preprocessing import Inputs, Preprocessing, as_tensor
 from .spec import pooled_first
 

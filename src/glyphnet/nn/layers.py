@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..errors import ExportError
 from ..plugins import Table
 from .convolutional import ResidualBlock
-from .ensemble import SideBySide as SideBySideModule
+from .networks import SideBySide as SideBySideModule
 from .prototypes import parts_of
 from .recurrent import LastState, Rows
 from .spec import ACTIVATIONS

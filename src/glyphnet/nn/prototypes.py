@@ -27,8 +27,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .ensemble import SideBySide, shallow_copy
 from .inference import optimize_for_inference
+from .networks import SideBySide, shallow_copy
 from .spec import is_activation
 
 Float32Array = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ import torch
 
 from ..errors import DeviceError
 from ..processes import usable_cores
-from .fast.products import processor_vendor
+from .fast.layers import processor_vendor
 
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.

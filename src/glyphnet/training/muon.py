@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .device import without_dynamo
-from .fast.products import product
+from .fast.layers import product
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of x, x³ and x⁵: they bring singular values near 1 in few iterations, not exactly to it (Jordan et al.)."""

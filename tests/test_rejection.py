@@ -17,6 +17,7 @@ from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.data import load
 from glyphnet.images import Batch
+from glyphnet.progress import Reporter
 from glyphnet.runs import Run, train
 
 
@@ -139,6 +140,6 @@ def test_the_command_line_shows_reasons_and_sets(digits: Run, tmp_path: Path) ->
 def test_a_precision_that_validation_cannot_show_is_told(tmp_path: Path) -> None:
     said: list[str] = []
     changes = {"epochs": 3, "network": "mlp", "answer_precision": 0.9999}
-    train("digits", changes=changes, said=said.append)
+    train("digits", changes=changes, reporter=Reporter(said.append))
     [line] = [line for line in said if line.startswith("answer_precision 0.9999:")]
     assert "95 % interval" in line

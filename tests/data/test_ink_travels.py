@@ -22,6 +22,7 @@ from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
 from glyphnet.errors import CorruptFileError, SettingsError
 from glyphnet.modelfile import FORMAT_VERSION
 from glyphnet.nn import Preprocessing, build, parse_network
+from glyphnet.progress import Reporter
 from glyphnet.tensorfile import read_tensors, write_tensors
 
 SHAPE = (28, 28, 1)
@@ -103,7 +104,9 @@ def test_training_measures_it_and_says_it(tmp_path: Path) -> None:
     parts = [ImageDataset(images[k::3], labels[k::3], ("a", "b"), [str(n) for n in range(k, 60, 3)]) for k in range(3)]
     splits = Splits("bars", *parts)
     told: list[str] = []
-    run = train(splits, preset="fast", changes={"network": "linear", "epochs": 1}, device="cpu", said=told.append)
+    run = train(
+        splits, preset="fast", changes={"network": "linear", "epochs": 1}, device="cpu", reporter=Reporter(told.append)
+    )
     assert run.classifier is not None
     assert run.classifier.ink == measure_ink(splits.train.images)
     assert run.classifier.ink.kind == "ink"

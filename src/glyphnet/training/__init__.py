@@ -1,4 +1,4 @@
-"""Training: the recipe, the loop, and what the loop is made of."""
+"""Training: the recipe, the loop and its parts."""
 
 from ..data.settings import DataSettings
 from ..nn.inference import keep_freed_memory

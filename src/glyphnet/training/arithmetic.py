@@ -18,7 +18,7 @@ from .steps import AT_ONCE
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """All that must be the same for the same bits, beside recipe and data.
+    """The settings, beside recipe and data, that must match for bitwise-identical results.
 
     Attributes:
         device: where.
@@ -71,7 +71,7 @@ class Arithmetic:
         return cls(where, dtype, count, place.size, why)
 
     def as_then(self, terms: dict[str, Any], *, threads: bool = True) -> Arithmetic:
-        """The same precision, and the same threads, as the `terms` of a checkpoint say."""
+        """The same, with the precision and threads of a checkpoint's `terms`."""
         found = replace(self, dtype=PRECISIONS[terms["precision"]])
         return replace(found, threads=terms["threads"], why="as before") if threads else found
 
@@ -96,7 +96,7 @@ class Arithmetic:
 
 
 def _threads_for(flops: float, processes: int, device: torch.device) -> tuple[int, str]:
-    """With how many threads a step of so much forward work is quickest, and why.
+    """The number of threads with which a step of this size is fastest, and why.
 
     Args:
         flops: of each process.

@@ -1,4 +1,4 @@
-"""What a step looks at: gathered, augmented, preprocessed."""
+"""The batch of a step: gathered, augmented, preprocessed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ several times as long as its share of this."""
 
 
 class Batch(NamedTuple):
-    """What one step looks at.
+    """The batch of one step.
 
     Attributes:
         x: as the network takes it: float32 (n, C, H, W) or (n, D).
@@ -58,7 +58,7 @@ class Batches:
         self._count = 1
 
     def expect(self, indices: Sequence[Tensor], first: int) -> None:
-        """Say for which indices batches will be asked, and with which of them it begins; others may come between.
+        """Announce the indices of the next batches, and the first of them; others may come between.
 
         Nothing changes but the time: what is drawn at random is drawn when a batch is asked for.
         """
@@ -77,7 +77,7 @@ class Batches:
         return self._gathered(index)
 
     def _gather_ahead(self) -> None:
-        """Make the next few batches ready."""
+        """Prepare the next few batches."""
         indices = [self._coming.popleft() for _ in range(min(self._count, len(self._coming)))]
         whole, sizes = self._gathered(torch.cat(indices)), [len(index) for index in indices]
         x, labels = whole.x.split(sizes), whole.labels.split(sizes)

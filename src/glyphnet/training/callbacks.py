@@ -16,7 +16,7 @@ from .state import HistoryRow, TrainingState
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
         epoch: the epoch now running, from 1; of ``epochs``.
@@ -66,7 +66,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopOnSignal(Callback):
-    """Turns Ctrl-C and SIGTERM into a stop after the step that is running.
+    """Turns Ctrl-C and SIGTERM into a stop after the running step.
 
     From just before the first step to the end of the training the first signal asks it to stop; a second one acts as
     signals do without us, and so do those that come while data are read or the classifier is judged. In other threads
@@ -95,7 +95,7 @@ class StopOnSignal(Callback):
         self._put_back()
 
     def _listen(self) -> None:
-        """Take the signals, where Python takes any: in the main thread."""
+        """Install the signal handlers; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             self._listens = True
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
@@ -111,20 +111,20 @@ class StopOnSignal(Callback):
         self._before = {}
 
     def at_start(self, state: TrainingState) -> None:
-        """Listen from now on."""
+        """Install the signal handlers."""
         if not self._listens:
             self._listen()
 
     def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        """Stop here, if a signal came."""
+        """Stop if a signal was received."""
         return self.received is not None
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
-        """Stop here, if a signal came."""
+        """Stop if a signal was received."""
         return self.received is not None
 
     def at_end(self, state: TrainingState) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self._put_back()
 
 
@@ -141,7 +141,7 @@ _FEWEST = 5  # steps in either
 
 
 class Slowdown(Callback):
-    """Says once that steps have become slow.
+    """Reports once that steps have become slow.
 
     Args:
         said: is given the sentence.

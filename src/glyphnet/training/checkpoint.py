@@ -48,7 +48,7 @@ def write_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: 
 
 
 def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: dict[str, Any]) -> dict[str, Any]:
-    """Bring ``state`` to where it was when the checkpoint was written.
+    """Restore ``state`` from a checkpoint.
 
     Returns:
         The terms of then. Threads, precision and processes may differ from those of now: the caller sees to them.
@@ -95,7 +95,7 @@ def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) ->
 
 
 class CheckpointWriter(Callback):
-    """Keeps ``path`` no more than a few seconds behind the training, and right up to date when it stops.
+    """Writes ``path`` every few seconds, and when the training stops.
 
     Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
     the writing took: 2 % of the training at most. The first pause begins with the first step, however long that one
@@ -115,7 +115,7 @@ class CheckpointWriter(Callback):
         self._due: float | None = None
 
     def at_start(self, state: TrainingState) -> None:
-        """Write where the training begins, unless it resumes from a checkpoint."""
+        """Write the initial state, unless the training resumes from a checkpoint."""
         if not os.path.lexists(self._path):
             write_checkpoint(self._path, state, self._terms)
 
@@ -133,7 +133,7 @@ class CheckpointWriter(Callback):
         return False
 
     def at_end(self, state: TrainingState) -> None:
-        """Write where the training ended or stopped."""
+        """Write the final state."""
         self._write(state)
 
     def _is_due(self) -> bool:

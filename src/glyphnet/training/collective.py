@@ -82,7 +82,7 @@ class Place:
 
     @staticmethod
     def from_environment() -> Place:
-        """The place that torchrun gave this process; that of a process alone where torchrun did not start it.
+        """The place that torchrun gave this process; alone if torchrun did not start it.
 
         Raises:
             TrainingError: only a part of torchrun's environment is there, or it makes no sense.
@@ -127,7 +127,7 @@ class Place:
 
 
 def is_launched() -> bool:
-    """Whether `launch` has started this process: the one that did says what has ended it."""
+    """Whether `launch` has started this process; the launcher then reports why it ended."""
     return LAUNCHER in os.environ
 
 
@@ -144,7 +144,7 @@ def check_parts(processes: int, examples: int, recipe: Recipe) -> None:
 
 
 class Collective:
-    """A process that trains alone: what all have is what it has."""
+    """The collective of a process that trains alone: every operation returns its own value."""
 
     place = Place()
 
@@ -171,11 +171,11 @@ class Collective:
         return answer
 
     def agree_to_stop(self, asked: bool) -> bool:
-        """Whether to stop after this step: true in all processes after the same one, soon after one has asked."""
+        """Whether to stop after this step: true in all processes after the same step, soon after one has asked."""
         return asked
 
     def looks_after(self, step: int, steps: int) -> bool:
-        """Whether the training looks, after its step ``step`` of ``steps``, at its totals and its callbacks."""
+        """Whether the training checks its totals and calls its callbacks after step ``step`` of ``steps``."""
         return True
 
     def from_first(self, value: Any) -> Any:
@@ -191,7 +191,7 @@ class Collective:
 
     @contextmanager
     def first_in_turn(self) -> Iterator[None]:
-        """Let the first process run the block, then the others: they find what it has decoded or downloaded.
+        """Run the block in the first process, then in the others, which find what it has decoded or downloaded.
 
         Raises:
             PeerLostError: in the others, if the first one failed.
@@ -228,20 +228,20 @@ class Group(Collective):
         return bool(self.sum(torch.tensor(int(answer))))
 
     def agree_to_stop(self, asked: bool) -> bool:
-        """See `Collective`: the question travels with the gradients of the next step, and so costs nothing."""
+        """See `Collective`: the request travels with the gradients of the next step, at no cost."""
         self._asked |= asked
         return bool(self._stop.item())
 
     def looks_after(self, step: int, steps: int) -> bool:
-        """See `Collective`: on GPUs every few steps, for a look waits for the device."""
+        """See `Collective`: on GPUs every few steps, because a check waits for the device."""
         return not self._stop.is_cuda or step % LOOK_EVERY_ON_GPU == 0 or step == steps
 
     def begin(self, device: torch.device) -> None:
-        """Forget what was asked for in an earlier training."""
+        """Forget the requests of an earlier training."""
         self._asked, self._stop = False, torch.zeros((), device=device)
 
     def sum_of_step(self, values: Tensor) -> None:
-        """Add up what a step has made, in place; the last value is the group's own: whether one asks to stop."""
+        """Sum the values of a step, in place; the last value is the group's own: whether one asks to stop."""
         values[-1] = float(self._asked)
         dist.all_reduce(values)
         self._stop = values[-1].clone()
@@ -293,7 +293,7 @@ class Group(Collective):
 
 
 class FlatGradients:
-    """The gradients of a network in one row, so that one message averages them all.
+    """The gradients of a network in one vector, so that one message averages them all.
 
     One message of a fixed size is also what makes resumed trainings exact: how numbers are added up between three or
     more processes depends on where in a message they stand.
@@ -317,7 +317,7 @@ class FlatGradients:
         ]
 
     def clear(self) -> None:
-        """Make all gradients zero: what `backward` adds to."""
+        """Set all gradients to zero: `backward` adds to them."""
         self._row.zero_()
         for parameter, view in zip(self._parameters, self._views, strict=True):
             parameter.grad = view
@@ -402,7 +402,7 @@ def _connect(place: Place, device: str) -> tuple[Group, Pulse]:
 
 @contextmanager
 def _loopback() -> Iterator[None]:
-    """Let gloo use the interface that no other machine can reach."""
+    """Let gloo use the loopback interface, which no other machine can reach."""
     name = "GLOO_SOCKET_IFNAME"
     interface = next((each for _, each in socket.if_nameindex() if each in ("lo", "lo0")), None)
     if interface is None or name in os.environ:
@@ -416,17 +416,17 @@ def _loopback() -> Iterator[None]:
 
 
 def _is_of_a_peer(error: RuntimeError) -> bool:
-    """Whether it comes from the connection to other processes: gloo has no class for its errors."""
+    """Whether an error comes from the connection to other processes; gloo has no class for its errors."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def _first_sentence(error: Exception) -> str:
-    """Without the place in the C++ sources that it may begin with."""
+    """The first sentence, without the C++ source location that it may begin with."""
     return re.sub(r"^\[[^]]*\.cc:\d+\] ", "", str(error).strip()).partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 class Pulse(threading.Thread):
-    """A sign of life each second; ends this process when the next one gives none, or when the launcher is gone.
+    """A heartbeat each second; ends this process when the next one sends none, or when the launcher is gone.
 
     The connections show a process that has ended, but not one that is stopped (SIGSTOP) or a machine without
     power. A stopped process of this machine is continued, to find that the others have ended, and to end too: a
@@ -453,7 +453,7 @@ class Pulse(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Beat until the group is left."""
+        """Send heartbeats until the group is left."""
         beats, silent, last = 0, 0, b""
         while not self._left.wait(BEAT):
             if os.getppid() != self._launcher:
@@ -471,7 +471,7 @@ class Pulse(threading.Thread):
             self._store.set(f"beat/{self._place.rank}", "left")
 
     def _give_up(self, last: bytes) -> None:
-        """End this process, and let the silent one end.
+        """End this process, and ask the silent one to end.
 
         Args:
             last: its last sign of life, with the number of its process.
@@ -496,7 +496,7 @@ class Pulse(threading.Thread):
 
 
 def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
-    """``value`` as JSON, and the tensors that were in it by the names that the JSON refers to.
+    """``value`` as JSON, and its tensors by the names that the JSON refers to.
 
     Args:
         value: None, bool, int, float, str, tensors, and dicts, lists and tuples of such.

@@ -1,4 +1,4 @@
-"""Where and how the arithmetic is done: device, precision, threads, memory."""
+"""Device, precision, threads and memory of the arithmetic."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
 
 
 def set_by_user() -> bool:
-    """Whether the environment says with how many threads to compute."""
+    """Whether the environment sets the number of threads."""
     return os.environ.get("OMP_NUM_THREADS", "").isdecimal()
 
 
@@ -122,7 +122,7 @@ def _idle_and_all() -> tuple[int, int]:
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """Compute with ``count`` threads inside the block, and with as many as before after it."""
+    """Compute with ``count`` threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -133,7 +133,7 @@ def using_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def flushing_denormals() -> Iterator[None]:
-    """Take numbers below 1.2e-38 for 0 inside the block, in all of torch's threads.
+    """Flush numbers below 1.2e-38 to 0 inside the block, in all of torch's threads.
 
     The averaged gradients of weights that hardly ever get one fade to such numbers, and many processors take a
     hundred times as long to multiply them: an epoch of a small network was seen to take twice the time from the
@@ -154,7 +154,7 @@ def _denormals_are_flushed() -> bool:
 
 
 def _restart_worker_threads() -> None:
-    """End torch's worker threads: new ones take over how this thread does its arithmetic, old ones never would."""
+    """End torch's worker threads: new ones inherit this thread's floating-point mode, old ones would not."""
     if pause := _openmp_pause():
         pause(2)  # omp_pause_hard, of OpenMP 5.0
 
@@ -196,7 +196,7 @@ _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 
 def without_dynamo(kind: type[Kind]) -> type[Kind]:
-    """A subclass of an optimizer's class that does the same, but for ``differentiable=True``, and loads no compiler.
+    """A subclass of an optimizer's class that loads no compiler; ``differentiable=True`` is not supported.
 
     Its methods are PyTorch's own, out of their wrapping; from a PyTorch that wraps them in another way they come as
     they are, and only the time is lost.

@@ -1,4 +1,4 @@
-"""What a training learns from: inputs with labels, gathered by batch."""
+"""Training examples: inputs with labels, gathered by batch."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Examples:
         return shape
 
     def on(self, device: torch.device) -> Examples:
-        """The same examples on ``device``, where they fit; labels and weights always, inputs if they take less
+        """The same examples on ``device`` if they fit; labels and weights always, inputs if they take less
         than half of the memory that is free there. Inputs left behind are copied batch by batch.
         """
         inputs = self.inputs

@@ -76,7 +76,7 @@ class Fitting:
         self.learn_from(train)
 
     def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> dict[str, Any]:
-        """Go to where a training of the same recipe, data and terms was when the checkpoint was written.
+        """Restore the state of a checkpoint of the same recipe, data and terms.
 
         The arithmetic is done as it was done then, in the same precision and, where as many processes share the
         work, with as many threads.
@@ -95,7 +95,7 @@ class Fitting:
         return then
 
     def learn_from(self, train: Examples) -> None:
-        """Take other examples from here on, of the same shape and classes."""
+        """Continue with other examples of the same shape and classes."""
         self.train = train.on(self.state.device)
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
         self.batches = Batches(self.state, self.train, self.classes)
@@ -103,11 +103,11 @@ class Fitting:
 
     @property
     def terms(self) -> dict[str, Any]:
-        """How the arithmetic is done: what must be the same for the same bits."""
+        """Settings that must match for bitwise-identical results."""
         return self.arithmetic.terms
 
     def run(self, *, callbacks: Sequence[Callback] = (), epochs: int | None = None) -> FitResult:
-        """Train from where it stands to the recipe's last epoch, or for ``epochs`` more.
+        """Train from the current state to the recipe's last epoch, or for ``epochs`` more.
 
         The caller's random numbers and number of threads are left as they were.
 
@@ -128,7 +128,7 @@ class Fitting:
             return self.result(ending)
 
     def result(self, ending: Ending) -> FitResult:
-        """The network with the weights to keep, and how it came about."""
+        """The network with the weights to keep, and how it was trained."""
         state = self.state
         kept = state.best or state.weights_to_keep()
         with torch.device("meta"):
@@ -145,7 +145,7 @@ class Fitting:
         )
 
     def _follow_first(self) -> None:
-        """Begin where the first process stands: it may have read a checkpoint, and chosen the precision."""
+        """Copy the first process' state: it may have read a checkpoint, and chosen the precision."""
         if not isinstance(self.collective, Group):
             return
         self.collective.begin(self.state.device)
@@ -166,7 +166,7 @@ class Fitting:
         return ending
 
     def _ending(self, last: int) -> Ending | None:
-        """Why there is nothing more to do, read from the state alone, so that a resumed run ends as an unbroken one."""
+        """Why the training is complete, from the state alone, so that a resumed run ends like an unbroken one."""
         early = self.recipe.early_stopping
         if self.state.converged:
             return "converged"
@@ -175,7 +175,7 @@ class Fitting:
         return "finished" if self.state.epoch >= last else None
 
     def _run_epoch(self, last: int, callbacks: Sequence[Callback]) -> bool:
-        """Run an epoch, or the rest of one; false if a callback stopped it on the way."""
+        """Run an epoch, or the rest of one; false if a callback stopped it."""
         state = self.state
         first, before = state.step, state.seconds
         began = looked = time.perf_counter()
@@ -212,7 +212,7 @@ class Fitting:
         return True
 
     def _batches(self) -> list[torch.Tensor]:
-        """The indices of each step of the epoch now running, on the device."""
+        """The indices of each step of the running epoch, on the device."""
         if self.recipe.optimizer.full_batch:
             return [torch.arange(len(self.train), device=self.state.device)]
         order = epoch_order(len(self.train), self.recipe.seed, self.state.epoch).to(self.state.device)
@@ -220,7 +220,7 @@ class Fitting:
         return list(order.tensor_split(self.steps_an_epoch))
 
     def _before_step(self, steps: int) -> None:
-        """Set the rate that the schedule has for the next step of the optimizer, of ``steps`` in an epoch."""
+        """Set the scheduled learning rate of the next optimizer step, of ``steps`` in an epoch."""
         state, recipe = self.state, self.recipe
         done = (state.total_steps + 0.5) / (steps * recipe.epochs)
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
@@ -243,7 +243,7 @@ class Fitting:
             raise error
 
     def _judge(self) -> HistoryRow:
-        """The row of the epoch that has run out of steps, without its time."""
+        """The row of the finished epoch, without its time."""
         state, count = self.state, len(self.train)
         loss, right = state.totals.tolist()
         row: HistoryRow = dict.fromkeys(HISTORY_KEYS)
@@ -329,7 +329,7 @@ def check_together(recipe: Recipe, train: Examples, validation: Examples | None,
 
 
 def is_sound(state: TrainingState, *, weights_too: bool) -> bool:
-    """Whether the loss of the epoch now running is a number, and each weight: the last step's harm would only show in
+    """Whether the loss of the running epoch is finite, and each weight: damage by the last step would only show in
     the next one's loss."""
     sound = math.isfinite(state.totals[0].item())
     if sound and weights_too:
@@ -339,7 +339,7 @@ def is_sound(state: TrainingState, *, weights_too: bool) -> bool:
 
 
 def how_it_diverged(state: TrainingState) -> str:
-    """When the loss became no number, what is left, and what to try."""
+    """When the loss became NaN or infinite, what is kept, and what to try."""
     rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
     kept = (
         f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"
@@ -351,7 +351,7 @@ def how_it_diverged(state: TrainingState) -> str:
 
 
 def _likely_cause(recipe: Recipe) -> str:
-    """What to try: the inputs are checked before training, so it is nearly always the step that is too long."""
+    """What to try: the inputs are checked before training, so the cause is nearly always too large a step."""
     if recipe.optimizer.full_batch:
         return "Try a little l2, or another optimizer."
     advice = f"Most likely the learning rate is too high: try optimizer.lr={recipe.optimizer.lr / 10:.1g}"
@@ -397,7 +397,7 @@ Ending = Literal["finished", "early_stopping", "converged", "stopped"]
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.

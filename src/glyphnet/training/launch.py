@@ -1,4 +1,4 @@
-"""Starting the processes of a training on this machine: PyTorch's elastic launch, with an end in one line."""
+"""Starts the processes of a training on this machine by PyTorch's elastic launch; errors are one line."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def launch(processes: int, code: str) -> None:
 
 
 def tell_end() -> None:
-    """In a process that was launched: say that it has come to its end in order."""
+    """In a launched process: report that it has ended normally."""
     if path := os.environ.get(ENDED):
         with contextlib.suppress(FileExistsError):
             new_file(path).close()
@@ -110,7 +110,7 @@ def _why(error: ChildFailedError, processes: int) -> TrainingError:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put back what handled the signals: PyTorch leaves its own handlers behind."""
+    """Restore the signal handlers: PyTorch leaves its own behind."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         yield

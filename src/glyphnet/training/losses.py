@@ -39,7 +39,7 @@ class Loss(Settings):
     name: str
 
     def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each image: float (N,). It does not depend, in no bit, on which others are looked at together.
+        """The loss of each image: float (N,). Its bits do not depend on the other images of the batch.
 
         Args:
             logits: float (N, K).
@@ -105,7 +105,7 @@ class CrossEntropy(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """−Σ t·log σ(z) + (1−t)·log(1−σ(z)), summed over the outputs: each output is a yes or a no of its own.
+    """−Σ t·log σ(z) + (1−t)·log(1−σ(z)), summed over the outputs: each output is its own yes or no.
 
     A `Classifier` still gives one class an image: see its ``predict_proba``.
     """

@@ -1,4 +1,4 @@
-"""Muon: the averaged gradient of each matrix, made orthogonal.
+"""Muon: the averaged gradient of each matrix, orthogonalised.
 
 After Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural networks"
 (https://kellerjordan.github.io/posts/muon/). PyTorch's own does the same in bfloat16, which few processors multiply

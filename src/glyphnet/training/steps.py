@@ -118,7 +118,7 @@ class GraphedStep:
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
 
     def __call__(self, index: Tensor) -> None:
-        """Do the step on the examples at ``index``."""
+        """Run the step on the examples at ``index``."""
         if len(index) not in self._graphs:
             self._graphs[len(index)] = self._capture(index)
         graph, static_index = self._graphs[len(index)]

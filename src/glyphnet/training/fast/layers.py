@@ -19,7 +19,7 @@ from ...nn.spec import Flatten
 
 
 class Backpropagation:
-    """The passes of one network on the processor, in float32. Its gradients are new each time, never added up.
+    """The passes of one network on the processor, in float32. Its gradients are overwritten, never accumulated.
 
     Args:
         network: for which `covers` is true.
@@ -32,7 +32,7 @@ class Backpropagation:
 
     @staticmethod
     def covers(network: nn.Module) -> bool:
-        """Whether all layers are of kinds that are written out here."""
+        """Whether this module has a rule for every layer."""
         return isinstance(network, nn.Sequential) and all(type(layer) in RULES for layer in network)
 
     @staticmethod
@@ -80,7 +80,7 @@ class LayerRule(Protocol):
 
 
 class _Flat:
-    """An image as a vector. It is the first layer, so nobody asks for derivatives by its input."""
+    """An image as a vector. It is the first layer, so derivatives by its input are not needed."""
 
     learns = False
 
@@ -134,7 +134,7 @@ class _Activation:
 
 
 class _Dropout:
-    """Each number is kept with probability 1 − p, and then divided by it."""
+    """Keeps each number with probability 1 − p, divided by it."""
 
     learns = False
 
@@ -212,7 +212,7 @@ def _linear_for(a: Tensor) -> _Linear | None:
 
 @cache
 def _linear() -> _Linear | None:
-    """oneDNN's, where the processor is one on which that is quicker, and PyTorch has such a call."""
+    """oneDNN's linear layer, if this processor is faster with it and PyTorch has the call."""
     if "AMD" not in processor_vendor() or not torch.cpu.get_capabilities().get("avx512_f"):
         return None
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):

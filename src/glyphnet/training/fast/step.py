@@ -18,7 +18,7 @@ from .layers import Backpropagation
 
 
 class Gradients:
-    """What autograd would make of a batch, to within rounding, in about half the time where layers are small.
+    """The gradients that autograd would compute, to within rounding, in about half the time for small layers.
 
     Args:
         network: of a training that `suits`.
@@ -32,7 +32,7 @@ class Gradients:
 
     @staticmethod
     def suits(state: TrainingState, dtype: torch.dtype) -> bool:
-        """Whether such a training can be done this way: alone on the processor, in float32, layers written out."""
+        """Whether a training can use this step: one process on the CPU, in float32, with a rule for every layer."""
         return (
             state.device.type == "cpu"
             and state.collective.size == 1
@@ -41,13 +41,13 @@ class Gradients:
         )
 
     def of(self, batch: Batch, loss: Loss) -> Answers:
-        """Set the parameters' ``grad`` of a batch's mean loss; what the network said to it."""
+        """Set the parameters' ``grad`` of a batch's mean loss; return the network's answers."""
         answers = self.forward(batch)
         self.backward(answers, loss.gradient(answers.logits, answers.targets))
         return answers
 
     def forward(self, batch: Batch) -> Answers:
-        """What the network says to a batch."""
+        """The network's answers to a batch."""
         x, labels, targets, weights = batch
         return Answers(self._backpropagation.forward(x), labels, targets, weights)
 
@@ -76,7 +76,7 @@ class FusedStep:
         self._update = fused_update(state.optimizer)
 
     def __call__(self, index: Tensor) -> None:
-        """Do the step on the examples at ``index``."""
+        """Run the step on the examples at ``index``."""
         with torch.no_grad():
             answers = self._gradients.of(self._batches(index), self._loss)
             self._update()
@@ -91,7 +91,7 @@ Update = Callable[[], object]
 
 
 def fused_update(optimizer: torch.optim.Optimizer) -> Update:
-    """What ``optimizer.step()`` does, without gradient; quicker for fused SGD, Adam and AdamW, also beside Muon.
+    """Like ``optimizer.step()``; faster for fused SGD, Adam and AdamW, also beside Muon.
 
     At each call every parameter must have its gradient, in the same order in memory as itself.
     """
@@ -119,7 +119,7 @@ def fused_update(optimizer: torch.optim.Optimizer) -> Update:
 
 
 def _plain(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether all groups are fused, and use nothing that the calls below leave out."""
+    """Whether all groups are fused, and use only what the calls below support."""
     unused = ("amsgrad", "maximize", "differentiable", "capturable")
     return all(
         group.get("fused") and not isinstance(group["lr"], Tensor) and not any(group.get(name) for name in unused)
@@ -128,7 +128,7 @@ def _plain(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def _has_state(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether all is there that the kernels change."""
+    """Whether the state that the kernels change exists."""
     return all(
         optimizer.state.get(parameter) or group.get("momentum") == 0
         for group in optimizer.param_groups
@@ -174,7 +174,7 @@ def _sgd(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
 
 
 def _of_group(group: dict[str, Any]) -> tuple[list[Tensor], Callable[[], list[Tensor]]]:
-    """The parameters of a group, and what gives their gradients of the moment."""
+    """The parameters of a group, and a function that returns their current gradients."""
     parameters = group["params"]
 
     def gradients() -> list[Tensor]:
@@ -184,7 +184,7 @@ def _of_group(group: dict[str, Any]) -> tuple[list[Tensor], Callable[[], list[Te
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
-    """``tensor`` as one row, in the order of its memory: any other order costs the kernels twice the time."""
+    """``tensor`` as a vector in memory order: any other order doubles the kernels' time."""
     return tensor if tensor.is_contiguous() else tensor.as_strided((tensor.numel(),), (1,))
 
 

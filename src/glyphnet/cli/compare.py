@@ -165,7 +165,7 @@ def _ending_as_on_ctrl_c() -> Iterator[None]:
 
 
 def _show(found: Comparison) -> None:
-    """The table and the lines under it: for a person on a terminal, else as plain text."""
+    """Print the table and the lines below it: fitted to a terminal, else as plain text."""
     from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
 
     if not sys.stdout.isatty():

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """Tell the user something on standard error: one line, and one for each reading or command, indented by two."""
+    """Print a message on standard error: one line, and an indented one for each reading or command."""
     print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
 
 
 def say_lacking(model: Lacks) -> None:
-    """Tell what a model lacks beside those of today, if it lacks anything."""
+    """Say what an older model lacks, if anything."""
     if model.lacking:
         say(model.lacking)
 
@@ -194,7 +194,7 @@ def _rich(columns: Sequence[str], narrow: Sequence[str], width: int) -> RichProg
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Show the progress of a long task; the verb passes the callable on to the function that works.
+    """Show the progress of a long task.
 
     Yields:
         ``report(done, total, what)``: ``what`` names the work ("reading images"), and a new ``what`` starts a new bar;

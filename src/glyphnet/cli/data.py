@@ -1,4 +1,4 @@
-"""``glyphnet data``: a data set looked over before any training."""
+"""``glyphnet data``: check a data set before any training."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class _Places:
         return self._out / _WEIGHTS
 
     def make(self, pictures: list[Path], rules: Replacing) -> None:
-        """Look whether the pictures may be written, and make the folder if there are any."""
+        """Check whether the pictures may be written, and make the folder if there are any."""
         if self._single:
             rules.check(self._out)
         elif pictures:

@@ -1,4 +1,4 @@
-"""``glyphnet export``: a model in a form that others can open."""
+"""``glyphnet export``: write a model in another format."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ FOR_A_MODEL = ("layout", "only", "label_column", "on_bad_file")
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How the command line asks for data to be read.
+    """The options on the command line that say how data are read.
 
     Attributes:
         given: setting → value, of the options that are on the command line, or have a default of the verb's own.

@@ -156,7 +156,7 @@ def _name(data: str, how: str) -> str:
 
 
 def _show(found: Tuning) -> None:
-    """The table with what stands under it: for a person, or as plain lines where there is no terminal."""
+    """Print the table and the lines below it: fitted to a terminal, else as plain lines."""
     if not sys.stdout.isatty():
         print(*map(printable, str(found).split("\n")), sep="\n")
     else:

@@ -100,7 +100,7 @@ def _without_debug(args: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _never_lose_an_interrupt(lost: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C that comes while compiled code calls Python (pydantic does) is dropped there: let it come once more."""
+    """Python drops a Ctrl-C that comes while compiled code (pydantic) calls it: raise it again."""
     if lost.exc_type is KeyboardInterrupt:
         again = threading.Timer(0.02, interrupt_main)  # seconds; at once, it would come in here, and be dropped again
         again.daemon = True
@@ -117,7 +117,7 @@ def _replace_closed_outputs() -> None:
 
 
 def _reader_has_left() -> bool:
-    """Whether the pipe that broke is standard output, and not one to a worker process or over a network."""
+    """Whether the broken pipe is standard output, not one to a worker process or over a network."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # asks for no event: errors and hang-ups are reported anyway
     return bool(poll.poll(0))

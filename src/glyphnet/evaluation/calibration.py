@@ -1,4 +1,4 @@
-"""Whether the probabilities mean what they say, and the settings that validation data choose: temperature, thresholds.
+"""Calibration of probabilities, and the settings that validation data choose: temperature, thresholds.
 
 A classifier is calibrated if, of the images that it is 80 % sure of, it names 80 % rightly.
 """
@@ -342,7 +342,7 @@ class CoverageCurve:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What the model's rules give: images that they reject are answered with "none of these".
+    """The figures of the model's rules: images that they reject are answered with "none of these".
 
     Attributes:
         coverage: the share of images that is accepted.
@@ -398,7 +398,7 @@ def coverage_curve(confidence: npt.ArrayLike, correct: npt.ArrayLike, most: int 
 
 
 def reject(correct: npt.NDArray[np.bool_], reasons: Sequence[str | None]) -> Rejection:
-    """What rejecting the images that have a reason gives; ``correct`` bool (N,), N ≥ 1."""
+    """The figures of rejecting the images that have a reason; ``correct`` bool (N,), N ≥ 1."""
     accepted = np.array([reason is None for reason in reasons])
     return Rejection(
         coverage=proportion(int(accepted.sum()), len(accepted)),

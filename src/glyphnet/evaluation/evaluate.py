@@ -1,4 +1,4 @@
-"""Let a classifier answer on a set of images, once, exactly as it answers when it predicts."""
+"""Evaluate a classifier on a set of images, once, exactly as it predicts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def evaluate(
     part: Part = "",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Let the classifier answer on every image of the data set.
+    """Evaluate the classifier on every image of the data set.
 
     The classifier reads the pictures as it does for prediction: where it makes pictures like its training images, it
     gets the original pictures of the data set, not those that were resized to load them. ``images`` of the evaluation
@@ -156,7 +156,7 @@ def held_out(
     *,
     progress: Progress | None = None,
 ) -> HeldOut:
-    """Load the images of ``data`` that the classifier may be judged by, in its size and colour.
+    """Load the images of ``data`` on which the classifier may be judged, in its size and colour.
 
     Data that it was trained on, known by their fingerprint, are divided as in its training, and the test
     part is taken. Of other data the test part is taken if they have one of their own, and else all images.
@@ -235,7 +235,7 @@ def _with_decisions(splits: Splits, table: str | None) -> Splits:
 
 
 def held_out_in_training(splits: Splits) -> HeldOut:
-    """What was held out of the very data that a classifier was trained on.
+    """The images held out of the data that a classifier was trained on.
 
     The test part if there is one; else the validation part; else, with a warning, the training part.
     """

@@ -1,4 +1,4 @@
-"""The noun of this floor: one classifier's answers on a set of images, and the figures derived from them."""
+"""`Evaluation`: one classifier's answers on a set of images, and the figures derived from them."""
 
 from __future__ import annotations
 

@@ -223,12 +223,12 @@ class Repeats:
 
     @property
     def spread(self) -> float:
-        """The standard deviation from seed to seed (n - 1); 0 of one alone, of which nothing is known."""
+        """The standard deviation over the seeds (n - 1); 0 for one seed."""
         return float(np.std(self.values, ddof=1)) if self.n > 1 else 0.0
 
     @property
     def half_width(self) -> float:
-        """Half of the mean's 95 % interval, by Student's t; 0 of one alone."""
+        """Half of the mean's 95 % interval, by Student's t; 0 for one value."""
         if self.n < 2:
             return 0.0
         from scipy.special import stdtrit
@@ -236,7 +236,7 @@ class Repeats:
         return float(stdtrit(self.n - 1, (1 + LEVEL) / 2) * self.spread / np.sqrt(self.n))
 
     def interval(self, most: float = math.inf) -> Interval | None:
-        """The mean's 95 % interval, cut off at 0 and at ``most``; None of one alone."""
+        """The mean's 95 % interval, cut off at 0 and at ``most``; None for one value."""
         if self.n < 2:
             return None
         return Interval(max(0.0, self.mean - self.half_width), min(most, self.mean + self.half_width))

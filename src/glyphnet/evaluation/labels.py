@@ -381,7 +381,7 @@ def _together(parts: Sequence[ImageDataset]) -> Int64Array:
 
 @dataclass
 class _Report(Callback):
-    """Hands a training's steps on as progress of the whole."""
+    """Reports a training's steps as progress of the whole."""
 
     progress: Progress
     number: int

@@ -1,4 +1,4 @@
-"""Whether making pictures like the training images has earned its place in a model.
+"""Whether normalising pictures helps a model, decided on validation images.
 
 Normalising is right for drawings whose size, place and paper mean nothing. It destroys the answer where size, place or
 number carry the class. So it is measured: validation pictures, as they are and changed as people's pictures differ, are

@@ -1,4 +1,4 @@
-"""Networks: their descriptions, how they are built, what they cost, and the preprocessing in front of them.
+"""Networks: their descriptions, building, cost and preprocessing.
 
 Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
 """

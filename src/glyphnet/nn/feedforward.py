@@ -53,7 +53,7 @@ class MLPSpec(BaseSpec):
 
 
 class LinearSpec(BaseSpec):
-    """Pixels times weights: no hidden layer. What every other network has to beat."""
+    """Pixels times weights: no hidden layer. The baseline for every other network."""
 
     takes_vectors: ClassVar[bool] = True
     kind: Literal["linear"] = "linear"

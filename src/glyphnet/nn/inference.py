@@ -61,7 +61,7 @@ def logits_in_batches(
 
 
 def _computing(network: nn.Module, device: torch.device) -> nn.Module:
-    """What gives the network's answers soonest; the network itself where somebody looks at its layers."""
+    """The fastest equivalent of the network; the network itself if hooks watch its layers."""
     if device.type != "cpu":
         return network
     if network not in _quick:
@@ -103,7 +103,7 @@ def _largest_output(network: nn.Module, x: Tensor) -> int:
 
 
 def optimize_for_inference(network: nn.Module) -> nn.Module:
-    """The network's own layers, ordered and pooled so as to be quicker; the network itself if it pools nothing."""
+    """The network's own layers, reordered to be faster; the network itself if it has no pooling."""
     if not isinstance(network, nn.Sequential | SideBySide):
         return network
     layers = [_Pool() if _is_pooling(layer) else optimize_for_inference(layer) for layer in pooled_first(network)]

@@ -1,4 +1,4 @@
-"""The table of networks; from what a user wrote to a description, from a description to a network."""
+"""The table of networks; parsing descriptions, and building networks from them."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def without_head(network: nn.Module) -> nn.Module:
 
 
 class SideBySide(nn.ModuleList):
-    """Networks that look at the same input; their vectors (N, F) joined to (N, members·F)."""
+    """Networks over the same input; their vectors (N, F) joined to (N, members·F)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """One after another."""
@@ -178,7 +178,7 @@ class SideBySide(nn.ModuleList):
 
 
 def join(networks: Sequence[nn.Module]) -> nn.Sequential:
-    """One network whose logits are the mean of the logits of ``networks``; theirs are left as they are.
+    """One network whose logits are the mean of the logits of ``networks``, which do not change.
 
     The mean of several last layers is one last layer over all their inputs: its weights are theirs, divided by
     their number. So the ensemble ends in a Linear called ``head``, as every network does.

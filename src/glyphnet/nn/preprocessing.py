@@ -1,4 +1,4 @@
-"""From stored inputs to what a network sees: the only preprocessing in the project."""
+"""From stored inputs to network inputs: the only preprocessing in the project."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Preprocessing(BaseModel):
         return inputs.to(torch.float32)
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
-        """What :meth:`to_float` gave, augmented or not, as the network takes it: same shape, float32."""
+        """The output of :meth:`to_float`, augmented or not, as network input: same shape, float32."""
         if self.mode == "unit_range":
             return x
         if self.mode == "unit_norm":

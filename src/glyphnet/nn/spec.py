@@ -1,4 +1,4 @@
-"""What descriptions of networks are made of: bounds, activations, and a stack of layers that follows the shape."""
+"""The parts of network descriptions: bounds, activations, and a stack of layers that follows the shape."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Stack:
         self.add(name, layer)
 
     def pool(self, name: str) -> None:
-        """Put on a 2×2 max-pooling; an odd last row or column is dropped.
+        """Add a 2×2 max-pooling; an odd last row or column is dropped.
 
         Raises:
             SettingsError: the image is less than 2 pixels high or wide.
@@ -183,7 +183,7 @@ class Stack:
         self.add(name, activation(which))
 
     def dropout(self, name: str, probability: float) -> None:
-        """Put on dropout, or nothing where the probability is 0."""
+        """Add dropout, or nothing if the probability is 0."""
         if probability:
             self.add(name, nn.Dropout(probability))
 
@@ -195,7 +195,7 @@ class Stack:
         return network
 
     def count(self, each: int, values: int) -> None:
-        """Count a layer that gives so many values, each by ``each`` multiplications, before it is built.
+        """Count the multiplications of a layer before it is built: ``each`` for each output value.
 
         Raises:
             SettingsError: it is too large, or all layers together take too long.

@@ -1,4 +1,4 @@
-"""What a network consists of and what it costs: shapes, parameters, arithmetic."""
+"""The layers of a network and their cost: shapes, parameters, FLOPs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class NetworkSummary:
 
 
 def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int) -> NetworkSummary:
-    """Count what a network has and does, without computing or changing anything.
+    """Count parameters and FLOPs of a network, without changing it.
 
     Args:
         network: a network, or the description of one.
@@ -135,7 +135,7 @@ def _marker(counter: FlopCounter, name: str) -> Any:
 
 
 def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
-    """A forward hook that notes the shape of what a layer gives, without the batch."""
+    """A forward hook that records a layer's output shape, without the batch."""
 
     def record(module: nn.Module, inputs: object, output: Any) -> None:
         first = output[0] if isinstance(output, tuple) else output  # an LSTM gives its states as well
@@ -166,7 +166,7 @@ class FlopCounter(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No: it is for this that PyTorch would import its compiler."""
+        """No: otherwise PyTorch would import its compiler."""
         return False
 
     def __torch_dispatch__(

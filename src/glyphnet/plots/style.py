@@ -94,7 +94,7 @@ def short(name: str, longest: int = LONGEST) -> str:
 
 
 def literal(texts: Iterable[Text]) -> None:
-    """Draw these as they are written: ``$x$`` is a name, not mathematics, and ``%`` no comment of TeX."""
+    """Draw texts as written: ``$x$`` is a name, not mathematics, and ``%`` no comment of TeX."""
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)

@@ -1,4 +1,4 @@
-"""Runs: from data to a trained, judged, written-down classifier; and going on where a run was stopped."""
+"""Runs: from data to a trained and evaluated classifier in a run folder; and resuming a stopped run."""
 
 from .conclusion import judgement_to_dict, write_judgement
 from .preparation import read_recipe

@@ -1,4 +1,4 @@
-"""The end of a training: a classifier is made of what was trained, judged, and written down."""
+"""The end of a training: make a classifier, judge it, write the run folder."""
 
 from __future__ import annotations
 

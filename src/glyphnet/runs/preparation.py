@@ -1,4 +1,4 @@
-"""From what a user gave to what is trained: the data, and the recipe with all of its settings."""
+"""Prepare a training: the data, and the recipe with all of its settings."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int
 def fit_into(
     seconds: float, recipe: Recipe, changes: Mapping[str, Any] | None, splits: Splits, device: str, reporter: Reporter
 ) -> Recipe:
-    """The recipe to train for so long; reports what was chosen.
+    """The recipe that trains for the given time; reports what was chosen.
 
     Args:
         recipe: the one that was asked for.
@@ -265,7 +265,7 @@ def within(
     classes: int,
     device: str = "auto",
 ) -> Plan:
-    """The first of ``candidates`` that has room for enough passes, or the last one, with as many as there is room for.
+    """The first of ``candidates`` that has time for enough epochs, or the last one, with as many as there is time for.
 
     Each that has a chance is tried for a few steps; what it learns there is forgotten.
 
@@ -300,7 +300,7 @@ def within(
 def seconds_an_epoch(
     recipe: Recipe, train: Examples, validation: Examples | None, most: float, *, classes: int, device: str = "auto"
 ) -> float:
-    """How long an epoch of ``recipe`` takes here and now, measured in ``most`` seconds or in a few steps."""
+    """Seconds an epoch of ``recipe`` takes, measured in ``most`` seconds or in a few steps."""
     fitting, clock = Fitting(recipe, train, None, classes, device), _Clock(most)
     fitting.run(callbacks=[clock], epochs=1)
     judging = 0.0
@@ -332,6 +332,6 @@ class _Clock(Callback):
         return timed >= 2 and now - self._began >= self._most
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
-        """What an epoch took, if it was over so soon that not even two steps came after the warm-up."""
+        """Time the whole epoch if it had fewer than two steps after the warm-up."""
         self.seconds_an_epoch = self.seconds_an_epoch or float(row["seconds"] or 0.0)
         return True

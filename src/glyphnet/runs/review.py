@@ -1,4 +1,4 @@
-"""Looking for wrong labels: cross-validation, suspects in each part, and the table for a person's decisions."""
+"""Search for wrong labels: cross-validation, the suspects of each part, and the table for decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training gives: the noun of this floor."""
+"""`Run`, the result of a training, and `RunFolder`, its files."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class RunFolder:
 
     @property
     def suspects(self) -> Path:
-        """Labels that look wrong, with a column for decisions: where they were looked for."""
+        """Labels that look wrong, with a column for decisions; only with ``check_labels``."""
         return self.path / "suspects.csv"
 
     def files(self) -> list[Path]:
@@ -171,7 +171,7 @@ class RunFolder:
         return [path for path in paths if os.path.lexists(path)]
 
     def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
-        """Look whether a run may be written into it; nothing is touched.
+        """Check whether a run may be written into it; nothing is changed.
 
         Args:
             overwrite: whether its files may be replaced.
@@ -226,7 +226,7 @@ class RunFolder:
 
 
 def today() -> str:
-    """The day, as it is written down when a training begins."""
+    """The date, as recorded when a training begins."""
     return datetime.now(UTC).date().isoformat()
 
 

@@ -238,7 +238,7 @@ def _place_of(processes: int) -> Place:
 
 
 def _train_together(processes: int, data: Source | None, **arguments: Any) -> Run:
-    """Start processes that train together; what cannot work is refused before."""
+    """Start processes that train together; refuse first what cannot work."""
     preset, changes = arguments.pop("preset") or "balanced", arguments.pop("changes") or {}
     recipe, splits = prepare(data, preset, arguments["recipe"], changes, arguments["reporter"].progress)
     _check_together(processes, recipe, splits, arguments["device"])
@@ -346,7 +346,7 @@ def write_first(path: Path, value: object) -> None:
 
 
 def main(name: str) -> None:
-    """One of the processes: do the job in the folder ``name``."""
+    """The child process: run the job in the folder ``name``."""
     folder = Path(name)
     verb, arguments, carried = pickle.loads((folder / JOB).read_bytes())
     try:

@@ -1,4 +1,4 @@
-"""Optimizers, each described by its settings: PyTorch's own, and two that are quicker here than its own.
+"""Optimizers, each described by its settings: PyTorch's own, and two that are faster here.
 
 Weight decay and the L1 and L2 penalties act on weights alone (tensors of two dimensions or more), never on biases or
 norms. To add an optimizer: a class here with a ``name`` and ``build``, and its name in ``OPTIMIZERS``.
@@ -24,7 +24,7 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 
 
 class Optimizer(Settings):
-    """What every optimizer has: a learning rate, and a way to be made."""
+    """The base of all optimizers: a learning rate, and how to build it."""
 
     full_batch: ClassVar[bool] = False
     """Whether a step looks at all images at once, through a closure."""
@@ -107,7 +107,7 @@ class AdamW(Optimizer):
 
 
 class Muon(Optimizer):
-    """Muon (Jordan et al., 2024): momentum made orthogonal, for weights; AdamW for biases, norms and the head.
+    """Muon (Jordan et al., 2024): orthogonalised momentum, for weights; AdamW for biases, norms and the head.
 
     For a layer of M×N weights, M the smaller, a step multiplies as often as the layer's own passes over
     M·(0.7 + 6·M/N) images do: 200 images where it is 128×784, 7,000 where it is 1024×1024. With wide layers in small

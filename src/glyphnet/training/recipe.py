@@ -213,7 +213,7 @@ class Recipe(Settings):
 
 
 def read_value(text: str) -> Any:
-    """A setting's value from what was typed: "0.01" is a number, "[64, 32]" a list, "null" nothing."""
+    """A setting's value from text: "0.01" is a number, "[64, 32]" a list, "null" nothing."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
@@ -226,7 +226,7 @@ def _names_kind(path: str) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes ``1e-3`` for a word; everybody who writes a learning rate means the number."""
+    """Reads ``1e-3`` as a number; YAML 1.1 takes it for text."""
 
 
 _Loader.yaml_implicit_resolvers = {key: list(rows) for key, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()}
@@ -261,7 +261,7 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int) -> Rec
 
 
 def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """A small strided network and a few passes: the first answer, in seconds."""
+    """A small strided network and a few epochs: a first answer, in seconds."""
     return Recipe(
         network=_strided(image_shape, stem=16, channels=32),
         # In so few steps an average over twenty gradients, as the others' is, would hang behind.
@@ -276,7 +276,7 @@ def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
 
 
 def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """Twice as wide, warped images, averaged weights, more passes: about a minute for 60,000 images of 28×28."""
+    """Twice as wide, warped images, averaged weights, more epochs: about a minute for 60,000 images of 28×28."""
     return Recipe(
         network=_strided(image_shape, stem=32, channels=64),
         optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
@@ -308,12 +308,12 @@ PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "b
 
 
 def _epochs(images: int, at_60_000: float) -> int:
-    """More passes over fewer images, though fewer images seen in all: of a quarter as many, twice the passes."""
+    """More epochs for fewer images, though fewer steps in all: a quarter of the images, twice the epochs."""
     return max(1, round(at_60_000 * math.sqrt(60_000 / max(images, 1))))
 
 
 def _batch_size(images: int, largest: int) -> int:
-    """A power of two that leaves an epoch some twenty steps at least."""
+    """A power of two that leaves at least about twenty steps an epoch."""
     return max(16, min(largest, 1 << int(math.log2(max(images / 20, 1)))))
 
 

@@ -1,4 +1,4 @@
-"""Everything that changes while a network is trained, in one place: what a checkpoint must hold."""
+"""Everything that changes during training, in one place: the content of a checkpoint."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TrainingState:
         device: torch.device,
         collective: Collective = ALONE,
     ) -> TrainingState:
-        """The state before the first step. The caller's random numbers are left as they were."""
+        """The state before the first step. The caller's random state does not change."""
         network = initial_network(recipe, input_shape, classes).to(device=device)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         alone = device.type == "cpu" and collective.size == 1
@@ -105,11 +105,11 @@ class TrainingState:
 
     @property
     def totals(self) -> Tensor:
-        """Summed loss and number of right answers in the epoch now running: float64 (2,), the live tensor."""
+        """Summed loss and number of right answers in the running epoch: float64 (2,), the live tensor."""
         return self.metrics.totals()
 
     def eval_model(self) -> nn.Module:
-        """The network that validation looks at: the averaged one where there is one."""
+        """The network to validate: the averaged one if there is one."""
         if self.average is None:
             return self.network
         self.average.update_buffers(self.network)
@@ -173,7 +173,7 @@ class TrainingState:
 
 
 def initial_network(recipe: Recipe, input_shape: InputShape, classes: int) -> nn.Module:
-    """The network before its first step, the same at each call. The caller's random numbers are left as they were."""
+    """The untrained network, the same at each call. The caller's random state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, "weights"))
         return build(recipe.network, input_shape, classes)
@@ -186,7 +186,7 @@ _PLAIN = (
 
 
 class WeightAverage:
-    """A copy of a network whose weights trail behind: w̄ ← d·w̄ + (1−d)·w after each step (Polyak and Juditsky, 1992).
+    """A moving average of a network's weights: w̄ ← d·w̄ + (1−d)·w after each step (Polyak and Juditsky, 1992).
 
     Early on, when there is little to average, d is smaller: min(decay, (1 + t) / (10 + t)) at step t.
 
@@ -219,7 +219,7 @@ COUNTED_AT_ONCE = 64
 
 
 class Answers(NamedTuple):
-    """What a network said to a batch, and what it should have said.
+    """A network's answers to a batch, and the targets.
 
     Attributes:
         logits: float32 (n, K), not changed any more.
@@ -239,7 +239,7 @@ class Answers(NamedTuple):
         return self.logits.max(1).indices == self.labels  # half the time of argmax, and the same
 
     def weighted(self, losses: Tensor) -> Tensor:
-        """Losses of these examples, float32 (n,), as much as each weighs."""
+        """Losses of these examples, float32 (n,), each times its weight."""
         return losses if self.weights is None else losses * self.weights
 
 
@@ -277,7 +277,7 @@ class Metrics:
         self._totals += counts
 
     def count_later(self, answers: Answers) -> None:
-        """Add a batch when the totals are next asked for, or with the next few dozen."""
+        """Add a batch when the totals are next read, or together with the next few dozen."""
         self._waiting.append(answers)
         if len(self._waiting) >= COUNTED_AT_ONCE:
             self._count_waiting()

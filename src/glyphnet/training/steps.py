@@ -19,7 +19,7 @@ from .state import Answers, TrainingState
 
 
 class AutogradStep:
-    """A step whose gradients autograd makes: of any network, anywhere.
+    """A step with autograd's gradients, for any network and device.
 
     Args:
         state: what the step changes.
@@ -44,7 +44,7 @@ class AutogradStep:
         return self._state.metrics.losses(answers), answers.right
 
     def __call__(self, index: Tensor) -> None:
-        """Do the step on the examples at ``index``, of which each process of a group takes its part."""
+        """Run the step on the examples at ``index``, of which each process of a group takes its part."""
         losses, right = self.losses(self._state.collective.part(index))
         self.clear_gradients()
         self.with_penalty(self.share_of_mean(losses, len(index))).backward()
@@ -64,11 +64,11 @@ class AutogradStep:
         return counts if self._shared is None else self._shared.average(counts)
 
     def share_of_mean(self, losses: Tensor, total: int) -> Tensor:
-        """What this process adds to the mean of ``total`` losses, of which it has some: averaged over all, the mean."""
+        """This process' share of the mean of ``total`` losses; the average over the processes is the mean."""
         return losses.mean() if len(losses) == total else losses.sum() * (self._state.collective.size / total)
 
     def with_penalty(self, loss: Tensor) -> Tensor:
-        """``loss`` and what the recipe adds to it for large weights."""
+        """``loss`` plus the recipe's penalties."""
         for regularizer, strength in self._state.recipe.penalties:
             loss = loss + strength * torch.stack([regularizer.value(weight) for weight in self._penalised]).sum()
         return loss
@@ -81,7 +81,7 @@ Step = Callable[[Tensor], None]
 
 
 def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Step:
-    """The quickest way to do a step: captured in a CUDA graph, or with passes written out, where either is possible.
+    """The fastest step: captured in a CUDA graph, or with hand-written gradients, where possible.
 
     Args:
         state: what the step changes.
@@ -99,7 +99,7 @@ def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Ste
 
 
 def set_learning_rate(state: TrainingState, factor: float) -> None:
-    """Set every parameter group's rate to its full rate times ``factor``; where a graph reads it, in place."""
+    """Set every parameter group's rate to its full rate times ``factor``; in place if a CUDA graph reads it."""
     for group, full in zip(state.optimizer.param_groups, state.full_rates, strict=True):
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(full * factor)
@@ -108,7 +108,7 @@ def set_learning_rate(state: TrainingState, factor: float) -> None:
 
 
 class GraphedStep:
-    """A step captured in a CUDA graph, one graph a batch size: replaying it costs one launch.
+    """A step captured in a CUDA graph, one for each batch size: a replay costs one launch.
 
     The warm-up that a capture needs changes weights and optimizer; both, and the random numbers, are put back.
     """
@@ -161,7 +161,7 @@ AT_ONCE = 4096
 
 
 class _Look(NamedTuple):
-    """What one look at all examples has shown; the gradients are the parameters' own.
+    """Loss and metrics of one pass over all examples; the gradients are in the parameters.
 
     Attributes:
         loss: the mean, penalties included: float32 ().
@@ -175,7 +175,7 @@ class _Look(NamedTuple):
 
 
 class FullBatchStep:
-    """A step of such an optimizer, with autograd's gradients, or with those written out where there are such.
+    """A step of a full-batch optimizer, with autograd's gradients or hand-written ones.
 
     It needs no random numbers: such optimizers allow nothing that is drawn.
 
@@ -196,7 +196,7 @@ class FullBatchStep:
         self._parameters = list(state.network.parameters())
 
     def __call__(self, index: Tensor) -> None:
-        """Do the step on the examples at ``index``: all of them."""
+        """Run the step on the examples at ``index``: all of them."""
         start = self._weights()
         calls = 0
 
@@ -225,7 +225,7 @@ class FullBatchStep:
         return torch.cat([weight.detach().reshape(-1) for weight in self._parameters])
 
     def _look(self, index: Tensor) -> _Look:
-        """Write the parameters' gradients, part by part."""
+        """Compute the parameters' gradients, part by part."""
         self._autograd.clear_gradients()
         loss = self._autograd.with_penalty(torch.zeros((), device=self._state.device))
         if loss.requires_grad:
@@ -258,7 +258,7 @@ class FullBatchStep:
 
 
 def synchronise(network: nn.Module, collective: Collective) -> nn.Module:
-    """Exchange the batch norms of ``network``, in place, for such as look at the whole batch.
+    """Replace the batch norms of ``network``, in place, by `SynchronisedBatchNorm`.
 
     Parameters and buffers stay the same tensors. The buffers are the same in all processes.
     """

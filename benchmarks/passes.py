@@ -2,7 +2,7 @@
 
     python benchmarks/passes.py [mnist] [fashion-mnist] [--runs 3] [--record]
 
-That is what ``glyphnet train --time`` goes by (ENOUGH and MOST in training/budget.py). Presets are trained for parts
+That is what ``glyphnet train --time`` goes by (ENOUGH and MOST in runs/preparation.py). Presets are trained for parts
 and multiples of their own passes, with a schedule for just so many, and judged on the validation images: the test
 images choose nothing. In each round all take a turn. Seconds are those of the loop, without validation.
 """

@@ -21,6 +21,7 @@ from ..files import Replacing, atomic_write, atomic_write_text
 from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
 from ..pages.assembly import environment, read
+from ..runs.run import FileOf
 from ..settings import parse_settings
 from ..training.device import hardware
 from .lab import Findings, Picture, Progress, load_lab
@@ -34,15 +35,8 @@ class LabFolder:
 
     path: Path
 
-    @property
-    def page(self) -> Path:
-        """The explanation with its pictures, in one file."""
-        return self.path / "lab.html"
-
-    @property
-    def numbers(self) -> Path:
-        """The measured values."""
-        return self.path / "numbers.json"
+    page = FileOf("lab.html")  # the explanation with its pictures, in one file
+    numbers = FileOf("numbers.json")  # the measured values
 
 
 def run_lab(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..classifier import Classifier
 from ..data import Finding, Splits
@@ -118,56 +118,42 @@ SEVERAL = "seeds.json"
 """The file by which the folder of several trainings is known; see `glyphnet.studies.seeds`."""
 
 
+class FileOf:
+    """A file of a folder: in a class with a ``path``, ``recipe = FileOf("recipe.yaml")`` is the path of that file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: HasPath, owner: type) -> Path:
+        return folder.path / self.name
+
+
+class HasPath(Protocol):
+    """A folder."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of a run folder."""
 
     path: Path
 
-    @property
-    def recipe(self) -> Path:
-        """Every setting, as YAML."""
-        return self.path / "recipe.yaml"
-
-    @property
-    def history(self) -> Path:
-        """The learning curves."""
-        return self.path / "history.csv"
-
-    @property
-    def model(self) -> Path:
-        """The classifier, with the weights of the best epoch."""
-        return self.path / "model.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        """What is needed to resume."""
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def evaluation(self) -> Path:
-        """Every figure on the test data."""
-        return self.path / "evaluation.json"
-
-    @property
-    def predictions(self) -> Path:
-        """A line a test image."""
-        return self.path / "predictions.csv"
-
-    @property
-    def report(self) -> Path:
-        """The page to look at."""
-        return self.path / "report.html"
-
-    @property
-    def suspects(self) -> Path:
-        """Labels that look wrong, with a column for decisions; only with ``check_labels``."""
-        return self.path / "suspects.csv"
+    recipe = FileOf("recipe.yaml")  # every setting
+    history = FileOf("history.csv")  # the learning curves
+    model = FileOf("model.safetensors")  # the classifier, with the weights of the best epoch
+    checkpoint = FileOf("checkpoint.safetensors")  # what is needed to resume
+    evaluation = FileOf("evaluation.json")  # every figure on the test data
+    predictions = FileOf("predictions.csv")  # a line a test image
+    report = FileOf("report.html")  # the page to look at
+    suspects = FileOf("suspects.csv")  # labels that look wrong, with a column for decisions; only with check_labels
 
     def files(self) -> list[Path]:
-        """Those of its files that are there."""
-        names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
-        paths: list[Path] = [getattr(self, name) for name in names]
+        """Its files that exist."""
+        paths = [self.path / each.name for each in vars(RunFolder).values() if isinstance(each, FileOf)]
         return [path for path in paths if os.path.lexists(path)]
 
     def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:

@@ -24,7 +24,7 @@ from ...evaluation.intervals import Repeats
 from ...files import Replacing, atomic_write_text, is_ours, read_input, remove, remove_empty_folder, subfolder
 from ...locks import refuse_if_in_use
 from ...runs import RunFolder
-from ...runs.run import SEVERAL
+from ...runs.run import SEVERAL, FileOf
 from ...training import HistoryRow, Recipe, StepInfo, TrainingState
 from ...units import first_line, percent
 
@@ -266,15 +266,8 @@ class SeedsFolder:
     path: Path
     stays: bool = True
 
-    @property
-    def summary(self) -> Path:
-        """Everything, for programs; written first, and needed to resume."""
-        return self.path / SEVERAL
-
-    @property
-    def table(self) -> Path:
-        """One line per finished training."""
-        return self.path / "seeds.csv"
+    summary = FileOf(SEVERAL)  # everything, for programs; written first, and needed to resume
+    table = FileOf("seeds.csv")  # one line per finished training
 
     @property
     def ensemble(self) -> RunFolder:

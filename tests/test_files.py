@@ -466,7 +466,7 @@ OPENED = ("openable", "BytesIO", "StringIO", "_stream", "file", "source")
 READ_ELSEWHERE = {
     # files of the system
     ("processes.py", "read_text"),
-    ("training/fast/products.py", "read_text"),
+    ("training/fast/layers.py", "read_text"),
     ("training/device.py", "read_text"),
     # files of this package
     ("data/assemble.py", "read_bytes"),

@@ -32,7 +32,12 @@ def reduced(grey: UInt8Array, factor: int) -> UInt8Array:
     if factor == 1:
         return grey
     height, width = (max(1, side // factor) for side in grey.shape)
-    return resized(grey[: height * factor, : width * factor], height, width, Image.Resampling.BOX)
+    whole = grey[: height * factor, : width * factor]
+    if factor == 2 and whole.shape == (2 * height, 2 * width):  # the same in a quarter of the time
+        pairs = np.ascontiguousarray(whole).view(np.uint16)
+        rows = ((pairs & 255) + (pairs >> 8) + 1) >> 1
+        return ((rows[::2] + rows[1::2] + 1) >> 1).astype(np.uint8)
+    return resized(whole, height, width, Image.Resampling.BOX)
 
 
 def rimmed(grey: UInt8Array, by: int) -> UInt8Array:
@@ -77,13 +82,22 @@ def ranked(values: npt.NDArray[np.integer], share: int, of: int) -> int:
     place = min(values.size - 1, values.size * share // of)
     if values.size < 1000:
         return int(np.sort(values, axis=None)[place])
+    first = values.flat[0]  # of most pictures: the level of the paper, which more than half of the pixels have
+    below = int(np.count_nonzero(values < first))
+    if below <= place < below + int(np.count_nonzero(values == first)):
+        return int(first)
     least = int(values.min())  # partitioning is slow where many values are equal
     return least + int(np.searchsorted(np.bincount(values.ravel() - least).cumsum(), place, side="right"))
 
 
 def otsu_threshold(values: npt.NDArray[np.integer]) -> int:
     """Otsu's threshold (1979) of values 0 to 255: those above it and the others differ most."""
-    counts = np.bincount(values.ravel(), minlength=256)
+    values = values.ravel()
+    if 2 * (many := np.count_nonzero(values)) < values.size:  # counting equal values takes long
+        counts = np.bincount(values[values > 0], minlength=256)
+        counts[0] = values.size - many
+    else:
+        counts = np.bincount(values, minlength=256)
     below = np.cumsum(counts)
     mass = np.cumsum(counts * np.arange(256))
     above = below[-1] - below

@@ -5,6 +5,7 @@ The steps are those of the package's description, in whole numbers.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -162,13 +163,13 @@ def _background(upright: IntArray) -> UInt8Array:
     """The paper: an opening over two fifths of the longer side, at a quarter of the size."""
     height, width = upright.shape
     padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
-    rows = np.minimum.reduce([padded[k::BLOCK] for k in range(BLOCK)])
-    blocks = np.minimum.reduce([rows[:, k::BLOCK] for k in range(BLOCK)])
+    tall, wide = padded.shape
+    rows = padded.reshape(tall // BLOCK, BLOCK, wide).min(axis=1)
+    blocks = functools.reduce(np.minimum, [rows[:, k::BLOCK] for k in range(BLOCK)])
     # One block wider, so that the darker side of an edge in the light counts on both sides of it.
     ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
     if (ground == ground[0, 0]).all():
         return np.full((height, width), ground[0, 0])
-    tall, wide = padded.shape
     return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
 
@@ -397,10 +398,10 @@ def _level_lines(mask: BoolArray) -> BoolArray:
 def _thin_runs(mask: BoolArray, thickest: int) -> IntArray:
     """Vertical runs of the mask that are at most ``thickest`` long, column by column: (3, n), x, top, end."""
     height, width = mask.shape
-    padded = np.zeros((width, height + 1), dtype=np.int8)
-    padded[:, :height] = mask.T
-    steps = np.diff(padded.ravel(), prepend=np.int8(0))
-    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    flat = np.zeros(width * (height + 1) + 1, dtype=np.bool_)
+    flat[1:].reshape(width, height + 1)[:, :height] = mask.T  # a pixel of no ink between two columns
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    starts, ends = turns[::2], turns[1::2]
     thin = ends - starts <= thickest
     starts, ends = starts[thin], ends[thin]
     x = starts // (height + 1)

@@ -63,6 +63,17 @@ def test_rows_are_called_by_id_or_name_or_path(classifier: Classifier, tmp_path:
         assert tuple(answered(classifier, write_table(tmp_path / "t.parquet", columns))[0]) == names
 
 
+def test_ids_are_held_to_the_limits_of_names(classifier: Classifier, tmp_path: Path) -> None:
+    ids = ["x" * 255, "x" * 256, "a\nb", "c"]
+    table = write_table(tmp_path / "t.parquet", {"image": [png(each) for each in pixels_of(4)], "id": ids})
+    names, _, errors = answered(classifier, table)
+    assert names == [ids[0], "c"]
+    assert errors == [
+        f"{table}#1: its id cannot be a name: it has 256 characters, and 255 are the most. Mend it or leave id out.",
+        f"{table}#2: its id cannot be a name: it holds U+000A, a control character. Mend it or leave id out.",
+    ]
+
+
 def test_files_that_a_table_names_lie_beside_it(classifier: Classifier, tmp_path: Path) -> None:
     [first, second] = pixels_of(2)
     (tmp_path / "a").mkdir()

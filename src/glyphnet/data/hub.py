@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
-from ..units import listed
+from ..units import fault_of, listed
 from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
@@ -73,8 +73,11 @@ class Table:
                 for cell, name in zip(cells, names, strict=True):
                     place = self.place(row)
                     content, path = content_of(cell, place, partial(beside, finder, place=place))
-                    called = path if name is None else name
-                    yield Picture(place if called is None else str(called), place, content)
+                    called = path if name is None else str(name)
+                    if name is not None and self.name != FILE_NAME and (fault := fault_of(str(name))):
+                        reason = f"its {self.name} cannot be a name: {fault}"
+                        called, content = place, BadFileError(place, reason, f"Mend it or leave {self.name} out.")
+                    yield Picture(place if called is None else called, place, content)
                     row += 1
         except damage as error:
             raise DataError(

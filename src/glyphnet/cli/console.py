@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import typer
 
 from ..errors import GlyphNetError
-from ..progress import Progress as Progress
+from ..progress import Progress
 from ..units import printable as printable  # the verbs have it from here
 
 if TYPE_CHECKING:

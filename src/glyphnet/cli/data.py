@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..files import Replacing, is_stream
+from ..progress import Progress
 from ..units import percent, table
-from .console import Progress, emit_json, printable, progress, say
+from .console import emit_json, printable, progress, say
 from .options import (
     AS_DEFAULT,
     DataArgument,

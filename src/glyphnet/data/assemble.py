@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..progress import Progress
 from ..units import listed
 from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, in_order, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
@@ -20,7 +21,7 @@ from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .find_groups import make_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words
-from .listing import PART_CODES, TEST, TRAIN, VALIDATION, Progress, WantedColumns, check_classes, look_alikes
+from .listing import PART_CODES, TEST, TRAIN, VALIDATION, WantedColumns, check_classes, look_alikes
 from .split import divide
 from .survey import (
     LOOKED_AT,

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import BadFileError, DataError
-from ..progress import Progress as Progress
 from ..units import listed, printable
 from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes

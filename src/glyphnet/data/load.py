@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
 from ..files import open_input
+from ..progress import Progress
 from ..units import listed
 from . import arrays, containers, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
@@ -42,17 +43,7 @@ from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
 from .known import read_named
 from .layouts import check_layout, part_word
-from .listing import (
-    PART_CODES,
-    ImageFiles,
-    Picture,
-    Progress,
-    Unlabelled,
-    bad_in_words,
-    escaped,
-    skipped,
-    unlabelled_arrays,
-)
+from .listing import PART_CODES, ImageFiles, Picture, Unlabelled, bad_in_words, escaped, skipped, unlabelled_arrays
 from .named import read_digits
 from .npy import MAX_BYTES, NpzFile, map_npy
 from .pictures import decode_all

@@ -17,7 +17,7 @@ from ..data.inspect import ABOUT_LEARNING, IMBALANCE
 from ..data.settings import DataSettings
 from ..errors import DataError, SettingsError
 from ..images import Batch, Reader, seen
-from ..progress import Progress as Progress
+from ..progress import Progress
 from ..units import interval_text, listed, percent
 from .evaluation import Evaluation, Part
 from .intervals import Interval

@@ -31,7 +31,7 @@ from ..data.split import group_folds, stratified_folds
 from ..errors import DataError, SettingsError
 from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
-from ..progress import Progress as Progress
+from ..progress import Progress
 from ..seeding import derived_seed
 from ..training import Callback, Examples, FitResult, Recipe, StepInfo, TrainingState, fit
 from ..training.device import using_threads

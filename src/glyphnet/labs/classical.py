@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
+from ..progress import Progress
 from ..studies.comparison.comparing import (
     HEADINGS,
     Comparison,
@@ -20,7 +21,7 @@ from ..studies.comparison.comparing import (
 from ..studies.comparison.methods import METHODS
 from ..studies.comparison.picture import picture
 from ..units import duration, plural
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import TrainingSettings
 
 _QUICK = ("fast", "kmeans", "knn", "svm")

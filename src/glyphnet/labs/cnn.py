@@ -15,9 +15,10 @@ from ..data import ImageDataset, Splits
 from ..data.dataset import UInt8Array
 from ..explain import activations, first_layer_weights
 from ..plots.style import BLUE, INK, RED, SOFT, percent_axis
+from ..progress import Progress
 from ..units import plural
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import TrainedNetwork, Trainer, TrainingSettings, recipe, repeats, with_interval
 
 TITLES = {"mlp": "fully connected", "cnn": "convolutional", "cnn shifted": "convolutional, learnt from shifted images"}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..evaluation.intervals import bootstrap_mean
 from ..plots.style import BLUE, COOL, HEAT, INK, LINE, RED, SOFT, percent_axis
+from ..progress import Progress
 from .digits_experiment import (
     METHODS,
     NEAR,
@@ -29,7 +30,7 @@ from .digits_experiment import (
     walk_all,
 )
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 
 _ITERATIONS = {False: [*range(1, 30), *range(30, 300, 5)], True: list(range(10, 300, 20))}
 _STOPS = {False: [20, 40, 60, 80, 100, 120, 160], True: [40, 80, 120]}

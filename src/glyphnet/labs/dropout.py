@@ -11,8 +11,9 @@ from ..data import Splits
 from ..evaluation import evaluate
 from ..plots import gallery, learning_curves
 from ..plots.style import BLUE, INK, RED, SOFT, dress, legend, percent_axis
+from ..progress import Progress
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import (
     TrainedNetwork,
     Trainer,

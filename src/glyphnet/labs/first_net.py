@@ -14,9 +14,10 @@ from ..explain import DeadUnits, dead_units
 from ..nn import Preprocessing, build
 from ..plots import confused_pairs, confusion_matrix, gallery, learning_curves
 from ..plots.style import BLUE, RED, legend, percent_axis, whole_axis
+from ..progress import Progress
 from ..training import Recipe
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import (
     TrainedNetwork,
     Trainer,

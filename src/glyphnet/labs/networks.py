@@ -10,9 +10,10 @@ import numpy as np
 
 from ..data import Splits
 from ..plots.style import BLUE, HEAT, INK, RED, SOFT, percent_axis, whole_axis
+from ..progress import Progress
 from ..units import plural
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import (
     TrainedNetwork,
     Trainer,

@@ -11,9 +11,10 @@ from pydantic import Field
 from scipy.special import expit
 
 from ..plots.style import BLUE, COOL, HEAT, INK, RED, SOFT
+from ..progress import Progress
 from . import drawing, points
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .points import SOLVED, Float64Array, Points, WidthSettings, begin, learn, lowest_median_highest, units_of
 
 STEEPNESS = (1, 3, 10, 40)

@@ -13,9 +13,10 @@ from ..augment import Augmenter
 from ..data import Splits
 from ..plots import gallery
 from ..plots.style import BLUE, INK, RED, SOFT, legend, whole_axis
+from ..progress import Progress
 from ..training import Recipe
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import (
     TrainedNetwork,
     Trainer,

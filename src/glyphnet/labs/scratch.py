@@ -11,8 +11,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..plots import gallery
 from ..plots.style import BLUE, INK, RED, legend, percent_axis, whole_axis
+from ..progress import Progress
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .scratch_experiment import EVERY, NEARLY_ZERO, Result, experiment, measure, rows
 from .training import TrainingSettings, lead_with_note
 

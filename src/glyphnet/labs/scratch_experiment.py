@@ -11,9 +11,9 @@ import numpy as np
 
 from ..data import ImageDataset, Splits, load
 from ..evaluation.intervals import Repeats, wilson
+from ..progress import Progress
 from ..scratch import GradientCheck, NeuralNetMLP, Weights
 from ..scratch.network import Array, backpropagate, cross_entropy, forward, random_weights, split
-from .lab import Progress
 from .training import TrainingSettings, fewer
 
 KNOWN: dict[str, Any] = {

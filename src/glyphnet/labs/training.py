@@ -13,10 +13,11 @@ from ..classifier import Classifier
 from ..data import ImageDataset, Splits, load
 from ..evaluation import Evaluation, evaluate
 from ..evaluation.intervals import Repeats
+from ..progress import Progress
 from ..runs.conclusion import classifier_of
 from ..runs.preparation import fitting_of
 from ..training import Callback, HistoryRow, Recipe, StepInfo, TrainingState
-from .lab import LabSettings, Numbers, Progress, Table, percent
+from .lab import LabSettings, Numbers, Table, percent
 
 _STEPS = 1000  # of the progress, per training
 

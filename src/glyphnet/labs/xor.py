@@ -11,10 +11,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..plots.style import BLUE, RED
+from ..progress import Progress
 from ..units import plural
 from . import drawing, points
 from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Progress, Question, Section, Table, percent
+from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .points import (
     SOLVED,
     Float64Array,

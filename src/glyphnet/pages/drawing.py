@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._version import __version__
-from .assembly import environment, hash_of, read, script_json
-from .bundle import bundle
+from .bundle import bundle, environment, hash_of, read, script_json
 
 STYLES = ("pages/house.css", "pages/drawing.css")
 

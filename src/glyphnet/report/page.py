@@ -17,8 +17,7 @@ from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
-from ..pages.assembly import environment, hash_of, read
-from ..pages.bundle import bundle
+from ..pages.bundle import bundle, environment, hash_of, read
 from ..units import digits_for, page_percent
 from . import text
 from .advice import advise

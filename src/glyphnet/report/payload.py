@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation import Evaluation
-from ..pages.assembly import script_json
+from ..pages.bundle import script_json
 from .curves import History
 from .embedding import Projection
 from .labels import ShownPart, key_of

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..answers import REASONS
-from ..pages.assembly import environment, hash_of, read, script_json
-from ..pages.bundle import bundle
+from ..pages.bundle import bundle, environment, hash_of, read, script_json
 from ..predictor import Predictor
 
 _STYLES = ("pages/house.css", "serving/service.css")

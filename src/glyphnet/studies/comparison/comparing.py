@@ -23,7 +23,6 @@ import numpy as np
 from ... import units
 from ...data import ImageDataset, Splits, load, look_over
 from ...data.handover import hand_over
-from ...data.listing import Progress
 from ...data.settings import DataSettings
 from ...errors import DataError, MissingExtraError, SettingsError
 from ...evaluation import Evaluation
@@ -32,6 +31,7 @@ from ...files import new_file
 from ...locks import temporary_folder
 from ...modelfile import library_versions
 from ...processes import Child, Message, usable_cores
+from ...progress import Progress
 from ...training.device import hardware
 from ...units import first_line
 from .methods import Estimator, FitContext, Method, choose

@@ -17,9 +17,10 @@ from ...data import ImageDataset
 from ...data.settings import DataSettings
 from ...errors import DataError
 from ...evaluation import Evaluation, evaluate
-from ...evaluation.evaluate import HeldOut, Progress, held_out
+from ...evaluation.evaluate import HeldOut, held_out
 from ...evaluation.intervals import Paired, paired
 from ...files import atomic_write, atomic_write_text, make_folder
+from ...progress import Progress
 from .comparing import JSON_FILE, figure_to_dict
 
 COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")

@@ -61,7 +61,7 @@ def data(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at a data set before any training: counts, sizes, duplicates, leaks, bad files.
+    """Check a data set before training: counts, sizes, duplicates, leaks, bad files.
 
     Images are compared with mirrored, turned, shifted and enlarged versions of each other: a minute for 60,000 small
     ones. The result is kept, and training warns by it.

@@ -47,7 +47,7 @@ class ExplainOptions(OptionGroup):
     ] = "integrated-gradients"
     class_name: Annotated[
         str | None,
-        typer.Option("--class", metavar="NAME", help="Ask what speaks for this class; the likeliest unless given."),
+        typer.Option("--class", metavar="NAME", help="Explain this class; default: the likeliest."),
     ] = None
     out: Annotated[
         Path | None,

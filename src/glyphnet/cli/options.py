@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..data.settings import DataSettings
     from ..training import Recipe
 
-LARGEST_SIDE = 4096  # far beyond what the networks are for: a slip of the finger, not a wish
+LARGEST_SIDE = 4096  # far beyond what the networks are for: a larger number is a typing error
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -130,8 +130,8 @@ _RangeOption = Annotated[
         "--range",
         metavar="LOW:HIGH",
         parser=parse_range,
-        help="The values that become black and white in all images. Unless given, 8 bits are taken as they are, and "
-        "for other values one range is chosen from the whole set.",
+        help="The values that become black and white in all images. Default: 8-bit values as they are; for others one "
+        "range, chosen from the whole data set.",
     ),
 ]
 _PageOption = Annotated[
@@ -145,7 +145,7 @@ _PageOption = Annotated[
 ]
 _OnBadFileOption = Annotated[
     Literal["error", "skip"],
-    typer.Option("--on-bad-file", help="Stop at a file that is no sound image, or skip and count it."),
+    typer.Option("--on-bad-file", help="Stop at an unreadable image file, or skip and count it."),
 ]
 _GroupByOption = Annotated[
     str,
@@ -317,7 +317,7 @@ def _pair(value: Any) -> tuple[float, ...]:
 
 
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is there already; an input never is replaced.")
+    bool, typer.Option("--overwrite", help="Replace existing output; inputs are never replaced.")
 ]
 
 OUTPUTS = ("out", "review", "storage")
@@ -378,7 +378,7 @@ class RecipeOptions(OptionGroup):
     """What a recipe is made from: for the verbs that train."""
 
     preset: Annotated[
-        str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (as good as it gets).")
+        str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (most accurate).")
     ] = "balanced"
     network: Annotated[
         str | None,

@@ -43,9 +43,9 @@ class PredictOptions(OptionGroup):
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run that writes --out.")] = False
     overwrite: OverwriteOption = False
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, as is done anyway where the output is no terminal.")
-    ] = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; the default if the output is not a terminal.")] = (
+        False
+    )
     as_json: JsonOption = False
     topk: Annotated[
         int, typer.Option("--topk", metavar="N", min=1, help="Print the N likeliest classes of each image.")

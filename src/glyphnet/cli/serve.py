@@ -23,24 +23,24 @@ def serve(
     ] = 8000,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="A name that the service is called by; may be repeated."),
+        typer.Option("--allow-host", metavar="NAME", help="A hostname that the service accepts; may be repeated."),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may ask; may be repeated."),
+        typer.Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may send requests; may be repeated."),
     ] = None,
     limit: Annotated[
         list[str] | None,
-        typer.Option("--limit", metavar="NAME=VALUE", help="Another limit, as queue=64; may be repeated."),
+        typer.Option("--limit", metavar="NAME=VALUE", help="Change a limit, such as queue=64; may be repeated."),
     ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="A line for every request on standard error.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer over HTTP what is on images: POST /predict, a page to draw on at /, a description at /docs.
+    """Classify images over HTTP: POST /predict, a page to draw on at /, a description at /docs.
 
-    It ends with status 0 at SIGTERM or Ctrl-C, when the requests that it has taken are answered. Limits:
+    SIGTERM or Ctrl-C ends it with status 0, after it has answered the accepted requests. Limits:
     body_bytes, json_bytes, buffered_bytes, picture_pixels, images, queue, connections, head_bytes, head_seconds,
     body_seconds, decoders, decode_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
     """

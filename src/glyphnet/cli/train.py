@@ -47,8 +47,8 @@ class TrainOptions(RecipeOptions):
             "--time",
             metavar="TIME",
             parser=parse_duration,
-            help="Train as well as is possible in so much time (90s, 10m, 2h): chooses the preset, unless one is "
-            "given, and the number of epochs.",
+            help="Train as well as possible in this time (90s, 10m, 2h): chooses the preset, unless given, and the "
+            "number of epochs.",
         ),
     ] = None
     out: Annotated[
@@ -78,7 +78,7 @@ class TrainOptions(RecipeOptions):
             "--processes",
             metavar="N",
             min=1,
-            help="Train with so many processes on this machine, each on its share of every batch. "
+            help="Train with N processes on this machine, each on its share of every batch. "
             "For several machines: torchrun … -m glyphnet train …",
         ),
     ] = 1

@@ -30,11 +30,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": (".predict", "Name the class of images, with probabilities."),
     "explain": (".explain", "Show what a model looked at: saliency, layers, weights, dead units."),
     "export": (".export", "Write a model as a web page, as ONNX or as a PyTorch program."),
-    "serve": (".serve", "Answer over HTTP: an interface for programs, a page to draw on."),
+    "serve": (".serve", "Serve a model over HTTP: an interface for programs, a page to draw on."),
     "compare": (".compare", "Compare methods on the same data, or two saved models: accuracy, time, size."),
     "tune": (".tune", "Search for better settings, then train the winner."),
     "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
-    "data": (".data", "Look data over: counts, sizes, duplicates, leaks, bad files."),
+    "data": (".data", "Check data: counts, sizes, duplicates, leaks, bad files."),
 }
 """Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""
 

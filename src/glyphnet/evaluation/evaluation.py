@@ -7,7 +7,7 @@ import csv
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -434,32 +434,19 @@ class Evaluation:
             "part": self.part,
             "classes": list(names),
             "headline": self.headline,
-            "majority_share": round(self.majority_share, _DIGITS),
-            **{name: _figure(figure) for name, figure in self.figures.items()},
+            "majority_share": _plain(self.majority_share),
+            **{name: _plain(figure) for name, figure in self.figures.items()},
             "calibration": {
                 "temperature": self.temperature,
                 **_calibration(self),
                 "uncalibrated": _calibration(self.uncalibrated),
             },
-            "rejection": _rejection(self.rejection),
-            "sets": [_sets(each) for each in self.sets],
-            "per_class": {
-                name: {
-                    "precision": _figure(scores.precision),
-                    "recall": _figure(scores.recall),
-                    "f1": _figure(scores.f1),
-                    "support": scores.support,
-                }
-                for name, scores in self.classification_report.items()
-            },
+            "rejection": _plain(self.rejection),
+            "sets": _plain(self.sets),
+            "per_class": {name: _plain(scores) for name, scores in self.classification_report.items()},
             "confusion_matrix": self.confusion_matrix.tolist(),
             "most_confused": [
-                {
-                    "true": names[pair.true],
-                    "predicted": names[pair.predicted],
-                    "count": pair.count,
-                    "share": round(pair.share, _DIGITS),
-                }
+                {**_plain(pair), "true": names[pair.true], "predicted": names[pair.predicted]}
                 for pair in self.most_confused()
             ],
         }
@@ -495,46 +482,21 @@ _DIGITS = 6  # of 10,000 images one is 0.0001: two digits below that are enough 
 
 def _calibration(evaluation: Evaluation) -> dict[str, object]:
     return {
-        "expected_calibration_error": round(evaluation.calibration_error, _DIGITS),
-        "log_loss": round(evaluation.log_loss, _DIGITS),
-        "bins": [_rounded(asdict(each)) for each in evaluation.reliability],
+        "expected_calibration_error": _plain(evaluation.calibration_error),
+        "log_loss": _plain(evaluation.log_loss),
+        "bins": _plain(evaluation.reliability),
     }
 
 
-def _rejection(rejection: Rejection | None) -> dict[str, object] | None:
-    if rejection is None:
-        return None
-    return {
-        "coverage": _figure(rejection.coverage),
-        "accuracy": _figure(rejection.accuracy),
-        "reasons": rejection.reasons,
-    }
-
-
-def _sets(sets: Sets) -> dict[str, object]:
-    return {
-        "level": sets.level,
-        "coverage": _figure(sets.coverage),
-        "size": _figure(sets.size),
-        "single": _figure(sets.single),
-    }
-
-
-def _figure(figure: Figure) -> dict[str, object]:
-    found: dict[str, object] = {"value": round(figure.value, _DIGITS), "n": figure.n}
-    if figure.interval:
-        found |= _rounded(asdict(figure.interval))
-    return found
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found[name] = _rounded(value)
-        else:
-            found[name] = round(value, _DIGITS) if isinstance(value, float) else value
-    return found
+def _plain(value: Any) -> Any:
+    """In types that JSON knows, rounded; a figure has the ends of its interval beside its value."""
+    if isinstance(value, Figure):
+        return {"value": round(value.value, _DIGITS), "n": value.n, **(_plain(value.interval) or {})}
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 # Notebooks: a self-contained piece of HTML without scripts

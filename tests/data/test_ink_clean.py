@@ -1,5 +1,6 @@
 """`already_normal` vouches for images that `normalize_picture` returns as they are, and for no others."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +9,14 @@ from PIL import Image
 from scipy import ndimage
 
 from glyphnet.data import load
+from glyphnet.data.decode import fit_image
 from glyphnet.data.ink import measure_ink, normalize_picture
 from glyphnet.data.ink.clean import already_normal
 from glyphnet.data.values import STANDARD
+from glyphnet.errors import BadFileError
 from glyphnet.images import normalized_together, read_image
+from glyphnet.predictfiles import Picture
+from glyphnet.predictfiles.predicting import Decoding
 
 SIDE = 24
 KINDS = ["clean", "slight noise", "noise", "blurred", "pale", "on grey paper", "inverted", "moved", "shaded", "lined"]
@@ -25,6 +30,12 @@ def drawings():
     large = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)) for image in images]
     inked = np.clip((np.stack(large).astype(np.int32) - 90) * 4, 0, 255).astype(np.uint8)
     return np.pad(inked, ((0, 0), (4, 4), (4, 4)))[..., np.newaxis]
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def changed(drawings, kind):
@@ -95,3 +106,21 @@ def test_pictures_normalised_together_are_the_same_as_one_by_one(drawings, norma
     for number, (image, one) in enumerate(zip(mixed, made, strict=True)):
         alone = read_image(image, model, as_is)
         np.testing.assert_equal(one._asdict(), alone._asdict(), str(number))
+
+
+def test_files_are_answered_in_order_whether_they_are_normalised_together_or_not(drawings):
+    spec, shape = measure_ink(drawings), (SIDE, SIDE, 1)
+    model = SimpleNamespace(input_shape=shape, ink=spec, normalize=True, reading=STANDARD)
+    seen = [Image.fromarray(image[..., 0]) for kind in KINDS for image in changed(drawings[:3], kind)]
+    seen[4:4] = [each.resize((3 * SIDE, 2 * SIDE)) for each in seen[:3]]
+    pictures = [Picture(f"{number}", f"{number}", png(image)) for number, image in enumerate(seen)]
+    pictures[7] = pictures[7]._replace(content=b"no picture")
+    made = Decoding(model, None, tell_remade=True)(pictures)
+    for number, (image, one) in enumerate(zip(seen, made, strict=True)):
+        assert one.file == str(number)
+        if number == 7:
+            assert isinstance(one.pixels, BadFileError)
+            continue
+        alone = read_image(image, model)
+        np.testing.assert_equal((one.pixels, one.reason, one.given), tuple(alone), str(number))
+        assert one.remade == (not np.array_equal(alone.pixels, fit_image(image, shape))), number

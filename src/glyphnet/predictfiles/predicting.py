@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,16 @@ from ..data.ink import InkSpec, NoDrawing, Normalized
 from ..data.traits import TraitCounts, Traits
 from ..data.values import on_scale
 from ..errors import BadFileError
-from ..images import Batch, Reader, default_batch_size, normalizing_spec, read_image
+from ..images import (
+    Batch,
+    Opened,
+    Reader,
+    default_batch_size,
+    normalized,
+    normalized_together,
+    normalizing_spec,
+    open_image,
+)
 from ..predictor import Predictor
 from ..processes import map_in_order
 from .pictures import OnBadFile, Picture, pictures_in
@@ -198,6 +208,9 @@ class Decoded(NamedTuple):
     depth: str = EIGHT
 
 
+_NONE = np.empty((0, 0, 0), dtype=np.uint8)  # pixels that are still to come
+
+
 class Decoding:
     """How pictures become pixels like the training images.
 
@@ -209,6 +222,7 @@ class Decoding:
 
     def __init__(self, model: Reader, as_is: bool | None, *, tell_remade: bool) -> None:
         self._model, self._as_is = model, as_is
+        self._most_together = model.input_shape[0] * model.input_shape[1]
         self.tell_remade = tell_remade and normalizing_spec(model, as_is) is not None
 
     def __call__(self, block: Iterable[Picture]) -> list[Decoded]:
@@ -217,26 +231,43 @@ class Decoding:
         Raises:
             DataError: arrays that are no pictures.
         """
-        return [self._decoded(picture) for picture in block]
+        made: list[Decoded] = []
+        waiting: dict[int, Opened] = {}  # those of the model's size: they are normalised together
+        for row, picture in enumerate(block):
+            try:
+                told, image = self._opened(picture)
+                if _pixels_of(image) <= self._most_together:
+                    waiting[row] = image
+                else:  # it may be large, and is not kept
+                    told = self._with_pixels(told, image, normalized(image, self._model, self._as_is))
+            except BadFileError as error:
+                told = Decoded(picture.file, picture.place, error.with_traceback(None))
+            made.append(told)
+        if waiting:
+            together = normalized_together(waiting.values(), self._model, self._as_is).singly()
+            for (row, image), one in zip(waiting.items(), together, strict=True):
+                made[row] = self._with_pixels(made[row], image, one)
+        return made
 
-    def _decoded(self, picture: Picture) -> Decoded:
+    def _opened(self, picture: Picture) -> tuple[Decoded, Opened]:
+        """What is to be said of a picture, still without its pixels, and the picture."""
         file, place, content = picture
-        try:
-            if isinstance(content, BadFileError):
-                raise content
-            reading = self._model.reading
-            if isinstance(content, np.ndarray):
-                depth = depth_of(content)
-                if reading.window and reading.value_range is not None:  # the values of a file, as in training
-                    content = on_scale(content, reading.value_range, window=True)
-                return Decoded(file, place, *read_image(content, self._model, self._as_is), depth=depth)
-            name = content if isinstance(content, str) else place
-            seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
-            made = read_image(seen.image, self._model, self._as_is)
-            remade = self.tell_remade and self._differs(seen.image, made.pixels)
-            return Decoded(file, place, *made, remade, seen.traits, seen.pages, seen.outside, seen.depth)
-        except BadFileError as error:
-            return Decoded(file, place, error.with_traceback(None))
+        if isinstance(content, BadFileError):
+            raise content
+        reading = self._model.reading
+        if isinstance(content, np.ndarray):
+            depth = depth_of(content)
+            if reading.window and reading.value_range is not None:  # the values of a file, as in training
+                content = on_scale(content, reading.value_range, window=True)
+            return Decoded(file, place, _NONE, depth=depth), open_image(content, self._model)
+        name = content if isinstance(content, str) else place
+        seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
+        told = Decoded(file, place, _NONE, None, None, False, seen.traits, seen.pages, seen.outside, seen.depth)
+        return told, open_image(seen.image, self._model)
+
+    def _with_pixels(self, told: Decoded, image: Opened, made: Normalized) -> Decoded:
+        remade = self.tell_remade and isinstance(image, Image.Image) and self._differs(image, made.pixels)
+        return told._replace(**made._asdict(), remade=remade)
 
     def _differs(self, seen: Image.Image, pixels: UInt8Array) -> bool:
         """Whether there is more between a picture and its pixels than size and colour."""
@@ -244,6 +275,10 @@ class Decoding:
         if seen.mode == "L" and (seen.height, seen.width, 1) == shape:  # most are so, and this is quicker
             return seen.tobytes() != pixels.tobytes()
         return not np.array_equal(pixels, fit_image(seen, shape))
+
+
+def _pixels_of(image: Opened) -> int:
+    return math.prod(image.shape[:2] if isinstance(image, np.ndarray) else image.size)
 
 
 def decode_ahead(pictures: Iterable[Picture], decoding: Decoding) -> Iterator[Decoded]:

@@ -366,8 +366,8 @@ class AnswerWriter:
         """The answer in JSON, with sets at a level if asked, and how many images were rejected."""
         probabilities = answers.probabilities
         order = (-probabilities).argsort(axis=1, kind="stable")[:, :topk]
-        ranked = np.take_along_axis(probabilities, order, axis=1)
         count = len(answers)
+        ranked = probabilities[np.arange(count)[:, np.newaxis], order]
         scores = [None] * count if answers.foreign is None else answers.foreign.tolist()
         sets: list[list[int] | None] = [None] * count
         if level is not None:

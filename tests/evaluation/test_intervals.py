@@ -76,3 +76,13 @@ def test_percentiles_leave_nan_out():
 @pytest.mark.parametrize("alike", [[], [np.nan, np.nan], [1.0, 1.0], [0.1 + 0.2, 0.3]])
 def test_resamples_that_are_all_alike_have_no_interval(alike):
     assert percentiles(np.array(alike)) is None
+
+
+def test_draws_of_few_different_values_are_counted_to_the_same_interval() -> None:
+    values = np.repeat([1.0, 2.0, 5.0], [700, 250, 50])
+    counted = bootstrap_mean(values)
+    made = bootstrap_mean(values + np.linspace(0, 1e-9, 1000))  # a thousand different ones: each draw is made
+    assert counted is not None
+    assert made is not None
+    assert (counted.low, counted.high) == pytest.approx((made.low, made.high), abs=0.01)
+    assert counted.low < values.mean() < counted.high

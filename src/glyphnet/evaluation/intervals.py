@@ -15,6 +15,7 @@ from ..units import p_value
 
 LEVEL = 0.95
 RESAMPLES = 1000
+_FEW_VALUES = 100  # of which draws are counted, not made: sizes of sets
 _DRAWS_AT_ONCE = 4_000_000  # numbers held while resampling: 32 MB
 
 Int64Array = npt.NDArray[np.int64]
@@ -111,6 +112,10 @@ def bootstrap_mean(
     if not len(values):
         raise ValueError("The mean of no values has no interval.")
     generator = np.random.default_rng(seed)
+    different, counts = np.unique(values, return_counts=True)
+    if len(different) <= _FEW_VALUES:  # how often each is drawn is multinomial: see `resample`
+        means = generator.multinomial(len(values), counts / len(values), size=resamples) @ different / len(values)
+        return percentiles(means, level)
     means = np.concatenate(
         [values[generator.integers(len(values), size=(rows, len(values)))].mean(axis=1)
          for rows in _parts(resamples, len(values))]

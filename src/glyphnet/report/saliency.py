@@ -14,7 +14,7 @@ from ..images import Batch
 from .sheets import Sheet, Tiles, by_interest, lay_out
 
 STEPS = 8  # of integrated gradients: more hardly change the picture
-MOST_FLOPS = 2e10  # what all maps together may cost: half a second, never more for being measured
+MOST_FLOPS = 1.2e10  # what all maps together may cost: a third of a second, never more for being measured
 LEAST = 48  # images that get one whatever they cost
 MOST_BYTES = 1_200_000  # of PNG
 _LEVELS = 15  # shades on either side of zero

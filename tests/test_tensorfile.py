@@ -336,7 +336,7 @@ def test_another_kind_and_a_newer_version_are_named(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(100), r"looks like a zip archive \(PyTorch's .pt"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
-            r"looks like a Git LFS pointer \(run `git lfs pull`",
+            r"looks like a Git LFS pointer, not the file itself \(run `git lfs pull`",
         ),
         (b"Dear" + b"\xff" * 4 + bytes(100), "is no file that GlyphNet wrote"),
         (

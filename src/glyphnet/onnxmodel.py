@@ -19,9 +19,9 @@ from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
+from .filekinds import looks_like
 from .files import open_input
 from .images import Images, default_batch_size, image_batches
-from .tensorfile import looks_like
 from .units import fault_of, first_line
 
 if TYPE_CHECKING:

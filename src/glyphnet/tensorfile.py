@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 
 from .errors import CorruptFileError, ModelFileError, UnsupportedFileError
+from .filekinds import looks_like
 from .files import atomic_write, open_input
 
 MAX_HEADER = 1 << 20
@@ -363,27 +364,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:40]} in its JSON is out of range")
     return number
-
-
-# The kind of a file, by its first bytes
-
-
-_LOOKS_LIKE = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"BM", "a BMP image"),
-    (b"RIFF", "a WebP image or another RIFF file"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"PK\x03\x04", "a zip archive (PyTorch's .pt and NumPy's .npz are such)"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x89HDF", "an HDF5 file (Keras' .h5 is such)"),
-    (b"%PDF", "a PDF document"),
-    (b"version https://git-lfs", "a Git LFS pointer (run `git lfs pull` to get the file itself)"),
-    *((bytes([0x80, version]), "a pickle, which GlyphNet never opens") for version in (2, 3, 4, 5)),
-)
-
-
-def looks_like(content: bytes) -> str | None:
-    """What a file that begins with ``content`` most likely is ("a PNG image"); None if that is not known."""
-    return next((what for beginning, what in _LOOKS_LIKE if content.startswith(beginning)), None)

@@ -13,8 +13,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from glyphnet.data import load
-from glyphnet.data.foreign import foreign_kind
 from glyphnet.errors import DataError
+from glyphnet.filekinds import foreign_kind
 
 LFS = (
     b"version https://git-lfs.github.com/spec/v1\n"
@@ -48,8 +48,8 @@ def refusal(source: Path, **how: object) -> str:
 @pytest.mark.parametrize(
     ("suffix", "content", "what", "helps"),
     [
-        (".png", LFS, "a pointer of Git LFS", "git lfs pull"),
-        (".png.gz", gzip.compress(b"x", mtime=0), "packed by gzip", "gunzip -r"),
+        (".png", LFS, "a Git LFS pointer", "git lfs pull"),
+        (".png.gz", gzip.compress(b"x", mtime=0), "a gzip archive", "gunzip -r"),
         (".jpg", b"<!DOCTYPE html><html>403", "a web page", "Download it again"),
         (".heic", b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture", "magick mogrify"),
         (".dcm", b"\0" * 128 + b"DICM", "a DICOM file", "dcm2pnm"),

@@ -26,11 +26,11 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from ..errors import BadFileError
+from ..filekinds import foreign_kind
 from ..files import open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .depths import depth_of
-from .foreign import foreign_kind
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
 from .traits import Seen, Traits
 from .values import (
@@ -95,6 +95,8 @@ _TURNS = {  # EXIF orientation → what makes it upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+NOT_NUMBERS = "holds values that are no numbers (NaN)"
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -649,7 +651,7 @@ def _brightness(values: npt.NDArray[Any], name: str | os.PathLike[str], reading:
     if value_range is None:
         return _by_file(values, name), 0
     if values.dtype.kind == "f" and np.isnan(values.min()):
-        raise BadFileError(name, "holds values that are no numbers (NaN)", "Replace such values before saving.")
+        raise BadFileError(name, NOT_NUMBERS, "Replace such values before saving.")
     if reading.strict and not reading.window:
         value_range = _checked_range(values, value_range, name)
     return scaled_to_8_bits(values, value_range)

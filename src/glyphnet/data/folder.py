@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..filekinds import commonest_kind, foreign_kind
 from ..units import listed
 from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
 from .filetree import FileTree, count_in_words, folder_tree
-from .foreign import commonest_kind, foreign_kind
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped
@@ -38,7 +38,7 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     if not pictures:
         pictures, others = _arrays_in_class_folders(tree, others)
     if not tree.names:
-        raise DataError(f"{tree.root}: the folder is empty. {LAY_OUT}")
+        raise DataError(f"{tree.root}: the {'archive' if tree.read else 'folder'} is empty. {LAY_OUT}")
     metadata = [
         name for name in tree.names if "metadata." in name.lower() and posixpath.basename(name).lower() in METADATA
     ]

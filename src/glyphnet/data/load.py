@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
+from ..filekinds import LFS, SMALLEST_HEAD, foreign_kind, is_lfs_pointer
 from ..files import open_input
 from ..progress import Progress
 from ..units import listed
@@ -37,7 +38,6 @@ from .filetree import (
     is_wanted,
 )
 from .folder import read_folder, read_tree
-from .foreign import SMALLEST_HEAD, foreign_kind, is_lfs_pointer
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
@@ -180,9 +180,7 @@ def _read(source: str | os.PathLike[str], options: Options) -> Splits:
         found = read_by(kind, path, options)
     except DataError:
         if path.is_dir() and (pointer := _lfs_pointer(path)) is not None:
-            foreign = foreign_kind(head_of(pointer))
-            assert foreign is not None
-            raise DataError(f"{pointer}: {foreign.what}. {foreign.remedy}") from None
+            raise DataError(f"{pointer}: {LFS.what}. {LFS.remedy}") from None
         raise
     if options.label_column is not None and getattr(found, "label_column", None) != options.label_column:
         raise DataError(
@@ -415,7 +413,7 @@ def _idx_pictures(path: AnyFile) -> Unlabelled | BadFileError:
 
 def _pictures_of(path: AnyFile, found: dict[str, npt.NDArray[Any]]) -> Unlabelled | BadFileError:
     """The images of an array file; labels, one number an image, are none."""
-    images = {name: each for name, each in found.items() if each.ndim > 1 and each.dtype.kind in "buif"}
+    images = {name: each for name, each in found.items() if each.ndim in (2, 3, 4) and each.dtype.kind in "buif"}
     more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
     images = more or images  # labels may be a matrix of one column or one row
     if not images:
@@ -428,7 +426,7 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
     try:
         tree = archive_tree(Path(path))
     except DataError as error:
-        return BadFileError(path, "cannot be read", str(error))
+        return BadFileError(path, "cannot be read", str(error).removeprefix(f"{path}: "))
     names, _ = tree.pictures()
     if not any(looks_like_picture(name) for name in names) and (arrays_in := _arrays_in(tree)):
         return arrays_in

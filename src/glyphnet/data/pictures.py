@@ -16,7 +16,7 @@ from ..processes import map_in_order
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
-from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
+from .decode import DECODER_VERSION, NOT_NUMBERS, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
 from .depths import EIGHT, Depths, depth_of
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
@@ -214,8 +214,11 @@ def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: in
     except BadFileError as error:
         return error.with_traceback(None)
     if isinstance(picture, np.ndarray):
+        finite = picture[np.isfinite(picture)]
+        if not finite.size:
+            return BadFileError(name, NOT_NUMBERS, "Replace such values before saving.")
         values = ValueSurvey()
-        values.add(picture[np.isfinite(picture)], of)
+        values.add(finite, of)
         height, width = picture.shape[:2]
         colored, detail = False, None
         is_measured = row in measured and max(height, width) > SMALL

@@ -346,7 +346,7 @@ def unlabelled_rows(content: bytes, path: str) -> Unlabelled | BadFileError:
         assert table is not None
         values, _ = _load(content, path, table)
     except DataError as error:
-        return BadFileError(path, "not a table of pixels", str(error))
+        return BadFileError(path, "not a table of pixels", str(error).removeprefix(f"{path}: "))
 
     def place(row: int) -> str:
         return f"{path}#{row}"

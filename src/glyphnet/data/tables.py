@@ -621,7 +621,7 @@ def unlabelled_paths(path: str) -> Unlabelled | BadFileError:
     except BadFileError as error:
         return error
     except DataError as error:
-        return BadFileError(path, "not a table of pictures", str(error))
+        return BadFileError(path, "not a table of pictures", str(error).removeprefix(f"{path}: "))
     finder = _Finder(root, None, "")
 
     def place(row: int) -> str:

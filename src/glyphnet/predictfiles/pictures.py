@@ -11,12 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from ..data.decode import ImageShape
-from ..data.filetree import PICTURE_SUFFIXES, files_in, head_of, is_picture
+from ..data.filetree import PICTURE_SUFFIXES, count_in_words, files_in, head_of, is_picture
 from ..data.listing import Content, Picture, Unlabelled
 from ..data.load import source_of
 from ..data.pixeltables import as_image
 from ..data.tables import METADATA
 from ..errors import BadFileError, DataError
+from ..filekinds import LFS, commonest_kind, is_lfs_pointer
 
 __all__ = ["Content", "OnBadFile", "Picture", "image_files", "pictures_in"]
 
@@ -93,7 +94,7 @@ def _contents(
 ) -> Iterator[str | Unlabelled | BadFileError]:
     """Each file as it is to be read: a picture, many of them, or what is wrong with it."""
     for path in paths:
-        found = False
+        found, before = False, Counter(ignored)
         for content in _below(path, ignored, only):
             if only is not None and isinstance(content, Unlabelled) and content.count:
                 rows = [row for row in range(content.count) if only in _folders(content.place(row), path)]
@@ -103,6 +104,12 @@ def _contents(
             yield content
         if not found and only is not None:
             yield BadFileError(path, f"no picture in it lies in a folder {only!r}", "Check the name after --only.")
+        elif not found and (others := ignored - before):
+            kind = commonest_kind(others.elements())
+            reason = (
+                f"there is no picture in it, only {count_in_words(others)}{'' if kind is None else f': {kind.what}'}"
+            )
+            yield BadFileError(path, reason, "Check the path." if kind is None else kind.remedy)
 
 
 def _folders(place: str, path: str) -> list[str]:
@@ -126,6 +133,9 @@ def _below(path: str, ignored: Counter[str], only: str | None) -> Iterator[str |
             continue
         if isinstance(file, BadFileError) or _suffix(file) in PICTURE_SUFFIXES:
             yield file
+            continue
+        if is_lfs_pointer(head_of(file)):
+            yield BadFileError(file, LFS.what, LFS.remedy)
             continue
         source = source_of(Path(file)) if _may_hold_many(file, inside) else None
         if source is not None and source.pictures is not None and (source.inside or not inside):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,20 @@ def fewer_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules[load.__module__]
     images, labels, classes = module.read_digits()
     monkeypatch.setattr(module, "read_digits", lambda: (images[:500], labels[:500], classes))
+
+
+@pytest.fixture(scope="module")
+def little_ink() -> Iterator[None]:
+    """After a training in this process the drawings are looked at in a few images only.
+
+    That looks at hundreds, and takes longer than most trainings here: for tests that do not ask how drawings are read.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in {"CLEAN": 20, "CHANGED": 2, "FEW": 10}.items():
+            patch.setattr(f"glyphnet.evaluation.normalizing.{name}", count)
+        for name in ("QUALITY_SAMPLE", "STRIPED_SAMPLE"):
+            patch.setattr(f"glyphnet.data.ink.measure.{name}", 6)
+        yield
 
 
 @dataclass

@@ -74,6 +74,7 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("little_ink")
 @pytest.mark.timeout(900)  # it trains a dozen networks
 def test_the_examples_run_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

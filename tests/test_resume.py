@@ -28,6 +28,8 @@ from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
 from glyphnet.training.optimizers import OPTIMIZERS
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 # Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
 # averaged weights, early stopping (which ends the run before the last epoch).
 RECIPE = Recipe.parse(

@@ -1,14 +1,14 @@
 """``glyphnet data``: everything about a data set on one page, all bad files named, and JSON on demand."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from glyphnet.cli import app
 
 CLASSES = ("cat", "日本")
 
@@ -28,18 +28,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def glyphnet(tmp_path):
-    def run(*words):
-        environment = {**os.environ, "GLYPHNET_CACHE": str(tmp_path / "cache"), "PYTHONIOENCODING": "utf-8"}
-        command = [sys.executable, "-m", "glyphnet", "data", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, encoding="utf-8")
-
-    return run
+def glyphnet(tmp_path, monkeypatch):
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))
+    return lambda *words: CliRunner().invoke(app, ["data", *map(str, words)])
 
 
 def test_a_page_for_people_names_every_bad_file(folder, glyphnet):
     done = glyphnet(folder)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "pets: 10×14 (height × width) RGB, 2 classes"
     assert lines[1].split() == ["class", "train", "validation", "test"]
@@ -62,7 +58,7 @@ def test_json_is_one_object_and_nothing_else(folder, glyphnet):
 
 def test_bad_files_can_be_an_error(folder, glyphnet):
     done = glyphnet(folder, "--on-bad-file", "error")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stdout == ""
     assert "9 of 33 files cannot be used" in done.stderr
 
@@ -97,7 +93,7 @@ def test_two_readings_stand_on_lines_of_their_own(glyphnet, tmp_path, monkeypatc
         (tmp_path / "mnist" / label).mkdir(parents=True)
         Image.new("L", (8, 8), 90).save(tmp_path / "mnist" / label / "1.png")
     result = glyphnet("mnist")
-    assert result.returncode == 1
+    assert result.exit_code == 1
     first, *others = result.stderr.rstrip("\n").split("\n")
     assert "'mnist'" in first
     assert [line.split()[-1] for line in others] == ["./mnist", "name:mnist"]

@@ -16,6 +16,8 @@ from glyphnet.cli import app
 from glyphnet.data import load
 from glyphnet.data.corrections import COLUMNS
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 WRONG = {20: 5, 200: 3, 500: 1}
 """Rows of the training part of digits → what is added to their label."""
 

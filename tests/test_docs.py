@@ -82,7 +82,8 @@ def test_the_examples_run_as_they_stand(
     from glyphnet.training import recipe as presets
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains four networks instead of twelve
+    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains two networks instead of twelve
+    monkeypatch.setattr("glyphnet.runs.review.FOLDS", 2)
     monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 6}))
     names: dict[str, Any] = {"__name__": "examples"}
     ran = 0

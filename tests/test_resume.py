@@ -28,7 +28,8 @@ from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
 from glyphnet.training.optimizers import OPTIMIZERS
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+from .photos import as_photos
+from .processes import wait_for
 
 # Everything on that a resumed run could get wrong: dropout, augmentation, mixing, batch norm, momentum, a schedule,
 # averaged weights, early stopping (which ends the run before the last epoch).
@@ -51,12 +52,8 @@ RECIPE = Recipe.parse(
 
 def few_digits() -> Splits:
     digits = load("digits")
-    return Splits(
-        "few",
-        digits.train.subset(slice(300)),
-        digits.train.subset(slice(300, 400)),
-        digits.test.subset(slice(50)),
-    )
+    parts = digits.train.subset(slice(300)), digits.train.subset(slice(300, 400)), digits.test.subset(slice(50))
+    return as_photos(Splits("few", *parts))
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +177,7 @@ def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Pa
     command = [sys.executable, "-m", "glyphnet", "train", "digits", "--out", str(tmp_path / "run"), *settings]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     history = tmp_path / "run" / "history.csv"
-    deadline = time.monotonic() + 120
-    while not history.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(history.exists, process)
     process.send_signal(number)
     output, messages = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -20,6 +20,8 @@ from glyphnet.cli.options import parse_duration
 
 from ..processes import wait_for
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 
 def compare(*words: object) -> Result:
     return CliRunner().invoke(app, ["compare", *map(str, words)], env={"OMP_NUM_THREADS": "1"})
@@ -31,7 +33,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     import glyphnet
 
     folder = tmp_path_factory.mktemp("models")
-    for name, changes in {"good": {}, "poor": {"network": "linear", "epochs": 1}}.items():
+    for name, changes in {"good": {"epochs": 12}, "poor": {"network": "linear", "epochs": 1}}.items():
         run = glyphnet.train("digits", preset="fast", changes=changes, device="cpu")
         assert run.classifier is not None
         run.classifier.save(folder / f"{name}.safetensors")
@@ -65,12 +67,13 @@ def test_the_table_is_printed_and_the_files_are_written(tmp_path: Path, monkeypa
     assert "K-means: accuracy " in result.stderr, "each result is told when it is there"
 
 
-def test_json_is_one_object_and_an_absent_library_is_one_row_with_the_command_that_brings_it(tmp_path: Path) -> None:
+def test_json_is_one_object_and_an_absent_library_is_one_row_with_the_command_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """xgboost is absent as it is for the import system: a module that is None cannot be imported."""
-    code = "import sys; sys.modules['xgboost'] = None; from glyphnet.cli import main; main()"
-    words = ["compare", "digits", "--methods", "xgboost,knn", "--out", str(tmp_path / "out"), "--json"]
-    result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    result = compare("digits", "--methods", "xgboost,knn", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["folder"] == str(tmp_path / "out")
     rows = {row["method"]: row for row in found["methods"]}

@@ -223,6 +223,7 @@ def test_a_device_stays_a_device(work: Path, output: Output, monkeypatch: pytest
         pytest.skip("only root can make a device")
     before = device.lstat()
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)
+    monkeypatch.setattr("glyphnet.runs.review.FOLDS", 2)
     run(output, device, "--overwrite")
     assert os.path.samestat(before, device.lstat())
     assert not Path(f"{device}.parts").exists()

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from glyphnet.cli import app
 from glyphnet.data import load
 from glyphnet.data.corrections import COLUMNS
+from glyphnet.training import presets
 
 pytestmark = pytest.mark.usefixtures("little_ink")
 
@@ -25,7 +26,9 @@ WRONG = {20: 5, 200: 3, 500: 1}
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # four networks instead of twelve: the errors are plain
+    # Four networks instead of twelve, and those not for long: the errors are plain.
+    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)
+    monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 8}))
     monkeypatch.chdir(tmp_path)
 
 

@@ -23,6 +23,8 @@ from glyphnet.cli import app
 from glyphnet.runs import RunFolder
 from glyphnet.training import HISTORY_KEYS
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 FAST = ["--preset", "fast"]
 
 
@@ -37,7 +39,7 @@ def train(*words: object) -> Result:
 
 def glyphnet(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "glyphnet", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, **options)
 
 
 def colour_folder(root: Path, classes: dict[str, tuple[int, int, int]], count: int, copies: int = 1) -> Path:

@@ -18,6 +18,8 @@ from glyphnet.cli import app
 
 from ..processes import alive, children, started, wait_for
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 QUICK = ["--network", "mlp", "--set", "epochs=2", "--device", "cpu"]
 LONG = ["--network", "mlp", "--set", "epochs=100000", "--device", "cpu"]
 

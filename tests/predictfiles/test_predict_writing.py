@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tracemalloc
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ PARTS_OF_A_BATCH = """
 import os, signal, sys
 from glyphnet.predictfiles import writing
 
-left = int(sys.argv.pop(1))  # renamings and removals until the end
+# left: renamings and removals until the end
 writing.PART_SECONDS = 0.0
 
 def until_killed(change):
@@ -133,12 +133,20 @@ def test_names_that_are_no_utf8(model: Path, tmp_path: Path) -> None:
     assert os.fsencode(name) in (tmp_path / "o.json").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Real processes that need not import everything again."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["glyphnet.cli.predict", "glyphnet.predictfiles", "onnxruntime", "pyarrow.parquet"])
+    return context
+
+
 @pytest.mark.parametrize(
     ("changes", "resumed"),
     [(0, 0), (1, 0), (2, 0), (6, 1024), (7, 1100), (8, 1100), (9, 0), (10, 0), (11, 0), (12, 0)],
 )
 def test_a_killed_run_goes_on_and_the_file_is_the_same(
-    onnx_model: Path, tmp_path: Path, changes: int, resumed: int
+    processes: ForkServerContext, onnx_model: Path, tmp_path: Path, changes: int, resumed: int
 ) -> None:
     """Killed before each kind of change: a part, its count, the file itself, the removal of what is not needed."""
     contents = [png(each) for each in pixels_of(1100)]
@@ -146,11 +154,12 @@ def test_a_killed_run_goes_on_and_the_file_is_the_same(
     table = write_table(tmp_path / "t.parquet", {"image": contents}, row_group_size=300)
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
     write_predictions(onnx_model, [str(table)], whole)
-    words = ["predict", onnx_model, table, "--out", out]
-    run = subprocess.run(
-        [sys.executable, "-c", PARTS_OF_A_BATCH, str(changes), *words], capture_output=True, check=False
-    )
-    assert run.returncode == -signal.SIGKILL, run.stderr
+    words = ["glyphnet", "predict", str(onnx_model), str(table), "--out", str(out)]
+    code = f"left = {changes}; import sys; sys.argv = {words!r}; {PARTS_OF_A_BATCH}"
+    run = processes.Process(target=exec, args=(code, {"__name__": "killed"}))
+    run.start()
+    run.join()
+    assert run.exitcode == -signal.SIGKILL
     assert out.exists() == (changes >= 8)
     if resumed:
         with pytest.raises(SettingsError, match=r"out\.parquet\.parts: holds [\d,]+ answers of a run that did not"):

@@ -32,6 +32,8 @@ from glyphnet.tensorfile import read_tensors
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
 
+from ...photos import as_photos
+
 RECIPE = Recipe.parse(
     {
         "network": {"kind": "mlp", "hidden": [16], "dropout": 0.1},
@@ -48,7 +50,7 @@ def few() -> Splits:
     """A few digits, with their names."""
     splits = glyphnet.load("digits")
     parts = (part.subset(slice(count)) for (_, part), count in zip(splits, (300, 80, 90), strict=True))
-    return Splits("a few", *parts)
+    return as_photos(Splits("a few", *parts))
 
 
 class StopAfter(SeedsCallback):

@@ -55,7 +55,7 @@ def states(file: Path) -> Counter[str]:
 
 def test_two_processes_share_the_trials_and_the_last_one_trains_the_winner(tmp_path: Path) -> None:
     workers = [start(tmp_path, "a", "b", 12), start(tmp_path, "b", "a", 12)]
-    ended = [worker.communicate(timeout=100) for worker in workers]
+    ended = [worker.communicate(timeout=250) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
     assert [errors for _, errors in ended] == ["", ""]
     said = sorted(words.split()[-1] for words, _ in ended)

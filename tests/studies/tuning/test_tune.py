@@ -27,6 +27,9 @@ from glyphnet.training import StepInfo, TrainingState
 Tune = Callable[..., Tuning]
 
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
+
 def facts(trial: Trial) -> tuple[object, ...]:
     """All of a trial but the time it took."""
     return trial.number, dict(trial.settings), replace(trial.outcome, seconds=0.0), trial.is_base

@@ -30,7 +30,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from typing import cast
@@ -320,9 +320,18 @@ def soak(name: str, port: int, process: int, seconds: float) -> str:
 
 
 def computed(process: int) -> float:
-    """Seconds that a process has computed, on all cores together."""
-    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    """Seconds that a process and those that it started have computed, on all cores together."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+    family, waiting = set(), [process]
+    while waiting:
+        family.add(parent := waiting.pop())
+        waiting += [number for number, fields in stats.items() if int(fields[1]) == parent]
+    # User and system time, of it and of those of its children that have ended.
+    ticks = sum(int(field) for number in family for field in stats[number][11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def resident(process: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TypeVar
 
 import numpy as np
@@ -157,15 +158,17 @@ def opened(values: IntArray, reach: int, wider: int = 0) -> IntArray:
 
 def _continued(values: IntArray, by: int) -> IntArray:
     for axis in (0, 1):
-        size = values.shape[axis]
-        places = np.arange(-by, size + by)
-        inside = np.clip(places, 0, size - 1)
-        mirrored = np.clip(2 * inside - places, 0, size - 1)
-        edge = values.take(inside, axis=axis)
-        values = 2 * edge - values.take(mirrored, axis=axis)
-        within = (places == inside)[:, np.newaxis] if axis == 0 else (places == inside)[np.newaxis]
-        values = np.where(within, edge, values)
+        inside, mirrored = _places(values.shape[axis], by)
+        values = 2 * values.take(inside, axis=axis) - values.take(mirrored, axis=axis)
     return values
+
+
+@functools.lru_cache(maxsize=64)
+def _places(size: int, by: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each place from -by to size + by: the nearest one inside, and its mirror image within; inside, itself."""
+    places = np.arange(-by, size + by)
+    inside = np.clip(places, 0, size - 1)
+    return inside, np.clip(2 * inside - places, 0, size - 1)
 
 
 def stroke_widths(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
@@ -194,10 +197,10 @@ def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArr
     blurred edge.
     """
     full = np.reshape(full, -1)
-    most = full[:, np.newaxis, np.newaxis]
-    inner = np.clip(amounts, 0, most).astype(np.int64)
-    outline = _outlines(inner)
-    widths: npt.NDArray[np.float64] = 4 * (inner * (most - inner)).sum(axis=(1, 2)) / np.maximum(outline * full, 1)
+    most = full.astype(np.int32)[:, np.newaxis, np.newaxis]
+    inner = np.clip(amounts, 0, most).astype(np.int32)
+    edges = (inner * (most - inner)).sum(axis=(1, 2), dtype=np.int64)
+    widths: npt.NDArray[np.float64] = 4 * edges / np.maximum(_outlines(inner) * full, 1)
     return widths
 
 

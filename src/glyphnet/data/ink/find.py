@@ -162,7 +162,9 @@ def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
 def _background(upright: IntArray) -> UInt8Array:
     """The paper: an opening over two fifths of the longer side, at a quarter of the size."""
     height, width = upright.shape
-    padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
+    padded = upright
+    if height % BLOCK or width % BLOCK:
+        padded = np.pad(upright, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
     tall, wide = padded.shape
     rows = padded.reshape(tall // BLOCK, BLOCK, wide).min(axis=1)
     blocks = functools.reduce(np.minimum, [rows[:, k::BLOCK] for k in range(BLOCK)])

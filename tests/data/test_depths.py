@@ -56,6 +56,10 @@ def test_eight_bits_beside_others_each_have_their_white_and_it_is_said(tmp_path,
     assert splits.reading.value_range == (0, white)
     [said] = notes_on_depth(splits.notes)
     assert kinds in said
+    [brightness] = [note for note in splits.notes if note.startswith("Brightness")]
+    assert brightness.startswith(
+        f"Brightness, for the 12 pictures that are not of 8 bits: 0 is black, {white} is white"
+    )
     assert splits.train.images.max(axis=(1, 2, 3)).min() > 215  # none is nearly black
 
 
@@ -66,8 +70,10 @@ def test_two_depths_on_one_scale_are_refused_with_both_counts(tmp_path, depths):
     with pytest.raises(DataError, match=rf"not on one scale:\n  12 of .*\n  12 of .*\n.*--range {scale} makes") as told:
         load(root, group_by="none")
     assert str(told.value).count("\n") < 6
-    [said] = notes_on_depth(load(root, group_by="none", value_range=(0, TYPES[depths[1]][1])).notes)
+    notes = load(root, group_by="none", value_range=(0, TYPES[depths[1]][1])).notes
+    [said] = notes_on_depth(notes)
     assert said.startswith("12 pictures of ")
+    assert any(note.startswith("Brightness, for all images alike: ") for note in notes)
 
 
 @pytest.mark.parametrize(("depths", "rare"), [("8", "12"), ("16", "float"), ("8", "float")])

@@ -129,7 +129,10 @@ class TraitCounts:
         value_range = reading.value_range
         if value_range is None or (value_range == EIGHT_BITS and not reading.window and not self.outside):
             return None
-        return range_sentence(value_range, asked, self.outside, f" in {pictures_in_words(self.outside_in)}")
+        whose, wide = "all images alike", sum(kind.pictures for kind in self.depths.wide.values())
+        if self.depths.eight and wide and not reading.window:  # those of 8 bits keep their own white
+            whose = f"the {pictures_in_words(wide)} that {'is' if wide == 1 else 'are'} not of 8 bits"
+        return range_sentence(value_range, asked, self.outside, f" in {pictures_in_words(self.outside_in)}", whose)
 
     def _pages_between(self, fewest: int, most: int) -> None:
         self.fewest_pages = min(self.fewest_pages, fewest) if self.most_pages else fewest

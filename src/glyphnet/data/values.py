@@ -165,7 +165,9 @@ class ValueSurvey:
         )
 
 
-def range_sentence(value_range: ValueRange, asked: Reading | None, outside: int = 0, of: str = "") -> str:
+def range_sentence(
+    value_range: ValueRange, asked: Reading | None, outside: int = 0, of: str = "", whose: str = "all images alike"
+) -> str:
     """What became black and white, and how many values lie outside, in a sentence.
 
     Args:
@@ -173,12 +175,13 @@ def range_sentence(value_range: ValueRange, asked: Reading | None, outside: int 
         asked: where it was given, by the user or by a model; None: it was chosen from the data.
         outside: values outside it.
         of: where they are, such as " in 3 pictures".
+        whose: the images that have this range.
     """
     low, high = range_in_words(value_range).split(":")
     chosen = "chosen from the data: pass --range LOW:HIGH to override"
     if asked is not None:
         chosen = "as asked for" if asked.window else "as the model was trained"
-    said = f"Brightness, for all images alike: {low} is black, {high} is white ({chosen})."
+    said = f"Brightness, for {whose}: {low} is black, {high} is white ({chosen})."
     if outside:
         said += f" {outside:,} {'value' if outside == 1 else 'values'}{of} outside became black or white."
     return said

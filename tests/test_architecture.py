@@ -45,16 +45,11 @@ def test_no_module_imports_itself_through_others() -> None:
         raise AssertionError(f"a circle of imports: {' → '.join(error.args[1])}") from None
 
 
-# Files that are still longer than the limit, each to be cut.
-TOO_LONG = {"data/decode.py", "data/tables.py", "data/near_duplicates.py"}
-
-
 def test_no_file_is_longer_than_600_lines() -> None:
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()
     }
-    assert {name: length for name, length in lengths.items() if length > 600 and name not in TOO_LONG} == {}
-    assert {name for name in TOO_LONG if lengths[name] <= 600} == set(), "within the limit: take them off the list"
+    assert {name: length for name, length in lengths.items() if length > 600} == {}
 
 
 def test_no_function_is_longer_than_60_lines() -> None:

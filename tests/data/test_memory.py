@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from glyphnet.data import decode, guard
+from glyphnet.data import decode, guard, modes
 from glyphnet.errors import BadFileError
 
 # Forks for each file, so that the peak of each is its own, and prints how much it grew.
@@ -114,8 +114,9 @@ def test_a_halved_picture_shows_the_same(monkeypatch, mode, kind):
         pytest.skip("there is no such file")
     content = encoded(ring(mode, 301, 200), kind, {})
     whole = decode._see(content, "a", decode.STANDARD).image
-    monkeypatch.setattr(decode, "WHOLE_PIXELS", 50_000)
-    monkeypatch.setattr(decode, "STRIP_PIXELS", 9_000)
+    for module in (decode, modes):
+        monkeypatch.setattr(module, "WHOLE_PIXELS", 50_000)
+    monkeypatch.setattr(modes, "STRIP_PIXELS", 9_000)
     halved = decode._see(content, "a", decode.STANDARD).image
     assert (whole.size, halved.size) == ((301, 200), (151, 100))
     expected = np.asarray(whole.convert(halved.mode).reduce(2), dtype=int)

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from glyphnet.data import load
 from glyphnet.data.listing import ImageFiles
-from glyphnet.data.tables import read_path_tables
+from glyphnet.data.pathtables import read_path_tables
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
 
 MakeFolder = Callable[..., Path]

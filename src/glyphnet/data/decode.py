@@ -16,9 +16,8 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,18 +31,15 @@ from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .depths import depth_of
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
+from .modes import WHOLE_PIXELS, eight_bits, halved, is_wide, letterbox, values_of
 from .traits import Seen, Traits
 from .values import (
     EIGHT_BITS,
-    MOST_OUTSIDE,
     NEARLY_BLACK,
     STANDARD,
     Page,
     Reading,
-    ValueRange,
-    pieces,
-    range_in_words,
-    scaled_to_8_bits,
+    brightness_of,
 )
 
 ImageShape = tuple[int, int, int]
@@ -69,10 +65,7 @@ UNMARKED_FORMATS = {".tga": "TGA"}
 # raises at the other), so that a single one holds.
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
-STRIP_PIXELS = 1 << 20  # of a large picture that are worked on at a time
 MOST_WIDE_COLOUR = 1 << 23  # pixels of a picture of 16 bits a colour: more would take more than the memory allowed
-WHOLE_PIXELS = 20_000_000
-"""A larger picture is halved in both directions while it is decoded: a network sees some thousand pixels of it."""
 
 # Bytes a pixel at the peak of reading a picture, its strips apart: measured, and held by tests/data/test_memory.py.
 _PEAK_BYTES = {"WEBP": 14.7, "AVIF": 14.0, "JPEG2000": 25.0}  # the libraries below Pillow hold buffers of their own
@@ -85,7 +78,6 @@ PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "A
 MAX_PAGES = 1000  # that a mean or maximum is taken over
 
 
-_MOSTLY_OPAQUE = [0] * 128 + [255] * 128
 _TURNS = {  # EXIF orientation → what makes it upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -95,8 +87,6 @@ _TURNS = {  # EXIF orientation → what makes it upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-NOT_NUMBERS = "holds values that are no numbers (NaN)"
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -353,7 +343,7 @@ def _peak_bytes(image: Image.Image) -> float:
     if image.format == "JPEG":
         return 1.25 + _coefficient_bytes(image)  # large ones are decoded at half their size
     held = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    most = 2.5 * held if _is_wide(image) else held + 1.25  # the values once more, or the picture halved
+    most = 2.5 * held if is_wide(image) else held + 1.25  # the values once more, or the picture halved
     if image.format in _IN_PLACE:
         return most
     return max(most, _PEAK_BYTES.get(image.format or "", _PEAK_OF_OTHERS))
@@ -411,8 +401,8 @@ def _as_brightness(
         if not _needs_scaling(picked, reading):
             return Seen(picked, traits, pages)
         picked = np.asarray(picked)
-    brightness, outside = _brightness(picked, name, reading)
-    return Seen(_halved(Image.fromarray(brightness)), traits, pages, outside, depth_of(picked))
+    brightness, outside = brightness_of(picked, name, reading)
+    return Seen(halved(Image.fromarray(brightness)), traits, pages, outside, depth_of(picked))
 
 
 def _picked(
@@ -428,7 +418,7 @@ def _picked(
     if _is_plain(image):
         image.load()
         if _orientation(image) == 1:
-            return _halved(image), _NOTHING, 1
+            return halved(image), _NOTHING, 1
     picked: Image.Image | npt.NDArray[Any] = image
     traits, pages = _NOTHING, 1
     if image.format in PAGED:
@@ -442,9 +432,9 @@ def _picked(
     turn = _TURNS.get(_orientation(picked))
     if turn is not None:
         traits |= Traits.ROTATED
-    if _is_wide(picked):
-        return _values_of(picked if turn is None else picked.transpose(turn)), traits, pages
-    made, converted = _eight_bits(picked)
+    if is_wide(picked):
+        return values_of(picked if turn is None else picked.transpose(turn)), traits, pages
+    made, converted = eight_bits(picked)
     if turn is not None:
         made = made.transpose(turn)
         made.info = {}  # which would have it turned again
@@ -457,11 +447,6 @@ def _reads_halved(image: Image.Image) -> bool:
     """Whether a JPEG is decoded at half its size: it is large, or takes too much memory otherwise."""
     pixels = image.width * image.height
     return pixels > WHOLE_PIXELS or pixels * (4 + _coefficient_bytes(image)) > MEMORY
-
-
-def _halved(image: Image.Image) -> Image.Image:
-    """A picture (L or RGB), at half its size if it is large."""
-    return image if image.width * image.height <= WHOLE_PIXELS else image.reduce(2)
 
 
 def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
@@ -525,7 +510,7 @@ def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os
         image.seek(number)
         _check_size(image, name, more=8)
         image.load()
-        values = np.asarray(image if _is_wide(image) else _eight_bits(image)[0])
+        values = np.asarray(image if is_wide(image) else eight_bits(image)[0])
         if total is None:
             total, kind = values.astype(np.float64), values.dtype
         elif values.shape != total.shape:
@@ -541,97 +526,11 @@ def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os
     return (total if kind.kind == "f" else np.rint(total)).astype(kind)
 
 
-def _is_wide(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
-
-
 def _wide_colour(image: Image.Image) -> Traits:
     """Whether Pillow drops the lower half of 16 bits a channel, as it does of colour: it has no mode for it."""
-    if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or _is_wide(image):
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or is_wide(image):
         return Traits(0)
     return Traits.WIDE_COLOUR if any(";16" in str(tile) for tile in image.tile) else Traits(0)
-
-
-def _eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
-    """A picture of 8 bits a channel, of any mode, as L or RGB, and what is said of it; large ones are halved.
-
-    What is transparent shows the paper. All is done by strips, as whole copies of a large picture would fill the
-    memory.
-    """
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return _halved(image), Traits(0)
-    traits = Traits.PALETTE if image.mode in ("P", "PA") else Traits.CMYK if image.mode == "CMYK" else Traits(0)
-    if not image.has_transparency_data:
-        mode = "L" if image.mode == "1" else "RGB"
-        return _by_strips(image, mode, lambda strip: strip.convert(mode)), traits
-    paper = _paper_under(image)
-    if paper is None:
-        return _by_strips(image, "RGB", lambda strip: _coloured(strip).convert("RGB")), traits
-
-    def on_paper(strip: Image.Image) -> Image.Image:
-        return Image.alpha_composite(Image.new("RGBA", strip.size, paper), _coloured(strip)).convert("RGB")
-
-    return _by_strips(image, "RGB", on_paper), traits | Traits.TRANSPARENT
-
-
-def _coloured(image: Image.Image) -> Image.Image:
-    return image if image.mode == "RGBA" else image.convert("RGBA")
-
-
-def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """What ``convert`` makes of a picture, halved if that is large."""
-    if image.width * image.height <= STRIP_PIXELS:
-        return convert(image)
-    by = 2 if image.width * image.height > WHOLE_PIXELS else 1
-    made = Image.new(mode, (-(-image.width // by), -(-image.height // by)))
-    for strip, top in _strips(image):
-        made.paste(convert(strip).reduce(by), (0, top // by))
-    return made
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """The picture in strips of about STRIP_PIXELS and an even height, and the top of each."""
-    height = max(2, STRIP_PIXELS // image.width // 2 * 2)
-    if height >= image.height:
-        yield image, 0
-        return
-    for top in range(0, image.height, height):
-        yield image.crop((0, top, image.width, min(top + height, image.height))), top
-
-
-def _paper_under(image: Image.Image) -> str | None:
-    """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet.
-
-    None where nothing is transparent.
-    """
-    is_opaque = True
-    counts = np.zeros((3, 256), dtype=np.int64)  # of each level in each channel, of what is drawn
-    for strip, _ in _strips(image):
-        coloured = _coloured(strip)
-        alpha = coloured.getchannel("A")
-        is_opaque = is_opaque and alpha.getextrema() == (255, 255)
-        drawn = alpha.point(_MOSTLY_OPAQUE)
-        counts += np.reshape(coloured.convert("RGB").histogram(drawn), (3, 256))
-    if is_opaque:
-        return None
-    if not counts.any():
-        return "white"
-    found = counts > 0
-    least, most = found.argmax(axis=1), 255 - found[:, ::-1].argmax(axis=1)
-    one_colour = (most - least <= 8).all()
-    return "black" if one_colour and most @ (299, 587, 114) >= 128_000 else "white"
-
-
-def _values_of(image: Image.Image) -> npt.NDArray[Any]:
-    """The values of a picture of more than 8 bits, (h, w). `np.asarray` would hold them three times."""
-    if image.width * image.height <= STRIP_PIXELS:
-        return np.asarray(image)
-    parts = ((np.asarray(strip), top) for strip, top in _strips(image))
-    part, _ = first = next(parts)
-    values: npt.NDArray[Any] = np.empty((image.height, image.width), part.dtype)
-    for part, top in chain([first], parts):
-        values[top : top + len(part)] = part
-    return values
 
 
 def _too_large(name: str | os.PathLike[str], size: str) -> BadFileError:
@@ -645,77 +544,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _brightness(values: npt.NDArray[Any], name: str | os.PathLike[str], reading: Reading) -> tuple[UInt8Array, int]:
-    """Values of any type as brightness, and how many lie outside the range."""
-    value_range = reading.value_range
-    if value_range is None:
-        return _by_file(values, name), 0
-    if values.dtype.kind == "f" and np.isnan(values.min()):
-        raise BadFileError(name, NOT_NUMBERS, "Replace such values before saving.")
-    if reading.strict and not reading.window:
-        value_range = _checked_range(values, value_range, name)
-    return scaled_to_8_bits(values, value_range)
-
-
-def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str | os.PathLike[str]) -> ValueRange:
-    """The range to read a picture by, for a model trained on ``value_range``."""
-    low, high = float(values.min()), float(values.max())
-    if value_range == EIGHT_BITS and low >= 0 and 4096 <= high <= 65_535:
-        return 0.0, 65_535.0  # 16 bits, for a model of 8: white is white
-    outside = sum(np.count_nonzero((part < value_range[0]) | (part > value_range[1])) for _, part in pieces(values))
-    bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
-    fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
-    if fractions or outside > bearable:
-        reason = f"values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
-        raise BadFileError(name, reason, "Save it on that scale, or with 8 bits a pixel.")
-    return value_range
-
-
-def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> UInt8Array:
-    """Grey values of 16 or 32 bits as brightness, for models that were written before ranges were stored."""
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind != "f":
-        # Pillow holds 16-bit grey in integers of 16 or 32 bits; white is 65,535 in both.
-        white = 65_535 if low >= 0 and high <= 65_535 else None
-    else:
-        scales = (1, 255, 65_535)  # the three customs of float images: fractions, 8-bit and 16-bit values
-        white = next((scale for scale in scales if low >= 0 and high <= scale), None)
-    if white is None:  # NaN comes here as well: no comparison with it holds
-        reason = f"values from {low:g} to {high:g}, for which no brightness is agreed"
-        raise BadFileError(name, reason, "Save it with 8 or 16 bits a pixel.")
-    return scaled_to_8_bits(values, (0.0, float(white)))[0]
-
-
 def fit_seen(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
     """The pixels of a picture that `see_bytes` gave: uint8 (H, W, C) for ``image_shape``."""
     height, width, channels = image_shape
     if picture.mode != (mode := "L" if channels == 1 else "RGB"):
         picture = picture.convert(mode)
     if picture.size != (width, height):
-        picture = _letterbox(picture, width, height)
+        picture = letterbox(picture, width, height)
     return np.array(picture, dtype=np.uint8).reshape(image_shape)
-
-
-def _letterbox(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The whole picture in ``height`` × ``width``: proportions kept, the rest in its border's colour."""
-    # Proportions are kept as they carry meaning (an l stretched to a square is a block), and the border's
-    # own colour is the fill because black bars on a white scan would be the strongest edges in it.
-    # Bicubic: Pillow widens it when it shrinks, so nothing aliases; box weighs pixels unevenly at ratios like
-    # 32:28, and Lanczos rings more around strokes.
-    scale = min(width / picture.width, height / picture.height)
-    inner_width, inner_height = round(picture.width * scale), round(picture.height * scale)
-    # A bar of one pixel is only rounding: fill it.
-    inner_width = width if width - inner_width <= 1 else max(1, inner_width)
-    inner_height = height if height - inner_height <= 1 else max(1, inner_height)
-    inner = picture.resize((inner_width, inner_height), Image.Resampling.BICUBIC)
-    if inner.size == (width, height):
-        return inner
-    pixels = np.asarray(picture).reshape(picture.height, picture.width, -1)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    fill = tuple(int(value) for value in np.median(border, axis=0))
-    whole = Image.new(picture.mode, (width, height), fill if len(fill) > 1 else fill[0])
-    whole.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
-    return whole
 
 
 class _Quiet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -132,7 +132,7 @@ def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int
     is_straight, is_crossed = straight.min(axis=1) >= 0, crossed.min(axis=1) >= 0
     shared: Int64Array = np.flatnonzero(np.logical_or(is_straight, is_crossed))
     pairs = np.where(np.asarray(is_straight)[:, None], straight, crossed)[shared]
-    return exact, found.near.of(shared).with_pairs(pairs)
+    return exact, replace(found.near.of(shared), pairs=pairs)
 
 
 def _numbered(parts: Sequence[UInt8Array]) -> tuple[Int64Array, list[bytes]]:

@@ -19,8 +19,9 @@ from .filetree import FileTree, count_in_words, folder_tree
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped
+from .pathtables import read_path_tables
 from .pixeltables import LABEL_LAYOUTS, pixel_table_of, read_pixel_tables
-from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
+from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns
 
 
 def read_folder(path: Path, options: Options) -> ImageFiles | RawArrays:

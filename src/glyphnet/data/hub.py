@@ -24,7 +24,8 @@ from ..units import fault_of, listed
 from .filetree import AnyFile, ArchivePath, FileTree, as_file, openable, read_file
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
-from .tables import FILE_COLUMNS, beside, finder_beside, label_column_of, parquet_damage, plain, sound
+from .pathtables import beside, finder_beside
+from .tables import FILE_COLUMNS, label_column_of, parquet_damage, plain, sound
 
 IMAGE, FILE_NAME = "image", "file_name"
 NAMES = ("id", "name", FILE_NAME)

@@ -46,6 +46,7 @@ from .layouts import check_layout, part_word
 from .listing import PART_CODES, ImageFiles, Picture, Unlabelled, bad_in_words, escaped, skipped, unlabelled_arrays
 from .named import read_digits
 from .npy import MAX_BYTES, NpzFile, map_npy
+from .pathtables import read_path_tables, unlabelled_paths
 from .pictures import decode_all
 from .pixels import conform
 from .pixeltables import (
@@ -59,7 +60,7 @@ from .pixeltables import (
 from .sources import OTHERS, Source, claimed, holding_arrays, is_file, read_by
 from .split import check_fractions
 from .survey import ShapeWish
-from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
+from .tables import TEXT_SUFFIXES, looks_like_picture
 from .taken import times_taken
 from .values import Page, Reading, ValueRange, check_page, check_range
 

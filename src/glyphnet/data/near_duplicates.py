@@ -126,13 +126,9 @@ class NearPairs:
         """Some of the pairs, by a mask or by indices."""
         return NearPairs(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
-    def with_pairs(self, pairs: Int64Array) -> NearPairs:
-        """The same with other rows."""
-        return replace(self, pairs=pairs)
-
     def renumbered(self, rows: Int64Array) -> NearPairs:
         """The same where row i is called ``rows[i]``, sorted by the new rows."""
-        found = self.with_pairs(np.sort(rows[self.pairs], axis=1))
+        found = replace(self, pairs=np.sort(rows[self.pairs], axis=1))
         return found.of(np.lexsort((found.pairs[:, 1], found.pairs[:, 0])))
 
 
@@ -558,12 +554,7 @@ def _linear_weights(beyond: Float32Array) -> list[Float32Array]:
 def _cubic_weights(beyond: Float32Array) -> list[Float32Array]:
     """Of the two pixels before and the two after."""
     t, u = beyond, 1 - beyond
-    return [
-        -0.5 * t * u * u,
-        1 + t * t * (1.5 * t - 2.5),
-        1 + u * u * (1.5 * u - 2.5),
-        -0.5 * u * t * t,
-    ]
+    return [-0.5 * t * u * u, 1 + t * t * (1.5 * t - 2.5), 1 + u * u * (1.5 * u - 2.5), -0.5 * u * t * t]
 
 
 def _correlated(a: Float32Array, b: Float32Array, valid: Float32Array) -> Float32Array:
@@ -603,7 +594,6 @@ def _fine(pictures: Float32Array) -> Float32Array:
     blurred = pictures
     for axis in (1, 2):
         padded = np.pad(blurred, [(0, 0)] + [(1, 1) if axis == each else (0, 0) for each in (1, 2)], mode="edge")
-        parts = (np.take(padded, np.arange(k, k + pictures.shape[axis]), axis=axis) for k in range(3))
-        before, here, after = parts
+        before, here, after = (np.take(padded, np.arange(k, k + pictures.shape[axis]), axis=axis) for k in range(3))
         blurred = 0.25 * before + 0.5 * here + 0.25 * after
     return pictures - blurred

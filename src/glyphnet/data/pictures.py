@@ -16,7 +16,7 @@ from ..processes import map_in_order
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
-from .decode import DECODER_VERSION, NOT_NUMBERS, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
+from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
 from .depths import EIGHT, Depths, depth_of
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
@@ -35,6 +35,7 @@ from .survey import (
 from .traits import TraitCounts
 from .values import (
     EIGHT_BITS,
+    NOT_NUMBERS,
     Page,
     Reading,
     ValueRange,

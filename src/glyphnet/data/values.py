@@ -7,6 +7,7 @@ and applied wherever the model predicts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -14,9 +15,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, SettingsError
+from ..errors import BadFileError, DataError, SettingsError
 
 UInt8Array = npt.NDArray[np.uint8]
+
+NOT_NUMBERS = "holds values that are no numbers (NaN)"
 
 ValueRange: TypeAlias = tuple[float, float]
 """(low, high): the values that become black (0) and white (255)."""
@@ -261,3 +264,51 @@ def on_scale(values: npt.NDArray[Any], value_range: ValueRange, *, window: bool 
             f"they run from {low:.6g} to {high:.6g}. Give values on that scale, or uint8 from 0 black to 255 white."
         )
     return scaled
+
+
+# The values of one picture
+
+
+def brightness_of(values: npt.NDArray[Any], name: str | os.PathLike[str], reading: Reading) -> tuple[UInt8Array, int]:
+    """The values of a picture called ``name``, of any type, as brightness; and how many lie outside the range.
+
+    Raises:
+        BadFileError: they have no brightness on the scale.
+    """
+    value_range = reading.value_range
+    if value_range is None:
+        return _by_file(values, name), 0
+    if values.dtype.kind == "f" and np.isnan(values.min()):
+        raise BadFileError(name, NOT_NUMBERS, "Replace such values before saving.")
+    if reading.strict and not reading.window:
+        value_range = _checked_range(values, value_range, name)
+    return scaled_to_8_bits(values, value_range)
+
+
+def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str | os.PathLike[str]) -> ValueRange:
+    """The range to read a picture by, for a model trained on ``value_range``."""
+    low, high = float(values.min()), float(values.max())
+    if value_range == EIGHT_BITS and low >= 0 and 4096 <= high <= 65_535:
+        return 0.0, 65_535.0  # 16 bits, for a model of 8: white is white
+    outside = sum(np.count_nonzero((part < value_range[0]) | (part > value_range[1])) for _, part in pieces(values))
+    bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
+    fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
+    if fractions or outside > bearable:
+        reason = f"values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
+        raise BadFileError(name, reason, "Save it on that scale, or with 8 bits a pixel.")
+    return value_range
+
+
+def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> UInt8Array:
+    """Grey values of 16 or 32 bits as brightness, for models that were written before ranges were stored."""
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind != "f":
+        # Pillow holds 16-bit grey in integers of 16 or 32 bits; white is 65,535 in both.
+        white = 65_535 if low >= 0 and high <= 65_535 else None
+    else:
+        scales = (1, 255, 65_535)  # the three customs of float images: fractions, 8-bit and 16-bit values
+        white = next((scale for scale in scales if low >= 0 and high <= scale), None)
+    if white is None:  # NaN comes here as well: no comparison with it holds
+        reason = f"values from {low:g} to {high:g}, for which no brightness is agreed"
+        raise BadFileError(name, reason, "Save it with 8 or 16 bits a pixel.")
+    return scaled_to_8_bits(values, (0.0, float(white)))[0]

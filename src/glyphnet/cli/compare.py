@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from .options import (
     DataOptions,
     DeviceOption,
     JsonOption,
+    OptionGroup,
     OverwriteOption,
     SeedOption,
     given_parameters,
@@ -41,56 +43,55 @@ WRITTEN_OF_MODELS = ("comparison.json", "differences.csv")
 NARROW = 88  # columns of a terminal on which not the whole table fits
 
 
-MethodsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--methods",
-        metavar="A,B,…",
-        help="fast, balanced, best, kmeans, logistic, knn, svm, forest, xgboost, mlp; all but best unless given.",
-    ),
-]
-BudgetOption = Annotated[
-    float,
-    typer.Option(
-        "--budget", metavar="TIME", parser=parse_duration, help="Time that each method has for its fit: 60s, 5m, 1h."
-    ),
-]
-ModelsOption = Annotated[
-    tuple[Path, Path] | None,
-    typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
-]
-DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="DIR",
-        help="Where to write; runs/compare-DATA unless given. With --models nothing is written unless it is given.",
-    ),
-]
-MethodThreadsOption = Annotated[
-    int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
-]
+@dataclass(frozen=True)
+class CompareOptions(OptionGroup):
+    """The options of ``glyphnet compare``."""
+
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            metavar="A,B,…",
+            help="fast, balanced, best, kmeans, logistic, knn, svm, forest, xgboost, mlp; all but best unless given.",
+        ),
+    ] = None
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget",
+            metavar="TIME",
+            parser=parse_duration,
+            help="Time that each method has for its fit: 60s, 5m, 1h.",
+        ),
+    ] = "60s"  # type: ignore[assignment]  # Typer parses defaults too
+    models: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
+    ] = None
+    data_option: Annotated[
+        str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where to write; runs/compare-DATA unless given. With --models nothing is written unless it is given.",
+        ),
+    ] = None
+    overwrite: OverwriteOption = False
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
+    ] = None
+    seed: SeedOption = 0
+    device: DeviceOption = "cpu"
+    as_json: JsonOption = False
 
 
 @reads_data()
 def compare(
-    ctx: typer.Context,
-    data: DataArgument = "digits",
-    methods: MethodsOption = None,
-    budget: BudgetOption = "60s",  # type: ignore[assignment]  # Typer parses defaults too
-    models: ModelsOption = None,
-    data_option: DataOption = None,
-    out: OutOption = None,
-    overwrite: OverwriteOption = False,
-    threads: MethodThreadsOption = None,
-    seed: SeedOption = 0,
-    how: DataOptions = AS_DEFAULT,
-    device: DeviceOption = "cpu",
-    as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    ctx: typer.Context, *, data: DataArgument = "digits", options: CompareOptions, how: DataOptions = AS_DEFAULT
+) -> None:
     """Compare methods on the same data, or two saved models: accuracy with its interval, time, size.
 
     Our presets stand beside K-means, logistic regression, nearest neighbours, SVM, random forest, XGBoost and
@@ -100,10 +101,11 @@ def compare(
     "glyphnet compare --models A B --data D" says which of two models is better, how sure that is, and on which
     images they differ.
     """
-    data = _which_data(ctx, data, data_option)
-    if models is not None:
+    data = _which_data(ctx, data, options.data_option)
+    rules, out = replacing(ctx, options.overwrite), options.out
+    if options.models is not None:
         _refuse_without_effect(ctx, how)
-        _compare_models(models, how.settings(data), out, replacing(ctx, overwrite), device, as_json)
+        _compare_models(options.models, how.settings(data), out, rules, options.device, options.as_json)
         return
     from ..data import load, look_over
     from ..studies.comparison.comparing import compare as run
@@ -111,8 +113,10 @@ def compare(
     from .live import ComparisonDisplay
 
     # Report a misspelt name before minutes are spent on reading data.
-    chosen = list(choose(None if methods is None else [name.strip() for name in methods.split(",")]))
-    rules, folder = replacing(ctx, overwrite), Path("runs") / f"compare-{data_name(data)}" if out is None else out
+    chosen = list(
+        choose([name.strip() for name in options.methods.split(",")] if options.methods is not None else None)
+    )
+    folder = Path("runs") / f"compare-{data_name(data)}" if out is None else out
     rules.check_in(folder, WRITTEN)
     refuse_if_in_use(folder)
     with _ending_as_on_ctrl_c():
@@ -121,13 +125,16 @@ def compare(
         for sentence in look_over(splits).lines:
             say(sentence)
         with ComparisonDisplay() as bar:
-            found = run(splits, methods=chosen, budget=budget, seed=seed, threads=threads, device=device, callback=bar)
+            found = run(
+                splits, methods=chosen, budget=options.budget, seed=options.seed, threads=options.threads,
+                device=options.device, callback=bar,
+            )  # fmt: skip
     from ..studies.comparison.picture import write_comparison  # Matplotlib, only now
 
     with FolderLock(folder):
         rules.check_in(folder, WRITTEN)
         write_comparison(found, folder)
-    if as_json:
+    if options.as_json:
         emit_json({"folder": str(folder), **found.to_dict()})
     else:
         _show(found)

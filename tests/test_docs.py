@@ -124,6 +124,9 @@ def test_links_and_named_files_exist(page: Path):
     missing = [link for link in links if not (page.parent / link).exists()]
     named = re.findall(r"`((?:src|tests|docs|benchmarks|scripts|\.ci)/[\w./-]*)`", text)
     missing += [name for name in named if not (ROOT / name).exists()]
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        if not (ROOT / file).exists() or f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8"):
+            missing.append(f"{file}::{test}")
     assert not missing, f"{page.name} names what is not there: {missing}"
 
 

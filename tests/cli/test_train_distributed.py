@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ..processes import alive, children, started, wait_for, workers
@@ -68,8 +69,11 @@ def test_killing_the_first_process_ends_the_others_even_before_they_have_begun(t
 @pytest.mark.slow
 def test_torchrun(tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
+    np.savez(few := tmp_path / "few.npz", x_train=images[:160], y_train=np.arange(160) % 2,
+             x_test=images[160:], y_test=np.arange(40) % 2)  # fmt: skip
     short = ["--network", "linear", "--set", "epochs=1", "--device", "cpu", "--json"]
-    with started(*torchrun, "-m", "glyphnet", "train", "digits", *LONG, "--out", tmp_path / "stopped") as process:
+    with started(*torchrun, "-m", "glyphnet", "train", few, *LONG, "--out", tmp_path / "stopped") as process:
         wait_for((tmp_path / "stopped" / "history.csv").exists, process)
         os.kill(min(workers(process.pid)), signal.SIGTERM)
         output, messages = process.communicate(timeout=60)
@@ -78,9 +82,9 @@ def test_torchrun(tmp_path: Path) -> None:
     [last] = [line for line in messages.splitlines() if line.startswith("Stopped in epoch ")]
     assert last.endswith(f"Resume with: glyphnet train --resume {tmp_path / 'stopped'}")
     assert "Traceback" not in messages
-    with started(*torchrun, "-m", "glyphnet", "train", "digits", *short, "--out", tmp_path / "run") as process:
+    with started(*torchrun, "-m", "glyphnet", "train", few, *short, "--out", tmp_path / "run") as process:
         output, messages = process.communicate(timeout=120)
     assert process.returncode == 0, messages
-    assert json.loads(output)["evaluation"]["accuracy"]["n"] == 359
+    assert json.loads(output)["evaluation"]["accuracy"]["n"] == 40
     assert messages.count("The run is written to") == 1
     assert (tmp_path / "run" / "report.html").is_file()

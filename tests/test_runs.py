@@ -20,7 +20,7 @@ from glyphnet.progress import Reporter
 from glyphnet.runs import Run, RunFolder, read_recipe, resume, train
 from glyphnet.training import Callback, DataSettings, HistoryRow, TrainingState
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 QUICK: dict[str, Any] = {"epochs": 2, "network": "mlp"}
 

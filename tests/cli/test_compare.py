@@ -20,7 +20,7 @@ from glyphnet.cli.options import parse_duration
 
 from ..processes import wait_for
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 
 def compare(*words: object) -> Result:

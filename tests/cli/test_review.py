@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from glyphnet.cli import app
 from glyphnet.data import load
 from glyphnet.data.corrections import COLUMNS
-from glyphnet.training import presets
+from glyphnet.training.recipe import PRESETS, fast
 
 pytestmark = pytest.mark.usefixtures("little_ink")
 
@@ -28,7 +28,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))
     # Four networks instead of twelve, and those not for long: the errors are plain.
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)
-    monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 8}))
+    monkeypatch.setitem(PRESETS, "fast", lambda *data: fast(*data).override({"epochs": 8}))
     monkeypatch.chdir(tmp_path)
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from glyphnet.cli import app
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 QUICK = ["digits", "--preset", "fast", "--network", "linear", "--set", "epochs=2", "--set", "augment={}"]
 SEARCH = ["--search", "optimizer.lr=1e-3..0.1:log"]

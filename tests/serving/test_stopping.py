@@ -19,6 +19,8 @@ from ..bombs import BOMBS
 from ..processes import wait_for
 from .conftest import Client, images, png
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def process(model_file, *options: str):

@@ -23,6 +23,8 @@ sys.path.append(str(Path(__file__).parent))
 import in_group  # the processes import it, too
 from in_group import MLP, RECIPES, SAME_AS_ALONE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, dict[str, np.ndarray]]:

@@ -34,6 +34,8 @@ from glyphnet.training.device import using_threads
 
 from ...photos import as_photos
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe.parse(
     {
         "network": {"kind": "mlp", "hidden": [16], "dropout": 0.1},

@@ -27,7 +27,7 @@ from glyphnet.training import StepInfo, TrainingState
 Tune = Callable[..., Tuning]
 
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 
 def facts(trial: Trial) -> tuple[object, ...]:

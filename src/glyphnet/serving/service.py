@@ -8,10 +8,11 @@ import json
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +120,10 @@ class _Asked(NamedTuple):
         return len(self.images.pixels) if isinstance(self.images, Batch) else 1
 
 
+MOST_OPENED = 32
+"""Pictures still to be normalised that a batch takes: meanwhile the event loop does nothing else."""
+
+
 class Batcher:
     """Answers images in the order of arrival; all that wait are one batch.
 
@@ -126,7 +131,7 @@ class Batcher:
     do the larger, and the cheaper for each image, the batches become.
 
     Args:
-        predictor: what answers; only the one thread touches it.
+        predictor: what answers; only the one thread computes with it.
         most: images that may wait or be in work.
         threads: that the model may use for a batch.
         on_batch: called in the thread with the number of images of each batch.
@@ -139,7 +144,9 @@ class Batcher:
         self._threads = threads
         self._on_batch = on_batch
         self._largest = default_batch_size(predictor.input_shape)
-        self._inbox: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._waiting: deque[_Asked] = deque()
+        self._is_busy = False
+        self._inbox: SimpleQueue[tuple[list[_Asked], list[Batch | Exception]] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="glyphnet-model", daemon=True)
         self._thread.start()
@@ -174,7 +181,8 @@ class Batcher:
     async def answers(self, images: Batch | Opened) -> Answers:
         """What the model says of images, or of one picture that is still to be normalised."""
         answer: asyncio.Future[Answers] = self._loop.create_future()
-        self._inbox.put(_Asked(images, answer))
+        self._waiting.append(_Asked(images, answer))
+        self._begin_soon()
         return await answer
 
     def works(self) -> bool:
@@ -189,31 +197,31 @@ class Batcher:
     def _work(self) -> None:
         if (torch := sys.modules.get("torch")) is not None:  # an .onnx is run without it
             torch.set_num_threads(self._threads)
-        left: _Asked | None = None
-        while (first := left or self._inbox.get()) is not None:
-            batch, left, last = self._gather(first)
-            self._answer(batch)
-            if last:
-                return
+        while (work := self._inbox.get()) is not None:
+            self._answer(*work)
 
-    def _gather(self, first: _Asked) -> tuple[list[_Asked], _Asked | None, bool]:
-        """What waits now and fits into one batch, the request that did not fit, and whether the end has come."""
-        batch, count = [first], first.size
-        while count < self._largest:
-            try:
-                asked = self._inbox.get_nowait()
-            except Empty:
-                break
-            if asked is None:
-                return batch, None, True
-            if count + asked.size > self._largest:
-                return batch, asked, False
-            batch.append(asked)
-            count += asked.size
-        return batch, None, False
+    def _begin_soon(self) -> None:
+        """Begin a batch, once all that can be read from clients at this moment is read."""
+        if self._waiting and not self._is_busy:
+            self._is_busy = True
+            self._loop.call_soon(self._begin)
 
-    def _answer(self, asked: list[_Asked]) -> None:
-        seen = _seen(asked, self._predictor)
+    def _begin(self) -> None:
+        """Normalise a batch here: in the thread each of its many short steps would wait for the interpreter."""
+        asked = self._gather()
+        self._inbox.put((asked, _seen(asked, self._predictor)))
+
+    def _gather(self) -> list[_Asked]:
+        """What waits now and fits into one batch."""
+        batch = [self._waiting.popleft()]
+        count, opened = batch[0].size, 0
+        while self._waiting and count + self._waiting[0].size <= self._largest and opened < MOST_OPENED:
+            batch.append(self._waiting.popleft())
+            count += batch[-1].size
+            opened += not isinstance(batch[-1].images, Batch)
+        return batch
+
+    def _answer(self, asked: list[_Asked], seen: list[Batch | Exception]) -> None:
         sound = [each for each in seen if isinstance(each, Batch)]
         answers: Answers | Exception | None = None
         if sound:
@@ -223,7 +231,21 @@ class Batcher:
             except Exception as error:  # told to whoever waits: they must not wait for ever
                 answers = error
             self._on_batch(len(together.pixels))
-        self._loop.call_soon_threadsafe(_deliver, asked, seen, answers)
+        self._loop.call_soon_threadsafe(self._deliver, asked, seen, answers)
+
+    def _deliver(self, asked: list[_Asked], seen: list[Batch | Exception], answers: Answers | Exception | None) -> None:
+        start = 0
+        for each, images in zip(asked, seen, strict=True):
+            end = start + (each.size if isinstance(images, Batch) else 0)
+            failed = images if isinstance(images, Exception) else answers
+            if not each.answer.done():  # whoever asked may have gone
+                if isinstance(failed, Exception):
+                    each.answer.set_exception(failed)
+                elif failed is not None:
+                    each.answer.set_result(failed[start:end])
+            start = end
+        self._is_busy = False
+        self._begin_soon()
 
 
 def _seen(asked: list[_Asked], model: Predictor) -> list[Batch | Exception]:
@@ -243,19 +265,6 @@ def _normalized(image: Opened, model: Predictor) -> Batch | Exception:
         return normalized_together([image], model)
     except Exception as error:
         return error
-
-
-def _deliver(asked: list[_Asked], seen: list[Batch | Exception], answers: Answers | Exception | None) -> None:
-    start = 0
-    for each, images in zip(asked, seen, strict=True):
-        end = start + (each.size if isinstance(images, Batch) else 0)
-        failed = images if isinstance(images, Exception) else answers
-        if not each.answer.done():  # whoever asked may have gone
-            if isinstance(failed, Exception):
-                each.answer.set_exception(failed)
-            elif failed is not None:
-                each.answer.set_result(failed[start:end])
-        start = end
 
 
 MODEL_THREADS = 1

@@ -37,6 +37,7 @@ from .filetree import (
     is_regular,
     is_wanted,
 )
+from .find_groups import times_taken
 from .folder import read_folder, read_tree
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
@@ -61,7 +62,6 @@ from .sources import OTHERS, Source, claimed, holding_arrays, is_file, read_by
 from .split import check_fractions
 from .survey import ShapeWish
 from .tables import TEXT_SUFFIXES, looks_like_picture
-from .taken import times_taken
 from .values import Page, Reading, ValueRange, check_page, check_range
 
 if TYPE_CHECKING:

@@ -146,7 +146,7 @@ def test_all_that_was_admitted_is_answered(model_file):
         served.send_signal(signal.SIGTERM)
         statuses = [client.heard(connection).status for connection in connections]
         assert statuses == [200] * 4
-        assert served.wait(30) == 0
+        assert served.wait(10) == 0
         for connection in connections:
             connection.close()
 
@@ -161,6 +161,6 @@ def test_interrupted_before_it_is_ready(model_file):
                 time.sleep(0.01)
             time.sleep(wait)
             served.send_signal(signal.SIGINT)
-            _, said = served.communicate(timeout=60)
+            _, said = served.communicate(timeout=20)
             assert "Traceback" not in said, said
             assert served.returncode in (0, 130, -signal.SIGINT)

@@ -55,6 +55,11 @@ step("adam", "cnn")
 step("sgd")
 step("muon")
 step("lbfgs")
+
+import tempfile
+with tempfile.TemporaryDirectory() as folder:
+    glyphnet.train("digits", preset="fast", changes={{"epochs": 1}}, out=folder + "/run")
+loaded("a run is written")
 """
 
 
@@ -77,3 +82,7 @@ def loaded() -> dict[str, list[str]]:
 )
 def test_nothing_is_imported_that_is_needed_later_or_by_others(loaded: dict[str, list[str]], when: str) -> None:
     assert loaded[when] == []
+
+
+def test_a_run_with_its_report_is_written_without_scikit_learn(loaded: dict[str, list[str]]) -> None:
+    assert set(loaded["a run is written"]) <= {"jinja2", "scipy"}  # SciPy finds the pieces of large drawings

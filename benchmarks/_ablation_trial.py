@@ -38,7 +38,7 @@ def main() -> None:
         began = time.perf_counter()
         result = fitted(seed, train).run()
         seconds = time.perf_counter() - began
-        turns.tell(seconds=seconds, accuracy=100 * change.judge(result, judged, recipe))
+        turns.tell(seconds=seconds, accuracy=100 * change.validate(result, judged, recipe))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def judge_once(classifier: Classifier, splits: Splits, folder: Path, seconds: Se
         with parts_timed(seconds):
             write_judgement(
                 RunFolder(folder), classifier, evaluation,
-                history=None, warnings=(), command="", provenance={}, splits=splits,
+                history=None, findings=(), command="", provenance={}, splits=splits,
             )  # fmt: skip
     return (folder / "report.html").stat().st_size
 

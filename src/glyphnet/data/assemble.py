@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..progress import Progress
 from ..units import listed
-from .cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, in_order, keep_arrays, kept_arrays
+from .cache import IN_MEMORY_BYTES, ImageWriter, blocks, cache_key, entry, images_at, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
@@ -35,8 +35,6 @@ from .survey import (
     shape_in_words,
 )
 from .values import STANDARD, Page, Reading
-
-_BLOCK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         seed=options.seed,
     )
     order = np.argsort(parts, kind="stable")  # train, validation, test, each in the order of the names
-    images = in_order(data.images, order, data.key)
+    images = images_at(data.images, order, data.key)
     ends = np.cumsum(np.bincount(parts, minlength=3)).tolist()
     datasets = []
     for start, end in zip([0, *ends], ends, strict=False):
@@ -320,9 +318,8 @@ def _write_fitted(
     total, done = sum(len(stack) for stack in stacks), 0
     writer.begin(shape, total)
     for stack in stacks:
-        step = max(1, _BLOCK_BYTES // int(np.prod(stack.shape[1:])))
-        for start in range(0, len(stack), step):
-            block = stack[start : start + step]
+        for rows in blocks(len(stack), stack.shape[1:]):
+            block = stack[rows]
             writer.append(_fitted(block, shape))
             done += len(block)
             if progress is not None:

@@ -15,9 +15,10 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,7 @@ def entry(
                     images = _make(folder, build, derive or {})
                     found = _open(folder, images)
         if found is None:
-            raise DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
+            raise _unreadable(folder)
         prune(keep=folder)
     with contextlib.suppress(OSError):
         os.utime(folder / "entry.json")  # last used
@@ -157,26 +158,31 @@ def in_memory(images: UInt8Array) -> UInt8Array:
     return np.array(images) if isinstance(images, np.memmap) and images.nbytes <= IN_MEMORY_BYTES else images
 
 
-def in_order(images: UInt8Array, order: Int64Array, key: str) -> UInt8Array:
-    """``images[order]``, in memory; of a large memory map, another memory map.
+def blocks(count: int, image_shape: Sequence[int]) -> Iterator[slice]:
+    """Rows of ``count`` images of a shape, about 16 MiB of pixels at a time."""
+    step = max(1, _BLOCK_BYTES // math.prod(image_shape))
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def images_at(images: UInt8Array, rows: Int64Array, key: str) -> UInt8Array:
+    """``images[rows]``, in memory; of a large memory map, another memory map.
 
     Args:
-        key: the cache key of ``images``.
+        key: says which images these are: their cache key or fingerprint.
     """
-    if np.array_equal(order, np.arange(len(images))):
+    if np.array_equal(rows, np.arange(len(images))):
         return in_memory(images)
     if not isinstance(images, np.memmap) or images.nbytes <= IN_MEMORY_BYTES:
-        return np.asarray(images)[order]
+        return np.asarray(images)[rows]
 
     def build(writer: ImageWriter) -> dict[str, object]:
-        step = max(1, _BLOCK_BYTES // int(np.prod(images.shape[1:])))
         height, width, channels = images.shape[1:]
-        writer.begin((height, width, channels), len(order))
-        for start in range(0, len(order), step):
-            writer.append(images[order[start : start + step]])
+        writer.begin((height, width, channels), len(rows))
+        for block in blocks(len(rows), images.shape[1:]):
+            writer.append(images[rows[block]])
         return {}
 
-    return entry(cache_key("ordered", key, hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()), build).images
+    return entry(cache_key("rows", key, hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()), build).images
 
 
 def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -244,15 +250,17 @@ def _make(
     try:
         images: UInt8Array = _load(folder / "images.npy", files["images"])
     except ValueError:
-        raise DataError(
-            f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE."
-        ) from None
+        raise _unreadable(folder) from None
     for name, compute in derive.items():
         with atomic_write(folder / f"{name}.npy") as file:
             np.save(file, compute(images), allow_pickle=False)
             files[name] = _digest(file)
     atomic_write_text(folder / "entry.json", _sealed({"key": folder.name, "files": files, "facts": facts}))
     return images
+
+
+def _unreadable(folder: Path) -> DataError:
+    return DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
 
 
 def _sealed(record: Mapping[str, object]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import io
 import os
 from collections import Counter
@@ -16,11 +15,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..files import atomic_write, open_text
-from .cache import ImageWriter, cache_key, entry
-from .dataset import ImageDataset, Int64Array, Splits, UInt8Array
+from .cache import images_at
+from .dataset import ImageDataset, Splits
 from .listing import check_classes
-
-_BLOCK_BYTES = 16 * 1024 * 1024
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -135,23 +132,9 @@ def _corrected(part: ImageDataset, changes: Mapping[int, str | None]) -> ImageDa
     rows = np.flatnonzero(stays)
     names = [part.names[row] for row in rows.tolist()]
     groups = None if part.groups is None else part.groups[rows]
-    return replace(part, images=_only(part, rows), labels=labels[rows], names=names, groups=groups)
-
-
-def _only(part: ImageDataset, rows: Int64Array) -> UInt8Array:
-    """The images at ``rows``; of a memory map, another memory map."""
-    if not isinstance(part.images, np.memmap):
-        return part.images[rows]
-
-    def build(writer: ImageWriter) -> dict[str, object]:
-        step = max(1, _BLOCK_BYTES // int(np.prod(part.image_shape)))
-        writer.begin(part.image_shape, len(rows))
-        for start in range(0, len(rows), step):
-            writer.append(part.images[rows[start : start + step]])
-        return {}
-
-    digest = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
-    return entry(cache_key("rows", part.fingerprint, digest), build).images
+    return replace(
+        part, images=images_at(part.images, rows, part.fingerprint), labels=labels[rows], names=names, groups=groups
+    )
 
 
 def _in_words(changes: Mapping[int, str | None]) -> str:

@@ -483,8 +483,6 @@ READ_ELSEWHERE = {
     ("predictfiles/formats.py", "ParquetFile"),
     ("predictfiles/formats.py", "read_bytes"),
     ("runs/training.py", "read_bytes"),
-    # a file in an archive
-    ("data/gzipped.py", "open"),
     # mapped by name once `open_input` has read them
     ("data/cache.py", "load"),
     ("data/idx.py", "memmap"),

@@ -5,12 +5,31 @@ Most of what is not read as pictures or data is pictures or data in the form of 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from .errors import BadFileError
+
 SMALLEST_HEAD = 512
 """Bytes from the beginning of a file that are looked at."""
+
+
+PICTURE_SUFFIXES = frozenset({
+    ".apng", ".avif", ".bmp", ".dds", ".dib", ".gif", ".ico", ".icns", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
+    ".jpg", ".jpf", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".ras", ".rgb", ".sgi", ".tga",
+    ".tif", ".tiff", ".webp", ".xbm", ".xpm",
+})  # fmt: skip
+# Files that lie beside pictures and are none. A file of any other name counts as a picture unless it is text.
+_OTHER_SUFFIXES = frozenset({
+    ".7z", ".arrow", ".bak", ".bat", ".bz2", ".cfg", ".conf", ".csv", ".data", ".db", ".doc", ".docx", ".exe", ".gz",
+    ".h5", ".hdf5", ".htm", ".html", ".ini", ".ipynb", ".joblib", ".js", ".json", ".jsonl", ".lock", ".log", ".m",
+    ".mat", ".md", ".mov", ".mp4", ".npy", ".npz", ".odt", ".onnx", ".parquet", ".parts", ".pdf", ".pickle", ".pkl",
+    ".pt", ".pth", ".py", ".pyc", ".rar", ".rst", ".safetensors", ".sh", ".sqlite", ".svg", ".tar", ".tex",
+    ".tfrecord", ".tgz", ".toml", ".torrent", ".tsv", ".txt", ".url", ".wav", ".xls", ".xlsx", ".xml", ".xz", ".yaml",
+    ".yml", ".zip",
+})  # fmt: skip
 
 
 class FileKind(NamedTuple):
@@ -112,3 +131,23 @@ def _beginning(content: bytes) -> FileKind | None:
 
 def _ending(name: str) -> str:
     return f".{name.rpartition('.')[2].lower()}"
+
+
+def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
+    """Whether a file is taken for a picture, sound or not: by its suffix, else unless it begins as plain text.
+
+    Args:
+        name: the file's name.
+        head: returns the beginning of a file; called for unknown suffixes only.
+    """
+    suffix = posixpath.splitext(name)[1].lower()
+    if suffix in PICTURE_SUFFIXES:
+        return True
+    if suffix in _OTHER_SUFFIXES:
+        return False
+    try:
+        beginning = head(name)
+        text = beginning[: beginning.rfind(b"\n") + 1 or None].decode()
+    except (OSError, BadFileError, UnicodeDecodeError):
+        return True
+    return not text or not all(char.isprintable() or char in "\r\n\t\f" for char in text)

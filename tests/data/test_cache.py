@@ -20,7 +20,8 @@ from glyphnet.data import Splits, load, pictures
 from glyphnet.data import cache as cache_module
 from glyphnet.data.assemble import Options
 from glyphnet.data.cache import ImageWriter, cache_key, entry, prune
-from glyphnet.data.folder import read_folder
+from glyphnet.data.filetree import folder_tree
+from glyphnet.data.folder import read_tree
 from glyphnet.errors import DataError
 
 MakeFolder = Callable[..., Path]
@@ -118,7 +119,8 @@ def test_a_change_that_keeps_size_date_and_inode_is_seen(make_folder: MakeFolder
 def test_the_place_is_part_of_the_stamp(
     make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listings = [read_folder(make_folder({"a": 1, "b": 1}, root=tmp_path / str(i)), Options()) for i in range(2)]
+    folders = [make_folder({"a": 1, "b": 1}, root=tmp_path / str(i)) for i in range(2)]
+    listings = [read_tree(folder_tree(folder), Options()) for folder in folders]
     # Two read-only file systems made by the same tool agree in inodes and in all times.
     same_status = os.stat(tmp_path)
     monkeypatch.setattr("glyphnet.data.listing.os.stat", lambda path: same_status)

@@ -10,7 +10,8 @@ import pytest
 
 from glyphnet.data import load
 from glyphnet.data.assemble import Options
-from glyphnet.data.folder import read_folder as read
+from glyphnet.data.filetree import folder_tree
+from glyphnet.data.folder import read_tree
 from glyphnet.data.listing import ImageFiles
 from glyphnet.errors import BadFileError, DataError
 from glyphnet.predictfiles import pictures_in
@@ -20,7 +21,7 @@ MakeFolder = Callable[..., Path]
 
 
 def read_folder(root: Path, **options: object) -> ImageFiles:
-    files = read(root, Options(**options))  # type: ignore[arg-type]
+    files = read_tree(folder_tree(root), Options(**options))  # type: ignore[arg-type]
     assert isinstance(files, ImageFiles)
     return files
 

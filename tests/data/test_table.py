@@ -9,15 +9,17 @@ import pytest
 from pyarrow import parquet
 
 from glyphnet.data import load
+from glyphnet.data.assemble import Options
+from glyphnet.data.filetree import file_alone
 from glyphnet.data.listing import ImageFiles
-from glyphnet.data.pathtables import read_path_tables
+from glyphnet.data.tables import read_path_tables
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
 
 MakeFolder = Callable[..., Path]
 
 
 def read_table(path: Path) -> ImageFiles:
-    return read_path_tables(path.parent, [(path.name, None)])
+    return read_path_tables(file_alone(path), [(path.name, None)], Options())
 
 
 @pytest.fixture

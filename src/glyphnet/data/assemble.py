@@ -21,7 +21,7 @@ from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .find_groups import make_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words
-from .listing import PART_CODES, TEST, TRAIN, VALIDATION, WantedColumns, check_classes, look_alikes
+from .listing import PARTS, TEST, TRAIN, VALIDATION, check_classes, look_alikes
 from .split import divide
 from .survey import (
     LOOKED_AT,
@@ -54,11 +54,6 @@ class Options:
     reading: Reading | None = None
     group_by: GroupBy = NO_GROUPS
     label_column: str | None = None
-
-    @property
-    def columns(self) -> WantedColumns:
-        """The columns of a table that were asked for."""
-        return WantedColumns(self.label_column, self.group_by.value if self.group_by.kind == "column" else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +222,7 @@ def from_arrays(
     """
     stacks = [images for images, _ in arrays.values()]
     labels = np.concatenate([labels for _, labels in arrays.values()])
-    codes = [TRAIN if part == "all" else PART_CODES[part] for part in arrays]
+    codes = [TRAIN if part == "all" else PARTS.index(part) for part in arrays]
     shape, note = _array_shape(stacks, options.wish)
     key = cache_key("arrays", stamp, list(shape))
     if stamp and len(labels) * int(np.prod(shape)) > IN_MEMORY_BYTES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 import os
@@ -11,7 +10,8 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
@@ -21,13 +21,10 @@ import numpy.typing as npt
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..files import open_input
 from ..processes import WorkerDiedError, Workers
-from .arrays import RawArrays, RawPart, find_roles, raw_arrays
-from .filetree import AnyFile, ArchivePath
-from .gzipped import opened
-from .npy import MAX_BYTES
+from .arrays import MAX_BYTES, RawArrays, RawPart, find_roles, raw_arrays
+from .filetree import AnyFile, ArchivePath, opened
 
 _Array = npt.NDArray[Any]
-Content = Callable[[], bytes]
 Source: TypeAlias = "str | bytes"
 """A path, or the content of a file in an archive."""
 
@@ -55,16 +52,21 @@ def read_matlab(path: AnyFile) -> RawArrays:
         DataError: no images and labels.
         MissingExtraError: a file of version 7.3 without h5py.
     """
-    turned = is_hdf5(path)  # MATLAB counts axes from the other end
-    arrays = {name: array.T for name, array in hdf5_arrays(path).items()} if turned else _in_worker("matlab", path)
+    arrays = _matlab(path)
     raw = raw_arrays(path, find_roles(path, arrays), arrays, None)
     parts = {name: _along_first(part) for name, part in raw.parts.items()}
     if _is_emnist(path, arrays):
         return _emnist(parts, arrays["mapping"])
     if re.fullmatch(r"(train|test|extra)_32x32.mat", path.name.lower()):
-        parts = {name: _svhn(part) for name, part in parts.items()}
+        parts = {name: part._replace(labels=part.labels.astype(np.int64) % 10) for name, part in parts.items()}
         return RawArrays(parts, None, ("The label 10 of SVHN is the digit 0.",))
     return RawArrays(parts)
+
+
+def _matlab(path: AnyFile) -> dict[str, _Array]:
+    if is_hdf5(path):  # which counts axes from the other end
+        return {name: array.T for name, array in hdf5_arrays(path).items()}
+    return _in_worker("matlab", path)
 
 
 def _matlab_arrays(file: Source, where: str, limit: int) -> dict[str, _Array]:
@@ -140,9 +142,7 @@ def _emnist(parts: Mapping[str, RawPart], mapping: _Array) -> RawArrays:
 
 def matlab_images(path: AnyFile) -> dict[str, _Array]:
     """The arrays of a .mat file by name, for prediction; images along the last axis come first."""
-    arrays = (
-        {name: array.T for name, array in hdf5_arrays(path).items()} if is_hdf5(path) else _in_worker("matlab", path)
-    )
+    arrays = _matlab(path)
     if _is_emnist(path, arrays):
         return {name: _upright(array) for name, array in arrays.items() if name.endswith("images")}
     return {name: np.moveaxis(array, -1, 0) if _is_last(array.shape) else array for name, array in arrays.items()}
@@ -166,10 +166,6 @@ def _along_first(part: RawPart) -> RawPart:
     elif images.ndim == 2 and images.shape[0] != count and images.shape[1] == count:
         images = images.T
     return part._replace(images=images, labels=labels)
-
-
-def _svhn(part: RawPart) -> RawPart:
-    return part._replace(labels=part.labels.astype(np.int64) % 10)
 
 
 def is_svhn_folder(path: AnyFile) -> bool:
@@ -291,8 +287,8 @@ def answer_parent(request: Mapping[str, Any], content: bytes) -> tuple[dict[str,
         arrays = _READERS[request["reader"]](request["path"] or content, request["where"], request["limit"])
     except BadFileError as error:
         return {"bad": (error.reason, error.remedy)}, b""
-    told = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
-    return {"arrays": told}, b"".join(array.tobytes() for array in arrays.values())
+    described = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    return {"arrays": described}, b"".join(array.tobytes() for array in arrays.values())
 
 
 def _stream(source: Source) -> Any:
@@ -305,56 +301,46 @@ _CIFAR_SIDE = 32
 _PIXELS = 3 * _CIFAR_SIDE * _CIFAR_SIDE
 
 
-def cifar_files(path: AnyFile) -> dict[str, Content]:
-    """The files of a folder that may be CIFAR's batches: name → content."""
-    wanted = re.compile(
-        r"data_batch(_\d+)?(\.bin)?|test_batch(\.bin)?|train(\.bin)?|test(\.bin)?|batches\.meta(\.txt)?|meta|fine_label_names\.txt"
-    )
+_CIFAR_FILES = re.compile(
+    r"data_batch(_\d+)?(\.bin)?|test_batch(\.bin)?|(train|test)(\.bin)?|batches\.meta(\.txt)?|meta|fine_label_names\.txt"
+)
 
-    def content(file: AnyFile) -> bytes:
-        with opened(file) as stream:
-            return stream.read()
 
-    found = (file for file in path.iterdir() if wanted.fullmatch(file.name) and file.is_file())
-    return {file.name: functools.partial(content, file) for file in found}
+def _cifar_files(folder: AnyFile) -> dict[str, AnyFile]:
+    """The files of a folder that may be CIFAR's batches, by name."""
+    found: Iterable[AnyFile] = folder.iterdir()
+    return {file.name: file for file in found if _CIFAR_FILES.fullmatch(file.name) and file.is_file()}
 
 
 def is_cifar_folder(path: AnyFile) -> bool:
     """Whether a folder holds CIFAR-10's or CIFAR-100's batches, for Python or as binary files."""
     if not path.is_dir():
         return False
-    names = cifar_files(path).keys()
+    names = _cifar_files(path).keys()
     batches = any(name.startswith("data_batch") for name in names)
     return batches or {"train", "meta"} <= names or {"train.bin", "fine_label_names.txt"} <= names
 
 
 def read_cifar_folder(path: AnyFile) -> RawArrays:
-    """CIFAR-10 or CIFAR-100 out of a folder; raises as `read_cifar` does."""
-    return read_cifar(path, cifar_files(path))
-
-
-def read_cifar(where: AnyFile, files: Mapping[str, Content]) -> RawArrays:
     """CIFAR-10 or CIFAR-100 out of its batches.
-
-    Args:
-        where: what errors call the files.
-        files: see `cifar_files`.
 
     Raises:
         BadFileError: a batch is damaged, or holds what batches do not.
     """
     found: dict[str, list[tuple[_Array, _Array]]] = {"train": [], "test": []}
     classes: tuple[str, ...] | None = None
+    files = _cifar_files(path)
     fine = "fine_label_names.txt" in files or "meta" in files
-    for name, content in files.items():
+    for name, file in files.items():
+        with opened(file) as stream:
+            content = stream.read()
         if name in ("batches.meta", "meta"):
-            classes = _cifar_names(where / name, read_pickle(content(), where / name))
+            classes = _cifar_names(file, read_pickle(content, file))
         elif name.endswith(".txt"):
-            classes = tuple(content().decode("utf-8", "replace").split())
+            classes = tuple(content.decode("utf-8", "replace").split())
         else:
-            part = "test" if name.startswith("test") else "train"
             read = _binary_batch if name.endswith(".bin") else _pickled_batch
-            found[part].append(read(content(), where / name, fine))
+            found["test" if name.startswith("test") else "train"].append(read(content, file, fine))
     parts = {
         part: RawPart(
             np.concatenate([i for i, _ in batches]), np.concatenate([y for _, y in batches]), f"{part} data", part
@@ -363,7 +349,7 @@ def read_cifar(where: AnyFile, files: Mapping[str, Content]) -> RawArrays:
         if batches
     }
     if "train" not in parts:
-        raise BadFileError(where, "has no training batch", "Put data_batch_1 and so on there too.")
+        raise BadFileError(path, "has no training batch", "Put data_batch_1 and so on there too.")
     return RawArrays(parts, classes)
 
 
@@ -393,12 +379,13 @@ def _cifar_names(path: AnyFile, table: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+@dataclass
 class _Made:
     """An object that a pickle describes: the name of what would make it and the arguments. Nothing is called."""
 
-    def __init__(self, name: str, arguments: Any) -> None:
-        self.name, self.arguments = name, arguments
-        self.state: Any = None
+    name: str
+    arguments: Any = None
+    state: Any = None
 
 
 def read_pickle(content: bytes, path: AnyFile) -> Any:
@@ -472,7 +459,7 @@ def _interpreted(content: bytes) -> Any:
             wanted = argument if name == "GLOBAL" else " ".join(reversed([stack.pop(), stack.pop()]))
             if wanted not in _CALLS:
                 raise ValueError(f"it wants {wanted!r}")
-            stack.append(_Made(wanted, None))
+            stack.append(_Made(wanted))
         elif name == "REDUCE":
             arguments, made = stack.pop(), stack.pop()
             stack.append(_Made(made.name, arguments))
@@ -490,11 +477,7 @@ def _interpreted(content: bytes) -> Any:
 def _value(thing: Any) -> Any:
     """A description of an array as that array, at any depth."""
     if isinstance(thing, list):
-        return (
-            [_value(each) for each in thing]
-            if any(isinstance(each, (_Made, list, dict, bytes)) for each in thing)
-            else thing
-        )
+        return [_value(each) for each in thing]
     if isinstance(thing, dict):
         return {_value(key): _value(value) for key, value in thing.items()}
     if isinstance(thing, bytes):

@@ -1,4 +1,4 @@
-"""The files of a folder or of an archive by their names, before anyone asks what they mean.
+"""The files of a folder or of an archive by name, and their content, gunzipped where asked for.
 
 An archive (zip, tar, tar.gz, tar.bz2, tar.xz) is read where it lies: nothing is written to disk, so no member can
 land outside a folder. Every size is checked before memory is taken for it.
@@ -6,8 +6,9 @@ land outside a folder. Every size is checked before memory is taken for it.
 
 from __future__ import annotations
 
-import fnmatch
+import contextlib
 import functools
+import gzip
 import hashlib
 import io
 import os
@@ -15,40 +16,30 @@ import posixpath
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from ..errors import BadFileError, DataError
+from ..filekinds import PICTURE_SUFFIXES, SMALLEST_HEAD, is_picture
 from ..files import is_output_folder, open_input
 from ..units import first_line
 from .decode import MAX_FILE_BYTES
-from .gzipped import MAX_RATIO, opened
 
 # What file managers and archivers leave behind. Names with a leading dot are left out as well.
 JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"}
 
-PICTURE_SUFFIXES = frozenset({
-    ".apng", ".avif", ".bmp", ".dds", ".dib", ".gif", ".ico", ".icns", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
-    ".jpg", ".jpf", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".ras", ".rgb", ".sgi", ".tga",
-    ".tif", ".tiff", ".webp", ".xbm", ".xpm",
-})  # fmt: skip
-# Files that lie beside pictures and are none. A file of any other name counts as a picture unless it is text.
-_OTHER_SUFFIXES = frozenset({
-    ".7z", ".arrow", ".bak", ".bat", ".bz2", ".cfg", ".conf", ".csv", ".data", ".db", ".doc", ".docx", ".exe", ".gz",
-    ".h5", ".hdf5", ".htm", ".html", ".ini", ".ipynb", ".joblib", ".js", ".json", ".jsonl", ".lock", ".log", ".m",
-    ".mat", ".md", ".mov", ".mp4", ".npy", ".npz", ".odt", ".onnx", ".parquet", ".parts", ".pdf", ".pickle", ".pkl",
-    ".pt", ".pth", ".py", ".pyc", ".rar", ".rst", ".safetensors", ".sh", ".sqlite", ".svg", ".tar", ".tex",
-    ".tfrecord", ".tgz", ".toml", ".torrent", ".tsv", ".txt", ".url", ".wav", ".xls", ".xlsx", ".xml", ".xz", ".yaml",
-    ".yml", ".zip",
-})  # fmt: skip
-
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_MEMBERS = 2_000_000
-_LARGE = 1 << 20  # bytes; larger members are unpacked once where they are read several times in turn
 MAX_UNPACKED = 2 << 30  # bytes of a compressed tar, which can only be read from its start: held in memory
+MAX_RATIO = 1032  # deflate turns at most so many bytes into one (zlib's technical notes)
+_LARGE = 1 << 20  # bytes; the last larger member stays in memory: it is recognised first and then read
+PIECE = 1 << 20  # bytes to read at a time: small beside memory, large beside Python's overhead
+_GZIP_MAGIC = b"\x1f\x8b"
+_AGAIN = "Copy or download the file again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +48,7 @@ class FileTree:
 
     Attributes:
         root: the folder or the archive.
-        names: paths of the files from ``root`` on, with forward slashes, sorted; debris and GlyphNet's own output
-            are left out.
+        names: sorted paths of the files from ``root``, with forward slashes, without debris and GlyphNet's own output.
         faults: what is wrong with those that cannot be read: a broken link, a pipe.
         folders: the folders below ``root`` that hold no file at all.
         outputs: the folders that hold GlyphNet's own output and were skipped.
@@ -74,15 +64,13 @@ class FileTree:
     read: Callable[[str], bytes] | None = None
     state: str = ""
 
-    def content(self, name: str) -> bytes:
-        """What is in a file.
+    def content(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
+        """What is in a file, on disk of at most ``limit`` bytes.
 
         Raises:
             BadFileError: it cannot be read.
         """
-        if self.read is not None:
-            return self.read(name)
-        return read_file(self.root / name)
+        return read_file(self.root / name, limit) if self.read is None else self.read(name)
 
     def file(self, name: str) -> AnyFile:
         """A file as its readers take it."""
@@ -117,7 +105,12 @@ class FileTree:
         return found, others
 
     def _head(self, name: str) -> bytes:
-        return self.read(name)[:512] if self.read is not None else head_of(self.root / name)
+        return self.read(name)[:SMALLEST_HEAD] if self.read is not None else head_of(self.root / name)
+
+
+def file_alone(path: Path) -> FileTree:
+    """A single file, in the folder that it lies in."""
+    return FileTree(path.parent, (path.name,), {})
 
 
 class ArchivePath:
@@ -132,13 +125,13 @@ class ArchivePath:
         self._tree, self.inside = tree, inside
         self.name = posixpath.basename(inside) or tree.root.name
         self.stem, self.suffix = posixpath.splitext(self.name)
+        self.state = f"{tree.state}#{inside}"  # changes with the archive
 
     def __fspath__(self) -> str:
         """What messages call it; no path that can be opened."""
         return f"{self._tree.root}#{self.inside}" if self.inside else f"{self._tree.root}"
 
-    def __str__(self) -> str:
-        return self.__fspath__()
+    __str__ = __fspath__
 
     def __lt__(self, other: ArchivePath) -> bool:
         return self.inside < other.inside
@@ -159,10 +152,6 @@ class ArchivePath:
         """Whether there are files below it."""
         return self.inside in self._tree.below
 
-    def exists(self) -> bool:
-        """Whether the archive has it."""
-        return self.is_file() or self.is_dir()
-
     def children(self) -> Mapping[str, bool]:
         """What lies directly in this folder → whether it is a folder."""
         return self._tree.below.get(self.inside, {})
@@ -171,25 +160,13 @@ class ArchivePath:
         """What lies directly in this folder, in the order of the names."""
         return (self / name for name in sorted(self.children()))
 
-    def glob(self, pattern: str) -> Iterator[ArchivePath]:
-        """What lies directly in this folder and has a fitting name."""
-        return (path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern))
-
-    def open(self) -> io.BytesIO:
-        """Its content, open for reading.
+    def content(self) -> bytes:
+        """Its content.
 
         Raises:
             BadFileError: it cannot be read, or is too large.
         """
-        return io.BytesIO(self._tree.content(self.inside))
-
-    def byte_count(self) -> int:
-        """The size of its content; raises as `open` does."""
-        return len(self._tree.content(self.inside))
-
-    def state(self) -> str:
-        """Changes with the archive."""
-        return f"{self._tree.state}#{self.inside}"
+        return self._tree.content(self.inside)
 
 
 AnyFile: TypeAlias = Path | ArchivePath
@@ -199,6 +176,11 @@ AnyFile: TypeAlias = Path | ArchivePath
 def as_file(path: str | os.PathLike[str]) -> AnyFile:
     """A path as a `Path`, or the place in an archive that it is."""
     return path if isinstance(path, ArchivePath) else Path(path)
+
+
+def opened(path: AnyFile) -> IO[bytes]:
+    """A file on disk or in an archive, open for reading: see `files.open_input`."""
+    return io.BytesIO(path.content()) if isinstance(path, ArchivePath) else open_input(path)
 
 
 def openable(path: AnyFile) -> Any:
@@ -212,27 +194,15 @@ def openable(path: AnyFile) -> Any:
 
 def byte_count(path: AnyFile) -> int:
     """The size of a file's content."""
-    return path.byte_count() if isinstance(path, ArchivePath) else path.stat().st_size
+    return len(path.content()) if isinstance(path, ArchivePath) else path.stat().st_size
 
 
-def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
-    """Whether a file is taken for a picture, sound or not: by its suffix, else unless it begins as plain text.
-
-    Args:
-        name: the file's name.
-        head: returns the beginning of a file; called for unknown suffixes only.
-    """
-    suffix = posixpath.splitext(name)[1].lower()
-    if suffix in PICTURE_SUFFIXES:
-        return True
-    if suffix in _OTHER_SUFFIXES:
-        return False
+def is_regular(path: str | os.PathLike[str]) -> bool:
+    """Whether the path leads to a regular file."""
     try:
-        beginning = head(name)
-        text = beginning[: beginning.rfind(b"\n") + 1 or None].decode()
-    except (OSError, BadFileError, UnicodeDecodeError):
-        return True
-    return not text or not all(char.isprintable() or char in "\r\n\t\f" for char in text)
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def head_of(path: str | os.PathLike[str]) -> bytes:
@@ -240,7 +210,7 @@ def head_of(path: str | os.PathLike[str]) -> bytes:
     if not is_regular(path):
         return b""
     with open_input(path) as file:
-        return file.read(512)
+        return file.read(SMALLEST_HEAD)
 
 
 def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE_BYTES) -> bytes:
@@ -261,9 +231,56 @@ def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE_BYTES) -> byte
 
 def count_in_words(others: Counter[str]) -> str:
     """ "12 .xml, 1 .txt and 3 others": the commonest suffixes of files with their counts."""
-    shown = [f"{count:,} {suffix}" for suffix, count in others.most_common(3)]
-    rest = sum(others.values()) - sum(count for _, count in others.most_common(3))
-    return ", ".join(shown) + (f" and {rest:,} more" if rest else "")
+    shown = others.most_common(3)
+    rest = sum(others.values()) - sum(count for _, count in shown)
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in shown) + (f" and {rest:,} more" if rest else "")
+
+
+# gzip
+
+
+def is_gzipped(path: AnyFile) -> bool:
+    """Whether the file begins as gzip does; not by its name, because browsers unpack and keep ``.gz``."""
+    with opened(path) as file:
+        return file.read(2) == _GZIP_MAGIC
+
+
+@contextlib.contextmanager
+def unpacked(path: AnyFile) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """A file, open for reading, gunzipped where it is gzip.
+
+    Raises:
+        BadFileError: on reading a gzip stream that is truncated, damaged, or followed by something else.
+    """
+    with opened(path) as file, _gunzipping(file, path) as content:
+        yield content
+
+
+def gunzipped(content: bytes, path: str | os.PathLike[str], limit: int) -> bytes:
+    """Gzip in memory, unpacked; ``path`` is what messages call it.
+
+    Raises:
+        BadFileError: it is truncated, damaged, followed by something else, or unpacks to more than ``limit`` bytes.
+    """
+    with _gunzipping(io.BytesIO(content), path) as file:
+        plain = file.read(limit + 1)
+    if len(plain) > limit:
+        raise BadFileError(path, f"unpacks to more than {limit:,} bytes", "Divide it.")
+    return plain
+
+
+@contextlib.contextmanager
+def _gunzipping(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    is_packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    try:
+        yield gzip.GzipFile(fileobj=file) if is_packed else file
+    except EOFError:
+        raise BadFileError(path, "the gzip data end too early: the file is truncated", _AGAIN) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        junk = str(error).startswith("Not a gzipped file")
+        reason = "followed by bytes that are not gzip" if junk else f"damaged ({error})"
+        raise BadFileError(path, f"the gzip data are {reason}", _AGAIN) from None
 
 
 # Folders
@@ -283,11 +300,9 @@ def folder_tree(root: Path) -> FileTree:
     linked: set[tuple[str, tuple[int, int]]] = set()
     while waiting:
         folder, above = waiting.pop()
-        path = root / folder if folder else root
-        identity = _identity(path)
+        identity, entries = _scan(root / folder if folder else root)
         if identity in above:
             continue
-        entries = _scan(path)
         if folder and is_output_folder(entry.name for entry in entries):
             outputs.append(folder)
             continue
@@ -301,14 +316,13 @@ def folder_tree(root: Path) -> FileTree:
                 names.append(name)
             elif is_folder(entry):
                 if entry.is_symlink():  # however many links lead to it, it is read once below each top folder
-                    target = (name.split("/", 1)[0], _identity(Path(entry.path)))
+                    status = entry.stat()
+                    target = (name.split("/", 1)[0], (status.st_dev, status.st_ino))
                     if target in linked:
                         continue
                     linked.add(target)
                 waiting.append((name, above | {identity}))
-            elif not folder and _leads_to_itself(entry):
-                continue
-            else:
+            elif folder or not _leads_to_itself(entry):
                 names.append(name)
                 if fault := _fault(entry):
                     faults[name] = fault
@@ -320,20 +334,14 @@ def is_wanted(name: str) -> bool:
     return name[:1] != "." and name.lower() not in JUNK
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from error
-
-
-def _identity(folder: Path) -> tuple[int, int]:
+def _scan(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """What tells a folder from all others, and what lies in it."""
     try:
         status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            return (status.st_dev, status.st_ino), list(entries)
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from error
-    return status.st_dev, status.st_ino
 
 
 def _is_plain_file(entry: os.DirEntry[str]) -> bool:
@@ -375,14 +383,14 @@ def is_archive(path: Path) -> bool:
     """Whether a file is a zip or tar archive, by its content; .npz and office files, zips as well, are not meant."""
     if not path.is_file() or path.suffix.lower() in (".npz", ".docx", ".xlsx", ".odt", ".pt", ".pth", ".jar"):
         return False
-    with open_input(path) as file:
-        head = file.read(512)
-    if head[:4] in (b"PK\3\4", b"PK\5\6"):
+    head = head_of(path)
+    if head[:4] in (b"PK\3\4", b"PK\5\6") or head[257:262] == b"ustar":
         return True
-    if head[257:262] == b"ustar":
-        return True
-    packed = head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0"
-    return packed and path.name.lower().endswith(ARCHIVE_SUFFIXES)
+    return _is_packed(head) and path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith((_GZIP_MAGIC, b"BZh", b"\xfd7zXZ\0"))
 
 
 def archive_tree(path: Path) -> FileTree:
@@ -391,125 +399,107 @@ def archive_tree(path: Path) -> FileTree:
     Raises:
         DataError: it is damaged, encrypted, has too many members, two of one name, or unpacks to too much.
     """
-    with open_input(path) as file:
-        head = file.read(4)
+    head = head_of(path)
+    members: dict[str, Callable[[], bytes]] = {}
     try:
-        members = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, head)
+        found = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, _is_packed(head))
+        for given, read in found:
+            name = posixpath.normpath(given.replace("\\", "/")).lstrip("/")
+            if name.startswith("../") or not all(is_wanted(part) for part in name.split("/")):
+                continue  # nothing is written, so a name that leads outside does no harm; it is no data either
+            if name in members:
+                raise DataError(f"{path}: two members are called {name!r}. Make the archive again.")
+            if len(members) >= MAX_MEMBERS:
+                raise DataError(
+                    f"{path}: more than the limit of {MAX_MEMBERS:,} files. Unpack it, and give the folder."
+                )
+            members[name] = read
     except DataError:
         raise
     except Exception as error:  # Python's own readers fail in many ways on damage
         raise DataError(f"{path}: a damaged archive ({first_line(error)}). Download or make it again.") from error
     status = path.stat()
     state = repr((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
-    outputs = _output_folders(members)
-    names = sorted(name for name in members if not name.startswith(tuple(f"{folder}/" for folder in outputs)))
-    return FileTree(
-        path, tuple(names), {}, (), outputs, _last_kept(members), hashlib.sha256(state.encode()).hexdigest()
-    )
+    state = hashlib.sha256(state.encode()).hexdigest()
+    tree = FileTree(path, tuple(sorted(members)), {}, read=_last_kept(members), state=state)
+    outputs = tuple(sorted(folder for folder, inside in tree.below.items() if folder and is_output_folder(inside)))
+    if not outputs:
+        return tree
+    inside = tuple(f"{folder}/" for folder in outputs)
+    names = tuple(name for name in tree.names if not name.startswith(inside))
+    return replace(tree, names=names, outputs=outputs)
 
 
 def _last_kept(members: Mapping[str, Callable[[], bytes]]) -> Callable[[str], bytes]:
-    """Reads members; the last large one stays in memory, for what is looked at first and read then."""
-    large = functools.lru_cache(maxsize=1)(lambda name: members[name]())
-    sizes: dict[str, int] = {}
+    """Reads members; the last large one stays in memory."""
+    kept: dict[str, bytes] = {}
 
     def read(name: str) -> bytes:
-        if sizes.get(name, 0) > _LARGE:
-            return large(name)
-        content = members[name]()
-        sizes[name] = len(content)
+        content = kept.get(name)
+        if content is None:
+            content = members[name]()
+            if len(content) > _LARGE:
+                kept.clear()
+                kept[name] = content
         return content
 
     return read
 
 
-def _output_folders(names: Iterable[str]) -> tuple[str, ...]:
-    inside: dict[str, set[str]] = {}
-    for name in names:
-        folder, _, base = name.rpartition("/")
-        inside.setdefault(folder, set()).add(base)
-    return tuple(sorted(folder for folder, bases in inside.items() if folder and is_output_folder(bases)))
-
-
-def _add(members: dict[str, Callable[[], bytes]], path: Path, given: str, read: Callable[[], bytes]) -> None:
-    name = posixpath.normpath(given.replace("\\", "/")).lstrip("/")
-    if name.startswith("../") or not all(is_wanted(part) for part in name.split("/")):
-        return  # nothing is written, so a name that leads outside does no harm; it is no data either
-    if name in members:
-        raise DataError(f"{path}: two members are called {name!r}. Make the archive again.")
-    if len(members) >= MAX_MEMBERS:
-        raise DataError(f"{path}: more than the limit of {MAX_MEMBERS:,} files. Unpack it, and give the folder.")
-    members[name] = read
-
-
-def _zip_members(path: Path) -> dict[str, Callable[[], bytes]]:
+def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     archive = zipfile.ZipFile(openable(path))
-    members: dict[str, Callable[[], bytes]] = {}
     for info in archive.infolist():
         if not info.is_dir():
-            _add(members, path, info.filename, _zip_reader(archive, path, info))
-    return members
+            yield info.filename, functools.partial(_read_zipped, archive, path, info)
 
 
-def _zip_reader(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        where = f"{path}#{info.filename}"
-        if info.flag_bits & 1:
-            raise BadFileError(where, "encrypted", "Unpack the archive with its password, and give the folder.")
-        if info.file_size > min(MAX_FILE_BYTES, info.compress_size * MAX_RATIO + 64):
-            raise BadFileError(where, f"unpacks to {info.file_size:,} bytes, more than is allowed", "Remove it.")
-        try:
-            with archive.open(info) as file:
-                content = file.read(info.file_size + 1)
-        except Exception as error:  # of many kinds, as above
-            raise BadFileError(where, f"damaged ({first_line(error)})", "Make the archive again.") from error
-        if len(content) != info.file_size:
-            raise BadFileError(where, "not of the size that the archive announces", "Make the archive again.")
-        return content
-
-    return read
+def _read_zipped(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> bytes:
+    where = f"{path}#{info.filename}"
+    if info.flag_bits & 1:
+        raise BadFileError(where, "encrypted", "Unpack the archive with its password, and give the folder.")
+    if info.file_size > min(MAX_FILE_BYTES, info.compress_size * MAX_RATIO + 64):
+        raise BadFileError(where, f"unpacks to {info.file_size:,} bytes, more than is allowed", "Remove it.")
+    try:
+        with archive.open(info) as file:
+            content = file.read(info.file_size + 1)
+    except Exception as error:  # of many kinds, as above
+        raise BadFileError(where, f"damaged ({first_line(error)})", "Make the archive again.") from error
+    if len(content) != info.file_size:
+        raise BadFileError(where, "not of the size that the archive announces", "Make the archive again.")
+    return content
 
 
-def _tar_members(path: Path, head: bytes) -> dict[str, Callable[[], bytes]]:
+def _tar_members(path: Path, is_packed: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Members of a plain tar are read from their places in the file; those of a compressed one are held in memory."""
-    members: dict[str, Callable[[], bytes]] = {}
-    packed = head[:2] == b"\x1f\x8b" or head[:3] in (b"BZh", b"\xfd7z")
-    if not packed:
-        with tarfile.open(openable(path), "r:") as archive:
-            for info in archive:
-                if info.isreg() and not info.issparse():
-                    _add(members, path, info.name, _tar_reader(path, info))
-        return members
     total = 0
-    with tarfile.open(openable(path), "r|*") as archive:
+    with tarfile.open(openable(path), "r|*" if is_packed else "r:") as archive:
         for info in archive:
             total += info.size
-            if total > MAX_UNPACKED:
+            if is_packed and total > MAX_UNPACKED:
                 raise DataError(
                     f"{path}: unpacks to more than the limit of {MAX_UNPACKED >> 30} GiB for memory. "
                     "Unpack it (tar xf), and give the folder."
                 )
-            if info.isreg() and not info.issparse() and (source := archive.extractfile(info)) is not None:
-                content = source.read()
-                _add(members, path, info.name, lambda content=content: content)  # type: ignore[misc]
-    return members
+            if not info.isreg() or info.issparse():
+                continue
+            if not is_packed:
+                yield info.name, functools.partial(_read_tarred, path, info)
+            elif (source := archive.extractfile(info)) is not None:
+                yield info.name, functools.partial(bytes, source.read())
 
 
-def _tar_reader(path: Path, info: tarfile.TarInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        if info.size > MAX_FILE_BYTES:
-            raise BadFileError(f"{path}#{info.name}", f"{info.size:,} bytes, more than is allowed", "Remove it.")
-        with open_input(path) as file:
-            file.seek(info.offset_data)
-            content = file.read(info.size)
-        if len(content) != info.size:
-            raise BadFileError(f"{path}#{info.name}", "cut short", "Make the archive again.")
-        return content
-
-    return read
+def _read_tarred(path: Path, info: tarfile.TarInfo) -> bytes:
+    if info.size > MAX_FILE_BYTES:
+        raise BadFileError(f"{path}#{info.name}", f"{info.size:,} bytes, more than is allowed", "Remove it.")
+    with open_input(path) as file:
+        file.seek(info.offset_data)
+        content = file.read(info.size)
+    if len(content) != info.size:
+        raise BadFileError(f"{path}#{info.name}", "cut short", "Make the archive again.")
+    return content
 
 
-# Prediction: one file after the other, found while they are asked for
+# Prediction
 
 
 def files_in(paths: Iterable[str]) -> Iterator[str | BadFileError]:
@@ -552,11 +542,3 @@ def _walk(folder: str) -> Iterator[str | BadFileError]:
                 continue
             seen.add(place)
             levels.append(iter([os.path.join(path, name) for name in names if is_wanted(name)]))
-
-
-def is_regular(path: str | os.PathLike[str]) -> bool:
-    """Whether the path leads to a regular file."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,26 +15,22 @@ from ..units import listed
 from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
-from .filetree import FileTree, count_in_words, folder_tree
+from .filetree import FileTree, count_in_words
 from .hub import hub_tables, read_hub
-from .layouts import KINDS, LAY_OUT, Arrangement, arrange, part_word
+from .layouts import KINDS, LABEL_LAYOUTS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped
-from .pathtables import read_path_tables
-from .pixeltables import LABEL_LAYOUTS, pixel_table_of, read_pixel_tables
-from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns
+from .pixeltables import pixel_table_of, read_pixel_tables
+from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
+
+_TABLES = (*TEXT_SUFFIXES, ".parquet")
 
 
-def read_folder(path: Path, options: Options) -> ImageFiles | RawArrays:
-    """The labelled images in a folder.
+def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
+    """The labelled images below a folder or in an archive.
 
     Raises:
         DataError: none has a class, a table is wrong, or two readings are possible.
     """
-    return read_tree(folder_tree(path), options)
-
-
-def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
-    """The labelled images below a folder or in an archive; raises as `read_folder` does."""
     pictures, others = tree.pictures()
     if not pictures:
         pictures, others = _arrays_in_class_folders(tree, others)
@@ -72,9 +68,7 @@ def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str],
     if count > 1:
         both = [posixpath.basename(name) for name in tables if posixpath.dirname(name) == folder]
         raise DataError(f"{tree.root / folder}: there are both {both[0]} and {both[1]}. Name one of them.")
-    files = read_path_tables(
-        tree.root, [(name, _part_of_folder(name)) for name in tables], _archive(tree), options.columns
-    )
+    files = read_path_tables(tree, [(name, _part_of_folder(name)) for name in tables], options)
     unlisted = len(set(pictures) - set(files.names) - {bad.name for bad in files.bad})
     warnings = (f"{unlisted:,} pictures that no table names were not read.",) if unlisted else ()
     return _with(files, _outputs(tree), warnings)
@@ -92,7 +86,7 @@ def _by_pixel_tables(tree: FileTree, options: Options) -> RawArrays | ImageFiles
         return read_pixel_tables(tree, tables, options)
     paths = _path_tables(tree, options.label_column)
     if paths:  # their pictures are missing: the error names the first
-        return read_path_tables(tree.root, [(paths[0], None)], _archive(tree), options.columns)
+        return read_path_tables(tree, [(paths[0], None)], options)
     if (kind := commonest_kind(tree.names)) is not None:
         names = listed([posixpath.basename(name) for name in tree.names], 2)
         raise DataError(f"{tree.root}: no picture, only {names}: {kind.what}. {kind.remedy}")
@@ -118,8 +112,7 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
             return _with(read_hub(tree, hub, options.label_column), _outputs(tree), ())
         tables = _path_tables(tree, options.label_column) if may else []
         if tables:
-            files = read_path_tables(tree.root, _with_parts(tree, tables), _archive(tree), options.columns)
-            return _with(files, _outputs(tree), ())
+            return _with(read_path_tables(tree, _with_parts(tree, tables), options), _outputs(tree), ())
         if failed is not None:
             raise _with_reasons(failed, tree) if may else failed
     _check_empty_classes(tree, arranged)
@@ -147,10 +140,8 @@ def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[s
     if len(arranged.rows) == len(pictures):
         return arranged
     seen = {name for name, _, _ in arranged.rows}
-    flat: dict[str, int] = {}
-    for name in pictures:
-        if name not in seen and (part := _part_of_folder(name)) is not None:
-            flat[name] = part
+    unlabelled = {name: _part_of_folder(name) for name in pictures if name not in seen}
+    flat = {name: part for name, part in unlabelled.items() if part is not None}
     if not flat:
         return arranged
     folders = {posixpath.dirname(name) for name in flat}
@@ -158,7 +149,7 @@ def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[s
     rows, notes, warnings = [*arranged.rows], [*arranged.notes], [*arranged.warnings]
     for table in _tables_of(tree, folders):
         try:
-            files = read_path_tables(tree.root, [(table, None)], _archive(tree))
+            files = read_path_tables(tree, [(table, None)], Options())
         except DataError:
             continue
         labels = [files.classes[label] for label in files.labels.tolist()]
@@ -173,14 +164,9 @@ def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[s
         notes += files.notes
     missing = {posixpath.dirname(name) for name in flat}
     if len(rows) > len(arranged.rows):
-        labelled = folders - missing
-        warnings = [said for said in warnings if not any(repr(folder) in said for folder in _tops(labelled))]
+        read = {name for folder in folders - missing for name in folder.split("/")}
+        warnings = [said for said in warnings if not any(repr(folder) in said for folder in read)]
     return Arrangement(rows, notes, warnings)
-
-
-def _tops(folders: set[str]) -> set[str]:
-    """Every folder on the way to these, by its name."""
-    return {name for folder in folders for name in folder.split("/")}
 
 
 def _tables_of(tree: FileTree, folders: set[str]) -> list[str]:
@@ -190,37 +176,29 @@ def _tables_of(tree: FileTree, folders: set[str]) -> list[str]:
         while folder:
             above.add(folder)
             folder = posixpath.dirname(folder)
-    return [
-        name
-        for name in tree.names
-        if posixpath.dirname(name) in above and name.lower().endswith((*TEXT_SUFFIXES, ".parquet"))
-    ]
+    return [name for name in tree.names if posixpath.dirname(name) in above and name.lower().endswith(_TABLES)]
 
 
 def _same_classes(labels: set[str], classes: set[str]) -> dict[str, str]:
     """Label in a table → the class folder of that name, or of the same number (``7`` and ``00007``)."""
-    by_number: dict[int, list[str]] = {}
-    for name in classes:
-        if name.isascii() and name.isdigit():
-            by_number.setdefault(int(name), []).append(name)
+    numbers = {name: int(name) for name in labels | classes if name.isascii() and name.isdigit()}
     found = {label: label for label in labels & classes}
-    for label in labels - classes:
-        if label.isascii() and label.isdigit() and len(same := by_number.get(int(label), [])) == 1:
+    for label in (labels - classes) & numbers.keys():
+        same = [name for name in classes & numbers.keys() if numbers[name] == numbers[label]]
+        if len(same) == 1:
             found[label] = same[0]
     return found
 
 
 def _check_names_classes(tree: FileTree, arranged: Arrangement, options: Options) -> None:
     classes = {label for _, label, _ in arranged.rows}
-    if options.layout == "auto" and options.only is None:
-        kinds = sorted(name for name in classes if name.lower() in KINDS)
-        if len(kinds) == len(classes):
-            raise DataError(
-                f"{tree.root}: {'the folders' if len(kinds) > 1 else 'the folder'} {listed(kinds)} "
-                f"{'say' if len(kinds) > 1 else 'says'} what kind of file is in "
-                f"{'them' if len(kinds) > 1 else 'it'}, and no class. Name the "
-                "table with the classes, or use class folders. If these are the classes: --layout class."
-            )
+    if options.layout == "auto" and options.only is None and all(name.lower() in KINDS for name in classes):
+        many = len(classes) > 1
+        raise DataError(
+            f"{tree.root}: {'the folders' if many else 'the folder'} {listed(sorted(classes))} "
+            f"{'say' if many else 'says'} what kind of file is in {'them' if many else 'it'}, and no class. Name the "
+            "table with the classes, or use class folders. If these are the classes: --layout class."
+        )
 
 
 def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
@@ -239,24 +217,20 @@ def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
 
 def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
     rows = sorted(arranged.rows)
-    bad = [BadFile(name, tree.faults[name]) for name, _, _ in rows if name in tree.faults] if tree.faults else []
-    if bad:
-        rows = [row for row in rows if row[0] not in tree.faults]
+    bad = [BadFile(name, tree.faults[name]) for name, _, _ in rows if name in tree.faults]
+    rows = [row for row in rows if row[0] not in tree.faults]
     called = {label: escaped(label) for label in {label for _, label, _ in rows}}
     classes = class_order(called.values())
     if len(classes) < len(called):
         raise DataError(f"{tree.root}: two class folders are called {listed(classes)}. Rename one.")
-    number = {name: i for i, name in enumerate(classes)}
-    numbers = {label: number[name] for label, name in called.items()}
+    numbers = {label: classes.index(name) for label, name in called.items()}
     labels = np.array([numbers[label] for _, label, _ in rows], dtype=np.int64)
     parts = np.array([part for _, _, part in rows], dtype=np.int8)
     names = tuple(name for name, _, _ in rows)
-    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), (), (), tree.read, tree.state)
+    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), read=tree.read, state=tree.state)
 
 
 def _with(files: ImageFiles, notes: Sequence[str], warnings: Sequence[str]) -> ImageFiles:
-    from dataclasses import replace
-
     return replace(files, notes=(*notes, *files.notes), warnings=(*files.warnings, *warnings))
 
 
@@ -264,10 +238,6 @@ def _outputs(tree: FileTree) -> tuple[str, ...]:
     if not tree.outputs:
         return ()
     return (f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.",)
-
-
-def _archive(tree: FileTree) -> FileTree | None:
-    return tree if tree.read is not None else None
 
 
 # Tables that lie beside pictures
@@ -278,7 +248,7 @@ def _text_tables(tree: FileTree) -> list[str]:
     found = [
         name
         for name in tree.names
-        if name.lower().endswith((*TEXT_SUFFIXES, ".parquet")) and "submission" not in posixpath.basename(name).lower()
+        if name.lower().endswith(_TABLES) and "submission" not in posixpath.basename(name).lower()
     ]
     top = min((name.count("/") for name in found), default=0)
     return [name for name in found if name.count("/") == top]
@@ -289,7 +259,7 @@ def _path_tables(tree: FileTree, label_column: str | None) -> list[str]:
     found = []
     for name in _text_tables(tree):
         try:
-            choose_columns(cells_of(tree.root, name, _archive(tree)), name, label_column=label_column)
+            choose_columns(cells_of(tree, name), name, label_column=label_column)
         except DataError:
             continue
         found.append(name)
@@ -300,7 +270,7 @@ def _with_reasons(error: DataError, tree: FileTree) -> DataError:
     """The error, with what keeps a table that lies beside the pictures from naming their classes."""
     for name in _text_tables(tree)[:5]:
         try:
-            choose_columns(cells_of(tree.root, name, _archive(tree)), name)
+            choose_columns(cells_of(tree, name), name)
         except DataError as reason:
             return DataError(f"{error}\n  A table is there, but {reason}")
     others = [name for name in tree.names if name.lower().endswith((".json", ".xlsx", ".xls", ".ods"))]

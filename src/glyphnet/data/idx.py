@@ -9,19 +9,15 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
 from .arrays import RawArrays, RawPart
-from .dataset import UInt8Array
-from .filetree import AnyFile, ArchivePath, as_file, byte_count
-from .gzipped import MAX_RATIO, is_gzipped, opened, unpacked
+from .filetree import MAX_RATIO, PIECE, AnyFile, ArchivePath, as_file, byte_count, is_gzipped, opened, unpacked
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -29,9 +25,10 @@ MAX_BYTES = 2 << 30  # unpacked into memory; a plain file is memory-mapped and h
 
 MAP_FROM = 64 << 20  # a plain file of at least this many bytes is mapped, not read
 
+_AGAIN = "Copy or download the file again."
 
-@dataclass(frozen=True)
-class _Kind:
+
+class _Kind(NamedTuple):
     name: str
     magic: int
     ndim: int
@@ -47,7 +44,6 @@ def read_idx(
     """Read one IDX file, gzipped or not.
 
     Args:
-        path: the file.
         kind: ``IMAGES`` or ``LABELS`` where only that will do; None takes any IDX file.
         max_bytes: refuse a gzipped file that unpacks to more.
 
@@ -56,38 +52,31 @@ def read_idx(
         where the file is large, plain and of single bytes.
 
     Raises:
-        BadFileError: not IDX, not of that kind, or not of the size it announces. Nothing is allocated before
-            the size announced has been held against the size of the file.
+        BadFileError: not IDX, not of that kind, or not of the size it announces. Nothing is allocated before the
+            announced size was compared with the size of the file.
     """
     path = as_file(path)
-    stored = byte_count(path)
-    packed = stored >= 2 and is_gzipped(path)
-    pieces = unpacked(path)
-    head = bytearray(_take(pieces, 4))
-    dtype, ndim = _read_magic(path, bytes(head[:4]), kind)
-    head += _take(pieces, 4 + 4 * ndim - len(head))
-    shape = tuple(int.from_bytes(head[4 * i + 4 : 4 * i + 8], "big") for i in range(ndim))
-    if len(head) < 4 + 4 * ndim:
-        raise BadFileError(path, f"ends inside its header, after {len(head)} bytes", _AGAIN)
-    start = 4 + 4 * ndim
-    expected = start + math.prod(shape) * dtype.itemsize
-    _check_size(path, shape, expected, stored, packed, max_bytes)
-    if not packed and expected >= MAP_FROM and dtype.itemsize == 1 and not isinstance(path, ArchivePath):
-        return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
-    values = np.empty(expected - start, np.uint8)
-    _fill(path, values, bytes(head[start:]), pieces)
+    stored, packed = byte_count(path), is_gzipped(path)
+    with unpacked(path) as file:
+        dtype, ndim = _read_magic(path, file.read(4), kind)
+        head = file.read(4 * ndim)
+        if len(head) < 4 * ndim:
+            raise BadFileError(path, f"ends inside its header, after {4 + len(head)} bytes", _AGAIN)
+        shape = tuple(np.frombuffer(head, ">u4").tolist())
+        start, size = 4 + len(head), math.prod(shape) * dtype.itemsize
+        _check_size(path, shape, start + size, stored, packed, max_bytes)
+        if not packed and start + size >= MAP_FROM and dtype.itemsize == 1 and not isinstance(path, ArchivePath):
+            return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
+        values, done = np.empty(size, np.uint8), 0
+        announced = f"the {size:,} bytes of values that its header announces"
+        while piece := file.read(PIECE):
+            if done + len(piece) > size:
+                raise BadFileError(path, f"goes on after {announced}", _AGAIN)
+            values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+            done += len(piece)
+    if done < size:
+        raise BadFileError(path, f"ends after {done:,} of {announced}", _AGAIN)
     return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-
-
-_AGAIN = "Copy or download the file again."
-
-
-def _take(pieces: Iterator[bytes], count: int) -> bytes:
-    """At least ``count`` bytes, fewer only at the end of the file."""
-    taken = b""
-    while len(taken) < count and (piece := next(pieces, b"")):
-        taken += piece
-    return taken
 
 
 def _read_magic(path: AnyFile, magic: bytes, kind: _Kind | None) -> tuple[np.dtype[Any], int]:
@@ -107,18 +96,15 @@ def _read_magic(path: AnyFile, magic: bytes, kind: _Kind | None) -> tuple[np.dty
     return np.dtype(DTYPES[magic[2]]), magic[3]
 
 
+_MEANINGS = {
+    IMAGES.magic: " (images)", LABELS.magic: " (labels)", 0x504B0304: " (a zip file)", 0x89504E47: " (a PNG image)",
+    0x934E554D: " (a NumPy file)", 0x3C21444F: " (a web page)", 0x3C68746D: " (a web page)",
+}  # fmt: skip
+
+
 def _meaning(magic: int) -> str:
-    meanings = {
-        IMAGES.magic: " (images)",
-        LABELS.magic: " (labels)",
-        0x504B0304: " (a zip file)",
-        0x89504E47: " (a PNG image)",
-        0x934E554D: " (a NumPy file)",
-        0x3C21444F: " (a web page)",
-        0x3C68746D: " (a web page)",
-    }
-    if magic in meanings:
-        return meanings[magic]
+    if magic in _MEANINGS:
+        return _MEANINGS[magic]
     code, ndim = magic >> 8, magic & 0xFF
     return f" ({np.dtype(DTYPES[code]).name} values in {ndim} dimensions)" if code in DTYPES else ""
 
@@ -137,20 +123,6 @@ def _check_size(
             path,
             f"{announced} more than the limit of {max_bytes:,} for unpacking into memory",
             "Unpack it with gunzip: a plain file is not loaded but memory-mapped.",
-        )
-
-
-def _fill(path: AnyFile, values: UInt8Array, first: bytes, pieces: Iterator[bytes]) -> None:
-    """Copy the bytes that follow the header into ``values``, exactly as many as there must be."""
-    size, done = len(values), 0
-    for piece in chain((first,), pieces):
-        if done + len(piece) > size:
-            raise BadFileError(path, f"goes on after the {size:,} bytes of values that its header announces", _AGAIN)
-        values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-        done += len(piece)
-    if done < size:
-        raise BadFileError(
-            path, f"ends after {done:,} of the {size:,} bytes of values that its header announces", _AGAIN
         )
 
 
@@ -187,14 +159,15 @@ def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
         DataError: there are several data sets in the folder.
     """
     path = as_file(path)
-    folder = path if path.is_dir() else path.parent
+    is_folder = path.is_dir()
+    folder = path if is_folder else path.parent
     sets = _sets(folder)
-    if path.is_dir() and len(sets) > 1:
+    if is_folder and len(sets) > 1:
         names = sorted(next(iter((*found.images.values(), *found.labels.values()))).name for found in sets.values())
         raise DataError(
             f"{path}: there are {len(sets)} data sets of IDX files. Name a file of one: {', '.join(names[:6])}."
         )
-    name = next(iter(sets), "") if path.is_dir() else _described(path.name)[0]
+    name = next(iter(sets), "") if is_folder else _described(path.name)[0]
     if name not in sets:
         raise BadFileError(path, "no IDX file of images or labels", "Give an IDX file as MNIST has them.")
     found = sets[name]
@@ -221,7 +194,7 @@ _OTHERS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp", ".
 
 
 def _described(name: str) -> tuple[str, str]:
-    """What a file's name tells: the data set ("emnist-letters", or "" for MNIST's own names) and the part."""
+    """What a file's name says: the data set ("emnist-letters", or "" for MNIST's own names) and the part."""
     words = re.split(r"[-_. ]+", name.lower())
     part = next((_PARTS[word] for word in words if word in _PARTS), "all")
     rest = [word for word in words if word not in _PARTS and not _WORDS.fullmatch(word)]
@@ -255,7 +228,8 @@ def _sets(folder: AnyFile) -> dict[str, _Set]:
 def _dimensions(path: AnyFile) -> int | None:
     """How many dimensions an IDX file announces; None for any other file."""
     try:
-        head = _take(unpacked(path, 4), 4)
+        with unpacked(path) as file:
+            head = file.read(4)
     except (OSError, BadFileError):
         return None
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:

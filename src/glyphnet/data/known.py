@@ -1,4 +1,4 @@
-"""Data sets known by name: what they are, where they can be had, their checksums, and how they are read.
+"""Data sets known by name: their files, mirrors and checksums, and how they are read.
 
 A row of `NAMED` is all that another set needs.
 """
@@ -6,22 +6,19 @@ A row of `NAMED` is all that another set needs.
 from __future__ import annotations
 
 import bz2
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..errors import BadFileError, DataError
-from ..files import atomic_write, make_folder, read_input
-from .arrays import RawArrays, RawPart, read_npz
-from .cache import cache_folder
-from .containers import read_cifar, read_svhn_folder, read_usps
-from .filetree import openable
+import numpy.typing as npt
+
+from ..errors import DataError
+from ..files import read_input
+from .arrays import NpzFile, RawArrays, RawPart, read_npz
+from .containers import read_cifar_folder, read_svhn_folder, read_usps
+from .filetree import ArchivePath, archive_tree
 from .idx import read_idx_folder
-from .npy import MAX_BYTES, NpzFile
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,9 @@ class NamedFile:
     Attributes:
         name: its name on the mirrors.
         size: bytes, unpacked where the file is gzip; where ``is_whole``, the most that it may have.
-        sha256: of the unpacked content, whatever way it was gzipped; "" where nobody has published it.
+        sha256: of the unpacked content, however it was gzipped; "" where nobody has published it.
         gzip_sha256: of the gzip file itself; the check where ``sha256`` is "".
-        is_whole: the file is checked as it is, by ``md5``, or, where that is "" too, by the SHA-256 that it had when
-            it was first downloaded.
+        is_whole: check the file as it is, by ``md5``, or, where that is "" too, by the SHA-256 of the first download.
         md5: of the file itself, where its publisher gives no SHA-256.
     """
 
@@ -52,9 +48,10 @@ class NamedDataset:
 
     Attributes:
         source: page of its authors.
+        classes: () where the files say them.
         mirrors: addresses that the file names are appended to, in the order they are tried.
-        read: reads the folder that its files are in; its classes are `classes` unless it knows others.
-        folder: the folder of its files, where it is not called as the set is: several sets share one.
+        read: reads the folder of its files.
+        folder: the name of this folder, where several sets share it; "" for the name of the set.
         query: what follows the file names in addresses.
     """
 
@@ -99,6 +96,11 @@ def _whole(name: str, megabytes: int, md5: str = "") -> NamedFile:
 
 
 def _emnist(split: str) -> NamedDataset:
+    def read(folder: Path) -> RawArrays:
+        tree = archive_tree(folder / "gzip.zip")
+        names = tuple(name for name in tree.names if f"/emnist-{split}-" in name)
+        return read_idx_folder(ArchivePath(replace(tree, names=names), "gzip"))
+
     return NamedDataset(
         title=f"EMNIST {split}: handwritten characters, 28×28 grey (Cohen et al. 2017)",
         licence="public domain (NIST Special Database 19)",
@@ -107,46 +109,22 @@ def _emnist(split: str) -> NamedDataset:
         # The MD5 that torchvision lists (torchvision/datasets/mnist.py, class EMNIST).
         files=(_whole("gzip.zip", 640, "58c8d27c78d21e728a6bc7b3cc06412e"),),
         mirrors=("https://biometrics.nist.gov/cs_links/EMNIST/", "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/"),
-        read=lambda folder: _read_emnist(folder, split),
+        read=read,
         folder="emnist",
     )
-
-
-def _read_emnist(folder: Path, split: str) -> RawArrays:
-    """One split out of EMNIST's archive; its files are unpacked into the cache, once."""
-    archive = folder / "gzip.zip"
-    target = cache_folder() / "datasets" / "emnist-unpacked" / split
-    try:
-        with zipfile.ZipFile(openable(archive)) as packed:
-            wanted = [info for info in packed.infolist() if Path(info.filename).name.startswith(f"emnist-{split}-")]
-            if not wanted:
-                raise BadFileError(archive, f"holds no files of the split {split!r}", "Download it again.")
-            if sum(info.file_size for info in wanted) > MAX_BYTES:
-                raise BadFileError(archive, "its files are far too large for EMNIST", "Download it again.")
-            make_folder(target)
-            for info in wanted:
-                path = target / Path(info.filename).name
-                if not path.is_file() or zlib.crc32(read_input(path)) != info.CRC:
-                    with atomic_write(path) as file:
-                        file.write(packed.read(info))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadFileError(archive, f"a damaged zip archive ({error})", "Download it again.") from None
-    return read_idx_folder(target)
 
 
 def _read_k49(folder: Path) -> RawArrays:
     """Kuzushiji-49: one array a file."""
 
-    def array(name: str) -> object:
+    def array(name: str) -> npt.NDArray[Any]:
         with NpzFile(folder / f"k49-{name}.npz") as archive:
             return next(iter(archive.read(archive.names[:1]).values()))
 
-    return RawArrays(
-        {
-            part: RawPart(array(f"{part}-imgs"), array(f"{part}-labels"), f"{part} images", f"{part} labels")  # type: ignore[arg-type]
-            for part in ("train", "test")
-        }
-    )
+    return RawArrays({
+        part: RawPart(array(f"{part}-imgs"), array(f"{part}-labels"), f"{part} images", f"{part} labels")
+        for part in ("train", "test")
+    })  # fmt: skip
 
 
 def _read_usps(folder: Path) -> RawArrays:
@@ -157,23 +135,18 @@ def _read_usps(folder: Path) -> RawArrays:
     return read_usps(train, test)
 
 
-def _read_cifar_archive(name: str) -> Callable[[Path], RawArrays]:
-    def read(folder: Path) -> RawArrays:
-        path = folder / name
-        contents: dict[str, bytes] = {}
-        try:
-            with tarfile.open(openable(path)) as archive:
-                for member in archive:
-                    file = Path(member.name).name
-                    if member.isfile() and member.size < MAX_BYTES // 8 and not file.endswith((".html", "~")):
-                        unpacked = archive.extractfile(member)
-                        assert unpacked is not None  # a regular file
-                        contents[file] = unpacked.read()
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise BadFileError(path, f"a damaged archive ({error})", "Download it again.") from None
-        return read_cifar(path, {file: partial(bytes, content) for file, content in contents.items()})
-
-    return read
+def _cifar(classes: int, how_many: str, md5: str) -> NamedDataset:
+    """CIFAR; the MD5 is its authors', also in torchvision (torchvision/datasets/cifar.py)."""
+    file, folder = f"cifar-{classes}-python.tar.gz", "cifar-10-batches-py" if classes == 10 else "cifar-100-python"
+    return NamedDataset(
+        title=f"CIFAR-{classes}: 60,000 photographs of {how_many} classes, 32×32 RGB (Krizhevsky 2009)",
+        licence="not stated",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        classes=(),
+        files=(_whole(file, 180, md5),),
+        mirrors=("https://www.cs.toronto.edu/~kriz/", "http://www.cs.toronto.edu/~kriz/"),
+        read=lambda path: read_cifar_folder(ArchivePath(archive_tree(path / file), folder)),
+    )
 
 
 def _medmnist(name: str, title: str, md5: str, classes: tuple[str, ...]) -> NamedDataset:
@@ -190,20 +163,42 @@ def _medmnist(name: str, title: str, md5: str, classes: tuple[str, ...]) -> Name
     )
 
 
-_ORGANS = (
-    "bladder",
-    "femur-left",
-    "femur-right",
-    "heart",
-    "kidney-left",
-    "kidney-right",
-    "liver",
-    "lung-left",
-    "lung-right",
-    "pancreas",
-    "spleen",
-)
+_CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 _KANA = tuple("あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわゐゑをんゝ")
+_ORGANS = (
+    "bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver", "lung-left", "lung-right",
+    "pancreas", "spleen",
+)  # fmt: skip
+_MEDMNIST: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("pathmnist", "PathMNIST: 107,180 patches of colorectal tissue, 28×28 RGB", "a8b06965200029087d5bd730944a56c1",
+     ("adipose", "background", "debris", "lymphocytes", "mucus", "smooth muscle", "normal colon mucosa",
+      "cancer-associated stroma", "colorectal adenocarcinoma epithelium")),
+    ("dermamnist", "DermaMNIST: 10,015 dermatoscopic images, 28×28 RGB", "0744692d530f8e62ec473284d019b0c7",
+     ("actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma", "benign keratosis-like lesions",
+      "dermatofibroma", "melanoma", "melanocytic nevi", "vascular lesions")),
+    ("octmnist", "OCTMNIST: 109,309 retinal OCT images, 28×28 grey", "c68d92d5b585d8d81f7112f81e2d0842",
+     ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal")),
+    ("pneumoniamnist", "PneumoniaMNIST: 5,856 chest X-rays of children, 28×28 grey", "28209eda62fecd6e6a2d98b1501bb15f",
+     ("normal", "pneumonia")),
+    ("retinamnist", "RetinaMNIST: 1,600 retina fundus images, 28×28 RGB", "bd4c0672f1bba3e3a89f0e4e876791e4",
+     tuple("01234")),
+    ("breastmnist", "BreastMNIST: 780 breast ultrasound images, 28×28 grey", "750601b1f35ba3300ea97c75c52ff8f6",
+     ("malignant", "normal, benign")),
+    ("bloodmnist", "BloodMNIST: 17,092 blood cells, 28×28 RGB", "7053d0359d879ad8a5505303e11de1dc",
+     ("basophil", "eosinophil", "erythroblast", "immature granulocytes", "lymphocyte", "monocyte", "neutrophil",
+      "platelet")),
+    ("tissuemnist", "TissueMNIST: 236,386 kidney cortex cells, 28×28 grey", "ebe78ee8b05294063de985d821c1c34b",
+     ("Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule", "Glomerular endothelial cells",
+      "Interstitial endothelial cells", "Leukocytes", "Podocytes", "Proximal Tubule Segments", "Thick Ascending Limb")),
+    ("organamnist", "OrganAMNIST: 58,850 axial CT slices of organs, 28×28 grey", "866b832ed4eeba67bfb9edee1d5544e6",
+     _ORGANS),
+    ("organcmnist", "OrganCMNIST: 23,660 coronal CT slices of organs, 28×28 grey", "0afa5834fb105f7705a7d93372119a21",
+     _ORGANS),
+    ("organsmnist", "OrganSMNIST: 25,221 sagittal CT slices of organs, 28×28 grey", "e5c39f1af030238290b9557d9503af9d",
+     _ORGANS),
+)  # fmt: skip
 
 NAMED: dict[str, NamedDataset] = {
     "mnist": NamedDataset(
@@ -226,18 +221,7 @@ NAMED: dict[str, NamedDataset] = {
         title="Fashion-MNIST: 70,000 pictures of clothes, 28×28 grey (Zalando Research)",
         licence="MIT",
         source="https://github.com/zalandoresearch/fashion-mnist",
-        classes=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
+        classes=_CLOTHES,
         files=_files(
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -313,26 +297,8 @@ NAMED: dict[str, NamedDataset] = {
         mirrors=("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
         read=_read_usps,
     ),
-    "cifar-10": NamedDataset(
-        title="CIFAR-10: 60,000 photographs of ten classes, 32×32 RGB (Krizhevsky 2009)",
-        licence="not stated",
-        source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        classes=(),
-        # Its authors' MD5, also in torchvision (torchvision/datasets/cifar.py).
-        files=(_whole("cifar-10-python.tar.gz", 180, "c58f30108f718f92721af3b95e74349a"),),
-        mirrors=("https://www.cs.toronto.edu/~kriz/", "http://www.cs.toronto.edu/~kriz/"),
-        read=_read_cifar_archive("cifar-10-python.tar.gz"),
-    ),
-    "cifar-100": NamedDataset(
-        title="CIFAR-100: 60,000 photographs of a hundred classes, 32×32 RGB (Krizhevsky 2009)",
-        licence="not stated",
-        source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        classes=(),
-        # Its authors' MD5, also in torchvision (torchvision/datasets/cifar.py).
-        files=(_whole("cifar-100-python.tar.gz", 180, "eb9058c3a382ffc7106e4002c42a8d85"),),
-        mirrors=("https://www.cs.toronto.edu/~kriz/", "http://www.cs.toronto.edu/~kriz/"),
-        read=_read_cifar_archive("cifar-100-python.tar.gz"),
-    ),
+    "cifar-10": _cifar(10, "ten", "c58f30108f718f92721af3b95e74349a"),
+    "cifar-100": _cifar(100, "a hundred", "eb9058c3a382ffc7106e4002c42a8d85"),
     "svhn": NamedDataset(
         title="SVHN: 99,289 digits of house numbers, 32×32 RGB (Netzer et al. 2011)",
         licence="non-commercial use",
@@ -346,106 +312,5 @@ NAMED: dict[str, NamedDataset] = {
         mirrors=("http://ufldl.stanford.edu/housenumbers/",),
         read=read_svhn_folder,
     ),
-    "pathmnist": _medmnist(
-        "pathmnist",
-        "PathMNIST: 107,180 patches of colorectal tissue, 28×28 RGB",
-        "a8b06965200029087d5bd730944a56c1",
-        (
-            "adipose",
-            "background",
-            "debris",
-            "lymphocytes",
-            "mucus",
-            "smooth muscle",
-            "normal colon mucosa",
-            "cancer-associated stroma",
-            "colorectal adenocarcinoma epithelium",
-        ),
-    ),
-    "dermamnist": _medmnist(
-        "dermamnist",
-        "DermaMNIST: 10,015 dermatoscopic images, 28×28 RGB",
-        "0744692d530f8e62ec473284d019b0c7",
-        (
-            "actinic keratoses and intraepithelial carcinoma",
-            "basal cell carcinoma",
-            "benign keratosis-like lesions",
-            "dermatofibroma",
-            "melanoma",
-            "melanocytic nevi",
-            "vascular lesions",
-        ),
-    ),
-    "octmnist": _medmnist(
-        "octmnist",
-        "OCTMNIST: 109,309 retinal OCT images, 28×28 grey",
-        "c68d92d5b585d8d81f7112f81e2d0842",
-        ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
-    ),
-    "pneumoniamnist": _medmnist(
-        "pneumoniamnist",
-        "PneumoniaMNIST: 5,856 chest X-rays of children, 28×28 grey",
-        "28209eda62fecd6e6a2d98b1501bb15f",
-        ("normal", "pneumonia"),
-    ),
-    "retinamnist": _medmnist(
-        "retinamnist",
-        "RetinaMNIST: 1,600 retina fundus images, 28×28 RGB",
-        "bd4c0672f1bba3e3a89f0e4e876791e4",
-        ("0", "1", "2", "3", "4"),
-    ),
-    "breastmnist": _medmnist(
-        "breastmnist",
-        "BreastMNIST: 780 breast ultrasound images, 28×28 grey",
-        "750601b1f35ba3300ea97c75c52ff8f6",
-        ("malignant", "normal, benign"),
-    ),
-    "bloodmnist": _medmnist(
-        "bloodmnist",
-        "BloodMNIST: 17,092 blood cells, 28×28 RGB",
-        "7053d0359d879ad8a5505303e11de1dc",
-        (
-            "basophil",
-            "eosinophil",
-            "erythroblast",
-            "immature granulocytes",
-            "lymphocyte",
-            "monocyte",
-            "neutrophil",
-            "platelet",
-        ),
-    ),
-    "tissuemnist": _medmnist(
-        "tissuemnist",
-        "TissueMNIST: 236,386 kidney cortex cells, 28×28 grey",
-        "ebe78ee8b05294063de985d821c1c34b",
-        (
-            "Collecting Duct, Connecting Tubule",
-            "Distal Convoluted Tubule",
-            "Glomerular endothelial cells",
-            "Interstitial endothelial cells",
-            "Leukocytes",
-            "Podocytes",
-            "Proximal Tubule Segments",
-            "Thick Ascending Limb",
-        ),
-    ),
-    "organamnist": _medmnist(
-        "organamnist",
-        "OrganAMNIST: 58,850 axial CT slices of organs, 28×28 grey",
-        "866b832ed4eeba67bfb9edee1d5544e6",
-        _ORGANS,
-    ),
-    "organcmnist": _medmnist(
-        "organcmnist",
-        "OrganCMNIST: 23,660 coronal CT slices of organs, 28×28 grey",
-        "0afa5834fb105f7705a7d93372119a21",
-        _ORGANS,
-    ),
-    "organsmnist": _medmnist(
-        "organsmnist",
-        "OrganSMNIST: 25,221 sagittal CT slices of organs, 28×28 grey",
-        "e5c39f1af030238290b9557d9503af9d",
-        _ORGANS,
-    ),
+    **{row[0]: _medmnist(*row) for row in _MEDMNIST},
 }

@@ -39,6 +39,8 @@ KINDS = frozenset({
     "images", "image", "imgs", "img", "masks", "mask", "labels", "annotations", "annotation", "gt", "groundtruth",
     "ground_truth", "segmentation", "depth",
 })  # fmt: skip
+LABEL_LAYOUTS = ("label,pixels", "pixels,label")
+"""What ``--layout`` says of a table without a header whose first and last column could both be the label."""
 _PART_TITLES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LEVELS = ("class", "part", "any")
@@ -78,13 +80,9 @@ class _File(NamedTuple):
 
 
 def check_layout(layout: str) -> None:
-    """Refuse a layout that is neither "auto" nor levels with one class.
-
-    Raises:
-        SettingsError: the layout is unknown.
-    """
+    """Raise SettingsError for a layout that is none of "auto", levels with one class, and those of tables of pixels."""
     levels = layout.split("/")
-    if layout != "auto" and (
+    if layout not in ("auto", *LABEL_LAYOUTS) and (
         levels.count("class") != 1 or levels.count("part") > 1 or any(level not in _LEVELS for level in levels)
     ):
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""What folders and tables are read into before any picture is opened: labelled image files."""
+"""What sources are read into before any picture is opened: labelled image files, or unlabelled pictures."""
 
 from __future__ import annotations
 
@@ -23,29 +23,11 @@ from .dataset import BadFile, Int64Array
 from .decode import picture_from_bytes, read_bytes
 from .values import STANDARD, Reading
 
-PART_CODES = {"train": 0, "validation": 1, "test": 2}
+PARTS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2
-
-# progress(done, total, what)
-
 
 _STATE = struct.Struct("<QqqQ")
 _state_of = operator.attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
-
-
-class WantedColumns(NamedTuple):
-    """The columns of a table that the user names.
-
-    Attributes:
-        label: the one with the class; None recognises it.
-        group: the one that says which pictures stay together; None for none.
-    """
-
-    label: str | None = None
-    group: str | None = None
-
-
-ANY_COLUMNS = WantedColumns()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +82,8 @@ class ImageFiles:
     def stamp(self) -> str:
         """SHA-256 (hex) over place, name, size, times and inode of each file: any change of a file shows.
 
-        The time of the last status change is part of it because, unlike that of the last modification, no
-        program can set it back: a file that was replaced by one of the same size and date is seen.
+        No program can set back the time of the last status change, so that a file replaced by one of the same size
+        and date is noticed.
         """
         digest = hashlib.sha256(os.fsencode("\0".join([os.path.realpath(self.root), self.state, *self.names])))
         if self.read is None:
@@ -123,10 +105,8 @@ class Picture(NamedTuple):
     """A picture to classify.
 
     Attributes:
-        file: what its answer is called: its path, exactly as given or, in a folder, as given with the rest
-            appended; or what its row in a table is called.
+        file: the name of its answer: its path as given (in a folder, with the rest appended), or its name in a table.
         place: where it lies: its path, or ``FILE#ROW``, rows counted from 0.
-        content: what there is of it.
     """
 
     file: str
@@ -139,9 +119,8 @@ class Unlabelled:
     """The pictures in one file that holds many, for prediction; labels beside them are ignored.
 
     Attributes:
-        count: how many there are.
         place: where the picture of a row, counted from 0, lies.
-        pictures: yields the picture of each row from the given one on, a few at a time in memory.
+        pictures: yields the picture of each row from the given one on, with a few at a time in memory.
         whole: the array of a file that holds one alone, which may be a single image.
     """
 
@@ -161,6 +140,21 @@ class Unlabelled:
         return bool(shape[1] != math.prod(image_shape) and (shape[0] == shape[1] or not is_square))
 
 
+def unlabelled_rows(
+    count: int,
+    place: Callable[[int], str],
+    content: Callable[[int], Content],
+    called: Callable[[int], str] | None = None,
+) -> Unlabelled:
+    """Pictures that are read one by one; each is called by its place unless ``called`` gives another name."""
+
+    def pictures(start: int) -> Iterator[Picture]:
+        for row in range(start, count):
+            yield Picture((called and called(row)) or place(row), place(row), content(row))
+
+    return Unlabelled(count, place, pictures)
+
+
 def unlabelled_arrays(path: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Unlabelled:
     """The images of an array file, those of all its arrays one after the other.
 
@@ -171,17 +165,13 @@ def unlabelled_arrays(path: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Unla
     """
     several = len(arrays) > 1
     rows = [(name, row) for name, array in arrays.items() for row in range(len(array))]
+    places = [f"{path}#{name}/{row}" if several else f"{path}#{row}" for name, row in rows]
 
-    def place(number: int) -> str:
+    def content(number: int) -> npt.NDArray[Any]:
         name, row = rows[number]
-        return f"{path}#{name}/{row}" if several else f"{path}#{row}"
+        return np.asarray(arrays[name][row])
 
-    def pictures(start: int) -> Iterator[Picture]:
-        for number in range(start, len(rows)):
-            name, row = rows[number]
-            yield Picture(place(number), place(number), np.asarray(arrays[name][row]))
-
-    return Unlabelled(len(rows), place, pictures)
+    return unlabelled_rows(len(rows), places.__getitem__, content)
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -216,8 +206,7 @@ def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray
     """Refuse data that nothing can be learnt from.
 
     Raises:
-        DataError: fewer than two classes with images, or a class that validation or test have and training
-            has not.
+        DataError: fewer than two classes with images, or a class of validation or test that training lacks.
     """
     in_training = np.bincount(labels[parts == TRAIN], minlength=len(classes)) > 0
     for part, title in ((VALIDATION, "validation"), (TEST, "test")):

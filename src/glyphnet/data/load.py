@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
-from ..filekinds import LFS, SMALLEST_HEAD, foreign_kind, is_lfs_pointer
+from ..filekinds import LFS, PICTURE_SUFFIXES, SMALLEST_HEAD, foreign_kind, is_lfs_pointer
 from ..files import open_input
 from ..progress import Progress
 from ..units import listed
@@ -25,12 +25,13 @@ from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import Originals, Splits
 from .filetree import (
-    PICTURE_SUFFIXES,
     AnyFile,
     ArchivePath,
     FileTree,
     archive_tree,
     as_file,
+    file_alone,
+    folder_tree,
     head_of,
     is_archive,
     is_folder,
@@ -38,31 +39,33 @@ from .filetree import (
     is_wanted,
 )
 from .find_groups import times_taken
-from .folder import read_folder, read_tree
+from .folder import read_tree
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
 from .known import read_named
 from .layouts import check_layout, part_word
-from .listing import PART_CODES, ImageFiles, Picture, Unlabelled, bad_in_words, escaped, skipped, unlabelled_arrays
-from .named import read_digits
-from .npy import MAX_BYTES, NpzFile, map_npy
-from .pathtables import read_path_tables, unlabelled_paths
-from .pictures import decode_all
-from .pixels import conform
-from .pixeltables import (
-    LABEL_LAYOUTS,
-    is_pixel_table,
-    pixel_table_of,
-    read_pixel_table,
-    unlabelled_pixels,
+from .listing import (
+    PARTS,
+    Content,
+    ImageFiles,
+    Picture,
+    Unlabelled,
+    bad_in_words,
+    escaped,
+    skipped,
+    unlabelled_arrays,
     unlabelled_rows,
 )
+from .named import read_digits
+from .pictures import decode_all
+from .pixels import conform
+from .pixeltables import is_pixel_table, pixel_table_of, read_pixel_table, unlabelled_pixels, unlabelled_table
 from .sources import OTHERS, Source, claimed, holding_arrays, is_file, read_by
 from .split import check_fractions
 from .survey import ShapeWish
-from .tables import TEXT_SUFFIXES, looks_like_picture
-from .values import Page, Reading, ValueRange, check_page, check_range
+from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
+from .values import Page, Reading, check_page, check_range
 
 if TYPE_CHECKING:
     from .settings import DataSettings
@@ -129,12 +132,32 @@ def load(
     """
     if not isinstance(source, (str, os.PathLike)):
         return load(**source.model_dump(), reading=reading, to_train=to_train, progress=progress)
-    options = _options(size, color, validation_fraction, test_fraction, seed, on_bad_file, layout, value_range, page)
-    options = replace(options, progress=progress, only=only, label_column=label_column, to_train=to_train)
-    if reading is not None:
-        options = replace(options, page=reading.page, reading=reading)
-    options = replace(options, group_by=parse_group_by(group_by))
-    splits = _read(source, options)
+    wrong: list[str] = []
+    found: list[Any] = []
+    for check in (
+        partial(ShapeWish.parse, size, color),
+        partial(check_fractions, validation_fraction, test_fraction),
+        partial(check_range, value_range),
+        partial(check_page, page),
+        partial(check_layout, layout),
+    ):
+        try:
+            found.append(check())
+        except SettingsError as error:
+            wrong.append(str(error))
+    if on_bad_file not in ("error", "skip"):
+        wrong.append(f"on_bad_file (={on_bad_file!r}) must be error or skip.")
+    if not isinstance(seed, int) or seed < 0:
+        wrong.append(f"seed (={seed!r}) must be a whole number from 0 up.")
+    if wrong:
+        raise SettingsError(" ".join(wrong))
+    wish, limits = found[0], found[2]
+    if reading is None and limits is not None:
+        reading = Reading(limits, page, window=True, strict=False)
+    splits = _read(source, Options(
+        wish, validation_fraction, test_fraction, seed, on_bad_file, progress, layout, only, to_train,
+        page if reading is None else reading.page, reading, parse_group_by(group_by), label_column,
+    ))  # fmt: skip
     return splits if labels is None else apply_decisions(splits, labels)
 
 
@@ -225,7 +248,7 @@ def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
         if folders:
             inner = inner / folders[0]
             continue
-        pictures = [name for name in files if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
+        pictures = {*_pictures_among(files)}
         others = [name for name in files if name not in pictures]
         if len(others) > _MOST_FILES or (pictures and any(name.lower().endswith(_TABLES) for name in others)):
             return None
@@ -241,8 +264,7 @@ _TABLES = (*TEXT_SUFFIXES, ".parquet")  # one beside pictures may name their cla
 
 def _not_read(files: Sequence[AnyFile]) -> tuple[str, ...]:
     """A note on pictures that lie beside files of arrays: such as a preview of what is in them."""
-    names = _entries(Path(files[0]).parent)[1] if not isinstance(files[0], ArchivePath) else []
-    beside = [name for name in names if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
+    beside = [] if isinstance(files[0], ArchivePath) else _pictures_among(_entries(files[0].parent)[1])
     if not beside:
         return ()
     one = len(beside) == 1
@@ -267,6 +289,10 @@ def _array_source(path: AnyFile) -> Source | None:
     return next((kind for kind in (*OTHERS.values(), *PATHS) if kind.arrays and kind.matches(path)), None)
 
 
+def _pictures_among(names: Sequence[str]) -> list[str]:
+    return [name for name in names if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
+
+
 def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options: Options) -> arrays.RawArrays:
     """The arrays in one file, or in several that are parts by their names (``train.npz``, ``test.npz``).
 
@@ -279,87 +305,29 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
         inside = os.fspath(files[0])[len(os.fspath(root)) + 1 :]
         return replace(raw, notes=(f"The data lie in {inside!r}.", *_not_read(files), *raw.notes))
     parts: dict[str, arrays.RawPart] = {}
-    titles = {code: part for part, code in PART_CODES.items()}
     notes: list[str] = []
     for file in files:
         code = part_word(file.stem)
-        one = read_by(kind, file, options) if code is not None and titles[code] not in parts else None
+        one = read_by(kind, file, options) if code is not None and PARTS[code] not in parts else None
         if not isinstance(one, arrays.RawArrays) or len(one.parts) != 1:
             names = listed([each.name for each in files], 4)
             raise DataError(f"{root}: there are {len(files)} data sets in it ({names}). Give one of them.")
         assert code is not None
         [part] = one.parts.values()
-        parts[titles[code]] = part._replace(
+        parts[PARTS[code]] = part._replace(
             images_name=f"{part.images_name} of {file.name}", labels_name=f"{part.labels_name} of {file.name}"
         )
-        notes.append(f"{file.name} is the {titles[code]} part.")
+        notes.append(f"{file.name} is the {PARTS[code]} part.")
     return arrays.RawArrays(parts, notes=(*notes, *_not_read(files)))
 
 
-def _read_archive(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
-    tree = archive_tree(path)
-    if found := _arrays_below(ArchivePath(tree)):
-        return _read_arrays(ArchivePath(tree), *found, options)
-    return read_tree(tree, options)
-
-
-def _read_folder(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
-    if found := _arrays_below(path):
-        return _read_arrays(path, *found, options)
-    return read_folder(path, options)
-
-
-def _options(
-    size: int | Sequence[int] | None,
-    color: str,
-    validation_fraction: float,
-    test_fraction: float,
-    seed: int,
-    on_bad_file: str,
-    layout: str,
-    value_range: Sequence[float] | None,
-    page: Page,
-) -> Options:
-    wrong = []
-    wish = ShapeWish()
-    try:
-        wish = ShapeWish.parse(size, color)
-    except SettingsError as error:
-        wrong.append(str(error))
-    try:
-        check_fractions(validation_fraction, test_fraction)
-    except SettingsError as error:
-        wrong.append(str(error))
-    limits: ValueRange | None = None
-    try:
-        limits = check_range(value_range)
-    except SettingsError as error:
-        wrong.append(str(error))
-    try:
-        check_page(page)
-    except SettingsError as error:
-        wrong.append(str(error))
-    if layout not in LABEL_LAYOUTS:
-        try:
-            check_layout(layout)
-        except SettingsError as error:
-            wrong.append(str(error))
-    if on_bad_file not in ("error", "skip"):
-        wrong.append(f"on_bad_file (={on_bad_file!r}) must be error or skip.")
-    if not isinstance(seed, int) or seed < 0:
-        wrong.append(f"seed (={seed!r}) must be a whole number from 0 up.")
-    if wrong:
-        raise SettingsError(" ".join(wrong))
-    return Options(
-        wish,
-        validation_fraction,
-        test_fraction,
-        seed,
-        on_bad_file,
-        layout=layout,
-        page=page,
-        reading=None if limits is None else Reading(limits, page, window=True, strict=False),
-    )
+def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
+    """What a folder or an archive holds."""
+    archive = archive_tree(path) if path.is_file() else None
+    root = path if archive is None else ArchivePath(archive)
+    if found := _arrays_below(root):
+        return _read_arrays(root, *found, options)
+    return read_tree(folder_tree(path) if archive is None else archive, options)
 
 
 def _load_digits(name: str, options: Options) -> Splits:
@@ -376,51 +344,44 @@ def _load_named(name: str, options: Options) -> Splits:
 
 def _read_parquet(path: Path, options: Options) -> ImageFiles:
     if is_hub_table(path):
-        return read_hub(FileTree(path.parent, (path.name,), {}), [(path.name, None)], options.label_column)
+        return read_hub(file_alone(path), [(path.name, None)], options.label_column)
     return _read_path_table(path, options)
 
 
 def _read_path_table(path: Path, options: Options) -> ImageFiles:
-    return read_path_tables(path.parent, [(path.name, None)], columns=options.columns)
+    return read_path_tables(file_alone(path), [(path.name, None)], options)
 
 
-def _npz_pictures(path: AnyFile) -> Unlabelled | BadFileError:
-    known = {images for pairs in arrays.NAMES.values() for images, _ in pairs}
-    others = {labels for pairs in arrays.NAMES.values() for _, labels in pairs} | {"classes"}
-    try:
-        with NpzFile(path) as archive:
-            names = [name for name in archive.names if name.lower() in known]
-            names = names or [name for name in archive.names if name.lower() not in others]
-            return _pictures_of(path, archive.read(names, MAX_BYTES))
-    except BadFileError as error:
-        return error
+def _pictures_by(
+    read: Callable[[AnyFile], dict[str, npt.NDArray[Any]]],
+) -> Callable[[str | AnyFile], Unlabelled | BadFileError]:
+    """Make a reader of images for prediction from one of all arrays; labels, one number each, are left out."""
+
+    def pictures(path: str | AnyFile) -> Unlabelled | BadFileError:
+        try:
+            found = read(as_file(path))
+        except BadFileError as error:
+            return error
+        images = {name: each for name, each in found.items() if each.ndim in (2, 3, 4) and each.dtype.kind in "buif"}
+        more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
+        images = more or images  # labels may be a matrix of one column or one row
+        if not images:
+            shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
+            return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
+        return unlabelled_arrays(os.fspath(path), images)
+
+    return pictures
 
 
-def _npy_pictures(path: AnyFile) -> Unlabelled | BadFileError:
-    try:
-        array = map_npy(path)
-        found = _pictures_of(path, {"images": array})
-        return found if isinstance(found, BadFileError) else replace(found, whole=array)
-    except BadFileError as error:
-        return error
+def _npz_arrays(path: AnyFile) -> dict[str, npt.NDArray[Any]]:
+    with arrays.NpzFile(path) as archive:
+        names = [name for name in archive.names if name.lower() in arrays.IMAGES]
+        return archive.read(names or [name for name in archive.names if name.lower() not in arrays.NOT_IMAGES])
 
 
-def _idx_pictures(path: AnyFile) -> Unlabelled | BadFileError:
-    try:
-        return _pictures_of(path, {"images": idx.read_idx(path)})
-    except BadFileError as error:
-        return error
-
-
-def _pictures_of(path: AnyFile, found: dict[str, npt.NDArray[Any]]) -> Unlabelled | BadFileError:
-    """The images of an array file; labels, one number an image, are none."""
-    images = {name: each for name, each in found.items() if each.ndim in (2, 3, 4) and each.dtype.kind in "buif"}
-    more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
-    images = more or images  # labels may be a matrix of one column or one row
-    if not images:
-        shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
-        return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
-    return unlabelled_arrays(os.fspath(path), images)
+def _npy_pictures(path: str | AnyFile) -> Unlabelled | BadFileError:
+    found = _pictures_by(lambda path: {"images": arrays.map_npy(path)})(path)
+    return found if isinstance(found, BadFileError) else replace(found, whole=arrays.map_npy(path))
 
 
 def _archive_pictures(path: str) -> Unlabelled | BadFileError:
@@ -434,22 +395,17 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
     if not names:
         tables = [name for name in tree.names if pixel_table_of(tree, name) is not None]
         if len(tables) == 1:
-            return unlabelled_rows(tree.content(tables[0]), f"{path}#{tables[0]}")
-        told = f": only {listed(tree.names, 3)}" if tree.names else ""
-        return BadFileError(path, f"there is no picture in it{told}", "Unpack it, and give the files.")
+            return unlabelled_table(tree.content(tables[0]), f"{path}#{tables[0]}")
+        only = f": only {listed(tree.names, 3)}" if tree.names else ""
+        return BadFileError(path, f"there is no picture in it{only}", "Unpack it, and give the files.")
 
-    def place(row: int) -> str:
-        return f"{path}#{names[row]}"
+    def content(row: int) -> Content:
+        try:
+            return tree.content(names[row])
+        except BadFileError as error:
+            return error
 
-    def pictures(start: int) -> Iterator[Picture]:
-        for row in range(start, len(names)):
-            try:
-                content: bytes | BadFileError = tree.content(names[row])
-            except BadFileError as error:
-                content = error
-            yield Picture(place(row), place(row), content)
-
-    return Unlabelled(len(names), place, pictures)
+    return unlabelled_rows(len(names), lambda row: f"{path}#{names[row]}", content)
 
 
 def _arrays_in(tree: FileTree) -> Unlabelled | None:
@@ -525,41 +481,26 @@ NAMED: dict[str, Callable[[str, Options], Splits]] = {
 }
 
 
-def _container_pictures(
-    read: Callable[[AnyFile], dict[str, npt.NDArray[Any]]],
-) -> Callable[[AnyFile], Unlabelled | BadFileError]:
-    def pictures(path: AnyFile) -> Unlabelled | BadFileError:
-        try:
-            return _pictures_of(path, read(as_file(path)))
-        except BadFileError as error:
-            return error
-
-    return pictures
-
-
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
-    holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, _npz_pictures),
+    holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, _pictures_by(_npz_arrays)),
     holding_arrays(".npy files", is_file(".npy"), arrays.read_npy_pair, _npy_pictures),
     Source("a Parquet table", is_file(".parquet"), _read_parquet, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
     Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
-    Source("a zip or tar archive", is_archive, _read_archive, _archive_pictures, inside=False),
+    Source("a zip or tar archive", is_archive, _read_below, _archive_pictures, inside=False),
     holding_arrays(
-        "a MATLAB file",
-        containers.is_matlab,
-        containers.read_matlab,
-        _container_pictures(containers.matlab_images),
+        "a MATLAB file", containers.is_matlab, containers.read_matlab, _pictures_by(containers.matlab_images)
     ),
-    holding_arrays(
-        "an HDF5 file", containers.is_hdf5, containers.read_hdf5, _container_pictures(containers.hdf5_arrays)
-    ),
+    holding_arrays("an HDF5 file", containers.is_hdf5, containers.read_hdf5, _pictures_by(containers.hdf5_arrays)),
     holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),
     holding_arrays("a folder of SVHN's files", containers.is_svhn_folder, containers.read_svhn_folder),
     holding_arrays("a folder of IDX files", idx.is_idx_folder, idx.read_idx_folder),
-    holding_arrays("an IDX file", idx.is_idx, idx.read_idx_folder, _idx_pictures),
+    holding_arrays(
+        "an IDX file", idx.is_idx, idx.read_idx_folder, _pictures_by(lambda path: {"images": idx.read_idx(path)})
+    ),
     holding_arrays("a folder of .npy files", arrays.is_npy_folder, arrays.read_npy_pair),
-    Source("a folder of class folders, or of pictures and a table", Path.is_dir, _read_folder),
+    Source("a folder of class folders, or of pictures and a table", Path.is_dir, _read_below),
 )
 
 

@@ -1,4 +1,4 @@
-"""Fetches the data sets of `known`: where they lie, and how to know that they are right."""
+"""Finds or downloads the data sets of `known`, and checks their files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from .._version import __version__
 from ..errors import BadFileError, DataError, DownloadError, SettingsError
 from ..files import atomic_write_text, make_folder, move, new_file, open_input, read_input, remove
 from ..locks import temporary_folder
+from ..progress import Progress
 from .cache import cache_folder
 from .dataset import Int64Array, UInt8Array
-from .gzipped import content_sha256, is_gzipped
+from .filetree import PIECE, is_gzipped, unpacked
 from .known import NAMED, NamedDataset, NamedFile
 
 if TYPE_CHECKING:
@@ -31,20 +32,14 @@ _TIMEOUT = 20.0  # seconds that a server may stay silent
 _ROUNDS = (0.0, 1.0, 4.0)  # seconds of waiting before each round of asking all mirrors
 
 
-def fetch(
-    name: str,
-    *,
-    progress: Callable[[int, int, str], None] | None = None,
-    warn: Callable[[str], None] | None = None,
-) -> Path:
-    """The folder with the files of a named data set, checked; downloaded where they are not here yet.
+def fetch(name: str, *, progress: Progress | None = None, warn: Callable[[str], None] | None = None) -> Path:
+    """The folder with the files of a named data set, checked, and downloaded where they are missing.
 
     Looked up in ``$GLYPHNET_DATA/<name>``, then in the cache, then on the mirrors.
 
     Args:
-        name: a key of `NAMED`.
         progress: called with (bytes done, bytes in all or 0, file name) while downloading.
-        warn: called with a sentence for each file that no published checksum is known of, when it is first met.
+        warn: called with a sentence for each file without a published checksum, when it is first met.
 
     Raises:
         SettingsError: there is no such name.
@@ -55,23 +50,19 @@ def fetch(
         raise SettingsError(f"There is no data set called {name!r}; known by name: {', '.join(NAMED)}.")
     dataset = NAMED[name]
     given = os.environ.get("GLYPHNET_DATA")
-    if (
-        given
-        and (found := [_find(Path(given) / (dataset.folder or name), file) for file in dataset.files])
-        and all(found)
-    ):
+    by_hand = Path(given or "$GLYPHNET_DATA") / (dataset.folder or name)
+    found = [_find(by_hand, file) for file in dataset.files] if given else []
+    if found and all(found):
         for file, path in zip(dataset.files, found, strict=True):
             assert path is not None
             if wrong := _fault(path, file):
                 remedy = f"Replace it by {file.name} from {dataset.source}, or remove it to have it downloaded."
                 raise BadFileError(path, wrong, remedy)
             _pin(path, file, warn)
-        return Path(given) / (dataset.folder or name)
+        return by_hand
     folder = cache_folder() / "datasets" / (dataset.folder or name)
-    remedy = (
-        f"To provide the files by hand, put {', '.join(file.name for file in dataset.files)} "
-        f"into {Path(given or '$GLYPHNET_DATA') / (dataset.folder or name)}"
-        + ("." if given else ", where GLYPHNET_DATA is a folder of your choice.")
+    remedy = f"To provide the files by hand, put {', '.join(file.name for file in dataset.files)} into {by_hand}" + (
+        "." if given else ", where GLYPHNET_DATA is a folder of your choice."
     )
     try:
         for file in dataset.files:
@@ -83,13 +74,10 @@ def fetch(
     return folder
 
 
-def _download(
-    dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str, progress: Callable[[int, int, str], None] | None
-) -> None:
+def _download(dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str, progress: Progress | None) -> None:
     """Fetch a file from the first mirror that has it right, and put it in place in one step.
 
-    A mirror that refuses (HTTP 4xx) or sends wrong bytes is asked once, one in trouble once in each round of
-    `_ROUNDS`.
+    A mirror that refuses (HTTP 4xx) or sends wrong bytes is asked once, a failing one in each round of `_ROUNDS`.
 
     Raises:
         DownloadError: no mirror had it; the message gives the last reason of each.
@@ -113,15 +101,15 @@ def _download(
                         urls.remove(url)
             if not urls:
                 break
-    told = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
-    raise DownloadError(f"{file.name} could not be downloaded. {told}. {remedy}")
+    failures = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+    raise DownloadError(f"{file.name} could not be downloaded. {failures}. {remedy}")
 
 
 class _RefusedError(ValueError):
     """What a mirror sends is not the file."""
 
 
-def _receive(url: str, path: Path, file: NamedFile, progress: Callable[[int, int, str], None] | None) -> Path:
+def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -> Path:
     """Download ``url`` to ``path`` and check the content."""
     from pooch import HTTPDownloader
 
@@ -150,12 +138,11 @@ class _Receiver:
 
     total = 0
 
-    def __init__(self, target: IO[bytes], file: NamedFile, progress: Callable[[int, int, str], None] | None) -> None:
+    def __init__(self, target: IO[bytes], file: NamedFile, progress: Progress | None) -> None:
         self._target = target
         self._what = file.name
-        self._limit = file.size + file.size // 1000 + 4096  # deflate's worst case adds five bytes to 16 thousand
-        if file.is_whole:
-            self._limit = file.size
+        # Deflate's worst case adds five bytes to 16 thousand.
+        self._limit = file.size if file.is_whole else file.size + file.size // 1000 + 4096
         self._progress = progress
         self._done = 0
 
@@ -224,7 +211,7 @@ def _measure(path: Path, file: NamedFile) -> str:
     if file.is_whole:
         return _measure_whole(path, file)
     try:
-        content, size = content_sha256(path, limit=file.size)
+        found, size = content_sha256(path, limit=file.size)
         if not file.sha256 and not is_gzipped(path):
             return "unpacked, but only the SHA-256 of the gzip file is known, so it cannot be checked"
     except BadFileError as error:
@@ -232,9 +219,23 @@ def _measure(path: Path, file: NamedFile) -> str:
     if size != file.size:
         more = "more than " if size > file.size else ""
         return f"has {more}{min(size, file.size):,} bytes of content, where {file.size:,} are expected"
-    found = content if file.sha256 else _gzip_sha256(path)
     expected = file.sha256 or file.gzip_sha256
+    found = found if file.sha256 else _digest(path)
     return "" if found == expected else f"its content has SHA-256 {found}, expected is {expected}"
+
+
+def content_sha256(path: Path, limit: int) -> tuple[str, int]:
+    """SHA-256 (hex) of the content, gunzipped, and its size in bytes; reads at most one byte more than ``limit``.
+
+    Raises:
+        BadFileError: the gzip stream is damaged.
+    """
+    digest, size = hashlib.sha256(), 0
+    with unpacked(path) as file:
+        while piece := file.read(min(PIECE, limit + 1 - size)):
+            digest.update(piece)
+            size += len(piece)
+    return digest.hexdigest(), size
 
 
 def _measure_whole(path: Path, file: NamedFile) -> str:
@@ -242,15 +243,14 @@ def _measure_whole(path: Path, file: NamedFile) -> str:
     stored = path.stat().st_size
     if stored > file.size:
         return f"has {stored:,} bytes, where {file.size:,} are the most"
-    kind, expected = ("md5", file.md5) if file.md5 else ("sha256", _pinned(file))
+    expected = file.md5 or _pinned(file)
     if not expected:
         return "" if stored else "is empty"
-    with open_input(path) as content:
-        found = hashlib.file_digest(content, kind).hexdigest()
+    found = _digest(path, "md5" if file.md5 else "sha256")
     if found == expected:
         return ""
-    whose = "" if file.md5 else ", as at the first download"
-    return f"its {'MD5' if file.md5 else 'SHA-256'} is {found}, expected is {expected}{whose}"
+    what, whose = ("MD5", "") if file.md5 else ("SHA-256", ", as at the first download")
+    return f"its {what} is {found}, expected is {expected}{whose}"
 
 
 def _pin_path(file: NamedFile) -> Path:
@@ -271,7 +271,7 @@ def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> Non
     """Remember the SHA-256 of a file that no published checksum is known of, and say so the first time."""
     if not file.is_whole or file.md5 or _pinned(file):
         return
-    found = _gzip_sha256(path)
+    found = _digest(path)
     with contextlib.suppress(OSError):  # no place to remember: then it is said each time
         make_folder(_pin_path(file).parent)
         atomic_write_text(_pin_path(file), found)
@@ -279,14 +279,12 @@ def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> Non
         warn(f"{file.name}: not verified: first download. Its SHA-256 is {found}; from now on it must be this.")
 
 
-def _gzip_sha256(path: Path) -> str:
+def _digest(path: Path, kind: str = "sha256") -> str:
     with open_input(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
-# The digits that come with scikit-learn: 1,797 grey images of 8×8 pixels, in ten classes
-
-CLASSES = tuple("0123456789")
+# scikit-learn's digits: 1,797 grey images of 8×8 pixels, in ten classes
 
 
 def read_digits() -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
@@ -297,15 +295,12 @@ def read_digits() -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
     """
     table = _table()
     images = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
-    return images, table[:, -1].astype(np.int64), CLASSES
+    return images, table[:, -1].astype(np.int64), tuple("0123456789")
 
 
 def _table() -> npt.NDArray[np.float64]:
-    """The table that scikit-learn's ``load_digits`` reads, float64 (1797, 65): pixels row by row, label.
-
-    It is read from scikit-learn's own file: importing scikit-learn for that takes a second. Where the file has moved,
-    scikit-learn knows.
-    """
+    """The table that scikit-learn's ``load_digits`` reads, float64 (1797, 65): pixels row by row, label."""
+    # scikit-learn takes a second to import: its file is read directly, unless it has moved.
     package = find_spec("sklearn")
     places = (package and package.submodule_search_locations) or []
     for file in (Path(place, "datasets", "data", "digits.csv.gz") for place in places):

@@ -1,7 +1,6 @@
-"""Arrays as people save them, brought to uint8 images (N, H, W, C) and int64 labels.
+"""Arrays of any format (.npy, .npz, .mat, HDF5, IDX, CIFAR), brought to uint8 images (N, H, W, C) and int64 labels.
 
-Every format that holds arrays (.npy, .npz, .mat, HDF5, IDX, CIFAR) comes through `conform`, so that a shape or a value
-means the same in all of them.
+A shape or a value means the same in all of them.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .arrays import RawArrays
-from .classes import conform_labels
 from .dataset import Int64Array, UInt8Array, size_in_words
+from .listing import class_order
 from .survey import sample_rows
 from .values import (
     EIGHT_BITS,
@@ -30,7 +29,7 @@ from .values import (
     pieces,
     range_sentence,
     scaled_to_8_bits,
-)
+)  # fmt: skip
 
 _Array = npt.NDArray[Any]
 
@@ -93,32 +92,26 @@ def conform_images(
     """Bring image arrays to uint8 (N, H, W, C); arguments and errors as for `conform`.
 
     Returns:
-        The arrays by the same names (uint8 arrays as views where they stay as they are, never copied), how values
-        became brightness, and notes on what was done.
+        The arrays by the same names (uint8 arrays that need no change as views), how values became brightness, and
+        notes for the user.
     """
     notes: list[str] = []
     shaped = {name: _conform_shape(name, array, size, notes) for name, array in arrays.items()}
     for name, array in shaped.items():
         if array.dtype.kind not in "buif":
             raise DataError(f"{name} is of type {array.dtype}. Pixels must be numbers: save it as uint8, 0 to 255.")
-    if reading is not None and reading.value_range is not None and not reading.window:
-        return {name: on_scale(array, reading.value_range) for name, array in shaped.items()}, reading, tuple(notes)
-    by_user = reading is not None and reading.value_range is not None
-    value_range = reading.value_range if reading is not None and by_user else _choose_range(shaped)
-    if value_range is None:
-        value_range = EIGHT_BITS
+    asked = None if reading is None else reading.value_range
+    if reading is not None and asked is not None and not reading.window:
+        return {name: on_scale(array, asked) for name, array in shaped.items()}, reading, tuple(notes)
+    value_range = asked or _choose_range(shaped) or EIGHT_BITS
     plain = value_range == EIGHT_BITS and all(array.dtype == np.uint8 for array in shaped.values())
-    result: dict[str, UInt8Array] = {}
-    outside = 0
-    for name, array in shaped.items():
-        if plain:
-            result[name] = array
-        else:
-            result[name], more = scaled_to_8_bits(array, value_range)
-            outside += more
+    if plain:
+        return shaped, reading or Reading(value_range), tuple(notes)
+    scaled = {name: scaled_to_8_bits(array, value_range) for name, array in shaped.items()}
+    outside = sum(count for _, count in scaled.values())
     if value_range != EIGHT_BITS or outside:
-        notes.append(range_sentence(value_range, reading if by_user else None, outside))
-    return result, reading or Reading(value_range), tuple(notes)
+        notes.append(range_sentence(value_range, reading if asked else None, outside))
+    return {name: array for name, (array, _) in scaled.items()}, reading or Reading(value_range), tuple(notes)
 
 
 def _conform_shape(name: str, array: _Array, size: tuple[int, int] | None, notes: list[str]) -> _Array:
@@ -137,7 +130,10 @@ def _conform_shape(name: str, array: _Array, size: tuple[int, int] | None, notes
         notes.append(f"{name} has the shape {given}: read as (image, channel, row, column).")
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise DataError(f"{name} has the shape {given}. {_shape_remedy(name, given)}")
+        remedy = f": remove the alpha channel, {name}[..., :3]" if len(given) == 4 and given[3] == 4 else ""
+        raise DataError(
+            f"{name} has the shape {given}. Images must be (N, H, W), (N, H, W, 1) or (N, H, W, 3){remedy}."
+        )
     if 0 in array.shape:
         raise DataError(f"{name} is empty: its shape is {given}. Save at least one image.")
     return array
@@ -166,13 +162,6 @@ def _rows_as_images(name: str, array: _Array, size: tuple[int, int] | None, note
         asked = "" if size is None else f" {size_in_words(*size)}, as asked for, has {size[0] * size[1]:,}."
         raise DataError(f"{what} are no square images.{asked} Pass --size HxW, height times width being {count:,}.")
     return array.reshape(-1, height, width, 1)
-
-
-def _shape_remedy(name: str, shape: tuple[int, ...]) -> str:
-    wanted = "Images must be (N, H, W), (N, H, W, 1) or (N, H, W, 3)"
-    if len(shape) == 4 and shape[3] == 4:
-        return f"{wanted}: remove the alpha channel, {name}[..., :3]."
-    return f"{wanted}."
 
 
 def _choose_range(arrays: Mapping[str, _Array]) -> ValueRange | None:
@@ -228,3 +217,107 @@ def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:
     if len(set(shapes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise DataError(f"the images differ in size or channels: {told}. Save all parts at one size.")
+
+
+# Labels
+
+
+def conform_labels(
+    arrays: Mapping[str, _Array], classes: Sequence[str] | None = None
+) -> tuple[dict[str, Int64Array], tuple[str, ...], tuple[str, ...]]:
+    """Bring label arrays to int64 (N,) in [0, K), the same classes for all.
+
+    Args:
+        arrays: by name, whole numbers (N,) or (N, 1), one-hot (N, K), or strings.
+        classes: the class names, in label order, where they are known.
+
+    Returns:
+        The labels by the same names, the class names, and notes for the user. Numbers with gaps (0, 1, 3) become
+        0, 1, 2, and the classes are called by the numbers.
+
+    Raises:
+        DataError: negative, fractional, missing or unknown labels; it names the array, the place and the value.
+    """
+    flat = {name: _flatten(name, array) for name, array in arrays.items()}
+    kinds = {"text" if array.dtype.kind == "U" else "number" for array in flat.values()}
+    if len(kinds) > 1:
+        raise DataError(f"{', '.join(flat)}: some labels are text and some are numbers. Save all of one kind.")
+    values = np.unique(np.concatenate([np.unique(array) for array in flat.values()]))
+    if classes is not None:
+        return _by_given_classes(flat, tuple(classes))
+    names = class_order(map(str, values.tolist()))  # "2" before "10", also where the labels are text
+    number = {name: i for i, name in enumerate(names)}
+    order = np.array([number[str(value)] for value in values.tolist()], dtype=np.int64)
+    labels = {name: order[np.searchsorted(values, array)] for name, array in flat.items()}
+    if kinds == {"text"} or np.array_equal(values, np.arange(len(values))):
+        return labels, names, ()
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    called = f"the {len(names)} classes are called by their numbers, {shown}"
+    return labels, names, (f"The labels do not run from 0 without gaps: {called}.",)
+
+
+def _by_given_classes(
+    flat: Mapping[str, _Array], classes: tuple[str, ...]
+) -> tuple[dict[str, Int64Array], tuple[str, ...], tuple[str, ...]]:
+    if len(set(classes)) < len(classes):
+        raise DataError("classes holds a name twice. Give each class a name of its own.")
+    labels = {}
+    for name, array in flat.items():
+        if array.dtype.kind == "U":
+            known = np.array(classes)
+            order = np.argsort(known)
+            found = order[np.searchsorted(known, array, sorter=order).clip(max=len(classes) - 1)]
+            _refuse(name, array, known[found] != array, "is not among classes", "Add it there.")
+            labels[name] = found.astype(np.int64)
+        else:
+            remedy = f"There are {len(classes)} names in classes: labels must lie in [0, {len(classes)})."
+            _refuse(name, array, array >= len(classes), "has no class name", remedy)
+            labels[name] = array.astype(np.int64)
+    return labels, classes, ()
+
+
+def _flatten(name: str, array: _Array) -> _Array:
+    """The labels as (N,): unicode text or non-negative whole numbers."""
+    array = np.asarray(array)
+    if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "buif":
+        return _from_one_hot(name, array)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{name} has the shape {array.shape}. Labels must be (N,), (N, 1), or one-hot (N, K).")
+    if array.dtype.kind == "S":
+        try:
+            array = np.asarray(np.char.decode(array, "utf-8"))
+        except UnicodeDecodeError as error:
+            index = array.tolist().index(error.object)
+            text = f"{name}[{index}] = {error.object!r} is not UTF-8."
+            raise DataError(f"{text} Save the labels as text, dtype 'U'.") from None
+    if array.dtype.kind == "U":
+        _refuse(name, array, array == "", "is empty", "Give every image a label, or leave it out.")
+    elif array.dtype.kind in "iu":
+        _refuse(name, array, array < 0, "is negative", "Labels count from 0; leave unlabelled images out.")
+    elif array.dtype.kind == "f":
+        _refuse(name, array, ~np.isfinite(array), "is no number", "Give every image a label, or leave it out.")
+        raise DataError(f"{name} is of type {array.dtype}. Labels must be whole numbers: save {name}.astype('int64').")
+    elif array.dtype.kind == "b":
+        array = array.astype(np.int64)
+    else:
+        raise DataError(f"{name} is of type {array.dtype}. Labels must be whole numbers or strings.")
+    return array
+
+
+def _from_one_hot(name: str, array: _Array) -> _Array:
+    wrong = ~((array == 0) | (array == 1)).all(axis=1) | (np.count_nonzero(array, axis=1) != 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{name}[{row}] = {np.array2string(array[row], threshold=12)} is not one-hot: each row must hold "
+            "one 1 and zeros. Images with several labels, or none, cannot be used."
+        )
+    return np.asarray(array.argmax(axis=1))
+
+
+def _refuse(name: str, array: _Array, wrong: npt.NDArray[np.bool_], what: str, remedy: str) -> None:
+    if wrong.any():
+        index = int(wrong.argmax())
+        raise DataError(f"{name}[{index}] = {array[index].item()!r} {what}. {remedy}")

@@ -10,8 +10,10 @@ import io
 import math
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
-from ..files import open_input
 from ..units import listed
 from .arrays import RawArrays, RawPart
 from .assemble import Options
 from .decode import ImageShape
-from .filetree import FileTree, read_file
-from .layouts import part_word
-from .listing import PART_CODES, Picture, Unlabelled
+from .filetree import FileTree, file_alone, opened, read_file
+from .layouts import LABEL_LAYOUTS, part_word
+from .listing import PARTS, Unlabelled, unlabelled_rows
 from .tables import LABEL_COLUMNS, MAX_TEXT, plain, read_text, separator_of
 
 FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images
-LABEL_LAYOUTS = ("label,pixels", "pixels,label")
-"""What ``--layout`` says of a table without a header whose first and last column could both be the label."""
-
 _HEAD = 1 << 20  # bytes that are looked at to tell what a table is
 _PIXEL_NAME = re.compile(r"(pixel|pix|px|p|x|f|feature|column|col|v|attr|dim)?[ _.-]*\d+([x×_,:-]\d+)*", re.I)
 
@@ -59,10 +57,6 @@ class PixelTable:
     packed: bool = False
     doubtful: int | None = None
 
-    def title(self, column: int) -> str:
-        """What messages call a column."""
-        return repr(self.header[column]) if self.header else f"column {column + 1}"
-
 
 # Recognising
 
@@ -70,28 +64,19 @@ class PixelTable:
 def pixel_table_of(tree: FileTree, name: str) -> PixelTable | None:
     """What a table below a folder or in an archive holds, if it is a table of pixels."""
     try:
-        return recognise(_head(tree.content(name) if tree.read is not None else _beginning(tree.root / name)), name)
-    except DataError:
+        with opened(tree.file(name)) as file:
+            return recognise(_head(file.read(_HEAD)), name)
+    except (DataError, OSError):
         return None
 
 
 def is_pixel_table(path: Path) -> bool:
     """Whether a file is a table of pixels, by its content."""
-    try:
-        return path.is_file() and recognise(_head(_beginning(path)), str(path)) is not None
-    except (DataError, OSError):
-        return False
-
-
-def _beginning(path: Path) -> bytes:
-    with open_input(path) as file:
-        return file.read(_HEAD)
+    return path.is_file() and pixel_table_of(file_alone(path), path.name) is not None
 
 
 def _head(content: bytes) -> bytes:
     if content[:2] == b"\x1f\x8b":
-        import zlib
-
         try:
             content = zlib.decompressobj(wbits=31).decompress(content, _HEAD)
         except zlib.error as error:
@@ -200,12 +185,10 @@ def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) ->
     Raises:
         DataError: none has labels, the parts cannot be told, or a table is not sound.
     """
-    notes: list[str] = []
     parts: dict[str, RawPart] = {}
-    titles = {code: part for part, code in PART_CODES.items()}
     described = {name: table for name in names if (table := pixel_table_of(tree, name)) is not None}
     labelled = [name for name in described if described[name].label is not None]
-    notes += [
+    notes = [
         f"{name} has no labels: it was not read. `glyphnet predict MODEL {name}` names its classes."
         for name in sorted(set(described) - set(labelled))
     ]
@@ -215,14 +198,12 @@ def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) ->
             "train, or classify it: glyphnet predict MODEL TABLE."
         )
     for name in labelled:
-        part = part_word(posixpath.basename(name).partition(".")[0].replace("mnist", ""))
-        key = "all" if len(labelled) == 1 else titles[part] if part is not None else ""
+        code = part_word(posixpath.basename(name).partition(".")[0].replace("mnist", ""))
+        key = "all" if len(labelled) == 1 else PARTS[code] if code is not None else ""
         if not key or key in parts:
             raise DataError(f"{tree.root}: there are {len(labelled)} tables ({listed(labelled, 4)}). Name one of them.")
-        content = tree.content(name) if tree.read is not None else read_file(tree.root / name, MAX_TEXT)
-        images, labels, said = _read_labelled(content, str(tree.root / name), described[name], options)
-        parts[key] = RawPart(images, labels, name, f"the labels of {name}")
-        notes.append(said)
+        parts[key], note = _read_labelled(tree, name, described[name], options)
+        notes.append(note)
     return RawArrays(parts, notes=tuple(notes))
 
 
@@ -232,11 +213,12 @@ def read_pixel_table(path: Path, options: Options) -> RawArrays:
     Raises:
         DataError: it has no labels, or is not sound.
     """
-    return read_pixel_tables(FileTree(path.parent, (path.name,), {}), [path.name], options)
+    return read_pixel_tables(file_alone(path), [path.name], options)
 
 
-def _read_labelled(content: bytes, where: str, table: PixelTable, options: Options) -> tuple[_Array, _Array, str]:
-    label = table.label
+def _read_labelled(tree: FileTree, name: str, table: PixelTable, options: Options) -> tuple[RawPart, str]:
+    """The images and labels of a table, and a note on how it was read."""
+    where, label = str(tree.root / name), table.label
     assert label is not None
     if table.doubtful is not None:
         if options.layout not in LABEL_LAYOUTS:
@@ -246,14 +228,15 @@ def _read_labelled(content: bytes, where: str, table: PixelTable, options: Optio
                 f"  2. The last column is the label: --layout pixels,label"
             )
         label = min(label, table.doubtful) if options.layout == "label,pixels" else max(label, table.doubtful)
-        everything = {*table.pixels, table.label, table.doubtful} - {None}
+        everything = {*table.pixels, table.label, table.doubtful}
         pixels = tuple(sorted(column for column in everything if column is not None and column != label))
         table = PixelTable(table.header, table.separator, label, pixels)
-    values, labels = _load(content, where, table)
-    unused = len(table.header) - len(table.pixels) - 1 if table.header else 0
-    told = f"; {unused} other columns not used" if unused > 0 else ""
-    said = f"{posixpath.basename(where)}: a table of pixels; {table.title(label)} is the label{told}."
-    return values, labels, said
+    values, labels = _load(tree.content(name, MAX_TEXT), where, table)
+    unused = len(table.header) - len(table.pixels) - 1
+    others = f"; {unused} other columns not used" if unused > 0 else ""
+    title = repr(table.header[label]) if table.header else f"column {label + 1}"
+    note = f"{posixpath.basename(name)}: a table of pixels; {title} is the label{others}."
+    return RawPart(values, labels, name, f"the labels of {name}"), note
 
 
 def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array]:
@@ -261,25 +244,16 @@ def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array
     text, _ = read_text(content, where)
     if table.packed:
         return _load_packed(text, where, table)
-    skip = 1 if table.header else 0
-    separator = table.separator or None
+    skip, separator, label = bool(table.header), table.separator or None, table.label
+    read = partial(np.loadtxt, delimiter=separator, skiprows=int(skip), quotechar='"')
+    labels: _Array = np.array([], dtype=np.int64)
     try:
-        labels: _Array = np.array([], dtype=np.int64)
-        wanted: tuple[int, ...] = table.pixels
-        text_label = False
-        if table.label is not None:
-            first = text.splitlines()[skip].split(separator)[table.label].strip()
-            text_label = not _is_number(first)
-            wanted = (*wanted, *(() if text_label else (table.label,)))
-        values = np.loadtxt(
-            io.StringIO(text), np.float32, delimiter=separator, skiprows=skip, usecols=wanted, ndmin=2, quotechar='"'
-        )
-        if text_label:
-            labels = np.loadtxt(
-                io.StringIO(text), np.str_, delimiter=separator, skiprows=skip, usecols=table.label, ndmin=1,
-                quotechar='"', comments=None,
-            )  # fmt: skip
-        elif table.label is not None:
+        is_text = label is not None and not _is_number(text[:_HEAD].splitlines()[skip].split(separator)[label].strip())
+        wanted = table.pixels if label is None or is_text else (*table.pixels, label)
+        values = read(io.StringIO(text), np.float32, usecols=wanted, ndmin=2)
+        if is_text:
+            labels = read(io.StringIO(text), np.str_, usecols=label, ndmin=1, comments=None)
+        elif label is not None:
             labels, values = values[:, -1], values[:, :-1]
     except (ValueError, IndexError) as error:
         reason = " ".join(str(error).split())[:160]
@@ -304,10 +278,10 @@ def _load_packed(text: str, where: str, table: PixelTable) -> tuple[_Array, _Arr
             raise DataError(f"{where}: row {number} is not sound ({error}). Correct or remove it.") from error
         if len(rows[-1]) != len(rows[0]):
             raise DataError(f"{where}: row {number} has {len(rows[-1])} pixels, the first {len(rows[0])}. Correct it.")
-    found = np.array(labels)
-    if table.label is None:
-        return _compact(np.stack(rows)), np.array([], dtype=np.int64)
-    return _compact(np.stack(rows)), _whole(found.astype(np.float32) if all(map(_is_number, labels)) else found, where)
+    found: _Array = np.array([], dtype=np.int64) if table.label is None else np.array(labels)
+    if table.label is not None and all(map(_is_number, labels)):
+        found = found.astype(np.float32)
+    return _compact(np.stack(rows)), _whole(found, where)
 
 
 def _compact(values: _Array) -> _Array:
@@ -334,28 +308,20 @@ def _whole(labels: _Array, where: str) -> _Array:
 def unlabelled_pixels(path: str) -> Unlabelled | BadFileError:
     """The images in a table of pixels, one a row, as arrays (D,); labels in it are ignored."""
     try:
-        return unlabelled_rows(read_file(path, MAX_TEXT), path)
+        return unlabelled_table(read_file(path, MAX_TEXT), path)
     except BadFileError as error:
         return error
 
 
-def unlabelled_rows(content: bytes, path: str) -> Unlabelled | BadFileError:
-    """The same of a table's content; ``path`` is what it is called."""
+def unlabelled_table(content: bytes, path: str) -> Unlabelled | BadFileError:
+    """The same of a table's content; messages call it ``path``."""
     try:
         table = recognise(_head(content), path)
         assert table is not None
         values, _ = _load(content, path, table)
     except DataError as error:
         return BadFileError(path, "not a table of pixels", str(error).removeprefix(f"{path}: "))
-
-    def place(row: int) -> str:
-        return f"{path}#{row}"
-
-    def pictures(start: int) -> Iterator[Picture]:
-        for row in range(start, len(values)):
-            yield Picture(place(row), place(row), values[row])
-
-    return Unlabelled(len(values), place, pictures)
+    return unlabelled_rows(len(values), lambda row: f"{path}#{row}", values.__getitem__)
 
 
 def as_image(values: _Array, image_shape: ImageShape) -> _Array:

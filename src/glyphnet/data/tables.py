@@ -1,27 +1,35 @@
-"""Tables (CSV, JSON lines, Parquet): their cells, and which column means what.
+"""Tables (CSV, JSON lines, Parquet): their cells, which column means what, and the picture files that rows name.
 
 The `csv` module reads them rather than pandas: a class called ``NA`` or ``007`` stays what it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import functools
 import io
 import json
 import os
 import posixpath
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ..errors import DataError, MissingExtraError
+import numpy as np
+
+from ..errors import BadFileError, DataError, MissingExtraError
+from ..filekinds import PICTURE_SUFFIXES
 from ..units import listed
-from .filetree import PICTURE_SUFFIXES, AnyFile, FileTree, openable, read_file
-from .gzipped import gunzipped
+from .assemble import Options
+from .dataset import BadFile
+from .filetree import AnyFile, FileTree, file_alone, folder_tree, gunzipped, is_regular, openable
 from .layouts import part_word
+from .listing import TRAIN, ImageFiles, Unlabelled, class_order, unlabelled_rows
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
@@ -38,7 +46,10 @@ LABEL_COLUMNS = (
     "label", "class", "target", "category", "classname", "labelname", "labels", "y", "classid", "labelid", "categoryid",
     "classlabel", "species", "breed", "diagnosis", "dx", "emotion", "digit", "character",
 )  # fmt: skip
+_NO_AND_YES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"))
 _SPLIT_COLUMNS = ("split", "subset", "set", "part", "partition", "phase", "usage", "fold")
+
+_MANY = 64  # files of one folder
 
 Rows = TypeVar("Rows")
 
@@ -48,14 +59,24 @@ class Cells:
     """A table as text.
 
     Attributes:
-        columns: what they are called; "" for each where the table has no header.
-        rows: (what a person finds the row by, its cells).
+        columns: their names; "" for each where the table has no header.
+        rows: ("line 3", the cells).
         notes: how it was read, where that is not obvious.
     """
 
     columns: tuple[str, ...]
     rows: list[tuple[str, list[str]]]
     notes: tuple[str, ...] = ()
+
+    def values(self, column: int) -> set[str]:
+        """All different cells of a column."""
+        return {cells[column] for _, cells in self.rows if column < len(cells)}
+
+    def in_words(self) -> str:
+        """What columns there are."""
+        if not self.columns:
+            return "The table is empty."
+        return f"The columns are {listed([name[:40] or '(no name)' for name in self.columns], 6)}."
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,7 @@ class Columns:
 
     Attributes:
         file: the one that names files.
-        label: the one with the class; None where ``one_hot`` or nothing tells it.
+        label: the one with the class; None where ``one_hot`` or nothing says it.
         one_hot: columns of zeros and ones, one a class.
         split: the one that names the part.
         unused: the names of all others.
@@ -104,7 +125,7 @@ def read_text(content: bytes, where: str) -> tuple[str, str]:
 
 
 def separator_of(head: str) -> str:
-    """What stands between the cells of a first line: comma, semicolon, tab, bar; "" where there is one cell."""
+    """The separator of the cells in a first line: comma, semicolon, tab or bar; "" where there is one cell."""
     best = max(",;\t|", key=head.count)
     return best if best in head else ""
 
@@ -119,8 +140,7 @@ def csv_cells(content: bytes, where: str) -> Cells:
     delimiter = separator_of(text.lstrip().partition("\n")[0]) or ","
     csv.field_size_limit(1 << 20)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[tuple[str, list[str]]] = []
-    line = 1
+    rows, line = [], 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -131,15 +151,10 @@ def csv_cells(content: bytes, where: str) -> Cells:
     notes = (f"{posixpath.basename(where)}: {note}",) if note else ()
     if not rows:
         return Cells((), [], notes)
-    if _is_header(rows[0][1]):
-        return Cells(tuple(rows[0][1]), rows[1:], notes)
-    return Cells(("",) * len(rows[0][1]), rows, notes)
-
-
-def _is_header(cells: Sequence[str]) -> bool:
-    """Whether a first row names columns: a known name, or nothing that looks like a file of a picture."""
-    known = {*FILE_COLUMNS, *LABEL_COLUMNS, *_SPLIT_COLUMNS}
-    return any(plain(cell) in known for cell in cells) or not any(looks_like_picture(cell) for cell in cells)
+    first, known = rows[0][1], {*FILE_COLUMNS, *LABEL_COLUMNS, *_SPLIT_COLUMNS}
+    if any(plain(cell) in known for cell in first) or not any(looks_like_picture(cell) for cell in first):
+        return Cells(tuple(first), rows[1:], notes)
+    return Cells(("",) * len(first), rows, notes)
 
 
 def looks_like_picture(cell: str) -> bool:
@@ -156,24 +171,39 @@ def json_cells(content: bytes, where: str) -> Cells:
     text, _ = read_text(content, where)
     objects: list[tuple[str, dict[str, object]]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                found = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{where}: line {number} is not JSON ({error}). Correct it.") from error
-            if not isinstance(found, dict):
-                raise DataError(f'{where}: line {number} is no JSON object. Write {{"file_name": …, "label": …}}.')
-            objects.append((f"line {number}", found))
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where}: line {number} is not JSON ({error}). Correct it.") from error
+        if not isinstance(found, dict):
+            raise DataError(f'{where}: line {number} is no JSON object. Write {{"file_name": …, "label": …}}.')
+        objects.append((f"line {number}", found))
     columns = tuple(dict.fromkeys(name for _, each in objects for name in each))
     rows = [(place, ["" if each.get(c) is None else str(each[c]) for c in columns]) for place, each in objects]
     return Cells(columns, rows)
 
 
-def parquet_damage() -> tuple[type[Exception], ...]:
-    """What pyarrow raises of a file that it cannot read; it does not look by itself whether text is UTF-8."""
-    import pyarrow
+@contextlib.contextmanager
+def parquet_file(path: AnyFile, **options: Any) -> Iterator[Any]:
+    """A Parquet file, open for reading.
 
-    return (pyarrow.ArrowException, OSError, UnicodeDecodeError)
+    Raises:
+        BadFileError: it is damaged, which may show only while rows are read.
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("Reading Parquet tables", "parquet") from error
+    try:
+        with parquet.ParquetFile(openable(path), **options) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # pyarrow does not check that text is UTF-8
+        reason = " ".join(str(error).split())[:200]
+        raise BadFileError(path, f"cannot be read as Parquet ({reason})", "Write it again.") from error
 
 
 def sound(rows: Rows) -> Rows:
@@ -187,37 +217,25 @@ def sound(rows: Rows) -> Rows:
 
 
 def parquet_cells(path: AnyFile) -> Cells:
-    """The cells of a Parquet table as text; columns that are no text or numbers are left out.
+    """The cells of a Parquet table as text, without columns of lists and structures; raises as `parquet_file` does."""
+    rows: list[tuple[str, list[str]]] = []
+    with parquet_file(path) as file:
+        from pyarrow import types
 
-    Raises:
-        DataError: it cannot be read.
-        MissingExtraError: pyarrow is not installed.
-    """
-    try:
-        from pyarrow import parquet, types
-    except ImportError as error:
-        raise MissingExtraError("Reading Parquet tables", "parquet") from error
-    try:
-        with parquet.ParquetFile(openable(path)) as file:
-            names = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
-            rows: list[tuple[str, list[str]]] = []
-            for batch in file.iter_batches(columns=names):
-                columns = [sound(batch).column(name).to_pylist() for name in names]
-                for cells in zip(*columns, strict=True):
-                    rows.append((f"row {len(rows) + 1}", ["" if cell is None else str(cell) for cell in cells]))
-    except parquet_damage() as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}). Write it again.") from error
+        names = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
+        for batch in file.iter_batches(columns=names):
+            columns = [sound(batch).column(name).to_pylist() for name in names]
+            for cells in zip(*columns, strict=True):
+                rows.append((f"row {len(rows) + 1}", ["" if cell is None else str(cell) for cell in cells]))
     return Cells(tuple(names), rows)
 
 
-def cells_of(root: Path, name: str, tree: FileTree | None) -> Cells:
-    """The cells of the table ``name`` below ``root``, or in the archive ``tree``."""
+def cells_of(tree: FileTree, name: str) -> Cells:
+    """The cells of a table in a folder or an archive."""
     if name.lower().endswith(".parquet"):
-        return parquet_cells(root / name if tree is None else tree.file(name))
-    content = tree.content(name) if tree is not None else read_file(root / name, MAX_TEXT)
+        return parquet_cells(tree.file(name))
     read = json_cells if name.lower().endswith(".jsonl") else csv_cells
-    return read(content, f"{root / name}")
+    return read(tree.content(name, MAX_TEXT), f"{tree.root / name}")
 
 
 # Columns
@@ -237,8 +255,7 @@ def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int
             )
         return list(titles).index(asked) if asked in titles else names.index(plain(asked))
     found = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
-    words = [re.split(r"[\W_]+", title.lower()) for title in titles]
-    like = [title for title, parts in zip(titles, words, strict=True) if {*parts} & {"label", "class"}]
+    like = [title for title in titles if {*re.split(r"[\W_]+", title.lower())} & {"label", "class"}]
     if found is None and len(like) > 1:
         options = "".join(f"\n  --label-column {shlex.quote(title)}" for title in like[:4])
         raise DataError(f"{where}: {len(like)} columns may have the class. Choose one:{options}")
@@ -246,36 +263,35 @@ def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int
 
 
 def choose_columns(table: Cells, where: str, *, labelled: bool = True, label_column: str | None = None) -> Columns:
-    """Which column names the files and which the class, by their names and, failing that, by what is in them.
+    """Which column names the files and which the class, by their names or, failing that, by what is in them.
 
     Raises:
-        DataError: that cannot be told; the message has the columns.
+        DataError: no or several columns may; the message has the columns.
     """
     sample = [cells for _, cells in table.rows[:50]]
-    fitting = [c for c in range(len(table.columns)) if _share_of_files(sample, c) > 0.5]
+    cells = {c: [row[c] for row in sample if c < len(row)] for c in range(len(table.columns))}
+    fitting = [c for c, values in cells.items() if sum(map(looks_like_picture, values)) > 0.5 * len(values)]
     named = _named(table, FILE_COLUMNS)
-    file = next((c for c in named if c in fitting), None)
-    if file is None and len(fitting) == 1:
-        file = fitting[0]
-    if file is None and named:
-        file = named[0]
+    likely = [c for c in named if c in fitting] or (fitting if len(fitting) == 1 else named)
+    file = next(iter(likely), None)
     if file is None:
-        refuse_decimal_commas(sample, where)
-        raise DataError(f"{where}: no column names files. {columns_in_words(table)} Call the one with them file_name.")
-    split = _split_column(table, {file})
+        _refuse_decimal_commas(sample, where)
+        raise DataError(f"{where}: no column names files. {table.in_words()} Call the one with them file_name.")
+    split = _split_column(table, file)
     label = next((c for c in _named(table, LABEL_COLUMNS) if c not in (file, split)), None)
     if label_column is not None:
         label = label_column_of(table.columns, label_column, where)
     rest = [c for c in range(len(table.columns)) if c not in (file, split, label)]
     one_hot: tuple[int, ...] = ()
     if label is None and labelled:
-        binary = tuple(c for c in rest if _is_binary(table, c))
+        values = {c: {value.lower() for value in table.values(c)} for c in rest}
+        binary = tuple(c for c in rest if any(values[c] <= {*pair} for pair in _NO_AND_YES))
         one_hot = binary if len(binary) > 1 else ()
         if not one_hot:
             label = rest[0] if len(rest) == 1 else label_column_of(table.columns, None, where)
         if not one_hot and label is None:
             raise DataError(
-                f"{where}: no column has the class. {columns_in_words(table)} Call the one with it label, or name it "
+                f"{where}: no column has the class. {table.in_words()} Call the one with it label, or name it "
                 "by --label-column."
             )
     unused = tuple(table.columns[c] for c in rest if c != label and c not in one_hot)
@@ -285,12 +301,8 @@ def choose_columns(table: Cells, where: str, *, labelled: bool = True, label_col
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?|[+-]?\d+[\t;|][+-]?\d+", re.I)
 
 
-def refuse_decimal_commas(rows: Sequence[Sequence[str]], where: str) -> None:
-    """Refuse a table whose numbers have decimal commas, whether they were taken for one cell or for two.
-
-    Raises:
-        DataError: most cells are such numbers, or the halves of two.
-    """
+def _refuse_decimal_commas(rows: Sequence[Sequence[str]], where: str) -> None:
+    """Refuse a table of numbers with decimal commas, whether each was read as one cell or as two."""
     cells = [cell.strip() for row in rows for cell in row]
     found = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
     if 2 * len(found) > len(cells):
@@ -307,33 +319,279 @@ def _named(table: Cells, names: Sequence[str]) -> list[int]:
     return [column for name in names for column, title in enumerate(titles) if title == name]
 
 
-def _share_of_files(rows: Sequence[Sequence[str]], column: int) -> float:
-    cells = [row[column] for row in rows if column < len(row)]
-    return sum(map(looks_like_picture, cells)) / len(cells) if cells else 0.0
-
-
-def _split_column(table: Cells, taken: set[int]) -> int | None:
+def _split_column(table: Cells, file: int) -> int | None:
     """A column called ``split``; one of another fitting name if all its values are parts."""
-    for name in _SPLIT_COLUMNS:
-        for column, title in enumerate(table.columns):
-            if plain(title) != name or column in taken:
-                continue
-            values = {cells[column] for _, cells in table.rows if column < len(cells)}
-            if name == "split" or (values and all(part_word(value) is not None for value in values)):
-                return column
+    for column in _named(table, _SPLIT_COLUMNS):
+        values = table.values(column)
+        is_split = plain(table.columns[column]) == "split"
+        if column != file and (is_split or (values and all(part_word(value) is not None for value in values))):
+            return column
     return None
 
 
-NO_AND_YES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"))
+# Picture files
 
 
-def _is_binary(table: Cells, column: int) -> bool:
-    values = {cells[column] for _, cells in table.rows if column < len(cells)}
-    return any({value.lower() for value in values} <= {no, yes} for no, yes in NO_AND_YES)
+class Finder:
+    """Finds the file that a cell means, below the table's folder and nowhere else.
+
+    A table is often somebody else's: it must not be able to name any file of this machine.
+
+    Args:
+        tree: the archive, or the folder, of which only ``root`` counts.
+        inside: the table's folder in it.
+        part: what the table's rows belong to, if that is known.
+    """
+
+    def __init__(self, tree: FileTree, inside: str = "", part: int | None = None) -> None:
+        self.folder, self._tree, self._inside, self._part = tree.root / inside, tree, inside, part
+        self._roots = (f"{os.path.abspath(self.folder)}/", f"{os.path.realpath(self.folder)}/")
+        self._names = None if tree.read is None else set(tree.names)
+        self._asked: Counter[str] = Counter()
+        self._listed: dict[str, frozenset[str]] = {}
+        self.ways: Counter[str] = Counter()
+
+    def find(self, cell: str) -> tuple[str, str]:
+        """The name of the file from the folder on, and what is wrong with it ("" if nothing is).
+
+        Raises:
+            ValueError: the cell leads outside the folder.
+        """
+        name = self._normal(cell)
+        if self._is_file(name):
+            return name, ""
+        if "\\" in cell and self._is_file(name := self._normal(cell.replace("\\", "/"))):
+            return name, ""
+        return self._elsewhere(name)
+
+    def _normal(self, cell: str) -> str:
+        name = posixpath.normpath(cell)
+        root = next((root for root in self._roots if name.startswith(root)), None)
+        if root is not None and self._names is None:
+            self.ways["absolute paths into the folder"] += 1
+            name = name[len(root) :]
+        if name.startswith(("/", "../")) or name in (".", "..") or "\0" in name:
+            raise ValueError(cell)
+        return name
+
+    def _is_file(self, name: str) -> bool:
+        if self._names is not None:
+            return posixpath.normpath(posixpath.join(self._inside, name)) in self._names
+        folder, _, base = name.rpartition("/")
+        self._asked[folder] += 1
+        if self._asked[folder] == _MANY:  # from here on, one look at the folder is quicker than one at each file
+            with contextlib.suppress(OSError), os.scandir(self.folder / folder) as entries:
+                self._listed[folder] = frozenset(entry.name for entry in entries if entry.is_file())
+        return base in self._listed.get(folder, ()) or is_regular(f"{self.folder}/{name}")
+
+    def _elsewhere(self, name: str) -> tuple[str, str]:
+        """A bare name in another folder, or a name without its extension."""
+        by_base, by_stem = self._index
+        for index, way in ((by_base, "bare names"), (by_stem, "names without an extension")):
+            found = index.get(posixpath.basename(name), [])
+            if folder := posixpath.dirname(name):
+                found = [each for each in found if f"/{posixpath.dirname(each)}".endswith(f"/{folder}")]
+            if len(found) > 1 and self._part is not None:  # test.csv means the pictures in test/
+                found = [each for each in found if part_word(each.split("/")[0]) == self._part]
+            if len(found) == 1:
+                self.ways[f"{way}, found in {posixpath.dirname(found[0]) or 'the folder'!r}"] += 1
+                return found[0], ""
+            if found:
+                return name, f"{len(found)} files have this name, such as {found[0]} and {found[1]}"
+        path = self.folder / name
+        if os.path.lexists(path):
+            return name, "not a regular file"
+        return name, f"no such file (tried {path})"
+
+    def content(self, cell: str, place: str) -> str | BadFileError:
+        """The path of the file that a cell names, or what is wrong with it; ``place`` is where the cell stands."""
+        if not cell:
+            return BadFileError(place, "has no picture", "Fill it in, or remove the row.")
+        try:
+            name, fault = self.find(cell)
+        except ValueError:
+            remedy = "Put the images beside or below the table."
+            return BadFileError(place, f"names {cell!r}, outside the table's folder", remedy)
+        path = os.path.join(self.folder, name)
+        return path if not fault or os.path.exists(path) else BadFileError(path, "no such file", "Check the path.")
+
+    @functools.cached_property
+    def _index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """The pictures below the folder by their names, with and without extension."""
+        by_base: dict[str, list[str]] = {}
+        by_stem: dict[str, list[str]] = {}
+        inside = self._names is not None and self._inside
+        start = f"{inside}/" if inside else ""
+        for full in (folder_tree(self.folder) if self._names is None else self._tree).names:
+            if full.startswith(start) and looks_like_picture(full):
+                name = full[len(start) :]
+                base = posixpath.basename(name)
+                by_base.setdefault(base, []).append(name)
+                by_stem.setdefault(posixpath.splitext(base)[0], []).append(name)
+        return by_base, by_stem
 
 
-def columns_in_words(table: Cells) -> str:
-    """What columns a table has."""
-    if not table.columns:
-        return "The table is empty."
-    return f"The columns are {listed([name[:40] or '(no name)' for name in table.columns], 6)}."
+@dataclass
+class _Rows:
+    seen: dict[str, str] = field(default_factory=dict)  # file name: where it stood
+    groups: dict[str, str] = field(default_factory=dict)  # file name: what it stays together with
+    rows: list[tuple[str, str, int]] = field(default_factory=list)  # name, label, part
+    bad: list[BadFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], options: Options) -> ImageFiles:
+    """The labelled picture files that tables list.
+
+    Args:
+        tree: the folder or the archive.
+        tables: (name, part): file names in a table are relative to its own folder. The part is that of all its rows;
+            None where a column ``split`` or nothing says it.
+        options: may name the columns of the class and of the groups.
+
+    Raises:
+        DataError: a table cannot be read, a column is missing, a row is incomplete, listed twice or leads outside
+            the table's folder; the message has the line.
+        MissingExtraError: a Parquet table without pyarrow.
+    """
+    found = _Rows()
+    for name, part in tables:
+        _add_table(found, tree, name, part, options)
+    where = tree.root / tables[0][0] if len(tables) == 1 else tree.root
+    if not found.rows:
+        reason = f" First: {found.bad[0].name}: {found.bad[0].reason}." if found.bad else ""
+        read_as = found.notes[0].partition(": ")[2].partition("; ")[0].rstrip(".")
+        raise DataError(
+            f"{where} was read as a table of paths: {read_as}, and no row names an image that is there.{reason} Check "
+            "the file names."
+        )
+    found.rows.sort()
+    classes = class_order(label for _, label, _ in found.rows)
+    if len(found.rows) > 9 and 2 * len(classes) > len(found.rows) and all(map(_MEASURE.fullmatch, classes)):
+        raise DataError(
+            f"{where}: the labels are measures ({listed(classes, 3)}), {len(classes):,} different ones of "
+            f"{len(found.rows):,} images, and a classifier needs classes. Add a column of classes, such as low and "
+            "high, and name it by --label-column."
+        )
+    number = {name: i for i, name in enumerate(classes)}
+    names = tuple(name for name, _, _ in found.rows)
+    return ImageFiles(
+        tree.root, names, np.array([number[label] for _, label, _ in found.rows], dtype=np.int64), classes,
+        np.array([part for _, _, part in found.rows], dtype=np.int8), tuple(found.bad), tuple(found.notes),
+        read=tree.read, state=tree.state, label_column=options.label_column,
+        groups=[found.groups.get(name) for name in names] if options.group_by.kind == "column" else None,
+    )  # fmt: skip
+
+
+_MEASURE = re.compile(r"[+-]?\d*\.\d*(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)
+
+
+def _add_table(found: _Rows, tree: FileTree, name: str, part: int | None, options: Options) -> None:
+    where = str(tree.root / name)
+    table = cells_of(tree, name)
+    columns = choose_columns(table, where, label_column=options.label_column)
+    inside = posixpath.dirname(name)
+    finder = Finder(tree, inside, part)
+    group, asked = None, options.group_by.value
+    if options.group_by.kind == "column":
+        group = next((c for c, title in enumerate(table.columns) if plain(title) == plain(asked)), None)
+        if group is None:
+            raise DataError(f"{where}: --group-by column:{asked}: no column has this name. {table.in_words()}")
+    for place, cells in table.rows:
+        if len(cells) > len(table.columns) and any(cells[len(table.columns) :]):
+            raise DataError(
+                f"{where}: {place} has {len(cells)} cells, and there are {len(table.columns)} columns. Put a cell with "
+                "the separator in it into quotes."
+            )
+        cells += [""] * (len(table.columns) - len(cells))
+        label = _label_of(table, columns, cells, where, place)
+        if not cells[columns.file] or not label:
+            missing = "file name" if not cells[columns.file] else "label"
+            raise DataError(f"{where}: {place} has no {missing}. Fill it in, or remove the row.")
+        try:
+            file, fault = finder.find(cells[columns.file])
+        except ValueError:
+            raise DataError(
+                f"{where}: {place} names {cells[columns.file]!r}, outside the table's folder. Put the images beside or "
+                "below the table, and write paths from its folder on."
+            ) from None
+        if inside:
+            file = posixpath.normpath(posixpath.join(inside, file))
+        if file in found.seen:
+            raise DataError(
+                f"{where}: {place} lists {cells[columns.file]!r} again, after {found.seen[file]}. Remove one of them."
+            )
+        found.seen[file] = place
+        if fault:
+            found.bad.append(BadFile(file, f"{fault}; named in {posixpath.basename(name)}, {place}"))
+            continue
+        row_part = TRAIN if part is None else part
+        if part is None and columns.split is not None:
+            said = part_word(cells[columns.split])
+            if said is None:
+                raise DataError(
+                    f"{where}: {place} has the split {cells[columns.split]!r}, and must have train, validation or "
+                    "test. Correct it."
+                )
+            row_part = said
+        found.rows.append((file, label, row_part))
+        if group is not None:
+            found.groups[file] = cells[group]
+    found.notes += [_chosen(name, table, columns, finder.ways), *table.notes]
+
+
+def _label_of(table: Cells, columns: Columns, cells: list[str], where: str, place: str) -> str:
+    if columns.label is not None:
+        return cells[columns.label]
+    ones = [column for column in columns.one_hot if cells[column].lower() in {yes for _, yes in _NO_AND_YES}]
+    if len(ones) != 1:
+        raise DataError(
+            f"{where}: {place} has {len(ones)} classes in its columns of zeros and ones: an image must have exactly "
+            "one. Remove the row, or add a column label."
+        )
+    return table.columns[ones[0]]
+
+
+def _chosen(name: str, table: Cells, columns: Columns, ways: Counter[str]) -> str:
+    """One line: which column was taken for what."""
+
+    def title(column: int) -> str:
+        return f"{table.columns[column]!r}" if table.columns[column] else f"column {column + 1}"
+
+    names = listed([table.columns[c] for c in columns.one_hot], 3)
+    label = f"the {len(columns.one_hot)} columns {names} hold the class"
+    if columns.label is not None:
+        label = f"{title(columns.label)} holds the class"
+    text = f"{name}: {title(columns.file)} names the files, {label}"
+    if columns.split is not None:
+        text += f", {title(columns.split)} holds the part"
+    if columns.unused:
+        text += f"; {len(columns.unused)} not used ({listed(columns.unused, 3)})"
+    for way, count in ways.most_common(2):
+        text += f"; {count:,} {way}"
+    return f"{text}."
+
+
+# Prediction
+
+
+def unlabelled_paths(path: str) -> Unlabelled | BadFileError:
+    """The pictures that a table of paths names; labels in it are ignored."""
+    tree = file_alone(Path(path))
+    try:
+        table = cells_of(tree, tree.names[0])
+        columns = choose_columns(table, path, labelled=False)
+    except BadFileError as error:
+        return error
+    except DataError as error:
+        return BadFileError(path, "not a table of pictures", str(error).removeprefix(f"{path}: "))
+    finder = Finder(tree)
+
+    def place(row: int) -> str:
+        return f"{path}#{row}"
+
+    def cell(row: int) -> str:
+        cells = table.rows[row][1]
+        return cells[columns.file] if columns.file < len(cells) else ""
+
+    return unlabelled_rows(len(table.rows), place, lambda row: finder.content(cell(row), place(row)), cell)

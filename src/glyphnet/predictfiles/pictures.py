@@ -11,13 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from ..data.decode import ImageShape
-from ..data.filetree import PICTURE_SUFFIXES, count_in_words, files_in, head_of, is_picture
+from ..data.filetree import count_in_words, files_in, head_of
 from ..data.listing import Content, Picture, Unlabelled
 from ..data.load import source_of
 from ..data.pixeltables import as_image
 from ..data.tables import METADATA
 from ..errors import BadFileError, DataError
-from ..filekinds import LFS, commonest_kind, is_lfs_pointer
+from ..filekinds import LFS, PICTURE_SUFFIXES, commonest_kind, is_lfs_pointer, is_picture
 
 __all__ = ["Content", "OnBadFile", "Picture", "image_files", "pictures_in"]
 

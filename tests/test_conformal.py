@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from glyphnet.answers import Ruled, Rules
+from glyphnet.answers import Rules
 from glyphnet.conformal import SCORES, Conformal, choose_score, true_scores
 from glyphnet.data.values import Reading
 from glyphnet.errors import SettingsError
+from glyphnet.predictor import Predictor
 
 
 def drawn(count, seed, classes=6, sharpness=3.0):
@@ -66,7 +67,7 @@ def test_a_level_that_needs_more_images_is_refused_with_both_numbers():
 def test_a_model_without_calibration_says_so():
     with pytest.raises(SettingsError, match="gives no sets"):
         Rules().need_conformal()
-    model = Ruled()
+    model = Predictor()
     model.foreign_threshold = model.threshold = model.conformal = model.ink = model.normalize = None
     model.reading = Reading()
     assert "no calibration for sets" in model.lacking

@@ -33,66 +33,34 @@ if TYPE_CHECKING:
     from .studies.tuning import tune
     from .training import Recipe, preset
 
-__all__ = [
-    "Classifier",
-    "Evaluation",
-    "GlyphNetError",
-    "ImageDataset",
-    "Recipe",
-    "Run",
-    "SeedRuns",
-    "Splits",
-    "__version__",
-    "compare",
-    "compare_models",
-    "evaluate",
-    "explain",
-    "inspect",
-    "load",
-    "load_model",
-    "preset",
-    "resume",
-    "resume_seeds",
-    "review",
-    "train",
-    "train_seeds",
-    "tune",
-]
-
 _HOMES = {
-    "Classifier": ".classifier",
-    "load_model": ".classifier",
-    "compare": ".studies.comparison.comparing",
-    "compare_models": ".studies.comparison.models",
-    "ImageDataset": ".data",
-    "Splits": ".data",
-    "inspect": ".data",
-    "load": ".data",
-    "GlyphNetError": ".errors",
-    "Evaluation": ".evaluation",
-    "evaluate": ".evaluation",
-    "Run": ".runs",
-    "resume": ".runs",
-    "review": ".runs.review",
-    "SeedRuns": ".studies.seeds",
-    "resume_seeds": ".studies.seeds",
-    "train_seeds": ".studies.seeds",
-    "train": ".runs",
-    "Recipe": ".training",
-    "preset": ".training",
-    "tune": ".studies.tuning",
+    ".classifier": ("Classifier", "load_model"),
+    ".data": ("ImageDataset", "Splits", "inspect", "load"),
+    ".errors": ("GlyphNetError",),
+    ".evaluation": ("Evaluation", "evaluate"),
+    ".runs": ("Run", "resume", "train"),
+    ".runs.review": ("review",),
+    ".studies.comparison.comparing": ("compare",),
+    ".studies.comparison.models": ("compare_models",),
+    ".studies.seeds": ("SeedRuns", "resume_seeds", "train_seeds"),
+    ".studies.tuning": ("tune",),
+    ".training": ("Recipe", "preset"),
 }
 
-
-_PACKAGES = {"explain"}
+__all__ = [
+    "Classifier", "Evaluation", "GlyphNetError", "ImageDataset", "Recipe", "Run", "SeedRuns", "Splits", "__version__",
+    "compare", "compare_models", "evaluate", "explain", "inspect", "load", "load_model", "preset", "resume",
+    "resume_seeds", "review", "train", "train_seeds", "tune",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return import_module(f".{name}", __name__)
-    if name not in _HOMES:
+    if name == "explain":
+        return import_module(".explain", __name__)
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name], __name__), name)
+    value = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value
 

@@ -1,12 +1,8 @@
-"""What a predictor answers: probabilities, whether to believe them, and why not. NumPy alone.
-
-`Classifier` and `OnnxModel` both make `Answers`, and everything that shows an answer takes it from there: Python, the
-command line, files of predictions, the service, the exports. The web page follows the same rules in JavaScript.
-"""
+"""What a model answers: probabilities, whether to believe them, and why not. The web page follows the same rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -14,9 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .conformal import BoolArray, Conformal
-from .data.dataset import UInt8Array
-from .data.ink import InkSpec
-from .data.values import Reading
 from .errors import SettingsError
 
 Float32Array = npt.NDArray[np.float32]
@@ -60,11 +53,9 @@ class Rules:
             foreign: float32 (N,), or None where the model has no such score.
             drawn: N reasons that come from the pictures themselves.
         """
-        count = len(probabilities)
-        unlike = (
-            np.zeros(count, bool) if foreign is None or self.foreign is None else foreign > np.float32(self.foreign)
-        )
-        unsure = np.zeros(count, bool)
+        unlike = unsure = np.zeros(len(probabilities), bool)
+        if foreign is not None and self.foreign is not None:
+            unlike = foreign > np.float32(self.foreign)
         if self.confidence is not None:
             unsure = probabilities.max(axis=1, initial=0) < np.float32(self.confidence)
         return [
@@ -113,68 +104,6 @@ class OneAnswer(NamedTuple):
     probabilities: Float32Array
     foreign: float | None
     reason: Reason | None
-
-
-class Ruled:
-    """What every model knows of its own answers, from fields that `Classifier` and `OnnxModel` both have."""
-
-    threshold: float | None
-    foreign_threshold: float | None
-    conformal: Conformal | None
-    ink: InkSpec | None
-    normalize: bool | None
-    reading: Reading
-
-    @property
-    def scores_twice(self) -> bool:
-        """Whether a picture that normalising changed is also scored as it was given."""
-        raise NotImplementedError
-
-    @property
-    def rules(self) -> Rules:
-        """When an answer is not believed."""
-        return Rules(self.foreign_threshold, self.threshold, self.conformal)
-
-    @property
-    def lacking(self) -> str:
-        """What this model lacks beside those of today, in one sentence, or ""."""
-        rules = self.rules
-        scored_once = rules.foreign is not None and self.ink is not None and self.normalize and not self.scores_twice
-        missing = {
-            "score for pictures unlike its training images": rules.foreign is None,
-            "second score for pictures that normalising changes": scored_once,
-            "calibration for sets": rules.conformal is None,
-            "range of values (16 bits are divided by 257)": self.reading.value_range is None,
-            "decision on normalising (pictures are, arrays of its size are not)": (
-                self.normalize is None and self.ink is not None
-            ),
-        }
-        names = [f"no {name}" for name, lacks in missing.items() if lacks]
-        if not names:
-            return ""
-        inert = " With --reject it rejects nothing." if rules.foreign is None and rules.confidence == 0 else ""
-        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-        return (
-            f"This model has {listed}: it was made by an older GlyphNet or without a validation part. "
-            f"Train it again for that.{inert}"
-        )
-
-
-def scored_twice(
-    foreign: Float32Array, given: Sequence[UInt8Array | None], distances: Callable[[UInt8Array], Float32Array]
-) -> Float32Array:
-    """Scores in which the pictures themselves count half, where normalising changed them.
-
-    Args:
-        foreign: float32 (N,), the scores of what the network saw.
-        given: N pictures, uint8 (H, W, C), as they were before; None where nothing was changed.
-        distances: from such pictures, uint8 (M, H, W, C), to the distances of their features from the prototypes.
-    """
-    changed = [row for row, picture in enumerate(given) if picture is not None]
-    if changed:
-        foreign = foreign.copy()
-        foreign[changed] = (foreign[changed] + distances(np.stack([p for p in given if p is not None]))) / 2
-    return foreign
 
 
 @dataclass(frozen=True, eq=False)

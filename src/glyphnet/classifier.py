@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .answers import NONE_OF_THESE as NONE_OF_THESE
-from .answers import Answers, Ruled, scored_twice
+from .answers import Answers
 from .conformal import Conformal
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
@@ -34,21 +34,15 @@ from .modelfile import (
 from .nn import BaseSpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
+from .predictor import Predictor, scored_twice
 from .units import first_line
 
 Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier(Ruled):
-    """A trained network together with all that prediction needs.
-
-    ``images``, in every method, is what `image_batches` takes: uint8 arrays (N, H, W, C), (N, H, W),
-    (H, W, C) or (H, W), an ImageDataset, PIL images, paths or bytes of image files, or a list of such. Equal pixels
-    give equal answers in all these forms: all are made like the training images where ``normalize`` says so, and only
-    resized otherwise. ``as_is``, in every method, decides for one call: True only resizes, False normalises. One image
-    counts as a batch of one: the results always have N rows. Images stream by batch, so a memory-mapped set is never
-    whole in memory.
+class Classifier(Predictor):
+    """A trained network together with all that prediction needs; how it predicts: see `Predictor`.
 
     Attributes:
         network: the trained network; it is put into evaluation mode and channels-last memory.
@@ -60,7 +54,7 @@ class Classifier(Ruled):
         threshold: confidence below which an answer is not believed; None where none was measured.
         prototypes: what images are compared with, to find those unlike the training images; None: they are not.
         foreign_threshold: the score above which an image is unlike them; None where none was measured.
-        conformal: the calibration of sets of classes; None where there is none.
+        conformal: the calibration of sets of classes, or None.
         recipe: how it was trained, as plain JSON values.
         metrics: what was measured, as plain JSON values.
         provenance: which data, when, which versions.
@@ -112,75 +106,29 @@ class Classifier(Ruled):
         return next(self.network.parameters()).device
 
     def logits(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Float32Array:
-        """The network's answers before softmax and temperature: float32 (N, K).
-
-        Args:
-            images: see the class.
-            batch_size: images computed at once; None chooses by the sizes of the image and of the network's layers.
-            as_is: True only resizes pictures, False makes them like the training images; None does what the model was
-                found to do best (``normalize``).
-
-        Raises:
-            DataError: something that is no image, or an array of another dtype or shape.
-            BadFileError: an image file that cannot be decoded.
-        """
-        return self._gather(self._logits(images, batch_size, as_is))
+        """The network's answers before softmax and temperature: float32 (N, K)."""
+        return self._gather(self._answers(self.network, images, batch_size, as_is))
 
     def predict_proba(
         self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
     ) -> Float32Array:
-        """Probability of each class: float32 (N, K), rows sum to 1. Arguments and errors: see `logits`.
+        """Probability of each class: float32 (N, K), rows sum to 1.
 
         The softmax of the logits over the temperature, whatever the loss was, for the classes exclude one
         another. After training with binary cross-entropy each logit is the log odds of a yes or no of its own,
         and the softmax is the probability of each class given that exactly one of the answers is yes:
         σ(z) / (1 − σ(z)) = exp(z).
         """
-        return self._gather(
-            torch.softmax(batch / self.temperature, dim=1) for batch in self._logits(images, batch_size, as_is)
-        )
+        batches = self._answers(self.network, images, batch_size, as_is)
+        return self._gather(torch.softmax(batch / self.temperature, dim=1) for batch in batches)
 
     def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
-        """The likeliest class of each image as a label: int64 (N,), in [0, K). See `logits`."""
+        """The likeliest class of each image as a label: int64 (N,), in [0, K)."""
         labels: Int64Array = self.logits(images, batch_size=batch_size, as_is=as_is).argmax(axis=1).astype(np.int64)
         return labels
 
-    def predict(
-        self, images: Images, *, batch_size: int | None = None, reject: bool = False, as_is: bool | None = None
-    ) -> list[str]:
-        """The name of the likeliest class of each image: a list of N names. See `logits`.
-
-        Args:
-            images: see the class.
-            batch_size, as_is: see `logits`.
-            reject: call an image ``none of these`` where `answer` gives a reason not to believe the name.
-
-        Raises:
-            SettingsError: ``reject`` is asked for and the model has no thresholds.
-        """
-        if not reject:
-            return [self.classes[label] for label in self.predict_labels(images, batch_size=batch_size, as_is=as_is)]
-        self.rules.check_rejection()
-        return self.answer(images, batch_size=batch_size, as_is=as_is).names(reject=True)
-
-    def predict_sets(
-        self, images: Images, level: float = 0.95, *, batch_size: int | None = None, as_is: bool | None = None
-    ) -> list[tuple[str, ...]]:
-        """Sets of class names that contain the true class with a probability of at least ``level``.
-
-        No set is empty, and the likeliest class comes first. See `Answers.sets` for what the guarantee assumes.
-
-        Raises:
-            SettingsError: the model cannot give sets, or had too few validation images for this level.
-        """
-        self.rules.need_conformal().limit(level)
-        return self.answer(images, batch_size=batch_size, as_is=as_is).sets(level)
-
     def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
-        """Everything that the model has to say on each image: what all other ways of predicting are made of.
-
-        Arguments and errors: see `logits`.
-        """
+        """Probabilities, scores and reasons for each image."""
         drawn: list[NoDrawing | None] = []
         scores: list[Float32Array] = []
         logits = self._scored(images, batch_size, as_is, scores, drawn)
@@ -194,7 +142,7 @@ class Classifier(Ruled):
     ) -> tuple[Float32Array, Float32Array | None]:
         """The logits, float32 (N, K), and how unlike the training images each image is, float32 (N,), in one pass.
 
-        The scores are None if the model has no prototypes. Arguments and errors: see `logits`.
+        The scores are None if the model has no prototypes.
         """
         scores: list[Float32Array] = []
         logits = self._gather(self._scored(images, batch_size, None, scores, []))
@@ -206,18 +154,14 @@ class Classifier(Ruled):
         return self.prototypes is not None and self.prototypes.twice
 
     def compared(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
-        """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`.
-
-        Arguments and errors: see `logits`.
-        """
+        """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`."""
         batches = self._answers(Compared(self.network), images, batch_size, None)
         return self._gather(batches, width=compared_width(self.network) + 2)
 
     def features(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Float32Array:
         """What the network makes of each image before it decides: float32 (N, F), the input of ``head``.
 
-        The last hidden layer after its activation; of a linear network, which has none, the pixels after
-        preprocessing. Arguments and errors: see `logits`.
+        The last hidden layer after its activation; of a linear network, which has none, the pixels after preprocessing.
         """
         head = self.network.get_submodule("head")
         assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
@@ -249,30 +193,18 @@ class Classifier(Ruled):
         write_model(path, self._header(), self.network, self.samples, self.prototypes)
 
     def _header(self) -> ModelHeader:
+        reading = self.reading
         return describe_model(
             network=self.spec,
-            input_shape=self.input_shape,
-            classes=self.classes,
-            preprocessing=self.preprocessing,
-            temperature=self.temperature,
-            threshold=self.threshold,
             foreign=None if self.prototypes is None else ForeignSpec.of(self.prototypes, self.foreign_threshold),
-            conformal=self.conformal,
+            samples=0 if self.samples is None else len(self.samples),
             recipe=dict(self.recipe),
             metrics=dict(self.metrics),
-            provenance=self.provenance,
-            samples=0 if self.samples is None else len(self.samples),
-            ink=self.ink,
-            normalize=self.normalize,
-            normalizing=self.normalizing,
-            value_range=self.reading.value_range,
-            window=self.reading.window,
-            page=self.reading.page,
+            value_range=reading.value_range,
+            window=reading.window,
+            page=reading.page,
+            **{name: getattr(self, name) for name in _AS_IN_HEADER},
         )
-
-    def _logits(self, images: Images, batch_size: int | None, as_is: bool | None) -> Iterator[torch.Tensor]:
-        """float32 (n, K) for each batch, on the network's device."""
-        return self._answers(self.network, images, batch_size, as_is)
 
     @cached_property
     def _scoring(self) -> nn.Module:
@@ -288,11 +220,7 @@ class Classifier(Ruled):
         scores: list[Float32Array],
         drawn: list[NoDrawing | None],
     ) -> Iterator[torch.Tensor]:
-        """Logits (n, K) for each batch.
-
-        Its scores, if the model has prototypes, and what is wrong with the pictures are put into ``scores`` and
-        ``drawn``.
-        """
+        """Logits (n, K) for each batch; appends its scores and what is wrong with the pictures to the lists."""
         classes = len(self.classes)
         network = self.network if self.prototypes is None else self._scoring
         for rows, reasons, given in self._batches(network, images, batch_size, as_is):
@@ -338,8 +266,8 @@ class Classifier(Ruled):
         """The batches as one array, of K columns unless ``width`` says otherwise."""
         rows = np.empty((0, len(self.classes) if width is None else width), dtype=np.float32)
         count = 0
-        # In one array that grows: small ones, kept one by one, come to lie between the large ones that a network
-        # makes and frees, whose memory then cannot be used again. A million images were seen to take 5 GB so.
+        # One array that grows: small ones, kept one by one, come to lie between the large ones that a network makes
+        # and frees, whose memory then cannot be used again. A million images took 5 GB so.
         for batch in batches:
             if count + len(batch) > len(rows):
                 grown = np.empty((max(2 * len(rows), count + len(batch)), rows.shape[1]), dtype=np.float32)
@@ -348,6 +276,13 @@ class Classifier(Ruled):
             rows[count : count + len(batch)] = batch.cpu().numpy()
             count += len(batch)
         return rows if count == len(rows) else rows[:count].copy()
+
+
+_AS_IN_HEADER = (
+    "input_shape", "classes", "preprocessing", "temperature", "threshold", "conformal", "provenance", "ink",
+    "normalize", "normalizing",
+)  # fmt: skip
+"""What a classifier and the header of its file call alike."""
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Classifier:
@@ -367,22 +302,13 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     return Classifier(
         network=network,
         spec=header.network,
-        input_shape=header.input_shape,
-        classes=header.classes,
-        preprocessing=header.preprocessing,
-        temperature=header.temperature,
-        threshold=header.threshold,
         prototypes=prototypes,
         foreign_threshold=None if header.foreign is None else header.foreign.threshold,
-        conformal=header.conformal,
+        samples=samples,
         recipe=header.recipe,
         metrics=header.metrics,
-        provenance=header.provenance,
-        samples=samples,
-        ink=header.ink,
-        normalize=header.normalize,
-        normalizing=header.normalizing,
         reading=header.reading,
+        **{name: getattr(header, name) for name in _AS_IN_HEADER},
     )
 
 

@@ -69,7 +69,7 @@ def true_scores(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.
 
 
 class Conformal(BaseModel):
-    """The calibration scores in a form small enough for the header of a model file.
+    """The calibration scores, compact enough for the header of a model file.
 
     Attributes:
         score: which score, a name in `SCORES`.
@@ -155,11 +155,7 @@ class Conformal(BaseModel):
 
 
 def check_level(level: float) -> float:
-    """The level, if it lies between 0 and 1.
-
-    Raises:
-        SettingsError: it does not.
-    """
+    """The level; raises SettingsError unless it lies between 0 and 1."""
     if not 0 < level < 1:
         raise SettingsError(f"level (={level}) must lie above 0 and below 1: 0.95 for 95 %.")
     return level
@@ -177,11 +173,11 @@ def _rounded_down(level: float) -> str:
 
 
 def choose_score(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Score:
-    """The score whose sets are smallest, judged on calibration images alone: probabilities (N, K), labels (N,).
+    """The score whose sets are smallest on calibration images: probabilities (N, K), labels (N,).
 
     One half calibrates and the other is answered, then the other way round, for the levels in `_LEVELS` that so many
-    images support. With few candidates the guarantee of the chosen one stays what it is but for a term of the order of
-    1/√n (Yang and Kuchibhotla 2024).
+    images support. The guarantee of the chosen score changes only by a term of the order of 1/√n (Yang and Kuchibhotla
+    2024).
     """
     halves = np.random.default_rng(0).permutation(len(labels)) % 2 == 0
     sizes = dict.fromkeys(SCORES, 0.0)

@@ -1,8 +1,7 @@
 """The model file: a trained network and all that prediction needs, as one sealed ``.safetensors``.
 
-The container is `tensorfile`'s. This module owns what stands in its header, and holds a file, which anybody
-may have made, to it: the header first, then every tensor's name, shape and dtype against the network that the
-header describes (built on the meta device, which allocates nothing), and only then are weights read.
+A file may come from anybody: the header is checked first, then every tensor's name, shape and dtype against the network
+that the header describes (built on the meta device, which allocates nothing), and only then are weights read.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ MOST_SAMPLE_BYTES = 100_000
 """Of the held-out images in a file, all together."""
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
+_Count = Annotated[int, Field(ge=0, le=10**9)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 # Beyond these bounds float32 logits divided by the temperature would overflow.
 _Temperature = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
@@ -74,18 +74,21 @@ def pick_samples(images: UInt8Array, most: int) -> UInt8Array | None:
     return images[np.linspace(0, len(images) - 1, count).round().astype(int)] if count else None
 
 
-class Provenance(BaseModel):
+class _Part(BaseModel):
+    """A part of the header: frozen, closed and strict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Provenance(_Part):
     """Where a model comes from.
 
     Attributes:
         data: what the training data are called ("mnist", or the folder's name).
         fingerprint: SHA-256 of the training images and labels (`ImageDataset.fingerprint`), or empty.
-        created: when, as an ISO 8601 date or time, or empty: it is given, never taken from the clock, so that
-            the same training can give the same file.
+        created: an ISO 8601 date or time, or empty. It is given, so that the same training can give the same file.
         versions: of the libraries that trained it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     data: str = ""
     fingerprint: str = ""
@@ -100,19 +103,13 @@ class Provenance(BaseModel):
         return value
 
 
-_Count = Annotated[int, Field(ge=0, le=10**9)]
-
-
-class Paired(BaseModel):
+class Paired(_Part):
     """The same labelled pictures answered twice: only resized, and made like the training images.
 
     Attributes:
         n: how many pictures.
-        as_is: how many were answered rightly as they are.
-        normalized: how many were answered rightly once they were normalised.
+        as_is, normalized: how many were answered rightly as they are, and once they were normalised.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     n: _Count
     as_is: _Count
@@ -130,7 +127,7 @@ class Paired(BaseModel):
         return self.as_is - self.normalized
 
 
-class Normalizing(BaseModel):
+class Normalizing(_Part):
     """Why pictures are, or are not, made like the training images: what validation pictures said.
 
     Attributes:
@@ -139,8 +136,6 @@ class Normalizing(BaseModel):
         changed: the same, by the kind of change: "enlarged", "blurred" and so on.
         trained: how many of the clean pictures are training images, taken because the validation pictures were few.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["ink", "photo"]
     clean: Paired
@@ -168,7 +163,7 @@ class Normalizing(BaseModel):
         )
 
 
-class ForeignSpec(BaseModel):
+class ForeignSpec(_Part):
     """How a model finds images unlike its training images: the size of its bank, and where "unlike" begins.
 
     Attributes:
@@ -179,8 +174,6 @@ class ForeignSpec(BaseModel):
         threshold: the score above which an image is unlike the training images; None: never measured.
         twice: whether a picture that normalising changed is also scored as it was given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     prototypes: Annotated[int, Field(ge=1, le=MOST_VALUES)]
     features: Annotated[int, Field(ge=1, le=1 << 24)]
@@ -195,13 +188,9 @@ class ForeignSpec(BaseModel):
         count, features = prototypes.directions.shape
         roughness = prototypes.roughness if math.isfinite(prototypes.roughness) else None
         return cls(
-            prototypes=count,
-            features=features,
-            contrast=prototypes.contrast,
-            roughness=roughness,
-            threshold=threshold,
-            twice=prototypes.twice,
-        )
+            prototypes=count, features=features, contrast=prototypes.contrast, roughness=roughness,
+            threshold=threshold, twice=prototypes.twice,
+        )  # fmt: skip
 
     @model_validator(mode="after")
     def _bounded(self) -> ForeignSpec:
@@ -213,24 +202,12 @@ class ForeignSpec(BaseModel):
 
 
 class ModelHeader(BaseModel):
-    """All of a model but its weights: the JSON in the file's header, version 2.
+    """All of a model but its weights: the JSON in the file's header, version 2. See `Classifier` for most of it.
 
     Attributes:
-        network: the description that the network is built from.
-        input_shape: (H, W, C) of the images it takes, C 1 or 3.
-        classes: the K class names, in label order; any Unicode, no two the same.
-        preprocessing: from pixels to the network's input.
-        temperature: the logits are divided by it before softmax (Guo et al. 2017); 1 changes nothing.
-        threshold: below this confidence an answer is not believed; None: never measured.
         foreign: how images unlike the training images are found; None: they are not.
-        conformal: the calibration of sets of classes; None: there is none.
-        recipe: how it was trained, as plain JSON.
-        metrics: what was measured, as plain JSON.
-        provenance: where it comes from.
-        samples: how many held-out images the file carries, by which an export is proved.
-        ink: how its training images look, for pictures to be made like them; None in files of before.
-        normalize: whether pictures are made so; None in files of version 1.
-        normalizing: what was measured to decide that; None: nothing was.
+        samples: how many held-out images the file carries.
+        ink, normalize: None in files of version 1.
         value_range: the values that became black and white in its training images; (0, 255) where these were pictures
             of 8 bits as they are. None in files of version 1: not known.
         window: whether the user set that range, so that pictures of 8 bits are put on it too.
@@ -263,7 +240,7 @@ class ModelHeader(BaseModel):
 
     @property
     def reading(self) -> Reading:
-        """How the files and arrays are read that the model classifies."""
+        """How files and arrays to classify are read."""
         return Reading(self.value_range, self.page, self.window)
 
     @model_validator(mode="after")
@@ -306,12 +283,9 @@ def describe_model(**parts: Any) -> ModelHeader:
 
 
 def write_model(
-    path: str | os.PathLike[str],
-    header: ModelHeader,
-    network: nn.Module,
-    samples: UInt8Array | None = None,
+    path: str | os.PathLike[str], header: ModelHeader, network: nn.Module, samples: UInt8Array | None = None,
     prototypes: Prototypes | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Write a model file, all or nothing; the same model gives the same bytes.
 
     ``samples``, uint8 (N, H, W, C), are the held-out images that the header counts, ``prototypes`` those that it
@@ -331,10 +305,8 @@ def write_model(
     described = _described_tensors(header, _described_network(header))
     _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
     _check_finite(tensors, f"{path}: not written", ModelFileError)
-    # What was not measured is not written.
-    unknown = {
-        name for name in ("ink", "normalize", "normalizing", "foreign", "conformal") if getattr(header, name) is None
-    }
+    optional = ("ink", "normalize", "normalizing", "foreign", "conformal")  # what was not measured is not written
+    unknown = {name for name in optional if getattr(header, name) is None}
     write_tensors(path, tensors, header.model_dump(exclude=unknown), follow=True)
 
 
@@ -343,13 +315,9 @@ def read_whole_model(
 ) -> tuple[ModelHeader, nn.Module, UInt8Array | None, Prototypes | None]:
     """Read a model file that `write_model` wrote.
 
-    Args:
-        path: the file.
-        device: where the network goes.
-
     Returns:
-        The header, in today's form whatever version the file has, the network in evaluation mode, and the held-out
-        images, uint8 (N, H, W, C), and the prototypes that the file carries; None where it carries none.
+        The header in today's form, the network on ``device`` in evaluation mode, the held-out images, uint8
+        (N, H, W, C), and the prototypes; None where the file carries none.
 
     Raises:
         CorruptFileError: truncated, altered, no model file, or weights that do not fit it or are not finite.

@@ -12,16 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ._onnxwire import Graph, OutsideError, check_graph, check_seal, read_graph
-from .answers import Answers, Ruled, scored_twice
+from .answers import Answers
 from .conformal import Conformal
-from .data.dataset import Int64Array, UInt8Array
+from .data.dataset import UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
-from .errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
+from .errors import (
+    CorruptFileError,
+    DeviceError,
+    MissingExtraError,
+    ModelFileError,
+    SettingsError,
+    UnsupportedFileError,
+)
 from .filekinds import looks_like
 from .files import open_input
 from .images import Images, default_batch_size, image_batches
+from .predictor import Predictor, scored_twice
 from .units import fault_of, first_line
 
 if TYPE_CHECKING:
@@ -42,24 +50,19 @@ _UNSEALED = "This file was exported before files had a checksum, so damage goes 
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxModel(Ruled):
-    """An exported model, which predicts as the `Classifier` did that it was made of; ``images`` is the same.
+class OnnxModel(Predictor):
+    """An exported model, which predicts as the `Classifier` that it was made of: see `Predictor`.
 
     Attributes:
         session: ONNX Runtime's.
-        input_shape: (H, W, C) of its images.
-        classes: the K class names, in label order.
         temperature: already applied to the probabilities.
-        threshold: confidence below which an answer is not believed; None where none was measured.
         scores: whether the graph scores how unlike the training images an image is; older ones do not.
         scores_twice: whether it also scores what a picture was before normalising changed it.
-        foreign_threshold: the score above which it is unlike them; None where none was measured.
-        conformal: the calibration of sets of classes; None where there is none.
-        ink: how the training images look; None only resizes pictures.
-        reading: the scale of brightness of the training images, and the page that was read of files of several.
         about: what else the file holds, as plain JSON values: network, metrics, provenance and so on.
         name: of the file, for errors.
         sealed: whether the file has a checksum, which was right; files of earlier versions have none.
+
+    Everything else: see `Classifier`.
     """
 
     session: InferenceSession = field(repr=False)
@@ -78,56 +81,8 @@ class OnnxModel(Ruled):
     name: str = "model.onnx"
     sealed: bool = True
 
-    def predict_proba(
-        self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None
-    ) -> Float32Array:
-        """Probability of each class: float32 (N, K), rows sum to 1.
-
-        Args:
-            images: see `image_batches`.
-            batch_size: images computed at once; None chooses by the image's size.
-            as_is: see `Classifier.logits`.
-
-        Raises:
-            DataError: something that is no image, or an array of another dtype or shape.
-            BadFileError: an image file that cannot be decoded.
-        """
-        return self.answer(images, batch_size=batch_size, as_is=as_is).probabilities
-
-    def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
-        """The likeliest class of each image as a label: int64 (N,), in [0, K). See `predict_proba`."""
-        labels: Int64Array = (
-            self.predict_proba(images, batch_size=batch_size, as_is=as_is).argmax(axis=1).astype(np.int64)
-        )
-        return labels
-
-    def predict(
-        self, images: Images, *, batch_size: int | None = None, reject: bool = False, as_is: bool | None = None
-    ) -> list[str]:
-        """The name of the likeliest class of each image: a list of N names. See `predict_proba`.
-
-        With ``reject`` an image is called ``none of these`` where `answer` gives a reason not to believe the name.
-
-        Raises:
-            SettingsError: ``reject`` is asked for and the model has no thresholds.
-        """
-        if reject:
-            self.rules.check_rejection()
-        return self.answer(images, batch_size=batch_size, as_is=as_is).names(reject=reject)
-
-    def predict_sets(
-        self, images: Images, level: float = 0.95, *, batch_size: int | None = None, as_is: bool | None = None
-    ) -> list[tuple[str, ...]]:
-        """Sets of class names that contain the true class with probability ``level``: see `Classifier.predict_sets`.
-
-        Raises:
-            SettingsError: the model cannot give sets, or had too few validation images for this level.
-        """
-        self.rules.need_conformal().limit(level)
-        return self.answer(images, batch_size=batch_size, as_is=as_is).sets(level)
-
     def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
-        """Everything that the model has to say on each image; arguments and errors: see `predict_proba`."""
+        """Probabilities, scores and reasons for each image."""
         if batch_size is not None and batch_size < 1:
             raise SettingsError(f"batch_size (={batch_size}) must be 1 or more.")
         size = batch_size or default_batch_size(self.input_shape)
@@ -173,6 +128,26 @@ class OnnxModel(Ruled):
     def lacking(self) -> str:
         """What this model lacks beside those of today, in one or two sentences, or ""."""
         return " ".join(filter(None, [super().lacking, "" if self.sealed else _UNSEALED]))
+
+
+def load_predictor(path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None) -> Predictor:
+    """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
+
+    Args:
+        path: the file.
+        device: where a model file computes.
+        threads: of an ONNX file; a model file computes on those that torch is set to.
+
+    Raises:
+        ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
+    """
+    if os.fspath(path).lower().endswith(".onnx"):
+        if device not in ("auto", "cpu"):
+            raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
+        return load_onnx(path, threads)
+    from .classifier import load_model  # torch, which takes a second to load
+
+    return load_model(path, device)
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:

@@ -5,8 +5,8 @@ A package names its rows in its own ``pyproject.toml``, one group a table::
     [project.entry-points."glyphnet.networks"]
     stripes = "glyphnet_stripes:StripesSpec"
 
-All rows of a table are loaded when the table is first read, because their packages are installed; nothing is ever
-loaded because a file (a recipe, a model) names it.
+All rows of a table are loaded when the table is first read; nothing is ever loaded because a file (a recipe, a model)
+names it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 GROUPS = (
-    "networks",
-    "layers",
-    "sources",
-    "optimizers",
-    "losses",
-    "schedules",
-    "regularizers",
-    "augmentations",
-)
+    "networks", "layers", "sources", "optimizers", "losses", "schedules", "regularizers", "augmentations",
+)  # fmt: skip
 """The tables that take rows, without the prefix ``glyphnet.`` of their entry points."""
 
 

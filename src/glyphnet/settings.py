@@ -1,8 +1,4 @@
-"""Settings: frozen, closed groups of values, and the errors when one is wrong.
-
-Everything a user can set (a recipe, a network) is made of these. A wrong setting is reported with its value and what it
-must be, an unknown one with the near miss, and all of them at once.
-"""
+"""Settings: frozen, closed groups of values. Wrong ones are reported all at once, each with its value or near miss."""
 
 from __future__ import annotations
 
@@ -92,11 +88,8 @@ def not_a(base: type[BaseModel]) -> Callable[[str, object], str]:
 def parse_settings(model: type[Model], values: object, *, where: str = "") -> Model:
     """``values`` as a ``model``.
 
-    Args:
-        where: what the settings are called, put before the message ("network mlp").
-
     Raises:
-        SettingsError: all problems at once, one phrase each, separated by semicolons.
+        SettingsError: all problems at once, separated by semicolons, after ``where`` ("network mlp").
     """
     try:
         return model.model_validate(values)
@@ -133,10 +126,10 @@ def _phrase(problem: dict[str, Any], model: type[BaseModel]) -> str:
         return f'unknown {path} "{problem["ctx"]["tag"]!s:.60}"{suggestion(problem["ctx"]["tag"], expected)}'
     if problem["type"] == "union_tag_not_found":
         return f"{path} must say which: give its {problem['ctx']['discriminator']}"
-    text = problem["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    text = text.replace("Tuple should", "must").replace("a valid integer", "a whole number").replace("a valid ", "a ")
     if problem["type"] == "missing":
         return f"{path} is missing"
+    text = problem["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    text = text.replace("Tuple should", "must").replace("a valid integer", "a whole number").replace("a valid ", "a ")
     if problem["type"] == "value_error":
         return f"{path}: {text}" if path else text
     return f"{path}={reprlib.repr(problem['input'])} {text}"
@@ -145,7 +138,7 @@ def _phrase(problem: dict[str, Any], model: type[BaseModel]) -> str:
 def _elsewhere(path: str, holder: type[BaseModel], model: type[BaseModel]) -> str:
     """The near miss of an unknown setting: a sibling's name, or the same name in another section."""
     name = path.rpartition(".")[2]
-    siblings = [field for field in holder.model_fields if field not in ("kind",)]
+    siblings = [field for field in holder.model_fields if field != "kind"]
     if nearest(name, siblings):
         return suggestion(name, siblings)
     if others := _kinds_with(path, model):

@@ -1,12 +1,8 @@
 """The sealed container of model files and checkpoints: tensors and a JSON header in one ``.safetensors``.
 
-It is a valid safetensors file, which any safetensors library opens, with two things fixed: its
-``__metadata__`` holds ``glyphnet``, our header as JSON text, and ``sha256``, the seal. The seal is the first
-thing in the safetensors header, at a known offset, and is the SHA-256 of the whole file with its own 64
-characters replaced by ``0``: it is checked before one character of JSON is parsed, so that no change of any
-bit goes unseen. Nothing is ever unpickled.
-
-A seal does not show who made the file: everything in it is checked anyway.
+A valid safetensors file whose ``__metadata__`` holds ``glyphnet``, our header as JSON text, and ``sha256``, the seal:
+the SHA-256 of the whole file with the seal's own 64 characters replaced by ``0``. It stands at a known offset and is
+checked before one character of JSON is parsed. It does not show who made the file: everything in it is checked anyway.
 """
 
 from __future__ import annotations
@@ -44,16 +40,13 @@ _WHAT = {"model": "a model", "checkpoint": "a training checkpoint"}
 def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], header: Header, *, follow: bool = False
 ) -> None:
-    """Write ``tensors`` and ``header`` as a sealed file, all or nothing.
-
-    The same content gives the same bytes. Tensors may lie on any device, in any memory format, and share
-    memory; each is stored whole and row-major.
+    """Write ``tensors`` and ``header`` as a sealed file, all or nothing; the same content gives the same bytes.
 
     Args:
         path: the file; its folder must exist.
-        tensors: by name; any dtype that safetensors has, any shape.
-        header: anything that JSON holds, without NaN or infinity (write None), with string keys; ``kind``
-            ("model" or "checkpoint") and ``format_version`` (an integer from 1) must be in it.
+        tensors: by name, on any device, in any memory format; each is stored whole and row-major.
+        header: what JSON holds, without NaN or infinity, with ``kind`` ("model" or "checkpoint") and
+            ``format_version`` (an integer from 1).
         follow: see `atomic_write`.
 
     Raises:
@@ -104,21 +97,17 @@ def _head_of(
 
 
 def read_tensors(
-    path: str | os.PathLike[str],
-    *,
-    kind: str,
-    newest: int = 1,
-    check: Check | None = None,
+    path: str | os.PathLike[str], *, kind: str, newest: int = 1, check: Check | None = None,
     device: str | torch.device = "cpu",
-) -> tuple[Header, dict[str, torch.Tensor]]:
+) -> tuple[Header, dict[str, torch.Tensor]]:  # fmt: skip
     """Read a sealed file that `write_tensors` wrote.
 
     Args:
         path: the file.
-        kind: what the caller wants, "model" or "checkpoint".
+        kind: "model" or "checkpoint".
         newest: the newest format version of this kind that the caller can read.
-        check: called with the header and each tensor's dtype and shape before any tensor is read; raises if
-            they are not what the caller expects.
+        check: called with the header and each tensor's dtype and shape before any tensor is read; raises if they are
+            not what the caller expects.
         device: where the tensors go.
 
     Returns:
@@ -130,7 +119,8 @@ def read_tensors(
         ModelFileError: it is not there or cannot be read.
     """
     with _open(path) as file:
-        header, layout, start = _verify(file, path, kind, newest)
+        header, layout, start = _verify(file, path)
+        _check_kind(path, header, kind, newest)
         if check is not None:
             check(header, layout)
         return header, {name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()}
@@ -154,9 +144,7 @@ def _open(path: str | os.PathLike[str]) -> BufferedReader:
         raise ModelFileError(f"{path!r}: cannot be read: {error}.") from None
 
 
-def _verify(
-    file: BufferedReader, path: str | os.PathLike[str], kind: str | None, newest: int
-) -> tuple[Header, dict[str, TensorInfo], int]:
+def _verify(file: BufferedReader, path: str | os.PathLike[str]) -> tuple[Header, dict[str, TensorInfo], int]:
     """Check the seal, then the header; returns our header, the tensors' places and where the data begin."""
     size = os.fstat(file.fileno()).st_size
     prefix, head = _read_head(file, path, size)
@@ -175,10 +163,11 @@ def _verify(
             raise ValueError("its metadata are not GlyphNet's")
         if not (isinstance(header.get("kind"), str) and _is_version(header.get("format_version"))):
             raise ValueError("its header lacks `kind` or `format_version`")
-    except (ValueError, KeyError, RecursionError) as error:
-        raise CorruptFileError(f"{path}: is no sound GlyphNet file: {_reason(error)}.") from None
-    if kind is not None:
-        _check_kind(path, header, kind, newest)
+    except RecursionError:
+        raise CorruptFileError(f"{path}: is no sound GlyphNet file: its JSON is nested too deeply.") from None
+    except (ValueError, KeyError) as error:
+        reason = f"{error.args[0]!r} is missing in it" if isinstance(error, KeyError) else str(error)[:300]
+        raise CorruptFileError(f"{path}: is no sound GlyphNet file: {reason}.") from None
     return header, layout, start
 
 
@@ -249,16 +238,6 @@ def _is_encodable(name: str) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case RecursionError():
-            return "its JSON is nested too deeply"
-        case KeyError():
-            return f"{error.args[0]!r} is missing in it"
-        case _:
-            return str(error)[:300]
-
-
 # What the header of a safetensors file says about its tensors, read with distrust
 
 
@@ -296,11 +275,7 @@ class TensorInfo(NamedTuple):
 
 
 def parse_layout(head: bytes, data_size: int) -> tuple[dict[str, str], dict[str, TensorInfo]]:
-    """The metadata and the tensors of a safetensors header, in the order of their bytes.
-
-    Args:
-        head: the header, as it lies in the file.
-        data_size: bytes that follow it.
+    """The metadata and the tensors of a safetensors header, in the order of the ``data_size`` bytes that follow it.
 
     Raises:
         ValueError: not JSON, unknown dtypes, impossible shapes, or tensors that do not fill the data exactly.

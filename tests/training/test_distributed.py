@@ -16,7 +16,8 @@ from glyphnet.data import Splits
 from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
 from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
-from glyphnet.training.collective import BEAT, SILENCE, Group, PeerLostError, Place, check_parts
+from glyphnet.training.collective import BEAT, SILENCE, Collective, PeerLostError, Place
+from glyphnet.training.fit import check_parts
 from glyphnet.training.launch import launch
 
 sys.path.append(str(Path(__file__).parent))
@@ -110,7 +111,7 @@ def test_what_cannot_be_shared_is_told_before_anything_starts(few: Splits, tmp_p
 def test_of_several_processes_one_tells_what_stops_all() -> None:
     """Two of them in one process, over a real store: the first fails to read its data, the second waits for it."""
     store = HashStore()
-    first, second = (Group(Place(rank, 2, rank, 2), store) for rank in range(2))
+    first, second = (Collective(Place(rank, 2, rank, 2), store) for rank in range(2))
     with pytest.raises(ZeroDivisionError), first.first_in_turn():
         raise ZeroDivisionError
     assert first.may_tell()

@@ -9,8 +9,8 @@ import torch
 
 from glyphnet.nn import build
 from glyphnet.training import Examples, Recipe
-from glyphnet.training.batches import Batches
 from glyphnet.training.device import flushing_denormals
+from glyphnet.training.examples import Batches
 from glyphnet.training.fast.step import FusedStep, Gradients, fused_update
 from glyphnet.training.fit import Fitting
 from glyphnet.training.steps import FullBatchStep

@@ -188,8 +188,8 @@ def _tell_remade(ink: InkSpec) -> None:
 def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
+    from ..onnxmodel import load_predictor
     from ..predictfiles import Answering, predict_files
-    from ..predictor import load_predictor
 
     classifier = load_predictor(model, options.device)
     answering = Answering(classifier, options.asked())

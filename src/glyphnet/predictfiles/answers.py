@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..answers import NONE_OF_THESE, OneAnswer, Reason
+from ..answers import NONE_OF_THESE, Float32Array, OneAnswer, Reason
 from ..conformal import check_level
 from ..errors import BadFileError, SettingsError
-from ..onnxmodel import Float32Array
 from ..predictor import Predictor
 from .predicting import Prediction
 

@@ -30,7 +30,8 @@ from ..files import (
     subfolder,
 )
 from ..locks import FolderLock, temporary_folder
-from ..predictor import Predictor, load_predictor
+from ..onnxmodel import load_predictor
+from ..predictor import Predictor
 from .answers import Answer, Answering, Asked
 from .formats import About, Format, format_of
 from .pictures import OnBadFile, Picture, pictures_in

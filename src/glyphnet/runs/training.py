@@ -22,7 +22,8 @@ from ..locks import FolderLock, temporary_folder
 from ..progress import SILENT, Reporter
 from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
 from ..training.callbacks import Slowdown
-from ..training.collective import FAILED, LOST, PeerLostError, Place, check_parts, joined
+from ..training.collective import FAILED, LOST, PeerLostError, Place, joined
+from ..training.fit import check_parts
 from ..training.launch import tell_end
 from .conclusion import check_group_gap, conclude, make_classifier, measure_group_gap
 from .preparation import Source, check_time, fit_into, fitting_of, inputs_of, prepare, read_again, read_recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from ..errors import SettingsError
 from ..nn import InputShape, summary
 from ..processes import usable_cores
+from ..units import plural
 from .collective import Place
-from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores, set_by_user
+from .device import PRECISIONS, SMALL_STEP, compute_dtype, free_cores
 from .recipe import Recipe
 from .steps import AT_ONCE
 
@@ -21,9 +23,9 @@ class Arithmetic:
     """The settings, beside recipe and data, that must match for bitwise-identical results.
 
     Attributes:
-        device: where.
+        device: where the network is.
         dtype: in which layers multiply.
-        threads: with how many, of each process.
+        threads: of each process.
         processes: how many share the work.
         why: why so many threads, in words.
     """
@@ -36,26 +38,14 @@ class Arithmetic:
 
     @classmethod
     def choose(
-        cls,
-        recipe: Recipe,
-        input_shape: InputShape,
-        classes: int,
-        examples: int,
-        device: str = "auto",
-        place: Place | None = None,
-        threads: int | None = None,
-    ) -> Arithmetic:
-        """Decide.
-
-        Args:
-            recipe, input_shape, classes, examples: of the training.
-            device: "auto", "cpu", "cuda", "cuda:N", "mps".
-            place: which of several processes this is.
-            threads: that the user wants; None to choose.
+        cls, recipe: Recipe, input_shape: InputShape, classes: int, examples: int, device: str = "auto",
+        place: Place | None = None, threads: int | None = None,
+    ) -> Arithmetic:  # fmt: skip
+        """Decide, with the ``threads`` that the user wants, or None to choose.
 
         Raises:
             DeviceError: the device is not there.
-            SettingsError: the number of threads is none.
+            SettingsError: the number of threads is below 1.
         """
         place = place or Place()
         where = place.device(device)
@@ -90,21 +80,16 @@ class Arithmetic:
 
     def __str__(self) -> str:
         """One line for the user."""
-        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        threads = plural(self.threads, "thread")
         each = "" if self.processes == 1 else f" in each of {self.processes} processes"
         return f"Computing on {self.device.type} in {self.precision}, {threads}{each} ({self.why}; see --threads)."
 
 
 def _threads_for(flops: float, processes: int, device: torch.device) -> tuple[int, str]:
-    """The number of threads with which a step of this size is fastest, and why.
-
-    Args:
-        flops: of each process.
-        processes: how many train on this machine.
-    """
+    """The number of threads with which a step of so many FLOPs a process is fastest, and why."""
     if flops < SMALL_STEP:
         return 1, "small steps"
-    if set_by_user():
+    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
         return torch.get_num_threads(), "as the environment says"
     threads = min(torch.get_num_threads(), usable_cores())
     if processes > 1:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from .state import HistoryRow, TrainingState
@@ -69,9 +69,8 @@ class StopOnSignal(Callback):
     """Turns Ctrl-C and SIGTERM into a stop after the running step.
 
     From just before the first step to the end of the training the first signal asks it to stop; a second one acts as
-    signals do without us, and so do those that come while data are read or the classifier is judged. In other threads
-    than the main one, where Python takes no signals, it does nothing. A context manager, which gives the signals back
-    however the training ends.
+    signals do without us. Python takes signals in the main thread only: in others this does nothing. A context manager,
+    which gives the signals back however the training ends.
 
     Args:
         patient: ignore further signals: a launcher sends one of its own beside Ctrl-C, and kills what takes too long.
@@ -89,13 +88,10 @@ class StopOnSignal(Callback):
     def __enter__(self) -> StopOnSignal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._put_back()
 
     def _listen(self) -> None:
-        """Install the signal handlers; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             self._listens = True
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
@@ -130,32 +126,26 @@ class StopOnSignal(Callback):
 
 # A training whose steps become several times slower than at the start says so
 
-
 SEVERAL = 3.0
 """How many times as long as at the start steps must take."""
 
 _WARM_UP = 5  # steps that lay things out
-_AT_START = 2.0  # seconds of steps that show how long one takes
-_WINDOW = 5.0  # seconds over which a later one is judged
+_AT_START, _WINDOW = 2.0, 5.0  # seconds of steps that show how long one takes, at the start and later
 _FEWEST = 5  # steps in either
 
 
 class Slowdown(Callback):
-    """Reports once that steps have become slow.
+    """Says once that steps have become slow."""
 
-    Args:
-        said: is given the sentence.
-    """
-
-    def __init__(self, said: Callable[[str], None]) -> None:
-        self._said: Callable[[str], None] | None = said
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say: Callable[[str], None] | None = say
         self._last: float | None = None
         self._times: list[float] = []
         self._sum, self._at_start, self._skip = 0.0, 0.0, _WARM_UP
 
     def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Time the step."""
-        if self._said is None:
+        if self._say is None:
             return False
         now, last = time.perf_counter(), self._last
         self._last = None if info.step == info.steps else now  # not what comes between two epochs
@@ -166,18 +156,16 @@ class Slowdown(Callback):
             return False
         self._times.append(now - last)
         self._sum += now - last
-        if self._sum >= (_WINDOW if self._at_start else _AT_START) and len(self._times) >= _FEWEST:
-            self._judge(state)
-        return False
-
-    def _judge(self, state: TrainingState) -> None:
+        if len(self._times) < _FEWEST or self._sum < (_WINDOW if self._at_start else _AT_START):
+            return False
         typical = statistics.median(self._times)
         self._times, self._sum = [], 0.0
         if not self._at_start:
             self._at_start = typical
-        elif self._said and typical > SEVERAL * self._at_start:
-            self._said(
+        elif typical > SEVERAL * self._at_start:
+            self._say(
                 f"Steps take {typical / self._at_start:.0f} times as long as at the start: other programs use the "
                 "processor. On a busy machine one thread is often quickest: --threads 1, in a new run."
             )
-            self._said = None
+            self._say = None
+        return False

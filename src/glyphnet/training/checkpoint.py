@@ -8,11 +8,11 @@ import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import CorruptFileError, RunFolderError
 from ..tensorfile import read_tensors, write_tensors
 from .callbacks import Callback, StepInfo
-from .collective import pack, unpack
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 
 VERSION = 3
@@ -51,7 +51,7 @@ def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, terms: d
     """Restore ``state`` from a checkpoint.
 
     Returns:
-        The terms of then. Threads, precision and processes may differ from those of now: the caller sees to them.
+        The terms of then. Those in `FREE` may differ from those of now: the caller sees to them.
 
     Raises:
         RunFolderError: the checkpoint is of another recipe, other data, other terms or an earlier version: it names
@@ -97,12 +97,9 @@ def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) ->
 class CheckpointWriter(Callback):
     """Writes ``path`` every few seconds, and when the training stops.
 
-    Writing takes time (it waits for the disk), so the pause after a checkpoint is at least fifty times as long as
-    the writing took: 2 % of the training at most. The first pause begins with the first step, however long that one
-    took.
-
-    The first checkpoint is written before the first step: a training that is killed at once resumes with the same
-    number of threads and the same precision.
+    The pause after a checkpoint is at least fifty times as long as the writing took: 2 % of the training at most. The
+    first pause begins with the first step, however long that one took. The first checkpoint is written before the first
+    step: a training that is killed at once resumes with the same number of threads and the same precision.
 
     Args:
         path: the checkpoint; replaced each time, all or nothing.
@@ -122,25 +119,24 @@ class CheckpointWriter(Callback):
     def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Write, if it is time."""
         # The last step of an epoch is written with what follows from it.
-        if self._is_due() and info.step < info.steps:
-            self._write(state)
-        return False
+        return info.step < info.steps and self._write_if_due(state)
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Write, if it is time."""
-        if self._is_due():
-            self._write(state)
-        return False
+        return self._write_if_due(state)
 
     def at_end(self, state: TrainingState) -> None:
         """Write the final state."""
         self._write(state)
 
-    def _is_due(self) -> bool:
+    def _write_if_due(self, state: TrainingState) -> bool:
+        """Write, if it is time; never asks to stop."""
         now = time.perf_counter()
         if self._due is None:
             self._due = now + self._every
-        return now >= self._due
+        if now >= self._due:
+            self._write(state)
+        return False
 
     def _write(self, state: TrainingState) -> None:
         if not math.isfinite(state.totals[0].item()):
@@ -149,3 +145,53 @@ class CheckpointWriter(Callback):
         write_checkpoint(self._path, state, self._terms)
         now = time.perf_counter()
         self._due = now + max(self._every, 50 * (now - began))
+
+
+# Nested states as plain JSON beside named tensors
+
+
+def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
+    """``value`` as JSON, and its tensors by the names that the JSON refers to.
+
+    Args:
+        value: None, bool, int, float, str, tensors, and dicts, lists and tuples of such.
+
+    Raises:
+        TypeError: anything else, with its type and place.
+    """
+    tensors: dict[str, Tensor] = {}
+    return _pack(value, "", tensors), tensors
+
+
+def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
+    """What `pack` was given."""
+    if not isinstance(packed, dict):
+        return packed
+    (kind, content), *_ = packed.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "float":
+        return float.fromhex(content)
+    if kind == "dict":
+        return {unpack(key, tensors): unpack(value, tensors) for key, value in content}
+    items = [unpack(item, tensors) for item in content]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _pack(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        # Positions, not paths, so that a name of a layer never makes a name of a tensor too long or odd.
+        name = f"t{len(tensors):05d}"
+        tensors[name] = value
+        return {"tensor": name}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, dict):
+        rows = [[_pack(key, place, tensors), _pack(item, f"{place}.{key}", tensors)] for key, item in value.items()]
+        return {"dict": rows}
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [_pack(item, f"{place}[{index}]", tensors) for index, item in enumerate(value)]}
+    raise TypeError(f"{place or 'value'} is a {type(value).__name__}, which a checkpoint cannot hold")

@@ -2,7 +2,7 @@
 
 Every process (a *rank* of torch.distributed's process group) holds the whole network, learns from its part of every
 batch, and averages its gradients with the others': the result is that of one process on the same batches, but for
-rounding. The first one also shows, writes and judges. A process alone is the null collective, `ALONE`.
+rounding. The first one also shows, writes and judges.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
-from ..errors import DeviceError, SettingsError, TrainingError
+from ..errors import DeviceError, TrainingError
 from .device import choose_device
-from .examples import batch_count
-from .recipe import Recipe
 
 if TYPE_CHECKING:  # there are builds of PyTorch without it
     from torch._C._distributed_c10d import Store
@@ -42,12 +41,9 @@ FAILED, LOST = 1, 3
 LOOK_EVERY_ON_GPU = 16
 """Steps between two looks at what the others ask for, on GPUs, where a look waits for the device."""
 
-BEAT = 1.0
-"""Seconds between two signs of life of a process."""
-
-SILENCE = 12
-"""Beats of its own for which a process waits for the next one's sign of life. Counted, not timed: Ctrl-Z and a laptop
-that sleeps stop all alike."""
+BEAT, SILENCE = 1.0, 12
+"""Seconds between two signs of life of a process, and how many beats of its own it waits for another's. They are
+counted, not timed: Ctrl-Z and a laptop that sleeps stop all alike."""
 
 PATIENCE = timedelta(seconds=20)
 """How long machines wait for one another: one that loses its power says no farewell."""
@@ -131,22 +127,17 @@ def is_launched() -> bool:
     return LAUNCHER in os.environ
 
 
-def check_parts(processes: int, examples: int, recipe: Recipe) -> None:
-    """Raise SettingsError unless each of so many processes gets an image of every batch."""
-    if processes < 1:
-        raise SettingsError(f"processes is {processes}: it must be 1 at least.")
-    batches = 1 if recipe.optimizer.full_batch else batch_count(max(1, examples), recipe.batch_size)
-    if 0 < (smallest := examples // batches) < processes:
-        raise SettingsError(
-            f"{processes} processes cannot share batches of {smallest} images: each needs one at least. "
-            "Take fewer processes, or a larger batch_size."
-        )
-
-
 class Collective:
-    """The collective of a process that trains alone: every operation returns its own value."""
+    """The processes that train together. Alone, every operation returns its own value.
 
-    place = Place()
+    Args:
+        place: which of them this is.
+        store: through which they found one another; None for a process that trains alone.
+    """
+
+    def __init__(self, place: Place | None = None, store: Store | None = None) -> None:
+        self.place, self._store = place or Place(), store
+        self._asked, self._stop = False, torch.zeros(())
 
     @property
     def rank(self) -> int:
@@ -160,101 +151,57 @@ class Collective:
 
     def part(self, rows: Tensor) -> Tensor:
         """This process' rows of a tensor that all have: even parts, to within one row."""
-        return rows
+        return rows if self.size == 1 else rows.tensor_split(self.size)[self.rank]
 
     def sum(self, values: Tensor) -> Tensor:
         """``values`` added up over the processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
         return values
 
     def any(self, answer: bool) -> bool:
         """Whether any process' answer is true."""
-        return answer
-
-    def agree_to_stop(self, asked: bool) -> bool:
-        """Whether to stop after this step: true in all processes after the same step, soon after one has asked."""
-        return asked
-
-    def looks_after(self, step: int, steps: int) -> bool:
-        """Whether the training checks its totals and calls its callbacks after step ``step`` of ``steps``."""
-        return True
-
-    def from_first(self, value: Any) -> Any:
-        """The first process' value, in all of them.
-
-        Args:
-            value: as for `pack`: plain values, and tensors, which come on the CPU. That of the others is ignored.
-        """
-        return value
-
-    def check_same(self, what: str, value: str) -> None:
-        """Raise TrainingError, in all processes, unless all have the same ``value``."""
-
-    @contextmanager
-    def first_in_turn(self) -> Iterator[None]:
-        """Run the block in the first process, then in the others, which find what it has decoded or downloaded.
-
-        Raises:
-            PeerLostError: in the others, if the first one failed.
-        """
-        yield
-
-
-ALONE = Collective()
-
-
-class Group(Collective):
-    """One of several processes, connected by torch.distributed.
-
-    Args:
-        place: which one.
-        store: through which they found one another.
-    """
-
-    def __init__(self, place: Place, store: Store) -> None:
-        self.place, self._store = place, store
-        self._asked, self._stop = False, torch.zeros(())
-
-    def part(self, rows: Tensor) -> Tensor:
-        """See `Collective`."""
-        return rows.tensor_split(self.size)[self.rank]
-
-    def sum(self, values: Tensor) -> Tensor:
-        """See `Collective`."""
-        dist.all_reduce(values)
-        return values
-
-    def any(self, answer: bool) -> bool:
-        """See `Collective`."""
         return bool(self.sum(torch.tensor(int(answer))))
 
+    def begin(self, device: torch.device) -> None:
+        """Forget the requests to stop of an earlier training."""
+        self._asked, self._stop = False, torch.zeros((), device=device)
+
     def agree_to_stop(self, asked: bool) -> bool:
-        """See `Collective`: the request travels with the gradients of the next step, at no cost."""
+        """Whether to stop after this step: true in all processes after the same step, soon after one has asked.
+
+        The request travels with the gradients of the next step, at no cost.
+        """
+        if self.size == 1:
+            return asked
         self._asked |= asked
         return bool(self._stop.item())
 
-    def looks_after(self, step: int, steps: int) -> bool:
-        """See `Collective`: on GPUs every few steps, because a check waits for the device."""
-        return not self._stop.is_cuda or step % LOOK_EVERY_ON_GPU == 0 or step == steps
-
-    def begin(self, device: torch.device) -> None:
-        """Forget the requests of an earlier training."""
-        self._asked, self._stop = False, torch.zeros((), device=device)
-
     def sum_of_step(self, values: Tensor) -> None:
-        """Sum the values of a step, in place; the last value is the group's own: whether one asks to stop."""
+        """Sum the values of a step, in place; the last value is ours: whether a process asks to stop."""
         values[-1] = float(self._asked)
         dist.all_reduce(values)
         self._stop = values[-1].clone()
 
+    def looks_after(self, step: int, steps: int) -> bool:
+        """Whether the training checks its totals and calls its callbacks after step ``step`` of ``steps``.
+
+        On several GPUs only every few steps, because a look waits for the device.
+        """
+        return not (self.size > 1 and self._stop.is_cuda) or step % LOOK_EVERY_ON_GPU == 0 or step == steps
+
     def from_first(self, value: Any) -> Any:
-        """See `Collective`."""
-        packed, tensors = pack(value) if self.rank == 0 else (None, {})
-        message: list[Any] = [packed, {name: tensor.cpu() for name, tensor in tensors.items()}]
+        """The first process' value, in all of them; its tensors come on the CPU. That of the others is ignored."""
+        if self.size == 1:
+            return value
+        message = [None if self.rank else tree_map_only(Tensor, Tensor.cpu, value)]
         dist.broadcast_object_list(message, src=0, device=torch.device("cpu"))
-        return unpack(message[0], message[1]) if self.rank else value
+        return message[0] if self.rank else value
 
     def check_same(self, what: str, value: str) -> None:
-        """See `Collective`."""
+        """Raise TrainingError, in all processes, unless all have the same ``value``."""
+        if self.size == 1:
+            return
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         if others := [number for number, theirs in enumerate(values) if theirs != values[0]]:
@@ -265,7 +212,14 @@ class Group(Collective):
 
     @contextmanager
     def first_in_turn(self) -> Iterator[None]:
-        """See `Collective`."""
+        """Run the block in the first process, then in the others, which find what it has decoded or downloaded.
+
+        Raises:
+            PeerLostError: in the others, if the first one failed.
+        """
+        if self._store is None:
+            yield
+            return
         if self.rank:
             self._store.wait(["turn"], _READING)
             if self._store.get("turn") == b"failed":
@@ -285,11 +239,16 @@ class Group(Collective):
 
         What stops one stops all, and one message is enough.
         """
+        if self._store is None:
+            return True
         me = str(self.rank)
         try:
             return self._store.compare_set("told", "", me) == me.encode()
         except RuntimeError:
             return True  # the process with the store is gone
+
+
+ALONE = Collective()
 
 
 class FlatGradients:
@@ -300,11 +259,11 @@ class FlatGradients:
 
     Args:
         parameters: of the network, all on one device.
-        group: whose processes average them.
+        collective: whose processes average them.
     """
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], group: Group) -> None:
-        self._group, self._parameters = group, list(parameters)
+    def __init__(self, parameters: Sequence[torch.nn.Parameter], collective: Collective) -> None:
+        self._collective, self._parameters = collective, list(parameters)
         sizes = [parameter.numel() for parameter in self._parameters]
         first = self._parameters[0]
         # Behind the gradients: summed loss, right answers, and whether a process asks to stop.
@@ -325,9 +284,9 @@ class FlatGradients:
     def average(self, counts: Tensor) -> Tensor:
         """Average the gradients over the processes; ``counts`` (2,) summed over them."""
         self._rest[:2] = counts
-        self._group.sum_of_step(self._row)
+        self._collective.sum_of_step(self._row)
         counts = self._rest[:2].clone()
-        self._row.div_(self._group.size)
+        self._row.div_(self._collective.size)
         return counts
 
 
@@ -370,7 +329,7 @@ def joined(place: Place, device: str) -> Iterator[Collective]:
         dist.destroy_process_group()
 
 
-def _connect(place: Place, device: str) -> tuple[Group, Pulse]:
+def _connect(place: Place, device: str) -> tuple[Collective, Pulse]:
     global _joined
     if not dist.is_available() or not dist.is_gloo_available():
         raise TrainingError(
@@ -390,29 +349,32 @@ def _connect(place: Place, device: str) -> tuple[Group, Pulse]:
         _joined += 1
         store = PrefixStore(f"training {_joined}", found)
         pulse = Pulse(place, PrefixStore(f"training {_joined}", found.clone()))
-        with _loopback() if on_one_machine else contextlib.nullcontext():
+        with environment(_loopback() if on_one_machine else {}):
             dist.init_process_group(
                 backend, store=PrefixStore("group", store), rank=place.rank, world_size=place.size,
                 timeout=dist.default_pg_timeout if on_one_machine else PATIENCE,
             )  # fmt: skip
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the processes cannot be connected: {_first_sentence(error)}.") from error
-    return Group(place, store), pulse
+    return Collective(place, store), pulse
+
+
+def _loopback() -> dict[str, str]:
+    """The environment that lets gloo use the loopback interface, which no other machine can reach."""
+    name = "GLOO_SOCKET_IFNAME"
+    found = [interface for _, interface in socket.if_nameindex() if interface in ("lo", "lo0")]
+    return {name: found[0]} if found and name not in os.environ else {}
 
 
 @contextmanager
-def _loopback() -> Iterator[None]:
-    """Let gloo use the loopback interface, which no other machine can reach."""
-    name = "GLOO_SOCKET_IFNAME"
-    interface = next((each for _, each in socket.if_nameindex() if each in ("lo", "lo0")), None)
-    if interface is None or name in os.environ:
-        yield
-        return
-    os.environ[name] = interface
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Set new environment variables inside the block."""
+    os.environ.update(values)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name in values:
+            del os.environ[name]
 
 
 def _is_of_a_peer(error: RuntimeError) -> bool:
@@ -430,11 +392,8 @@ class Pulse(threading.Thread):
 
     The connections show a process that has ended, but not one that is stopped (SIGSTOP) or a machine without
     power. A stopped process of this machine is continued, to find that the others have ended, and to end too: a
-    launcher would wait 30 s for it. A process whose launcher was killed would run for ever.
-
-    Args:
-        place: of this process.
-        store: of its own, for nobody else may wait at it.
+    launcher would wait 30 s for it. A process whose launcher was killed would run for ever. Nobody else may wait at
+    ``store``.
     """
 
     def __init__(self, place: Place, store: Store) -> None:
@@ -471,16 +430,12 @@ class Pulse(threading.Thread):
             self._store.set(f"beat/{self._place.rank}", "left")
 
     def _give_up(self, last: bytes) -> None:
-        """End this process, and ask the silent one to end.
-
-        Args:
-            last: its last sign of life, with the number of its process.
-        """
+        """End this process, and ask the silent one to end; its ``last`` sign of life has the number of its process."""
         first = self._place.rank - self._place.local_rank  # of this machine
         if last and first <= self._next < first + self._place.local_size:
             with contextlib.suppress(OSError):
                 os.kill(int(last.split()[1]), signal.SIGCONT)
-        if Group(self._place, self._store).may_tell():
+        if Collective(self._place, self._store).may_tell():
             print(
                 f"glyphnet: process {self._next + 1} of {self._place.size} has given no sign of life for "
                 f"{SILENCE * BEAT:.0f} s: it is stopped, or its machine is gone. The training has ended. Resume with "
@@ -490,53 +445,3 @@ class Pulse(threading.Thread):
             os._exit(FAILED)
         time.sleep(BEAT)
         os._exit(LOST)
-
-
-# Nested states as plain JSON beside named tensors: the form in which a checkpoint is written
-
-
-def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
-    """``value`` as JSON, and its tensors by the names that the JSON refers to.
-
-    Args:
-        value: None, bool, int, float, str, tensors, and dicts, lists and tuples of such.
-
-    Raises:
-        TypeError: anything else, with its type and place.
-    """
-    tensors: dict[str, Tensor] = {}
-    return _pack(value, "", tensors), tensors
-
-
-def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
-    """What `pack` was given."""
-    if not isinstance(packed, dict):
-        return packed
-    (kind, content), *_ = packed.items()
-    if kind == "tensor":
-        return tensors[content]
-    if kind == "float":
-        return float.fromhex(content)
-    if kind == "dict":
-        return {unpack(key, tensors): unpack(value, tensors) for key, value in content}
-    items = [unpack(item, tensors) for item in content]
-    return tuple(items) if kind == "tuple" else items
-
-
-def _pack(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(value, Tensor):
-        # Positions, not paths, so that a name of a layer never makes a name of a tensor too long or odd.
-        name = f"t{len(tensors):05d}"
-        tensors[name] = value
-        return {"tensor": name}
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return {"float": value.hex()}
-    if isinstance(value, dict):
-        rows = [[_pack(key, place, tensors), _pack(item, f"{place}.{key}", tensors)] for key, item in value.items()]
-        return {"dict": rows}
-    if isinstance(value, list | tuple):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [_pack(item, f"{place}[{index}]", tensors) for index, item in enumerate(value)]}
-    raise TypeError(f"{place or 'value'} is a {type(value).__name__}, which a checkpoint cannot hold")

@@ -22,24 +22,22 @@ from .fast.layers import processor_vendor
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.
 
-On an idle machine of two cores it may bring a sixth from a fifth of this on. But where another program takes one of
-the cores, each of the threads waits for the other at every operation: such steps were then seen to take twenty times
-as long.
+On two idle cores it may bring a sixth from a fifth of this on. But where another program takes one of the cores, the
+threads wait for each other at every operation: such steps then took twenty times as long.
 """
 
 LOOKED_FOR = 0.1
-"""Seconds for which is measured how busy the cores are."""
+"""Seconds for which `free_cores` measures."""
 
 BF16_STEP = 700e6
 """Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
 
-Below, the conversions take what the products save, and float32 has its passes written out besides: on an AMD EPYC a
-step of 7 million took twice as long in bfloat16, those of 60 to 670 million from half longer to a tenth less, and
-larger ones a sixth to a third less (benchmarks/arithmetic.py).
+Below, the conversions take what the products save: on an AMD EPYC a step of 7 million took twice as long in bfloat16,
+those of 60 to 670 million from half longer to a tenth less, larger ones a sixth to a third less
+(benchmarks/arithmetic.py).
 """
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-"""What layers multiply in, by name."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -56,14 +54,11 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise DeviceError(f'unknown device "{name}". Use auto, cpu, cuda, cuda:N or mps.') from None
-    there = {
-        "cpu": True,
-        "cuda": (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if device.type not in there:
+    if device.type not in ("cpu", "cuda", "mps"):
         raise DeviceError(f'device "{name}" cannot train here. Use auto, cpu, cuda, cuda:N or mps.')
-    if not there[device.type]:
+    if (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    ):
         raise DeviceError(f'device "{name}" is not on this machine. Use --device auto or cpu.')
     return device
 
@@ -72,26 +67,15 @@ def compute_dtype(precision: str, device: torch.device, flops_a_step: float) -> 
     """The type in which layers multiply: bfloat16 or float32.
 
     "auto" takes bfloat16 where it is known to be faster: on CUDA from compute capability 8 on, and for large steps on
-    processors with AMX, and on AMD's with AVX-512 BF16. Intel's without AMX have the instructions too, but there
-    convolutions were measured slower in bfloat16 than in float32.
+    processors with AMX, and on AMD's with AVX-512 BF16. On Intel's without AMX convolutions were slower in bfloat16.
     """
-    if precision == "auto":
-        return torch.bfloat16 if _bf16_is_faster(device, flops_a_step) else torch.float32
-    return PRECISIONS[precision]
-
-
-def _bf16_is_faster(device: torch.device, flops_a_step: float) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64") or flops_a_step < BF16_STEP:
-        return False
-    features = torch.cpu.get_capabilities()
-    return bool(features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor()))
-
-
-def set_by_user() -> bool:
-    """Whether the environment sets the number of threads."""
-    return os.environ.get("OMP_NUM_THREADS", "").isdecimal()
+    if precision != "auto":
+        return PRECISIONS[precision]
+    faster: object = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and flops_a_step >= BF16_STEP:
+        features = torch.cpu.get_capabilities()
+        faster = features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor())
+    return torch.bfloat16 if faster else torch.float32
 
 
 def free_cores() -> float:
@@ -135,11 +119,11 @@ def using_threads(count: int) -> Iterator[None]:
 def flushing_denormals() -> Iterator[None]:
     """Flush numbers below 1.2e-38 to 0 inside the block, in all of torch's threads.
 
-    The averaged gradients of weights that hardly ever get one fade to such numbers, and many processors take a
-    hundred times as long to multiply them: an epoch of a small network was seen to take twice the time from the
-    second epoch on. Where the processor cannot do it, this does nothing.
+    The averaged gradients of weights that hardly ever get one fade to such numbers, and many processors take a hundred
+    times as long to multiply them: an epoch of a small network took twice the time from the second epoch on. Where the
+    processor cannot do it, this does nothing.
     """
-    before = _denormals_are_flushed()
+    before = not torch.full((), 1e-39).mul_(1.0).view(torch.int32).item()
     torch.set_flush_denormal(True)
     _restart_worker_threads()
     try:
@@ -147,10 +131,6 @@ def flushing_denormals() -> Iterator[None]:
     finally:
         torch.set_flush_denormal(before)
         _restart_worker_threads()
-
-
-def _denormals_are_flushed() -> bool:
-    return not torch.full((), 1e-39).mul_(1.0).view(torch.int32).item()
 
 
 def _restart_worker_threads() -> None:

@@ -17,12 +17,11 @@ from ..nn import Preprocessing, build, logits_in_batches
 from ..nn.inference import keep_freed_memory
 from ..seeding import derived_seed
 from .arithmetic import Arithmetic
-from .batches import Batches
 from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
-from .collective import ALONE, Collective, Group, check_parts
+from .collective import ALONE, Collective
 from .device import flushing_denormals, using_threads
-from .examples import Examples, batch_count, epoch_order
+from .examples import Batches, Examples, batch_count, epoch_order
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .steps import make_step, set_learning_rate
@@ -30,39 +29,50 @@ from .steps import make_step, set_learning_rate
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
 
+Ending = Literal["finished", "early_stopping", "converged", "stopped"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The result of a training.
+
+    Attributes:
+        network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.
+        preprocessing: measured on the training inputs.
+        history: a row an epoch; see `HistoryRow`.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
+        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a callback.
+        seconds: spent in training and validation, pauses left out.
+        device, precision, threads, processes: how the arithmetic was done; the threads are those of one process.
+    """
+
+    network: nn.Module
+    preprocessing: Preprocessing
+    history: list[HistoryRow]
+    best_epoch: int
+    ending: Ending
+    seconds: float
+    device: str
+    precision: str
+    threads: int
+    processes: int = 1
+
 
 class Fitting:
-    """A resumable training run. `fit` is the convenience wrapper.
+    """A resumable training run. `fit`, which tells of the arguments, is the convenience wrapper.
 
-    Args:
-        recipe: all its settings.
-        train: what it learns from.
-        validation: what it is judged by after each epoch, or None.
-        classes: number of classes, K.
-        device: "auto", "cpu", "cuda", "cuda:N", "mps".
-        collective: the processes that train together; each makes this with the same arguments.
-        threads: how many to compute with; None chooses.
+    Of several processes, the ``collective``, each makes this with the same arguments.
 
     Attributes:
         arithmetic: on which device, in which precision, with how many threads.
         state: everything that changes.
         batches: what its steps look at.
-
-    Raises:
-        SettingsError: the recipe does not go with these examples.
-        DeviceError: the device is not there.
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        train: Examples,
-        validation: Examples | None,
-        classes: int,
-        device: str = "auto",
-        collective: Collective = ALONE,
-        threads: int | None = None,
-    ) -> None:
+        self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto",
+        collective: Collective = ALONE, threads: int | None = None,
+    ) -> None:  # fmt: skip
         check_together(recipe, train, validation, classes)
         self.recipe, self.classes, self.collective = recipe, classes, collective
         check_parts(collective.size, len(train), recipe)
@@ -78,20 +88,17 @@ class Fitting:
     def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> dict[str, Any]:
         """Restore the state of a checkpoint of the same recipe, data and terms.
 
-        The arithmetic is done as it was done then, in the same precision and, where as many processes share the
-        work, with as many threads.
+        The precision and, where as many processes share the work, the threads become those of then.
 
         Returns:
             The terms of then.
 
         Raises:
-            RunFolderError: the checkpoint is of another recipe, other data or another device: it names what differs.
-            CorruptFileError: the file is damaged.
+            RunFolderError, CorruptFileError: see `checkpoint.read_checkpoint`.
         """
         then = read_checkpoint(path, self.state, terms)
         as_many = then.get("processes", 1) == self.collective.size
-        self.arithmetic = self.arithmetic.as_then(then, threads=as_many)
-        self.learn_from(self.train)
+        self._compute_as(then, threads=as_many)
         return then
 
     def learn_from(self, train: Examples) -> None:
@@ -100,6 +107,11 @@ class Fitting:
         self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
         self.batches = Batches(self.state, self.train, self.classes)
         self._step = make_step(self.state, self.batches, self.arithmetic.dtype)
+
+    def _compute_as(self, terms: dict[str, Any], *, threads: bool = True) -> None:
+        """Take over the precision of ``terms``, and the number of threads."""
+        self.arithmetic = self.arithmetic.as_then(terms, threads=threads)
+        self.learn_from(self.train)
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -146,14 +158,13 @@ class Fitting:
 
     def _follow_first(self) -> None:
         """Copy the first process' state: it may have read a checkpoint, and chosen the precision."""
-        if not isinstance(self.collective, Group):
+        if self.collective.size == 1:
             return
         self.collective.begin(self.state.device)
         first = self.collective.from_first({"terms": self.terms, "state": self.state.state_dict()})
         if self.collective.rank:
             self.state.load_state_dict(first["state"])
-            self.arithmetic = self.arithmetic.as_then(first["terms"])
-            self.learn_from(self.train)
+            self._compute_as(first["terms"])
 
     def _run(self, last: int, callbacks: Sequence[Callback]) -> Ending:
         while (ending := self._ending(last)) is None:
@@ -236,10 +247,18 @@ class Fitting:
         state.total_steps += 1
 
     def _check_loss(self, *, weights_too: bool = False) -> None:
-        """Raise DivergedError if the loss of this epoch, or a weight, is no number any more."""
-        if not is_sound(self.state, weights_too=weights_too):
-            error = DivergedError(how_it_diverged(self.state))
-            error.result = self.result("stopped") if self.state.best_epoch else None
+        """Raise DivergedError if the loss of this epoch, or a weight, is no number any more.
+
+        Damage to the weights by the last step would only show in the next one's loss.
+        """
+        state = self.state
+        sound = math.isfinite(state.totals[0].item())
+        if sound and weights_too:
+            norms = torch._foreach_norm(list(state.network.parameters()))
+            sound = math.isfinite(torch.stack(norms).sum().item())
+        if not sound:
+            error = DivergedError(how_it_diverged(state))
+            error.result = self.result("stopped") if state.best_epoch else None
             raise error
 
     def _judge(self) -> HistoryRow:
@@ -260,11 +279,8 @@ class Fitting:
         """Close the epoch: its row, the weights if they are the best so far, early stopping's count."""
         state = self.state
         state.history.append(row)
-        if (
-            state.best is None
-            or not (self.recipe.keep_best and self.validation)
-            or is_better(row, state.history[state.best_epoch - 1])
-        ):
+        chooses = self.recipe.keep_best and self.validation is not None
+        if state.best is None or not chooses or _quality(row) > _quality(state.history[state.best_epoch - 1]):
             state.best, state.best_epoch = state.weights_to_keep(), state.epoch + 1
         if early := self.recipe.early_stopping:
             value = row[early.monitor]
@@ -278,15 +294,9 @@ class Fitting:
 
 
 def fit(
-    recipe: Recipe,
-    train: Examples,
-    validation: Examples | None = None,
-    *,
-    classes: int,
-    device: str = "auto",
-    threads: int | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> FitResult:
+    recipe: Recipe, train: Examples, validation: Examples | None = None, *, classes: int, device: str = "auto",
+    threads: int | None = None, callbacks: Sequence[Callback] = (),
+) -> FitResult:  # fmt: skip
     """Train a network as ``recipe`` says.
 
     Args:
@@ -300,6 +310,7 @@ def fit(
 
     Raises:
         SettingsError: the recipe does not go with these examples.
+        DeviceError: the device is not there.
         DivergedError: the loss became NaN or infinite.
     """
     return Fitting(recipe, train, validation, classes, device, threads=threads).run(callbacks=callbacks)
@@ -328,45 +339,42 @@ def check_together(recipe: Recipe, train: Examples, validation: Examples | None,
         )
 
 
-def is_sound(state: TrainingState, *, weights_too: bool) -> bool:
-    """Whether the loss of the running epoch is finite, and each weight: damage by the last step would only show in
-    the next one's loss."""
-    sound = math.isfinite(state.totals[0].item())
-    if sound and weights_too:
-        norms = torch._foreach_norm(list(state.network.parameters()))
-        sound = math.isfinite(torch.stack(norms).sum().item())
-    return sound
+def check_parts(processes: int, examples: int, recipe: Recipe) -> None:
+    """Raise SettingsError unless each of so many processes gets an image of every batch."""
+    if processes < 1:
+        raise SettingsError(f"processes is {processes}: it must be 1 at least.")
+    batches = 1 if recipe.optimizer.full_batch else batch_count(max(1, examples), recipe.batch_size)
+    if 0 < (smallest := examples // batches) < processes:
+        raise SettingsError(
+            f"{processes} processes cannot share batches of {smallest} images: each needs one at least. "
+            "Take fewer processes, or a larger batch_size."
+        )
 
 
 def how_it_diverged(state: TrainingState) -> str:
-    """When the loss became NaN or infinite, what is kept, and what to try."""
+    """When the loss became NaN or infinite, what is kept, and what to try.
+
+    The inputs are checked before training, so the cause is nearly always too large a step.
+    """
     rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
-    kept = (
-        f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "no epoch was finished before it"
-    )
+    best, optimizer = state.best_epoch, state.recipe.optimizer
+    kept = f"the weights of epoch {best} are kept" if best else "no epoch was finished before it"
+    if optimizer.full_batch:
+        advice = "Try a little l2, or another optimizer."
+    else:
+        also = ", or precision=fp32" if state.recipe.precision == "bf16" else ""
+        advice = f"Most likely the learning rate is too high: try optimizer.lr={optimizer.lr / 10:.1g}{also}."
     return (
         f"The loss became NaN or infinite in epoch {state.epoch + 1}, by step {state.step} (learning rate {rate:.3g}); "
-        f"{kept}. {_likely_cause(state.recipe)}"
+        f"{kept}. {advice}"
     )
-
-
-def _likely_cause(recipe: Recipe) -> str:
-    """What to try: the inputs are checked before training, so the cause is nearly always too large a step."""
-    if recipe.optimizer.full_batch:
-        return "Try a little l2, or another optimizer."
-    advice = f"Most likely the learning rate is too high: try optimizer.lr={recipe.optimizer.lr / 10:.1g}"
-    return advice + (", or precision=fp32." if recipe.precision == "bf16" else ".")
 
 
 # Validation
 
 
 def validate(
-    network: nn.Module,
-    preprocessing: Preprocessing,
-    examples: Examples,
-    recipe: Recipe,
-    collective: Collective = ALONE,
+    network: nn.Module, preprocessing: Preprocessing, examples: Examples, recipe: Recipe, collective: Collective = ALONE
 ) -> tuple[float, float]:
     """Mean loss (without penalties and weights) and accuracy of ``network`` on ``examples``.
 
@@ -382,40 +390,6 @@ def validate(
     return loss / len(examples), right / len(examples)
 
 
-def is_better(row: HistoryRow, than: HistoryRow) -> bool:
-    """Whether an epoch's validation is better: by accuracy, and by loss where that is equal."""
-    return (row["val_accuracy"] or 0.0, -(row["val_loss"] or 0.0)) > (
-        than["val_accuracy"] or 0.0,
-        -(than["val_loss"] or 0.0),
-    )
-
-
-# The result
-
-Ending = Literal["finished", "early_stopping", "converged", "stopped"]
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """The result of a training.
-
-    Attributes:
-        network: on the CPU, in evaluation mode, with the weights of ``best_epoch``.
-        preprocessing: measured on the training inputs.
-        history: a row an epoch; see `HistoryRow`.
-        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was finished.
-        ending: "finished" all epochs, "early_stopping", "converged" (L-BFGS), or "stopped" by a callback.
-        seconds: spent in training and validation, pauses left out.
-        device, precision, threads, processes: how the arithmetic was done; the threads are those of one process.
-    """
-
-    network: nn.Module
-    preprocessing: Preprocessing
-    history: list[HistoryRow]
-    best_epoch: int
-    ending: Ending
-    seconds: float
-    device: str
-    precision: str
-    threads: int
-    processes: int = 1
+def _quality(row: HistoryRow) -> tuple[float, float]:
+    """What makes an epoch's validation better: the accuracy, and the loss where that is equal."""
+    return row["val_accuracy"] or 0.0, -(row["val_loss"] or 0.0)

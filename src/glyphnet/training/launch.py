@@ -17,7 +17,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from ..errors import TrainingError
 from ..files import new_file
 from ..locks import temporary_folder
-from .collective import LAUNCHER, LOST
+from .collective import LAUNCHER, LOST, environment
 
 ENDED = "GLYPHNET_ENDED"
 """Environment variable with the file that the first process makes when it has ended or stopped in order."""
@@ -61,7 +61,7 @@ def launch(processes: int, code: str) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    with temporary_folder() as folder, _own_signals(), _quiet_log():
+    with temporary_folder() as folder, _undisturbed():
         script, ended = Path(folder) / "start.py", Path(folder) / "ended"
         with new_file(script) as file:
             text = _START.format(lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code)
@@ -72,7 +72,7 @@ def launch(processes: int, code: str) -> None:
             local_addr="localhost", logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
         )  # fmt: skip
         try:
-            with _environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}):
+            with environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}):
                 elastic_launch(config, sys.executable)(str(script))
         except SignalException as error:
             if not ended.exists():
@@ -82,7 +82,7 @@ def launch(processes: int, code: str) -> None:
 
 
 def tell_end() -> None:
-    """In a launched process: report that it has ended normally."""
+    """In a launched process: report that it has ended or stopped in order."""
     if path := os.environ.get(ENDED):
         with contextlib.suppress(FileExistsError):
             new_file(path).close()
@@ -109,34 +109,15 @@ def _why(error: ChildFailedError, processes: int) -> TrainingError:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Restore the signal handlers: PyTorch leaves its own behind."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with contextlib.suppress(ValueError):  # in another thread than the main one none was changed
-                signal.signal(number, handler)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del os.environ[name]
-
-
-@contextmanager
-def _quiet_log() -> Iterator[None]:
-    """One line says what went wrong; PyTorch's log would take thirty."""
+def _undisturbed() -> Iterator[None]:
+    """Silence PyTorch's log (one line says what went wrong), and restore the signal handlers that it leaves behind."""
     log = logging.getLogger("torch.distributed.elastic")
-    before = log.level
+    level, handlers = log.level, {number: signal.getsignal(number) for number in _SIGNALS}
     log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        log.setLevel(level)
+        for number, handler in handlers.items():
+            with contextlib.suppress(ValueError):  # in another thread than the main one none was changed
+                signal.signal(number, handler)

@@ -17,10 +17,10 @@ from ..plugins import Table
 from ..settings import OneOf, Settings, by_tag, not_a
 
 _SHORT = 50
-"""Classes up to which PyTorch's cross-entropy takes longer, up to five times as long, than its parts one by one."""
+"""Classes up to which PyTorch's cross-entropy takes up to five times as long as its parts one by one."""
 
 _FAR = -80.0
-"""Below it nothing is left of an exponential beside a sum of 1 and more, but to raise it takes ten times as long."""
+"""Below it nothing is left of an exponential beside a sum of 1 and more, but it takes ten times as long."""
 
 Weight = Annotated[float, Field(gt=0.0)]
 
@@ -138,9 +138,8 @@ def class_weights(loss: Loss, labels: Tensor, classes: int) -> Tensor | None:
     if loss.class_weight is None:
         return None
     if loss.class_weight == "balanced":
-        counts = torch.bincount(labels, minlength=classes).clamp(min=1).to(torch.float64)
-        present = int((torch.bincount(labels, minlength=classes) > 0).sum())
-        return (len(labels) / (present * counts)).to(torch.float32)
+        counts = torch.bincount(labels, minlength=classes)
+        return (len(labels) / (int((counts > 0).sum()) * counts.clamp(min=1).to(torch.float64))).to(torch.float32)
     return torch.tensor(loss.class_weight, dtype=torch.float32)
 
 

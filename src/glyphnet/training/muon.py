@@ -52,8 +52,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 @without_dynamo
 class Muon(torch.optim.Optimizer):
-    """Muon on weights of two dimensions or more; a convolution's is seen as the matrix (outputs, everything else), and
-    one of three dimensions as several matrices.
+    """Muon on weights of two dimensions or more, each seen as by `as_matrix`.
 
     Args:
         weights: what it changes.
@@ -104,13 +103,7 @@ def as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
 
 @without_dynamo
 class Together(torch.optim.Optimizer):
-    """Optimizers of different parameters that step as one.
-
-    Its groups and its state are those of its parts.
-
-    Attributes:
-        parts: they.
-    """
+    """Optimizers of different parameters that step as one: groups and state are those of its ``parts``."""
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:
         self.parts = parts

@@ -136,20 +136,12 @@ class Recipe(Settings):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Recipe:
-        """A recipe from nested plain values, as YAML gives them.
-
-        Raises:
-            SettingsError: all wrong settings at once, each with its value and the near miss.
-        """
+        """A recipe from nested plain values; raises SettingsError with all that is wrong at once."""
         return parse_settings(cls, values)
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
-        """A recipe from YAML text.
-
-        Raises:
-            SettingsError: no YAML, or wrong settings.
-        """
+        """A recipe from YAML text; raises SettingsError for what is no YAML, and for wrong settings."""
         try:
             values = yaml.load(text, Loader=_Loader)
         except yaml.YAMLError as error:

@@ -33,16 +33,12 @@ class TrainingState:
     Attributes:
         recipe, preprocessing, augmenter, collective: fixed.
         network: the network in training, on its device, channels last.
-        optimizer: over the network's parameters.
         average: the averaged weights, where the recipe asks for them.
         full_rates: the learning rate of each of the optimizer's groups, before the schedule.
-        epoch: finished epochs.
+        epoch, total_steps: finished epochs and steps since the start.
         step: finished steps of the epoch now running.
-        total_steps: finished steps since the start.
-        metrics: the summed loss and the number of right answers in the epoch now running.
         seconds: time spent in the epoch now running, before the last pause.
-        history: a row an epoch.
-        best: weights and buffers of the epoch to keep, on the CPU, and which epoch that was.
+        best: weights and buffers of the epoch to keep, on the CPU; ``best_epoch`` is which that was.
         monitored, stale: early stopping's best value, and the epochs since then.
         converged: whether a full-batch optimizer has found nothing more to gain.
         random: torch's random numbers, by device, as they were when the training last paused.
@@ -71,14 +67,9 @@ class TrainingState:
 
     @classmethod
     def start(
-        cls,
-        recipe: Recipe,
-        input_shape: InputShape,
-        classes: int,
-        preprocessing: Preprocessing,
-        device: torch.device,
+        cls, recipe: Recipe, input_shape: InputShape, classes: int, preprocessing: Preprocessing, device: torch.device,
         collective: Collective = ALONE,
-    ) -> TrainingState:
+    ) -> TrainingState:  # fmt: skip
         """The state before the first step. The caller's random state does not change."""
         network = initial_network(recipe, input_shape, classes).to(device=device)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
@@ -219,14 +210,7 @@ COUNTED_AT_ONCE = 64
 
 
 class Answers(NamedTuple):
-    """A network's answers to a batch, and the targets.
-
-    Attributes:
-        logits: float32 (n, K), not changed any more.
-        labels: int64 (n,).
-        targets: what the loss is measured against: the labels, or float (n, K).
-        weights: float32 (n,) of the losses, or None.
-    """
+    """A network's logits for a batch, float32 (n, K), not changed any more; the rest: see `Batch`."""
 
     logits: Tensor
     labels: Tensor
@@ -244,12 +228,7 @@ class Answers(NamedTuple):
 
 
 class Metrics:
-    """The totals of the epoch now running.
-
-    Args:
-        loss: from answers and targets to losses.
-        device: where the training is.
-    """
+    """The totals of the epoch now running."""
 
     def __init__(self, loss: Loss, device: torch.device) -> None:
         self.device = device
@@ -264,11 +243,9 @@ class Metrics:
         return self._totals
 
     def counts(self, losses: Tensor, right: Tensor) -> Tensor:
-        """What a batch adds to the totals; nothing is read back from the device.
+        """What a batch adds to the totals, from weighted losses, float (n,), and right, bool (n,).
 
-        Args:
-            losses: float (n,), weighted.
-            right: bool (n,).
+        Nothing is read back from the device.
         """
         return torch.stack((losses.detach().sum().to(self._totals.dtype), right.sum().to(self._totals.dtype)))
 
@@ -290,13 +267,9 @@ class Metrics:
         logits, labels, targets, weights = zip(*self._waiting, strict=True)
         self._waiting.clear()
         wanted = torch.cat(labels)
-        together = Answers(
-            torch.cat(logits),
-            wanted,
-            wanted if targets[0] is labels[0] else torch.cat(targets),
-            None if weights[0] is None else torch.cat(weights),
-        )
-        # One after another: how many are counted together must not show, for a run may be stopped in between.
+        all_targets = wanted if targets[0] is labels[0] else torch.cat(targets)
+        together = Answers(torch.cat(logits), wanted, all_targets, None if weights[0] is None else torch.cat(weights))
+        # One after another: a run may stop in between, so how many are counted together must not show.
         losses = self.losses(together).to(self._totals.dtype)
         self._totals[0] = torch.cat((self._totals[:1], losses)).cumsum(0)[-1]
         self._totals[1] += together.right.sum()

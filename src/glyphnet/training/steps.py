@@ -11,27 +11,21 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .batches import Batch, Batches
-from .collective import Collective, FlatGradients, Group
+from .collective import Collective, FlatGradients
+from .examples import Batch, Batches
 from .fast.step import FusedStep, Gradients
 from .optimizers import weights_of
 from .state import Answers, TrainingState
 
 
 class AutogradStep:
-    """A step with autograd's gradients, for any network and device.
-
-    Args:
-        state: what the step changes.
-        batches: gives what each is on.
-        dtype: in which the layers multiply.
-    """
+    """A step with autograd's gradients, for any network and device; the layers multiply in ``dtype``."""
 
     def __init__(self, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
         self._state, self._batches, self._dtype = state, batches, dtype
         self._penalised = weights_of(state.network)
         self._network, self._shared = state.network, None
-        if isinstance(state.collective, Group):
+        if state.collective.size > 1:
             self._network = synchronise(state.network, state.collective)
             self._shared = FlatGradients(list(state.network.parameters()), state.collective)
 
@@ -74,20 +68,12 @@ class AutogradStep:
         return loss
 
 
-# The choice of a step
-
 Step = Callable[[Tensor], None]
 """Takes the indices of a batch, int64 (n,), on the training's device."""
 
 
 def make_step(state: TrainingState, batches: Batches, dtype: torch.dtype) -> Step:
-    """The fastest step: captured in a CUDA graph, or with hand-written gradients, where possible.
-
-    Args:
-        state: what the step changes.
-        batches: gives what each is on.
-        dtype: in which the layers multiply.
-    """
+    """The fastest step: captured in a CUDA graph, or with hand-written gradients, where possible."""
     step = AutogradStep(state, batches, dtype)
     if state.recipe.optimizer.full_batch:
         return FullBatchStep(step, state, batches, dtype)
@@ -161,13 +147,8 @@ AT_ONCE = 4096
 
 
 class _Look(NamedTuple):
-    """Loss and metrics of one pass over all examples; the gradients are in the parameters.
-
-    Attributes:
-        loss: the mean, penalties included: float32 ().
-        losses: weighted, of each example: float32 (n,).
-        right: which were answered rightly: bool (n,).
-    """
+    """One pass over all examples: the mean loss with penalties, float32 (), the weighted loss of each, float32 (n,),
+    and which were answered rightly, bool (n,). The gradients are in the parameters."""
 
     loss: Tensor
     losses: Tensor
@@ -178,12 +159,6 @@ class FullBatchStep:
     """A step of a full-batch optimizer, with autograd's gradients or hand-written ones.
 
     It needs no random numbers: such optimizers allow nothing that is drawn.
-
-    Args:
-        autograd: from examples to losses.
-        state: what the step changes.
-        batches: gives what each look is at.
-        dtype: in which the layers multiply.
     """
 
     def __init__(self, autograd: AutogradStep, state: TrainingState, batches: Batches, dtype: torch.dtype) -> None:
@@ -290,7 +265,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         return made
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Everything goes that has channels second."""
+        """Any input with channels second will do."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (n, C, …); while training by the moments of all processes' images."""
@@ -305,8 +280,9 @@ class SynchronisedBatchNorm(_BatchNorm):
             share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
             self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(var * (count / (count - 1)), share)
-        arguments = (input, self.weight, self.bias, mean, var, count, self.eps, self.collective)
-        normalised: Tensor = _Normalise.apply(*arguments)  # type: ignore[no-untyped-call]
+        normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            input, self.weight, self.bias, mean, var, count, self.eps, self.collective
+        )
         return normalised
 
 
@@ -331,17 +307,10 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        var: Tensor,
-        count: float,
-        eps: float,
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: float, eps: float,
         collective: Collective,
-    ) -> Tensor:
-        """Normalise ``x``, whose moments over all processes ``mean`` and ``var`` are, of ``count`` values each."""
+    ) -> Tensor:  # fmt: skip
+        """Normalise ``x``, whose moments over all processes are ``mean`` and ``var``, of ``count`` values each."""
         ctx.save_for_backward(x, weight, mean, var)
         ctx.count, ctx.eps, ctx.collective = count, eps, collective
         return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)

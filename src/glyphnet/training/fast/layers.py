@@ -67,10 +67,9 @@ class Backpropagation:
 
 
 class LayerRule(Protocol):
-    """One layer, there and back."""
+    """One layer, there and back; ``learns`` says whether it has parameters."""
 
     learns: bool
-    """Whether it has parameters."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; keeps what `backward` needs."""
@@ -151,25 +150,15 @@ class _Dropout:
         return gradient.mul_(self._mask)
 
 
-def _relu(layer: nn.Module) -> LayerRule:
-    return _Activation(torch.relu_, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0.0))
-
-
-def _sigmoid(layer: nn.Module) -> LayerRule:
-    return _Activation(torch.sigmoid_, torch.ops.aten.sigmoid_backward)
-
-
-def _tanh(layer: nn.Module) -> LayerRule:
-    return _Activation(torch.tanh_, torch.ops.aten.tanh_backward)
-
+_relu_backward = torch.ops.aten.threshold_backward
 
 RULES: dict[type[nn.Module], Callable[..., LayerRule]] = {
     Flatten: _Flat,
     nn.Linear: _Dense,
     nn.Dropout: _Dropout,
-    nn.ReLU: _relu,
-    nn.Sigmoid: _sigmoid,
-    nn.Tanh: _tanh,
+    nn.ReLU: lambda _: _Activation(torch.relu_, lambda gradient, y: _relu_backward(gradient, y, 0.0)),
+    nn.Sigmoid: lambda _: _Activation(torch.sigmoid_, torch.ops.aten.sigmoid_backward),
+    nn.Tanh: lambda _: _Activation(torch.tanh_, torch.ops.aten.tanh_backward),
 }
 """Layer type → its rules. A network with any other type is left to autograd."""
 
@@ -202,17 +191,13 @@ def uses_onednn() -> bool:
     return _linear() is not None
 
 
-_Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""From x, w and b to x·wᵀ + b."""
-
-
-def _linear_for(a: Tensor) -> _Linear | None:
+def _linear_for(a: Tensor) -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
     return _linear() if a.dtype == torch.float32 and a.device.type == "cpu" else None
 
 
 @cache
-def _linear() -> _Linear | None:
-    """oneDNN's linear layer, if this processor is faster with it and PyTorch has the call."""
+def _linear() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
+    """oneDNN's x·wᵀ + b, if this processor is faster with it and PyTorch has the call."""
     if "AMD" not in processor_vendor() or not torch.cpu.get_capabilities().get("avx512_f"):
         return None
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):

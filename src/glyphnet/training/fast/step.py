@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch, Batches
+from ..examples import Batch, Batches
 from ..losses import Loss
 from ..muon import Together
 from ..optimizers import weights_of
@@ -20,9 +20,7 @@ from .layers import Backpropagation
 class Gradients:
     """The gradients that autograd would compute, to within rounding, in about half the time for small layers.
 
-    Args:
-        network: of a training that `suits`.
-        recipe: for its penalties.
+    The network must be that of a training that `suits`; the recipe gives the penalties.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
@@ -71,7 +69,7 @@ class FusedStep:
     """Does what `AutogradStep` does, to within rounding."""
 
     def __init__(self, state: TrainingState, batches: Batches) -> None:
-        self._tally, self._batches, self._loss = state.metrics, batches, state.recipe.loss
+        self._metrics, self._batches, self._loss = state.metrics, batches, state.recipe.loss
         self._gradients = Gradients(state.network, state.recipe)
         self._update = fused_update(state.optimizer)
 
@@ -80,7 +78,7 @@ class FusedStep:
         with torch.no_grad():
             answers = self._gradients.of(self._batches(index), self._loss)
             self._update()
-        self._tally.count_later(answers)
+        self._metrics.count_later(answers)
 
 
 # Optimizer steps without their overhead: PyTorch's fused kernels, called directly

@@ -20,7 +20,7 @@ from torch import nn
 from glyphnet import plugins
 from glyphnet.errors import ExportError, PluginError, SettingsError
 from glyphnet.nn import BaseSpec, build, parse_network
-from glyphnet.nn.feedforward import LinearSpec
+from glyphnet.nn.kinds import LinearSpec
 from glyphnet.nn.layers import LAYERS, Dense, LayerType, Residual, layers_of, parted_layers, plain_layers
 from glyphnet.nn.prototypes import parts_of
 from glyphnet.plugins import GROUPS, Table
@@ -195,7 +195,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tabl
 
 SPEC = """
 from typing import Literal
-from glyphnet.nn.feedforward import MLPSpec
+from glyphnet.nn.kinds import MLPSpec
 
 class Spec(MLPSpec):
     kind: Literal["deep"] = "deep"

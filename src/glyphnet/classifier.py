@@ -33,6 +33,7 @@ from .modelfile import (
 )
 from .nn import BaseSpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
+from .nn.networks import head_of
 from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
 from .predictor import Predictor, scored_twice
 from .units import first_line
@@ -163,10 +164,8 @@ class Classifier(Predictor):
 
         The last hidden layer after its activation; of a linear network, which has none, the pixels after preprocessing.
         """
-        head = self.network.get_submodule("head")
-        assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
         batches = self._answers(without_head(self.network), images, batch_size, as_is)
-        return self._gather(batches, width=head.in_features)
+        return self._gather(batches, width=head_of(self.network).in_features)
 
     @property
     def about_normalizing(self) -> str:

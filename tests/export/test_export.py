@@ -140,6 +140,7 @@ def test_a_format_that_is_not_there_is_named_with_the_near_miss(make_classifier,
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_answered_with_the_command(make_classifier, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "glyphnet.export.onnx", raising=False)
     with pytest.raises(MissingExtraError, match=r'pip install "glyphnet\[export\]"'):
         export(make_classifier("linear"), tmp_path / "m.onnx")
 

@@ -9,7 +9,7 @@ import torch
 from glyphnet.classifier import Classifier
 from glyphnet.labs.cnn import fields, shifted
 from glyphnet.nn import Preprocessing, build
-from glyphnet.nn.convolutional import ClassicCNNSpec
+from glyphnet.nn.kinds import ClassicCNNSpec
 
 
 @pytest.fixture

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array
-from ..errors import ExportError, MissingExtraError, SettingsError
+from ..errors import ExportError, SettingsError
 from ..files import atomic_write
 from ..settings import suggestion
 from .proof import Given, HeldOutImages, Proof, compare, demand, images_of
@@ -43,66 +45,20 @@ class Format:
     quantize: Callable[[bytes, UInt8Array], bytes] | None = None
 
 
-# Functions that import on use: a format must not need the packages of another.
+def _from(module: str, name: str) -> Callable[..., Any]:
+    """A function of a format's module, imported on use: a format must not need the packages of another."""
+    return lambda *arguments: getattr(import_module(f".{module}", __package__), name)(*arguments)
 
 
-def _page(classifier: Classifier, held_out: HeldOutImages) -> bytes:
-    from .webpage import make
-
-    return make(classifier, held_out)
-
-
-def _page_answers(content: bytes, images: UInt8Array) -> Given:
-    from .webpage import answer
-
-    return answer(content, images)
-
-
-def _need_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("Exporting to ONNX", "export") from error
-
-
-def _onnx(classifier: Classifier, _: HeldOutImages) -> bytes:
-    _need_onnx()
-    from .onnx import make
-
-    return make(classifier)
-
-
-def _onnx_answers(content: bytes, images: UInt8Array) -> Given:
-    from ..onnxmodel import parse_onnx
-
-    answers = parse_onnx(content, "the export").answer(images, as_is=True)
-    return Given(answers.probabilities, answers.foreign)
-
-
-def _quantized_onnx(content: bytes, images: UInt8Array) -> bytes:
-    from .onnx import quantize
-
-    return quantize(content, images)
-
-
-def _program(classifier: Classifier, _: HeldOutImages) -> bytes:
-    from .program import make
-
-    return make(classifier)
-
-
-def _program_answers(content: bytes, images: UInt8Array) -> Given:
-    from .program import answer
-
-    return Given(answer(content, images))
+def _format(suffix: str, about: str, module: str, **others: Any) -> Format:
+    return Format(suffix, about, _from(module, "make"), _from(module, "answer"), **others)
 
 
 FORMATS: dict[str, Format] = {
-    "html": Format(".html", "a page that recognises drawings in any browser", _page, _page_answers, tolerance=1e-3),
-    "onnx": Format(".onnx", "for ONNX Runtime and others", _onnx, _onnx_answers, quantize=_quantized_onnx),
+    "html": _format(".html", "a page that recognises drawings in any browser", "webpage", tolerance=1e-3),
+    "onnx": _format(".onnx", "for ONNX Runtime and others", "onnx", quantize=_from("onnx", "quantize")),
     # TorchScript is deprecated since PyTorch 2.9; torch.export takes its place.
-    "pt2": Format(".pt2", "a program for PyTorch (torch.export)", _program, _program_answers),
+    "pt2": _format(".pt2", "a program for PyTorch (torch.export)", "program"),
 }
 """Name → how it is made and proved."""
 
@@ -117,8 +73,7 @@ class Exported:
         size: bytes.
         proof: comparison of its predictions with the model's.
         note: a sentence for the user, or "".
-        expected: the model's probabilities for the images of the proof, float32 (N, K).
-        given: the export's.
+        expected, given: the model's and the export's probabilities for the images of the proof, float32 (N, K).
     """
 
     path: Path

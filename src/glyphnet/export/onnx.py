@@ -6,44 +6,34 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from .._onnxwire import SEALED, seal, unsealed
 from .._version import __version__
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape
-from ..errors import ExportError
+from ..errors import ExportError, MissingExtraError
 from ..files import new_file
 from ..locks import temporary_folder
 from ..nn import Preprocessing
-from ..nn.layers import (
-    Activation,
-    Affine,
-    Convolution,
-    Custom,
-    Dense,
-    Flatten,
-    Layer,
-    MaxPool,
-    MeanPixel,
-    Parted,
-    Reading,
-    Recurrent,
-    Residual,
-    SideBySide,
-    Value,
-    parted_layers,
-)
+from ..nn import layers as plain
+from ..nn.layers import Custom, Layer, Parted, Value, parted_layers
 from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
-from ..onnxmodel import FORMAT_VERSION
+from ..onnxmodel import FORMAT_VERSION, parse_onnx
+from .proof import Given, HeldOutImages
+
+try:
+    import onnx
+    from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+    from onnxruntime import quantization
+except ImportError as error:
+    raise MissingExtraError("Exporting to ONNX", "export") from error
 
 OPSET = 17
 """Of 2022, which every current runtime supports."""
@@ -53,7 +43,7 @@ _SQUARE_ROOT_OF_HALF = math.sqrt(0.5)
 _GATES = (0, 3, 1, 2)  # torch: input, forget, cell, output; ONNX: input, output, forget, cell
 
 
-def make(classifier: Classifier) -> bytes:
+def make(classifier: Classifier, _: HeldOutImages) -> bytes:
     """The content of the ``.onnx`` file: deterministic, byte for byte.
 
     Raises:
@@ -80,6 +70,12 @@ def make(classifier: Classifier) -> bytes:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise ExportError(f"The graph fails ONNX's checker: {' '.join(str(error).split())[:300]}.") from error
     return seal(model.SerializeToString(deterministic=True))
+
+
+def answer(content: bytes, images: UInt8Array) -> Given:
+    """Predictions of the model for images, by ONNX Runtime."""
+    answers = parse_onnx(content, "the export").answer(images, as_is=True)
+    return Given(answers.probabilities, answers.foreign)
 
 
 def _metadata(classifier: Classifier) -> dict[str, str]:
@@ -154,13 +150,7 @@ def onnx_graph(
     temperature: float,
     prototypes: Prototypes | None = None,
 ) -> GraphProto:
-    """The graph from pixels to probabilities.
-
-    Input ``images``: uint8 (N, H, W, C), N any. Outputs ``probabilities``: float32 (N, K), the softmax of the logits
-    over the temperature, ``labels``: int64 (N,), the most probable class of each, and, with prototypes, ``foreign``:
-    float32 (N,), how unlike the training images each is. With `Prototypes.twice` there is also ``distance``: float32
-    (N,), the part of ``foreign`` that counts for pictures before normalisation.
-    """
+    """The graph from pixels to probabilities; `_metadata` describes input and outputs."""
     builder = Builder()
     given = _network_input(builder, preprocessing)
     features = _emit(builder, layers.body, given)
@@ -174,17 +164,13 @@ def onnx_graph(
         scaled = builder.node("Div", value.name, builder.constant("temperature", temperature))
     builder.node("Softmax", scaled, output="probabilities", axis=1)
     builder.node("ArgMax", value.name, output="labels", axis=1, keepdims=0)
-    return helper.make_graph(
-        builder.nodes,
-        "glyphnet",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *input_shape])],
-        [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
-            helper.make_tensor_value_info("labels", TensorProto.INT64, ["N"]),
-            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in scores),
-        ],
-        builder.constants,
-    )
+    outputs = [
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
+        helper.make_tensor_value_info("labels", TensorProto.INT64, ["N"]),
+        *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in scores),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *input_shape])
+    return helper.make_graph(builder.nodes, "glyphnet", [images], outputs, builder.constants)
 
 
 def _network_input(builder: Builder, preprocessing: Preprocessing) -> Value:
@@ -215,11 +201,8 @@ def _foreign(builder: Builder, given: Value, features: Value, prototypes: Protot
     scale = builder.constant("one_over_length", 1 / lengths)
     bank = builder.node("Mul", builder.node("Cast", directions, to=TensorProto.FLOAT), scale)
     one = builder.constant("one", 1)
-    distances = builder.node(
-        "Mul",
-        builder.node("Sub", one, builder.node("MatMul", unit, bank)),
-        builder.constant("weights", prototypes.weights),
-    )
+    apart = builder.node("Sub", one, builder.node("MatMul", unit, bank))
+    distances = builder.node("Mul", apart, builder.constant("weights", prototypes.weights))
     nearest = "distance" if prototypes.twice else ""
     score = builder.node("ReduceMin", distances, output=nearest, axes=[1], keepdims=0)
     for outside in _outside(builder, given.name, prototypes, input_shape):
@@ -268,57 +251,52 @@ def _emit(builder: Builder, layers: Sequence[Layer], value: Value) -> Value:
     return value
 
 
-def _convolution(builder: Builder, layer: Convolution, value: Value) -> Value:
+def _convolution(builder: Builder, layer: plain.Convolution, value: Value) -> Value:
     weight, bias = builder.constant("weight", layer.weight), builder.constant("bias", layer.bias)
     result = builder.node(
-        "Conv",
-        builder.channels_first(value),
-        weight,
-        bias,
-        kernel_shape=[layer.kernel] * 2,
-        strides=[layer.stride] * 2,
-        pads=[layer.padding] * 4,
-    )
+        "Conv", builder.channels_first(value), weight, bias,
+        kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2, pads=[layer.padding] * 4,
+    )  # fmt: skip
     return Value(result, channels_first=True)
 
 
-def _dense(builder: Builder, layer: Dense, value: Value) -> Value:
+def _dense(builder: Builder, layer: plain.Dense, value: Value) -> Value:
     weight, bias = builder.constant("weight", layer.weight), builder.constant("bias", layer.bias)
     return Value(builder.node("Gemm", value.name, weight, bias, transB=1))
 
 
-def _affine(builder: Builder, layer: Affine, value: Value) -> Value:
+def _affine(builder: Builder, layer: plain.Affine, value: Value) -> Value:
     shape = (-1, 1, 1) if value.channels_first else (-1,)
     scale = builder.constant("scale", layer.scale.reshape(shape))
     shift = builder.constant("shift", layer.shift.reshape(shape))
     return Value(builder.node("Add", builder.node("Mul", value.name, scale), shift), value.channels_first)
 
 
-def _max_pool(builder: Builder, layer: MaxPool, value: Value) -> Value:
+def _max_pool(builder: Builder, layer: plain.MaxPool, value: Value) -> Value:
     sides = [layer.size] * 2
     pooled = builder.node("MaxPool", builder.channels_first(value), kernel_shape=sides, strides=sides)
     return Value(pooled, channels_first=True)
 
 
-def _mean_pixel(builder: Builder, _: MeanPixel, value: Value) -> Value:
+def _mean_pixel(builder: Builder, _: plain.MeanPixel, value: Value) -> Value:
     return Value(builder.node("GlobalAveragePool", builder.channels_first(value)), channels_first=True)
 
 
-def _flatten(builder: Builder, _: Flatten, value: Value) -> Value:
+def _flatten(builder: Builder, _: plain.Flatten, value: Value) -> Value:
     return Value(builder.node("Flatten", builder.channels_last(value), axis=1))
 
 
-def _residual(builder: Builder, layer: Residual, value: Value) -> Value:
+def _residual(builder: Builder, layer: plain.Residual, value: Value) -> Value:
     shared = Value(builder.channels_first(value), channels_first=True)
     parts = [_emit(builder, part, shared).name for part in (layer.branch, layer.shortcut)]
     return Value(builder.node("Add", *parts), channels_first=True)
 
 
-def _side_by_side(builder: Builder, layer: SideBySide, value: Value) -> Value:
+def _side_by_side(builder: Builder, layer: plain.SideBySide, value: Value) -> Value:
     return Value(builder.node("Concat", *(_emit(builder, part, value).name for part in layer.parts), axis=1))
 
 
-def _recurrent(builder: Builder, layer: Recurrent, value: Value) -> Value:
+def _recurrent(builder: Builder, layer: plain.Recurrent, value: Value) -> Value:
     def shape(*sides: int) -> str:
         return builder.constant("shape", sides, np.int64)
 
@@ -352,7 +330,7 @@ def _gates(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.concatenate([parts[gate] for gate in _GATES])
 
 
-def _biases(reading: Reading) -> npt.NDArray[np.float32]:
+def _biases(reading: plain.Reading) -> npt.NDArray[np.float32]:
     """ONNX adds two biases: the second stays zero."""
     bias = _gates(reading.bias)
     return np.concatenate([bias, np.zeros_like(bias)])
@@ -374,25 +352,25 @@ ACTIVATIONS: dict[str, Callable[[Builder, str], str]] = {
 }
 
 
-def _activation(builder: Builder, layer: Activation, value: Value) -> Value:
+def _activation(builder: Builder, layer: plain.Activation, value: Value) -> Value:
     return Value(ACTIVATIONS[layer.name](builder, value.name), value.channels_first)
 
 
 _EMITTERS: dict[type[Any], Callable[[Builder, Any, Value], Value]] = {
-    Convolution: _convolution,
-    Dense: _dense,
-    Affine: _affine,
-    MaxPool: _max_pool,
-    MeanPixel: _mean_pixel,
-    Flatten: _flatten,
-    Activation: _activation,
-    Residual: _residual,
-    SideBySide: _side_by_side,
-    Recurrent: _recurrent,
+    plain.Convolution: _convolution,
+    plain.Dense: _dense,
+    plain.Affine: _affine,
+    plain.MaxPool: _max_pool,
+    plain.MeanPixel: _mean_pixel,
+    plain.Flatten: _flatten,
+    plain.Activation: _activation,
+    plain.Residual: _residual,
+    plain.SideBySide: _side_by_side,
+    plain.Recurrent: _recurrent,
 }
 
 
-class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no annotations
+class _Images(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no annotations
     """Held-out images, one at a time, to calibrate the ranges of activations."""
 
     def __init__(self, images: UInt8Array) -> None:
@@ -410,24 +388,20 @@ def quantize(content: bytes, images: UInt8Array) -> bytes:
     the weights only.
     """
     recurrent = any(node.op_type == "LSTM" for node in onnx.load_from_string(content).graph.node)
-    with temporary_folder() as folder, _QuietLogging():
+    with temporary_folder() as folder, _quiet_logging():
         source, target = folder / "source.onnx", folder / "target.onnx"
         with new_file(source) as file:
             file.write(content)
-        common: dict[str, Any] = {"per_channel": True, "weight_type": QuantType.QInt8}
+        common: dict[str, Any] = {"per_channel": True, "weight_type": quantization.QuantType.QInt8}
         if recurrent:
-            quantize_dynamic(source, target, **common)
+            quantization.quantize_dynamic(source, target, **common)
         else:
             # Both signed: with unsigned activations, CPUs without 8-bit dot products would add in 16 bits and clip.
-            quantize_static(
-                source,
-                target,
-                _Images(images),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QInt8,
-                op_types_to_quantize=["Conv", "Gemm", "MaxPool"],
+            quantization.quantize_static(
+                source, target, _Images(images), quant_format=quantization.QuantFormat.QDQ,
+                activation_type=quantization.QuantType.QInt8, op_types_to_quantize=["Conv", "Gemm", "MaxPool"],
                 **common,
-            )
+            )  # fmt: skip
         return _tidied(target.read_bytes(), content)
 
 
@@ -442,11 +416,11 @@ def _tidied(quantized: bytes, original: bytes) -> bytes:
     return seal(model.SerializeToString(deterministic=True))
 
 
-class _QuietLogging:
-    """Suppresses the advice that onnxruntime logs during quantisation."""
-
-    def __enter__(self) -> None:
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *_: object) -> None:
+@contextmanager
+def _quiet_logging() -> Iterator[None]:
+    """Suppress the advice that onnxruntime logs during quantisation."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
         logging.disable(logging.NOTSET)

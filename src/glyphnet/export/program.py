@@ -14,15 +14,13 @@ import json
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array
 from ..nn import Preprocessing
-
-Float32Array = npt.NDArray[np.float32]
+from .proof import Given, HeldOutImages
 
 _AT_ONCE = 512  # images
 
@@ -45,7 +43,7 @@ class _Whole(nn.Module):
         return torch.softmax(self.network(x) / self.temperature, dim=1)
 
 
-def make(classifier: Classifier) -> bytes:
+def make(classifier: Classifier, _: HeldOutImages) -> bytes:
     """The content of the ``.pt2`` file; ``glyphnet.json`` in it holds classes, threshold and provenance."""
     network = copy.deepcopy(classifier.network).cpu().eval()
     # The archive stores each tensor's memory as it is, which must be contiguous.
@@ -67,7 +65,7 @@ def make(classifier: Classifier) -> bytes:
     return file.getvalue()
 
 
-def answer(content: bytes, images: UInt8Array) -> Float32Array:
+def answer(content: bytes, images: UInt8Array) -> Given:
     """Probabilities of the program, loaded as its user would load it."""
     program = torch.export.load(io.BytesIO(content)).module()
     with torch.inference_mode():
@@ -75,4 +73,4 @@ def answer(content: bytes, images: UInt8Array) -> Float32Array:
             program(torch.from_numpy(np.array(images[start : start + _AT_ONCE]))).numpy()
             for start in range(0, len(images), _AT_ONCE)
         ]
-    return np.concatenate(parts)
+    return Given(np.concatenate(parts))

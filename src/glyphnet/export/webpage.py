@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._version import __version__
 from ..answers import REASONS
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array, size_in_words
@@ -27,7 +28,7 @@ from ..nn import Preprocessing
 from ..nn.layers import Custom, Float32Array, parted_layers
 from ..nn.prototypes import FLAT, OUTSIDE, NearestPrototype, Prototypes, score
 from ..nn.spec import activation
-from ..pages import Card, drawing_page
+from ..pages.bundle import bundle, environment, hash_of, read, script_json
 from ..units import THIN, digits_for, page_percent
 from .proof import Given, HeldOutImages, compare
 
@@ -36,6 +37,8 @@ Tensors = Sequence[Tensor]
 
 TOLERANCE = 1e-3
 """Upper bound of the difference between the page's probabilities and the classifier's."""
+
+STYLES = ("pages/house.css", "pages/drawing.css")
 
 _STEPS = 32767  # the largest int16
 _PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>')
@@ -136,6 +139,42 @@ def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
 def _share(share: float, metrics: Mapping[str, Any]) -> str:
     """A percentage with the digits that the number of images supports."""
     return page_percent(share, digits_for(metrics["n"]))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page says of the model.
+
+    Attributes:
+        title: what it recognises ("mnist").
+        accuracy: the figure that says how good it is, "99.18 %", or "" where it was never judged.
+        how_sure: the interval and the count behind it, or "".
+        rows: names and values, in order.
+        measure: what the figure is: "accuracy", or "balanced accuracy".
+    """
+
+    title: str
+    accuracy: str
+    how_sure: str
+    rows: tuple[tuple[str, str], ...]
+    measure: str = "accuracy"
+
+
+def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:
+    """The page as text; ``model`` is what ``pages/js/weights.js`` reads, ``weights`` base64 of all tensors."""
+    style, script = "\n".join(map(read, STYLES)), bundle("pages/js/drawing.js")
+    return environment("pages").get_template("drawing.html").render(
+        card=card,
+        classes=model["classes"],
+        ink=model["ink"]["kind"] == "ink",
+        threshold=model["threshold"],
+        model=script_json(model),
+        weights=weights,
+        style=style,
+        script=script,
+        hash_of=hash_of,
+        version=__version__,
+    )  # fmt: skip
 
 
 class Weights:

@@ -1,6 +1,6 @@
 """Networks: their descriptions, building, cost and preprocessing.
 
-Adding a network is one file with a subclass of :class:`BaseSpec` and one row in ``networks.py``.
+A new network is a subclass of :class:`BaseSpec` and one row in ``networks.py``.
 """
 
 from .inference import logits_in_batches

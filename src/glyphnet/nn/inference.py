@@ -17,31 +17,25 @@ from .networks import SideBySide
 from .preprocessing import Inputs, Preprocessing, as_tensor
 from .spec import pooled_first
 
-LARGEST_OUTPUT = 5 << 20
-"""Bytes of a layer's output, for all inputs at one time, with which processors were seen to be quickest, by up to a
-third: less is called too often, and more is not in a cache any longer when the next layer wants it."""
-
-MOST_AT_ONCE = 1000
+LARGEST_OUTPUT, MOST_AT_ONCE = 5 << 20, 1000
+"""Bytes of a layer's largest output, and inputs, computed at once. Processors are quickest so, by up to a third: less
+is called too often, and more has left the cache when the next layer wants it."""
 
 _quick: WeakKeyDictionary[nn.Module, nn.Module | None] = WeakKeyDictionary()
 _output_bytes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
 def logits_in_batches(
-    network: nn.Module,
-    preprocessing: Preprocessing,
-    inputs: Inputs,
-    *,
-    batch_size: int | None = None,
+    network: nn.Module, preprocessing: Preprocessing, inputs: Inputs, *, batch_size: int | None = None,
     device: torch.device | None = None,
-) -> Iterator[Tensor]:
+) -> Iterator[Tensor]:  # fmt: skip
     """The network's answers, batch by batch, in evaluation mode and without gradients.
 
     Args:
         network: on any device; its training mode is restored afterwards.
         inputs: uint8 (N, H, W, C) or float (N, D), on any device; a memory map is read batch by batch.
-        batch_size: inputs computed at once; None for what is quickest, `MOST_AT_ONCE` at most.
-        device: where the network is; asked of its weights unless given, for a part of a network may have none.
+        batch_size: inputs computed at once; None chooses.
+        device: where the network is; needed for a part of a network without weights.
 
     Yields:
         float32 (n, K) on the network's device; what the network gives if it is a part.
@@ -128,10 +122,10 @@ class _Pool(nn.Module):
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory that is freed, once for this process.
+    """Let glibc keep the memory that is freed, for the rest of this process.
 
-    Otherwise each large temporary is returned to the kernel and each next one faults its pages in again, which
-    was seen to cost up to half of a training step or of a prediction. Elsewhere than on glibc this does nothing.
+    Otherwise each large temporary is returned to the kernel and each next one faults its pages in again, which cost up
+    to half of a training step or of a prediction. Elsewhere than on glibc this does nothing.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return

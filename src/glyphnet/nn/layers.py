@@ -19,10 +19,9 @@ from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..plugins import Table
-from .convolutional import ResidualBlock
+from .kinds import LastState, ResidualBlock, Rows
 from .networks import SideBySide as SideBySideModule
 from .prototypes import parts_of
-from .recurrent import LastState, Rows
 from .spec import ACTIVATIONS
 from .spec import Flatten as FlattenModule
 
@@ -176,23 +175,15 @@ def layers_of(network: nn.Module) -> tuple[Layer, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Parted:
-    """The layers of a network in two parts, in order.
-
-    Attributes:
-        body: up to the features that prototypes are compared with: see `nn.prototypes.parts_of`.
-        rest: their activation and the last layer.
-    """
+    """The layers of a network: the body up to the features that prototypes are compared with (see
+    `nn.prototypes.parts_of`), and the rest, their activation and the last layer."""
 
     body: tuple[Layer, ...]
     rest: tuple[Layer, ...]
 
 
 def parted_layers(network: nn.Module) -> Parted:
-    """The layers of a trained network as they compute in evaluation mode, from pixels to logits.
-
-    Raises:
-        ExportError: a layer has a type that is not in the table.
-    """
+    """The same as `layers_of`, in two parts."""
     parts = parts_of(network)
     return Parted(layers_of(parts.body), (*plain_layers(parts.activation), *plain_layers(parts.head)))
 

@@ -13,21 +13,13 @@ from torch import Tensor, nn
 from ..errors import SettingsError
 from ..plugins import Table
 from ..settings import MOST_MULTIPLICATIONS, OneOf, by_tag, not_a, parse_settings, suggestion
-from .convolutional import ClassicCNNSpec, CNNSpec, ResNetSpec
-from .feedforward import LinearSpec, MLPSpec
-from .recurrent import RNNSpec
+from .kinds import ClassicCNNSpec, CNNSpec, LinearSpec, MLPSpec, ResNetSpec, RNNSpec
 from .spec import BaseSpec, InputShape
 
-_SPECS: tuple[type[BaseSpec], ...] = (
-    LinearSpec,
-    MLPSpec,
-    CNNSpec,
-    ClassicCNNSpec,
-    ResNetSpec,
-    RNNSpec,
-)
 # One row a network. Everything else here, and every contract test, is made from it.
-NETWORKS: Table[type[BaseSpec]] = Table("networks", by_tag(*_SPECS), not_a(BaseSpec))
+NETWORKS: Table[type[BaseSpec]] = Table(
+    "networks", by_tag(LinearSpec, MLPSpec, CNNSpec, ClassicCNNSpec, ResNetSpec, RNNSpec), not_a(BaseSpec)
+)
 """Each kind of network with the class of its description."""
 
 _SINGLE = OneOf(NETWORKS, without=("ensemble",))
@@ -117,14 +109,9 @@ def parse_network(value: str | Mapping[str, object] | BaseSpec) -> BaseSpec:
 def build(spec: BaseSpec, input_shape: InputShape, classes: int) -> nn.Module:
     """An untrained network.
 
-    Its input is float32: (N, C, H, W), best in channels-last memory, for images; (N, D) for vectors.
-    Its output is logits, float32 (N, classes). Its last layer is a Linear called ``head``. Initial weights
-    come from torch's default generator; under ``torch.device("meta")`` nothing is allocated.
-
-    Args:
-        spec: what to build.
-        input_shape: (H, W, C) of the images or (D,) of the feature vectors.
-        classes: number of classes, K.
+    Its input is float32: (N, C, H, W), best in channels-last memory, for images; (N, D) for vectors. Its output is
+    logits, float32 (N, classes). Its last layer is a Linear called ``head``. Initial weights come from torch's default
+    generator; under ``torch.device("meta")`` nothing is allocated.
 
     Raises:
         SettingsError: the description does not go with such inputs, or shape or classes are impossible.
@@ -151,10 +138,9 @@ def build(spec: BaseSpec, input_shape: InputShape, classes: int) -> nn.Module:
 
 
 def shallow_copy(module: nn.Module) -> nn.Module:
-    """A network of its own over the same weights.
+    """A network of its own over the same weights: its hooks, modes and layers can change without the first one's.
 
-    Hooks, modes and layers of the copy can be changed, in any thread and with any error on the way, and the
-    first network knows nothing of it. No weight is copied; hooks of the first one are not taken over.
+    Hooks of the first one are not taken over.
     """
     other = module.__class__.__new__(module.__class__)
     other.__dict__ = {name: type(value)() if "_hooks" in name else value for name, value in module.__dict__.items()}
@@ -170,10 +156,10 @@ def without_head(network: nn.Module) -> nn.Module:
 
 
 class SideBySide(nn.ModuleList):
-    """Networks over the same input; their vectors (N, F) joined to (N, members·F)."""
+    """Networks over the same input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """One after another."""
+        """Their vectors (N, F) joined to (N, members·F)."""
         return torch.cat([member(x) for member in self], dim=1)
 
 
@@ -188,7 +174,7 @@ def join(networks: Sequence[nn.Module]) -> nn.Sequential:
     """
     with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
         joined = side_by_side(networks)
-    head, heads = _head(joined), [_head(network) for network in networks]
+    head, heads = head_of(joined), [head_of(network) for network in networks]
     with torch.no_grad():
         head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
         head.bias.copy_(torch.stack([each.bias for each in heads]).double().mean(dim=0))
@@ -203,7 +189,7 @@ def summands(network: nn.Module) -> list[nn.Module]:
     members = getattr(network, "members", None)
     if not isinstance(members, SideBySide):
         return [network]
-    weights = _head(network).weight.detach().chunk(len(members), dim=1)
+    weights = head_of(network).weight.detach().chunk(len(members), dim=1)
     return [_with_head(member, weight) for member, weight in zip(members, weights, strict=True)]
 
 
@@ -217,13 +203,14 @@ def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
 
 def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
     """The bodies of networks, over the same weights, and a new head."""
-    head = _head(networks[0])
+    head = head_of(networks[0])
     members = SideBySide(without_head(network) for network in networks)
     joined = nn.Linear(len(networks) * head.in_features, head.out_features, device=head.weight.device)
     return nn.Sequential(OrderedDict(members=members, head=joined))
 
 
-def _head(network: nn.Module) -> nn.Linear:
+def head_of(network: nn.Module) -> nn.Linear:
+    """A network's last layer, which gives the logits."""
     head = network.get_submodule("head")
     assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
     return head

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from .inference import optimize_for_inference
-from .networks import SideBySide, shallow_copy
+from .networks import SideBySide, head_of, without_head
 from .spec import is_activation
 
 Float32Array = npt.NDArray[np.float32]
@@ -121,10 +121,7 @@ class NearestPrototype(nn.Module):
 def score(x: Tensor, nearest: Tensor, prototypes: Prototypes) -> Tensor:
     """How unlike the training images network inputs (N, C, H, W) are: (N,).
 
-    Args:
-        x: the inputs.
-        nearest: what `NearestPrototype` gives for their features, (N, 1).
-        prototypes: whose limits hold.
+    ``nearest``, (N, 1), is what `NearestPrototype` gives for their features; the limits are those of ``prototypes``.
     """
     contrast, roughness = texture(x).unbind(dim=1)
     total = nearest[:, 0]
@@ -136,12 +133,10 @@ def score(x: Tensor, nearest: Tensor, prototypes: Prototypes) -> Tensor:
 
 
 class Parts(NamedTuple):
-    """A network in three parts, over the same weights: ``head(activation(body(x)))`` is what it gives.
+    """A network in three parts, over the same weights: it gives ``head(activation(body(x)))``.
 
-    Attributes:
-        body: up to the features that prototypes are compared with.
-        activation: the activation of the last hidden layer; an Identity where its output is something else.
-        head: the last layer.
+    The body goes up to the features that prototypes are compared with; the activation is that of the last hidden layer,
+    an Identity where its output is something else.
     """
 
     body: nn.Module
@@ -151,13 +146,10 @@ class Parts(NamedTuple):
 
 def parts_of(network: nn.Module) -> Parts:
     """The parts of a network; those of an ensemble give the features of all members, one behind the other."""
-    head = network.get_submodule("head")
-    assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
-    body = shallow_copy(network)
-    body.add_module("head", nn.Identity())
+    body = without_head(network)
     members = getattr(body, "members", None)
     found = [_take_activation(each) for each in (members if isinstance(members, SideBySide) else [body])]
-    return Parts(body, found[0], head)
+    return Parts(body, found[0], head_of(network))
 
 
 def _take_activation(body: nn.Module) -> nn.Module:
@@ -176,9 +168,8 @@ def _take_activation(body: nn.Module) -> nn.Module:
 
 def compared_width(network: nn.Module) -> int:
     """How many features prototypes are compared with: all that the head takes, of an ensemble those of one member."""
-    head, members = network.get_submodule("head"), getattr(network, "members", None)
-    assert isinstance(head, nn.Linear)
-    return head.in_features // (len(members) if isinstance(members, SideBySide) else 1)
+    members = getattr(network, "members", None)
+    return head_of(network).in_features // (len(members) if isinstance(members, SideBySide) else 1)
 
 
 class _LogitsAndScore(nn.Module):

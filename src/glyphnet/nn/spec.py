@@ -26,8 +26,8 @@ Flag = Annotated[bool, Field(strict=True)]
 class BaseSpec(Settings, ABC):
     """The description of one kind of network: closed, serialisable, compared by value.
 
-    A new kind is one file with a subclass of this, and one row in ``networks.py``. The subclass narrows ``kind`` to a
-    Literal with the kind's name and adds its settings, each with a default and bounds.
+    A new kind is a subclass, and one row in ``networks.py``. The subclass narrows ``kind`` to a Literal with the kind's
+    name and adds its settings, each with a default and bounds.
     """
 
     kind: str
@@ -105,9 +105,9 @@ _TYPES = frozenset(type(make()) for make in ACTIVATIONS.values())
 class Flatten(nn.Module):
     """Lays images (N, C, H, W) out as vectors (N, H·W·C), in the order (row, column, channel); vectors stay.
 
-    ``nn.Flatten`` has the order (channel, row, column). Images lie in memory channels last: in that order flattening
-    would copy them, forward and backward, and leave the pooling before it a gradient in the wrong order, which was
-    measured to cost as much as the rest of a small network.
+    ``nn.Flatten`` has the order (channel, row, column). Images lie in memory channels last: it would copy them, forward
+    and backward, and leave the pooling before it a gradient in the wrong order. That cost as much as the rest of a
+    small network.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,11 +166,11 @@ class Stack:
         self._shrink(name, 2, 2, 0)
         self.add(name, nn.MaxPool2d(2))
 
-    def flatten(self, name: str = "flatten") -> None:
+    def flatten(self) -> None:
         """Lay the image out as one vector, in the order (row, column, channel); a vector stays as it is."""
         if self.channels:
             self.features = self.height * self.width * self.channels
-        self.add(name, Flatten())
+        self.add("flatten", Flatten())
 
     def dense(self, name: str, width: int, *, bias: bool = True) -> None:
         """Put on a fully connected layer."""
@@ -186,6 +186,15 @@ class Stack:
         """Add dropout, or nothing if the probability is 0."""
         if probability:
             self.add(name, nn.Dropout(probability))
+
+    def flat_network(self, dense: Iterable[int], which: str, dropout: float, classes: int) -> nn.Sequential:
+        """The layers so far, then flatten, [dense, activation] for each width, [dropout] and head."""
+        self.flatten()
+        for index, width in enumerate(dense, start=1):
+            self.dense(f"dense{index}", width)
+            self.activation(f"dense{index}_activation", which)
+        self.dropout("dropout", dropout)
+        return self.network(classes)
 
     def network(self, classes: int) -> nn.Sequential:
         """The layers so far, closed by the head that gives the logits."""

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -75,12 +76,7 @@ class NetworkSummary:
 
 
 def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int) -> NetworkSummary:
-    """Count parameters and FLOPs of a network, without changing it.
-
-    Args:
-        network: a network, or the description of one.
-        input_shape: (H, W, C) of the images or (D,) of the feature vectors.
-        classes: number of classes; used where a description is given.
+    """Count parameters and FLOPs of a network, without changing it, or of what a description builds.
 
     Raises:
         SettingsError: the description does not go with ``input_shape``.
@@ -95,8 +91,8 @@ def summary(network: nn.Module | BaseSpec, input_shape: InputShape, classes: int
     layers = {name: module for name, module in shadow.named_modules() if not any(module.children())}
     counter = FlopCounter()
     for name, module in layers.items():
-        module.register_forward_pre_hook(_marker(counter, name))
-        module.register_forward_hook(_recorder(shapes, name))
+        module.register_forward_pre_hook(partial(_mark, counter, name))
+        module.register_forward_hook(partial(_record, shapes, name))
     channels_first = input_shape if len(input_shape) == 1 else (input_shape[2], *input_shape[:2])
     with counter, torch.no_grad():
         shadow(torch.zeros(1, *channels_first, dtype=torch.float64))
@@ -125,39 +121,24 @@ def _fill_with_zeros(network: nn.Module) -> None:
     network.load_state_dict(zeros, assign=True)
 
 
-def _marker(counter: FlopCounter, name: str) -> Any:
-    """A hook before a layer's forward that says whose FLOPs come next."""
-
-    def mark(module: nn.Module, inputs: object) -> None:
-        counter.place = name
-
-    return mark
+def _mark(counter: FlopCounter, name: str, module: nn.Module, inputs: object) -> None:
+    counter.place = name
 
 
-def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
-    """A forward hook that records a layer's output shape, without the batch."""
-
-    def record(module: nn.Module, inputs: object, output: Any) -> None:
-        first = output[0] if isinstance(output, tuple) else output  # an LSTM gives its states as well
-        shapes[name] = tuple(first.shape[1:])
-
-    return record
+def _record(shapes: dict[str, tuple[int, ...]], name: str, module: nn.Module, inputs: object, output: Any) -> None:
+    first = output[0] if isinstance(output, tuple) else output  # an LSTM gives its states as well
+    shapes[name] = tuple(first.shape[1:])
 
 
 def _by(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-# Counting FLOPs as they are computed, by PyTorch's own formulas
+# Counting FLOPs as they are computed, by PyTorch's own formulas. Its counter would import its compiler: seconds.
 
 
 class FlopCounter(TorchDispatchMode):
-    """Counts what is computed inside its block.
-
-    Attributes:
-        place: where the FLOPs that come next belong: a name, set from outside.
-        flops: FLOPs by place.
-    """
+    """Counts what is computed inside its block: ``flops`` by the name that ``place`` has then."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's has no annotations
@@ -166,7 +147,7 @@ class FlopCounter(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No: otherwise PyTorch would import its compiler."""
+        """Else PyTorch would import its compiler, too."""
         return False
 
     def __torch_dispatch__(

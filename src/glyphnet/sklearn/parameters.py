@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from ..augment import Augmenter
 from ..errors import DeviceError
 from ..nn import NetworkSpec
-from ..nn.feedforward import MLPSpec
+from ..nn.kinds import MLPSpec
 from ..nn.spec import Activation, Dropout, Flag, Widths
 from ..settings import Settings, parse_settings
 from ..training import EarlyStopping, Recipe, choose_device

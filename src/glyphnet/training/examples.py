@@ -143,7 +143,7 @@ class Batches:
         if len(indices) == 1 or not self._alone or self.examples.labels.device.type != "cpu":
             return
         self._count = GATHERED_AT_ONCE // (4 * self.examples.inputs[0].numel() * len(indices[0]))
-        if self._count > 1 and not self._augmenter.changes_batches:
+        if self._count > 1 and not self._augmenter.settings:
             self._coming, self._ready = deque(indices[first:]), deque()
 
     def __call__(self, index: Tensor) -> Batch:

@@ -14,7 +14,7 @@ from ..augment import Augmenter
 from ..data.settings import DataSettings, Fraction
 from ..errors import SettingsError
 from ..nn import NetworkSpec
-from ..nn.convolutional import ClassicCNNSpec, CNNSpec
+from ..nn.kinds import ClassicCNNSpec, CNNSpec
 from ..settings import Settings, parse_settings, suggestion
 from .losses import REGULARIZERS, AnyLoss, CrossEntropy, Regularizer
 from .optimizers import Adam, AnyOptimizer, Muon

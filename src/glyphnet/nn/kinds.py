@@ -1,8 +1,8 @@
-"""Convolutional networks: a small strided one, the classical one with pooling, and a residual one."""
+"""The kinds of networks: fully connected, convolutional and recurrent ones."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -12,6 +12,65 @@ from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width,
 
 Kernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 Stride = Annotated[int, Field(strict=True, ge=1, le=8)]
+
+
+# Fully connected: the multi-layer perceptron, and softmax regression
+
+
+class MLPSpec(BaseSpec):
+    """A multi-layer perceptron.
+
+    Attributes:
+        hidden: width of each hidden layer.
+        activation: after each hidden layer.
+        dropout: share of each hidden layer's outputs that training drops.
+        input_dropout: share of the inputs that training drops.
+        batch_norm: normalise each hidden layer before its activation.
+    """
+
+    takes_vectors: ClassVar[bool] = True
+    kind: Literal["mlp"] = "mlp"
+    hidden: Widths = (128,)
+    activation: Activation = "relu"
+    dropout: Dropout = 0.0
+    input_dropout: Dropout = 0.0
+    batch_norm: Flag = False
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+        """flatten, [input_dropout], then dense, [norm], activation, [dropout] for each width, head."""
+        stack = Stack(self.kind, input_shape)
+        stack.flatten()
+        stack.dropout("input_dropout", self.input_dropout)
+        for index, width in enumerate(self.hidden, start=1):
+            stack.dense(f"dense{index}", width, bias=not self.batch_norm)
+            if self.batch_norm:
+                stack.add(f"norm{index}", nn.BatchNorm1d(width))
+            stack.activation(f"activation{index}", self.activation)
+            stack.dropout(f"dropout{index}", self.dropout)
+        return stack.network(classes)
+
+    def without_effect(self) -> tuple[str, ...]:
+        """With no hidden layer most settings do nothing."""
+        given = self.model_fields_set & {"activation", "dropout", "batch_norm"}
+        if self.hidden:
+            return ()
+        return tuple(f"{name} has no effect while hidden is empty" for name in sorted(given))
+
+
+class LinearSpec(BaseSpec):
+    """Pixels times weights: no hidden layer. The baseline for every other network."""
+
+    takes_vectors: ClassVar[bool] = True
+    kind: Literal["linear"] = "linear"
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+        """flatten, head."""
+        stack = Stack(self.kind, input_shape)
+        stack.flatten()
+        return stack.network(classes)
+
+
+# Convolutional: a small strided network, the classical one with pooling, and a residual one
 
 
 class CNNSpec(BaseSpec):
@@ -59,20 +118,12 @@ class CNNSpec(BaseSpec):
                 # (ReLU, tanh, …) the order makes no difference to the result.
                 stack.pool(f"pool{index}")
             self._after(stack, f"norm{index}", f"activation{index}")
-        stack.flatten()
-        for index, width in enumerate(self.dense, start=1):
-            stack.dense(f"dense{index}", width)
-            stack.activation(f"dense{index}_activation", self.activation)
-        stack.dropout("dropout", self.dropout)
-        return stack.network(classes)
+        return stack.flat_network(self.dense, self.activation, self.dropout, classes)
 
     def _after(self, stack: Stack, norm: str, activation: str) -> None:
         if self.batch_norm:
             stack.add(norm, nn.BatchNorm2d(stack.channels))
         stack.activation(activation, self.activation)
-
-
-# The classical convolutional network: convolutions and pooling, then dropout and the head
 
 
 class ClassicCNNSpec(BaseSpec):
@@ -112,15 +163,7 @@ class ClassicCNNSpec(BaseSpec):
                     stack.add(f"norm{suffix}", nn.BatchNorm2d(channels))
                 stack.activation(f"activation{suffix}", self.activation)
             stack.pool(f"pool{stage}")
-        stack.flatten()
-        for index, width in enumerate(self.dense, start=1):
-            stack.dense(f"dense{index}", width)
-            stack.activation(f"dense{index}_activation", self.activation)
-        stack.dropout("dropout", self.dropout)
-        return stack.network(classes)
-
-
-# The residual network: deep, batch-normalised, and the most accurate here
+        return stack.flat_network(self.dense, self.activation, self.dropout, classes)
 
 
 class ResNetSpec(BaseSpec):
@@ -159,9 +202,7 @@ class ResNetSpec(BaseSpec):
                 stack.channels = channels
         stack.add("pool", nn.AdaptiveAvgPool2d(1))
         stack.height = stack.width = 1
-        stack.flatten()
-        stack.dropout("dropout", self.dropout)
-        network = stack.network(classes)
+        network = stack.flat_network((), self.activation, self.dropout, classes)
         for layer in network.modules():
             # On the meta device there is nothing to set, and PyTorch would load its compiler for it.
             if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
@@ -203,3 +244,70 @@ class ResidualBlock(nn.Module):
         branch = self.norm2(self.conv2(branch))
         output: torch.Tensor = self.activation2(branch + self.shortcut(x))
         return output
+
+
+# Recurrent: an LSTM that reads the image row by row
+
+
+class RNNSpec(BaseSpec):
+    """An LSTM (Hochreiter & Schmidhuber, 1997) over the rows, top to bottom; its last state goes to the head.
+
+    Attributes:
+        hidden: width of the state.
+        layers: number of LSTMs one upon another.
+        bidirectional: read from bottom to top as well, with a second state.
+        dropout: share dropped between the LSTMs and before the head.
+    """
+
+    kind: Literal["rnn"] = "rnn"
+    hidden: Width = 128
+    layers: Annotated[int, Field(strict=True, ge=1, le=16)] = 1
+    bidirectional: Flag = False
+    dropout: Dropout = 0.0
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+        """rows, lstm, last, [dropout], head."""
+        stack = Stack(self.kind, input_shape)
+        stack.add("rows", Rows())
+        directions = 1 + self.bidirectional
+        inputs = stack.width * stack.channels
+        for _ in range(self.layers):
+            stack.count(4 * (inputs + self.hidden), stack.height * directions * self.hidden)
+            inputs = directions * self.hidden
+        lstm = nn.LSTM(
+            stack.width * stack.channels,
+            self.hidden,
+            num_layers=self.layers,
+            batch_first=True,
+            dropout=self.dropout if self.layers > 1 else 0.0,
+            bidirectional=self.bidirectional,
+        )
+        stack.add("lstm", lstm)
+        stack.add("last", LastState(directions))
+        stack.features = self.hidden * directions
+        stack.dropout("dropout", self.dropout)
+        return stack.network(classes)
+
+
+class Rows(nn.Module):
+    """An image as a sequence of rows: (N, C, H, W) to (N, H, W·C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """No copy is made of an image in channels-last memory."""
+        return x.permute(0, 2, 3, 1).flatten(2)
+
+
+class LastState(nn.Module):
+    """The state in which the uppermost LSTM ends: what ``nn.LSTM`` returns to (N, directions·hidden).
+
+    Args:
+        directions: 1, or 2 for a bidirectional LSTM, whose two states are joined.
+    """
+
+    def __init__(self, directions: int) -> None:
+        super().__init__()
+        self.directions = directions
+
+    def forward(self, result: tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """The second part of ``result`` is (h, c), each (layers·directions, N, hidden)."""
+        return torch.cat(list(result[1][0][-self.directions :].unbind()), dim=1)

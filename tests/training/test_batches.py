@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from glyphnet.training import Examples, Recipe, batches
+from glyphnet.training import Examples, Recipe
+from glyphnet.training import examples as examples_module
 from glyphnet.training.fit import Fitting
 
 
@@ -27,7 +28,7 @@ def test_batches_gathered_ahead_are_those_gathered_one_by_one(
     batch_at = Fitting(recipe, train, None, 10, "cpu").batches
     asked = list(torch.randperm(len(train)).tensor_split(7))
     alone = [batch_at(index) for index in asked]
-    monkeypatch.setattr(batches, "GATHERED_AT_ONCE", 4 * train.inputs[0].numel() * 2 * len(asked[0]))
+    monkeypatch.setattr(examples_module, "GATHERED_AT_ONCE", 4 * train.inputs[0].numel() * 2 * len(asked[0]))
     gathered = 0
     gather = Examples.gather
 

@@ -43,7 +43,7 @@ _SQUARE_ROOT_OF_HALF = math.sqrt(0.5)
 _GATES = (0, 3, 1, 2)  # torch: input, forget, cell, output; ONNX: input, output, forget, cell
 
 
-def make(classifier: Classifier, _: HeldOutImages) -> bytes:
+def make(classifier: Classifier, _: HeldOutImages | None = None) -> bytes:
     """The content of the ``.onnx`` file: deterministic, byte for byte.
 
     Raises:

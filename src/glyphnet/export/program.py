@@ -43,7 +43,7 @@ class _Whole(nn.Module):
         return torch.softmax(self.network(x) / self.temperature, dim=1)
 
 
-def make(classifier: Classifier, _: HeldOutImages) -> bytes:
+def make(classifier: Classifier, _: HeldOutImages | None = None) -> bytes:
     """The content of the ``.pt2`` file; ``glyphnet.json`` in it holds classes, threshold and provenance."""
     network = copy.deepcopy(classifier.network).cpu().eval()
     # The archive stores each tensor's memory as it is, which must be contiguous.

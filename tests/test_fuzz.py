@@ -44,7 +44,7 @@ def test_text_of_a_parquet_table_that_is_no_utf8_is_refused(tmp_path):
     pq.write_table(pa.table({"image": cells, "label": [0, 1, 0, 1]}), tmp_path / "t.parquet", compression="NONE")
     content = (tmp_path / "t.parquet").read_bytes()
     (tmp_path / "t.parquet").write_bytes(content.replace(b"name-1", b"nam\xff-1"))
-    with pytest.raises(DataError, match=r"t\.parquet#0.*cannot be read \(.*Invalid UTF8"):
+    with pytest.raises(DataError, match=r"t\.parquet#0.*cannot be read as Parquet \(.*Invalid UTF8"):
         load(tmp_path / "t.parquet")
     table = source_of(tmp_path / "t.parquet").pictures(str(tmp_path / "t.parquet"))
     with pytest.raises(DataError, match="cannot be read from row 0 on .*Invalid UTF8"):

@@ -133,6 +133,11 @@ def _ending(name: str) -> str:
     return f".{name.rpartition('.')[2].lower()}"
 
 
+def looks_like_picture(name: str) -> bool:
+    """Whether a name ends as those of picture files do."""
+    return posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES
+
+
 def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
     """Whether a file is taken for a picture, sound or not: by its suffix, else unless it begins as plain text.
 
@@ -140,10 +145,9 @@ def is_picture(name: str, head: Callable[[str], bytes]) -> bool:
         name: the file's name.
         head: returns the beginning of a file; called for unknown suffixes only.
     """
-    suffix = posixpath.splitext(name)[1].lower()
-    if suffix in PICTURE_SUFFIXES:
+    if looks_like_picture(name):
         return True
-    if suffix in _OTHER_SUFFIXES:
+    if posixpath.splitext(name)[1].lower() in _OTHER_SUFFIXES:
         return False
     try:
         beginning = head(name)

@@ -72,12 +72,7 @@ GOOD = packed_idx(IMAGES)
 BAD = {
     "empty": (b"", "too short for IDX: 0 bytes"),
     "short header": (GOOD[:9], "ends inside its header, after 9 bytes"),
-    "labels": (
-        packed_idx(LABELS),
-        r"magic number is 0x00000801 \(labels\), where images have 0x00000803. Are the",
-    ),
-    "zip": (b"PK\3\4" + GOOD, r"0x504B0304 \(a zip file\)"),
-    "other type": (packed_idx(IMAGES, 0x0D), r"0x00000D03 \(float32 values in 3 dimensions\)"),
+    "zip": (b"PK\3\4" + GOOD, r"0x504B0304 \(a zip archive"),
     "truncated": (
         GOOD[:-1],
         r"announces 5 × 4 × 3 values, 76 bytes in all, but has 75: the file is truncated",
@@ -104,7 +99,7 @@ def test_refuses(tmp_path, case):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(BadFileError, match=message) as caught:
-        idx.read_idx(path, kind=idx.IMAGES)
+        idx.read_idx(path)
     assert caught.value.path == str(path)
 
 
@@ -134,14 +129,16 @@ def test_a_gzip_bomb_is_left_at_the_announced_size(tmp_path):
     tracemalloc.stop()
 
 
-def test_the_limit_is_named_and_can_be_moved(tmp_path):
+def test_the_limit_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(GOOD))
+    monkeypatch.setattr(idx, "MAX_BYTES", 75)
     with pytest.raises(
         BadFileError, match=r"more than the limit of 75 for unpacking into memory. Unpack it with gunzip"
     ):
-        idx.read_idx(path, max_bytes=75)
-    assert idx.read_idx(path, max_bytes=76).shape == (5, 4, 3)
+        idx.read_idx(path)
+    monkeypatch.setattr(idx, "MAX_BYTES", 76)
+    assert idx.read_idx(path).shape == (5, 4, 3)
 
 
 def test_counts_must_agree(tmp_path):

@@ -11,7 +11,7 @@ import math
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
@@ -37,8 +37,8 @@ NAMES = {
     "all": (("images", "labels"), ("x", "y"), ("data", "labels"), ("data", "target"), ("data", "y")),
 }  # fmt: skip
 """Part → the names, (images, labels), that it may be saved under; upper and lower case are the same."""
-IMAGES = frozenset(images for pairs in NAMES.values() for images, _ in pairs)
-NOT_IMAGES = frozenset(labels for pairs in NAMES.values() for _, labels in pairs) | {"classes"}
+_IMAGES = frozenset(images for pairs in NAMES.values() for images, _ in pairs)
+_NOT_IMAGES = frozenset(labels for pairs in NAMES.values() for _, labels in pairs) | {"classes"}
 
 _ACCEPTED = "images and labels; x_train, y_train, x_test, y_test (and x_val, y_val); or train_images, train_labels, …"
 _AGAIN = "Copy or download the file again."
@@ -131,94 +131,85 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
     return mapped
 
 
-class NpzFile:
-    """A .npz archive, open for reading; use it in a ``with`` block.
+def npz_arrays(path: str | os.PathLike[str], choose: Callable[[list[str]], Iterable[str]]) -> dict[str, _Array]:
+    """The arrays of a .npz archive that ``choose`` picks from all names.
 
-    Attributes:
-        names: the arrays in it.
+    Nothing is unpacked before all of them were found to be as large as they say and, together, within the limit.
 
     Raises:
-        BadFileError: not a zip archive, or a truncated one, or one that holds an array twice.
+        BadFileError: not a zip archive, damaged, too large, with an array twice or of Python objects.
     """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = as_file(path)
-        file = openable(self._path)
+    path = as_file(path)
+    file = openable(path)
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception as error:  # Python's own reader fails in many ways on damage
+        raise BadFileError(path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
+    with archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            reason = f"holds the array {twice[0]!r} {names.count(twice[0])} times, and which is meant is not known"
+            raise BadFileError(path, reason, "Save it again with each array once.")
+        chosen = list(choose(names))
         try:
-            self._zip = zipfile.ZipFile(file)
-        except Exception as error:  # Python's own reader fails in many ways on damage
-            raise BadFileError(self._path, f"not a .npz archive, or a truncated one ({error})", _AGAIN) from None
-        self.names = tuple(name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy"))
-        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
-            self._zip.close()
-            reason = f"holds the array {twice[0]!r} {self.names.count(twice[0])} times, and which is meant is not known"
-            raise BadFileError(self._path, reason, "Save it again with each array once.")
-
-    def __enter__(self) -> NpzFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._zip.close()
-
-    def read(self, names: Iterable[str], max_bytes: int = MAX_BYTES) -> dict[str, _Array]:
-        """Unpack these arrays, after all of them were found to be as large as they say and within the limit.
-
-        Raises:
-            BadFileError: an array is damaged, of Python objects, not of its announced size, or all together
-                are larger than ``max_bytes``.
-        """
-        names = tuple(names)
-        try:
-            total = sum(self._checked_size(name) for name in names)
-            if total > max_bytes:
+            total = sum(_checked_size(archive, name, path) for name in chosen)
+            if total > MAX_BYTES:
                 raise BadFileError(
-                    self._path,
-                    f"{', '.join(names)} unpack to {total:,} bytes; the limit is {max_bytes:,}",
+                    path,
+                    f"{', '.join(chosen)} unpack to {total:,} bytes; the limit is {MAX_BYTES:,}",
                     "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit.",
                 )
-            return {name: self._unpack(name) for name in names}
+            return {name: _unpacked(archive, name) for name in chosen}
         except BadFileError:
             raise
         except Exception as error:  # of many kinds, as above
-            raise BadFileError(self._path, f"the archive is damaged or encrypted ({error})", _AGAIN) from None
+            raise BadFileError(path, f"the archive is damaged or encrypted ({error})", _AGAIN) from None
 
-    def _checked_size(self, name: str) -> int:
-        """Bytes of an array, header included, which its header and the zip directory must agree on."""
-        info = self._zip.getinfo(f"{name}.npy")
-        with self._zip.open(info) as file:
-            announced = _read_header(file, self._path, f"array {name!r}")
-        if announced.size != info.file_size:
-            reason = f"array {name!r} {announced}, but the archive says {info.file_size:,}"
-            raise BadFileError(self._path, reason, _AGAIN)
-        return announced.size
 
-    def _unpack(self, name: str) -> _Array:
-        with self._zip.open(f"{name}.npy") as file:
-            array: _Array = np.load(file, allow_pickle=False)
-            file.read(1)  # the checksum is compared only at the end of the member
-        return array
+def npz_images(path: AnyFile) -> dict[str, _Array]:
+    """The arrays of a .npz archive that are images by their names or, failing that, may be; raises as `npz_arrays`."""
+
+    def choose(names: list[str]) -> list[str]:
+        known = [name for name in names if name.lower() in _IMAGES]
+        return known or [name for name in names if name.lower() not in _NOT_IMAGES]
+
+    return npz_arrays(path, choose)
+
+
+def _checked_size(archive: zipfile.ZipFile, name: str, path: AnyFile) -> int:
+    """Bytes of an array, header included, which its header and the zip directory must agree on."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        announced = _read_header(file, path, f"array {name!r}")
+    if announced.size != info.file_size:
+        raise BadFileError(path, f"array {name!r} {announced}, but the archive says {info.file_size:,}", _AGAIN)
+    return announced.size
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> _Array:
+    with archive.open(f"{name}.npy") as file:
+        array: _Array = np.load(file, allow_pickle=False)
+        file.read(1)  # the checksum is compared only at the end of the member
+    return array
 
 
 # Data sets
 
 
-def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> RawArrays:
-    """Read a .npz archive.
-
-    Args:
-        path: the archive; its arrays are called as in `NAMES`, and ``classes`` (strings) may be among them.
-        max_bytes: refuse an archive whose arrays are larger than this together, before unpacking.
+def read_npz(path: str | os.PathLike[str]) -> RawArrays:
+    """Read a .npz archive; its arrays are called as in `NAMES`, and ``classes`` (strings) may be among them.
 
     Raises:
         BadFileError: not an archive, damaged, too large, or with arrays of Python objects.
         DataError: the arrays are no images and labels.
     """
-    with NpzFile(path) as archive:
-        roles = find_roles(path, archive.names)
-        wanted = [name for pair in roles.values() for name in pair]
-        given = next((name for name in archive.names if name.lower() == "classes"), None)
-        arrays = archive.read([*wanted, *([given] if given else [])], max_bytes)
-    return raw_arrays(path, roles, arrays, arrays[given] if given else None)
+    return raw_arrays(path, npz_arrays(path, lambda names: _needed(path, names)))
+
+
+def _needed(path: str | os.PathLike[str], names: Iterable[str]) -> list[str]:
+    """The names of the images, of the labels and of the class names."""
+    pairs = find_roles(path, names).values()
+    return [*(name for pair in pairs for name in pair), *(name for name in names if name.lower() == "classes")]
 
 
 def is_npy_folder(path: str | os.PathLike[str]) -> bool:
@@ -247,15 +238,12 @@ def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
         names = ", ".join(sorted(files[next(iter(files))].name for files in sets.values()))
         raise DataError(f"{path}: there are several data sets in it ({names}). Name the file of one of them.")
     files = sets.get(prefix, {})
-    roles = find_roles(path, files)
-    given = map_npy(files["classes"]) if "classes" in files else None
-    arrays = {name: map_npy(files[name]) for pair in roles.values() for name in pair}
-    return raw_arrays(path, roles, arrays, given)
+    return raw_arrays(path, {name: map_npy(files[name]) for name in _needed(path, files)})
 
 
 def _split_name(stem: str) -> tuple[str, str]:
     """``"cats-x_train"`` to beginning and accepted name, ("cats-", "x_train"); ("", "") if it has none."""
-    for name in sorted(IMAGES | NOT_IMAGES, key=len, reverse=True):
+    for name in sorted(_IMAGES | _NOT_IMAGES, key=len, reverse=True):
         prefix = stem[: len(stem) - len(name)]
         if stem.lower().endswith(name) and (not prefix or (prefix[-1] in "-_" and len(name) > 1)):
             return prefix, name
@@ -270,7 +258,7 @@ def _by_prefix(folder: AnyFile) -> dict[str, dict[str, AnyFile]]:
         prefix, name = _split_name(path.stem)
         if name:
             found.setdefault(prefix, {})[name] = path
-    return {prefix: files for prefix, files in found.items() if IMAGES & files.keys()}
+    return {prefix: files for prefix, files in found.items() if _IMAGES & files.keys()}
 
 
 def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -303,17 +291,14 @@ def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, 
     return roles
 
 
-def raw_arrays(
-    path: str | os.PathLike[str],
-    roles: Mapping[str, tuple[str, str]],
-    arrays: Mapping[str, _Array],
-    classes: _Array | None,
-) -> RawArrays:
-    """The arrays of each part, and the class names.
+def raw_arrays(path: str | os.PathLike[str], arrays: Mapping[str, _Array]) -> RawArrays:
+    """A data set out of arrays that are called as in `NAMES`, and maybe ``classes``.
 
     Raises:
-        DataError: the class names are no list of text.
+        DataError: the arrays are no images and labels, or the class names are no list of text.
     """
+    roles = find_roles(path, arrays)
+    classes = next((array for name, array in arrays.items() if name.lower() == "classes"), None)
     parts = {part: RawPart(arrays[images], arrays[labels], images, labels) for part, (images, labels) in roles.items()}
     try:
         return RawArrays(parts, None if classes is None else _class_names(classes))

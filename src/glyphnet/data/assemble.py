@@ -1,12 +1,13 @@
-"""Puts Splits together from images, labels and what is known of their parts."""
+"""Divides labelled images into Splits."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from .duplicates import duplicate_groups
 from .find_groups import make_groups
 from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words
 from .listing import PARTS, TEST, TRAIN, VALIDATION, check_classes, look_alikes
+from .pixels import Conformed
 from .split import divide
 from .survey import (
     LOOKED_AT,
@@ -58,21 +60,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Images of one shape with all that is known of them, before they are divided.
+    """Images of one shape before they are divided; fields that `Splits` and `ImageDataset` share are described there.
 
     Attributes:
-        name: what the data are called.
-        where: what errors call them.
+        where: what errors call the data.
         key: determines the images and their order, for the cache.
         images: uint8 (N, H, W, C), in memory or memory-mapped.
-        labels: int64 (N,).
-        names: where each image came from.
         parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
         groups: int64 (N,): equal for duplicates.
-        notes, warnings, reading, bad_files: see `Splits`.
-        originals: see `ImageDataset`.
         are_files: whether the names are those of files.
-        is_known: whether this is a data set that comes by name, whose pictures are not searched for groups.
+        is_known: whether this is a data set known by name, whose pictures are not searched for groups.
         column: the group of each picture that a column of a table says.
         taken: returns when each picture was taken, int64 (N,), seconds, -1 where that is not known.
     """
@@ -98,7 +95,7 @@ class Labelled:
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
-    """Divide ``data`` and hand out each part as a contiguous slice of one array or memory map.
+    """Divide ``data``; each part is a contiguous slice of one array or memory map.
 
     Raises:
         DataError: fewer than two classes, or classes that differ between the parts.
@@ -119,31 +116,23 @@ def assemble(data: Labelled, options: Options) -> Splits:
     images = images_at(data.images, order, data.key)
     ends = np.cumsum(np.bincount(parts, minlength=3)).tolist()
     datasets = []
-    for start, end in zip([0, *ends], ends, strict=False):
+    for start, end in pairwise([0, *ends]):
         rows = order[start:end]
         names = [data.names[row] for row in rows.tolist()]
         own = groups.numbers[rows] if groups else None
-        datasets.append(
-            ImageDataset(
-                images[start:end], data.labels[rows], data.classes, names, originals=data.originals, groups=own
-            )
+        part = ImageDataset(
+            images[start:end], data.labels[rows], data.classes, names, originals=data.originals, groups=own
         )
+        datasets.append(part)
     notes, warnings = list(data.notes), [*data.warnings, *look_alikes(data.classes)]
     if groups:
         notes.append(groups_in_words(groups, options.group_by.kind == "auto"))
         warnings += [*crossing(groups.numbers, data.parts, data.names), *_shares(parts, data.parts, options)]
-    group_by = groups.group_by if groups else "none"
+    train, validation, test = datasets
     return Splits(
-        data.name,
-        datasets[TRAIN],
-        datasets[VALIDATION],
-        datasets[TEST],
-        tuple(notes),
-        tuple(warnings),
-        data.reading,
-        group_by,
-        data.bad_files,
-    )
+        data.name, train, validation, test, notes=tuple(notes), warnings=tuple(warnings), reading=data.reading,
+        group_by=groups.group_by if groups else "none", bad_files=data.bad_files,
+    )  # fmt: skip
 
 
 def _groups(data: Labelled, options: Options) -> Groups | None:
@@ -155,22 +144,18 @@ def _groups(data: Labelled, options: Options) -> Groups | None:
     names = hashlib.sha256(os.fsencode("\0".join(data.names)) + data.labels.tobytes()).hexdigest()
     key = cache_key("groups", _code_of_groups(), data.key, names)
     if (kept := kept_arrays("groups", key)) is not None and {"numbers", "words"} <= kept.keys():
-        return _kept_groups(kept["numbers"], kept["words"].tolist(), data)
+        if not len(kept["words"]):
+            return None
+        group_by, said, unmatched, *rows = kept["words"].tolist()
+        example = tuple(data.names[int(row)] for row in rows)
+        return Groups(kept["numbers"], group_by, said, example, int(unmatched))
     found = make_groups(options.group_by, pictures, data.where)
-    if found is None:
-        keep_arrays("groups", key, {"numbers": np.zeros(0, np.int64), "words": np.array([], dtype="U1")})
-    else:
-        rows = [data.names.index(name) for name in found.example]
-        words = np.array([found.group_by, found.words, str(found.unmatched), *map(str, rows)])
-        keep_arrays("groups", key, {"numbers": found.numbers, "words": words})
+    numbers, words = np.zeros(0, np.int64), np.array([], dtype="U1")
+    if found is not None:
+        rows = [str(data.names.index(name)) for name in found.example]
+        numbers, words = found.numbers, np.array([found.group_by, found.words, str(found.unmatched), *rows])
+    keep_arrays("groups", key, {"numbers": numbers, "words": words})
     return found
-
-
-def _kept_groups(numbers: Int64Array, words: list[str], data: Labelled) -> Groups | None:
-    if not words:
-        return None
-    group_by, said, unmatched, *rows = words
-    return Groups(numbers, group_by, said, tuple(data.names[int(row)] for row in rows), int(unmatched))
 
 
 @functools.cache
@@ -184,81 +169,50 @@ def _shares(parts: npt.NDArray[np.int8], given: npt.NDArray[np.int8], options: O
     """A warning for each part that whole groups have made much larger or smaller than was asked for."""
     warnings = []
     pool = int((given == TRAIN).sum())
-    for part, title, fraction in (
-        (TEST, "test", options.test_fraction),
-        (VALIDATION, "validation", options.validation_fraction),
-    ):
+    for part, fraction in ((TEST, options.test_fraction), (VALIDATION, options.validation_fraction)):
         if fraction > 0 and not np.any(given == part):
             count = int((parts == part).sum())
             if abs(count / pool - fraction) > max(0.02, 0.25 * fraction):
                 warnings.append(
-                    f"The {title} part has {count:,} of {pool:,} images ({count / pool:.1%}) instead of "
+                    f"The {PARTS[part]} part has {count:,} of {pool:,} images ({count / pool:.1%}) instead of "
                     f"{fraction:.0%}: whole groups do not divide more evenly."
                 )
             pool -= count
     return warnings
 
 
-def from_arrays(
-    name: str,
-    where: str,
-    arrays: Mapping[str, tuple[UInt8Array, Int64Array]],
-    classes: tuple[str, ...],
-    options: Options,
-    stamp: str = "",
-    notes: Sequence[str] = (),
-    reading: Reading = STANDARD,
-) -> Splits:
-    """Splits from the parts of an array file: "train", "validation", "test", or only "all".
+def from_arrays(name: str, where: str, data: Conformed, options: Options, stamp: str = "") -> Splits:
+    """Splits from the parts of an array file.
 
     Args:
-        arrays: for each part images uint8 (N, H, W, C) and labels int64 (N,).
-        stamp: changes whenever the file does; without it the images are always taken into memory.
-        notes: sentences for the user, from the reader.
-        reading: how their values became brightness.
+        stamp: changes whenever the file does; "" for a data set known by name, which stays in memory.
 
     Raises:
         DataError: the classes are of no use.
     """
-    stacks = [images for images, _ in arrays.values()]
-    labels = np.concatenate([labels for _, labels in arrays.values()])
-    codes = [TRAIN if part == "all" else PARTS.index(part) for part in arrays]
+    stacks = [images for images, _ in data.parts.values()]
+    labels = np.concatenate([labels for _, labels in data.parts.values()])
+    codes = [TRAIN if part == "all" else PARTS.index(part) for part in data.parts]
     shape, note = _array_shape(stacks, options.wish)
     key = cache_key("arrays", stamp, list(shape))
     if stamp and len(labels) * int(np.prod(shape)) > IN_MEMORY_BYTES:
-        kept = entry(
-            key,
-            lambda writer: _write_fitted(writer, stacks, shape, options.progress),
-            {"groups": duplicate_groups},
-        )
+        write = functools.partial(_write_fitted, stacks=stacks, shape=shape, progress=options.progress)
+        kept = entry(key, write, {"groups": duplicate_groups})
         images, groups = kept.images, kept.arrays["groups"]
     else:
         fitted = [_fitted(stack, shape) for stack in stacks]
         images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
         groups = duplicate_groups(images)
-    names = [f"{part}/{row:05d}" for part, (_, each) in arrays.items() for row in range(len(each))]
+    names = [f"{part}/{row:05d}" for part, (_, each) in data.parts.items() for row in range(len(each))]
     parts = np.repeat(np.array(codes, dtype=np.int8), [len(stack) for stack in stacks])
-    absent = [classes[label] for label in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)]
-    gaps = (f"No image carries the label {listed(absent)}.",) if absent else ()
-    return assemble(
-        Labelled(
-            name,
-            where,
-            key,
-            images,
-            labels,
-            classes,
-            names,
-            parts,
-            groups,
-            (note, *notes),
-            gaps,
-            originals=_originals(names, stacks, shape),
-            reading=reading,
-            is_known=not stamp,
-        ),
-        options,
-    )
+    counts = np.bincount(labels, minlength=len(data.classes))
+    absent = [data.classes[label] for label in np.flatnonzero(counts == 0)]
+    labelled = Labelled(
+        name, where, key, images, labels, data.classes, names, parts, groups, (note, *data.notes),
+        warnings=(f"No image carries the label {listed(absent)}.",) if absent else (),
+        originals=_originals(names, stacks, shape), reading=data.reading, is_known=not stamp,
+    )  # fmt: skip
+    return assemble(labelled, options)
 
 
 def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageShape, str]:
@@ -269,18 +223,19 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
     )
     details = _details(stacks) if wish.size is None and max(height, width) > SMALL else ()
     shape, size_note = choose_shape([(height, width)], any_colored, wish, details)
-    done = "kept" if shape == (height, width, channels) else "brought to"
     was = shape_in_words((height, width, channels))
-    became = was if done == "kept" else f"{was}; brought to {shape_in_words(shape)}"
+    became = was if shape == (height, width, channels) else f"{was}; brought to {shape_in_words(shape)}"
     return shape, f"{count:,} images of {became} ({wish.source}). {size_note}".rstrip()
 
 
 def _details(stacks: Sequence[UInt8Array]) -> list[Detail]:
     """What stays of a few of the images at smaller sizes."""
     most = max(1, LOOKED_AT // len(stacks))
-    looked_at = ((stack, row) for stack in stacks for row in range(0, len(stack), max(1, len(stack) // most)))
-    arrays = (np.asarray(stack[row]) for stack, row in looked_at)
-    return [measure_detail(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)) for array in arrays]
+    return [
+        measure_detail(_picture(np.asarray(stack[row])))
+        for stack in stacks
+        for row in range(0, len(stack), max(1, len(stack) // most))
+    ]
 
 
 def _originals(names: Sequence[str], stacks: Sequence[UInt8Array], shape: ImageShape) -> Originals | None:
@@ -298,12 +253,16 @@ def _originals(names: Sequence[str], stacks: Sequence[UInt8Array], shape: ImageS
     return Originals(original)
 
 
+def _picture(pixels: UInt8Array) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
 def _fitted(images: UInt8Array, shape: ImageShape) -> UInt8Array:
     if images.shape[1:] == shape:
         return np.asarray(images)
     fitted = np.empty((len(images), *shape), dtype=np.uint8)
     for row, pixels in enumerate(images):
-        fitted[row] = fit_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
+        fitted[row] = fit_image(_picture(pixels), shape)
     return fitted
 
 

@@ -10,7 +10,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..files import open_input
 from ..processes import WorkerDiedError, Workers
-from .arrays import MAX_BYTES, RawArrays, RawPart, find_roles, raw_arrays
+from .arrays import MAX_BYTES, RawArrays, RawPart, raw_arrays
 from .filetree import AnyFile, ArchivePath, opened
 
 _Array = npt.NDArray[Any]
@@ -53,7 +53,7 @@ def read_matlab(path: AnyFile) -> RawArrays:
         MissingExtraError: a file of version 7.3 without h5py.
     """
     arrays = _matlab(path)
-    raw = raw_arrays(path, find_roles(path, arrays), arrays, None)
+    raw = raw_arrays(path, {name: array for name, array in arrays.items() if name.lower() != "classes"})
     parts = {name: _along_first(part) for name, part in raw.parts.items()}
     if _is_emnist(path, arrays):
         return _emnist(parts, arrays["mapping"])
@@ -205,9 +205,7 @@ def read_hdf5(path: AnyFile) -> RawArrays:
         DataError: no images and labels.
         MissingExtraError: h5py is not installed.
     """
-    arrays = hdf5_arrays(path)
-    classes = next((array for name, array in arrays.items() if name.lower() == "classes"), None)
-    return raw_arrays(path, find_roles(path, arrays), arrays, classes)
+    return raw_arrays(path, hdf5_arrays(path))
 
 
 def hdf5_arrays(path: AnyFile) -> dict[str, _Array]:
@@ -308,7 +306,7 @@ _CIFAR_FILES = re.compile(
 
 def _cifar_files(folder: AnyFile) -> dict[str, AnyFile]:
     """The files of a folder that may be CIFAR's batches, by name."""
-    found: Iterable[AnyFile] = folder.iterdir()
+    found: list[AnyFile] = sorted(folder.iterdir())
     return {file.name: file for file in found if _CIFAR_FILES.fullmatch(file.name) and file.is_file()}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gzip
-import hashlib
 import io
 import os
 import posixpath
@@ -197,6 +196,15 @@ def byte_count(path: AnyFile) -> int:
     return len(path.content()) if isinstance(path, ArchivePath) else path.stat().st_size
 
 
+def state_of(path: AnyFile) -> str:
+    """Text that changes when a file does; no program can set back the time of its last status change."""
+    if isinstance(path, ArchivePath):
+        return path.state
+    status = path.stat()
+    size_and_times = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return repr((os.path.realpath(path), *size_and_times, status.st_ino))
+
+
 def is_regular(path: str | os.PathLike[str]) -> bool:
     """Whether the path leads to a regular file."""
     try:
@@ -335,7 +343,7 @@ def is_wanted(name: str) -> bool:
 
 
 def _scan(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
-    """What tells a folder from all others, and what lies in it."""
+    """The identity of a folder, and its entries."""
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:
@@ -418,10 +426,7 @@ def archive_tree(path: Path) -> FileTree:
         raise
     except Exception as error:  # Python's own readers fail in many ways on damage
         raise DataError(f"{path}: a damaged archive ({first_line(error)}). Download or make it again.") from error
-    status = path.stat()
-    state = repr((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
-    state = hashlib.sha256(state.encode()).hexdigest()
-    tree = FileTree(path, tuple(sorted(members)), {}, read=_last_kept(members), state=state)
+    tree = FileTree(path, tuple(sorted(members)), {}, read=_last_kept(members), state=state_of(path))
     outputs = tuple(sorted(folder for folder, inside in tree.below.items() if folder and is_output_folder(inside)))
     if not outputs:
         return tree

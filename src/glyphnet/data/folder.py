@@ -20,9 +20,7 @@ from .hub import hub_tables, read_hub
 from .layouts import KINDS, LABEL_LAYOUTS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped
 from .pixeltables import pixel_table_of, read_pixel_tables
-from .tables import METADATA, TEXT_SUFFIXES, cells_of, choose_columns, read_path_tables
-
-_TABLES = (*TEXT_SUFFIXES, ".parquet")
+from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, read_path_tables
 
 
 def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
@@ -135,7 +133,7 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
 def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[str]) -> Arrangement:
     """The arrangement with the pictures of a part that lie in no class folders, where a table has their classes.
 
-    So come the German traffic signs: ``Train/CLASS/``, and beside it ``Test/`` with ``Test.csv``.
+    The German traffic signs have ``Train/CLASS/``, and beside it ``Test/`` with ``Test.csv``.
     """
     if len(arranged.rows) == len(pictures):
         return arranged
@@ -176,7 +174,7 @@ def _tables_of(tree: FileTree, folders: set[str]) -> list[str]:
         while folder:
             above.add(folder)
             folder = posixpath.dirname(folder)
-    return [name for name in tree.names if posixpath.dirname(name) in above and name.lower().endswith(_TABLES)]
+    return [name for name in tree.names if posixpath.dirname(name) in above and name.lower().endswith(TABLE_SUFFIXES)]
 
 
 def _same_classes(labels: set[str], classes: set[str]) -> dict[str, str]:
@@ -248,7 +246,7 @@ def _text_tables(tree: FileTree) -> list[str]:
     found = [
         name
         for name in tree.names
-        if name.lower().endswith(_TABLES) and "submission" not in posixpath.basename(name).lower()
+        if name.lower().endswith(TABLE_SUFFIXES) and "submission" not in posixpath.basename(name).lower()
     ]
     top = min((name.count("/") for name in found), default=0)
     return [name for name in found if name.count("/") == top]

@@ -5,7 +5,6 @@ pyarrow reads them a few rows or a group of rows at a time; the pictures are nev
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
@@ -20,7 +19,7 @@ import numpy as np
 
 from ..errors import BadFileError, DataError
 from ..units import fault_of, listed
-from .filetree import AnyFile, ArchivePath, FileTree, as_file, file_alone, read_file
+from .filetree import AnyFile, FileTree, as_file, file_alone, read_file, state_of
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
 from .tables import FILE_COLUMNS, Finder, label_column_of, parquet_file, plain, sound
@@ -67,15 +66,6 @@ class Table:
     def place(self, row: int) -> str:
         """Where the picture of a row, counted from 0, lies."""
         return f"{self.path}#{row}"
-
-    def state(self) -> str:
-        """SHA-256 (hex) that changes with the file."""
-        if isinstance(self._file, ArchivePath):
-            state = self._file.state
-        else:
-            status = self._file.stat()
-            state = repr((self.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
-        return hashlib.sha256(os.fsencode(state)).hexdigest()
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
         """The picture of each row from ``start``, a few rows at a time.
@@ -312,5 +302,5 @@ def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]], label_col
     return ImageFiles(
         tree.root, names, np.array([number[text] for text in texts], dtype=np.int64), classes,
         np.array(parts, dtype=np.int8), notes=(f"{what}: {chosen}.",), read=content,
-        state="".join(table.state() for table in read.values()), label_column=label_column,
+        state="".join(state_of(tree.file(name)) for name in read), label_column=label_column,
     )  # fmt: skip

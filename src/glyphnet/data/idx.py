@@ -10,12 +10,13 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
+from ..filekinds import looks_like
 from .arrays import RawArrays, RawPart
 from .filetree import MAX_RATIO, PIECE, AnyFile, ArchivePath, as_file, byte_count, is_gzipped, opened, unpacked
 
@@ -28,43 +29,27 @@ MAP_FROM = 64 << 20  # a plain file of at least this many bytes is mapped, not r
 _AGAIN = "Copy or download the file again."
 
 
-class _Kind(NamedTuple):
-    name: str
-    magic: int
-    ndim: int
-
-
-IMAGES = _Kind("images", 0x0803, 3)
-LABELS = _Kind("labels", 0x0801, 1)
-
-
-def read_idx(
-    path: str | os.PathLike[str], *, kind: _Kind | None = None, max_bytes: int = MAX_BYTES
-) -> npt.NDArray[Any]:
+def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Read one IDX file, gzipped or not.
-
-    Args:
-        kind: ``IMAGES`` or ``LABELS`` where only that will do; None takes any IDX file.
-        max_bytes: refuse a gzipped file that unpacks to more.
 
     Returns:
         An array of the type and shape that the file announces, native byte order; a read-only memory map
         where the file is large, plain and of single bytes.
 
     Raises:
-        BadFileError: not IDX, not of that kind, or not of the size it announces. Nothing is allocated before the
-            announced size was compared with the size of the file.
+        BadFileError: not IDX, or not of the size it announces. Nothing is allocated before the announced size was
+            compared with the size of the file.
     """
     path = as_file(path)
     stored, packed = byte_count(path), is_gzipped(path)
     with unpacked(path) as file:
-        dtype, ndim = _read_magic(path, file.read(4), kind)
+        dtype, ndim = _read_magic(path, file.read(4))
         head = file.read(4 * ndim)
         if len(head) < 4 * ndim:
             raise BadFileError(path, f"ends inside its header, after {4 + len(head)} bytes", _AGAIN)
         shape = tuple(np.frombuffer(head, ">u4").tolist())
         start, size = 4 + len(head), math.prod(shape) * dtype.itemsize
-        _check_size(path, shape, start + size, stored, packed, max_bytes)
+        _check_size(path, shape, start + size, stored, packed)
         if not packed and start + size >= MAP_FROM and dtype.itemsize == 1 and not isinstance(path, ArchivePath):
             return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
         values, done = np.empty(size, np.uint8), 0
@@ -79,49 +64,30 @@ def read_idx(
     return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_magic(path: AnyFile, magic: bytes, kind: _Kind | None) -> tuple[np.dtype[Any], int]:
+def _read_magic(path: AnyFile, magic: bytes) -> tuple[np.dtype[Any], int]:
+    """The type of the values, and how many dimensions there are."""
     if len(magic) < 4:
         raise BadFileError(path, f"too short for IDX: {len(magic)} bytes", _AGAIN)
-    found = int.from_bytes(magic, "big")
-    if kind is not None and found != kind.magic:
-        reason = f"the magic number is 0x{found:08X}{_meaning(found)}, where {kind.name} have 0x{kind.magic:08X}"
-        swapped = found in (IMAGES.magic, LABELS.magic)
-        remedy = "Are the images and labels files swapped?" if swapped else "Give an IDX file as MNIST has them."
-        raise BadFileError(path, reason, remedy)
     if magic[:2] != b"\0\0" or magic[3] == 0:
-        raise BadFileError(path, f"not IDX: the magic number is 0x{found:08X}{_meaning(found)}", "Give an IDX file.")
+        meaning = f" ({what})" if (what := looks_like(magic)) else ""
+        raise BadFileError(path, f"not IDX: the magic number is 0x{magic.hex().upper()}{meaning}", "Give an IDX file.")
     if magic[2] not in DTYPES:
         known = ", ".join(f"0x{code:02X}" for code in DTYPES)
         raise BadFileError(path, f"the type code is 0x{magic[2]:02X}; IDX knows {known}", _AGAIN)
     return np.dtype(DTYPES[magic[2]]), magic[3]
 
 
-_MEANINGS = {
-    IMAGES.magic: " (images)", LABELS.magic: " (labels)", 0x504B0304: " (a zip file)", 0x89504E47: " (a PNG image)",
-    0x934E554D: " (a NumPy file)", 0x3C21444F: " (a web page)", 0x3C68746D: " (a web page)",
-}  # fmt: skip
-
-
-def _meaning(magic: int) -> str:
-    if magic in _MEANINGS:
-        return _MEANINGS[magic]
-    code, ndim = magic >> 8, magic & 0xFF
-    return f" ({np.dtype(DTYPES[code]).name} values in {ndim} dimensions)" if code in DTYPES else ""
-
-
-def _check_size(
-    path: AnyFile, shape: tuple[int, ...], expected: int, stored: int, packed: bool, max_bytes: int
-) -> None:
+def _check_size(path: AnyFile, shape: tuple[int, ...], expected: int, stored: int, packed: bool) -> None:
     announced = f"announces {' × '.join(f'{n:,}' for n in shape)} values, {expected:,} bytes in all,"
     if not packed and stored != expected:
         state = "truncated" if stored < expected else "followed by bytes that do not belong to it"
         raise BadFileError(path, f"{announced} but has {stored:,}: the file is {state}", _AGAIN)
     if packed and expected > stored * MAX_RATIO + 64:
         raise BadFileError(path, f"{announced} which {stored:,} bytes of gzip cannot hold", _AGAIN)
-    if packed and expected > max_bytes:
+    if packed and expected > MAX_BYTES:
         raise BadFileError(
             path,
-            f"{announced} more than the limit of {max_bytes:,} for unpacking into memory",
+            f"{announced} more than the limit of {MAX_BYTES:,} for unpacking into memory",
             "Unpack it with gunzip: a plain file is not loaded but memory-mapped.",
         )
 
@@ -261,9 +227,9 @@ def _read_pair(folder: AnyFile, part: str, images_path: AnyFile | None, labels_p
     if images_path is None or labels_path is None:
         there = labels_path or images_path
         assert there is not None
-        kind = LABELS if images_path else IMAGES
-        missing = re.sub(r"(images?|labels?)([-.]idx)\d", rf"{kind.name}\g<2>{kind.ndim}", there.name)
-        missing = missing.removesuffix(".gz") if missing != there.name else f"file of {kind.name}"
+        kind, ndim = ("labels", 1) if images_path else ("images", 3)
+        missing = re.sub(r"(images?|labels?)([-.]idx)\d", rf"{kind}\g<2>{ndim}", there.name)
+        missing = missing.removesuffix(".gz") if missing != there.name else f"file of {kind}"
         raise BadFileError(folder, f"has {there.name} but no {missing}[.gz]", "Put that file there too.")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if 0 in images.shape:

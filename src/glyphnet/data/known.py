@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..files import read_input
-from .arrays import NpzFile, RawArrays, RawPart, read_npz
+from .arrays import RawArrays, RawPart, npz_arrays, read_npz
 from .containers import read_cifar_folder, read_svhn_folder, read_usps
 from .filetree import ArchivePath, archive_tree
 from .idx import read_idx_folder
@@ -118,8 +118,8 @@ def _read_k49(folder: Path) -> RawArrays:
     """Kuzushiji-49: one array a file."""
 
     def array(name: str) -> npt.NDArray[Any]:
-        with NpzFile(folder / f"k49-{name}.npz") as archive:
-            return next(iter(archive.read(archive.names[:1]).values()))
+        [found] = npz_arrays(folder / f"k49-{name}.npz", lambda names: names[:1]).values()
+        return found
 
     return RawArrays({
         part: RawPart(array(f"{part}-imgs"), array(f"{part}-labels"), f"{part} images", f"{part} labels")

@@ -1,7 +1,7 @@
 """What the levels of folders mean: which name is a class, which a part (training, validation, test), which neither.
 
-Everything is concluded from the names of the pictures. What was concluded is said in one line; where two readings are
-possible, both are shown and nothing is read until ``--layout`` or ``--only`` chooses.
+Everything is concluded from the names of the pictures, and said in one line. Where two readings are possible, both are
+shown, and the user must choose by ``--layout`` or ``--only``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ KINDS = frozenset({
 })  # fmt: skip
 LABEL_LAYOUTS = ("label,pixels", "pixels,label")
 """What ``--layout`` says of a table without a header whose first and last column could both be the label."""
-_PART_TITLES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LEVELS = ("class", "part", "any")
 
@@ -71,12 +70,8 @@ class _File(NamedTuple):
     def top(self) -> str:
         return self.folders[0]
 
-    @property
-    def stem(self) -> str:
-        return posixpath.splitext(posixpath.basename(self.name))[0]
-
-    def below(self, levels: int = 1) -> _File:
-        return _File(self.name, self.folders[levels:])
+    def below(self) -> _File:
+        return _File(self.name, self.folders[1:])
 
 
 def check_layout(layout: str) -> None:
@@ -93,7 +88,7 @@ def check_layout(layout: str) -> None:
 
 def part_word(name: str) -> int | None:
     """The part that a word in a table or a folder's name stands for, with common additions: ``seg_train``."""
-    part = _part(name, frozenset())
+    part = _part(name)
     return TEST if part == _EVAL else part
 
 
@@ -143,7 +138,7 @@ def arrange(names: Sequence[str], where: str, layout: str = "auto", only: str | 
 
 
 def _in_plain_classes(names: Sequence[str]) -> list[tuple[str, str, int]] | None:
-    """The rows of pictures that lie directly in folders, none of which is called as a part is: so come most data."""
+    """The rows of pictures that lie directly in folders, none of them named as a part; most data look so."""
     rows = []
     for name in names:
         top, _, rest = name.partition("/")
@@ -214,16 +209,12 @@ def _by_levels(files: list[_File], levels: list[str], where: str, result: Arrang
 # Levels that are concluded from the names
 
 
-def _part(name: str, common: frozenset[str]) -> int | None:
+def _part(name: str, common: frozenset[str] = frozenset()) -> int | None:
+    """The part that a name stands for, apart from words that are ``common`` or say nothing."""
     words = [word for word in _words(name) if word not in common and word not in _FILLERS]
-    for size in range(1, len(words) + 1):
-        if "".join(words[:size]) in _PART_WORDS and not words[size:]:  # "hold-out" is two words
-            return _PART_WORDS["".join(words[:size])]
-    if len(words) == 1:
-        for filler in ("set", "data", "images", "imgs"):
-            if words[0].removesuffix(filler) in _PART_WORDS:
-                return _PART_WORDS[words[0].removesuffix(filler)]
-    return None
+    whole = "".join(words)  # "hold-out" is two words
+    shorter = [whole.removesuffix(filler) for filler in ("set", "data", "images", "imgs")] if len(words) == 1 else []
+    return next((_PART_WORDS[word] for word in (whole, *shorter) if word in _PART_WORDS), None)
 
 
 def _words(name: str) -> list[str]:
@@ -234,7 +225,7 @@ def _parts_of(names: Collection[str]) -> dict[str, int]:
     """The part of each name that is one. Words that all of several share ("asl_alphabet_train") do not count.
 
     Raises:
-        ValueError: two names are the same part; its arguments are the two.
+        ValueError: two names, which it gives, are the same part.
     """
     with_part = [name for name in names if _PART_WORDS.keys() & set(_words(name))]
     shared = frozenset.intersection(*(frozenset(_words(name)) for name in with_part)) if len(with_part) > 1 else None
@@ -247,7 +238,7 @@ def _parts_of(names: Collection[str]) -> dict[str, int]:
         if part == _EVAL:
             part = VALIDATION if has_test and VALIDATION not in found.values() else TEST
         if part in taken:
-            raise ValueError(taken[part], name)
+            raise ValueError(f"{taken[part]!r} and {name!r}")
         taken[part] = name
         result[name] = part
     return result
@@ -263,32 +254,30 @@ def _parts_by_one_word(names: Collection[str]) -> dict[str, int] | None:
 def _unwrapped(files: list[_File], *, in_part: bool = False) -> tuple[list[str], list[_File], list[_File]]:
     """The folders that only wrap the data, the files below them, and those beside a wrapping folder.
 
-    A folder that is called as a part is does not wrap, except in a part: ``seg_train/seg_train/class``.
+    A folder that is named as a part does not wrap, except in a part: ``seg_train/seg_train/class``.
     """
     prefix: list[str] = []
     loose: list[_File] = []
     while True:
-        tops = {file.top for file in files}
-        if len(tops) > 1 or (not in_part and _part(min(tops), frozenset()) is not None):
+        [top, *others] = sorted({file.top for file in files})
+        if others or (not in_part and _part(top) is not None):
             return prefix, files, loose
         deeper = [file.below() for file in files if len(file.folders) > 1]
-        if not deeper or not _leads_to_several(deeper):
-            return prefix, files, loose
         beside = [file for file in files if len(file.folders) == 1]
-        if len(beside) > len(deeper):
+        if len(beside) > len(deeper) or not _leads_to_several({file.folders for file in deeper}):
             return prefix, files, loose
-        prefix.append(min(tops))
+        prefix.append(top)
         loose += beside
         files = deeper
 
 
-def _leads_to_several(files: list[_File]) -> bool:
+def _leads_to_several(paths: set[tuple[str, ...]]) -> bool:
     """Whether there are several folders at some level, or a folder that is named as a part."""
-    while files:
-        tops = {file.top for file in files}
-        if len(tops) > 1 or _part(min(tops), frozenset()) is not None:
+    while paths:
+        tops = {path[0] for path in paths}
+        if len(tops) > 1 or _part(min(tops)) is not None:
             return True
-        files = [file.below() for file in files if len(file.folders) > 1]
+        paths = {path[1:] for path in paths if len(path) > 1}
     return False
 
 
@@ -300,10 +289,7 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
     try:
         parts = _parts_of(tops)
     except ValueError as error:
-        first, second = error.args
-        raise DataError(
-            f"{where}: {first!r} and {second!r} are the same part. Put them into one folder, or give one."
-        ) from None
+        raise DataError(f"{where}: {error} are the same part. Put them into one folder, or give one.") from None
     if len(parts) < len(tops) and len(tops) > 1 and _nearly_the_same(list(subs.values())):
         # Folders with the same folders in them need no usual name: one word of it that means a part is enough.
         parts = _parts_by_one_word(tops) or parts
@@ -320,12 +306,10 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
             )
     elif deep:
         part, names = deep[0], sorted(others)
-        raise DataError(
-            _two_readings(
-                where,
-                f"{part!r} is a part and its folders {listed(sorted(subs[part]), 3)} are classes: give {part!r} alone",
-                f"{listed(sorted([part, *names]), 3)} are classes: add --layout {level}class",
-            )
+        raise _two_readings(
+            where,
+            f"{part!r} is a part and its folders {listed(sorted(subs[part]), 3)} are classes: give {part!r} alone",
+            f"{listed(sorted([part, *names]), 3)} are classes: add --layout {level}class",
         )
     elif parts and (not others or len(parts) > 1):
         named = listed(sorted(parts), 3)
@@ -338,23 +322,19 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
         _read_classes_or_parts_below(tops, subs, where, level, result)
 
 
-def _two_readings(where: str, first: str, second: str) -> str:
-    return f"{where}: can be read in two ways.\n  1. {first}.\n  2. {second}."
+def _two_readings(where: str, first: str, second: str) -> DataError:
+    return DataError(f"{where}: can be read in two ways.\n  1. {first}.\n  2. {second}.")
 
 
 def _check_not_both(
     tops: dict[str, list[_File]], subs: dict[str, set[str]], parts: dict[str, int], where: str, level: str
 ) -> None:
     below = set().union(*subs.values())
-    if len(below) > 1 and all(_part(name, frozenset()) is not None for name in below):
-        raise DataError(
-            _two_readings(
-                where,
-                f"{listed(sorted(parts), 3)} are parts and {listed(sorted(below), 3)} classes: --layout "
-                f"{level}part/class",
-                f"{listed(sorted(tops), 3)} are classes and {listed(sorted(below), 3)} parts: --layout "
-                f"{level}class/part",
-            )
+    if len(below) > 1 and all(_part(name) is not None for name in below):
+        raise _two_readings(
+            where,
+            f"{listed(sorted(parts), 3)} are parts and {listed(sorted(below), 3)} classes: --layout {level}part/class",
+            f"{listed(sorted(tops), 3)} are classes and {listed(sorted(below), 3)} parts: --layout {level}class/part",
         )
 
 
@@ -368,13 +348,13 @@ def _read_parts(
         loose = [file.name for file in tops[top] if not file.folders]
         if files:
             wrapper, inner, beside = _unwrapped(files, in_part=True)
-            only = {file.top for file in files} if len({file.top for file in files}) == 1 else set()
+            tops_below = {file.top for file in files}
             if wrapper and (_is_wrapper_name(wrapper[0], top) or classes[wrapper[0]] == len(files)):
                 files, loose = inner, [*loose, *(file.name for file in beside)]
-            elif any(_is_wrapper_name(name, top) for name in only):  # pictures directly in test/Images
+            elif len(tops_below) == 1 and _is_wrapper_name(min(tops_below), top):  # pictures directly in test/Images
                 files, loose, wrapper = [], [*loose, *(file.name for file in files)], []
         if files:
-            said.append(f"{posixpath.join(top, *wrapper)!r} is the {_PART_TITLES[part]} part")
+            said.append(_is_part(posixpath.join(top, *wrapper), part))
         if loose and not files:
             result.warnings.append(
                 f"The {len(loose):,} pictures in {top!r} lie in no class folder: without labels they cannot be used "
@@ -385,6 +365,10 @@ def _read_parts(
         _refuse_silent_pooling(files, posixpath.join(where, top), f"{level}part/class")
         result.rows += [(file.name, file.top, part) for file in files]
     result.notes.append(f"Folders: {', '.join(said)}; the folders in them are the classes.")
+
+
+def _is_part(name: str, part: int) -> str:
+    return f"{name!r} is the {('training', 'validation', 'test')[part]} part"
 
 
 def _is_wrapper_name(name: str, above: str) -> bool:
@@ -409,9 +393,7 @@ def _read_classes_or_parts_below(
                 f"{listed(sorted(flat), 3)} as well. Move them into a part, or pool all: --layout {level}class."
             )
         result.rows += [(file.name, top, parts[file.top]) for top, files in tops.items() for file in files]
-        said = ", ".join(
-            f"{name!r} is the {_PART_TITLES[part]} part" for name, part in sorted(parts.items(), key=lambda p: p[1])
-        )
+        said = ", ".join(_is_part(name, part) for name, part in sorted(parts.items(), key=lambda item: item[1]))
         result.notes.append(f"Folders: the top folders are the classes; in each, {said}.")
         return
     files = [_File(file.name, (top, *file.folders)) for top, each in tops.items() for file in each]
@@ -435,7 +417,7 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
     for file in files:
         inside = stems.setdefault(file.top, {})
         if len(file.folders) > 1:
-            inside.setdefault(file.folders[1], set()).add(file.stem)
+            inside.setdefault(file.folders[1], set()).add(posixpath.splitext(posixpath.basename(file.name))[0])
     subs = [set(inside) for inside in stems.values()]
     twins = next((pair for inside in stems.values() if (pair := _twin_folders(inside))), None)
     same = len(subs) > 1 and _nearly_the_same(subs)
@@ -449,13 +431,11 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
             f"  Read one of them: --only {_quoted(_likeliest(names))}\n  Pool them all:    --layout {layout}"
         )
     up = layout.removesuffix("class")
-    raise DataError(
-        _two_readings(
-            where,
-            f"{listed(sorted(stems), 3)} are the classes, and the folders in them are pooled: --layout {layout} "
-            f"(or one of them: --only {_quoted(_likeliest(names))})",
-            f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}any/class",
-        )
+    raise _two_readings(
+        where,
+        f"{listed(sorted(stems), 3)} are the classes, and the folders in them are pooled: --layout {layout} "
+        f"(or one of them: --only {_quoted(_likeliest(names))})",
+        f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}any/class",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
-from ..filekinds import LFS, PICTURE_SUFFIXES, SMALLEST_HEAD, foreign_kind, is_lfs_pointer
+from ..filekinds import LFS, SMALLEST_HEAD, foreign_kind, is_lfs_pointer, looks_like_picture
 from ..files import open_input
 from ..progress import Progress
 from ..units import listed
@@ -29,7 +27,6 @@ from .filetree import (
     ArchivePath,
     FileTree,
     archive_tree,
-    as_file,
     file_alone,
     folder_tree,
     head_of,
@@ -37,6 +34,7 @@ from .filetree import (
     is_folder,
     is_regular,
     is_wanted,
+    state_of,
 )
 from .find_groups import times_taken
 from .folder import read_tree
@@ -54,17 +52,16 @@ from .listing import (
     bad_in_words,
     escaped,
     skipped,
-    unlabelled_arrays,
     unlabelled_rows,
 )
 from .named import read_digits
 from .pictures import decode_all
-from .pixels import conform
+from .pixels import Conformed, conform
 from .pixeltables import is_pixel_table, pixel_table_of, read_pixel_table, unlabelled_pixels, unlabelled_table
 from .sources import OTHERS, Source, claimed, holding_arrays, is_file, read_by
 from .split import check_fractions
 from .survey import ShapeWish
-from .tables import TEXT_SUFFIXES, looks_like_picture, read_path_tables, unlabelled_paths
+from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, read_path_tables, unlabelled_paths
 from .values import Page, Reading, check_page, check_range
 
 if TYPE_CHECKING:
@@ -100,8 +97,8 @@ def load(
         source: the name of a data set ("digits", "mnist", …), or the path of a folder of class folders (flat,
             or in training, validation and test), of a table of paths or of pixels, of Parquet tables with
             pictures, of IDX, .npz or .npy files, or of a zip or tar archive: docs/data.md shows each. Where a file
-            or folder is called as a data set is, write ``./mnist`` for it and ``name:mnist`` for the data set.
-            A `DataSettings` holds the source and all options up to ``only``: give none of them beside it.
+            or folder has the name of a data set, write ``./mnist`` for it and ``name:mnist`` for the data set.
+            A `DataSettings` holds the source and its options: give none of them beside it.
         size: the side of the images in pixels, or (height, width); None chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
         validation_fraction: the share of the training images to validate on, where no such part is given.
@@ -165,7 +162,7 @@ def known_name(source: str | os.PathLike[str]) -> str | None:
     """The name of the known data set that ``source`` means; None for a path.
 
     Raises:
-        DataError: a file or folder here is called so as well, or ``name:`` stands before an unknown name.
+        DataError: a file or folder here has this name too, or ``name:`` stands before an unknown name.
     """
     if not isinstance(source, str):
         return None
@@ -173,10 +170,10 @@ def known_name(source: str | os.PathLike[str]) -> str | None:
     if name != source and name not in NAMED:
         raise DataError(f"{source!r}: there is no data set {name!r}; known are {', '.join(NAMED)}.")
     if source in NAMED and os.path.exists(source):
+        kind = "folder" if os.path.isdir(source) else "file"
         raise DataError(
-            f"{source!r} is the name of a known data set and of a {'folder' if os.path.isdir(source) else 'file'} "
-            f"here.\n  The {'folder' if os.path.isdir(source) else 'file'} here: ./{source}\n"
-            f"  The data set:    {NAME_PREFIX}{source}"
+            f"{source!r} is the name of a known data set and of a {kind} here.\n"
+            f"  The {kind} here: ./{source}\n  The data set:    {NAME_PREFIX}{source}"
         )
     return name if name in NAMED else None
 
@@ -230,7 +227,7 @@ def _lfs_pointer(folder: Path) -> Path | None:
 def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, stamp: str = "") -> Splits:
     ready = conform(raw, where, options.wish.size, options.reading)
     stamp = stamp and stamp + repr(ready.reading)
-    return from_arrays(escaped(name), where, ready.parts, ready.classes, options, stamp, ready.notes, ready.reading)
+    return from_arrays(escaped(name), where, ready, options, stamp)
 
 
 def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
@@ -248,9 +245,9 @@ def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
         if folders:
             inner = inner / folders[0]
             continue
-        pictures = {*_pictures_among(files)}
-        others = [name for name in files if name not in pictures]
-        if len(others) > _MOST_FILES or (pictures and any(name.lower().endswith(_TABLES) for name in others)):
+        others = [name for name in files if not looks_like_picture(name)]
+        has_table = any(name.lower().endswith(TABLE_SUFFIXES) for name in others)
+        if len(others) > _MOST_FILES or (has_table and len(others) < len(files)):  # it may name the pictures' classes
             return None
         kinds = [(inner / name, kind) for name in others if (kind := _array_source(inner / name))]
         if not kinds or any(kind is not kinds[0][1] for _, kind in kinds):
@@ -259,12 +256,12 @@ def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
 
 
 _MOST_FILES = 20  # that are opened to see whether they hold arrays
-_TABLES = (*TEXT_SUFFIXES, ".parquet")  # one beside pictures may name their classes
 
 
 def _not_read(files: Sequence[AnyFile]) -> tuple[str, ...]:
     """A note on pictures that lie beside files of arrays: such as a preview of what is in them."""
-    beside = [] if isinstance(files[0], ArchivePath) else _pictures_among(_entries(files[0].parent)[1])
+    folder = files[0].parent
+    beside = [] if isinstance(folder, ArchivePath) else [*filter(looks_like_picture, _entries(folder)[1])]
     if not beside:
         return ()
     one = len(beside) == 1
@@ -289,15 +286,11 @@ def _array_source(path: AnyFile) -> Source | None:
     return next((kind for kind in (*OTHERS.values(), *PATHS) if kind.arrays and kind.matches(path)), None)
 
 
-def _pictures_among(names: Sequence[str]) -> list[str]:
-    return [name for name in names if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES]
-
-
 def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options: Options) -> arrays.RawArrays:
     """The arrays in one file, or in several that are parts by their names (``train.npz``, ``test.npz``).
 
     Raises:
-        DataError: the files cannot be told apart as parts.
+        DataError: the names of the files do not say the parts.
     """
     if len(files) == 1:
         raw = read_by(kind, files[0], options)
@@ -332,7 +325,7 @@ def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
 
 def _load_digits(name: str, options: Options) -> Splits:
     images, labels, classes = read_digits()
-    return from_arrays(name, name, {"all": (images, labels)}, classes, options)
+    return from_arrays(name, name, Conformed({"all": (images, labels)}, classes), options)
 
 
 def _load_named(name: str, options: Options) -> Splits:
@@ -350,38 +343,6 @@ def _read_parquet(path: Path, options: Options) -> ImageFiles:
 
 def _read_path_table(path: Path, options: Options) -> ImageFiles:
     return read_path_tables(file_alone(path), [(path.name, None)], options)
-
-
-def _pictures_by(
-    read: Callable[[AnyFile], dict[str, npt.NDArray[Any]]],
-) -> Callable[[str | AnyFile], Unlabelled | BadFileError]:
-    """Make a reader of images for prediction from one of all arrays; labels, one number each, are left out."""
-
-    def pictures(path: str | AnyFile) -> Unlabelled | BadFileError:
-        try:
-            found = read(as_file(path))
-        except BadFileError as error:
-            return error
-        images = {name: each for name, each in found.items() if each.ndim in (2, 3, 4) and each.dtype.kind in "buif"}
-        more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
-        images = more or images  # labels may be a matrix of one column or one row
-        if not images:
-            shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
-            return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
-        return unlabelled_arrays(os.fspath(path), images)
-
-    return pictures
-
-
-def _npz_arrays(path: AnyFile) -> dict[str, npt.NDArray[Any]]:
-    with arrays.NpzFile(path) as archive:
-        names = [name for name in archive.names if name.lower() in arrays.IMAGES]
-        return archive.read(names or [name for name in archive.names if name.lower() not in arrays.NOT_IMAGES])
-
-
-def _npy_pictures(path: str | AnyFile) -> Unlabelled | BadFileError:
-    found = _pictures_by(lambda path: {"images": arrays.map_npy(path)})(path)
-    return found if isinstance(found, BadFileError) else replace(found, whole=arrays.map_npy(path))
 
 
 def _archive_pictures(path: str) -> Unlabelled | BadFileError:
@@ -442,25 +403,15 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
             f"{bad_in_words(pictures.bad)}. Mend them, or remove the class."
         )
     names = [files.names[row] for row in pictures.rows.tolist()]
+    bad = [*files.bad, *pictures.bad]
     data = Labelled(
-        name=escaped(files.root.resolve().name),
-        where=str(files.root),
-        key=pictures.key,
-        images=pictures.images,
-        labels=labels,
-        classes=files.classes,
-        names=names,
-        parts=files.parts[pictures.rows],
-        groups=pictures.groups,
-        notes=(*pictures.notes, *files.notes),
-        warnings=(*files.warnings, *skipped([*files.bad, *pictures.bad])),
-        bad_files=tuple(sorted([*files.bad, *pictures.bad])),
+        escaped(files.root.resolve().name), str(files.root), pictures.key, pictures.images, labels, files.classes,
+        names, files.parts[pictures.rows], pictures.groups, (*pictures.notes, *files.notes),
+        warnings=(*files.warnings, *skipped(bad)), bad_files=tuple(sorted(bad)), reading=pictures.reading,
         originals=Originals(partial(files.picture, reading=replace(pictures.reading, strict=False)), pictures.key),
-        reading=pictures.reading,
-        are_files=True,
-        taken=partial(times_taken, files, names, pictures.key),
+        are_files=True, taken=partial(times_taken, files, names, pictures.key),
         column=None if files.groups is None else [files.groups[row] for row in pictures.rows.tolist()],
-    )
+    )  # fmt: skip
     return assemble(data, options)
 
 
@@ -470,8 +421,7 @@ def _stamp(path: Path) -> str:
         files = sorted(path.rglob("*"))
     else:
         files = sorted(path.parent.iterdir()) if path.suffix == ".npy" else [path]
-    state = [(os.path.realpath(file), file.stat()) for file in files if file.is_file()]
-    text = repr([(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in state])
+    text = repr([state_of(file) for file in files if file.is_file()])
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
@@ -483,22 +433,18 @@ NAMED: dict[str, Callable[[str, Options], Splits]] = {
 
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
-    holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, _pictures_by(_npz_arrays)),
-    holding_arrays(".npy files", is_file(".npy"), arrays.read_npy_pair, _npy_pictures),
+    holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, arrays.npz_images),
+    holding_arrays(".npy files", is_file(".npy"), arrays.read_npy_pair, lambda path: {"images": arrays.map_npy(path)}),
     Source("a Parquet table", is_file(".parquet"), _read_parquet, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
     Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
     Source("a zip or tar archive", is_archive, _read_below, _archive_pictures, inside=False),
-    holding_arrays(
-        "a MATLAB file", containers.is_matlab, containers.read_matlab, _pictures_by(containers.matlab_images)
-    ),
-    holding_arrays("an HDF5 file", containers.is_hdf5, containers.read_hdf5, _pictures_by(containers.hdf5_arrays)),
+    holding_arrays("a MATLAB file", containers.is_matlab, containers.read_matlab, containers.matlab_images),
+    holding_arrays("an HDF5 file", containers.is_hdf5, containers.read_hdf5, containers.hdf5_arrays),
     holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),
     holding_arrays("a folder of SVHN's files", containers.is_svhn_folder, containers.read_svhn_folder),
     holding_arrays("a folder of IDX files", idx.is_idx_folder, idx.read_idx_folder),
-    holding_arrays(
-        "an IDX file", idx.is_idx, idx.read_idx_folder, _pictures_by(lambda path: {"images": idx.read_idx(path)})
-    ),
+    holding_arrays("an IDX file", idx.is_idx, idx.read_idx_folder, lambda path: {"images": idx.read_idx(path)}),
     holding_arrays("a folder of .npy files", arrays.is_npy_folder, arrays.read_npy_pair),
     Source("a folder of class folders, or of pictures and a table", Path.is_dir, _read_below),
 )

@@ -200,7 +200,7 @@ def _fault(path: Path, file: NamedFile) -> str:
         return ""
     wrong = _measure(path, file)
     if not wrong:
-        with contextlib.suppress(OSError):  # no place to remember: then it is measured each time
+        with contextlib.suppress(OSError):  # a cache that cannot be written to: then it is measured each time
             make_folder(mark.parent)
             atomic_write_text(mark, json.dumps(state))
     return wrong
@@ -272,7 +272,7 @@ def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> Non
     if not file.is_whole or file.md5 or _pinned(file):
         return
     found = _digest(path)
-    with contextlib.suppress(OSError):  # no place to remember: then it is said each time
+    with contextlib.suppress(OSError):  # a cache that cannot be written to: then it warns each time
         make_folder(_pin_path(file).parent)
         atomic_write_text(_pin_path(file), found)
     if warn is not None:

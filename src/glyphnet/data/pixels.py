@@ -21,6 +21,7 @@ from .survey import sample_rows
 from .values import (
     EIGHT_BITS,
     NEARLY_BLACK,
+    STANDARD,
     Reading,
     ValueRange,
     ValueSurvey,
@@ -49,8 +50,8 @@ class Conformed:
 
     parts: Mapping[str, tuple[UInt8Array, Int64Array]]
     classes: tuple[str, ...]
-    reading: Reading
-    notes: tuple[str, ...]
+    reading: Reading = STANDARD
+    notes: tuple[str, ...] = ()
 
 
 def conform(
@@ -215,8 +216,8 @@ def _refuse_no_numbers(name: str, start: int, piece: _Array) -> None:
 def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:
     shapes = {name: array.shape[1:] for name, array in images.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise DataError(f"the images differ in size or channels: {told}. Save all parts at one size.")
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise DataError(f"the images differ in size or channels: {listed}. Save all parts at one size.")
 
 
 # Labels

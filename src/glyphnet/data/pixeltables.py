@@ -183,7 +183,7 @@ def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) ->
     Several tables are parts by their names (``train.csv``, ``test.csv``); one without labels is not read.
 
     Raises:
-        DataError: none has labels, the parts cannot be told, or a table is not sound.
+        DataError: none has labels, the parts are not clear, or a table is not sound.
     """
     parts: dict[str, RawPart] = {}
     described = {name: table for name in names if (table := pixel_table_of(tree, name)) is not None}

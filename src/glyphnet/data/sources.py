@@ -1,19 +1,24 @@
-"""A kind of path that is read: what to call it, how to know it, how to read it; and those that other packages add."""
+"""A kind of path that is read, and the kinds that other packages add."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from ..errors import BadFileError, DataError
 from ..plugins import Table
+from ..units import listed
 from .arrays import RawArrays
 from .assemble import Options
-from .filetree import AnyFile
+from .filetree import AnyFile, as_file
 from .hub import unlabelled_parquet
-from .listing import ImageFiles, Unlabelled
+from .listing import ImageFiles, Unlabelled, unlabelled_arrays
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,12 @@ class Source:
 
     Attributes:
         title: what messages call it.
-        matches: whether a path that exists is of this kind; by content, not by its name, where that is possible.
+        matches: whether a path that exists is of this kind; by content rather than by name.
         read: the labelled images for training and evaluation, before they are divided.
         pictures: the images of a file for prediction, without labels; it takes the path as text, as it was typed. None
             for folders, whose files are classified one by one, and for what prediction does not read.
-        inside: whether prediction reads such a file when it lies in a folder that was given.
-        arrays: whether it holds arrays, and is then found in an archive too, and in a folder that only wraps it.
+        inside: whether prediction reads such a file in a folder that was given.
+        arrays: whether it holds arrays, which are also read in an archive, and in a folder that only wraps them.
     """
 
     title: str
@@ -51,10 +56,30 @@ def holding_arrays(
     title: str,
     matches: Callable[[Any], bool],
     read: Callable[[Any], RawArrays],
-    pictures: Callable[[Any], Unlabelled | BadFileError] | None = None,
+    arrays: Callable[[AnyFile], dict[str, npt.NDArray[Any]]] | None = None,
 ) -> Source:
-    """A kind of path that holds named arrays, and asks for no options."""
+    """A kind of path that holds named arrays and takes no options; ``arrays`` reads those of a file for prediction."""
+    pictures = None if arrays is None else partial(_pictures, arrays)
     return Source(title, matches, lambda path, _: read(path), pictures, arrays=True)
+
+
+def _pictures(
+    arrays: Callable[[AnyFile], dict[str, npt.NDArray[Any]]], path: str | AnyFile
+) -> Unlabelled | BadFileError:
+    """The images among the arrays of a file; labels, one number an image, are left out."""
+    file = as_file(path)
+    try:
+        found = arrays(file)
+    except BadFileError as error:
+        return error
+    images = {name: each for name, each in found.items() if each.ndim in (2, 3, 4) and each.dtype.kind in "buif"}
+    more = {name: each for name, each in images.items() if each.ndim > 2 or 1 not in each.shape}
+    images = more or images  # labels may be a matrix of one column or one row
+    if not images:
+        shapes = listed([f"{name} {array.dtype} {array.shape}" for name, array in found.items()], 3)
+        return BadFileError(path, f"holds no images: {shapes or 'no arrays'}", "Give (N, H, W) or (N, H, W, C).")
+    pictures = unlabelled_arrays(os.fspath(path), images)
+    return replace(pictures, whole=images["images"]) if file.suffix.lower() == ".npy" else pictures
 
 
 def _fault(name: str, row: object) -> str:

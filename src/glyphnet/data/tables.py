@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import BadFileError, DataError, MissingExtraError
-from ..filekinds import PICTURE_SUFFIXES
+from ..filekinds import looks_like_picture
 from ..units import listed
 from .assemble import Options
 from .dataset import BadFile
@@ -35,6 +35,7 @@ METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet"
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".txt", ".dat", ".csv.gz", ".tsv.gz")
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
 MAX_TEXT = 2 << 30  # bytes, unpacked
 
 # What columns are called, without case and punctuation; the first of them that is there is meant.
@@ -157,11 +158,6 @@ def csv_cells(content: bytes, where: str) -> Cells:
     return Cells(("",) * len(first), rows, notes)
 
 
-def looks_like_picture(cell: str) -> bool:
-    """Whether a cell ends as the names of picture files do."""
-    return posixpath.splitext(cell)[1].lower() in PICTURE_SUFFIXES
-
-
 def json_cells(content: bytes, where: str) -> Cells:
     """The cells of JSON lines: one object a row.
 
@@ -242,10 +238,10 @@ def cells_of(tree: FileTree, name: str) -> Cells:
 
 
 def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int | None:
-    """The column of labels, by its name or as asked for; None where none is called so.
+    """The column ``asked``, else the column of labels by its name; None where none has such a name.
 
     Raises:
-        DataError: there is no column ``asked``, or several columns have labels and none is called as usual.
+        DataError: there is no column ``asked``, or several may have labels.
     """
     names = [plain(title) for title in titles]
     if asked is not None:

@@ -1,28 +1,25 @@
 """Reads an ONNX file without the onnx package, and refuses every graph that `glyphnet export` does not write.
 
 A stranger's graph may loop for ever, allocate without bound or open other files. ONNX Runtime prevents none of this, so
-the graph is checked before a session sees it: its operators, attributes, shapes and cost. `OPERATORS` is the one table
-of what is allowed; an export that uses a new operator adds a row.
-
-Protocol Buffers' wire format (https://protobuf.dev/programming-guides/encoding) can be read without a schema. The
-field numbers are those of onnx.proto.
+the graph is checked before a session sees it: its parts, operators, attributes, shapes and cost. `_MESSAGES` and
+`OPERATORS` are the tables of what is allowed; an export that uses a new operator adds a row.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .errors import MissingExtraError
 from .settings import MOST_MULTIPLICATIONS, MOST_VALUES, batch_size
 
 Shape: TypeAlias = tuple[int, ...]
-Field: TypeAlias = tuple[int, "int | memoryview"]
 Setting: TypeAlias = int | float | str | Shape
 
 MOST_NODES = 20_000
@@ -30,12 +27,11 @@ MOST_NODES = 20_000
 OPSETS = {"": 17, "com.microsoft": 1}
 """Domain of operators → the version that exports use. The second is of an LSTM with 8-bit weights."""
 
-_MOST_FIELDS = 100_000  # of a message
 _MOST_AXES = 8
 _LARGEST_WINDOW = 64  # pixels of a kernel, a stride or a padding
-_FIXED = {1: 8, 5: 4}  # wire type → bytes
 _DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
-_UINT8 = 2
+_UINT8, _INT64 = 2, 7
+_SETTINGS = {1: "f", 2: "i", 3: "s", 7: "ints"}  # type of a setting → the part that holds it
 SEALED = "sealed"
 """The first entry of the metadata of a file that has a seal, so that a cut that takes the seal leaves this."""
 _SEAL = "sha256"
@@ -78,6 +74,41 @@ def _seal_of(content: bytes) -> bytes:
 # --- the file's structure ------------------------------------------------------------------------------------
 
 
+# Each message of onnx.proto with the parts that exports use: number and type, * where there may be several. Anything
+# else is refused. What is not looked at is read as bytes.
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "Model": {
+        "ir_version": (1, "int64"), "producer_name": (2, "bytes"), "producer_version": (3, "bytes"),
+        "domain": (4, "bytes"), "model_version": (5, "int64"), "doc_string": (6, "bytes"), "graph": (7, "Graph*"),
+        "opset_import": (8, "Opset*"), "metadata_props": (14, "Entry*"),
+    },
+    "Opset": {"domain": (1, "string"), "version": (2, "int64")},
+    "Entry": {"key": (1, "string"), "value": (2, "string")},
+    "Graph": {
+        "node": (1, "Node*"), "name": (2, "bytes"), "initializer": (5, "Tensor*"), "doc_string": (10, "bytes"),
+        "input": (11, "Value*"), "output": (12, "Value*"), "value_info": (13, "bytes*"),
+    },
+    "Node": {
+        "input": (1, "string*"), "output": (2, "string*"), "name": (3, "bytes"), "op_type": (4, "string"),
+        "attribute": (5, "Attribute*"), "doc_string": (6, "bytes"), "domain": (7, "string"),
+    },
+    "Attribute": {
+        "name": (1, "string"), "f": (2, "float"), "i": (3, "int64"), "s": (4, "string"), "ints": (8, "int64*"),
+        "type": (20, "int32"),
+    },
+    "Tensor": {
+        "dims": (1, "int64*"), "data_type": (2, "int32"), "float_data": (4, "float*"), "int32_data": (5, "int32*"),
+        "int64_data": (7, "int64*"), "name": (8, "string"), "raw_data": (9, "bytes"), "doc_string": (12, "bytes"),
+        "external_data": (13, "bytes*"), "data_location": (14, "int32"),
+    },
+    "Value": {"name": (1, "string"), "type": (2, "Type"), "doc_string": (3, "bytes")},
+    "Type": {"tensor_type": (1, "TensorType"), "denotation": (6, "bytes")},
+    "TensorType": {"elem_type": (1, "int32"), "shape": (2, "TensorShape")},
+    "TensorShape": {"dim": (1, "Dimension*")},
+    "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "bytes"), "denotation": (3, "bytes")},
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Node:
     """One operator of a graph."""
@@ -108,12 +139,12 @@ class Graph:
         outputs: names.
     """
 
-    metadata: dict[str, str] = field(default_factory=dict)
-    opsets: dict[str, int] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    constants: dict[str, Constant] = field(default_factory=dict)
-    inputs: dict[str, Shape] = field(default_factory=dict)
-    outputs: list[str] = field(default_factory=list)
+    metadata: dict[str, str]
+    opsets: dict[str, int]
+    nodes: list[Node]
+    constants: dict[str, Constant]
+    inputs: dict[str, Shape]
+    outputs: list[str]
 
 
 def read_graph(content: bytes) -> Graph:
@@ -122,222 +153,115 @@ def read_graph(content: bytes) -> Graph:
     Raises:
         OutsideError: weights lie in other files.
         ValueError: not such a file, or it holds something that exports do not.
+        MissingExtraError: Protocol Buffers, which come with ONNX Runtime, are not installed.
     """
-    found = Graph()
-    graphs = 0
-    for number, value in _fields(memoryview(content)):
-        if number == 7:
-            graphs += 1
-            _read_parts(found, _bytes(value))
-        elif number == 8:
-            parts = _single(value)
-            found.opsets[_text(parts.get(1))] = _integer(parts.get(2, 0))
-        elif number == 14:
-            parts = _single(value)
-            key = _text(parts.get(1))
-            if key in found.metadata:
-                raise ValueError(f"its metadata have {key[:40]!r} twice")
-            found.metadata[key] = _text(parts.get(2))
-        elif number not in (1, 2, 3, 4, 5, 6):  # version, producer, domain, notes
-            raise ValueError(f"it has the part {number}, which exports do not have")
-    if graphs > 1:
-        raise ValueError(f"it has {graphs} graphs")
-    return found
+    model = _parsed(content)
+    if len(model.graph) > 1:
+        raise ValueError(f"it has {len(model.graph)} graphs")
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if len(metadata) < len(model.metadata_props):
+        raise ValueError("its metadata have a key twice")
+    opsets = {each.domain: each.version for each in model.opset_import}
+    graph = model.graph.add() if not model.graph else model.graph[0]
+    if max(map(len, (graph.node, graph.initializer, graph.input, graph.output))) > MOST_NODES:
+        raise ValueError(f"its graph has more than {MOST_NODES:,} nodes or constants")
+    constants = {tensor.name: _constant(tensor) for tensor in graph.initializer}
+    if len(constants) < len(graph.initializer):
+        raise ValueError("it has two constants of one name")
+    inputs = dict(map(_described_input, graph.input))
+    outputs = [output.name for output in graph.output]
+    return Graph(metadata, opsets, list(map(_node, graph.node)), constants, inputs, outputs)
 
 
-def _read_parts(found: Graph, data: memoryview) -> None:
-    for number, value in _fields(data):
-        if number == 1:
-            found.nodes.append(_node(value))
-        elif number == 5:
-            name, constant = _constant(value)
-            if name in found.constants:
-                raise ValueError(f"it has two constants {name[:80]!r}")
-            found.constants[name] = constant
-        elif number == 11:
-            name, shape = _described_input(value)
-            found.inputs[name] = shape
-        elif number == 12:
-            found.outputs.append(_text(_first(value, 1)))
-        elif number not in (2, 10, 13):  # name, notes, shapes of results
-            raise ValueError(f"its graph has the part {number}, which exports do not have")
-        if max(len(found.nodes), len(found.constants), len(found.inputs), len(found.outputs)) > MOST_NODES:
-            raise ValueError(f"its graph has more than {MOST_NODES:,} nodes or constants")
+@cache
+def _model() -> Any:
+    """The class of messages that `_MESSAGES` describes."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ImportError as error:
+        raise MissingExtraError("Predicting with an ONNX model", "export") from error
+    file = descriptor_pb2.FileDescriptorProto(name="glyphnet.proto", package="glyphnet", syntax="proto3")
+    field = descriptor_pb2.FieldDescriptorProto
+    for name, parts in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for part, (number, kind) in parts.items():
+            label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
+            kind = kind.rstrip("*")
+            if kind in _MESSAGES:
+                message.field.add(name=part, number=number, label=label, type_name=f".glyphnet.{kind}")
+            else:
+                message.field.add(name=part, number=number, label=label, type=field.Type.Value(f"TYPE_{kind.upper()}"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("glyphnet.Model"))
 
 
-def _node(value: int | memoryview) -> Node:
-    inputs, outputs, settings = [], [], {}
-    operator = domain = ""
-    for number, part in _fields(_bytes(value)):
-        if number == 1:
-            inputs.append(_text(part))
-        elif number == 2:
-            outputs.append(_text(part))
-        elif number == 4:
-            operator = _text(part)
-        elif number == 5:
-            name, setting = _attribute(part)
-            settings[name] = setting
-        elif number == 7:
-            domain = _text(part)
-        elif number not in (3, 6):  # name, notes
-            raise ValueError(f"a node has the part {number}, which exports do not have")
-    return Node(f"{domain}.{operator}" if domain else operator, tuple(inputs), tuple(outputs), settings)
+def _parsed(content: bytes) -> Any:
+    """The content as a message, all of whose parts are known."""
+    kind = _model()
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = kind.FromString(content)
+    except DecodeError as error:
+        raise ValueError("it is not in the format of Protocol Buffers, or is cut off") from error
+    _check_known(model)
+    return model
 
 
-def _float(value: int | memoryview) -> float:
-    content = _bytes(value)
-    if len(content) != 4:
-        raise ValueError(f"a number has {len(content)} bytes instead of 4")
-    return float(struct.unpack("<f", content)[0])
+def _check_known(message: Any) -> None:
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    if unknown := UnknownFieldSet(message):
+        name = message.DESCRIPTOR.name
+        what = "a setting of a node" if name == "Attribute" else f"its {name.lower()}"
+        raise ValueError(f"{what} has the part {unknown[0].field_number}, which exports do not have")
+    for part, value in message.ListFields():
+        if part.message_type is not None:
+            for each in value if part.is_repeated else (value,):
+                _check_known(each)
 
 
-def _attribute(value: int | memoryview) -> tuple[str, Setting]:
-    name, whole = "", []
-    setting: Setting | None = None
-    for number, part in _fields(_bytes(value)):
-        if number == 1:
-            name = _text(part)
-        elif number == 2:
-            setting = _float(part)
-        elif number == 3:
-            setting = _integer(part)
-        elif number == 4:
-            setting = _text(part)
-        elif number == 8:
-            whole += _integers(part)
-        elif number != 20:  # the type, which the value shows
-            raise ValueError("a setting of a node is a graph, a tensor or something else that exports do not have")
-    return name, tuple(whole) if setting is None else setting
+def _node(node: Any) -> Node:
+    operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    settings = {each.name: _setting(each) for each in node.attribute}
+    return Node(operator, tuple(node.input), tuple(node.output), settings)
 
 
-def _constant(value: int | memoryview) -> tuple[str, Constant]:
-    dims: list[int] = []
-    raw: memoryview | None = None
-    name, kind, count, whole = "", 0, 0, list[int]()
-    for number, part in _fields(_bytes(value)):
-        if number == 1:
-            dims += _integers(part)
-        elif number == 2:
-            kind = _integer(part)
-        elif number == 4:
-            count += len(part) // 4 if isinstance(part, memoryview) else 0
-        elif number in (5, 7):
-            whole += _integers(part)
-        elif number == 8:
-            name = _text(part)
-        elif number == 9:
-            raw = _bytes(part)
-        elif number in (13, 14) and part != 0:
-            raise OutsideError
-        elif number not in (12, 14):  # notes
-            raise ValueError(f"a constant has the part {number}, which exports do not have")
+def _setting(attribute: Any) -> Setting:
+    if attribute.type not in _SETTINGS:
+        raise ValueError("a setting of a node is a graph, a tensor or something else that exports do not have")
+    value: Setting = getattr(attribute, _SETTINGS[attribute.type])
+    return value if isinstance(value, int | float | str) else tuple(value)
+
+
+def _constant(tensor: Any) -> Constant:
+    if tensor.external_data or tensor.data_location:
+        raise OutsideError
+    kind, dims = tensor.data_type, tuple(tensor.dims)
     if kind not in _DTYPES or len(dims) > _MOST_AXES or any(side < 1 for side in dims):
-        raise ValueError(f"the constant {name[:80]!r} has the type {kind} and the shape {tuple(dims)}")
-    size = np.dtype(_DTYPES[kind]).itemsize
-    there = len(raw) if raw is not None else (count + len(whole)) * size
-    if there != math.prod(dims) * size:
-        raise ValueError(f"the constant {name[:80]!r} does not have as many values as its shape {tuple(dims)}")
-    if kind != 7 or math.prod(dims) > _MOST_AXES:
-        return name, Constant(tuple(dims), None)
-    values = whole if raw is None else np.frombuffer(raw, dtype="<i8").tolist()
-    return name, Constant(tuple(dims), tuple(values))
+        raise ValueError(f"the constant {tensor.name[:80]!r} has the type {kind} and the shape {dims[:9]}")
+    size, count = np.dtype(_DTYPES[kind]).itemsize, math.prod(dims)
+    raw, lists = tensor.raw_data, (tensor.float_data, tensor.int32_data, tensor.int64_data)
+    if (len(raw) or sum(map(len, lists)) * size) != count * size:
+        raise ValueError(f"the constant {tensor.name[:80]!r} does not have as many values as its shape {dims}")
+    if kind != _INT64 or count > _MOST_AXES:
+        return Constant(dims, None)
+    values = np.frombuffer(raw, dtype="<i8").tolist() if raw else tensor.int64_data
+    return Constant(dims, tuple(values))
 
 
 class OutsideError(ValueError):
     """Weights lie in other files."""
 
 
-def _described_input(value: int | memoryview) -> tuple[str, Shape]:
-    """The name and shape of an input: ValueInfoProto → TypeProto → Tensor → TensorShapeProto → Dimension."""
-    parts = _single(value)
-    tensor = _single(_single(parts.get(2)).get(1))
-    sides = [_single(side) for number, side in _fields(_bytes(tensor.get(2))) if number == 1]
-    if tensor.get(1) != _UINT8 or len(sides) > _MOST_AXES:
+def _described_input(value: Any) -> tuple[str, Shape]:
+    """The name and shape of an input."""
+    tensor = value.type.tensor_type
+    sides = [side.dim_value or -1 for side in tensor.shape.dim]
+    if tensor.elem_type != _UINT8 or len(sides) > _MOST_AXES:
         raise ValueError("its input is not `images`, uint8 (N, H, W, C)")
-    return _text(parts.get(1)), tuple(_integer(side[1]) if 1 in side else -1 for side in sides)
-
-
-def _fields(data: memoryview) -> Iterator[Field]:
-    """Each field's number with its value: whole numbers as such, everything else as bytes."""
-    place = count = 0
-    while place < len(data):
-        key, place = _number(data, place)
-        kind = key & 7
-        count += 1
-        if key < 8:
-            raise ValueError("it has a field without a number")
-        if count > _MOST_FIELDS:
-            raise ValueError(f"it has more than {_MOST_FIELDS:,} fields in one message")
-        if kind == 0:
-            value, place = _number(data, place)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            length, place = _number(data, place)
-        elif kind in _FIXED:
-            length = _FIXED[kind]
-        else:
-            raise ValueError(f"it has a field of the unknown kind {kind}")
-        if place + length > len(data):
-            raise ValueError("it ends in the middle of a field")
-        yield key >> 3, data[place : place + length]
-        place += length
-
-
-def _number(data: memoryview, place: int) -> tuple[int, int]:
-    """A whole number of 7 bits a byte, the lowest first, and the place behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(data):
-            raise ValueError("it ends in the middle of a number")
-        byte = data[place]
-        place += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, place
-    raise ValueError("it has a number without end")
-
-
-def _single(value: int | memoryview | None) -> dict[int, int | memoryview]:
-    """The fields of a message in which each stands once."""
-    fields = list(_fields(_bytes(value)))
-    parts = dict(fields)
-    if len(parts) < len(fields):
-        raise ValueError("it has a part twice that stands once in exports")
-    return parts
-
-
-def _first(value: int | memoryview, wanted: int) -> int | memoryview | None:
-    return next((part for number, part in _fields(_bytes(value)) if number == wanted), None)
-
-
-def _bytes(value: int | memoryview | None) -> memoryview:
-    if not isinstance(value, memoryview):
-        raise ValueError("it has a number where a message belongs")
-    return value
-
-
-def _text(value: int | memoryview | None) -> str:
-    return "" if value is None else bytes(_bytes(value)).decode()
-
-
-def _integer(value: int | memoryview) -> int:
-    """A signed whole number of 64 bits."""
-    if not isinstance(value, int):
-        raise ValueError("it has a message where a number belongs")
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _integers(value: int | memoryview) -> list[int]:
-    """Whole numbers, one alone or several packed."""
-    if isinstance(value, int):
-        return [_integer(value)]
-    found, place = [], 0
-    while place < len(value):
-        number, place = _number(value, place)
-        found.append(_integer(number))
-    return found
+    return value.name, tuple(sides)
 
 
 # --- the graph's cost ----------------------------------------------------------------------------------------

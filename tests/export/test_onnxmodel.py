@@ -86,9 +86,12 @@ def test_without_a_threshold_rejecting_is_refused(content):
         (b"", "m.onnx: says nothing of classes and images, so GlyphNet did not export it"),
         (b"hello, world", "m.onnx: is no ONNX file ("),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "m.onnx: looks like a PNG image; an .onnx file that glyphnet export wrote"),
-        (b"\x0a" + b"\xff" * 12, "m.onnx: is no ONNX file (it has a number without end"),
-        (b"\x3a\x7f", "m.onnx: is no ONNX file (it ends in the middle of a field"),
-        (bytes(100), "m.onnx: is no ONNX file (it has a field without a number)"),
+        (
+            b"\x0a" + b"\xff" * 12,
+            "m.onnx: is no ONNX file (it is not in the format of Protocol Buffers, or is cut off)",
+        ),
+        (b"\x3a\x7f", "m.onnx: is no ONNX file (it is not in the format of Protocol Buffers, or is cut off)"),
+        (bytes(100), "m.onnx: is no ONNX file (it is not in the format of Protocol Buffers, or is cut off)"),
     ],
 )
 def test_what_is_no_onnx_file_of_ours_is_named(junk, message):

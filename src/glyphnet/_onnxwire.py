@@ -392,7 +392,7 @@ def _windows(call: _Call, sides: Sequence[int], kernel: Sequence[int], pads: Sha
 
 def _mean_pixel(call: _Call) -> _Followed:
     count, channels, *sides = call.shapes[0]
-    return [(count, channels, *[1 for _ in sides])], math.prod(call.shapes[0])
+    return [(count, channels, *[1] * len(sides))], math.prod(call.shapes[0])
 
 
 def _flattened(call: _Call) -> _Followed:
@@ -406,13 +406,6 @@ def _dense(call: _Call) -> _Followed:
     if inputs != fitting:
         raise ValueError("its weights do not fit")
     return [(count, outputs)], count * inputs * outputs
-
-
-def _product(call: _Call) -> _Followed:
-    (count, inner), (fitting, outputs) = call.shapes[:2]
-    if inner != fitting:
-        raise ValueError("its matrices do not fit")
-    return [(count, outputs)], count * inner * outputs
 
 
 def _joined(call: _Call) -> _Followed:
@@ -489,7 +482,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": Operator(_mean_pixel),
     "LSTM": _LSTM,
     "LeakyRelu": Operator(_same, ("alpha",)),
-    "MatMul": Operator(_product),
+    "MatMul": Operator(_dense),
     "MaxPool": Operator(_pooled, ("kernel_shape", "strides")),
     "Reshape": Operator(_reshaped),
     "Slice": Operator(_sliced),
@@ -498,7 +491,7 @@ OPERATORS: dict[str, Operator] = {
     # With 8 bits:
     "DequantizeLinear": Operator(_same, ("axis",)),
     "DynamicQuantizeLinear": Operator(lambda call: ([call.shapes[0], (), ()], 0)),
-    "MatMulInteger": Operator(_product),
+    "MatMulInteger": Operator(_dense),
     "QuantizeLinear": Operator(_same, ("axis",)),
     "com.microsoft.DynamicQuantizeLSTM": _LSTM,
 }

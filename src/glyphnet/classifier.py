@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -121,7 +121,7 @@ class Classifier(Predictor):
         σ(z) / (1 − σ(z)) = exp(z).
         """
         batches = self._answers(self.network, images, batch_size, as_is)
-        return self._gather(torch.softmax(batch / self.temperature, dim=1) for batch in batches)
+        return self._gather(map(self._softmax, batches))
 
     def predict_labels(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Int64Array:
         """The likeliest class of each image as a label: int64 (N,), in [0, K)."""
@@ -130,11 +130,7 @@ class Classifier(Predictor):
 
     def answer(self, images: Images, *, batch_size: int | None = None, as_is: bool | None = None) -> Answers:
         """Probabilities, scores and reasons for each image."""
-        drawn: list[NoDrawing | None] = []
-        scores: list[Float32Array] = []
-        logits = self._scored(images, batch_size, as_is, scores, drawn)
-        probabilities = self._gather(torch.softmax(batch / self.temperature, dim=1) for batch in logits)
-        foreign = self._joined(scores)
+        probabilities, foreign, drawn = self._scored(images, batch_size, as_is, self._softmax)
         reasons = self.rules.reasons(probabilities, foreign, drawn)
         return Answers(probabilities, foreign, reasons, self.classes, self.rules)
 
@@ -145,9 +141,8 @@ class Classifier(Predictor):
 
         The scores are None if the model has no prototypes.
         """
-        scores: list[Float32Array] = []
-        logits = self._gather(self._scored(images, batch_size, None, scores, []))
-        return logits, self._joined(scores)
+        logits, scores, _ = self._scored(images, batch_size, None, lambda rows: rows)
+        return logits, scores
 
     @property
     def scores_twice(self) -> bool:
@@ -211,27 +206,27 @@ class Classifier(Predictor):
         assert self.prototypes is not None
         return WithScore(self.network, self.prototypes)
 
-    def _scored(
-        self,
-        images: Images,
-        batch_size: int | None,
-        as_is: bool | None,
-        scores: list[Float32Array],
-        drawn: list[NoDrawing | None],
-    ) -> Iterator[torch.Tensor]:
-        """Logits (n, K) for each batch; appends its scores and what is wrong with the pictures to the lists."""
-        classes = len(self.classes)
-        network = self.network if self.prototypes is None else self._scoring
-        for rows, reasons, given in self._batches(network, images, batch_size, as_is):
-            drawn += reasons
-            if self.prototypes is not None:
-                found: Float32Array = rows[:, classes].cpu().numpy()
-                scores.append(scored_twice(found, given, self._distances) if self.scores_twice else found.copy())
-            yield rows[:, :classes]
+    def _softmax(self, logits: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(logits / self.temperature, dim=1)
 
-    def _joined(self, scores: list[Float32Array]) -> Float32Array | None:
-        """The scores of all batches; None where the model has none."""
-        return None if self.prototypes is None else np.concatenate([np.empty(0, np.float32), *scores])
+    def _scored(
+        self, images: Images, batch_size: int | None, as_is: bool | None, of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[Float32Array, Float32Array | None, list[NoDrawing | None]]:
+        """What ``of`` makes of the logits, (N, K), the scores or None, and what is wrong with each picture itself."""
+        classes, scored = len(self.classes), self.prototypes is not None
+        scores, drawn = [np.empty(0, np.float32)], list[NoDrawing | None]()
+
+        def answers() -> Iterator[torch.Tensor]:
+            network = self._scoring if scored else self.network
+            for rows, reasons, given in self._batches(network, images, batch_size, as_is):
+                drawn.extend(reasons)
+                if scored:
+                    found: Float32Array = rows[:, classes].cpu().numpy()
+                    scores.append(scored_twice(found, given, self._distances) if self.scores_twice else found.copy())
+                yield of(rows[:, :classes])
+
+        gathered = self._gather(answers())
+        return gathered, np.concatenate(scores) if scored else None, drawn
 
     def _distances(self, pixels: UInt8Array) -> Float32Array:
         """How far the features of images, uint8 (N, H, W, C), are from the prototypes: float32 (N,)."""

@@ -1,10 +1,10 @@
 """Sets of classes that contain the true class with a chosen probability: split conformal prediction.
 
-Each class of an image has a score, which is 0 for the likeliest class. The calibration images, which the network did
-not learn from, show how large the score of the true class is: at the level 95 % the set of a new image has all classes
-whose score is at most the ⌈0.95·(n + 1)⌉-th smallest of theirs. If new images and calibration images are exchangeable,
-the true class is in the set with a probability of at least 95 %, averaged over images (Vovk et al. 2005; Lei et al.
-2018). The likeliest class is in every set, so none is empty, and the guarantee needs no exception for that.
+Each class of an image has a score, 0 for the likeliest. Calibration images, which the network did not learn from, show
+how large the score of the true class is: at the level 95 % the set of a new image has all classes whose score is at
+most the ⌈0.95·(n + 1)⌉-th smallest of theirs. If new and calibration images are exchangeable, the set has the true
+class with a probability of at least 95 %, averaged over images (Vovk et al. 2005; Lei et al. 2018). The likeliest class
+is in every set: none is empty.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -32,10 +32,8 @@ from .tensorfile import Header, TensorInfo, read_tensors, write_tensors
 from .units import fault_of, percent
 
 FORMAT_VERSION = 2
-"""The version that is written. Raise it when a file could be misunderstood by the code of before."""
-
-MIGRATIONS: dict[int, Callable[[Header], Header]] = {1: lambda header: header}
-"""Version n → the function that makes a header of version n one of version n + 1: old files stay readable."""
+"""The version that is written. Raise it when a file could be misunderstood by the code of before. Version 1 lacks only
+parts that have a default."""
 
 SAMPLES = "samples"
 """The tensor of held-out images that a file may carry, beside those of the network."""
@@ -366,18 +364,9 @@ def _check_answers(path: str | os.PathLike[str], header: ModelHeader, network: n
         raise CorruptFileError(f"{path}: no usable model: its answers are NaN or infinite. Train it again.")
 
 
-def migrate(
-    header: Header, newest: int = FORMAT_VERSION, steps: Mapping[int, Callable[[Header], Header]] = MIGRATIONS
-) -> Header:
-    """A header of any older version in the form of version ``newest``, a step at a time."""
-    while (version := header["format_version"]) < newest:
-        header = {**steps[version](header), "format_version": version + 1}
-    return header
-
-
 def _parse_header(path: str | os.PathLike[str], raw: Header) -> ModelHeader:
     try:
-        return ModelHeader.model_validate(migrate(raw))
+        return ModelHeader.model_validate({**raw, "format_version": FORMAT_VERSION})
     except ValidationError as error:
         text = _listed(error)
         if all(problem["type"] in _FROM_THE_FUTURE for problem in error.errors(include_url=False)):

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from glyphnet.data import Splits
 from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
 from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
+from glyphnet.training import collective
 from glyphnet.training.collective import BEAT, SILENCE, Collective, PeerLostError, Place
 from glyphnet.training.fit import check_parts
 from glyphnet.training.launch import launch
@@ -75,25 +78,55 @@ from glyphnet.training import collective
 collective.BEAT, collective.SILENCE = 0.05, 3
 store = HashStore()
 store.set("beat/1", "7 " + sys.argv[1])
-collective.Pulse(collective.Place(0, 2, 0, int(sys.argv[2])), store).start()
+collective.Pulse(collective.Place(0, 2, 0, 2), store).start()
 __import__("threading").Event().wait()
 """
 
 
+@contextmanager
+def stopped_process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        yield process
+        process.kill()
+
+
+def was_continued(process: subprocess.Popen[bytes]) -> bool:
+    return os.waitpid(process.pid, os.WCONTINUED | os.WNOHANG)[0] != 0
+
+
 def test_a_process_that_gives_no_sign_of_life_ends_all() -> None:
-    """One that is stopped (SIGSTOP) is continued, and so ends at once; a number on another machine is another's."""
+    """One that is stopped (SIGSTOP) is continued, and so ends at once."""
     assert SILENCE * BEAT <= 15, "of the 60 s that all may take, 30 are the launcher's"
-    for on_this_machine, continued in ((1, False), (2, True)):
-        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stopped:
-            stopped.send_signal(signal.SIGSTOP)
-            os.waitpid(stopped.pid, os.WUNTRACED)
-            words = ["-c", SILENT, str(stopped.pid), str(on_this_machine)]
-            run = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
-            assert (os.waitpid(stopped.pid, os.WCONTINUED | os.WNOHANG)[0] != 0) is continued
-            stopped.kill()
-        assert run.returncode == 1
-        assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
-        assert "Resume with --resume" in run.stderr
+    with stopped_process() as stopped:
+        words = ["-c", SILENT, str(stopped.pid)]
+        run = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+        assert was_continued(stopped)
+    assert run.returncode == 1
+    assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
+    assert "Resume with --resume" in run.stderr
+
+
+def test_the_number_of_a_silent_process_on_another_machine_is_another_s(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    monkeypatch.setattr(collective, "BEAT", 0.05)
+    monkeypatch.setattr(collective, "SILENCE", 3)
+    monkeypatch.setattr(os, "_exit", end)
+    store = HashStore()
+    with stopped_process() as stopped:
+        store.set("beat/1", f"7 {stopped.pid}")
+        with pytest.raises(Ended, match="1"):
+            collective.Pulse(Place(0, 2, 0, 1), store).run()
+        assert not was_continued(stopped)
+    assert capsys.readouterr().err.startswith("glyphnet: process 2 of 2 has given no sign of life for")
 
 
 def test_what_cannot_be_shared_is_told_before_anything_starts(few: Splits, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def onednn(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     """Take oneDNN wherever it has a call, and note what it was called for."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this PyTorch has no such call")
-    monkeypatch.setattr(products, "processor_vendor", lambda: "AuthenticAMD")
+    monkeypatch.setattr(products, "processor", lambda _: "AuthenticAMD")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
     find, called = products._linear, list[torch.Size]()
     find.cache_clear()

@@ -218,16 +218,11 @@ def _chance(x: Tensor, probability: float) -> Tensor:
 
 
 def mixup(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
-    """Blend each image with its neighbour in the batch, and their targets alike.
+    """Blend each image with its neighbour in the batch, and their targets, float (N, K), alike.
 
-    Zhang et al., 2017, "mixup: Beyond Empirical Risk Minimization", https://arxiv.org/abs/1710.09412, with
-    a weight for each pair. A batch comes in random order, so the neighbour is a partner as random as any.
-
-    Args:
-        x: float (N, C, H, W).
-        targets: float (N, K), each row adding up to 1.
-        concentration: both parameters of the Beta distribution of the weight (the paper's alpha); small ones
-            give weights near 0 and 1.
+    Zhang et al., 2017, "mixup: Beyond Empirical Risk Minimization", https://arxiv.org/abs/1710.09412, with a weight for
+    each pair. A batch comes in random order, so the neighbour is a partner as random as any. The concentration is both
+    parameters of the weight's Beta distribution (the paper's alpha); small ones give weights near 0 and 1.
     """
     both = torch.full((len(x), 2), concentration, device=x.device)
     weight = Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype)  # of two parts: Beta; no host sync
@@ -240,14 +235,8 @@ def mixup(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Ten
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What every row of the table holds.
-
-    Attributes:
-        unit: of the strength, for messages and help.
-        most: the largest strength allowed; the smallest is 0, which switches it off.
-        doc: one line for help.
-        whole: whether the strength must be a whole number.
-    """
+    """A row of the table: the strength's unit and its largest value (0 switches it off), a line for help, and whether
+    the strength must be a whole number."""
 
     unit: str
     most: float
@@ -303,12 +292,11 @@ AUGMENTATIONS: Table[WarpRow | PixelRow | MixRow] = Table("augmentations", {
 class Augmenter:
     """Change a batch of training images at random, each image separately.
 
-    Random numbers come from torch's default generator on the images' device: the same seed, the same bits.
-    A call never synchronises with the device and no shape depends on the data: CUDA graphs can capture it.
+    Random numbers come from torch's default generator on the images' device: the same seed, the same bits. A call never
+    synchronises with the device and no shape depends on the data: CUDA graphs can capture it.
 
     Args:
-        settings: the strength of each augmentation by its name in :data:`AUGMENTATIONS`; 0, or leaving it
-            out, switches it off. The order of the settings has no effect.
+        settings: the strength of each augmentation by its name in :data:`AUGMENTATIONS`, in any order.
 
     Raises:
         SettingsError: unknown names or strengths out of range; the message lists all of them.

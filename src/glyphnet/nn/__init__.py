@@ -10,21 +10,7 @@ from .spec import BaseSpec, InputShape
 from .summary import LayerSummary, NetworkSummary, summary
 
 __all__ = [
-    "NETWORKS",
-    "BaseSpec",
-    "InputShape",
-    "Inputs",
-    "LayerSummary",
-    "Mode",
-    "NetworkSpec",
-    "NetworkSummary",
-    "Preprocessing",
-    "SavedNetworkSpec",
-    "as_tensor",
-    "build",
-    "logits_in_batches",
-    "parse_network",
-    "shallow_copy",
-    "summary",
-    "without_head",
-]
+    "NETWORKS", "BaseSpec", "InputShape", "Inputs", "LayerSummary", "Mode", "NetworkSpec", "NetworkSummary",
+    "Preprocessing", "SavedNetworkSpec", "as_tensor", "build", "logits_in_batches", "parse_network", "shallow_copy",
+    "summary", "without_head",
+]  # fmt: skip

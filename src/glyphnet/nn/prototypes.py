@@ -1,18 +1,15 @@
 """How unlike the training images an input is: the distance of its features from a bank of prototypes.
 
 The main part of the score is the distance to the nearest prototype (Sun et al. 2022, "Out-of-distribution detection
-with deep nearest neighbors"), with cluster centres instead of all training images, so that the bank is small enough for
-a model file and a web page. The features are what the last hidden layer gives before its activation: an activation such
-as ReLU throws away half of what tells a foreign input from a known one.
+with deep nearest neighbors"), with cluster centres instead of all training images, so that the bank is small. The
+features are those before the last activation: ReLU throws away half of what tells a foreign input from a known one.
 
-A network may see noise or an empty sheet as one of its classes, with features right among theirs (a network of clothes
-takes grey noise for a shirt). So two figures of the input itself, its contrast and its roughness, are held to the range
-of the training images; what lies outside is added to the score. Where training images are empty or noisy themselves
-the range takes them in, and nothing is added.
+A network may see noise or an empty sheet as one of its classes. So two figures of the input itself, its contrast and
+its roughness, are held to the range of the training images; what lies outside is added to the score.
 
 A drawing is normalised before the network sees it, and a shirt then comes out as a few strokes. So the distance of the
-picture as it was given counts as much as the score of what was made of it. Contrast and roughness do not count there:
-noise that normalising removed is no reason to reject.
+picture as it was given counts as much as the score of what was made of it, but without contrast and roughness: noise
+that normalising removed is no reason to reject.
 """
 
 from __future__ import annotations

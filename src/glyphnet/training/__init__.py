@@ -11,26 +11,7 @@ from .recipe import PRESETS, EarlyStopping, Recipe, preset
 from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
 
 __all__ = [
-    "HISTORY_KEYS",
-    "PRESETS",
-    "Callback",
-    "CheckpointWriter",
-    "DataSettings",
-    "EarlyStopping",
-    "Examples",
-    "FitResult",
-    "Fitting",
-    "HistoryRow",
-    "Recipe",
-    "StepInfo",
-    "StopOnSignal",
-    "TrainingState",
-    "choose_device",
-    "fit",
-    "initial_network",
-    "keep_freed_memory",
-    "preset",
-    "read_checkpoint",
-    "validate",
-    "write_checkpoint",
-]
+    "HISTORY_KEYS", "PRESETS", "Callback", "CheckpointWriter", "DataSettings", "EarlyStopping", "Examples",
+    "FitResult", "Fitting", "HistoryRow", "Recipe", "StepInfo", "StopOnSignal", "TrainingState", "choose_device",
+    "fit", "initial_network", "keep_freed_memory", "preset", "read_checkpoint", "validate", "write_checkpoint",
+]  # fmt: skip

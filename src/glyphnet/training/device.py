@@ -17,7 +17,7 @@ import torch
 
 from ..errors import DeviceError
 from ..processes import usable_cores
-from .fast.layers import processor_vendor
+from .fast.layers import processor
 
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.
@@ -74,7 +74,7 @@ def compute_dtype(precision: str, device: torch.device, flops_a_step: float) -> 
     faster: object = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and flops_a_step >= BF16_STEP:
         features = torch.cpu.get_capabilities()
-        faster = features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor_vendor())
+        faster = features.get("amx_bf16") or (features.get("avx512_bf16") and "AMD" in processor("vendor_id"))
     return torch.bfloat16 if faster else torch.float32
 
 
@@ -152,19 +152,9 @@ def _openmp_pause() -> Callable[[int], int] | None:
 
 def hardware() -> str:
     """Processor, cores and GPU: ``AMD EPYC 9R14, 2 cores`` or ``…, NVIDIA H200``."""
-    parts = [f"{_processor()}, {usable_cores()} cores"]
-    if torch.cuda.is_available():
-        parts.append(torch.cuda.get_device_name())
-    return ", ".join(parts)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    name = processor("model name") or platform.processor() or platform.machine()
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    return ", ".join([f"{name}, {usable_cores()} cores", *gpu])
 
 
 # PyTorch's optimizers without the way to its compiler

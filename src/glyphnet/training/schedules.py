@@ -1,7 +1,4 @@
-"""Learning-rate schedules: how the rate changes during a training.
-
-A schedule is a pure function of time: from the share of the training that is done, and the epoch, to a factor that
-multiplies the optimizer's ``lr``. It has no state, so a resumed training finds the same rate at the same step.
+"""Learning-rate schedules: pure functions of time, so a resumed training finds the same rate at the same step.
 
 To add one: a class here with a ``name`` and ``factor``, and its name in ``SCHEDULES``.
 """
@@ -25,12 +22,7 @@ class Schedule(Settings):
     name: str
 
     def factor(self, done: float, epoch: int) -> float:
-        """What the learning rate is multiplied by.
-
-        Args:
-            done: share of the training that is done, 0 to 1.
-            epoch: from 0.
-        """
+        """What multiplies the learning rate when a share ``done`` of the training is over, in ``epoch`` (from 0)."""
         raise NotImplementedError
 
 

@@ -198,7 +198,7 @@ def _linear_for(a: Tensor) -> Callable[[Tensor, Tensor, Tensor | None], Tensor] 
 @cache
 def _linear() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
     """oneDNN's x·wᵀ + b, if this processor is faster with it and PyTorch has the call."""
-    if "AMD" not in processor_vendor() or not torch.cpu.get_capabilities().get("avx512_f"):
+    if "AMD" not in processor("vendor_id") or not torch.cpu.get_capabilities().get("avx512_f"):
         return None
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return None
@@ -206,14 +206,11 @@ def _linear() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
     return lambda x, weight, bias: call(x, weight, bias, "none", [], "")
 
 
-# Which processor this is
-
-
 @cache
-def processor_vendor() -> str:
-    """The processor's maker as Linux names it ("AuthenticAMD", "GenuineIntel"), or ""."""
+def processor(what: str) -> str:
+    """A fact of the processor as Linux names it ("vendor_id": "AuthenticAMD", "model name"), or ""."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(what)), "")

@@ -97,7 +97,7 @@ def fused_update(optimizer: torch.optim.Optimizer) -> Update:
         each_part = [fused_update(part) for part in optimizer.parts]
         return lambda: [update() for update in each_part]
     kernels = next((_KERNELS[kind] for kind in type(optimizer).__mro__ if kind in _KERNELS), None)
-    if kernels is None or not all(hasattr(torch, name) for name in _NEEDED) or not _plain(optimizer):
+    if kernels is None or not _plain(optimizer):
         return optimizer.step
     updates: list[Update] = []
 
@@ -186,7 +186,6 @@ def _as_it_lies(tensor: Tensor) -> Tensor:
     return tensor if tensor.is_contiguous() else tensor.as_strided((tensor.numel(),), (1,))
 
 
-_NEEDED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_")
 _KERNELS: dict[type, Callable[[torch.optim.Optimizer, dict[str, Any]], Update]] = {
     torch.optim.SGD: _sgd,
     torch.optim.Adam: _adam,  # and AdamW, which is a subclass

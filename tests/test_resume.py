@@ -106,7 +106,7 @@ def test_stopped_after_a_step(step: int, splits: Splits, unbroken: Path, tmp_pat
     stopped = train(splits, recipe=RECIPE, out=tmp_path, callbacks=[StopAt(step)])
     assert stopped.ending == "stopped"
     assert stopped.evaluation is None  # the test images are for the end
-    resumed = resume(tmp_path, splits=splits)
+    resumed = resume(tmp_path, splits=splits, report=False)
     assert resumed.ending == "early_stopping"
     assert_same_run(unbroken, tmp_path)
 

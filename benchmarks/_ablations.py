@@ -98,7 +98,7 @@ def _to_float_row_by_row(self: Any, inputs: Tensor) -> Tensor:
 
 
 def _threads(count: int) -> Callable[[], object]:
-    return _replace("training.arithmetic._threads_for", lambda flops, processes, device: (count, ""))
+    return _replace("training.device._threads_for", lambda flops, processes, device: (count, ""))
 
 
 # What the project does not have. ------------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from glyphnet.answers import Rules
+from glyphnet.answers import Predictor, Rules
 from glyphnet.conformal import SCORES, Conformal, choose_score, true_scores
 from glyphnet.data.values import Reading
 from glyphnet.errors import SettingsError
-from glyphnet.predictor import Predictor
 
 
 def drawn(count, seed, classes=6, sharpness=3.0):

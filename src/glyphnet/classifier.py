@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .answers import NONE_OF_THESE as NONE_OF_THESE
-from .answers import Answers
+from .answers import Answers, Predictor, scored_twice
 from .conformal import Conformal
 from .data.dataset import Int64Array, UInt8Array
 from .data.decode import ImageShape
@@ -35,7 +35,6 @@ from .nn import BaseSpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
 from .nn.networks import head_of
 from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
-from .predictor import Predictor, scored_twice
 from .units import first_line
 
 Float32Array = npt.NDArray[np.float32]

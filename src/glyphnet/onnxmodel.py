@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._onnxwire import Graph, OutsideError, check_graph, check_seal, read_graph
-from .answers import Answers
+from .answers import Answers, Predictor, scored_twice
 from .conformal import Conformal
 from .data.dataset import UInt8Array
 from .data.decode import ImageShape
@@ -29,7 +29,6 @@ from .errors import (
 from .filekinds import looks_like
 from .files import open_input
 from .images import Images, default_batch_size, image_batches
-from .predictor import Predictor, scored_twice
 from .units import fault_of, first_line
 
 if TYPE_CHECKING:

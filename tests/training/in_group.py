@@ -10,7 +10,8 @@ import torch
 from glyphnet.data import ImageDataset, Splits, load
 from glyphnet.errors import DataError
 from glyphnet.training import Callback, Examples, HistoryRow, Recipe, StepInfo, TrainingState, write_checkpoint
-from glyphnet.training.collective import ALONE, Collective, Place, joined
+from glyphnet.training.collective import ALONE, Collective, joined
+from glyphnet.training.device import Place
 from glyphnet.training.fit import Fitting
 
 # 200 images in 5 batches of 40 or in 6 of 33 and 34, which no number of processes shares evenly.

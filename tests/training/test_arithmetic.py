@@ -15,10 +15,9 @@ from glyphnet.data import Splits
 from glyphnet.errors import SettingsError
 from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
-from glyphnet.training import Callback, Recipe, StepInfo, TrainingState, arithmetic, device
-from glyphnet.training.arithmetic import Arithmetic
+from glyphnet.training import Callback, Recipe, StepInfo, TrainingState, device
 from glyphnet.training.callbacks import Slowdown
-from glyphnet.training.collective import Place
+from glyphnet.training.device import Arithmetic, Place
 
 SMALL = Recipe.parse({"network": {"kind": "mlp", "hidden": [8]}, "optimizer": "sgd", "epochs": 1, "precision": "fp32"})
 LARGE = SMALL.override({"network.hidden": [2000, 2000], "batch_size": 100})
@@ -28,7 +27,7 @@ LARGE = SMALL.override({"network.hidden": [2000, 2000], "batch_size": 100})
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine of two cores on which nobody has chosen a number of threads."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(arithmetic, "usable_cores", lambda: 2)
+    monkeypatch.setattr(device, "usable_cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -41,17 +40,17 @@ def choose(recipe: Recipe, threads: int | None = None, place: Place | None = Non
 
 @pytest.mark.usefixtures("two_threads")
 def test_one_thread_where_other_programs_leave_less_than_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic, "free_cores", lambda: 0.4)
+    monkeypatch.setattr(device, "free_cores", lambda: 0.4)
     busy = choose(LARGE)
     assert (busy.threads, busy.why) == (1, "other programs leave 0.4 of 2 cores free")
     assert "1 thread (other programs leave 0.4 of 2 cores free; see --threads)." in str(busy)
     assert choose(LARGE, threads=2).threads == 2
-    monkeypatch.setattr(arithmetic, "free_cores", lambda: 1.9)
+    monkeypatch.setattr(device, "free_cores", lambda: 1.9)
     assert choose(LARGE).threads == 2
     assert choose(SMALL).threads == 1
     assert choose(LARGE, place=Place(1, 2, 1, 2)).threads == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    monkeypatch.setattr(arithmetic, "free_cores", lambda: pytest.fail("the user has chosen"))
+    monkeypatch.setattr(device, "free_cores", lambda: pytest.fail("the user has chosen"))
     assert choose(LARGE).threads == 2
     with pytest.raises(SettingsError, match="threads is 0"):
         choose(LARGE, threads=0)

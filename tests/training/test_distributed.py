@@ -19,7 +19,8 @@ from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
 from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
 from glyphnet.training import collective
-from glyphnet.training.collective import BEAT, SILENCE, Collective, PeerLostError, Place
+from glyphnet.training.collective import BEAT, SILENCE, Collective, PeerLostError
+from glyphnet.training.device import Place
 from glyphnet.training.fit import check_parts
 from glyphnet.training.launch import launch
 

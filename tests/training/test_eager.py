@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from glyphnet.training.device import without_dynamo
+from glyphnet.training.muon import without_dynamo
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.LBFGS])

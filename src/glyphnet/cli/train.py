@@ -34,7 +34,7 @@ from .options import (
 if TYPE_CHECKING:
     from ..runs import Run
     from ..studies.seeds import SeedRuns
-    from ..training.collective import Place
+    from ..training.device import Place
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def train(
     _refuse_beside_resume(given)
     changes, recipe = options.changes(), options.read(given)
     source = how.settings(data if "data" in given else None, recipe.data if recipe else None)
-    from ..training.collective import Place
+    from ..training.device import Place
 
     place = Place.from_environment()
     if options.processes > place.size == 1 and not several:

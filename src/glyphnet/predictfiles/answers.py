@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..answers import NONE_OF_THESE, Float32Array, OneAnswer, Reason
+from ..answers import NONE_OF_THESE, Float32Array, OneAnswer, Predictor, Reason
 from ..conformal import check_level
 from ..errors import BadFileError, SettingsError
-from ..predictor import Predictor
 from .predicting import Prediction
 
 OF_CLASS = "probability_"

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-from ..answers import OneAnswer
+from ..answers import OneAnswer, Predictor
 from ..data.dataset import UInt8Array
 from ..data.decode import fit_image, read_bytes, see_bytes
 from ..data.depths import EIGHT, depth_of
@@ -32,7 +32,6 @@ from ..images import (
     normalizing_spec,
     open_image,
 )
-from ..predictor import Predictor
 from ..processes import map_in_order
 from .pictures import OnBadFile, Picture, pictures_in
 

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from .._version import __version__
+from ..answers import Predictor
 from ..data.decode import ImageShape
 from ..data.traits import TraitCounts
 from ..errors import BadFileError, OutputError, SettingsError
@@ -31,7 +32,6 @@ from ..files import (
 )
 from ..locks import FolderLock, temporary_folder
 from ..onnxmodel import load_predictor
-from ..predictor import Predictor
 from .answers import Answer, Answering, Asked
 from .formats import About, Format, format_of
 from .pictures import OnBadFile, Picture, pictures_in

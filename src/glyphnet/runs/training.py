@@ -22,7 +22,8 @@ from ..locks import FolderLock, temporary_folder
 from ..progress import SILENT, Reporter
 from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
 from ..training.callbacks import Slowdown
-from ..training.collective import FAILED, LOST, PeerLostError, Place, joined
+from ..training.collective import FAILED, LOST, PeerLostError, joined
+from ..training.device import Place
 from ..training.fit import check_parts
 from ..training.launch import tell_end
 from .conclusion import check_group_gap, conclude, make_classifier, measure_group_gap

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from PIL import Image
 
+from ..answers import Predictor
 from ..data import decode
 from ..data.decode import UNMARKED_FORMATS, ImageShape, header_size
 from ..data.guard import MEMORY, ask, check_inside, picture_workers, plain_size
@@ -26,7 +27,6 @@ from ..data.ink import InkSpec, Normalized
 from ..data.values import Reading
 from ..errors import BadFileError
 from ..images import Batch, Opened, normalized_together, normalizing_spec, open_image, read_image
-from ..predictor import Predictor
 from ..processes import Workers
 from .api import APIError
 from .limits import Limits

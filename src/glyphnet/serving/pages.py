@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..answers import REASONS
+from ..answers import REASONS, Predictor
 from ..pages.bundle import bundle, environment, hash_of, read, script_json
-from ..predictor import Predictor
 
 _STYLES = ("pages/house.css", "serving/service.css")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')

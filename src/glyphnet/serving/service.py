@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from starlette.requests import Request
 
-from ..answers import Answers
+from ..answers import Answers, Predictor
 from ..errors import ModelFileError, SettingsError
 from ..files import open_input
 from ..images import Batch, Opened, default_batch_size, normalized_together, normalizing_spec
-from ..predictor import Predictor
 from ..processes import usable_cores
 from .api import JSON, APIError
 from .bodies import Bodies, contents_of

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from ..errors import DeviceError, TrainingError
-from .device import choose_device
+from ..errors import TrainingError
+from .device import Place
 
 if TYPE_CHECKING:  # there are builds of PyTorch without it
     from torch._C._distributed_c10d import Store
@@ -60,66 +59,6 @@ class PeerLostError(TrainingError):
     """
 
     told = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of the processes this is.
-
-    Attributes:
-        rank: its number, from 0, of ``size``.
-        local_rank: its number on this machine, from 0, of ``local_size``.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-    local_size: int = 1
-
-    @staticmethod
-    def from_environment() -> Place:
-        """The place that torchrun gave this process; alone if torchrun did not start it.
-
-        Raises:
-            TrainingError: only a part of torchrun's environment is there, or it makes no sense.
-        """
-        if os.environ.get("WORLD_SIZE", "1") == "1":
-            return Place()
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
-        values = {name: os.environ.get(name, "") for name in names}
-        wrong = [
-            f"{name}={value}" if value else f"no {name}" for name, value in values.items() if not value.isdecimal()
-        ]
-        wrong += [] if os.environ.get("MASTER_ADDR") else ["no MASTER_ADDR"]
-        if not wrong:
-            place = Place(*(int(values[name]) for name in names[:4]))
-            if place.rank < place.size and place.local_rank < place.local_size:
-                return place
-            wrong = [f"{name}={value}" for name, value in values.items()]
-        raise TrainingError(
-            f"WORLD_SIZE says that several processes train together, but the environment has {', '.join(wrong)}. "
-            "Start them with torchrun (torchrun --nproc-per-node 2 -m glyphnet train …), or unset WORLD_SIZE."
-        )
-
-    def device(self, name: str) -> torch.device:
-        """Where this process computes: as `choose_device`, but each on a GPU of its own.
-
-        Raises:
-            DeviceError: there are not enough GPUs, or the device cannot be shared.
-        """
-        if self.size == 1:
-            return choose_device(name)
-        if name in ("auto", "cuda") and torch.cuda.is_available():
-            if self.local_size > torch.cuda.device_count():
-                raise DeviceError(
-                    f"{self.local_size} processes need a GPU each, and there are {torch.cuda.device_count()} on this "
-                    "machine. Take fewer processes, or --device cpu."
-                )
-            return torch.device("cuda", self.local_rank)
-        device = choose_device("cpu" if name == "auto" else name)
-        if device.type != "cpu":
-            raise DeviceError(f'several processes cannot train on device "{name}". Use auto, cpu or cuda.')
-        return device
 
 
 def is_launched() -> bool:

@@ -1,23 +1,27 @@
-"""Device, precision, threads and memory of the arithmetic."""
+"""How a training computes: which process on which device, in what precision, with how many threads."""
 
 from __future__ import annotations
 
 import ctypes
-import inspect
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any
 
 import torch
 
-from ..errors import DeviceError
+from ..errors import DeviceError, SettingsError, TrainingError
+from ..nn import InputShape, summary
 from ..processes import usable_cores
+from ..units import plural
 from .fast.layers import processor
+from .optimizers import AT_ONCE
+from .recipe import Recipe
 
 SMALL_STEP = 30e6
 """Forward work of one step, in FLOPs, under which a second thread costs more than it brings.
@@ -61,6 +65,66 @@ def choose_device(name: str = "auto") -> torch.device:
     ):
         raise DeviceError(f'device "{name}" is not on this machine. Use --device auto or cpu.')
     return device
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the processes this is.
+
+    Attributes:
+        rank: its number, from 0, of ``size``.
+        local_rank: its number on this machine, from 0, of ``local_size``.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @staticmethod
+    def from_environment() -> Place:
+        """The place that torchrun gave this process; alone if torchrun did not start it.
+
+        Raises:
+            TrainingError: only a part of torchrun's environment is there, or it makes no sense.
+        """
+        if os.environ.get("WORLD_SIZE", "1") == "1":
+            return Place()
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+        values = {name: os.environ.get(name, "") for name in names}
+        wrong = [
+            f"{name}={value}" if value else f"no {name}" for name, value in values.items() if not value.isdecimal()
+        ]
+        wrong += [] if os.environ.get("MASTER_ADDR") else ["no MASTER_ADDR"]
+        if not wrong:
+            place = Place(*(int(values[name]) for name in names[:4]))
+            if place.rank < place.size and place.local_rank < place.local_size:
+                return place
+            wrong = [f"{name}={value}" for name, value in values.items()]
+        raise TrainingError(
+            f"WORLD_SIZE says that several processes train together, but the environment has {', '.join(wrong)}. "
+            "Start them with torchrun (torchrun --nproc-per-node 2 -m glyphnet train …), or unset WORLD_SIZE."
+        )
+
+    def device(self, name: str) -> torch.device:
+        """Where this process computes: as `choose_device`, but each on a GPU of its own.
+
+        Raises:
+            DeviceError: there are not enough GPUs, or the device cannot be shared.
+        """
+        if self.size == 1:
+            return choose_device(name)
+        if name in ("auto", "cuda") and torch.cuda.is_available():
+            if self.local_size > torch.cuda.device_count():
+                raise DeviceError(
+                    f"{self.local_size} processes need a GPU each, and there are {torch.cuda.device_count()} on this "
+                    "machine. Take fewer processes, or --device cpu."
+                )
+            return torch.device("cuda", self.local_rank)
+        device = choose_device("cpu" if name == "auto" else name)
+        if device.type != "cpu":
+            raise DeviceError(f'several processes cannot train on device "{name}". Use auto, cpu or cuda.')
+        return device
 
 
 def compute_dtype(precision: str, device: torch.device, flops_a_step: float) -> torch.dtype:
@@ -147,6 +211,90 @@ def _openmp_pause() -> Callable[[int], int] | None:
     return None
 
 
+# All of it decided once, before anything is built
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The settings, beside recipe and data, that must match for bitwise-identical results.
+
+    Attributes:
+        device: where the network is.
+        dtype: in which layers multiply.
+        threads: of each process.
+        processes: how many share the work.
+        why: why so many threads, in words.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+    processes: int = 1
+    why: str = ""
+
+    @classmethod
+    def choose(
+        cls, recipe: Recipe, input_shape: InputShape, classes: int, examples: int, device: str = "auto",
+        place: Place | None = None, threads: int | None = None,
+    ) -> Arithmetic:  # fmt: skip
+        """Decide, with the ``threads`` that the user wants, or None to choose.
+
+        Raises:
+            DeviceError: the device is not there.
+            SettingsError: the number of threads is below 1.
+        """
+        place = place or Place()
+        where = place.device(device)
+        images = min(AT_ONCE if recipe.optimizer.full_batch else recipe.batch_size, examples)
+        flops = summary(recipe.network, input_shape, classes).flops * (images // place.size)
+        if recipe.precision == "auto" and recipe.optimizer.full_batch:
+            dtype = torch.float32  # a line search compares losses that bfloat16 would round to the same number
+        else:
+            dtype = compute_dtype(recipe.precision, where, flops)
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads is {threads}: it must be 1 at least.")
+        count, why = (threads, "as you asked") if threads else _threads_for(flops, place.local_size, where)
+        return cls(where, dtype, count, place.size, why)
+
+    def as_then(self, terms: dict[str, Any], *, threads: bool = True) -> Arithmetic:
+        """The same, with the precision and threads of a checkpoint's `terms`."""
+        found = replace(self, dtype=PRECISIONS[terms["precision"]])
+        return replace(found, threads=terms["threads"], why="as before") if threads else found
+
+    @property
+    def precision(self) -> str:
+        """ "fp32" or "bf16"."""
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "device": self.device.type, "precision": self.precision, "threads": self.threads,
+            "processes": self.processes,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        """One line for the user."""
+        threads = plural(self.threads, "thread")
+        each = "" if self.processes == 1 else f" in each of {self.processes} processes"
+        return f"Computing on {self.device.type} in {self.precision}, {threads}{each} ({self.why}; see --threads)."
+
+
+def _threads_for(flops: float, processes: int, device: torch.device) -> tuple[int, str]:
+    """The number of threads with which a step of so many FLOPs a process is fastest, and why."""
+    if flops < SMALL_STEP:
+        return 1, "small steps"
+    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+        return torch.get_num_threads(), "as the environment says"
+    threads = min(torch.get_num_threads(), usable_cores())
+    if processes > 1:
+        return min(threads, max(1, usable_cores() // processes)), "a share of the cores"
+    if threads > 1 and device.type == "cpu" and (free := free_cores()) < 1.5:
+        return 1, f"other programs leave {free:.1f} of {usable_cores()} cores free"
+    return threads, "one a core" if threads > 1 else "one core"
+
+
 # What machine this is, in one line: no figure is worth anything without it
 
 
@@ -155,22 +303,3 @@ def hardware() -> str:
     name = processor("model name") or platform.processor() or platform.machine()
     gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
     return ", ".join([f"{name}, {usable_cores()} cores", *gpu])
-
-
-# PyTorch's optimizers without the way to its compiler
-
-
-Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
-
-_WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
-
-
-def without_dynamo(kind: type[Kind]) -> type[Kind]:
-    """A subclass of an optimizer's class that loads no compiler; ``differentiable=True`` is not supported.
-
-    Its methods are PyTorch's own, out of their wrapping; from a PyTorch that wraps them in another way they come as
-    they are, and only the time is lost.
-    """
-    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
-    step = torch.no_grad()(inspect.unwrap(kind.step))
-    return cast("type[Kind]", type(kind.__name__, (kind,), {**methods, "step": step}))

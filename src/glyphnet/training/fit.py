@@ -16,11 +16,10 @@ from ..errors import DivergedError, SettingsError, TrainingError
 from ..nn import Preprocessing, build, logits_in_batches
 from ..nn.inference import keep_freed_memory
 from ..seeding import derived_seed
-from .arithmetic import Arithmetic
 from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective
-from .device import flushing_denormals, using_threads
+from .device import Arithmetic, flushing_denormals, using_threads
 from .examples import Batches, Examples, batch_count, epoch_order
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState

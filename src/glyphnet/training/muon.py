@@ -7,14 +7,14 @@ quickly, and on the whole matrix in each iteration: here that took three to five
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from .device import without_dynamo
 from .fast.layers import product
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -48,6 +48,22 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor = add_times(factor, change, factor, beta=a)
     result = times(factor, wide)
     return result if is_wide else result.mT
+
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+_WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+def without_dynamo(kind: type[Kind]) -> type[Kind]:
+    """A subclass of an optimizer's class that loads no compiler; ``differentiable=True`` is not supported.
+
+    Its methods are PyTorch's own, out of their wrapping; from a PyTorch that wraps them in another way they come as
+    they are, and only the time is lost.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return cast("type[Kind]", type(kind.__name__, (kind,), {**methods, "step": step}))
 
 
 @without_dynamo

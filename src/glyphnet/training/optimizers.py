@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ..plugins import Table
 from ..settings import OneOf, Settings, by_tag, not_a
 from . import muon
-from .device import without_dynamo
 
 Rate = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -56,7 +55,7 @@ class SGD(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused SGD."""
-        return without_dynamo(torch.optim.SGD)(
+        return muon.without_dynamo(torch.optim.SGD)(
             network.parameters(), lr=_rate(self.lr, network), momentum=self.momentum,
             nesterov=self.nesterov and self.momentum > 0, fused=_fused(network),
         )  # fmt: skip
@@ -77,7 +76,7 @@ class Adam(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused Adam."""
-        return without_dynamo(torch.optim.Adam)(
+        return muon.without_dynamo(torch.optim.Adam)(
             network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps,
             fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -100,7 +99,7 @@ class AdamW(Optimizer):
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused AdamW; biases and norms do not decay."""
-        return without_dynamo(torch.optim.AdamW)(
+        return muon.without_dynamo(torch.optim.AdamW)(
             _decay_groups(network.parameters(), self.weight_decay), lr=_rate(self.lr, network),
             betas=self.betas, eps=self.eps, fused=_fused(network), capturable=_on_cuda(network),
         )  # fmt: skip
@@ -143,7 +142,7 @@ class Muon(Optimizer):
             )  # fmt: skip
         if rest:
             parts.append(
-                without_dynamo(torch.optim.AdamW)(
+                muon.without_dynamo(torch.optim.AdamW)(
                     _decay_groups(rest, self.weight_decay), lr=_rate(self.adam_lr, network),
                     fused=_fused(network), capturable=_on_cuda(network),
                 )
@@ -172,7 +171,7 @@ class LBFGS(Optimizer):
         """L-BFGS over all parameters; one call of ``step`` is one iteration."""
         # It takes all gradients as one flat vector, which it cannot if they lie channels last.
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch has it
-        return without_dynamo(torch.optim.LBFGS)(
+        return muon.without_dynamo(torch.optim.LBFGS)(
             network.parameters(), lr=self.lr, max_iter=1, max_eval=_MOST_LOOKS, tolerance_grad=self.tolerance,
             tolerance_change=0.0, history_size=self.history_size, line_search_fn="strong_wolfe",
         )  # fmt: skip
@@ -180,6 +179,9 @@ class LBFGS(Optimizer):
 
 _MOST_LOOKS = 25
 """Looks at the loss in one line search of L-BFGS."""
+
+AT_ONCE = 4096
+"""Images of a full batch that are in the network at one time."""
 
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizers", by_tag(SGD, Adam, AdamW, Muon, LBFGS), not_a(Optimizer))
 """Each by its name in a recipe."""

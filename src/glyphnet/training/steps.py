@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .collective import Collective, FlatGradients
 from .examples import Batch, Batches
 from .fast.step import FusedStep, Gradients
-from .optimizers import weights_of
+from .optimizers import AT_ONCE, weights_of
 from .state import Answers, TrainingState
 
 
@@ -141,9 +141,6 @@ class GraphedStep:
 
 
 # Full-batch optimizers
-
-AT_ONCE = 4096
-"""Images of a full batch that are in the network at one time."""
 
 
 class _Look(NamedTuple):

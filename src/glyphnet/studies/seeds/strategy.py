@@ -28,8 +28,7 @@ from ...processes import Child, Message, talk_with_parent, usable_cores
 from ...runs import RunFolder
 from ...runs.preparation import read
 from ...training import Callback, Recipe, choose_device
-from ...training.arithmetic import Arithmetic
-from ...training.collective import Place
+from ...training.device import Arithmetic, Place
 from ...training.examples import batch_count
 from ...units import reason
 from .results import Plan, SeedProgress, SeedReporter, SeedsCallback, SeedsFolder

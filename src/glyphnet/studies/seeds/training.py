@@ -26,8 +26,7 @@ from ...runs import RunFolder, write_judgement
 from ...runs.conclusion import calibrated, judge_after_training
 from ...runs.preparation import Source, inputs_of, prepare, read_again
 from ...training import Examples, Recipe
-from ...training.collective import Place
-from ...training.device import hardware
+from ...training.device import Place, hardware
 from ...training.fit import check_together
 from .results import (
     Ending,

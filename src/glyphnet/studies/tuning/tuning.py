@@ -27,8 +27,7 @@ from ...progress import SILENT, Reporter
 from ...runs.preparation import Source, inputs_of, prepare
 from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device, fit
 from ...training import preset as recipe_of_preset
-from ...training.collective import Place
-from ...training.device import using_threads
+from ...training.device import Place, using_threads
 from .results import Ending, Importance, Outcome, TestResult, Trial, TrialEnding, Tuning, score
 from .space import Search, Space, Value, default_search, read_space
 from .study import PARTS, Peers, Study, check_places, quiet, require_optuna, start_over

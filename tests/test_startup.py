@@ -23,7 +23,7 @@ import json, sys
 def loaded(when):
     print(json.dumps([when, [name for name in {HEAVY} if name in sys.modules]]))
 
-import glyphnet.runs, glyphnet.runs.review, glyphnet.evaluation, glyphnet.explain, glyphnet.predictor
+import glyphnet.runs, glyphnet.runs.review, glyphnet.evaluation, glyphnet.explain, glyphnet.answers, glyphnet.onnxmodel
 loaded("the packages are imported")
 
 import glyphnet.cli.train, glyphnet.cli.predict, glyphnet.cli.evaluate, glyphnet.cli.data, glyphnet.cli.explain

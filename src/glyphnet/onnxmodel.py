@@ -250,10 +250,9 @@ def _described(session: InferenceSession, told: dict[str, Any]) -> OnnxModel:
     inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
     outputs = {one.name: (one.type, one.shape[1:]) for one in session.get_outputs()}
     classes, threshold, ink = told.pop("classes"), told.pop("threshold"), told.pop("ink", None)
-    normalize = told.pop("normalize", None)
-    if normalize not in (None, True, False):
-        raise ValueError(f"normalize is {normalize!r}")
     value_range, window, page = told.pop("value_range", None), told.pop("window", False), told.pop("page", 1)
+    if (normalize := told.pop("normalize", None)) not in (None, True, False):
+        raise ValueError(f"normalize is {normalize!r}")
     if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
         raise ValueError("the classes are no list of names")
     if len(set(classes)) < len(classes):

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -38,7 +38,7 @@ Tensors = Sequence[Tensor]
 TOLERANCE = 1e-3
 """Upper bound of the difference between the page's probabilities and the classifier's."""
 
-STYLES = ("pages/house.css", "pages/drawing.css")
+_STYLES = ("pages/house.css", "pages/drawing.css")
 
 _STEPS = 32767  # the largest int16
 _PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>')
@@ -60,7 +60,7 @@ def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
 def _page(classifier: Classifier, encoding: Encoding) -> bytes:
     weights = Weights(encoding)
     parted = parted_layers(classifier.network)
-    model = {
+    model: dict[str, Any] = {  # what pages/js/weights.js reads
         "classes": list(classifier.classes),
         "threshold": classifier.threshold,
         "temperature": classifier.temperature,
@@ -73,7 +73,12 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         "tensors": weights.tensors,
         "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
-    text = drawing_page(model, weights.base64(), card_of(classifier))
+    style, script = "\n".join(map(read, _STYLES)), bundle("pages/js/drawing.js")
+    text = environment("pages").get_template("drawing.html").render(
+        card=card_of(classifier), classes=model["classes"], ink=model["ink"]["kind"] == "ink",
+        threshold=model["threshold"], model=script_json(model), weights=weights.base64(), style=style, script=script,
+        hash_of=hash_of, version=__version__,
+    )  # fmt: skip
     # Lone surrogates in a class name become character references.
     return text.encode("utf-8", "xmlcharrefreplace")
 
@@ -97,7 +102,7 @@ def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, 
     }
 
 
-def card_of(classifier: Classifier) -> Card:
+def card_of(classifier: Classifier) -> dict[str, Any]:
     """The page's summary of a classifier: origin, size, accuracy, when it rejects."""
     height, width, channels = classifier.input_shape
     origin, metrics = classifier.provenance, classifier.metrics
@@ -112,10 +117,13 @@ def card_of(classifier: Classifier) -> Card:
         "Says “none of these”": _rejects(classifier),
         "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
     }
-    title = origin.data or "Model"
-    measure = "balanced accuracy" if metrics.get("headline") == "balanced_accuracy" else "accuracy"
-    shown = tuple((name, value) for name, value in rows.items() if value)
-    return Card(title, accuracy, how_sure, shown, measure=measure)
+    return {
+        "title": origin.data or "Model",
+        "accuracy": accuracy,
+        "measure": "balanced accuracy" if metrics.get("headline") == "balanced_accuracy" else "accuracy",
+        "how_sure": how_sure,
+        "rows": [(name, value) for name, value in rows.items() if value],
+    }
 
 
 def _rejects(classifier: Classifier) -> str:
@@ -139,42 +147,6 @@ def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
 def _share(share: float, metrics: Mapping[str, Any]) -> str:
     """A percentage with the digits that the number of images supports."""
     return page_percent(share, digits_for(metrics["n"]))
-
-
-@dataclass(frozen=True)
-class Card:
-    """What the page says of the model.
-
-    Attributes:
-        title: what it recognises ("mnist").
-        accuracy: the figure that says how good it is, "99.18 %", or "" where it was never judged.
-        how_sure: the interval and the count behind it, or "".
-        rows: names and values, in order.
-        measure: what the figure is: "accuracy", or "balanced accuracy".
-    """
-
-    title: str
-    accuracy: str
-    how_sure: str
-    rows: tuple[tuple[str, str], ...]
-    measure: str = "accuracy"
-
-
-def drawing_page(model: Mapping[str, Any], weights: str, card: Card) -> str:
-    """The page as text; ``model`` is what ``pages/js/weights.js`` reads, ``weights`` base64 of all tensors."""
-    style, script = "\n".join(map(read, STYLES)), bundle("pages/js/drawing.js")
-    return environment("pages").get_template("drawing.html").render(
-        card=card,
-        classes=model["classes"],
-        ink=model["ink"]["kind"] == "ink",
-        threshold=model["threshold"],
-        model=script_json(model),
-        weights=weights,
-        style=style,
-        script=script,
-        hash_of=hash_of,
-        version=__version__,
-    )  # fmt: skip
 
 
 class Weights:

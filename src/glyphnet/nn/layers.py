@@ -326,8 +326,8 @@ class LayerType:
         module: the class of the layer.
         plain: from a trained layer to the plain layers that compute the same in evaluation mode.
         weights: how its weights are shown where it is a network's first layer; None if they cannot be.
-        picture: what of its output is shown in a picture of a network at work: a picture of its own; one that takes the
-            place of the layer's before, as that of an activation; or none, where it changes no number.
+        picture: how its output is shown in a picture of a network at work: "its own"; "with the layer before", in whose
+            place it stands, as that of an activation; or "none", where it changes no number.
     """
 
     module: type[nn.Module]

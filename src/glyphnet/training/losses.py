@@ -159,7 +159,7 @@ class Regularizer(NamedTuple):
 
 
 def _fault(name: str, row: object) -> str:
-    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is no glyphnet.training.regularizers.Regularizer"
+    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is no glyphnet.training.losses.Regularizer"
 
 
 REGULARIZERS: Table[Regularizer] = Table(

@@ -338,12 +338,12 @@ def test_threads_are_chosen_as_for_one_training_and_kept(
 ) -> None:
     """Steps large enough for several threads get this training's share of the cores, and --resume the same."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("glyphnet.training.arithmetic.usable_cores", lambda: 4)
-    monkeypatch.setattr("glyphnet.training.arithmetic.free_cores", lambda: 4.0)
+    monkeypatch.setattr("glyphnet.training.device.usable_cores", lambda: 4)
+    monkeypatch.setattr("glyphnet.training.device.free_cores", lambda: 4.0)
     large = RECIPE.override({"network.hidden": [2000], "batch_size": 300})
     with using_threads(4):
         assert [choose_arithmetic(RECIPE, few, 1, "cpu", None).threads, *_shares(large, few)] == [1, 4, 2, 1]
-        monkeypatch.setattr("glyphnet.training.arithmetic.free_cores", lambda: 1.0)
+        monkeypatch.setattr("glyphnet.training.device.free_cores", lambda: 1.0)
         assert _shares(large, few) == [1, 2, 1], "one alone would wait for a busy core at every operation"
     said: list[str] = []
     callback = StopAfter(1)

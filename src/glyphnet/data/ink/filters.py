@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,10 @@ from PIL import Image
 
 from ..dataset import UInt8Array
 
-IntArray = npt.NDArray[np.int32]
+IntArray = npt.NDArray[np.signedinteger[Any]]
 BoolArray = npt.NDArray[np.bool_]
-_Integers = TypeVar("_Integers", UInt8Array, IntArray, npt.NDArray[np.int64])
+Levels = npt.NDArray[np.integer[Any]]
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 def resized(grey: UInt8Array, height: int, width: int, method: Image.Resampling) -> UInt8Array:
@@ -36,8 +38,14 @@ def reduced(grey: UInt8Array, factor: int) -> UInt8Array:
     whole = grey[: height * factor, : width * factor]
     if factor == 2 and whole.shape == (2 * height, 2 * width):  # the same in a quarter of the time
         pairs = np.ascontiguousarray(whole).view(np.uint16)
-        rows = ((pairs & 255) + (pairs >> 8) + 1) >> 1
-        return ((rows[::2] + rows[1::2] + 1) >> 1).astype(np.uint8)
+        rows = pairs & 255
+        rows += pairs >> 8
+        rows += 1
+        rows >>= 1
+        made = rows[::2] + rows[1::2]
+        made += 1
+        made >>= 1
+        return made.astype(np.uint8)
     return resized(whole, height, width, Image.Resampling.BOX)
 
 
@@ -49,27 +57,24 @@ def rimmed(grey: UInt8Array, by: int) -> UInt8Array:
     return whole
 
 
-def border(grey: _Integers) -> _Integers:
-    """The outermost pixels of images (N, H, W): (N, 2·H + 2·W), those of the corners twice."""
-    return np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
+def border(images: npt.NDArray[_Kind]) -> npt.NDArray[_Kind]:
+    """The outermost pixels of each of (…, H, W): (…, 2·H + 2·W), those of the corners twice."""
+    return np.concatenate([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], axis=-1)
 
 
-def extents(mask: BoolArray) -> IntArray:
-    """The bounding box of what is True in each of (N, H, W): int (4, N), top, bottom, left, right."""
-    rows, columns = np.asarray(mask.any(axis=2)), np.asarray(mask.any(axis=1))
-    top, left = rows.argmax(axis=1), columns.argmax(axis=1)
-    bottom = mask.shape[1] - rows[:, ::-1].argmax(axis=1)
-    right = mask.shape[2] - columns[:, ::-1].argmax(axis=1)
-    return np.stack([top, bottom, left, right]).astype(np.int32)
+def extents(mask: BoolArray) -> tuple[Any, Any, Any, Any]:
+    """The bounding box of what is True in each of (…, H, W): top, bottom, left, right, int64 (…), ends excluded."""
+    rows, columns = mask.any(axis=-1), mask.any(axis=-2)
+    bottom = mask.shape[-2] - rows[..., ::-1].argmax(axis=-1)
+    right = mask.shape[-1] - columns[..., ::-1].argmax(axis=-1)
+    return rows.argmax(axis=-1), bottom, columns.argmax(axis=-1), right
 
 
-def mass_centres(weights: IntArray) -> npt.NDArray[np.float64]:
-    """The centre of mass of each of (N, H, W), none of them without mass: (2, N), y and x from the corner."""
-    height, width = weights.shape[1:]
-    total = weights.sum(axis=(1, 2))
-    y = weights.sum(axis=2) @ (2 * np.arange(height) + 1)
-    x = weights.sum(axis=1) @ (2 * np.arange(width) + 1)
-    centres: npt.NDArray[np.float64] = np.stack([y, x]) / (2 * total)
+def mass_centres(weights: Levels) -> npt.NDArray[np.float64]:
+    """The centre of mass of each of (…, H, W), none of them without mass: (2, …), y and x from the corner."""
+    rows, columns = weights.sum(axis=-1), weights.sum(axis=-2)
+    y, x = (sums @ (2 * np.arange(sums.shape[-1]) + 1) for sums in (rows, columns))
+    centres: npt.NDArray[np.float64] = np.stack([y, x]) / (2 * rows.sum(axis=-1))
     return centres
 
 
@@ -91,16 +96,25 @@ def ranked(values: npt.NDArray[np.integer], share: int, of: int) -> int:
     return least + int(np.searchsorted(np.bincount(values.ravel() - least).cumsum(), place, side="right"))
 
 
-def otsu_threshold(values: npt.NDArray[np.integer]) -> int:
-    """Otsu's threshold (1979) of values 0 to 255: those above it and the others differ most."""
+def histogram(values: Levels) -> npt.NDArray[np.int64]:
+    """How often each level occurs, from 0 to 255 or the highest."""
     values = values.ravel()
     if 2 * (many := np.count_nonzero(values)) < values.size:  # counting equal values takes long
         counts = np.bincount(values[values > 0], minlength=256)
         counts[0] = values.size - many
-    else:
-        counts = np.bincount(values, minlength=256)
-    below = np.cumsum(counts)
-    mass = np.cumsum(counts * np.arange(256))
+        return counts
+    return np.bincount(values, minlength=256)
+
+
+def otsu_threshold(values: Levels) -> int:
+    """Otsu's threshold (1979) of values 0 to 255: those above it and the others differ most."""
+    return threshold_of(histogram(values))
+
+
+def threshold_of(counts: npt.NDArray[np.int64]) -> int:
+    """`otsu_threshold` of values that a histogram counts."""
+    below = counts.cumsum()
+    mass = (counts * np.arange(len(counts))).cumsum()
     above = below[-1] - below
     difference = mass[-1] * below - mass * below[-1]  # whole numbers: exact; 0 where nothing is below or above
     between = difference.astype(np.float64) / np.maximum(below, 1) * difference / np.maximum(above, 1)
@@ -115,18 +129,20 @@ def full_ink(depth: IntArray) -> int:
     return upper_median(ink) if ink.size else 0
 
 
-def binomial(values: IntArray) -> IntArray:
+def binomial(values: Levels) -> IntArray:
     """Smoothing by 1 2 1 in both directions, edges repeated, rounded: a Gaussian of σ 0.7 pixels."""
-    rows = 2 * values
-    rows[1:] += values[:-1]
-    rows[:-1] += values[1:]
-    rows[0] += values[0]
-    rows[-1] += values[-1]
-    smooth = 2 * rows + 8
-    smooth[:, 1:] += rows[:, :-1]
-    smooth[:, :-1] += rows[:, 1:]
-    smooth[:, 0] += rows[:, 0]
-    smooth[:, -1] += rows[:, -1]
+    height, width = values.shape
+    padded = np.empty((height + 2, width + 2), dtype=np.promote_types(values.dtype, np.int16))
+    padded[1:-1, 1:-1] = values
+    padded[0, 1:-1], padded[-1, 1:-1] = values[0], values[-1]
+    padded[:, 0], padded[:, -1] = padded[:, 1], padded[:, -2]
+    rows = 2 * padded[1:-1]
+    rows += padded[:-2]
+    rows += padded[2:]
+    smooth = 2 * rows[:, 1:-1]
+    smooth += rows[:, :-2]
+    smooth += rows[:, 2:]
+    smooth += 8
     smooth >>= 4
     return smooth
 
@@ -146,85 +162,92 @@ def opened(values: IntArray, reach: int, wider: int = 0) -> IntArray:
     The result is dilated by ``wider`` pixels more. Beyond the border, values continue as they do inside (2·a₀ − aₖ), so
     that a slope is kept up to the border.
     """
-    from scipy import ndimage  # slow to import, and most pictures do not need it
-
-    padded = _continued(values, 2 * reach)
-    for choose, by in ((ndimage.minimum_filter1d, reach), (ndimage.maximum_filter1d, reach + wider)):
-        for axis in (0, 1):
-            padded = choose(padded, 2 * by + 1, axis=axis, mode="nearest")
-    inner: IntArray = padded[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
-    return inner
-
-
-def _continued(values: IntArray, by: int) -> IntArray:
     for axis in (0, 1):
-        inside, mirrored = _places(values.shape[axis], by)
+        inside, mirrored = _places(values.shape[axis], 2 * reach, wider)
         values = 2 * values.take(inside, axis=axis) - values.take(mirrored, axis=axis)
-    return values
+    return _extremes(_extremes(values, 2 * reach + 1, np.minimum), 2 * (reach + wider) + 1, np.maximum)
 
 
 @functools.lru_cache(maxsize=64)
-def _places(size: int, by: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each place from -by to size + by: the nearest one inside, and its mirror image within; inside, itself."""
-    places = np.arange(-by, size + by)
+def _places(size: int, by: int, more: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The nearest place inside and its mirror image for each from -by to size + by, ends repeated ``more`` times."""
+    places = np.clip(np.arange(-by - more, size + by + more), -by, size + by - 1)
     inside = np.clip(places, 0, size - 1)
     return inside, np.clip(2 * inside - places, 0, size - 1)
 
 
-def stroke_widths(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Mean width of the strokes in each of (N, H, W), in pixels: float64 (N,).
+def _extremes(values: IntArray, size: int, choose: Callable[[IntArray, IntArray], IntArray]) -> IntArray:
+    """The least or greatest of each square of ``size`` that lies within (h, w): (h - size + 1, w - size + 1)."""
+    for _ in range(2):  # along rows, then along columns
+        for step in doubled(size):
+            values = choose(values[:-step], values[step:])
+        values = values.T
+    return values
+
+
+def doubled(size: int) -> Iterator[int]:
+    """Steps that make a window of one pixel ``size`` pixels long: each joins two windows that overlap or touch."""
+    reach = 1
+    while reach < size:
+        step = min(reach, size - reach)
+        yield step
+        reach += step
+
+
+def stroke_widths(amounts: Levels) -> Any:
+    """Mean width of the strokes in each of (…, H, W), in pixels: float64 (…). Amounts are not negative.
 
     Twice the area over the length of the outline; as grey levels count for both, blurring changes neither. The
     outline is measured along rows and columns, which makes the widths of slanting strokes come out smaller.
     """
-    area = amounts.sum(axis=(1, 2), dtype=np.int64)
-    widths: npt.NDArray[np.float64] = 2 * area / np.maximum(_outlines(amounts.astype(np.int32)), 1)
-    return widths
+    area = amounts.sum(axis=(-2, -1), dtype=np.int64)
+    return 2 * area / np.maximum(_outlines(amounts, area), 1)
 
 
-def _outlines(amounts: _Integers) -> npt.NDArray[np.int64]:
-    """The length of the outline in each of (N, H, W): Σ|Δv| along rows and columns, with 0 all around; int64 (N,)."""
-    outline: npt.NDArray[np.int64] = np.abs(border(amounts)).sum(axis=1, dtype=np.int64)
-    for axis in (1, 2):
-        outline += np.abs(np.diff(amounts, axis=axis)).sum(axis=(1, 2), dtype=np.int64)
-    return outline
+def _outlines(amounts: Levels, area: Any) -> Any:
+    """The length of the outline in each of (…, H, W): Σ|Δv| along rows and columns, with 0 all around; int64 (…).
+
+    As |a - b| = 2·max(a, b) - a - b, and each pixel has four neighbours: 2·Σmax - 4·``area``, the sum of all pixels.
+    """
+    down = np.maximum(amounts[..., 1:, :], amounts[..., :-1, :]).sum(axis=(-2, -1), dtype=np.int64)
+    across = np.maximum(amounts[..., 1:], amounts[..., :-1]).sum(axis=(-2, -1), dtype=np.int64)
+    return 2 * (down + across + border(amounts).sum(axis=-1, dtype=np.int64)) - 4 * area
 
 
-def softness(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """How wide the edges in each of (N, H, W) are: float64 (N,), 0 for pure black and white.
+def softness(amounts: IntArray, full: npt.ArrayLike) -> Any:
+    """How wide the edges in each of (…, H, W) are: float64 (…), 0 for pure black and white.
 
     4·Σ v·(full − v) / full / Σ|Δv|, v within 0 and ``full``, of all or of each (N,): proportional to the width of a
     blurred edge.
     """
-    full = np.reshape(full, -1)
-    most = full.astype(np.int32)[:, np.newaxis, np.newaxis]
+    full = np.asarray(full, dtype=np.int32)
+    most = full[..., np.newaxis, np.newaxis]
     inner = np.clip(amounts, 0, most).astype(np.int32)
-    edges = (inner * (most - inner)).sum(axis=(1, 2), dtype=np.int64)
-    widths: npt.NDArray[np.float64] = 4 * edges / np.maximum(_outlines(inner) * full, 1)
-    return widths
+    edges = (inner * (most - inner)).sum(axis=(-2, -1), dtype=np.int64)
+    return 4 * edges / np.maximum(_outlines(inner, inner.sum(axis=(-2, -1), dtype=np.int64)) * full, 1)
 
 
-def stroke_lengths(amounts: npt.NDArray[np.integer], full: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """How long the strokes in each of (N, H, W) are, in sizes of the drawing: float64 (N,).
+def stroke_lengths(amounts: IntArray, full: npt.ArrayLike) -> Any:
+    """How long the strokes in each of (…, H, W) are, in sizes of the drawing: float64 (…).
 
     The area of what is at least half of ``full``, over the mean width of strokes (`stroke_widths`) and the longer side
     of its bounding box: about 1 for an I, 3.6 for an 8, and 5 to 13 for noise, which winds everywhere.
     """
-    full = np.broadcast_to(np.reshape(full, -1), len(amounts))
-    most = full[:, np.newaxis, np.newaxis]
-    inner = np.clip(amounts, 0, most).astype(np.int64)
+    most = np.asarray(full)[..., np.newaxis, np.newaxis]
+    inner = np.clip(amounts, 0, most)
     mask = 2 * inner >= most
-    top, bottom, left, right = extents(mask).astype(np.int64)
-    size = np.maximum(bottom - top, right - left)
-    area = 2 * size * inner.sum(axis=(1, 2))
-    lengths: npt.NDArray[np.float64] = mask.sum(axis=(1, 2)) * _outlines(inner) / np.maximum(area, 1)
-    return lengths
+    top, bottom, left, right = extents(mask)
+    area = inner.sum(axis=(-2, -1), dtype=np.int64)
+    around = 2 * np.maximum(bottom - top, right - left) * area
+    return mask.sum(axis=(-2, -1)) * _outlines(inner, area) / np.maximum(around, 1)
 
 
-def ramp(depth: IntArray, full: int, low: int, high: int) -> IntArray:
-    """0 up to ``low`` hundredths of full ink, 255 from ``high``, straight between."""
+def ramp(depth: IntArray, full: int, low: int, high: int) -> UInt8Array:
+    """0 up to ``low`` hundredths of full ink, 255 from ``high``, straight between. Depths are not negative."""
     rise = (high - low) * full
-    return np.clip((510 * (100 * depth - low * full) + rise) // (2 * rise), 0, 255).astype(np.int32)
+    levels = np.arange(int(depth.max()) + 1)
+    risen = (510 * (100 * levels - low * full) + rise) // (2 * rise)
+    return np.clip(risen, 0, 255).astype(np.uint8)[depth]
 
 
 def thicken(amount: UInt8Array, steps: int) -> UInt8Array:

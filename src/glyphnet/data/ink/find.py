@@ -19,12 +19,15 @@ from .filters import (
     IntArray,
     binomial,
     border,
+    doubled,
     extents,
+    histogram,
     opened,
     otsu_threshold,
     ranked,
     reduced,
     resized,
+    threshold_of,
     upper_median,
 )
 
@@ -43,6 +46,7 @@ SLANTS = 33  # of lines on the paper, within SLOPE of a row or column
 SLOPE = 260  # thousandths
 CROSSING = 70  # per cent of the picture that a line on the paper crosses
 REACH = 5  # per cent of its length that the side of a box is longer than what stands in the box, at either end
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)  # corners touch
 RIM = 12  # an open frame lies along the sides of its bounding box, within this part of its size
 
 
@@ -53,7 +57,7 @@ class Found(NamedTuple):
     """A drawing in a picture, cut out with some paper around it.
 
     Attributes:
-        depth: int32 (h, w), distance from the paper towards ink, 0 where the drawing is not; ``full`` is full ink.
+        depth: int (h, w), distance from the paper towards ink, 0 where the drawing is not; ``full`` is full ink.
         full: the depth of full ink.
         box: (top, bottom, left, right) of the drawing, the ends excluded.
     """
@@ -70,10 +74,11 @@ class _Coarse(NamedTuple):
         mask: bool (h, w), where the drawing is.
         level: the lightness of the drawing, less half of its depth.
         box: (top, bottom, left, right) of ``mask``, the ends excluded.
-        ground: uint8 (h, w), the paper.
+        ground: uint8 (h, w), the paper; (1, 1) where it is even.
         room: the usual distance from the paper to the end of the scale.
         offset: how far the paper's median is above ``ground``.
         ruled: whether there are lines on the paper.
+        is_whole: whether it is one piece.
     """
 
     mask: BoolArray
@@ -83,6 +88,7 @@ class _Coarse(NamedTuple):
     room: int
     offset: int
     ruled: bool
+    is_whole: bool
 
 
 def find_drawing(grey: UInt8Array) -> Found | None:
@@ -92,7 +98,7 @@ def find_drawing(grey: UInt8Array) -> Found | None:
     """
     factor = -(-max(grey.shape) // COARSE)
     coarse = reduced(grey, factor)
-    smooth = binomial(coarse.astype(np.int32))
+    smooth = binomial(coarse)
     light = int(smooth.sum()) >= upper_median(smooth) * smooth.size
     best: tuple[int, bool, _Coarse] | None = None
     for is_light in (light, not light):
@@ -134,33 +140,36 @@ def _cut_from_picture(grey: UInt8Array, coarse: UInt8Array, factor: int, light: 
     else:
         enlarged = -(-FINE // (size * factor))
         part = resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
-    upright = binomial(part.astype(np.int32))
+    upright = binomial(part)
     upright = upright if light else 255 - upright
     tall, wide = part.shape
-    ground = resized(found.ground[place], tall, wide, Image.Resampling.BILINEAR).astype(np.int32)
-    near = resized(mask.astype(np.uint8), tall, wide, Image.Resampling.BOX) > 0
-    depth = np.where(near, _depth(upright, ground, found.room) - found.offset, 0).clip(0, 255)
+    ground = found.ground
+    if ground.size > 1:
+        ground = resized(ground[place], tall, wide, Image.Resampling.BILINEAR)
+    depth = (_depth(upright, ground, found.room) - found.offset).clip(0, 255)
+    depth *= resized(mask.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
     threshold = otsu_threshold(depth) // (1 if found.ruled else 2)
-    kept = _strokes(depth > threshold)[0]  # what lies close together is parted only here
+    ink = depth > threshold
+    is_whole = found.is_whole and np.array_equal(ink, found.mask[place])
+    kept = _strokes(ink, is_whole).kept  # what lies close together is parted only here
     if kept is None:
         return None
-    depth = np.where(_dilated(kept, 2), depth, 0)
+    depth *= _dilated(kept, 2)
     full = upper_median(depth[kept])
-    ink = 2 * depth >= full
-    return Found(depth, full, _box(ink))
+    return Found(depth, full, _box(2 * depth >= full))
 
 
-def _depth(upright: IntArray, ground: IntArray, room: int) -> IntArray:
+def _depth(upright: IntArray, ground: UInt8Array, room: int) -> IntArray:
     """How far pixels are above the paper. Ink takes a share of the light: what lies in the shade counts for more."""
     depth: IntArray = np.maximum(upright - ground, 0)
-    light = np.maximum(255 - ground, LEAST_ROOM)
+    light = np.maximum(255 - ground.astype(np.int32), LEAST_ROOM)
     if (light == room).all():  # even paper: the division would change nothing
         return depth
-    return depth * room // light
+    return depth.astype(np.int32) * room // light
 
 
 def _background(upright: IntArray) -> UInt8Array:
-    """The paper: an opening over two fifths of the longer side, at a quarter of the size."""
+    """The paper, (h, w), or (1, 1) where it is even: an opening over two fifths of the longer side, at a quarter of it."""
     height, width = upright.shape
     padded = upright
     if height % BLOCK or width % BLOCK:
@@ -171,7 +180,7 @@ def _background(upright: IntArray) -> UInt8Array:
     # One block wider, so that the darker side of an edge in the light counts on both sides of it.
     ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
     if (ground == ground[0, 0]).all():
-        return np.full((height, width), ground[0, 0])
+        return ground[:1, :1]
     return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
 
@@ -179,43 +188,65 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
     """The light drawing on darker paper."""
     ground = _background(upright)
     room = max(255 - upper_median(ground), LEAST_ROOM)
-    depth = _depth(upright, ground.astype(np.int32), room)
-    offset = upper_median(depth)
-    noise = upper_median(np.abs(depth - offset))
-    depth = (depth - offset).clip(0, 255)
+    depth = _depth(upright, ground, room)
+    counts = histogram(depth)
+    offset = int(np.searchsorted(counts.cumsum(), depth.size // 2, side="right"))
+    noise = 0 if counts[offset] > depth.size // 2 else upper_median(np.abs(depth - offset))
+    if offset or len(counts) > 256:
+        depth = (depth - offset).clip(0, 255)
+        counts = histogram(depth)
     least = max(FAINTEST, 5 * noise)
     for _ in range(ROUNDS):
-        threshold = max(otsu_threshold(depth), least // 2)
-        mask = depth > threshold
-        if not mask.any() or int(depth[mask].sum()) < least * int(np.count_nonzero(mask)):
+        threshold = max(threshold_of(counts), least // 2)
+        above = counts[threshold + 1 :]
+        if not above.any() or int(above @ np.arange(threshold + 1, 256)) < least * int(above.sum()):
             return None
+        mask = depth > threshold
         lines = _lines(mask)
-        kept, gone = _strokes(mask & ~lines)
-        gone |= lines
-        if kept is not None:
+        strokes = _strokes(mask if lines is None else mask & ~lines)
+        if strokes.kept is not None:
             weak = depth > max(threshold // 2, least // 2)
-            ruled = bool(lines.any() or _lines(weak).any())
+            ruled = lines is not None or _lines(weak) is not None
             if not ruled:
-                kept = _with_faint_ink(weak, kept)
+                strokes = _with_faint_ink(weak, strokes)
+            kept = strokes.kept
             full, box = upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
-            return _Coarse(kept, upper_median(upright[kept]) - full // 2, box, ground, room, offset, ruled)
+            level = upper_median(upright[kept]) - full // 2
+            return _Coarse(kept, level, box, ground, room, offset, ruled, strokes.is_whole)
+        gone = strokes.gone if lines is None else strokes.gone | lines
         depth = np.where(_dilated(gone, 2), 0, depth)
+        counts = histogram(depth)
     return None
 
 
-def _with_faint_ink(weak: BoolArray, strokes: BoolArray) -> BoolArray:
+class _Strokes(NamedTuple):
+    """What of a mask makes a drawing.
+
+    Attributes:
+        kept: bool (h, w), its pieces; None: there is no drawing.
+        gone: bool (h, w), without a drawing: what of the mask is no stroke.
+        is_whole: whether all of the mask is kept, and one piece.
+    """
+
+    kept: BoolArray | None
+    gone: BoolArray
+    is_whole: bool = False
+
+
+def _with_faint_ink(weak: BoolArray, strokes: _Strokes) -> _Strokes:
     """The strokes and the fainter ink beside them, unless that is too much."""
-    more = _strokes(weak)[0]
-    if more is None or (strokes & ~more).any() or np.count_nonzero(more) > MOST_FAINT * np.count_nonzero(strokes):
+    found = _strokes(weak)
+    kept, more = strokes.kept, found.kept
+    if more is None or (kept & ~more).any() or np.count_nonzero(more) > MOST_FAINT * np.count_nonzero(kept):
         return strokes
-    return strokes if border(more[np.newaxis].astype(np.uint8)).any() else more
+    return strokes if border(more).any() else found
 
 
 def _box(mask: BoolArray) -> Box:
-    top, bottom, left, right = extents(mask[np.newaxis])[:, 0].tolist()
-    return top, bottom, left, right
+    top, bottom, left, right = extents(mask)
+    return int(top), int(bottom), int(left), int(right)
 
 
 def _dilated(mask: BoolArray, by: int) -> BoolArray:
@@ -231,22 +262,19 @@ def _dilated(mask: BoolArray, by: int) -> BoolArray:
     return grown
 
 
-def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
-    """(the pieces that make the drawing, or None; what of the mask is no stroke)."""
-    height, width = mask.shape
-    longest = max(height, width)
+def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
+    """The pieces that make the drawing; ``is_whole``: the mask is known to be one piece."""
     from scipy import ndimage
 
+    longest = max(mask.shape)
     top, bottom, left, right = _box(mask)
     inner = (slice(top, bottom), slice(left, right))
-    labelled, count = ndimage.label(mask[inner], np.ones((3, 3)))
-    if not count:
-        return None, np.zeros_like(mask)
-    if count == 1:  # nothing to compare it with
-        touching = sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    labelled, count = (mask, 1) if is_whole else ndimage.label(mask[inner], EIGHT_NEIGHBOURS)
+    if count < 2:  # nothing to compare it with
+        touching = np.count_nonzero(border(mask))
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
-            return None, mask
-        return mask, np.zeros_like(mask)
+            return _Strokes(None, mask)
+        return _Strokes(mask, mask, is_whole=True)
     pieces = np.zeros(mask.shape, dtype=labelled.dtype)
     pieces[inner] = labelled
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
@@ -267,7 +295,7 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     good &= ~_frames(boxes, areas, good)
     if not good.any():
         gone = np.concatenate([[False], np.ones(count, dtype=bool)])
-        return None, gone[pieces]
+        return _Strokes(None, gone[pieces])
     good &= ~_underlines(boxes, good)
     good &= ~_sides(boxes, good)
     good &= ~_open_frames(pieces, boxes, areas, good)
@@ -275,11 +303,11 @@ def _strokes(mask: BoolArray) -> tuple[BoolArray | None, BoolArray]:
     main = int(weight.argmax())
     similar = np.count_nonzero(good & (4 * areas >= areas[main]))
     if similar > MANY // 4:
-        return None, mask
+        return _Strokes(None, mask)
     good &= SPECK * areas >= areas[main]
     good = _near(boxes, main, good)
     kept = np.concatenate([[False], good])
-    return kept[pieces], np.zeros_like(mask)
+    return _Strokes(kept[pieces], mask)
 
 
 def _frames(boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
@@ -371,21 +399,25 @@ def _near(boxes: npt.NDArray[np.int64], main: int, good: BoolArray) -> BoolArray
     return near
 
 
-def _lines(mask: BoolArray) -> BoolArray:
-    """Pixels of straight thin lines that cross the picture, without what crosses them."""
-    return _level_lines(mask) | _level_lines(np.ascontiguousarray(mask.T)).T
+def _lines(mask: BoolArray) -> BoolArray | None:
+    """Pixels of straight thin lines that cross the picture, without what crosses them; None: there are none."""
+    across, down = _level_lines(mask), _level_lines(mask.T)
+    if across is None or down is None:
+        return across if down is None else down.T
+    return across | down.T
 
 
-def _level_lines(mask: BoolArray) -> BoolArray:
-    """Lines that cross the picture from left to right, at slopes up to SLOPE."""
+def _level_lines(mask: BoolArray) -> BoolArray | None:
+    """Lines that cross the picture from left to right, at slopes up to SLOPE; None: there are none."""
     height, width = mask.shape
-    lines = np.zeros_like(mask)
     fewest = CROSSING * width
-    if 100 * np.count_nonzero(mask.any(axis=0)) < fewest:
-        return lines
-    runs = _thin_runs(mask, max(3, max(height, width) // 24))
+    thickest = max(3, max(height, width) // 24)
+    if 100 * np.count_nonzero(mask.any(axis=0)) < fewest or 100 * _count_thin_runs(mask, thickest) < fewest:
+        return None
+    runs = _thin_runs(mask, thickest)
     coarse = [SLOPE * (2 * k - SLANTS + 1) // (SLANTS - 1) for k in range(SLANTS)]
     step = SLOPE * 2 // (SLANTS - 1)
+    lines = None
     for _ in range(8):
         if 100 * runs.shape[1] < fewest:
             break
@@ -393,8 +425,21 @@ def _level_lines(mask: BoolArray) -> BoolArray:
         if 100 * votes < fewest:
             break
         votes, slope = _best_slope(runs, range(slope - step, slope + step + 1, 2), mask.shape, (votes, slope))
+        lines = np.zeros(mask.shape, dtype=np.bool_) if lines is None else lines
         runs = _take_lines(runs, slope, lines, fewest)
     return lines
+
+
+def _count_thin_runs(mask: BoolArray, thickest: int) -> int:
+    """How many vertical runs are at most ``thickest`` long: all but those that shrinking by so many pixels leaves."""
+    left = mask
+    for step in doubled(thickest + 1):
+        left = left[step:] & left[:-step]
+    return _count_runs(mask) - _count_runs(left)
+
+
+def _count_runs(mask: BoolArray) -> int:
+    return int(np.count_nonzero(mask[:1])) + int(np.count_nonzero(mask[1:] > mask[:-1]))
 
 
 def _thin_runs(mask: BoolArray, thickest: int) -> IntArray:

@@ -131,8 +131,8 @@ def _quality(grey: UInt8Array) -> dict[str, Any]:
     some = grey[:: max(1, -(-len(grey) // QUALITY_SAMPLE))]
     found = [above_background(image.astype(np.int32))[0] for image in some]
     full = np.array([full_ink(depth) for depth in found])
-    widths = [float(softness(depth[np.newaxis], max(1, level))[0]) for depth, level in zip(found, full, strict=True)]
-    lengths = [float(stroke_lengths(depth[np.newaxis], level)[0]) for depth, level in zip(found, full, strict=True)]
+    widths = [float(softness(depth, max(1, level))) for depth, level in zip(found, full, strict=True)]
+    lengths = [float(stroke_lengths(depth, level)) for depth, level in zip(found, full, strict=True)]
     return {
         "noise": max(LEAST_NOISE, 5 * max(background_noise(depth) for depth in found) // 4),
         "specks": 2 + max(specks(depth) for depth in found),

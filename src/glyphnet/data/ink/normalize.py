@@ -170,13 +170,13 @@ def _in_place(found: Depth, spec: InkSpec, image_shape: ImageShape) -> UInt8Arra
     mask = 4 * amount >= contrast
     if not mask.any():
         return None
-    top, bottom, left, right = extents(mask[np.newaxis])[:, 0].tolist()
+    top, bottom, left, right = extents(mask)
     filled = max((bottom - top) / spec.box[0], (right - left) / spec.box[1])
     if not 0.9 * spec.sizes[0] <= filled <= 1.05 * spec.sizes[1]:
         return None
     centre = [(top + bottom) / 2, (left + right) / 2]
     if spec.centring == "mass":
-        centre = mass_centres(amount[np.newaxis])[:, 0].tolist()
+        centre = mass_centres(amount).tolist()
     down, across = (
         0 if abs(is_at - wanted) <= spec.drift + 0.5 else int(np.floor(wanted - is_at + 0.5))
         for is_at, wanted in zip(centre, spec.centre, strict=True)
@@ -208,7 +208,7 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
     large = resized(inner, height, width, Image.Resampling.BICUBIC)
     if stretched:
         large = resized(large, height, max(1, int(width * spec.aspect + 0.5)), Image.Resampling.BICUBIC)
-    amount = without_pieces(ramp(large.astype(np.int32), 255, *RAMP)).astype(np.uint8)
+    amount = without_pieces(ramp(large, 255, *RAMP))
     return _cut_out(amount)
 
 
@@ -221,14 +221,14 @@ def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: I
     """
     assert spec.background is not None
     grey = fit_image(seen, (*image_shape[:2], 1))[..., 0]
-    level = upper_median(border(grey[np.newaxis].astype(np.int32)))
+    level = upper_median(border(grey.astype(np.int32)))
     if abs(255 - level - spec.background) < abs(level - spec.background):
         grey, level = 255 - grey, 255 - level
     if np.array_equal(grey, made):
         return None
     mask = np.abs(grey.astype(np.int32) - level) >= FAINTEST
     if mask.any():
-        top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
+        top, bottom, left, right = extents(mask)
         part = grey[top:bottom, left:right]
         if max(seen.size) < max(image_shape[:2]):
             part = _in_box(part, spec.box, Image.Resampling.BICUBIC)
@@ -254,7 +254,7 @@ def _blurred(found: Found, spec: InkSpec) -> Depth | None:
     size = max(bottom - top, right - left)
     margin = size // 4
     part = found.depth[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
-    if softness(part[np.newaxis], found.full)[0] * max(spec.box) <= spec.softness * size:
+    if softness(part, found.full) * max(spec.box) <= spec.softness * size:
         return None
     tall, wide = (max(1, 3 * side // 2) for side in spec.box)
     values = _in_box(np.minimum(part, 255).astype(np.uint8), (tall, wide), Image.Resampling.BOX).astype(np.int32)
@@ -275,7 +275,7 @@ def at_working_size(grey: UInt8Array) -> UInt8Array:
 def _amount_of_ink(found: Found) -> UInt8Array:
     """The ink within its bounding box, 0 none to 255 full."""
     top, bottom, left, right = found.box
-    return ramp(found.depth[top:bottom, left:right], found.full, *RAMP).astype(np.uint8)
+    return ramp(found.depth[top:bottom, left:right], found.full, *RAMP)
 
 
 # --- as in training ------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def _as_thick_as(amount: UInt8Array, spec: InkSpec) -> UInt8Array:
     """The ink in the size of the box, with strokes as wide as in training."""
     patch = _in_box(amount, spec.box, Image.Resampling.BOX)
     scale = max(amount.shape) / max(patch.shape)
-    width = float(stroke_widths(amount[np.newaxis])[0]) / scale
+    width = float(stroke_widths(amount)) / scale
     missing = min(max(width, spec.strokes[0]), spec.strokes[1]) - width
     steps = int(np.floor(missing * scale * (2 / np.pi) + 0.5))
     if not steps:
@@ -309,7 +309,7 @@ def _cut_out(amount: UInt8Array) -> UInt8Array:
     mask = amount >= 128
     if not mask.any():
         return amount
-    top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
+    top, bottom, left, right = extents(mask)
     return amount[top:bottom, left:right]
 
 
@@ -328,7 +328,7 @@ def _placed(patch: UInt8Array, spec: InkSpec, image_shape: ImageShape, around: i
     middle_y, middle_x = height / 2, width / 2
     mass = np.abs(patch.astype(np.int32) - around)
     if spec.centring == "mass" and mass.any():
-        middle_y, middle_x = mass_centres(mass[np.newaxis])[:, 0].tolist()
+        middle_y, middle_x = mass_centres(mass).tolist()
     top = min(max(int(np.floor(spec.centre[0] - middle_y + 0.5)), 0), image_shape[0] - height)
     left = min(max(int(np.floor(spec.centre[1] - middle_x + 0.5)), 0), image_shape[1] - width)
     whole = np.full(image_shape[:2], around, dtype=np.uint8)
@@ -351,7 +351,7 @@ def _photograph(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UIn
 def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:
     """Whether no more of the border is near the background's opposite than near the background."""
     assert spec.background is not None
-    ring = border(grey[np.newaxis].astype(np.int32))
+    ring = border(grey.astype(np.int32))
     near, opposite = (np.abs(ring - level) < EVEN for level in (spec.background, 255 - spec.background))
     return bool(near.sum() >= opposite.sum())
 
@@ -359,7 +359,7 @@ def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:
 def _subject(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
     background = spec.background or 0
     values: IntArray = grey.astype(np.int32)
-    ring = border(values[np.newaxis])
+    ring = border(values)
     level = upper_median(ring)
     if 10 * np.count_nonzero(np.abs(ring - level) < EVEN) < 8 * ring.size:
         return None
@@ -368,6 +368,6 @@ def _subject(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8A
     mask = without_pieces(np.where(np.abs(values - level) >= FAINTEST, 255, 0)) > 0
     if not mask.any():
         return None
-    top, bottom, left, right = extents(mask[np.newaxis])[:, 0]
+    top, bottom, left, right = extents(mask)
     cut = np.clip(values[top:bottom, left:right] - level + background, 0, 255).astype(np.uint8)
     return _placed(_in_box(cut, spec.box, Image.Resampling.BICUBIC), spec, image_shape, around=background)

@@ -67,14 +67,14 @@ def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
         depth = binomial(depth)
     depth = np.maximum(depth, 0)
     full = full_ink(depth)
-    if full < max(FAINTEST, noise // 4) or stroke_lengths(depth[np.newaxis], full)[0] > spec.length:
+    if full < max(FAINTEST, noise // 4) or stroke_lengths(depth, full) > spec.length:
         return None
     repaired = noisy or stripes is not None
     if repaired:
-        depth = ramp(depth, full, *RAMP)
+        depth = ramp(depth, full, *RAMP).astype(np.int32)
         full = 255
         depth = without_pieces(depth)
-    if softness(depth[np.newaxis], full)[0] > spec.softness:
+    if softness(depth, full) > spec.softness:
         depth, full = sharpened(depth, spec)
         repaired = True
     return Depth(depth, full, repaired)
@@ -117,7 +117,7 @@ def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:
         made = np.maximum(depth + strength * (depth - blurred), 0)
         level = full_ink(made * 255 // max(1, int(made.max())))
         full = max(1, level * int(made.max()) // 255)
-        if softness(made[np.newaxis], full)[0] <= spec.softness:
+        if softness(made, full) <= spec.softness:
             break
     return np.minimum(made * 255 // full, 255), 255
 
@@ -135,7 +135,7 @@ def above_background(grey: IntArray) -> tuple[IntArray, bool]:
             grey, plain, parted = grey - plane, flat, better
     depth, light = _above_level(grey, plain)
     upright = grey if light else -grey
-    ring = border(upright[np.newaxis])
+    ring = border(upright)
     if min(grey.shape) < FEWEST or ranked(ring, 19, 20) - ranked(ring, 1, 20) < FAINTEST:
         return depth, light
     ground = opened(binomial(binomial(upright)), max(2, max(grey.shape) // 5))
@@ -166,9 +166,10 @@ def _above_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
 
     Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
     """
-    ring = border(above[np.newaxis].astype(np.int32))
-    corners = int(ring[0, [0, grey.shape[1] - 1]].sum() + ring[0, [grey.shape[1], 2 * grey.shape[1] - 1]].sum())
-    on_ring, on_all = int(ring.sum()), int(np.count_nonzero(above))
+    ring = border(above)
+    width = grey.shape[1]
+    corners = np.count_nonzero(ring[[0, width - 1, width, 2 * width - 1]])
+    on_ring, on_all = np.count_nonzero(ring), np.count_nonzero(above)
     votes = 8 * above.size * on_ring + ring.size * above.size * corners + 4 * ring.size * on_all
     light = votes < 8 * ring.size * above.size
     if not light:

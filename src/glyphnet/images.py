@@ -292,7 +292,8 @@ def normalized(opened: Opened, model: Reader, as_is: bool | None = None) -> Norm
     """One opened picture as ``model`` sees it: the second half of `read_image`; see there."""
     if isinstance(opened, np.ndarray) and _stays(opened, model, as_is):
         return Normalized(opened)
-    return normalize_picture(opened, normalizing_spec(model, as_is), model.input_shape)
+    is_seen = isinstance(opened, Image.Image)
+    return normalize_picture(opened, normalizing_spec(model, as_is), model.input_shape, is_seen=is_seen)
 
 
 def normalized_together(images: Iterable[Opened], model: Reader, as_is: bool | None = None) -> Batch:

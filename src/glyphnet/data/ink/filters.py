@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,7 +49,7 @@ def reduced(grey: UInt8Array, factor: int) -> UInt8Array:
     return resized(whole, height, width, Image.Resampling.BOX)
 
 
-def rimmed(grey: UInt8Array, by: int) -> UInt8Array:
+def rimmed(grey: npt.NDArray[_Kind], by: int) -> npt.NDArray[_Kind]:
     """A picture (h, w) with so many pixels of 0 around it. `np.pad` takes three times as long."""
     height, width = grey.shape
     whole = np.zeros((height + 2 * by, width + 2 * by), dtype=grey.dtype)
@@ -93,7 +93,7 @@ def ranked(values: npt.NDArray[np.integer], share: int, of: int) -> int:
     if below <= place < below + int(np.count_nonzero(values == first)):
         return int(first)
     least = int(values.min())  # partitioning is slow where many values are equal
-    return least + int(np.searchsorted(np.bincount(values.ravel() - least).cumsum(), place, side="right"))
+    return least + int(np.bincount(values.ravel() - least).cumsum().searchsorted(place, side="right"))
 
 
 def histogram(values: Levels) -> npt.NDArray[np.int64]:
@@ -165,7 +165,7 @@ def opened(values: IntArray, reach: int, wider: int = 0) -> IntArray:
     for axis in (0, 1):
         inside, mirrored = _places(values.shape[axis], 2 * reach, wider)
         values = 2 * values.take(inside, axis=axis) - values.take(mirrored, axis=axis)
-    return _extremes(_extremes(values, 2 * reach + 1, np.minimum), 2 * (reach + wider) + 1, np.maximum)
+    return extremes(extremes(values, 2 * reach + 1, np.minimum), 2 * (reach + wider) + 1, np.maximum)
 
 
 @functools.lru_cache(maxsize=64)
@@ -176,7 +176,7 @@ def _places(size: int, by: int, more: int) -> tuple[npt.NDArray[np.int64], npt.N
     return inside, np.clip(2 * inside - places, 0, size - 1)
 
 
-def _extremes(values: IntArray, size: int, choose: Callable[[IntArray, IntArray], IntArray]) -> IntArray:
+def extremes(values: npt.NDArray[_Kind], size: int, choose: np.ufunc) -> npt.NDArray[_Kind]:
     """The least or greatest of each square of ``size`` that lies within (h, w): (h - size + 1, w - size + 1)."""
     for _ in range(2):  # along rows, then along columns
         for step in doubled(size):
@@ -222,9 +222,10 @@ def softness(amounts: IntArray, full: npt.ArrayLike) -> Any:
     """
     full = np.asarray(full, dtype=np.int32)
     most = full[..., np.newaxis, np.newaxis]
-    inner = np.clip(amounts, 0, most).astype(np.int32)
-    edges = (inner * (most - inner)).sum(axis=(-2, -1), dtype=np.int64)
-    return 4 * edges / np.maximum(_outlines(inner, inner.sum(axis=(-2, -1), dtype=np.int64)) * full, 1)
+    inner = np.clip(amounts.astype(np.int32), 0, most)
+    area = inner.sum(axis=(-2, -1), dtype=np.int64)
+    edges = full * area - (inner * inner).sum(axis=(-2, -1), dtype=np.int64)
+    return 4 * edges / np.maximum(_outlines(inner, area) * full, 1)
 
 
 def stroke_lengths(amounts: IntArray, full: npt.ArrayLike) -> Any:
@@ -247,7 +248,7 @@ def ramp(depth: IntArray, full: int, low: int, high: int) -> UInt8Array:
     rise = (high - low) * full
     levels = np.arange(int(depth.max()) + 1)
     risen = (510 * (100 * levels - low * full) + rise) // (2 * rise)
-    return np.clip(risen, 0, 255).astype(np.uint8)[depth]
+    return np.clip(risen, 0, 255).astype(np.uint8).take(depth)
 
 
 def thicken(amount: UInt8Array, steps: int) -> UInt8Array:

@@ -21,12 +21,14 @@ from .filters import (
     border,
     doubled,
     extents,
+    extremes,
     histogram,
     opened,
     otsu_threshold,
     ranked,
     reduced,
     resized,
+    rimmed,
     threshold_of,
     upper_median,
 )
@@ -190,7 +192,7 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
     room = max(255 - upper_median(ground), LEAST_ROOM)
     depth = _depth(upright, ground, room)
     counts = histogram(depth)
-    offset = int(np.searchsorted(counts.cumsum(), depth.size // 2, side="right"))
+    offset = int(counts.cumsum().searchsorted(depth.size // 2, side="right"))
     noise = 0 if counts[offset] > depth.size // 2 else upper_median(np.abs(depth - offset))
     if offset or len(counts) > 256:
         depth = (depth - offset).clip(0, 255)
@@ -251,15 +253,7 @@ def _box(mask: BoolArray) -> Box:
 
 def _dilated(mask: BoolArray, by: int) -> BoolArray:
     """The mask and what is within ``by`` pixels of it, along rows and columns."""
-    rows = mask.copy()
-    for step in range(1, by + 1):
-        rows[step:] |= mask[:-step]
-        rows[:-step] |= mask[step:]
-    grown = rows.copy()
-    for step in range(1, by + 1):
-        grown[:, step:] |= rows[:, :-step]
-        grown[:, :-step] |= rows[:, step:]
-    return grown
+    return extremes(rimmed(mask, by), 2 * by + 1, np.bitwise_or)
 
 
 def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
@@ -267,10 +261,11 @@ def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
     from scipy import ndimage
 
     longest = max(mask.shape)
-    top, bottom, left, right = _box(mask)
-    inner = (slice(top, bottom), slice(left, right))
-    labelled, count = (mask, 1) if is_whole else ndimage.label(mask[inner], EIGHT_NEIGHBOURS)
-    if count < 2:  # nothing to compare it with
+    if not is_whole:
+        top, bottom, left, right = _box(mask)
+        inner = (slice(top, bottom), slice(left, right))
+        labelled, count = ndimage.label(mask[inner], EIGHT_NEIGHBOURS)
+    if is_whole or count < 2:  # nothing to compare it with
         touching = np.count_nonzero(border(mask))
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
             return _Strokes(None, mask)

@@ -54,7 +54,9 @@ class Normalized(NamedTuple):
     given: UInt8Array | None = None
 
 
-def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape) -> Normalized:
+def normalize_picture(
+    picture: Image.Image | UInt8Array, spec: InkSpec | None, image_shape: ImageShape, *, is_seen: bool = False
+) -> Normalized:
     """The pixels of a picture as if it were a training image: uint8 (H, W, C) for ``image_shape``.
 
     Each step measures first: what already is as in training stays as it is. An empty sheet comes back as
@@ -64,6 +66,7 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
         picture: a PIL image of any mode and size, or uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
         spec: measured from the training images by `measure_ink`; None resizes the whole picture, `fit_image`.
         image_shape: (H, W, C) of the model's images, C 1 or 3.
+        is_seen: the picture is what `picture_from_image` gave.
 
     Raises:
         BadFileError: the picture cannot be read, or is too large.
@@ -72,10 +75,10 @@ def normalize_picture(picture: Image.Image | UInt8Array, spec: InkSpec | None, i
         picture = Image.fromarray(picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture)
     if spec is None or spec.background is None:
         return Normalized(fit_image(picture, image_shape))
-    seen = picture_from_image(picture)
+    seen = picture if is_seen else picture_from_image(picture)
     given = None
     if spec.kind == "photo":
-        made = _photograph(np.asarray(seen.convert("L")), spec, image_shape)
+        made = _photograph(_grey(seen), spec, image_shape)
         if made is None:
             return Normalized(fit_image(seen, image_shape))
     else:
@@ -107,9 +110,13 @@ def _is_small(seen: Image.Image, image_shape: ImageShape) -> bool:
     return max(seen.size) <= max(SMALL, 2 * max(image_shape[:2]))
 
 
+def _grey(seen: Image.Image) -> UInt8Array:
+    return np.asarray(seen if seen.mode == "L" else seen.convert("L"))
+
+
 def _planes(seen: Image.Image) -> Iterator[UInt8Array]:
     """The brightness, and differences of colours where they stand out: grey pictures (h, w), made when needed."""
-    grey = np.asarray(seen.convert("L"))
+    grey = _grey(seen)
     if seen.mode == "L":
         yield grey
         return

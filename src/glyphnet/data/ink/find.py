@@ -74,6 +74,7 @@ class _Coarse(NamedTuple):
 
     Attributes:
         mask: bool (h, w), where the drawing is.
+        depth: int (h, w), 0 to 255, how far pixels are above the paper.
         level: the lightness of the drawing, less half of its depth.
         box: (top, bottom, left, right) of ``mask``, the ends excluded.
         ground: uint8 (h, w), the paper; (1, 1) where it is even.
@@ -84,6 +85,7 @@ class _Coarse(NamedTuple):
     """
 
     mask: BoolArray
+    depth: IntArray
     level: int
     box: Box
     ground: UInt8Array
@@ -99,8 +101,7 @@ def find_drawing(grey: UInt8Array) -> Found | None:
     It is looked for in a reduced picture, and cut out of the given one.
     """
     factor = -(-max(grey.shape) // COARSE)
-    coarse = reduced(grey, factor)
-    smooth = binomial(coarse)
+    smooth = binomial(reduced(grey, factor))
     light = int(smooth.sum()) >= upper_median(smooth) * smooth.size
     best: tuple[int, bool, _Coarse] | None = None
     for is_light in (light, not light):
@@ -114,7 +115,7 @@ def find_drawing(grey: UInt8Array) -> Found | None:
             best = apart, is_light, found
         if apart <= CLEAR:
             break
-    return None if best is None else _cut_from_picture(grey, coarse, factor, *best[1:])
+    return None if best is None else _cut_from_picture(grey, factor, *best[1:])
 
 
 def _as_light_around(upright: IntArray, found: _Coarse) -> int:
@@ -126,39 +127,53 @@ def _as_light_around(upright: IntArray, found: _Coarse) -> int:
     return 1000 * (int(np.count_nonzero(part > found.level)) - area) // max(1, part.size - area)
 
 
-def _cut_from_picture(grey: UInt8Array, coarse: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
+def _cut_from_picture(grey: UInt8Array, factor: int, light: bool, found: _Coarse) -> Found | None:
     """The drawing at a size where its edges are smooth, without what else is near it."""
     top, bottom, left, right = found.box
     size = max(bottom - top, right - left)
     margin = size // 4 + 3
     place = (slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin))
-    mask = _dilated(found.mask[place], 2)
-    part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
-    part = part[: mask.shape[0] * factor, : mask.shape[1] * factor]
+    near = _dilated(found.mask[place], 2)
     if size * factor // FINE == factor:
-        part = coarse[place]
-    elif size * factor >= FINE:
+        depth = found.depth[place] * near
+    else:
+        depth = _closer_depth(grey, factor, size, light, found, place)
+        tall, wide = depth.shape
+        depth *= resized(near.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
+    ink = depth > otsu_threshold(depth) // (1 if found.ruled else 2)
+    is_same = found.is_whole and np.array_equal(ink, found.mask[place])
+    kept = _strokes(ink, is_whole=is_same).kept  # what lies close together is parted only here
+    if kept is None:
+        return None
+    if not is_same:
+        depth *= _dilated(kept, 2)
+    full = upper_median(depth[kept])
+    return Found(depth, full, _box(2 * depth >= full))
+
+
+def _closer_depth(
+    grey: UInt8Array, factor: int, size: int, light: bool, found: _Coarse, place: tuple[slice, slice]
+) -> IntArray:
+    """The depth in a place of the reduced picture, read again in the given one, ``FINE`` pixels large or a little more.
+
+    Args:
+        factor: by which the picture was reduced.
+        size: of the drawing in the reduced picture.
+    """
+    height, width = found.mask[place].shape
+    part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
+    part = part[: height * factor, : width * factor]
+    if size * factor >= FINE:
         part = reduced(part, size * factor // FINE)
     else:
         enlarged = -(-FINE // (size * factor))
         part = resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
     upright = binomial(part)
-    upright = upright if light else 255 - upright
-    tall, wide = part.shape
     ground = found.ground
     if ground.size > 1:
-        ground = resized(ground[place], tall, wide, Image.Resampling.BILINEAR)
-    depth = (_depth(upright, ground, found.room) - found.offset).clip(0, 255)
-    depth *= resized(mask.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
-    threshold = otsu_threshold(depth) // (1 if found.ruled else 2)
-    ink = depth > threshold
-    is_whole = found.is_whole and np.array_equal(ink, found.mask[place])
-    kept = _strokes(ink, is_whole).kept  # what lies close together is parted only here
-    if kept is None:
-        return None
-    depth *= _dilated(kept, 2)
-    full = upper_median(depth[kept])
-    return Found(depth, full, _box(2 * depth >= full))
+        ground = resized(ground[place], *part.shape, Image.Resampling.BILINEAR)
+    depth = _depth(upright if light else 255 - upright, ground, found.room)
+    return (depth - found.offset).clip(0, 255)
 
 
 def _depth(upright: IntArray, ground: UInt8Array, room: int) -> IntArray:
@@ -197,6 +212,7 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
     if offset or len(counts) > 256:
         depth = (depth - offset).clip(0, 255)
         counts = histogram(depth)
+    over_paper = depth
     least = max(FAINTEST, 5 * noise)
     for _ in range(ROUNDS):
         threshold = max(threshold_of(counts), least // 2)
@@ -216,7 +232,7 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
             level = upper_median(upright[kept]) - full // 2
-            return _Coarse(kept, level, box, ground, room, offset, ruled, strokes.is_whole)
+            return _Coarse(kept, over_paper, level, box, ground, room, offset, ruled, strokes.is_whole)
         gone = strokes.gone if lines is None else strokes.gone | lines
         depth = np.where(_dilated(gone, 2), 0, depth)
         counts = histogram(depth)

@@ -31,6 +31,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import cast
@@ -143,19 +144,19 @@ class Connection(asyncio.Protocol):
         self._done(self, 0, 0.0)
 
 
-def requests(port: int, side: int = 28) -> Iterator[bytes]:
-    """Requests with an MNIST test digit each, enlarged to so many pixels, over and over."""
-    found = []
-    for pixels in glyphnet.load("mnist").test.images[:500]:
-        file = io.BytesIO()
+@cache
+def pictures(side: int) -> list[bytes]:
+    """PNGs of MNIST test digits, enlarged to so many pixels."""
+    files = [io.BytesIO() for _ in range(500)]
+    for pixels, file in zip(glyphnet.load("mnist").test.images[:500], files, strict=True):
         Image.fromarray(pixels[:, :, 0]).resize((side, side), Image.Resampling.BICUBIC).save(file, "PNG")
-        picture = file.getvalue()
-        head = (
-            f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: image/png\r\n"
-            f"Content-Length: {len(picture)}\r\n\r\n"
-        )
-        found.append(head.encode() + picture)
-    return cycle(found)
+    return [file.getvalue() for file in files]
+
+
+def requests(port: int, side: int = 28) -> Iterator[bytes]:
+    """Requests with a picture each, over and over; all are made before the first is sent and the clock starts."""
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: image/png\r\nContent-Length: "
+    return cycle([f"{head}{len(picture)}\r\n\r\n".encode() + picture for picture in pictures(side)])
 
 
 def loads(name: str, port: int, process: int, seconds: float) -> Iterator[str]:

@@ -238,9 +238,7 @@ def test_strokes_get_the_width_of_training() -> None:
     as_drawn = MNIST.model_copy(update={"strokes": (0.0, 4096.0)})
 
     def width_of(width: int, spec: InkSpec) -> float:
-        return float(
-            stroke_widths(normalize_picture(255 - seven(width=width), spec, SHAPE).pixels[np.newaxis, ..., 0])[0]
-        )
+        return float(stroke_widths(normalize_picture(255 - seven(width=width), spec, SHAPE).pixels[..., 0]))
 
     for width in (3, 5, 15, 28, 36):
         assert MNIST.strokes[0] - 0.25 < width_of(width, MNIST) < MNIST.strokes[1] + 0.45, width
@@ -338,7 +336,7 @@ def test_a_tight_crop_keeps_its_body(mnist: UInt8) -> None:
     spec = measure_ink(mnist)
     distances = []
     for image in mnist[:40, :, :, 0]:
-        top, bottom, left, right = extents((image > 63)[np.newaxis])[:, 0]
+        top, bottom, left, right = extents(image > 63)
         crop = image[top:bottom, left:right]
         made = [normalize_picture(given, spec, SHAPE).pixels for given in (crop, 255 - crop)]
         distances += [far(image[..., np.newaxis], one) for one in made]

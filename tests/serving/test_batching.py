@@ -65,10 +65,10 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
 def test_a_picture_that_cannot_be_normalised_fails_alone(monkeypatch):
     normalize = images.normalize_picture
 
-    def fail(picture, *rest):
+    def fail(picture, *rest, **options):
         if np.asarray(picture).max() == 3:
             raise ValueError("three")
-        return normalize(picture, *rest)
+        return normalize(picture, *rest, **options)
 
     monkeypatch.setattr(images, "normalize_picture", fail)
 
@@ -87,6 +87,20 @@ def test_a_picture_that_cannot_be_normalised_fails_alone(monkeypatch):
             assert str(answer) == "three"
         else:
             assert answer.probabilities.tolist() == [[n, n]]
+
+
+def test_images_that_cannot_be_joined_are_answered_with_the_error_and_the_next_ones_as_usual():
+    async def ask() -> list[Answers | BaseException]:
+        batcher = Batcher(Echo(), 100, 1, lambda images: None)
+        asked = [Batch.as_seen(np.zeros((1, 1, width, 1), np.uint8)) for width in (2, 3)]
+        failed = await asyncio.gather(*map(batcher.answers, asked), return_exceptions=True)
+        answer = await batcher.answers(asked[0])
+        batcher.stop()
+        return [*failed, answer]
+
+    [*failed, answer] = _in_thread(ask)
+    assert all("dimensions" in str(each) for each in failed)
+    assert answer.probabilities.tolist() == [[0, 0]]
 
 
 def test_room_is_given_back():

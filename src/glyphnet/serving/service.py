@@ -224,12 +224,11 @@ class Batcher:
         sound = [each for each in seen if isinstance(each, Batch)]
         answers: Answers | Exception | None = None
         if sound:
-            together = sound[0] if len(sound) == 1 else Batch.joined(sound)
             try:
-                answers = self._predictor.answer(together)
-            except Exception as error:  # told to whoever waits: they must not wait for ever
+                answers = self._predictor.answer(sound[0] if len(sound) == 1 else Batch.joined(sound))
+            except Exception as error:  # every client gets it: none may wait for ever
                 answers = error
-            self._on_batch(len(together.pixels))
+            self._on_batch(sum(len(each.pixels) for each in sound))
         self._loop.call_soon_threadsafe(self._deliver, asked, seen, answers)
 
     def _deliver(self, asked: list[_Asked], seen: list[Batch | Exception], answers: Answers | Exception | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +14,8 @@ from ..dataset import UInt8Array
 IntArray = npt.NDArray[np.signedinteger[Any]]
 BoolArray = npt.NDArray[np.bool_]
 Levels = npt.NDArray[np.integer[Any]]
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+"""For labelling pieces whose corners may touch."""
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 
@@ -64,7 +65,7 @@ def border(images: npt.NDArray[_Kind]) -> npt.NDArray[_Kind]:
 
 def extents(mask: BoolArray) -> tuple[Any, Any, Any, Any]:
     """The bounding box of what is True in each of (…, H, W): top, bottom, left, right, int64 (…), ends excluded."""
-    rows, columns = mask.any(axis=-1), mask.any(axis=-2)
+    rows, columns = np.asarray(mask.any(axis=-1)), np.asarray(mask.any(axis=-2))
     bottom = mask.shape[-2] - rows[..., ::-1].argmax(axis=-1)
     right = mask.shape[-1] - columns[..., ::-1].argmax(axis=-1)
     return rows.argmax(axis=-1), bottom, columns.argmax(axis=-1), right
@@ -74,7 +75,7 @@ def mass_centres(weights: Levels) -> npt.NDArray[np.float64]:
     """The centre of mass of each of (…, H, W), none of them without mass: (2, …), y and x from the corner."""
     rows, columns = weights.sum(axis=-1), weights.sum(axis=-2)
     y, x = (sums @ (2 * np.arange(sums.shape[-1]) + 1) for sums in (rows, columns))
-    centres: npt.NDArray[np.float64] = np.stack([y, x]) / (2 * rows.sum(axis=-1))
+    centres: npt.NDArray[np.float64] = np.array([y, x]) / (2 * rows.sum(axis=-1))
     return centres
 
 
@@ -150,8 +151,11 @@ def binomial(values: Levels) -> IntArray:
 def box_mean(values: IntArray, reach: int) -> IntArray:
     """The mean over (2·reach + 1)² pixels, edges repeated, rounded, halves up."""
     size = 2 * reach + 1
-    sums = np.pad(np.pad(values, reach, mode="edge"), ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
-    total = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    for axis in (0, 1):
+        values = values.take(_places(values.shape[axis], reach, 1)[0], axis=axis)
+    sums = values.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    rows = sums[size:-1] - sums[: -size - 1]
+    total = rows[:, size:-1] - rows[:, : -size - 1]
     mean: IntArray = ((2 * total + size * size) // (2 * size * size)).astype(np.int32)
     return mean
 
@@ -185,13 +189,13 @@ def extremes(values: npt.NDArray[_Kind], size: int, choose: np.ufunc) -> npt.NDA
     return values
 
 
-def doubled(size: int) -> Iterator[int]:
+@functools.cache
+def doubled(size: int) -> tuple[int, ...]:
     """Steps that make a window of one pixel ``size`` pixels long: each joins two windows that overlap or touch."""
-    reach = 1
-    while reach < size:
-        step = min(reach, size - reach)
-        yield step
-        reach += step
+    steps: list[int] = []
+    while (reach := 1 + sum(steps)) < size:
+        steps.append(min(reach, size - reach))
+    return tuple(steps)
 
 
 def stroke_widths(amounts: Levels) -> Any:
@@ -243,7 +247,7 @@ def stroke_lengths(amounts: IntArray, full: npt.ArrayLike) -> Any:
     return mask.sum(axis=(-2, -1)) * _outlines(inner, area) / np.maximum(around, 1)
 
 
-def ramp(depth: IntArray, full: int, low: int, high: int) -> UInt8Array:
+def ramp(depth: Levels, full: int, low: int, high: int) -> UInt8Array:
     """0 up to ``low`` hundredths of full ink, 255 from ``high``, straight between. Depths are not negative."""
     rise = (high - low) * full
     levels = np.arange(int(depth.max()) + 1)

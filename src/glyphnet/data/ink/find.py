@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..dataset import UInt8Array
 from .filters import (
+    EIGHT_NEIGHBOURS,
     BoolArray,
     IntArray,
     binomial,
@@ -48,7 +49,6 @@ SLANTS = 33  # of lines on the paper, within SLOPE of a row or column
 SLOPE = 260  # thousandths
 CROSSING = 70  # per cent of the picture that a line on the paper crosses
 REACH = 5  # per cent of its length that the side of a box is longer than what stands in the box, at either end
-EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)  # corners touch
 RIM = 12  # an open frame lies along the sides of its bounding box, within this part of its size
 
 
@@ -142,12 +142,12 @@ def _cut_from_picture(grey: UInt8Array, factor: int, light: bool, found: _Coarse
         depth *= resized(near.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
     ink = depth > otsu_threshold(depth) // (1 if found.ruled else 2)
     is_same = found.is_whole and np.array_equal(ink, found.mask[place])
-    kept = _strokes(ink, is_whole=is_same).kept  # what lies close together is parted only here
-    if kept is None:
+    strokes, _ = _strokes(ink, is_whole=is_same)  # what lies close together is parted only here
+    if strokes is None:
         return None
     if not is_same:
-        depth *= _dilated(kept, 2)
-    full = upper_median(depth[kept])
+        depth *= _dilated(strokes.mask, 2)
+    full = upper_median(depth[strokes.mask])
     return Found(depth, full, _box(2 * depth >= full))
 
 
@@ -171,7 +171,8 @@ def _closer_depth(
     upright = binomial(part)
     ground = found.ground
     if ground.size > 1:
-        ground = resized(ground[place], *part.shape, Image.Resampling.BILINEAR)
+        tall, wide = part.shape
+        ground = resized(ground[place], tall, wide, Image.Resampling.BILINEAR)
     depth = _depth(upright if light else 255 - upright, ground, found.room)
     return (depth - found.offset).clip(0, 255)
 
@@ -186,7 +187,7 @@ def _depth(upright: IntArray, ground: UInt8Array, room: int) -> IntArray:
 
 
 def _background(upright: IntArray) -> UInt8Array:
-    """The paper, (h, w), or (1, 1) where it is even: an opening over two fifths of the longer side, at a quarter of it."""
+    """The paper: an opening over two fifths of the longer side, at a quarter of the size; (1, 1) where it is even."""
     height, width = upright.shape
     padded = upright
     if height % BLOCK or width % BLOCK:
@@ -221,45 +222,46 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
             return None
         mask = depth > threshold
         lines = _lines(mask)
-        strokes = _strokes(mask if lines is None else mask & ~lines)
-        if strokes.kept is not None:
+        strokes, gone = _strokes(mask if lines is None else mask & ~lines)
+        if strokes is not None:
             weak = depth > max(threshold // 2, least // 2)
             ruled = lines is not None or _lines(weak) is not None
             if not ruled:
                 strokes = _with_faint_ink(weak, strokes)
-            kept = strokes.kept
+            kept = strokes.mask
             full, box = upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
             level = upper_median(upright[kept]) - full // 2
             return _Coarse(kept, over_paper, level, box, ground, room, offset, ruled, strokes.is_whole)
-        gone = strokes.gone if lines is None else strokes.gone | lines
-        depth = np.where(_dilated(gone, 2), 0, depth)
+        depth = np.where(_dilated(gone if lines is None else gone | lines, 2), 0, depth)
         counts = histogram(depth)
     return None
 
 
 class _Strokes(NamedTuple):
-    """What of a mask makes a drawing.
+    """The pieces that make a drawing, bool (h, w); ``is_whole``: they are one, and there is no other."""
 
-    Attributes:
-        kept: bool (h, w), its pieces; None: there is no drawing.
-        gone: bool (h, w), without a drawing: what of the mask is no stroke.
-        is_whole: whether all of the mask is kept, and one piece.
-    """
-
-    kept: BoolArray | None
-    gone: BoolArray
-    is_whole: bool = False
+    mask: BoolArray
+    is_whole: bool
 
 
 def _with_faint_ink(weak: BoolArray, strokes: _Strokes) -> _Strokes:
     """The strokes and the fainter ink beside them, unless that is too much."""
-    found = _strokes(weak)
-    kept, more = strokes.kept, found.kept
-    if more is None or (kept & ~more).any() or np.count_nonzero(more) > MOST_FAINT * np.count_nonzero(kept):
+    found, _ = _strokes(weak, is_whole=strokes.is_whole and _grows_from(strokes.mask, weak))
+    if found is None or (strokes.mask & ~found.mask).any() or border(found.mask).any():
         return strokes
-    return strokes if border(more).any() else found
+    is_too_much = np.count_nonzero(found.mask) > MOST_FAINT * np.count_nonzero(strokes.mask)
+    return strokes if is_too_much else found
+
+
+def _grows_from(core: BoolArray, ink: BoolArray) -> bool:
+    """Whether ink is one piece as its ``core`` is, since all of it is within a few pixels of that."""
+    for _ in range(3):
+        core = _dilated(core, 1) & ink
+        if np.array_equal(core, ink):
+            return True
+    return False
 
 
 def _box(mask: BoolArray) -> Box:
@@ -272,8 +274,8 @@ def _dilated(mask: BoolArray, by: int) -> BoolArray:
     return extremes(rimmed(mask, by), 2 * by + 1, np.bitwise_or)
 
 
-def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
-    """The pieces that make the drawing; ``is_whole``: the mask is known to be one piece."""
+def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | None, BoolArray]:
+    """(the drawing in a mask, or None; then what is no stroke). ``is_whole``: the mask is known to be one piece."""
     from scipy import ndimage
 
     longest = max(mask.shape)
@@ -284,8 +286,8 @@ def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
     if is_whole or count < 2:  # nothing to compare it with
         touching = np.count_nonzero(border(mask))
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
-            return _Strokes(None, mask)
-        return _Strokes(mask, mask, is_whole=True)
+            return None, mask
+        return _Strokes(mask, is_whole=True), mask
     pieces = np.zeros(mask.shape, dtype=labelled.dtype)
     pieces[inner] = labelled
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
@@ -306,7 +308,7 @@ def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
     good &= ~_frames(boxes, areas, good)
     if not good.any():
         gone = np.concatenate([[False], np.ones(count, dtype=bool)])
-        return _Strokes(None, gone[pieces])
+        return None, gone[pieces]
     good &= ~_underlines(boxes, good)
     good &= ~_sides(boxes, good)
     good &= ~_open_frames(pieces, boxes, areas, good)
@@ -314,11 +316,11 @@ def _strokes(mask: BoolArray, is_whole: bool = False) -> _Strokes:
     main = int(weight.argmax())
     similar = np.count_nonzero(good & (4 * areas >= areas[main]))
     if similar > MANY // 4:
-        return _Strokes(None, mask)
+        return None, mask
     good &= SPECK * areas >= areas[main]
     good = _near(boxes, main, good)
     kept = np.concatenate([[False], good])
-    return _Strokes(kept[pieces], mask)
+    return _Strokes(kept[pieces], is_whole=False), mask
 
 
 def _frames(boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:

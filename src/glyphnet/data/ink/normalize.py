@@ -209,7 +209,7 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
     stretched = depth.shape[0] == depth.shape[1] and all(
         side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     )
-    inner = np.pad(depth, 2).astype(np.uint8)
+    inner = rimmed(depth.astype(np.uint8), 2)
     factor = -(-SMALLEST // max(inner.shape))
     height, width = (side * factor for side in inner.shape)
     large = resized(inner, height, width, Image.Resampling.BICUBIC)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .filters import (
+    EIGHT_NEIGHBOURS,
     BoolArray,
     IntArray,
     binomial,
     border,
     box_mean,
+    extents,
     full_ink,
     opened,
     otsu_threshold,
@@ -35,6 +37,8 @@ PHASES = 16  # of stripes, that have one level each
 PIECE = 14  # a piece this many times lighter than the heaviest is dust
 GAIN = 0.03  # of the variance explained, that an uneven paper must bring
 STRENGTHS = (1, 2, 3, 5, 8, 12)  # of sharpening, tried in turn
+
+_Integer = TypeVar("_Integer", bound=np.integer[Any])
 
 
 class Depth(NamedTuple):
@@ -95,18 +99,23 @@ def background_noise(depth: IntArray) -> int:
     return upper_median(rough[away])
 
 
-def without_pieces(depth: IntArray) -> IntArray:
+def without_pieces(depth: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
     """The ink without what is ``PIECE`` times smaller than its largest piece, corners touching."""
     from scipy import ndimage
 
-    pieces, count = ndimage.label(depth >= 64, np.ones((3, 3)))
+    ink = depth >= 64
+    top, bottom, left, right = extents(ink)
+    part = depth[top:bottom, left:right]
+    pieces, count = ndimage.label(ink[top:bottom, left:right], EIGHT_NEIGHBOURS)
     if count < 2:
         return depth
-    mass = np.bincount(pieces.ravel(), weights=depth.ravel())
+    mass = np.bincount(pieces.ravel(), weights=part.ravel())
     mass[0] = 0
     kept = mass * PIECE >= mass.max()
     kept[0] = True
-    return np.where(kept[pieces], depth, 0)
+    made = depth.copy()
+    made[top:bottom, left:right] *= kept[pieces]
+    return made
 
 
 def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:
@@ -171,7 +180,7 @@ def _above_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
     corners = np.count_nonzero(ring[[0, width - 1, width, 2 * width - 1]])
     on_ring, on_all = np.count_nonzero(ring), np.count_nonzero(above)
     votes = 8 * above.size * on_ring + ring.size * above.size * corners + 4 * ring.size * on_all
-    light = votes < 8 * ring.size * above.size
+    light = bool(votes < 8 * ring.size * above.size)
     if not light:
         grey, above = -grey, ~above
     return grey - _level(grey[~above] if not above.all() else grey), light

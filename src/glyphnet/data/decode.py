@@ -1,9 +1,8 @@
-"""From a picture (a file, bytes, a PIL image) to the pixels that a network sees: the one place for it.
+"""From a picture (a file, bytes, a PIL image) to the pixels that a network sees, for training and prediction alike.
 
-Training and prediction both come through here, so a picture gives the same pixels in both. A picture is
-decoded to what a person sees: the right way up (EXIF), transparency on white paper. Values of more than 8 bits become
-brightness on the scale of the data set, and of several pages one is read, or their mean or maximum (`Reading`). What
-was done on the way is noted in the picture's `Traits`, so that it can be counted and said.
+A picture is decoded to what a person sees: upright (EXIF), its transparent parts white, or black under a drawing in one
+light colour. Values of more than 8 bits become brightness on the scale of the data set; of several pages one is read,
+or their mean or maximum (`Reading`). `Traits` records what was done.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ _T = TypeVar("_T")
 
 _NOTHING = Traits(0)
 
-# Goes into every cache key: raise it when the same file would give other pixels than before.
-DECODER_VERSION = 4
+# Goes into every cache key: raise it when the same file would give other pixels or notes than before.
+DECODER_VERSION = 5
 
 # Raster formats that Pillow reads by itself. Left out on purpose: EPS (runs Ghostscript), WMF and the stubs
 # (need a handler), and formats that hold documents rather than pictures.

@@ -45,7 +45,7 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
     def on_paper(strip: Image.Image) -> Image.Image:
         return Image.alpha_composite(Image.new("RGBA", strip.size, paper), _coloured(strip)).convert("RGB")
 
-    return _by_strips(image, "RGB", on_paper), traits | Traits.TRANSPARENT
+    return _by_strips(image, "RGB", on_paper), traits | (Traits.ON_BLACK if paper == "black" else Traits.ON_WHITE)
 
 
 def _coloured(image: Image.Image) -> Image.Image:

@@ -22,7 +22,8 @@ class Traits(Flag):
     ROTATED = auto()
     PALETTE = auto()
     CMYK = auto()
-    TRANSPARENT = auto()
+    ON_WHITE = auto()
+    ON_BLACK = auto()
     WIDE_COLOUR = auto()
 
 
@@ -48,7 +49,8 @@ _SENTENCES = {
     Traits.ROTATED: "{} turned upright, as EXIF says.",
     Traits.PALETTE: "{} with a palette: read as its colours, not as its numbers.",
     Traits.CMYK: "{} in CMYK: converted to RGB.",
-    Traits.TRANSPARENT: "{} with transparent parts: laid on white.",
+    Traits.ON_WHITE: "{} with transparent parts: laid on white.",
+    Traits.ON_BLACK: "{} with transparent parts, drawn in one light colour: laid on black.",
     Traits.WIDE_COLOUR: "{} with 16 bits a colour: the upper 8 are read.",
 }
 

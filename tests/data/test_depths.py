@@ -13,8 +13,7 @@ from PIL import Image
 
 from glyphnet.data import load
 from glyphnet.data.decode import see_bytes
-from glyphnet.data.depths import Depths, depth_of
-from glyphnet.data.traits import TraitCounts, Traits
+from glyphnet.data.traits import Depths, TraitCounts, Traits, depth_of
 from glyphnet.data.values import EIGHT_BITS, Reading
 from glyphnet.errors import BadFileError, DataError
 

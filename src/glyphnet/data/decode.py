@@ -28,10 +28,9 @@ from ..filekinds import foreign_kind
 from ..files import open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
-from .depths import depth_of
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
 from .modes import WHOLE_PIXELS, eight_bits, halved, is_wide, letterbox, values_of
-from .traits import Seen, Traits
+from .traits import Seen, Traits, depth_of
 from .values import (
     EIGHT_BITS,
     NEARLY_BLACK,

@@ -17,7 +17,6 @@ from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
-from .depths import EIGHT, Depths, depth_of
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
 from .survey import (
@@ -32,7 +31,7 @@ from .survey import (
     sample_rows,
     shape_in_words,
 )
-from .traits import TraitCounts
+from .traits import EIGHT, Depths, TraitCounts, depth_of
 from .values import (
     EIGHT_BITS,
     NOT_NUMBERS,

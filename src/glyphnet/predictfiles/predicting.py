@@ -17,9 +17,8 @@ from PIL import Image
 from ..answers import OneAnswer, Predictor
 from ..data.dataset import UInt8Array
 from ..data.decode import fit_image, read_bytes, see_bytes
-from ..data.depths import EIGHT, depth_of
 from ..data.ink import InkSpec, NoDrawing, Normalized
-from ..data.traits import TraitCounts, Traits
+from ..data.traits import EIGHT, TraitCounts, Traits, depth_of
 from ..data.values import on_scale
 from ..errors import BadFileError
 from ..images import (

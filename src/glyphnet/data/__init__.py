@@ -3,8 +3,7 @@
 # In full rather than on demand: `load` and `inspect` are modules as well, and the later import would win.
 from .dataset import ImageDataset, Splits
 from .decode import fit_image
-from .findings import Finding
-from .inspect import DataReport, inspect, look_over
+from .inspect import DataReport, Finding, inspect, look_over
 from .load import load
 
 __all__ = [

@@ -1,8 +1,7 @@
-"""Looks a data set over: what is in it, and what would spoil a result.
+"""Inspects a data set: what is in it, and what would spoil a result.
 
-`inspect` is the whole look, for ``glyphnet data``. `look_over` searches for near duplicates only where there is time or
-the cache has the result: else it takes a fraction of a second for 60,000 small images, so training, evaluation and the
-report can say what it finds.
+`inspect` checks everything, for ``glyphnet data``. `look_over` is for training, evaluation and the report: it searches
+for near duplicates only where there is time or the cache has the result, so 60,000 small images take it half a second.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,30 +19,46 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import atomic_write
-from ..units import listed
+from ..units import listed, plural
 from .dataset import Int64Array, Splits, UInt8Array
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
-from .findings import Finding
 
-EXAMPLES = 20  # named of each finding; the count tells of all
-
+EXAMPLES = 20  # named in each finding
 IMBALANCE = 5  # the largest class has this many times the images of the smallest: worth a warning
-
 FEW = 10  # training images of a class below which hardly anything can be learnt
-
 FEW_LEVELS = 8  # of brightness, in all images together
-
 NARROW = 32  # levels of brightness between the darkest and the brightest pixel of all images
-
 MANY_COPIES = 0.01  # of a part's images
 
 ABOUT_LEARNING = frozenset({"imbalance", "few_images", "missing_in_train", "missing_in_validation", "single_image"})
-"""Codes of findings that concern a training on the data, and not a model that is only judged by them."""
+"""Codes of findings that matter when a model is trained on the data, not when one is evaluated on them."""
 
 LARGE_BYTES = 500_000_000
 """Of images. In more than these `look_over` searches neither copies nor blank images: reading them all takes long."""
 
 _SAMPLE = 2000  # images of which the brightness levels are counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or may be, with data, a training or a model's answers.
+
+    Attributes:
+        code: its kind, the same wherever it is shown: "imbalance", "blank", "overfitting".
+        sentence: what was found, and what to do.
+        numbers: the evidence, ready for JSON.
+    """
+
+    code: str
+    sentence: str
+    numbers: Mapping[str, int | float | str | None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Code, sentence and numbers, ready for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -101,15 +117,14 @@ class DataReport:
         image_shape: height, width, channels.
         counts: for each part, images a class, in the order of ``classes``.
         exact_duplicates: images that are copies of an earlier one, in any part.
-        near_duplicates: pairs that show the same picture, changed; none where they were not looked for.
+        near_duplicates: pairs that show the same picture, changed; none where they were not searched for.
         similar: pairs that are very similar.
-        conflicts: exact copies whose labels differ.
-        near_conflicts: near duplicates whose labels differ.
+        conflicts, near_conflicts: those of both whose labels differ.
         pairs: every pair of them, exact copies first; only from `inspect`.
         leaks: pairs of parts that share images.
         blank: images with next to nothing on them.
         bad_files: (name, what is wrong) of files that were skipped.
-        notes: what was said while the data were read.
+        notes: sentences for the user from reading the data.
         levels: different brightnesses in a sample of the images, the least and the greatest.
         not_checked: checks that were not run.
         findings: what looks wrong, and what to do.
@@ -140,7 +155,7 @@ class DataReport:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What a verb that uses the data says of them: notes, warnings, and the checks that were not run."""
+        """For a verb that uses the data: notes, warnings, and the checks that were not run."""
         warned = (f"Warning: {sentence}" for sentence in self.warnings)
         unchecked = [f"Not searched for: {', '.join(self.not_checked)}. `glyphnet data` does."] * bool(self.not_checked)
         return (*self.notes, *warned, *unchecked)
@@ -151,10 +166,9 @@ class DataReport:
 
 
 def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> DataReport:
-    """Look over a data set; a minute for 70,000 small images, seconds when the cache has the near duplicates.
+    """Check a data set: a minute for 70,000 small images, seconds when the cache has the near duplicates.
 
     Args:
-        splits: the data.
         bad_files: (name, reason) of files that were skipped while reading.
     """
     found = find_duplicates([data.images for _, data in splits if len(data)])
@@ -169,32 +183,27 @@ def _report(
     rows = _Rows.of(splits)
     exact = _copies(found)
     alike = found.near.pairs[found.near.same]
-    occurrences: dict[str, Any] = {
-        "exact_duplicates": rows.occurrences(exact),
-        "near_duplicates": rows.occurrences(alike),
-        "similar": rows.occurrences(found.near.pairs[~found.near.same]),
-        "conflicts": rows.occurrences(rows.disagreeing(exact)),
-        "near_conflicts": rows.occurrences(rows.disagreeing(alike)),
-        "blank": rows.occurrences(np.flatnonzero(found.blank)[:, np.newaxis]),
-        "leaks": tuple(_leaks(found, rows)),
-    }
     report = DataReport(
         splits.name,
         splits.image_shape,
         splits.classes,
         {name: tuple(data.counts.tolist()) for name, data in parts},
-        **occurrences,
+        exact_duplicates=rows.occurrences(exact),
+        near_duplicates=rows.occurrences(alike),
+        similar=rows.occurrences(found.near.pairs[~found.near.same]),
+        conflicts=rows.occurrences(rows.disagreeing(exact)),
+        near_conflicts=rows.occurrences(rows.disagreeing(alike)),
+        leaks=tuple(_leaks(found, rows)),
+        blank=rows.occurrences(np.flatnonzero(found.blank)[:, np.newaxis]),
         bad_files=bad_files,
         notes=splits.notes,
         levels=_levels(parts[0][1].images),
         not_checked=not_checked,
     )
-    meant = _blank_is_meant(rows.labels, found.blank)
-    return replace(report, findings=(*_about_reading(splits), *_findings(report, blank_is_meant=meant)))
-
-
-_looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()
-"""Of data that are still in use: training, judging and the report ask for the same."""
+    read = [Finding("reading", sentence) for sentence in splits.warnings]
+    blank_is_meant = _blank_is_meant(rows.labels, found.blank)
+    images = _about_images(report, blank_is_meant=blank_is_meant)
+    return replace(report, findings=(*read, *images, *_about_copies(report), *_about_classes(report)))
 
 
 def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
@@ -215,11 +224,15 @@ def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
         file.write(text.getvalue().encode(errors="surrogateescape"))
 
 
+_looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()
+"""Of data that are still in use: training, evaluation and the report ask for the same."""
+
+
 def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
     """What `inspect` finds, near duplicates only where that is quick; computed once for the same `Splits`.
 
     Args:
-        most_seconds: how long the search for near duplicates may take; what is in the cache is used in any case.
+        most_seconds: how long the search for near duplicates may take; a result in the cache is always used.
     """
     report = _looked_over.get(splits)
     images = [data.images for _, data in splits if len(data)]
@@ -227,11 +240,8 @@ def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
     if report is None or (has_time and "near duplicates" in report.not_checked):
         large = sum(part.nbytes for part in images) > LARGE_BYTES
         found = not_searched(sum(map(len, images))) if large else find_duplicates(images, most_seconds=most_seconds)
-        not_checked = (
-            *(("copies", "blank images") if large else ()),
-            *(() if found.searched else ("near duplicates",)),
-        )
-        report = _looked_over[splits] = _report(splits, found, not_checked=not_checked)
+        not_checked = [*["copies", "blank images"] * large, *["near duplicates"] * (not found.searched)]
+        report = _looked_over[splits] = _report(splits, found, not_checked=tuple(not_checked))
     return report
 
 
@@ -252,12 +262,13 @@ def _levels(images: UInt8Array) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """All images of all parts, counted through.
+    """All images of all parts, in one numbering.
 
     Attributes:
         names: the parts' names.
-        part: (N,), the part of each image; starts: where each part begins.
-        labels: (N,), over all parts.
+        part: (N,), the part of each image.
+        starts: the first row of each part.
+        labels: (N,).
         images: the image names of each part.
     """
 
@@ -269,7 +280,7 @@ class _Rows:
 
     @classmethod
     def of(cls, splits: Splits) -> _Rows:
-        """Those of all parts that hold images."""
+        """Of the parts that hold images."""
         parts = [(name, data) for name, data in splits if len(data)]
         return cls(
             names=tuple(name for name, _ in parts),
@@ -280,7 +291,7 @@ class _Rows:
         )
 
     def occurrences(self, rows: Int64Array) -> Occurrences:
-        examples = tuple(tuple(self._called(int(row)) for row in group) for group in rows[:EXAMPLES])
+        examples = tuple(tuple(": ".join(self.place(row)) for row in group) for group in rows[:EXAMPLES].tolist())
         return Occurrences(len(rows), examples)
 
     def disagreeing(self, pairs: Int64Array) -> Int64Array:
@@ -292,9 +303,6 @@ class _Rows:
         part = int(self.part[row])
         return self.names[part], self.images[part][row - int(self.starts[part])]
 
-    def _called(self, row: int) -> str:
-        return ": ".join(self.place(row))
-
 
 def _copies(found: Duplicates) -> Int64Array:
     """Pairs (first, later) of images with the same pixels, int64 (M, 2); each later copy is in one pair."""
@@ -305,64 +313,46 @@ def _copies(found: Duplicates) -> Int64Array:
 
 def _pairs(found: Duplicates, rows: _Rows, classes: Sequence[str]) -> Iterator[Pair]:
     """Every pair of copies, of near duplicates and of very similar images, in this order."""
-    told = [("copy", "exact", 1.0, pair) for pair in _copies(found).tolist()]
+    described = [("copy", "exact", 1.0, pair) for pair in _copies(found).tolist()]
     for is_same, level in ((True, "same picture"), (False, "very similar")):
-        told += [
+        described += [
             (found.near.kind(number), level, round(float(found.near.similarity[number]), 4), pair)
             for number, pair in enumerate(found.near.pairs.tolist())
             if bool(found.near.same[number]) == is_same
         ]
-    for kind, level, similarity, (a, b) in told:
+    for kind, level, similarity, (a, b) in described:
         (part_a, name_a), (part_b, name_b) = rows.place(a), rows.place(b)
         labels = classes[int(rows.labels[a])], classes[int(rows.labels[b])]
         yield Pair(kind, level, similarity, (part_a, part_b), (name_a, name_b), labels)
 
 
-def _leaks(found: Duplicates, rows: _Rows) -> list[Leak]:
-    leaks = []
-    for b in range(len(rows.names)):
-        for a in range(b):
-            exact, near = cross_pairs(found, rows.part, a, b)
-            if len(exact) or len(near):
-                names = rows.names[a], rows.names[b]
-                same, similar = near.pairs[near.same], near.pairs[~near.same]
-                leaks.append(Leak(names, rows.occurrences(exact), rows.occurrences(same), rows.occurrences(similar)))
-    return leaks
-
-
-def _about_reading(splits: Splits) -> Iterator[Finding]:
-    yield from (Finding("reading", sentence) for sentence in splits.warnings)
-
-
-def _findings(report: DataReport, *, blank_is_meant: bool) -> Iterator[Finding]:
-    yield from _about_files(report)
-    yield from _about_images(report, blank_is_meant=blank_is_meant)
-    yield from _about_copies(report)
-    yield from _about_classes(report)
-
-
-def _about_files(report: DataReport) -> Iterator[Finding]:
-    if count := len(report.bad_files):
-        yield Finding(
-            "bad_files",
-            f"{_count(count, 'file')} cannot be used: mend or remove {'it' if count == 1 else 'them'}, or train with "
-            "--on-bad-file skip.",
-            {"files": count},
-        )
+def _leaks(found: Duplicates, rows: _Rows) -> Iterator[Leak]:
+    for a, b in combinations(range(len(rows.names)), 2):
+        exact, near = cross_pairs(found, rows.part, a, b)
+        if len(exact) or len(near):
+            same, similar = near.pairs[near.same], near.pairs[~near.same]
+            yield Leak((rows.names[a], rows.names[b]), *map(rows.occurrences, (exact, same, similar)))
 
 
 def _about_images(report: DataReport, *, blank_is_meant: bool) -> Iterator[Finding]:
+    if count := len(report.bad_files):
+        yield Finding(
+            "bad_files",
+            f"{plural(count, 'file')} cannot be used: mend or remove {'it' if count == 1 else 'them'}, or train with "
+            "--on-bad-file skip.",
+            {"files": count},
+        )
     if same := report.conflicts.count:
         yield Finding(
             "conflicts",
-            f"{_count(same, 'image')} {'has' if same == 1 else 'have'} an exact copy under another label: "
+            f"{plural(same, 'image')} {'has' if same == 1 else 'have'} an exact copy under another label: "
             f"one of the two is wrong ({_example(report.conflicts)}). Correct or remove the images.",
             {"images": same},
         )
     if alike := report.near_conflicts.count:
         yield Finding(
             "near_conflicts",
-            f"{_count(alike, 'pair')} of nearly the same image {'has' if alike == 1 else 'have'} different "
+            f"{plural(alike, 'pair')} of nearly the same image {'has' if alike == 1 else 'have'} different "
             f"labels ({_example(report.near_conflicts)}). Look at them and correct the labels.",
             {"pairs": alike},
         )
@@ -370,7 +360,7 @@ def _about_images(report: DataReport, *, blank_is_meant: bool) -> Iterator[Findi
     if levels <= FEW_LEVELS or brightest - darkest < NARROW:
         yield Finding(
             "few_levels",
-            f"The images use only {_count(levels, 'level')} of brightness, from {darkest} to {brightest} of 255. If "
+            f"The images use only {plural(levels, 'level')} of brightness, from {darkest} to {brightest} of 255. If "
             "the pictures themselves hold more, they were read or saved in the wrong range: check their bit depth. If "
             "not, the model will see nothing but such images: make new ones alike.",
             {"levels": levels, "darkest": darkest, "brightest": brightest},
@@ -378,7 +368,7 @@ def _about_images(report: DataReport, *, blank_is_meant: bool) -> Iterator[Findi
     if (blank := report.blank.count) and not blank_is_meant:
         yield Finding(
             "blank",
-            f"{_count(blank, 'image')} {'is' if blank == 1 else 'are'} blank or almost "
+            f"{plural(blank, 'image')} {'is' if blank == 1 else 'are'} blank or almost "
             f"({_example(report.blank)}). Remove them unless blank is what they mean.",
             {"images": blank},
         )
@@ -390,7 +380,7 @@ def _about_copies(report: DataReport) -> Iterator[Finding]:
             a, b = leak.parts
             yield Finding(
                 "similar",
-                f"{a} and {b} share {_count(similar, 'pair')} of very similar images ({_example(leak.similar)}): if "
+                f"{a} and {b} share {plural(similar, 'pair')} of very similar images ({_example(leak.similar)}): if "
                 f"they show the same, the accuracy on {b} looks too good. `glyphnet data --out FILE` lists them.",
                 {"first": a, "second": b, "pairs": similar},
             )
@@ -400,11 +390,11 @@ def _about_copies(report: DataReport) -> Iterator[Finding]:
         if not exact and not near:
             continue
         copies = [f"{exact:,} exact {'copy' if exact == 1 else 'copies'}"] * bool(exact)
-        told = " and ".join(copies + [_count(near, "near duplicate")] * bool(near))
+        shared = " and ".join(copies + [plural(near, "near duplicate")] * bool(near))
         example = _example(leak.exact if leak.exact.count else leak.near)
         yield Finding(
             "leak",
-            f"{a} and {b} share images: {told} ({example}). The accuracy on {b} will look better than it is: "
+            f"{a} and {b} share images: {shared} ({example}). The accuracy on {b} will look better than it is: "
             f"remove them from {a}.",
             {"first": a, "second": b, "exact": exact, "near": near},
         )
@@ -412,7 +402,7 @@ def _about_copies(report: DataReport) -> Iterator[Finding]:
     if same and same >= MANY_COPIES * total:
         yield Finding(
             "duplicates",
-            f"{same:,} of {_count(total, 'image')} {'is a copy' if same == 1 else 'are copies'} of another, "
+            f"{same:,} of {plural(total, 'image')} {'is a copy' if same == 1 else 'are copies'} of another, "
             f"pixel for pixel ({_example(report.exact_duplicates)}): there is less to learn from than it seems. "
             "Remove the copies.",
             {"images": same, "of": total},
@@ -457,10 +447,6 @@ def _about_classes(report: DataReport) -> Iterator[Finding]:
             "by each class's recall; loss.class_weight=balanced weighs the classes in training.",
             {"largest": there[most], "smallest": there[least], "majority_share": share},
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _example(occurrences: Occurrences) -> str:

@@ -476,9 +476,9 @@ READ_ELSEWHERE = {
     # files in a temporary folder, or parts of an output, that this program has just written
     ("studies/comparison/comparing.py", "load"),
     ("studies/comparison/worker.py", "read_bytes"),
-    ("data/handover.py", "load"),
-    ("data/handover.py", "read_bytes"),
-    ("data/handover.py", "read_text"),
+    ("data/dataset.py", "load"),
+    ("data/dataset.py", "read_bytes"),
+    ("data/dataset.py", "read_text"),
     ("export/onnx.py", "read_bytes"),
     ("predictfiles/formats.py", "ParquetFile"),
     ("predictfiles/formats.py", "read_bytes"),

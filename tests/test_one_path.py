@@ -23,8 +23,7 @@ import glyphnet
 from glyphnet.classifier import Classifier
 from glyphnet.cli import app
 from glyphnet.data import ImageDataset
-from glyphnet.data.dataset import Originals
-from glyphnet.data.handover import hand_over, take_over
+from glyphnet.data.dataset import Originals, share_splits, shared_splits
 from glyphnet.errors import DataError
 from glyphnet.explain import explain_image
 from glyphnet.export import export
@@ -320,13 +319,13 @@ def test_splits_that_are_handed_to_another_process_keep_their_pictures(
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    hand_over(splits, first)
-    taken = take_over(first).test
+    share_splits(splits, first)
+    taken = shared_splits(first).test
     for ours, theirs in zip(originals(splits.test), originals(taken), strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
     local = replace(splits, test=replace(splits.test, originals=Originals(lambda name: ours)))
     with pytest.raises(DataError, match="several processes at once.*at_once=1"):
-        hand_over(local, second)
+        share_splits(local, second)
 
 
 # --- models of before ---------------------------------------------------------------------------------------

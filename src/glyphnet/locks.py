@@ -116,22 +116,29 @@ class FileLock:
 class FolderLock:
     """The sole right to write into a folder, for the length of a ``with`` block.
 
-    The lock is the file ``.lock`` in it, see `FileLock`. The folder is made if it is not there. Unfinished files that
-    a killed process left in it are removed.
+    The lock is the file ``.lock`` in it, see `FileLock`. The folder is made if it is absent, and unfinished files of
+    killed processes in it are removed.
+
+    Args:
+        wait: wait for the holder to release the folder.
 
     Raises:
-        RunFolderError: another process, or another lock in this one, holds the folder; raised at once.
+        RunFolderError: another process, or another lock in this one, holds the folder; not with ``wait``.
         OutputError: a ``.lock`` that is not ours is there.
     """
 
-    def __init__(self, folder: AnyPath) -> None:
+    def __init__(self, folder: AnyPath, *, wait: bool = False) -> None:
         self.folder = Path(folder)
+        self._wait = wait
         self._lock = FileLock(self.folder / LOCK)
 
     def __enter__(self) -> FolderLock:
         make_folder(self.folder)
-        if not self._lock.acquire():
-            raise _in_use(self.folder, self._lock)
+        while not self._lock.acquire():
+            if not self._wait:
+                raise _in_use(self.folder, self._lock)
+            time.sleep(0.1)
+            make_folder(self.folder)  # its last holder may have removed it
         remove_unfinished(self.folder)
         return self
 

@@ -13,8 +13,7 @@ import pytest
 from glyphnet.classifier import Classifier
 from glyphnet.data import hub as tables
 from glyphnet.data import load
-from glyphnet.data.dataset import BadFile
-from glyphnet.data.handover import hand_over, take_over
+from glyphnet.data.dataset import BadFile, share_splits, shared_splits
 from glyphnet.errors import BadFileError, DataError, MissingExtraError
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import pictures_in, predict_files
@@ -191,5 +190,5 @@ def test_after_a_given_range_arrays_in_files_are_read_as_in_training(tmp_path: P
 
 def test_skipped_files_travel_to_other_processes(tmp_path: Path) -> None:
     splits = replace(load("digits"), bad_files=(BadFile("a/x.png", "empty (0 bytes)"),))
-    hand_over(splits, tmp_path)
-    assert take_over(tmp_path).bad_files == splits.bad_files
+    share_splits(splits, tmp_path)
+    assert shared_splits(tmp_path).bad_files == splits.bad_files

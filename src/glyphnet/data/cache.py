@@ -1,10 +1,9 @@
 """Keeps decoded images on disk, memory-mapped: a folder is decoded once and may exceed the memory.
 
-An entry is a folder named by its key, which holds NumPy arrays and ``entry.json``, with the SHA-256 of each array and
-of itself. The JSON is written last: an entry without it is unfinished. All is compared whenever an entry is opened,
-and a damaged one is made again. Everything here can be had again from the data, so the whole folder may be
-deleted at any time. It is `$GLYPHNET_CACHE` where that is set, otherwise the user's cache folder; when its
-images outgrow 20 GB, those that were not used for longest are removed.
+An entry is a folder named by its key. It holds NumPy arrays and ``entry.json``, with the SHA-256 of each array and of
+itself, written last: an entry without it is unfinished. All hashes are checked whenever an entry is opened, and a
+damaged entry is made again, so the whole folder may be deleted at any time. It is `$GLYPHNET_CACHE` where that is set,
+else the user's cache folder. When its images outgrow 20 GB, those unused for longest are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -39,7 +37,7 @@ LIMIT_BYTES = 20 * 10**9
 # What was used within the last hour stays: a data set of several entries must not push out its own.
 RECENT_SECONDS = 3600
 
-# Up to this size images are taken into memory, which is faster for training.
+# Images up to this size are read into memory, which is faster for training.
 IN_MEMORY_BYTES = 256 * 1024 * 1024
 _BLOCK_BYTES = 16 * 1024 * 1024
 _SEAL = 32  # bytes of a SHA-256
@@ -58,7 +56,7 @@ class Entry:
 
     Attributes:
         images: uint8 (N, H, W, C), a read-only memory map.
-        facts: what the builder wanted to remember, as JSON values.
+        facts: what the builder returned, as JSON values.
         arrays: int64 arrays that were derived from the images, by name.
     """
 
@@ -69,7 +67,7 @@ class Entry:
 
 
 class ImageWriter:
-    """Writes images one block after the other into a ``.npy`` file whose length is known at the end only."""
+    """Writes images block by block into a ``.npy`` file whose length is known only at the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -77,7 +75,7 @@ class ImageWriter:
         self._seal = hashlib.sha256()
 
     def begin(self, image_shape: tuple[int, int, int], most: int) -> None:
-        """Say what is to come: at most ``most`` images of ``image_shape`` (H, W, C)."""
+        """Prepare for at most ``most`` images of ``image_shape`` (H, W, C)."""
         self._shape, self._most = image_shape, most
         # NumPy leaves room in the header for the first axis to grow: a header for fewer images is as long.
         header = self._header(most)
@@ -87,12 +85,12 @@ class ImageWriter:
     def append(self, images: UInt8Array) -> None:
         """Write uint8 (B, H, W, C)."""
         content = np.ascontiguousarray(images, dtype=np.uint8)
-        # Written, never mapped: a full disk is then an error that can be told; a map would kill the process.
+        # Written, never mapped: a full disk is then an error that can be reported; a map would kill the process.
         self._write(content.data if content.size else b"")
         self._count += len(images)
 
     def finish(self) -> str:
-        """Write the final header; the SHA-256 of the whole file."""
+        """Write the final header; return the SHA-256 of the whole file."""
         if self._count == self._most:
             return self._seal.hexdigest()
         header = self._header(self._count)
@@ -130,23 +128,23 @@ def entry(
         derive: int64 arrays to keep as well, by name, each made from all images.
 
     Raises:
-        DataError: the cache folder cannot be written, or its disk is full. Whatever ``build`` raises.
+        DataError: the cache folder cannot be written, or its disk is full.
+        Exception: what ``build`` raises.
     """
     folder = cache_folder() / "images" / key
     found = _open(folder)
     if found is None:
-        with _cache_can_be_written(folder):
+        try:
             if folder.is_symlink() or folder.is_file():
                 remove(folder)
-            with _turn(folder):
-                found = _open(folder)  # another process may have made it while this one waited
-                if found is None:
-                    if any(folder.glob("*.[nj]*")):
-                        _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
-                    images = _make(folder, build, derive or {})
-                    found = _open(folder, images)
-        if found is None:
-            raise _unreadable(folder)
+            with FolderLock(folder, wait=True):
+                found = _open(folder) or _make(folder, build, derive or {})  # another process may have made it
+        except OSError as error:
+            trouble = "its disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+            raise DataError(
+                f"{folder.parent}: decoded images cannot be kept there ({trouble}). "
+                "Make room, or set GLYPHNET_CACHE to another folder."
+            ) from error
         prune(keep=folder)
     with contextlib.suppress(OSError):
         os.utime(folder / "entry.json")  # last used
@@ -186,7 +184,7 @@ def images_at(images: UInt8Array, rows: Int64Array, key: str) -> UInt8Array:
 
 
 def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
-    """What `keep_arrays` kept; None if it is not there or damaged."""
+    """What `keep_arrays` kept; None if it is absent or damaged."""
     try:
         with open_input(cache_folder() / kind / f"{key}.npz") as file:
             seal, content = file.read(_SEAL), file.read()
@@ -199,7 +197,7 @@ def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
 
 
 def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Keep a few small arrays that are costly to compute; where the folder cannot be written, keep nothing."""
+    """Keep a few small arrays that are costly to compute, if the folder can be written."""
     path = cache_folder() / kind / f"{key}.npz"
     with contextlib.suppress(OSError):
         make_folder(path.parent)
@@ -234,33 +232,35 @@ def _make(
     folder: Path,
     build: Callable[[ImageWriter], Mapping[str, object]],
     derive: Mapping[str, Callable[[UInt8Array], Int64Array]],
-) -> UInt8Array:
-    """Write an entry; its images, read back.
+) -> Entry:
+    """Write an entry and read it back.
 
     Raises:
         DataError: what was written cannot be read back.
     """
-    for old in folder.glob("*.[nj]*"):  # what is left of an unfinished or damaged one
+    if leftovers := list(folder.glob("*.[nj]*")):
+        _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
+    for old in leftovers:
         remove_folder(old) if old.is_dir() and not old.is_symlink() else remove(old)
     files = {}
     with atomic_write(folder / "images.npy") as file:
         writer = ImageWriter(file)
         facts = build(writer)
         files["images"] = writer.finish()
+    unreadable = DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
     try:
         images: UInt8Array = _load(folder / "images.npy", files["images"])
     except ValueError:
-        raise _unreadable(folder) from None
+        raise unreadable from None
     for name, compute in derive.items():
         with atomic_write(folder / f"{name}.npy") as file:
             np.save(file, compute(images), allow_pickle=False)
             files[name] = _digest(file)
     atomic_write_text(folder / "entry.json", _sealed({"key": folder.name, "files": files, "facts": facts}))
-    return images
-
-
-def _unreadable(folder: Path) -> DataError:
-    return DataError(f"{folder}: what was written cannot be read back. Check the disk, or set GLYPHNET_CACHE.")
+    found = _open(folder, images)
+    if found is None:
+        raise unreadable
+    return found
 
 
 def _sealed(record: Mapping[str, object]) -> str:
@@ -270,13 +270,13 @@ def _sealed(record: Mapping[str, object]) -> str:
 
 
 def _digest(file: BinaryIO) -> str:
-    """The SHA-256 of a file from its beginning, which is left at its end."""
+    """The SHA-256 of a whole file, which is left at its end."""
     file.seek(0)
     return hashlib.file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
 
 
 def _open(folder: Path, images: UInt8Array | None = None) -> Entry | None:
-    """The entry in ``folder``, or None if it is not there, unfinished or damaged; ``images`` were read already."""
+    """The entry in ``folder``, or None if it is absent, unfinished or damaged; ``images`` if they were read already."""
     try:
         with open_input(folder / "entry.json") as file:
             content = file.read().decode()
@@ -302,28 +302,3 @@ def _load(path: Path, digest: str) -> npt.NDArray[Any]:
         if _digest(file) != digest:
             raise ValueError("damaged")
     return cast(npt.NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes the same entry."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(FolderLock(folder))
-                break
-            except RunFolderError:
-                time.sleep(0.1)
-        yield
-
-
-@contextmanager
-def _cache_can_be_written(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        trouble = "its disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        raise DataError(
-            f"{folder.parent}: decoded images cannot be kept there ({trouble}). "
-            "Make room, or set GLYPHNET_CACHE to another folder."
-        ) from error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import DataError
+from ..files import new_file
 from ..units import fault_of
 from .values import STANDARD, Reading, ValueRange
 
@@ -32,8 +36,8 @@ class Originals:
     """The pictures of a data set as they were before they were brought to one size.
 
     Attributes:
-        read: returns the picture called by a name: a PIL image, or uint8 (h, w, c). Several threads call it.
-        key: another one whenever a picture is another; "" where that is not known.
+        read: returns the picture of a name: a PIL image, or uint8 (h, w, c). Several threads call it.
+        key: changes whenever a picture changes; "" where that is unknown.
     """
 
     read: Callable[[str], Image.Image | UInt8Array]
@@ -58,10 +62,10 @@ class ImageDataset:
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
         originals: the pictures before they were brought to one size; None: ``images`` are the originals.
         groups: int64 (N,), images with the same number belong together (frames of a track, tiles of a slide) and
-            stay in one part of every division, whatever part they are in; None where nothing is known of that.
+            stay in one part of every division; None where that is unknown.
 
     Raises:
-        DataError: the parts do not fit together; the message says which.
+        DataError: the fields do not fit together; the message says which.
     """
 
     images: UInt8Array
@@ -78,21 +82,17 @@ class ImageDataset:
             raise DataError(
                 f"images must be uint8 of shape (N, H, W, 1 or 3), not {images.dtype} of shape {images.shape}."
             )
-        if labels.dtype != np.int64 or labels.shape != (len(images),):
-            raise DataError(
-                f"labels must be int64 of shape ({len(images)},), one an image, "
-                f"not {labels.dtype} of shape {labels.shape}."
-            )
+        for name, values in (("labels", labels), ("groups", self.groups)):
+            if values is not None and (values.dtype != np.int64 or values.shape != (len(images),)):
+                raise DataError(
+                    f"{name} must be int64 of shape ({len(images)},), one an image, "
+                    f"not {values.dtype} of shape {values.shape}."
+                )
         for name in self.classes:
             if fault := fault_of(name):
                 raise DataError(f"{name[:40]!r} cannot be the name of a class: {fault}. Rename it.")
         if len(self.names) != len(images):
             raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
-        if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != (len(images),)):
-            raise DataError(
-                f"groups must be int64 of shape ({len(images)},), one an image, "
-                f"not {self.groups.dtype} of shape {self.groups.shape}."
-            )
         if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
             raise DataError(
                 f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} "
@@ -137,19 +137,19 @@ class ImageDataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """One data set in its three parts, and what was said while it was read.
+    """One data set in its three parts, which have the same classes and image shape.
 
-    The classes and the image shape are the same in all parts. ``validation`` comes out of the training data;
-    it and ``test`` are empty (length 0), never None, where there is nothing to hold out.
+    ``validation`` is taken from the training data; it and ``test`` are empty (length 0), never None, where there is
+    nothing to hold out.
 
     Attributes:
-        name: what the data are called ("mnist", or the folder's name).
+        name: of the data ("mnist", or the folder's name).
         notes: sentences for the user: what was chosen from the data, and how they were read.
-        warnings: what whoever reads a figure measured on these data must know: what was left out, what two
-            parts share, what cannot be measured.
+        warnings: sentences that belong to every figure measured on these data: what was left out, what two parts
+            share, what cannot be measured.
         reading: how the values of the images became brightness, and which page was read: for prediction.
         group_by: which pictures were kept together, as a recipe says it (``"prefix"``); "none" for none.
-        bad_files: the files that were skipped because they cannot be used, with what is wrong with each.
+        bad_files: the files that were skipped because they cannot be used.
     """
 
     name: str
@@ -180,3 +180,75 @@ class Splits:
     def __iter__(self) -> Iterator[tuple[str, ImageDataset]]:
         """The parts with their names, in the order train, validation, test."""
         return iter((("train", self.train), ("validation", self.validation), ("test", self.test)))
+
+
+# Splits for child processes: every child maps the arrays into memory instead of copying them. How the original pictures
+# are read is pickled, for it is code: only this user may be able to write to the folder.
+
+
+def share_splits(splits: Splits, folder: Path) -> None:
+    """Write the splits into an existing folder.
+
+    Raises:
+        DataError: the original pictures lie where another process cannot read them.
+    """
+    described = {
+        "name": splits.name,
+        "classes": splits.classes,
+        "notes": splits.notes,
+        "warnings": splits.warnings,
+        "reading": asdict(splits.reading),
+        "group_by": splits.group_by,
+        "bad_files": splits.bad_files,
+        "names": {part: list(dataset.names) for part, dataset in splits},
+    }
+    with new_file(folder / "data.json") as file:
+        file.write(json.dumps(described).encode())
+    for part, dataset in splits:
+        for name in ("images", "labels", "groups"):
+            array = getattr(dataset, name)
+            if array is not None:
+                with new_file(folder / f"{part}-{name}.npy") as file:
+                    np.save(file, array)
+        if dataset.originals is not None:
+            with new_file(folder / f"{part}-originals.pickle") as file:
+                file.write(_pickled(dataset.originals, splits.name))
+
+
+def _pickled(originals: Originals, name: str) -> bytes:
+    try:
+        return pickle.dumps(originals)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{name}: its pictures cannot be read by several processes at once, because they were loaded in this one. "
+            "Give the path of the data instead of loaded splits, or train one after another: at_once=1."
+        ) from error
+
+
+def shared_splits(folder: Path) -> Splits:
+    """The splits that `share_splits` wrote; their images are read-only memory maps."""
+    described = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    classes, names = tuple(described["classes"]), described["names"]
+    value_range = described["reading"]["value_range"]
+    described["reading"]["value_range"] = value_range and tuple(value_range)
+    return Splits(
+        described["name"],
+        **{part: _shared_part(folder, part, classes, names[part]) for part in names},
+        notes=tuple(described["notes"]),
+        warnings=tuple(described["warnings"]),
+        reading=Reading(**described["reading"]),
+        group_by=described["group_by"],
+        bad_files=tuple(BadFile(*bad) for bad in described["bad_files"]),
+    )
+
+
+def _shared_part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:
+    groups, originals = folder / f"{part}-groups.npy", folder / f"{part}-originals.pickle"
+    return ImageDataset(
+        np.load(folder / f"{part}-images.npy", mmap_mode="r" if names else None),  # no map of 0 bytes
+        np.load(folder / f"{part}-labels.npy"),
+        classes,
+        names,
+        originals=pickle.loads(originals.read_bytes()) if originals.exists() else None,
+        groups=np.load(groups) if groups.exists() else None,
+    )

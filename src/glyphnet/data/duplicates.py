@@ -1,7 +1,7 @@
-"""Finds images that are there twice: pixel for pixel, or the same picture, changed.
+"""Finds images that occur twice: pixel for pixel, or the same picture, changed.
 
-Exact duplicates have the same hash. Near ones are searched by `near_duplicates`, which takes minutes for a large set;
-what it found is kept in the cache, under the hashes of the images, so that the order and the division do not matter.
+Exact duplicates have the same hash. The search for near ones takes minutes for a large set; the cache keeps its result
+under the hashes of the images, so their order and division do not matter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLANK_RANGE = 8
 """An image whose pixels span at most this many of the 255 grey levels is blank: nothing to compare."""
 
 SECONDS_PER_PIXEL = 1.2e-6
-"""Time of the search for near duplicates, for each pixel of the images as it sees them; of a slow core."""
+"""Time of the search for near duplicates, for each pixel of the images as it sees them, on a slow core."""
 
 _PIECE = 4096  # images looked at in one go: a memory map is never read whole
 _KEPT = "near-duplicates"
@@ -29,14 +29,14 @@ _KEPT = "near-duplicates"
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """Which of N images, counted through all parts, are there more than once.
+    """Which of N images, all parts in one numbering, occur more than once.
 
     Attributes:
         groups: int64 (N,): images with the same number are the same pixel for pixel; numbers count from 0 in
             the order of first appearance.
-        near: pairs of images that are different, but the first of their *groups* show the same picture.
+        near: pairs of different images that show the same picture, by the first of their *groups*.
         blank: bool (N,): images with next to nothing on them.
-        searched: whether near duplicates were looked for.
+        searched: whether near duplicates were searched for.
     """
 
     groups: Int64Array
@@ -51,15 +51,14 @@ def duplicate_groups(images: UInt8Array) -> Int64Array:
 
 
 def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
-    """Number the images of several parts, counted through, those with the same pixels alike: int64 (N,)."""
+    """`duplicate_groups` of several parts in one numbering."""
     return _numbered(parts)[0]
 
 
 def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float("inf")) -> Duplicates:
-    """Find exact and near duplicates within and between parts, whose images are counted through.
+    """Find exact and near duplicates within and between parts, each uint8 (N, H, W, C).
 
     Args:
-        parts: each uint8 (N, H, W, C).
         most_seconds: search for near duplicates only if that takes no longer, or if the cache has the result.
     """
     groups, digests = _numbered(parts)
@@ -81,12 +80,12 @@ def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float(
 
 
 def not_searched(count: int) -> Duplicates:
-    """For so many images that nothing was looked for."""
+    """For images so many that nothing was searched."""
     return Duplicates(np.arange(count, dtype=np.int64), no_pairs(), np.zeros(count, dtype=np.bool_), searched=False)
 
 
 def search_seconds(count: int, image_shape: Sequence[int]) -> float:
-    """About how long the search for near duplicates takes among so many images of a shape (H, W, C)."""
+    """About how long the search for near duplicates takes among ``count`` images of shape (H, W, C)."""
     return count * min(SIDE, image_shape[0]) * min(SIDE, image_shape[1]) * SECONDS_PER_PIXEL
 
 
@@ -96,23 +95,23 @@ def same_picture_groups(found: Duplicates, *, mirrored: bool) -> Int64Array:
     Args:
         mirrored: whether an image and its mirror image show the same: true of photographs, but not of drawings.
     """
+    chosen = found.near.same & (mirrored | ~found.near.mirrored)
+    count = int(found.groups.max(initial=-1)) + 1
+    return connected(found.groups[found.near.pairs[chosen]], count)[found.groups]
+
+
+def connected(edges: Int64Array, count: int) -> Int64Array:
+    """Number the connected components of a graph of ``count`` nodes with edges (M, 2): int64 (``count``,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    chosen = found.near.same & (mirrored | ~found.near.mirrored)
-    edges = found.groups[found.near.pairs[chosen]]
-    count = int(found.groups.max(initial=-1)) + 1
     graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
     numbers: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)
-    return numbers[found.groups]
+    return numbers
 
 
 def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int) -> tuple[Int64Array, NearPairs]:
-    """Of all duplicates those between part ``a`` and part ``b``.
-
-    Args:
-        found: the duplicates of all parts together.
-        part: (N,), the part of each image.
+    """Those of the duplicates that are between part ``a`` and part ``b``; ``part`` (N,) is the part of each image.
 
     Returns:
         Exact copies, one pair (image of a, image of b) for each image of b that is also in a: int64 (M, 2); and the
@@ -129,25 +128,22 @@ def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int
     one, other = found.groups[found.near.pairs].T
     straight = np.stack([first[0, one], first[1, other]], axis=1)
     crossed = np.stack([first[0, other], first[1, one]], axis=1)
-    is_straight, is_crossed = straight.min(axis=1) >= 0, crossed.min(axis=1) >= 0
-    shared: Int64Array = np.flatnonzero(np.logical_or(is_straight, is_crossed))
-    pairs = np.where(np.asarray(is_straight)[:, None], straight, crossed)[shared]
-    return exact, replace(found.near.of(shared), pairs=pairs)
+    pairs = np.where(straight.min(axis=1, keepdims=True) >= 0, straight, crossed)
+    shared = pairs.min(axis=1) >= 0
+    return exact, replace(found.near.of(shared), pairs=pairs[shared])
 
 
 def _numbered(parts: Sequence[UInt8Array]) -> tuple[Int64Array, list[bytes]]:
     """The number of each image, int64 (N,), and the hash of each number."""
     seen: dict[bytes, int] = {}
-    numbers = np.empty(sum(map(len, parts)), dtype=np.int64)
-    i = 0
+    numbers = []
     for piece in _pieces(parts):
         content = np.ascontiguousarray(piece).data.cast("B")
         size = len(content) // len(piece)
         for start in range(0, len(content), size):
             digest = hashlib.blake2b(content[start : start + size], digest_size=16).digest()
-            numbers[i] = seen.setdefault(digest, len(seen))
-            i += 1
-    return numbers, list(seen)
+            numbers.append(seen.setdefault(digest, len(seen)))
+    return np.array(numbers, dtype=np.int64), list(seen)
 
 
 def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
@@ -157,14 +153,13 @@ def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
 
 
 def _blank(parts: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
-    """Which images have next to nothing on them: bool (N,), counted through the parts."""
-    none = np.empty(0, dtype=np.bool_)
-    flat = (piece.reshape(len(piece), -1) for piece in _pieces(parts))
-    return np.concatenate([none, *(each.max(axis=1) - each.min(axis=1) <= BLANK_RANGE for each in flat)])
+    """Which images have next to nothing on them: bool (N,)."""
+    ranges = [np.ptp(piece.reshape(len(piece), -1), axis=1) for piece in _pieces(parts)]
+    return np.concatenate([np.empty(0, dtype=np.uint8), *ranges]) <= BLANK_RANGE
 
 
 def _gathered(parts: Sequence[UInt8Array], rows: Int64Array) -> UInt8Array:
-    """The images at ``rows``, counted through the parts: uint8 (n, H, W, C)."""
+    """The images at ``rows`` of all parts: uint8 (n, H, W, C)."""
     ends = np.cumsum([len(images) for images in parts])
     pixels = np.empty((len(rows), *parts[0].shape[1:]), dtype=np.uint8)
     which = np.searchsorted(ends, rows, side="right")

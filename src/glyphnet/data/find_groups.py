@@ -1,4 +1,4 @@
-"""Groups of pictures: those that the user asks for, and those that nobody named: by folders, names, times, likeness.
+"""Finds groups of pictures: those that the user asks for, and likely ones by folders, names, times and likeness.
 
 A group is believed only if classes consist of several groups: a prefix that a whole class shares is the class's name.
 Names alone convince where they count frames (``00012_00029``: track 12, frame 29) or say what they are
@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,9 @@ from ..processes import map_in_order
 from .cache import keep_arrays, kept_arrays
 from .dataset import Int64Array, UInt8Array
 from .duplicates import find_duplicates, same_picture_groups
-from .grids import averaging
 from .groups import CHOICES, GroupBy, Groups, Pictures, described, number_keys
 from .listing import ImageFiles
+from .near_duplicates import averaging
 
 LARGEST = 0.7  # of a class in one group: more, and the group is the class
 COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
@@ -40,9 +40,9 @@ BURST_SECONDS = 10  # between two pictures of one burst, at most
 NEIGHBOURS_LINKED = 0.2  # of the neighbours in name order, so many must look alike
 ALIKE = 0.9  # correlation of neighbours, at least
 _FRAMES = 200  # pictures of a track, at most, in the median
-_SAMPLE = 1000  # pictures looked at to judge
+_SAMPLE = 1000  # pictures that are compared
 _PIECE = 512  # pairs compared in one go: a memory map is never read whole
-_SEED = 20  # of that sample: the same data give the same groups
+_SEED = 20  # of the sample: the same data give the same groups
 _CELLS = 8  # a side, of the coarse pictures that are compared
 
 _COUNTER = re.compile(r"(.*?)(\d{1,18}|(?<=[\d_\-. ])[a-zA-Z])", re.ASCII | re.DOTALL)
@@ -65,22 +65,18 @@ _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _EXPORTED_COPY = re.compile(r"(.+)_(?:jpe?g|png|bmp|tiff?)\.rf\.[0-9a-f]{16,}", re.IGNORECASE)  # as Roboflow names them
 
 
-class Finder(Protocol):
-    """Looks for groups of one kind; ``asked``: the user wants them, so that they need not be likely."""
-
-    def __call__(self, pictures: Pictures, *, asked: bool = False) -> Groups | None:
-        """The groups, or None where there are none."""
-        ...
+Finder: TypeAlias = Callable[[Pictures, bool], Groups | None]
+"""Finds groups of one kind, or None; the second argument says whether the user asked: then they need not be likely."""
 
 
 def likely_groups(pictures: Pictures) -> Groups | None:
     """The groups that the pictures most likely come in, or None."""
-    found = (find(pictures) for find in FINDERS.values())
+    found = (find(pictures, False) for find in FINDERS.values())
     return next((groups for groups in found if groups is not None), None)
 
 
-def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
-    """The folders inside the class folders; a folder called by a number belongs to its class alone."""
+def by_folder(pictures: Pictures, asked: bool) -> Groups | None:
+    """The folders inside the class folders; a folder named by a number belongs to its class alone."""
     if not pictures.are_files:
         return None
     texts = _inner_folders(pictures)
@@ -99,23 +95,27 @@ def by_folder(pictures: Pictures, *, asked: bool = False) -> Groups | None:
 
 
 def _says_number(texts: list[str], numbers: Int64Array) -> bool:
-    """Whether folders are named as things are that one counts: ``person03``, ``0007``; not ``100CANON`` or ``a3``."""
+    """Whether folder names count things: ``person03``, ``0007``; not ``100CANON`` or ``a3``."""
     names = sorted({text.rpartition("/")[2] for text in texts if text})
-    if np.mean([re.search(r"\d", name) is not None for name in names]) < COVERED:
+    if not _mostly(re.compile(r"\d").search, names):
         return False
-    if np.mean([_UNIT.search(name) is not None for name in names]) >= COVERED:
+    if _mostly(_UNIT.search, names):
         return True
-    if np.mean([_CAMERA_FOLDER.fullmatch(name) is not None for name in names]) >= COVERED:
+    if _mostly(_CAMERA_FOLDER.fullmatch, names):
         return False
     if all(_HASH_FOLDER.fullmatch(name) for name in names) and any(re.search("[a-f]", name) for name in names):
         return False
-    return bool(np.median(np.bincount(numbers)) <= _FRAMES)  # more: a folder that was begun when one was full
+    return bool(np.median(np.bincount(numbers)) <= _FRAMES)  # more: one that was begun when the last was full
+
+
+def _mostly(matches: Callable[[str], re.Match[str] | None], names: Sequence[str]) -> bool:
+    return bool(np.mean([matches(name) is not None for name in names]) >= COVERED)
 
 
 def _inner_folders(pictures: Pictures) -> list[str]:
     """The folders of each picture below those of its part and its class, as a path."""
     folders = [name.rpartition("/")[0] for name in pictures.names]
-    # Of each folder once: there may be a million files in it.
+    # Each folder once: it may hold a million files.
     below = {folder: _below_part(f"{folder}/")[:-1].split("/") if folder else [] for folder in set(folders)}
     common: dict[int, list[str]] = {}
     for folder, label in set(zip(folders, pictures.labels.tolist(), strict=True)):
@@ -129,7 +129,7 @@ def _inner_folders(pictures: Pictures) -> list[str]:
     return [inner[folder] for folder in folders]
 
 
-def by_prefix(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+def by_prefix(pictures: Pictures, asked: bool) -> Groups | None:
     """What file names have before their counter: the shortest prefix by which classes consist of several groups."""
     if not pictures.are_files:
         return None
@@ -143,13 +143,12 @@ def by_prefix(pictures: Pictures, *, asked: bool = False) -> Groups | None:
         named = [str(key[0]) for key in keys if isinstance(key, tuple)]
         convincing = (
             asked
-            or np.mean([_UNIT.search(key) is not None for key in named]) >= COVERED
+            or _mostly(_UNIT.search, named)
             or _counts_frames(numbers, counters, pictures.labels)
             or _alike_within(pictures.images, numbers, pictures.labels)
         )
         if convincing:
-            words = "file names with a common prefix and a counter"
-            return described(numbers, "prefix", words, pictures.names)
+            return described(numbers, "prefix", "file names with a common prefix and a counter", pictures.names)
     return None
 
 
@@ -183,7 +182,7 @@ def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
 def _prefix_keys(pictures: Pictures, prefixes: list[list[str]]) -> list[Hashable | None]:
     """The key of each picture's group. Numbers count within a class and folder, words across all of them."""
     below = [_below_part(name) for name in pictures.names]
-    # The same file name in train and in test: the numbers begin again there, and are those of other tracks.
+    # The same file name in train and in test: there the numbers begin again and mean other tracks.
     begin_again = len(set(below)) < len(below)
     places = [
         ((name if begin_again else rest).rpartition("/")[0], label)
@@ -197,7 +196,7 @@ def _prefix_keys(pictures: Pictures, prefixes: list[list[str]]) -> list[Hashable
 
 def _speaks(text: str) -> bool:
     """Whether a name means the same in every class: it has letters, or is a date."""
-    return any(character.isalpha() for character in text) or _DATE.search(text) is not None
+    return any(map(str.isalpha, text)) or _DATE.search(text) is not None
 
 
 def _counts_frames(numbers: Int64Array, counters: Int64Array, labels: Int64Array) -> bool:
@@ -211,7 +210,7 @@ def _counts_frames(numbers: Int64Array, counters: Int64Array, labels: Int64Array
     return bool(begins_again and per_class >= 5 and np.median(sizes[several]) <= _FRAMES)
 
 
-def by_burst(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+def by_burst(pictures: Pictures, asked: bool) -> Groups | None:
     """Pictures taken within seconds of each other."""
     taken = pictures.taken() if pictures.taken is not None else None
     if taken is None or not (taken >= 0).any():
@@ -228,7 +227,7 @@ def by_burst(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     return described(numbers, "burst", words, pictures.names)
 
 
-def by_neighbours(pictures: Pictures, *, asked: bool = False) -> Groups | None:
+def by_neighbours(pictures: Pictures, asked: bool) -> Groups | None:
     """Runs of pictures, in the order of names and of one class, that look much more alike than others of the class."""
     images, labels = pictures.images, pictures.labels
     order = np.argsort(labels, kind="stable")
@@ -238,7 +237,7 @@ def by_neighbours(pictures: Pictures, *, asked: bool = False) -> Groups | None:
     sample = pairs[np.sort(rng.permutation(len(pairs))[:_SAMPLE])]
     alike = _correlations(images, sample)
     if not len(sample) or np.mean(alike > ALIKE) < NEIGHBOURS_LINKED:
-        return None  # no limit is lower, and what chance gives takes longest to find
+        return None  # no limit is lower, and those by chance take longest to find
     limits = _chance(images, labels, rng)
     if np.mean(alike > limits[labels[sample[:, 0]]]) < NEIGHBOURS_LINKED:
         return None
@@ -255,7 +254,7 @@ def by_neighbours(pictures: Pictures, *, asked: bool = False) -> Groups | None:
 def _chance(images: UInt8Array, labels: Int64Array, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """For each class the correlation that 1 % of its pairs exceed, at least `ALIKE`: float32 (K,).
 
-    The pairs are far apart in the order of names, so that they are hardly ever of one run.
+    The pairs are far apart in the order of names, so they are hardly ever of one run.
     """
     limits = np.full(int(labels.max()) + 1, 1, dtype=np.float32)
     classes = np.unique(labels)
@@ -289,9 +288,6 @@ def _plausible(numbers: Int64Array, labels: Int64Array, covered: float) -> bool:
 def _alike_within(images: UInt8Array, numbers: Int64Array, labels: Int64Array) -> bool:
     """Whether pictures find their nearest in their own group, not among as many others of their class."""
     rng = np.random.default_rng(_SEED)
-    order = np.lexsort((numbers, labels))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
     sampled = rng.permutation(len(labels))[:_SAMPLE]
     own, others = [], []
     by_label = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
@@ -303,9 +299,7 @@ def _alike_within(images: UInt8Array, numbers: Int64Array, labels: Int64Array) -
         if count:
             own.append(_nearest(images, row, rng.choice(together, count, replace=False)))
             others.append(_nearest(images, row, rng.choice(apart, count, replace=False)))
-    if len(own) < 20:
-        return False
-    return bool(np.mean(np.array(own) > np.array(others)) >= 0.75)
+    return len(own) >= 20 and bool(np.mean(np.array(own) > np.array(others)) >= 0.75)
 
 
 def _nearest(images: UInt8Array, row: int, among: Int64Array) -> float:
@@ -334,8 +328,8 @@ def _coarse(images: UInt8Array, rows: Int64Array) -> npt.NDArray[np.float32]:
     return np.asarray((grid / np.maximum(length, 1e-3))[back.reshape(-1)], dtype=np.float32)
 
 
-def by_copies(pictures: Pictures, *, asked: bool = False) -> Groups | None:
-    """Exact copies, and changed copies of the same picture; of drawings not mirrored ones, which are other drawings."""
+def by_copies(pictures: Pictures, asked: bool) -> Groups | None:
+    """Exact copies, and changed copies of the same picture; a mirrored drawing is another drawing."""
     from .ink import measure_ink
 
     is_drawn = measure_ink(pictures.images).kind == "ink"
@@ -351,16 +345,16 @@ FINDERS: dict[str, Finder] = {
     "burst": by_burst,
     "neighbours": by_neighbours,
 }
-"""How likely groups are found, the surest first."""
+"""How likely groups are found, the most certain first."""
 
 WHERE_ASKED: dict[str, Finder] = {**FINDERS, "copies": by_copies}
-"""All that may be asked for; copies take long to find."""
+"""All that the user may ask for; copies take long to find."""
 
 
 # When pictures were taken, as cameras write it into them (EXIF) or into their names
 
 _WITH_EXIF = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".heic")
-_LOOKED_AT = 50  # pictures looked at first: mostly none says when
+_LOOKED_AT = 50  # pictures looked at first: mostly none has a time
 _EXIF, _DATE_TIME_ORIGINAL = 0x8769, 0x9003
 _TAKEN = "taken"
 _DATED = re.compile(
@@ -371,13 +365,10 @@ _DATED = re.compile(
 
 
 def times_taken(files: ImageFiles, names: Sequence[str], key: str) -> Int64Array:
-    """When each picture was taken: int64 (N,), seconds since 1970 by the camera's clock, -1 where it does not say.
+    """When each picture was taken: int64 (N,), seconds since 1970 by the camera's clock, -1 where unknown.
 
-    What is in the pictures counts before what their names say, for copies and exports are named anew.
-
-    Args:
-        names: the pictures.
-        key: what the result is kept under, in the cache: it determines the pictures.
+    Times in the pictures precede those in names, for copies and exports get new names. ``key`` determines the pictures:
+    the cache keeps the result under it.
     """
     usable = [row for row, name in enumerate(names) if name.lower().endswith(_WITH_EXIF)]
     times = np.fromiter(map(_named_time, names), dtype=np.int64, count=len(names))
@@ -395,8 +386,12 @@ def times_taken(files: ImageFiles, names: Sequence[str], key: str) -> Int64Array
 def _named_time(name: str) -> int:
     if (found := _DATED.search(name.rpartition("/")[2])) is not None:
         with contextlib.suppress(ValueError):
-            return int(datetime.strptime(" ".join(found.groups()), "%Y %m %d %H %M %S").replace(tzinfo=UTC).timestamp())
+            return _seconds(" ".join(found.groups()), "%Y %m %d %H %M %S")
     return -1
+
+
+def _seconds(text: str, form: str) -> int:
+    return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp())
 
 
 def _time_taken(files: ImageFiles, name: str) -> int:
@@ -405,7 +400,7 @@ def _time_taken(files: ImageFiles, name: str) -> int:
         source = open_input(f"{files.root}/{name}") if files.read is None else io.BytesIO(files.content(name))
         with source, Image.open(source) as picture:
             text = picture.getexif().get_ifd(_EXIF).get(_DATE_TIME_ORIGINAL, "")
-        return int(datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
+        return _seconds(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")
     return -1
 
 
@@ -426,19 +421,15 @@ def make_groups(group_by: GroupBy, pictures: Pictures, where: str) -> Groups | N
     if group_by.kind == "auto":
         return likely_groups(pictures)
     if group_by.kind in WHERE_ASKED:
-        found = WHERE_ASKED[group_by.kind](pictures, asked=True)
+        found = WHERE_ASKED[group_by.kind](pictures, True)
         if found is None:
             raise DataError(f"{where}: --group-by {group_by.kind} finds no groups. {_why_not(group_by, pictures)}")
         return found
-    keys = _SOURCES[group_by.kind](group_by.value, pictures, where)
-    words = {
-        "pattern": f"the pattern {group_by.value}",
-        "file": f"the table {group_by.value}",
-        "column": f"the column {group_by.value!r}",
-    }[group_by.kind]
+    find, words = _SOURCES[group_by.kind]
+    keys = find(group_by.value, pictures, where)
     text = f"column:{group_by.value}" if group_by.kind == "column" else group_by.value
     unmatched = sum(key is None for key in keys)
-    return described(number_keys(keys), text, words, pictures.names, unmatched)
+    return described(number_keys(keys), text, words.format(group_by.value), pictures.names, unmatched)
 
 
 def _why_not(group_by: GroupBy, pictures: Pictures) -> str:
@@ -456,14 +447,13 @@ def _why_not(group_by: GroupBy, pictures: Pictures) -> str:
 
 def _by_pattern(pattern: str, pictures: Pictures, where: str) -> list[Hashable | None]:
     compiled = re.compile(pattern)
-    found = [compiled.search(name) for name in pictures.names]
-    keys = [match[1] if match else None for match in found]
+    keys: list[Hashable | None] = [match[1] if (match := compiled.search(name)) else None for name in pictures.names]
     if all(key is None for key in keys):
         raise DataError(
             f"{where}: the pattern {pattern} (--group-by) matches no picture; the first is called "
             f"{pictures.names[0]!r}. Correct the pattern."
         )
-    return list(keys)
+    return keys
 
 
 def _by_column(name: str, pictures: Pictures, where: str) -> list[Hashable | None]:
@@ -481,8 +471,7 @@ def _by_file(path: str, pictures: Pictures, where: str) -> list[Hashable | None]
         by_base.setdefault(posixpath.basename(name), []).append(name)
     keys: list[Hashable | None] = []
     for name in pictures.names:
-        same = [each for each in by_base.get(posixpath.basename(name), []) if _is_tail(each, name)]
-        found = {table[each] for each in same}
+        found = {table[each] for each in by_base.get(posixpath.basename(name), []) if _is_tail(each, name)}
         keys.append(table.get(name, found.pop() if len(found) == 1 else None))
     if all(key is None for key in keys):
         raise DataError(
@@ -528,8 +517,8 @@ def read_group_table(path: str) -> dict[str, str]:
     return {name: group for name, group in groups.items() if group}
 
 
-_SOURCES: dict[str, Callable[[str, Pictures, str], list[Hashable | None]]] = {
-    "pattern": _by_pattern,
-    "column": _by_column,
-    "file": _by_file,
+_SOURCES: dict[str, tuple[Callable[[str, Pictures, str], list[Hashable | None]], str]] = {
+    "pattern": (_by_pattern, "the pattern {}"),
+    "column": (_by_column, "the column {!r}"),
+    "file": (_by_file, "the table {}"),
 }

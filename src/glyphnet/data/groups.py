@@ -1,7 +1,7 @@
 """Which pictures belong together: the frames of a track, the tiles of a slide, all pages of one writer.
 
-Pictures of one group stay in one part of every division. ``group_by`` says what a group is; "auto" looks for likely
-groups (`likely_groups`) and keeps together what it finds.
+Pictures of one group stay in one part of every division. ``group_by`` says what a group is; "auto" keeps together the
+groups that `likely_groups` finds.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import SettingsError
 from .dataset import Int64Array, UInt8Array
+from .duplicates import connected
 
 PARTS = ("train", "validation", "test")
 KEYWORDS = ("auto", "none", "folder", "prefix", "burst", "neighbours", "copies")
@@ -46,7 +48,7 @@ class Pictures:
         images: uint8 (N, H, W, C).
         are_files: whether the names are those of files.
         column: the table's group of each picture, where a column was asked for.
-        taken: returns when each picture was taken: int64 (N,), seconds, -1 where that is not known.
+        taken: returns when each picture was taken: int64 (N,), seconds, -1 where unknown.
     """
 
     names: Sequence[str]
@@ -66,7 +68,7 @@ class Groups:
         group_by: what to write in a recipe to get the same groups.
         words: how they were found, for a sentence.
         example: the names of a group's first picture and of its second, where there is a group of two.
-        unmatched: pictures that the pattern, table or column says nothing of; each is a group of its own.
+        unmatched: pictures that the pattern, table or column does not cover; each is a group of its own.
     """
 
     numbers: Int64Array
@@ -74,11 +76,6 @@ class Groups:
     words: str
     example: tuple[str, ...] = ()
     unmatched: int = 0
-
-    @property
-    def count(self) -> int:
-        """How many groups there are, pictures of their own included."""
-        return len(np.unique(self.numbers))
 
 
 def parse_group_by(text: str) -> GroupBy:
@@ -125,35 +122,31 @@ def number_keys(keys: Sequence[Hashable | None]) -> Int64Array:
 
 
 def groups_in_words(groups: Groups, found: bool) -> str:
-    """One line: how many groups, by what evidence, and what to do if that is wrong.
-
-    Args:
-        found: whether nobody asked for them.
-    """
-    of_several = int((np.bincount(groups.numbers) > 1).sum())
+    """How many groups, by what evidence, and what to do if that is wrong; ``found``: the user did not ask for them."""
+    sizes = np.bincount(groups.numbers)
+    several, own = int((sizes > 1).sum()), int((sizes == 1).sum())
     example = f", such as {groups.example[0]} and {groups.example[1]}" if groups.example else ""
-    own = len(groups.numbers) - int((np.bincount(groups.numbers)[groups.numbers] > 1).sum())
     single = f"; {own:,} {'picture is' if own == 1 else 'pictures are'} in no group" if own else ""
     if found:
         return (
-            f"{of_several:,} groups of pictures that likely belong together were found by {groups.words}{example}"
+            f"{several:,} groups of pictures that likely belong together were found by {groups.words}{example}"
             f"{single}. They stay on one side of every split, as new pictures would; --group-by none divides at random."
         )
     lost = f" ({groups.unmatched:,} of them not named there)" if groups.unmatched else ""
-    return f"{of_several:,} groups of pictures stay together, by {groups.words}{example}{single}{lost}."
+    return f"{several:,} groups of pictures stay together, by {groups.words}{example}{single}{lost}."
 
 
 def crossing(numbers: Int64Array, parts: npt.NDArray[np.int8], names: Sequence[str]) -> list[str]:
     """A warning for each two parts, as the data come, that share groups."""
     warnings = []
-    for a, b in ((0, 1), (0, 2), (1, 2)):
+    for a, b in combinations(range(3), 2):
         shared = np.intersect1d(numbers[parts == a], numbers[parts == b])
         if len(shared):
             members = numbers == shared[0]
             first, second = (names[int(np.flatnonzero(members & (parts == part))[0])] for part in (a, b))
-            told = "1 group has" if len(shared) == 1 else f"{len(shared):,} groups have"
+            count = "1 group has" if len(shared) == 1 else f"{len(shared):,} groups have"
             warnings.append(
-                f"{told} pictures in both {PARTS[a]} and {PARTS[b]}, as the data come (such as {first} and {second}): "
+                f"{count} pictures in both {PARTS[a]} and {PARTS[b]}, as the data come (such as {first} and {second}): "
                 f"the accuracy on {PARTS[b]} will look better than it is on new groups."
             )
     return warnings
@@ -161,17 +154,10 @@ def crossing(numbers: Int64Array, parts: npt.NDArray[np.int8], names: Sequence[s
 
 def joined(*numberings: Int64Array) -> Int64Array:
     """Groups that keep together what any of the numberings does: int64 (N,), connected components."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     count = len(numberings[0])
-    rows, columns, width = [], [], count
+    edges, nodes = [], count  # one node for each picture, and one for each group of each numbering
     for numbering in numberings:
-        _, compact = np.unique(numbering, return_inverse=True)
-        rows.append(np.arange(count))
-        columns.append(width + compact.reshape(-1))
-        width += int(compact.max(initial=-1)) + 1
-    at = (np.concatenate(rows), np.concatenate(columns))
-    graph = coo_array((np.ones(len(at[0]), dtype=np.int8), at), shape=(width, width))
-    numbers: Int64Array = connected_components(graph, directed=False)[1][:count].astype(np.int64)
-    return numbers
+        _, group = np.unique(numbering, return_inverse=True)
+        edges.append(np.stack([np.arange(count), nodes + group.reshape(-1)], axis=1))
+        nodes += int(group.max(initial=-1)) + 1
+    return connected(np.concatenate(edges), nodes)[:count]

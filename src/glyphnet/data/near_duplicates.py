@@ -14,19 +14,19 @@ import cmath
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .dataset import Int64Array, UInt8Array
-from .grids import averaging
 
 Float32Array = npt.NDArray[np.float32]
 Complex64Array = npt.NDArray[np.complex64]
 
 SEARCH_VERSION = 2
-"""Goes up when the search finds other pairs: what is in the cache is then not used."""
+"""Raise it when the search finds other pairs: results in the cache are then not used."""
 
 _SIMILAR = 0.05, 0.3
 """What the similarity of pixels, and of their fine detail, may lack in two very similar pictures, at most."""
@@ -46,7 +46,7 @@ GRID = 26  # of the vectors' coarse pictures
 _BLUR = 0.7  # cells, or pixels where these are larger: spread of their blur
 _DIRECTIONS = 96
 _DAMPING = 0.25  # power of their variance
-_CUT_OFF = 0.5  # brightness at the border, as a share of that everywhere: from here on pictures go on beyond it
+_CUT_OFF = 0.5  # brightness at the border, as a share of that everywhere: from here on pictures continue beyond it
 _CELL = 150  # pictures in a cell of the search, about
 _PROBES = 3  # cells looked into for each version of a picture
 _NEAREST = 6  # neighbours of each picture that are kept
@@ -62,18 +62,11 @@ _SEED = 7
 
 
 class _Version(NamedTuple):
-    """What is done to a picture before its neighbours are searched.
+    """What is done to a picture, mirrored first, before its neighbours are searched."""
 
-    Attributes:
-        degrees: it is turned by, counter-clockwise where rows count upwards.
-        scale: it is enlarged by.
-        shift: it is moved by, in cells of the grid, x real, y imaginary.
-        mirrored: before all that.
-    """
-
-    degrees: float = 0.0
+    degrees: float = 0.0  # counter-clockwise where rows count upwards
     scale: float = 1.0
-    shift: complex = 0j
+    shift: complex = 0j  # in cells of the grid, x real, y imaginary
     mirrored: bool = False
 
     @property
@@ -87,6 +80,7 @@ _CHANGES = (
     *(_Version(shift=shift) for shift in (1.5, -1.5, 1.5j, -1.5j)),
 )  # fmt: skip
 VERSIONS = tuple(change._replace(mirrored=mirrored) for mirrored in (False, True) for change in _CHANGES)
+_IS_MIRRORED = np.array([version.mirrored for version in VERSIONS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +88,7 @@ class NearPairs:
     """Pairs of pictures that show the same.
 
     Attributes:
-        pairs: int64 (M, 2), rows of the pictures that were given, the smaller first.
+        pairs: int64 (M, 2), rows of the pictures, the smaller first.
         similarity: float32 (M,), correlation of their pixels once one is moved onto the other.
         same: bool (M,): the same picture; the others are very similar.
         mirrored: bool (M,): one of the two is mirrored.
@@ -113,14 +107,14 @@ class NearPairs:
         return len(self.pairs)
 
     def kind(self, number: int) -> str:
-        """What is done to one picture of a pair: "mirrored, turned"; "altered" where it is in place."""
-        done = (
-            ("mirrored", bool(self.mirrored[number])),
-            ("turned", abs(float(self.degrees[number])) >= 2),
-            ("enlarged", abs(float(self.scale[number]) - 1) >= 0.04),
-            ("shifted", float(self.shift[number]) >= 0.5),
-        )
-        return ", ".join(name for name, is_so in done if is_so) or "altered"
+        """How the pictures of a pair differ: "mirrored, turned"; "altered" where nothing moved."""
+        done = {
+            "mirrored": self.mirrored[number],
+            "turned": abs(float(self.degrees[number])) >= 2,
+            "enlarged": abs(float(self.scale[number]) - 1) >= 0.04,
+            "shifted": float(self.shift[number]) >= 0.5,
+        }
+        return ", ".join(name for name, is_so in done.items() if is_so) or "altered"
 
     def of(self, chosen: npt.NDArray[Any]) -> NearPairs:
         """Some of the pairs, by a mask or by indices."""
@@ -133,11 +127,10 @@ class NearPairs:
 
 
 def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPairs:
-    """The pairs among pictures that are all different; about half a millisecond for a picture of 28 × 28.
+    """The pairs among ``count`` pictures that are all different; half a millisecond for a picture of 28 × 28.
 
     Args:
         images: returns the pictures at some rows, uint8 (n, H, W, C).
-        count: how many there are.
     """
     if count < 2:
         return no_pairs()
@@ -145,7 +138,10 @@ def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPa
     found, others = _search(prepared)
     fits = _align(prepared, found)
     same, alike = _judged(fits, found, min(1.0, prepared.grey[0].size / _FULL_DETAIL))
-    alike |= fits.evidence >= max(_EVIDENCE, _BEYOND_USUAL * _usual(_align(prepared, others).evidence))
+    # Three of four different pictures stay below what is usual: smooth ones agree in much of their detail.
+    evidence = _align(prepared, others).evidence
+    usual = float(np.quantile(evidence, 0.75)) if len(evidence) >= 20 else math.inf
+    alike |= fits.evidence >= max(_EVIDENCE, _BEYOND_USUAL * usual)
     swapped = found.pairs[:, 0] > found.pairs[:, 1]
     result = NearPairs(
         np.sort(found.pairs, axis=1),
@@ -181,28 +177,19 @@ def _chance(fits: _Fits, found: _Candidates) -> list[float]:
     return [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
 
 
-def _usual(evidence: Float32Array) -> float:
-    """What three of four different pictures stay below: smooth ones agree in much of their detail. Few tell nothing."""
-    return float(np.quantile(evidence, 0.75)) if len(evidence) >= 20 else math.inf
-
-
 def _fits(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
     similarity, detail = may_lack
     return np.asarray((1 - fits.similarity <= similarity) & (1 - fits.detail <= detail))
 
 
-_IS_MIRRORED = np.array([version.mirrored for version in VERSIONS])
-
-
 def no_pairs() -> NearPairs:
     """None at all."""
-    none, is_so = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
-    return NearPairs(np.empty((0, 2), dtype=np.int64), none, is_so, is_so, none, none, none)
+    none, flags = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
+    return NearPairs(np.empty((0, 2), dtype=np.int64), none, flags, flags, none, none, none)
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """What the search looks at.
+class _Prepared(NamedTuple):
+    """The pictures as the search sees them.
 
     Attributes:
         grey: float32 (N, h, w), brightness less the background's, in [-1, 1].
@@ -213,6 +200,15 @@ class _Prepared:
     grey: Float32Array
     centre: Complex64Array
     are_whole: bool
+
+
+def averaging(size: int, cells: int) -> Float32Array:
+    """A matrix that averages ``size`` pixels into at most ``cells`` cells, float32 (cells, size)."""
+    edges = np.linspace(0, size, min(cells, size) + 1).round().astype(int).tolist()
+    matrix = np.zeros((len(edges) - 1, size), dtype=np.float32)
+    for cell, (start, end) in enumerate(pairwise(edges)):
+        matrix[cell, start:end] = 1 / (end - start)
+    return matrix
 
 
 def _prepare(images: Callable[[Int64Array], UInt8Array], count: int) -> _Prepared:
@@ -232,8 +228,8 @@ def _prepare(images: Callable[[Int64Array], UInt8Array], count: int) -> _Prepare
     background = np.median(border, axis=1)
     grey -= background[:, None, None]
     ink = np.abs(grey)
-    # A picture that goes on beyond its border has no centre: what comes in or goes out at an edge would move it. That
-    # is decided for all of the set alike, as it must come out alike for both of a pair.
+    # A picture that continues beyond its border has no centre: what enters or leaves at an edge would move it. This is
+    # decided once for the whole set, as it must be the same for both of a pair.
     cut_off = np.abs(border - background[:, None]).mean(axis=1) / np.maximum(ink.mean(axis=(1, 2)), 1e-3)
     are_whole = bool(np.median(cut_off) < _CUT_OFF)
     if not are_whole:
@@ -266,7 +262,7 @@ def _turned(version: _Version) -> Float32Array:
     source = ((x + 1j * y).ravel() - version.shift) / version.factor
     if version.mirrored:
         source = -source.conj()
-    # The corners count little: other things come in there when a picture is turned.
+    # The corners count little: other things enter there when a picture is turned.
     window = np.clip((1.1 - np.abs(source) / (GRID / 2)) / 0.4, 0, 1)
     matrix = np.zeros((GRID * GRID, GRID * GRID), dtype=np.float32)
     column, row = source.real + (GRID - 1) / 2, source.imag + (GRID - 1) / 2
@@ -280,8 +276,7 @@ def _turned(version: _Version) -> Float32Array:
     return matrix
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidates:
+class _Candidates(NamedTuple):
     """Pairs that may be alike.
 
     Attributes:
@@ -299,32 +294,24 @@ class _Candidates:
         """Whether the second is much nearer to the first than other neighbours are: bool (M,)."""
         return self.nearness <= _MUCH_NEARER
 
-    def of(self, rows: slice) -> _Candidates:
-        """Some of the pairs."""
-        return _Candidates(self.pairs[rows], self.version[rows], self.nearness[rows])
-
 
 def _search(prepared: _Prepared) -> tuple[_Candidates, _Candidates]:
     """The nearest neighbours of each picture among all, in any version; and some that show something else."""
     count = len(prepared.grey)
     pictures = np.concatenate([_coarse(prepared, slice(a, a + _PIECE)) for a in range(0, count, _PIECE)])
-    basis = _basis(pictures[:: max(1, count // 20_000)] @ _turned(VERSIONS[0]))
     upright = _turned(VERSIONS[0])
+    basis = _basis(pictures[:: max(1, count // 20_000)] @ upright)
     vectors = _projected(pictures, upright @ basis)
     rng = np.random.default_rng(_SEED)
     centres = _cells(vectors, rng)
-    cell = np.concatenate([_nearest_cells(vectors[a : a + _PIECE], centres, 1)[:, 0] for a in range(0, count, _PIECE)])
+    cell = _nearest_cells(vectors, centres, 1)[:, 0]
     members = np.split(np.argsort(cell, kind="stable"), np.searchsorted(np.sort(cell), np.arange(1, len(centres))))
     found = []
     for number, version in enumerate(VERSIONS):
         if version.shift and prepared.are_whole:
             continue  # their centres do what shifts would
-        matrix = _turned(version)
-        queries = _projected(pictures, matrix @ basis)
-        near = np.concatenate(
-            [_nearest_cells(queries[a : a + _PIECE], centres, _PROBES) for a in range(0, count, _PIECE)]
-        )
-        found.append(_look_into(queries, vectors, near, members, number))
+        queries = _projected(pictures, _turned(version) @ basis)
+        found.append(_look_into(queries, vectors, _nearest_cells(queries, centres, _PROBES), members, number))
     return _merged(found, count)
 
 
@@ -360,18 +347,23 @@ def _cells(vectors: Float32Array, rng: np.random.Generator) -> Float32Array:
 
 
 def _nearest_cells(vectors: Float32Array, centres: Float32Array, most: int) -> Int64Array:
-    alike = vectors @ centres.T
+    """The ``most`` centres that are nearest to each vector, in no order: int64 (N, most)."""
     most = min(most, len(centres))
-    if most == 1:
-        return np.asarray(alike.argmax(axis=1)[:, None])
-    best: Int64Array = np.argpartition(alike, -most, axis=1)[:, -most:]
-    return best
+    found = []
+    for start in range(0, len(vectors), _PIECE):
+        alike = vectors[start : start + _PIECE] @ centres.T
+        best = alike.argmax(axis=1)[:, None] if most == 1 else np.argpartition(alike, -most, axis=1)[:, -most:]
+        found.append(best)
+    return np.concatenate(found)
+
+
+_FOUND = np.dtype([("query", np.int32), ("other", np.int32), ("alike", np.float32), ("version", np.int32)])
 
 
 def _look_into(
     queries: Float32Array, vectors: Float32Array, near: Int64Array, members: list[Int64Array], version: int
 ) -> npt.NDArray[np.void]:
-    """For each query the most alike few of each cell that it looks into."""
+    """For each query the most alike few in each of its cells ``near``; rows of `_FOUND`."""
     found = []
     order = np.argsort(near.ravel(), kind="stable")
     starts = np.searchsorted(near.ravel()[order], np.arange(len(members) + 1))
@@ -390,17 +382,13 @@ def _look_into(
     return np.concatenate(found) if found else np.empty(0, dtype=_FOUND)
 
 
-_FOUND = np.dtype([("query", np.int32), ("other", np.int32), ("alike", np.float32), ("version", np.int32)])
-
-
 def _merged(found: list[npt.NDArray[np.void]], count: int) -> tuple[_Candidates, _Candidates]:
     """The nearest few of each picture over all versions, each pair once with its best version.
 
     And the last neighbours kept of some pictures: these show something else, if there are few copies of each.
     """
     rows = np.concatenate(found)
-    order = np.lexsort((-rows["alike"], rows["other"], rows["query"]))
-    rows = rows[order]
+    rows = rows[np.lexsort((-rows["alike"], rows["other"], rows["query"]))]
     first = np.ones(len(rows), dtype=np.bool_)
     first[1:] = (rows["query"][1:] != rows["query"][:-1]) | (rows["other"][1:] != rows["other"][:-1])
     rows = rows[first]
@@ -427,8 +415,7 @@ def _candidates(rows: npt.NDArray[np.void], nearness: Float32Array | None = None
     return _Candidates(pairs[once], rows["version"][once].astype(np.int64), near[once])
 
 
-@dataclass(frozen=True, eq=False)
-class _Fits:
+class _Fits(NamedTuple):
     """How well the first picture of each pair, mirrored or not, fits the second once it is moved onto it.
 
     Attributes:
@@ -453,11 +440,9 @@ def _align(prepared: _Prepared, found: _Candidates) -> _Fits:
 
     Both ways, as one of the two may be the other turned, and blurred by that: it cannot be turned back.
     """
-    pieces = [_align_piece(prepared, found.of(slice(a, a + _PIECE))) for a in range(0, len(found.pairs), _PIECE)]
-    if not pieces:
-        none = np.empty(0, dtype=np.float32)
-        return _Fits(none, none, none, none.astype(np.complex64), none.astype(np.complex64))
-    return _Fits(*(np.concatenate([getattr(piece, each.name) for piece in pieces]) for each in fields(_Fits)))
+    starts = range(0, max(1, len(found.pairs)), _PIECE)
+    pieces = [_align_piece(prepared, _Candidates._make(each[a : a + _PIECE] for each in found)) for a in starts]
+    return _Fits(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
 
 
 def _align_piece(prepared: _Prepared, found: _Candidates) -> _Fits:
@@ -475,8 +460,8 @@ def _align_piece(prepared: _Prepared, found: _Candidates) -> _Fits:
     away = np.where(flip, shift.conj() / turn.conj(), -shift / turn).astype(np.complex64)
     other = _moved_onto(_mirrored(prepared.grey[second[again]], flip), prepared.grey[first[again]], back, away)
     better = other.similarity > fits.similarity[again]
-    for name in ("similarity", "detail", "evidence"):
-        getattr(fits, name)[again[better]] = getattr(other, name)[better]
+    for mine, others in zip(fits[:3], other[:3], strict=True):  # similarity, detail, evidence
+        mine[again[better]] = others[better]
     return fits
 
 
@@ -510,7 +495,7 @@ def _moved_onto(moved: Float32Array, fixed: Float32Array, turn: Complex64Array, 
         shift = (shift - turn * along).astype(np.complex64)
     seen, valid = _sampled(moved, turn[:, None] * at + shift[:, None])
     fits = _Fits(_correlated(seen, flat, valid), *_correlated_in_detail(seen, fixed, valid), turn, shift)
-    # Whoever turned the one picture may have used cubic interpolation: compare with that as well.
+    # The one picture may have been turned with cubic interpolation: compare with that as well.
     close = np.flatnonzero(fits.similarity >= _WORTH_BOTH_WAYS)
     seen, valid = _sampled(moved[close], turn[close, None] * at + shift[close, None], cubic=True)
     similarity = _correlated(seen, flat[close], valid)
@@ -534,7 +519,7 @@ def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False)
     np.clip(row, 0, height - 1, out=row)
     left = np.minimum(column.astype(np.int32), width - 2)
     top = np.minimum(row.astype(np.int32), height - 2)
-    weigh, reach = (_cubic_weights, range(-1, 3)) if cubic else (_linear_weights, range(2))
+    weigh, reach = (_cubic_weights, range(-1, 3)) if cubic else (lambda beyond: [1 - beyond, beyond], range(2))
     across, down = weigh(column - left), weigh(row - top)
     flat = pictures.ravel()
     begin = (np.arange(count, dtype=np.int32) * (height * width))[:, None]
@@ -546,13 +531,8 @@ def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False)
     return seen, valid.astype(np.float32)
 
 
-def _linear_weights(beyond: Float32Array) -> list[Float32Array]:
-    """Of the pixels before and after a point that is so far beyond the first of them."""
-    return [1 - beyond, beyond]
-
-
 def _cubic_weights(beyond: Float32Array) -> list[Float32Array]:
-    """Of the two pixels before and the two after."""
+    """Of the two pixels before a point that is so far ``beyond`` the second of them, and of the two after."""
     t, u = beyond, 1 - beyond
     return [-0.5 * t * u * u, 1 + t * t * (1.5 * t - 2.5), 1 + u * u * (1.5 * u - 2.5), -0.5 * u * t * t]
 
@@ -590,7 +570,7 @@ def _carrying(fine: Float32Array) -> Float32Array:
 
 
 def _fine(pictures: Float32Array) -> Float32Array:
-    """What a blur of about one pixel takes away."""
+    """The detail that a blur of about one pixel removes."""
     blurred = pictures
     for axis in (1, 2):
         padded = np.pad(blurred, [(0, 0)] + [(1, 1) if axis == each else (0, 0) for each in (1, 2)], mode="edge")

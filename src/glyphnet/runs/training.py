@@ -15,7 +15,7 @@ from typing import Any
 from .. import errors
 from ..data import Splits, look_over
 from ..data.corrections import refuse_to_lose_decisions
-from ..data.handover import hand_over, take_over
+from ..data.dataset import share_splits, shared_splits
 from ..errors import DivergedError, GlyphNetError, RunFolderError, SettingsError, TrainingError
 from ..files import Replacing, atomic_write_text, new_file
 from ..locks import FolderLock, temporary_folder
@@ -319,7 +319,7 @@ def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[s
 
     with temporary_folder() as folder:
         if carried:
-            hand_over(splits, folder)
+            share_splits(splits, folder)
         try:
             write_first(folder / JOB, (verb, dict(arguments), carried))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -353,7 +353,7 @@ def main(name: str) -> None:
     verb, arguments, carried = pickle.loads((folder / JOB).read_bytes())
     try:
         if carried:
-            arguments["data" if verb == "train" else "splits"] = take_over(folder)
+            arguments["data" if verb == "train" else "splits"] = shared_splits(folder)
         run: Run = (train if verb == "train" else resume)(**arguments)
     except PeerLostError:
         sys.exit(LOST)

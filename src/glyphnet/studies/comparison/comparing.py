@@ -22,7 +22,7 @@ import numpy as np
 
 from ... import units
 from ...data import ImageDataset, Splits, load, look_over
-from ...data.handover import hand_over
+from ...data.dataset import share_splits
 from ...data.settings import DataSettings
 from ...errors import DataError, MissingExtraError, SettingsError
 from ...evaluation import Evaluation
@@ -218,7 +218,7 @@ def share(splits: Splits, folder: Path) -> None:
         return ImageDataset(part.images, part.labels, part.classes, [str(row) for row in range(len(part))])
 
     train, validation, test = (nameless(part) for _, part in splits)
-    hand_over(Splits(splits.name, train, validation, test), folder)
+    share_splits(Splits(splits.name, train, validation, test), folder)
 
 
 def fit_in_child(estimator: Estimator, data: Path, *, budget: float, threads: int, on_tick: OnTick) -> Fit:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...data.dataset import Splits
-from ...data.handover import take_over
+from ...data.dataset import Splits, shared_splits
 from ...files import new_file
 from ...processes import Message, talk_with_parent
 from ...units import reason
@@ -35,7 +34,7 @@ def main(data: str, job: str) -> None:
 
 def _run(data: Path, job: Path, tell: Tell) -> None:
     estimator: Estimator = pickle.loads((job / JOB).read_bytes())
-    splits = take_over(data)
+    splits = shared_splits(data)
     no_test = splits.test.subset([False] * len(splits.test))
     tell({"phase": "fitting"})
     with warnings.catch_warnings(record=True) as caught:

@@ -19,7 +19,7 @@ import torch
 
 from ... import runs
 from ...data import Splits
-from ...data.handover import hand_over, take_over
+from ...data.dataset import share_splits, shared_splits
 from ...errors import GlyphNetError, TrainingError
 from ...files import atomic_write_text, make_folder
 from ...locks import temporary_folder
@@ -137,7 +137,7 @@ def _children(
     messages: queue.Queue[tuple[int, Message]] = queue.Queue()
     with temporary_folder() as temporary, contextlib.ExitStack() as stack:
         if plan.recipe.data is None:
-            hand_over(splits, temporary)
+            share_splits(splits, temporary)
         job = json.dumps(
             {
                 "recipe": plan.recipe.model_dump(mode="json"),
@@ -325,7 +325,7 @@ def main(job: str) -> None:
 def _splits(recipe: Recipe, shared: str | None) -> Splits:
     """The shared splits; data on disk each process reads itself: large images are memory-mapped, so loaded once."""
     if shared is not None:
-        return take_over(Path(shared))
+        return shared_splits(Path(shared))
     assert recipe.data is not None
     return read(recipe.data, None)
 

@@ -90,7 +90,7 @@ def test_a_changed_test_part_is_a_loud_warning(splits, table, decision, words):
         (["train,a/0.png,cat,cow,1,relabel"], "line 2 has 'cow' in the column suggested, which is no class"),
         (["", "train,a/00.png,cat,dog,1,"], r"line 3 names 'a/00\.png', which is not among these data\. Did you mean"),
         (["train,a/1.png,cat,dog,1,drop"], r"line 2 was written when 'a/1\.png' was labelled 'cat'; now the data say "
-         r"'dog'\. Remove the line, or review the data anew\."),
+         r"'dog'\. Remove the line, or review the data again\."),
         (["train,a/0.png,cat,dog,1,drop", "train,a/0.png,cat,dog,1,keep"],
          r"line 3 decides otherwise on 'a/0\.png' than line 2\. Remove one of them\."),
         (["train,a/0.png,cat,dog,1"], "line 2 has 5 columns, and the first line 6"),

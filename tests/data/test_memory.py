@@ -26,11 +26,14 @@ digits = glyphnet.load("digits").train
 spec = measure_ink(digits.images)
 with open(sys.argv[1], "rb") as file:
     content = file.read()
-decode._see(open(sys.argv[2], "rb").read(), "small", decode.STANDARD)
+def see(content):
+    return decode._as_brightness(decode._decoded(content, "a", 1), "a", decode.STANDARD).image
+
+see(open(sys.argv[2], "rb").read())
 reading, writing = os.pipe()
 if os.fork() == 0:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seen = normalize_picture(decode._see(content, "a", decode.STANDARD).image, spec, (28, 28, 1))
+    seen = normalize_picture(see(content), spec, (28, 28, 1))
     more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     os.write(writing, json.dumps([1024 * more, seen.reason]).encode())
     os._exit(0)
@@ -113,11 +116,11 @@ def test_a_halved_picture_shows_the_same(monkeypatch, mode, kind):
     if (mode, kind) in (("CMYK", "PNG"), ("RGBA", "JPEG"), ("LA", "JPEG"), ("P", "JPEG")):
         pytest.skip("there is no such file")
     content = encoded(ring(mode, 301, 200), kind, {})
-    whole = decode._see(content, "a", decode.STANDARD).image
+    whole = decode._decoded(content, "a", 1).pixels
     for module in (decode, modes):
         monkeypatch.setattr(module, "WHOLE_PIXELS", 50_000)
     monkeypatch.setattr(modes, "STRIP_PIXELS", 9_000)
-    halved = decode._see(content, "a", decode.STANDARD).image
+    halved = decode._decoded(content, "a", 1).pixels
     assert (whole.size, halved.size) == ((301, 200), (151, 100))
     expected = np.asarray(whole.convert(halved.mode).reduce(2), dtype=int)
     assert np.abs(np.asarray(halved, dtype=int) - expected).mean() < 1

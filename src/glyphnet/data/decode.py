@@ -7,6 +7,7 @@ or their mean or maximum (`Reading`). `Traits` records what was done.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import io
@@ -16,8 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,42 +25,43 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from ..errors import BadFileError
 from ..filekinds import foreign_kind
-from ..files import open_input
+from ..files import AnyPath, open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
 from .modes import WHOLE_PIXELS, eight_bits, halved, is_wide, letterbox, values_of
 from .traits import Seen, Traits, depth_of
-from .values import (
-    EIGHT_BITS,
-    NEARLY_BLACK,
-    STANDARD,
-    Page,
-    Reading,
-    brightness_of,
-)
+from .values import EIGHT_BITS, NEARLY_BLACK, STANDARD, Page, Reading, brightness_of
 
-ImageShape = tuple[int, int, int]
+ImageShape: TypeAlias = tuple[int, int, int]
+Pixels: TypeAlias = Image.Image | npt.NDArray[Any]
+"""A picture of mode L or RGB, or values of more than 8 bits, (h, w) or (h, w, 3)."""
 
 _T = TypeVar("_T")
 
-_NOTHING = Traits(0)
+
+class _Picked(NamedTuple):
+    """The page that was read, upright, and what was noted of it; see `Seen`."""
+
+    pixels: Pixels
+    traits: Traits = Traits(0)
+    pages: int = 1
+
 
 # Goes into every cache key: raise it when the same file would give other pixels or notes than before.
 DECODER_VERSION = 5
 
-# Raster formats that Pillow reads by itself. Left out on purpose: EPS (runs Ghostscript), WMF and the stubs
-# (need a handler), and formats that hold documents rather than pictures.
+# Raster formats that Pillow reads by itself. Left out: EPS (runs Ghostscript), WMF and the stubs (need a handler), and
+# formats that hold documents rather than pictures.
 FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI",
     "SUN", "TIFF", "WEBP", "XBM", "XPM",
 )  # fmt: skip
 COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
-# TGA files carry no mark at their head, so nearly any file may pass for one: the name has to say it.
+# TGA files have no mark at their head, so nearly any file may pass for one: the name has to say it.
 UNMARKED_FORMATS = {".tga": "TGA"}
 
-# Checked from the header, before a pixel is allocated. Below both of Pillow's own limits (it warns at one and
-# raises at the other), so that a single one holds.
+# Checked from the header, before a pixel is allocated; below Pillow's own limits for a warning and an error.
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MOST_WIDE_COLOUR = 1 << 23  # pixels of a picture of 16 bits a colour: more would take more than the memory allowed
@@ -74,7 +75,6 @@ _IN_PLACE = ("PNG", "BMP", "DIB", "PPM", "GIF")  # formats that are decoded into
 # Formats whose files may hold several pictures. A second picture in a JPEG is a preview, and an icon has one a size.
 PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
 MAX_PAGES = 1000  # that a mean or maximum is taken over
-
 
 _TURNS = {  # EXIF orientation → what makes it upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,7 +101,7 @@ def fit_image(image: Image.Image, image_shape: ImageShape, reading: Reading = ST
     return fit_seen(picture_from_image(image, reading), image_shape)
 
 
-def read_picture(path: str | os.PathLike[str], reading: Reading = STANDARD) -> Image.Image:
+def read_picture(path: AnyPath, reading: Reading = STANDARD) -> Image.Image:
     """The picture in a file as a person sees it, at its own size: a PIL image of mode L or RGB.
 
     Raises:
@@ -110,7 +110,7 @@ def read_picture(path: str | os.PathLike[str], reading: Reading = STANDARD) -> I
     return see_bytes(read_bytes(path), path, reading).image
 
 
-def picture_from_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading = STANDARD) -> Image.Image:
+def picture_from_bytes(data: bytes, name: AnyPath, reading: Reading = STANDARD) -> Image.Image:
     """The encoded picture ``data`` as a person sees it, at its own size: a PIL image of mode L or RGB.
 
     Raises:
@@ -127,50 +127,42 @@ def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image
     """
     name = str(getattr(image, "filename", "") or "image")
     if image.tell():
-        image = image.copy()  # the page that it was put to, whatever page is read of files
-    return _guarded(lambda: _as_seen(image, name, reading), name).image
+        image = image.copy()  # its current page, whatever page is read of files
+    picked = _guarded(lambda: _picked(image, name, reading.page), name)
+    return _guarded(lambda: _as_brightness(picked, name, reading), name).image
 
 
-def see_bytes(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    """The encoded picture ``data``, as `picture_from_bytes` gives it, and what is to be said of it."""
-    if is_array(data):
-        picture = _guarded(lambda: _as_picture(_one_array(data, name)), name)
-        return _guarded(lambda: _as_brightness(picture, _NOTHING, 1, name, reading), name)
-    check_inside(data, name, MAX_PIXELS)
-    if not data or plain_size(data) is not None:
-        return _see(data, name, reading)
-    answer, body = in_worker({"reading": astuple(reading)}, data, name)
-    image = unpacked(answer, body)
-    assert isinstance(image, Image.Image)
-    return Seen(image, Traits(answer["traits"]), answer["pages"], answer["outside"], answer["depth"])
+def see_bytes(data: bytes, name: AnyPath, reading: Reading) -> Seen:
+    """The encoded picture ``data``, as `picture_from_bytes` returns it, and what was noted of it."""
+    picked = _picked_bytes(data, name, reading.page)
+    return _guarded(lambda: _as_brightness(picked, name, reading), name)
 
 
-def _see(data: bytes, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    return _guarded(lambda: _as_brightness(*_all_bits(data, name, reading.page), name, reading), name)
-
-
-def look_at(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
+def look_at(data: bytes, name: AnyPath, page: Page) -> Pixels:
     """The encoded picture ``data`` before its values become brightness.
 
     Returns:
         A PIL image of mode L or RGB where it has 8 bits, else the values as they are stored, (h, w) or (h, w, 3) of
-        any type; and what is to be said of it.
+        any type.
 
     Raises:
         BadFileError: the bytes are not a picture, or damaged, or it is too large.
     """
+    return _picked_bytes(data, name, page).pixels
+
+
+def _picked_bytes(data: bytes, name: AnyPath, page: Page) -> _Picked:
     if is_array(data):
-        return _guarded(lambda: _as_picture(_one_array(data, name)), name), _NOTHING
+        return _guarded(lambda: _Picked(_as_picture(_one_array(data, name))), name)
     check_inside(data, name, MAX_PIXELS)
     if not data or plain_size(data) is not None:
-        return _look(data, name, page)
+        return _decoded(data, name, page)
     answer, body = in_worker({"page": page}, data, name)
-    return unpacked(answer, body), Traits(answer["traits"])
+    return _Picked(unpacked(answer, body), Traits(answer["traits"]), answer["pages"])
 
 
-def _look(data: bytes, name: str | os.PathLike[str], page: Page) -> tuple[Image.Image | npt.NDArray[Any], Traits]:
-    picked, traits, _ = _guarded(lambda: _all_bits(data, name, page), name)
-    return picked, traits
+def _decoded(data: bytes, name: AnyPath, page: Page) -> _Picked:
+    return _guarded(lambda: _all_bits(data, name, page), name)
 
 
 def header_size(data: bytes, name: str) -> tuple[int, int]:
@@ -188,20 +180,13 @@ def prepare_worker() -> None:
 
 
 def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
-    """In a worker of `guard`: what `see_bytes` or `look_at` gives in this process."""
-    name = request["name"]
+    """In a worker of `guard`: what `_picked_bytes` returns in this process."""
     try:
-        if "page" in request:
-            picked, traits = _look(data, name, request["page"])
-            facts, body = packed(picked)
-            return {**facts, "traits": traits.value}, body
-        limits, *others = request["reading"]
-        seen = _see(data, name, Reading(tuple(limits) if limits else None, *others))
+        picked = _decoded(data, request["name"], request["page"])
     except BadFileError as error:
         return {"bad": [error.reason, error.remedy]}, b""
-    facts, body = packed(seen.image)
-    said = {"traits": seen.traits.value, "pages": seen.pages, "outside": seen.outside, "depth": seen.depth}
-    return {**facts, **said}, body
+    facts, body = packed(picked.pixels)
+    return {**facts, "traits": picked.traits.value, "pages": picked.pages}, body
 
 
 def is_array(data: bytes) -> bool:
@@ -209,7 +194,7 @@ def is_array(data: bytes) -> bool:
     return data[:6] == np.lib.format.MAGIC_PREFIX
 
 
-def _one_array(data: bytes, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
+def _one_array(data: bytes, name: AnyPath) -> npt.NDArray[Any]:
     """The image in a .npy file: (h, w) or (h, w, 3). Nothing is unpickled.
 
     Raises:
@@ -244,11 +229,11 @@ def _as_picture(values: npt.NDArray[Any]) -> Image.Image | npt.NDArray[Any]:
     return Image.fromarray(values) if values.dtype == np.uint8 else values
 
 
-def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
+def _open(data: bytes, name: AnyPath) -> Image.Image:
     if not data:
         raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
     try:
-        # These are nearly all pictures there are, and Pillow has loaded them: the others take longer than a picture.
+        # Nearly all pictures have these formats, which Pillow has loaded; to load the others takes longer than a picture.
         return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
         pass
@@ -267,7 +252,7 @@ def _formats(suffix: str) -> tuple[str, ...]:
     return tuple(name for name in wanted if name in Image.OPEN)  # some builds of Pillow lack AVIF
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: AnyPath) -> bytes:
     """The content of a file.
 
     Raises:
@@ -294,8 +279,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the file and its disk.") from error
 
 
-def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
-    """Open, load and convert, with whatever Pillow raises turned into a BadFileError."""
+def _guarded(work: Callable[[], _T], name: AnyPath) -> _T:
+    """The result of ``work``; every error of Pillow becomes a BadFileError."""
     try:
         with pillow_is_quiet:
             return work()
@@ -313,8 +298,8 @@ def _guarded(work: Callable[[], _T], name: str | os.PathLike[str]) -> _T:
         raise BadFileError(name, f"damaged ({first_line(error)})", "Save it again or remove it.") from error
 
 
-def _check_size(image: Image.Image, name: str | os.PathLike[str], more: int = 0) -> None:
-    """Hold a picture to the limit of pixels and, with so many bytes ``more`` a pixel, to the budget of memory."""
+def _check_size(image: Image.Image, name: AnyPath, more: int = 0) -> None:
+    """Limit the pixels of a picture and, at ``more`` further bytes a pixel, the memory."""
     width, height = image.size
     size = f"{size_in_words(height, width)} pixels"
     if width * height > MAX_PIXELS:
@@ -329,7 +314,7 @@ def most_pixels(image: Image.Image, more: int = 0) -> int:
 
     Args:
         image: opened, not loaded.
-        more: bytes a pixel that are needed besides.
+        more: further bytes that each pixel needs.
     """
     return min(MAX_PIXELS, int((MEMORY - _STRIP_BYTES) / (_peak_bytes(image) + more)))
 
@@ -355,23 +340,20 @@ def _coefficient_bytes(image: Image.Image) -> float:
     return 2 * sum(samples) / max(samples)
 
 
-def _all_bits(
-    data: bytes, name: str | os.PathLike[str], page: Page
-) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
-    """What `_picked` gives for an encoded picture, and colours of 16 bits with all of them where that is possible.
+def _all_bits(data: bytes, name: AnyPath, page: Page) -> _Picked:
+    """The page of an encoded picture, colours of 16 bits with all of them where that is possible.
 
     Pillow has no mode for these and reads the upper 8. Decoding once more in the other order of bytes gives the lower.
     """
-    picked, traits, pages = _picked(_open(data, name), name, page)
-    if Traits.WIDE_COLOUR not in traits or pages > 1 or not isinstance(picked, Image.Image):
-        return picked, traits, pages
+    picked = _picked(_open(data, name), name, page)
+    if Traits.WIDE_COLOUR not in picked.traits or picked.pages > 1 or not isinstance(picked.pixels, Image.Image):
+        return picked
     again = _open(data, name)
     if again.mode != "RGB" or again.width * again.height > MOST_WIDE_COLOUR:
-        return picked, traits, pages
-    low, _, _ = _picked(again, name, page, lower=True)
-    values = np.asarray(picked).astype(np.uint16) << 8
-    values |= np.asarray(low)
-    return values, traits ^ Traits.WIDE_COLOUR, pages
+        return picked
+    values = np.asarray(picked.pixels).astype(np.uint16) << 8
+    values |= np.asarray(_picked(again, name, page, lower=True).pixels)
+    return _Picked(values, picked.traits ^ Traits.WIDE_COLOUR)
 
 
 _OTHER_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": f"RGB;16{'BL'[sys.byteorder == 'big']}"}
@@ -386,59 +368,45 @@ def _to_other_order(image: Image.Image) -> None:
         image.tile[place] = tile._replace(args=(other, *others) if isinstance(tile.args, tuple) else other)
 
 
-def _as_seen(image: Image.Image, name: str | os.PathLike[str], reading: Reading) -> Seen:
-    picked, traits, pages = _picked(image, name, reading.page)
-    del image  # its memory is needed
-    return _as_brightness(picked, traits, pages, name, reading)
+def _as_brightness(picked: _Picked, name: AnyPath, reading: Reading) -> Seen:
+    pixels, traits, pages = picked
+    if isinstance(pixels, Image.Image):
+        if not _needs_scaling(pixels, reading):
+            return Seen(pixels, traits, pages)
+        pixels = np.asarray(pixels)
+    brightness, outside = brightness_of(pixels, name, reading)
+    return Seen(halved(Image.fromarray(brightness)), traits, pages, outside, depth_of(pixels))
 
 
-def _as_brightness(
-    picked: Image.Image | npt.NDArray[Any], traits: Traits, pages: int, name: str | os.PathLike[str], reading: Reading
-) -> Seen:
-    if isinstance(picked, Image.Image):
-        if not _needs_scaling(picked, reading):
-            return Seen(picked, traits, pages)
-        picked = np.asarray(picked)
-    brightness, outside = brightness_of(picked, name, reading)
-    return Seen(halved(Image.fromarray(brightness)), traits, pages, outside, depth_of(picked))
-
-
-def _picked(
-    image: Image.Image, name: str | os.PathLike[str], page: Page, *, lower: bool = False
-) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
-    """The page that is asked for the right way up, as L or RGB or as values of more than 8 bits; see `Seen`.
-
-    ``lower`` gives the lower 8 of 16 bits a colour.
-    """
+def _picked(image: Image.Image, name: AnyPath, page: Page, *, lower: bool = False) -> _Picked:
+    """The page that the user asked for; ``lower`` reads the lower 8 of 16 bits a colour."""
     _check_size(image, name)
     if image.format == "JPEG" and _reads_halved(image):
         image.draft(None, (max(1, image.width // 2), max(1, image.height // 2)))
     if _is_plain(image):
         image.load()
         if _orientation(image) == 1:
-            return halved(image), _NOTHING, 1
-    picked: Image.Image | npt.NDArray[Any] = image
-    traits, pages = _NOTHING, 1
-    if image.format in PAGED:
-        picked, traits, pages = _page_of(image, page, name)
-    traits |= _wide_colour(image)
+            return _Picked(halved(image))
+    found = _page_of(image, page, name) if image.format in PAGED else _Picked(image)
+    traits = found.traits | _wide_colour(image)
     if lower:
         _to_other_order(image)
-    if isinstance(picked, np.ndarray):
-        return (Image.fromarray(picked) if picked.dtype == np.uint8 else picked), traits, pages
-    picked.load()
-    turn = _TURNS.get(_orientation(picked))
+    pixels = found.pixels
+    if isinstance(pixels, np.ndarray):
+        return _Picked(_as_picture(pixels), traits, found.pages)
+    pixels.load()
+    turn = _TURNS.get(_orientation(pixels))
     if turn is not None:
         traits |= Traits.ROTATED
-    if is_wide(picked):
-        return values_of(picked if turn is None else picked.transpose(turn)), traits, pages
-    made, converted = eight_bits(picked)
+    if is_wide(pixels):
+        return _Picked(values_of(pixels if turn is None else pixels.transpose(turn)), traits, found.pages)
+    made, converted = eight_bits(pixels)
     if turn is not None:
         made = made.transpose(turn)
-        made.info = {}  # which would have it turned again
-    if made is picked and pages > 1:
-        made = picked.copy()  # which knows of no other page
-    return made, traits | converted, pages
+        made.info = {}  # EXIF there would turn it again
+    if made is pixels and found.pages > 1:
+        made = pixels.copy()  # without the other pages
+    return _Picked(made, traits | converted, found.pages)
 
 
 def _reads_halved(image: Image.Image) -> bool:
@@ -458,7 +426,7 @@ def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
 
 
 def _is_plain(image: Image.Image) -> bool:
-    """Whether there is nothing to be said of a picture: of most, and looking further takes as long as decoding."""
+    """Whether there is nothing to note of a picture, as of most: looking further takes as long as decoding."""
     if image.format in PAGED and not (image.format == "PNG" and image.mode == "L" and image.n_frames == 1):  # type: ignore[attr-defined]
         return False
     return image.mode in ("L", "RGB") and "transparency" not in image.info
@@ -467,31 +435,27 @@ def _is_plain(image: Image.Image) -> bool:
 _OTHER_PAGE = "Choose another by --page N, mean or max."
 
 
-def _page_of(
-    image: Image.Image, page: Page, name: str | os.PathLike[str]
-) -> tuple[Image.Image | npt.NDArray[Any], Traits, int]:
-    """The page that is asked for, or values made of all pages; what to say; the number of pages."""
-    kind = PAGED.get(image.format or "")
-    count = int(getattr(image, "n_frames", 1)) if kind else 1
-    if kind == "pages" and count > 1:
-        numbers = [number for number in range(count) if not _is_thumbnail(image, number)]
+def _page_of(image: Image.Image, page: Page, name: AnyPath) -> _Picked:
+    """The page that the user asked for, or the values made of all pages."""
+    is_stack = PAGED[image.format or ""] == "pages"
+    numbers = list(range(getattr(image, "n_frames", 1)))
+    if is_stack and len(numbers) > 1:
+        numbers = [number for number in numbers if not _is_thumbnail(image, number)]
         image.seek(0)
-    else:
-        numbers = list(range(count))
     count = len(numbers)
     if isinstance(page, int):
         if page > max(1, count):
-            what = f"{count} {kind or 'page'}" if count > 1 else "one page only"
+            what = f"{count} {PAGED[image.format or '']}" if count > 1 else "one page only"
             raise BadFileError(name, f"{what}, and page {page} is asked for", _OTHER_PAGE)
         if count > 1 and numbers[page - 1]:
             image.seek(numbers[page - 1])
             _check_size(image, name)
-    traits = Traits(0) if count < 2 else Traits.PAGES if kind == "pages" else Traits.FRAMES
-    if isinstance(page, int) or count < 2:
-        return image, traits, max(1, count)
-    if count > MAX_PAGES:
+    if count < 2:
+        return _Picked(image)
+    if not isinstance(page, int) and count > MAX_PAGES:
         raise BadFileError(name, f"{count:,} pages, more than the limit of {MAX_PAGES:,}", "Choose one by --page.")
-    return _over_pages(image, numbers, page, name), traits, count
+    pixels = image if isinstance(page, int) else _over_pages(image, numbers, page, name)
+    return _Picked(pixels, Traits.PAGES if is_stack else Traits.FRAMES, count)
 
 
 def _is_thumbnail(image: Image.Image, number: int) -> bool:
@@ -500,7 +464,7 @@ def _is_thumbnail(image: Image.Image, number: int) -> bool:
     return bool(number and int(image.tag_v2.get(254, 0)) & 1)  # type: ignore[attr-defined]
 
 
-def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os.PathLike[str]) -> npt.NDArray[Any]:
+def _over_pages(image: Image.Image, numbers: list[int], how: str, name: AnyPath) -> npt.NDArray[Any]:
     """The mean or the maximum of pages, in the type that they are stored in."""
     total: npt.NDArray[Any] | None = None
     kind: np.dtype[Any] = np.dtype(np.uint8)
@@ -525,20 +489,20 @@ def _over_pages(image: Image.Image, numbers: list[int], how: str, name: str | os
 
 
 def _wide_colour(image: Image.Image) -> Traits:
-    """Whether Pillow drops the lower half of 16 bits a channel, as it does of colour: it has no mode for it."""
+    """Whether Pillow drops the lower 8 of 16 bits a colour: it has no mode for them."""
     if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or is_wide(image):
         return Traits(0)
     return Traits.WIDE_COLOUR if any(";16" in str(tile) for tile in image.tile) else Traits(0)
 
 
-def _too_large(name: str | os.PathLike[str], size: str) -> BadFileError:
+def _too_large(name: AnyPath, size: str) -> BadFileError:
     return BadFileError(name, f"{size}, more than the limit of {MAX_PIXELS:,}", "Save it smaller or remove it.")
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the picture is sound, only the notes beside it are not: viewers show it as it lies
+    except Exception:  # the picture is sound, only its metadata are not: viewers show it unturned
         return 1
 
 
@@ -552,12 +516,12 @@ def fit_seen(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
     return np.array(picture, dtype=np.uint8).reshape(image_shape)
 
 
-class _Quiet:
+class _Quiet(contextlib.ContextDecorator):
     """Silences Pillow's warnings while any thread decodes.
 
     Pillow warns of large images and odd metadata, which either fail our own checks or do not matter.
-    ``warnings.catch_warnings`` changes the whole process and is not made for threads: here the first thread
-    in enters it and the last one out leaves it.
+    ``warnings.catch_warnings`` changes the whole process and is not thread-safe: the first thread in enters it and the
+    last one out leaves it.
     """
 
     def __init__(self) -> None:
@@ -581,4 +545,4 @@ class _Quiet:
 
 
 pillow_is_quiet = _Quiet()
-"""A context to decode many pictures in: entered once, it costs each of them less."""
+"""A context or decorator for decoding many pictures: entered once, it costs each of them less."""

@@ -1,7 +1,7 @@
 """What a picture may cost before it is decoded: plain ones are decoded at once, all others where they can be stopped.
 
 A few kilobytes can keep a decoder busy for minutes or fill the memory: a JPEG of thousands of scans, a TIFF of a
-million tiles, an icon with a giant inside. Nearly all pictures are a PNG or a JPEG without any of this, which the bytes
+million tiles, an icon with a giant inside. Nearly all pictures are a PNG or a JPEG without any of this, as the bytes
 show at once. The rest goes to a worker process that is killed after a deadline or beyond its share of memory.
 """
 
@@ -24,7 +24,7 @@ from ..processes import WORKERS, WorkerDiedError, Workers
 SECONDS = 60.0
 """For one picture in a worker."""
 MEMORY = 200_000_000
-"""Bytes that reading one may take, beyond the file's own: pictures that need more are refused by their header."""
+"""Bytes that reading one may take, beyond the file's own: the header refuses pictures that need more."""
 MOST_SCANS = 100
 """Of a JPEG: encoders write up to about 20."""
 QUICK_SCANS = 16
@@ -42,14 +42,14 @@ _INSIDE = re.compile(rb"(?:IHDR|ihdr)(.{8})", re.DOTALL)
 
 
 class Size(NamedTuple):
-    """What the header of a plain picture says."""
+    """Of a plain picture, by its header."""
 
     width: int
     height: int
 
 
 def plain_size(data: bytes) -> Size | None:
-    """The size of a picture that is decoded within a second for every 50 million pixels; None: it may take longer."""
+    """The size of a picture whose decoding takes at most a second for 50 million pixels; None: it may take longer."""
     if data.startswith(_PNG):
         return _plain_png(data)
     if data.startswith(_JPEG):
@@ -58,7 +58,7 @@ def plain_size(data: bytes) -> Size | None:
 
 
 def check_inside(data: bytes, name: str | os.PathLike[str], most_pixels: int) -> None:
-    """Refuse what is known from the bytes to be no honest picture.
+    """Refuse what is no honest picture by its bytes.
 
     Raises:
         BadFileError: a JPEG of too many scans, or an icon whose pictures have too many pixels.
@@ -75,7 +75,7 @@ def check_inside(data: bytes, name: str | os.PathLike[str], most_pixels: int) ->
 
 
 def _plain_png(data: bytes) -> Size | None:
-    """The size of a PNG of one frame, few chunks and few things to unpack."""
+    """The size of a PNG of one frame, few chunks and few packed ones."""
     if len(data) < 33 or data[12:16] != b"IHDR":
         return None
     size = Size(*struct.unpack_from(">II", data, 16))
@@ -113,35 +113,27 @@ def _plain_other(data: bytes) -> Size | None:
     """The size of a small file of a format that Pillow reads in C, or quickly."""
     if data.startswith(b"BM") and len(data) >= 26:
         width, height = struct.unpack_from("<ii", data, 18)
-        size = Size(abs(width), abs(height))
-    elif re.match(rb"P[1-6]\s", data):
-        numbers = re.match(rb"P[1-6]\s+(\d{1,6})\s+(\d{1,6})\s", data)
-        size = Size(int(numbers[1]), int(numbers[2])) if numbers else Size(1 << 20, 1 << 20)
+    elif numbers := re.match(rb"P[1-6]\s+(\d{1,6})\s+(\d{1,6})\s", data):
+        width, height = int(numbers[1]), int(numbers[2])
     else:
         return None
+    size = Size(abs(width), abs(height))
     return size if size.width * size.height <= QUICK_PIXELS else None
 
 
-# --- the others ----------------------------------------------------------------------------------------------
+# All other pictures
 
 _workers: Workers | None = None
 
 
 def picture_workers(module: str, most: int, *, forks: bool = True) -> Workers:
-    """Workers that do what ``answer_parent`` of a module does, once its ``prepare_worker`` was called.
-
-    Plain pictures need no fork for each.
-    """
+    """Workers that run ``answer_parent`` of a module after its ``prepare_worker``; plain pictures need no forks."""
     work, prepare = f"{module}:answer_parent", f"{module}:prepare_worker"
     return Workers(work, most=most, memory=MEMORY, prepare=prepare, forks=forks)
 
 
 def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
-    """What `decode.answer_parent` gives in a worker.
-
-    Raises:
-        BadFileError: it says so, or takes too long or too much memory.
-    """
+    """The result of `decode.answer_parent` in a worker; it raises as `ask` does."""
     global _workers
     _workers = _workers or picture_workers("glyphnet.data.decode", WORKERS)
     return ask(_workers, {**request, "name": os.fspath(name)}, data, time.monotonic() + SECONDS, SECONDS)
@@ -150,29 +142,28 @@ def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[s
 def ask(
     workers: Workers, request: Mapping[str, Any], data: bytes, end: float, seconds: float
 ) -> tuple[dict[str, Any], bytes]:
-    """What workers give for a picture, called ``request["name"]``, until ``end``, ``seconds`` after it came.
+    """The answer of workers on the picture ``request["name"]``, until ``end``, ``seconds`` after the request.
 
     Raises:
-        BadFileError: they say so, or it takes too long or too much memory.
+        BadFileError: the answer says so, or decoding takes too long or too much memory.
     """
-    name = request["name"]
     try:
         answer, body = workers(request, data, end)
-    except TimeoutError:
-        raise BadFileError(
-            name, f"takes longer than {seconds:g} s to decode", "Save it smaller, or as a plain PNG or JPEG."
-        ) from None
-    except WorkerDiedError:
-        raise BadFileError(
-            name, "cannot be decoded: the decoder crashed on it", "Save it smaller, or as a plain PNG or JPEG."
-        ) from None
+    except (TimeoutError, WorkerDiedError) as error:
+        took_long = isinstance(error, TimeoutError)
+        reason = (
+            f"takes longer than {seconds:g} s to decode"
+            if took_long
+            else "cannot be decoded: the decoder crashed on it"
+        )
+        raise BadFileError(request["name"], reason, "Save it smaller, or as a plain PNG or JPEG.") from None
     if "bad" in answer:
-        raise BadFileError(name, *answer["bad"])
+        raise BadFileError(request["name"], *answer["bad"])
     return answer, body
 
 
 def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes | memoryview]:
-    """A picture (L or RGB) or an array for the way between processes."""
+    """A picture (L or RGB) or an array, to send to another process."""
     if isinstance(value, Image.Image):
         width, height = value.size
         row = width * len(value.getbands())
@@ -185,7 +176,7 @@ def packed(value: Image.Image | npt.NDArray[Any]) -> tuple[dict[str, Any], bytes
 
 
 def unpacked(answer: Mapping[str, Any], body: bytes) -> Image.Image | npt.NDArray[Any]:
-    """What was `packed`."""
+    """The inverse of `packed`."""
     if "mode" in answer:
         return Image.frombytes(answer["mode"], tuple(answer["size"]), body)
     return np.frombuffer(body, dtype=np.dtype(answer["dtype"])).reshape(answer["shape"])

@@ -1,12 +1,11 @@
 """Pictures of any of Pillow's modes: as 8 bits a channel (L or RGB), or as the values that they hold.
 
-Large ones are worked on by strips, as whole copies would fill the memory.
+Large ones are converted by strips, as whole copies would fill the memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,9 @@ def is_wide(image: Image.Image) -> bool:
 
 
 def eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
-    """A picture of 8 bits a channel, of any mode, as L or RGB, and what is said of it; large ones are halved.
+    """A picture of 8 bits a channel, of any mode, as L or RGB, and what was done; large ones are halved.
 
-    What is transparent shows the paper. All is done by strips, as whole copies of a large picture would fill the
-    memory.
+    Transparent parts are laid on white, or on black under a drawing in one light colour.
     """
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return halved(image), Traits(0)
@@ -38,22 +36,18 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
     if not image.has_transparency_data:
         mode = "L" if image.mode == "1" else "RGB"
         return _by_strips(image, mode, lambda strip: strip.convert(mode)), traits
-    paper = _paper_under(image)
-    if paper is None:
-        return _by_strips(image, "RGB", lambda strip: _coloured(strip).convert("RGB")), traits
+    ground = _ground_of(image)
+    if ground is None:
+        return _by_strips(image, "RGB", lambda strip: strip.convert("RGBA").convert("RGB")), traits
 
-    def on_paper(strip: Image.Image) -> Image.Image:
-        return Image.alpha_composite(Image.new("RGBA", strip.size, paper), _coloured(strip)).convert("RGB")
+    def laid(strip: Image.Image) -> Image.Image:
+        return Image.alpha_composite(Image.new("RGBA", strip.size, ground), strip.convert("RGBA")).convert("RGB")
 
-    return _by_strips(image, "RGB", on_paper), traits | (Traits.ON_BLACK if paper == "black" else Traits.ON_WHITE)
-
-
-def _coloured(image: Image.Image) -> Image.Image:
-    return image if image.mode == "RGBA" else image.convert("RGBA")
+    return _by_strips(image, "RGB", laid), traits | (Traits.ON_BLACK if ground == "black" else Traits.ON_WHITE)
 
 
 def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """What ``convert`` makes of a picture, halved if that is large."""
+    """The result of ``convert`` on a picture, halved if that is large."""
     if image.width * image.height <= STRIP_PIXELS:
         return convert(image)
     by = 2 if image.width * image.height > WHOLE_PIXELS else 1
@@ -73,19 +67,18 @@ def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         yield image.crop((0, top, image.width, min(top + height, image.height))), top
 
 
-def _paper_under(image: Image.Image) -> str | None:
-    """White, or black under a drawing of one light colour, as a white pen leaves on a transparent sheet.
+def _ground_of(image: Image.Image) -> str | None:
+    """White, or black under a drawing in one light colour, as a white pen leaves on a transparent sheet.
 
     None where nothing is transparent.
     """
     is_opaque = True
-    counts = np.zeros((3, 256), dtype=np.int64)  # of each level in each channel, of what is drawn
+    counts = np.zeros((3, 256), dtype=np.int64)  # of each level in each channel of the opaque parts
     for strip, _ in _strips(image):
-        coloured = _coloured(strip)
+        coloured = strip.convert("RGBA")
         alpha = coloured.getchannel("A")
         is_opaque = is_opaque and alpha.getextrema() == (255, 255)
-        drawn = alpha.point(_MOSTLY_OPAQUE)
-        counts += np.reshape(coloured.convert("RGB").histogram(drawn), (3, 256))
+        counts += np.reshape(coloured.convert("RGB").histogram(alpha.point(_MOSTLY_OPAQUE)), (3, 256))
     if is_opaque:
         return None
     if not counts.any():
@@ -100,11 +93,9 @@ def values_of(image: Image.Image) -> npt.NDArray[Any]:
     """The values of a picture of more than 8 bits, (h, w). `np.asarray` would hold them three times."""
     if image.width * image.height <= STRIP_PIXELS:
         return np.asarray(image)
-    parts = ((np.asarray(strip), top) for strip, top in _strips(image))
-    part, _ = first = next(parts)
-    values: npt.NDArray[Any] = np.empty((image.height, image.width), part.dtype)
-    for part, top in chain([first], parts):
-        values[top : top + len(part)] = part
+    values: npt.NDArray[Any] = np.empty((image.height, image.width), np.asarray(image.crop((0, 0, 1, 1))).dtype)
+    for strip, top in _strips(image):
+        values[top : top + strip.height] = np.asarray(strip)
     return values
 
 

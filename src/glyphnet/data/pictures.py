@@ -54,11 +54,9 @@ class Pictures:
     Attributes:
         key: the cache key of exactly these pixels in this order.
         images: uint8 (M, H, W, C), in memory or memory-mapped.
-        rows: int64 (M,): which row of the listing each image is; bad files are left out.
+        rows: int64 (M,): the row of each image in the listing; bad files are left out.
         groups: int64 (M,): equal for duplicates.
         bad: the files that could not be decoded.
-        reading: how the files were read.
-        notes: sentences for the user.
     """
 
     key: str
@@ -72,7 +70,7 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """What became of some files: the pixels of the good ones, the sizes they had, and the bad ones."""
+    """Some decoded files: the pixels of the good ones, their sizes, and the bad ones."""
 
     images: UInt8Array
     sizes: set[tuple[int, int]]
@@ -82,26 +80,17 @@ class _Block:
 
 
 def decode_all(files: ImageFiles, options: Options) -> Pictures:
-    """Every picture of ``files``, brought to one size, colour and scale of brightness.
+    """Every picture of ``files`` at one size, colour and scale of brightness.
 
-    The result is kept: a second call with unchanged files reads no picture. Bad files are part of what is
-    kept, so that it serves for ``on_bad_file`` "error" and "skip" alike.
+    The cache keeps the result, bad files included: a second call with unchanged files reads no picture.
 
     Raises:
         DataError: bad files with ``on_bad_file`` "error"; no good file; files that change while they are
             read.
     """
     stamp, wish = files.stamp(), options.wish
-    key = cache_key(
-        "pictures",
-        DECODER_VERSION,
-        PIL.__version__,
-        wish.size,
-        wish.color,
-        options.reading and astuple(options.reading),
-        options.page,
-        stamp,
-    )
+    asked = options.reading and astuple(options.reading)
+    key = cache_key("pictures", DECODER_VERSION, PIL.__version__, wish.size, wish.color, asked, options.page, stamp)
     kept = entry(key, lambda writer: _decode_into(writer, files, options, stamp), {"groups": duplicate_groups})
     bad = tuple(BadFile(name, reason) for name, reason in cast(list[list[str]], kept.facts["bad"]))
     if options.on_bad_file == "error":
@@ -109,16 +98,14 @@ def decode_all(files: ImageFiles, options: Options) -> Pictures:
     rows = np.arange(len(files.names))
     if spoilt := {name for name, _ in bad}:
         rows = rows[[name not in spoilt for name in files.names]]
-    groups = kept.arrays["groups"]
     limits = cast(list[float] | None, kept.facts["value_range"])
     reading = options.reading or Reading((limits[0], limits[1]) if limits else None, options.page)
-    return Pictures(
-        key, kept.images, rows, groups, bad, reading, _notes(kept.facts, kept.images, wish, reading, options.reading)
-    )
+    notes = _notes(kept.facts, kept.images, wish, reading, options.reading)
+    return Pictures(key, kept.images, rows, kept.arrays["groups"], bad, reading, notes)
 
 
 def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp: str) -> dict[str, object]:
-    """Decode and write everything; what `_notes` and the next start want to know."""
+    """Decode and write everything; return the facts that `decode_all` and `_notes` need."""
     shape, value_range, size_note = _survey(files, options)
     reading = options.reading or Reading(value_range, options.page, strict=False)
     total = len(files.names)
@@ -147,59 +134,52 @@ def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp
 
 def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange | None, str]:
     """The shape for all pictures, their scale of brightness and a note on the size, chosen from an even sample."""
-    sizes: list[tuple[int, int]] = []
-    bad: list[BadFile] = []
-    remedies: set[str] = set()
-    any_colored = False
-    values = ValueSurvey()
-    details: list[Detail] = []
-    brightest = 0
-    depths = Depths()
     if options.reading is not None and options.wish.is_complete:
         return choose_shape([], False, options.wish)[0], options.reading.value_range, ""
     rows = sample_rows(len(files.names))
     measured = set(rows[:: max(1, len(rows) // LOOKED_AT)]) if options.wish.size is None else set()
     look = partial(_look_at, files, options.page, len(rows), measured)
+    bad: dict[str, BadFileError] = {}
+    good: list[_Look] = []
+    depths, values = Depths(), ValueSurvey()
     for row, outcome in zip(rows, map_in_order(look, rows), strict=True):
         if isinstance(outcome, BadFileError):
-            bad.append(BadFile(files.names[row], outcome.reason))
-            remedies.add(outcome.remedy)
+            bad[files.names[row]] = outcome
             continue
-        sizes.append((outcome.height, outcome.width))
-        if outcome.detail is not None:
-            details.append(outcome.detail)
-        any_colored |= outcome.colored
+        good.append(outcome)
         depths.add(outcome.depth, files.names[row])
-        brightest = max(brightest, outcome.brightest)
         if outcome.values is not None:
             values.merge(outcome.values)
-    if not sizes:
+    if not good:
+        remedies = {error.remedy for error in bad.values()}
+        what = bad_in_words([BadFile(name, error.reason) for name, error in bad.items()])
         raise DataError(
-            f"{files.root}: none of the {len(bad):,} files looked at can be used: {bad_in_words(bad)}. "
+            f"{files.root}: none of the {len(bad):,} files looked at can be used: {what}. "
             f"{remedies.pop() if len(remedies) == 1 else 'Check that this is a folder of images.'}"
         )
-    shape, note = choose_shape(sizes, any_colored, options.wish, details)
+    details = [each.detail for each in good if each.detail is not None]
+    shape, note = choose_shape([each.size for each in good], any(each.colored for each in good), options.wish, details)
     if options.reading is not None:
         return shape, options.reading.value_range, note
     if not depths.wide:
-        return shape, choose_for_8_bits(brightest) or EIGHT_BITS, note
+        return shape, choose_for_8_bits(max(each.brightest for each in good)) or EIGHT_BITS, note
     value_range = values.choose()
-    depths.check(str(files.root), Reading(value_range))  # all files are, when they are decoded: this is sooner
+    depths.check(str(files.root), Reading(value_range))  # repeated for all files once they are decoded
     return shape, value_range, note
 
 
 class _Look(NamedTuple):
-    """What the survey learns of a picture: its size, whether it has colour, its values.
+    """What the survey learns of a picture.
 
     Attributes:
-        depth: see `depths.depth_of`.
+        size: height and width.
+        depth: see `traits.depth_of`.
         values: of a picture of more than 8 bits, else None.
         brightest: the greatest value of a picture of 8 bits.
-        detail: how large it must stay, of a few large pictures; else None.
+        detail: how large it must stay, for a few large pictures; else None.
     """
 
-    height: int
-    width: int
+    size: tuple[int, int]
     colored: bool
     depth: str
     values: ValueSurvey | None
@@ -210,7 +190,7 @@ class _Look(NamedTuple):
 def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | BadFileError:
     name = files.names[row]
     try:
-        picture, _ = look_at(files.content(name), name, page)
+        picture = look_at(files.content(name), name, page)
     except BadFileError as error:
         return error.with_traceback(None)
     if isinstance(picture, np.ndarray):
@@ -226,25 +206,20 @@ def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: in
             limits = (values.low, values.high) if values.low < values.high else EIGHT_BITS
             scaled = Image.fromarray(scaled_to_8_bits(np.nan_to_num(picture), limits)[0])
             colored, detail = is_colored(scaled), measure_detail(scaled) if is_measured else None
-        return _Look(height, width, colored, depth_of(picture), values, 0, detail)
-    extrema = cast(tuple[tuple[int, int], ...], picture.getextrema())
-    brightest = max(high for _, high in (extrema if picture.mode == "RGB" else [cast(tuple[int, int], extrema)]))
+        return _Look((height, width), colored, depth_of(picture), values, 0, detail)
+    brightest = int(np.max(picture.getextrema()))
     detail = measure_detail(picture) if row in measured and max(picture.size) > SMALL else None
-    return _Look(picture.height, picture.width, is_colored(picture), EIGHT, None, brightest, detail)
+    return _Look((picture.height, picture.width), is_colored(picture), EIGHT, None, brightest, detail)
 
 
 def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[_Block]:
     """The decoded blocks, in order; only a few of them are in memory at any time."""
     step = max(1, min(BLOCK_FILES, BLOCK_BYTES // int(np.prod(shape))))
     blocks = (files.names[start : start + step] for start in range(0, len(files.names), step))
-    return map_in_order(partial(_decode_quietly, files, shape=shape, reading=reading), blocks)
+    return map_in_order(partial(_decode_block, files, shape=shape, reading=reading), blocks)
 
 
-def _decode_quietly(files: ImageFiles, names: Sequence[str], *, shape: ImageShape, reading: Reading) -> _Block:
-    with pillow_is_quiet:
-        return _decode_block(files, names, shape=shape, reading=reading)
-
-
+@pillow_is_quiet
 def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape, reading: Reading) -> _Block:
     images = np.empty((len(names), *shape), dtype=np.uint8)
     sizes: set[tuple[int, int]] = set()

@@ -17,11 +17,7 @@ Parts = npt.NDArray[np.int8]
 
 
 def check_fractions(validation_fraction: float, test_fraction: float) -> None:
-    """Refuse shares that are none.
-
-    Raises:
-        SettingsError: a share lies outside [0, 1); all that do are named.
-    """
+    """Raise SettingsError that names all fractions outside [0, 1)."""
     wrong = [
         f"{name} (={value!r}) must be a number from 0 up to, but not including, 1"
         for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction))
@@ -41,10 +37,10 @@ def divide(
     test_fraction: float,
     seed: int,
 ) -> Parts:
-    """The part of each image, where the data do not say it themselves.
+    """Divide images into parts, as far as the data do not say them.
 
-    A test or validation part that is given stays as it is. Otherwise test takes ``test_fraction`` of the
-    training images, then validation takes ``validation_fraction`` of those that remain.
+    A given test or validation part stays as it is. Otherwise test takes ``test_fraction`` of the training images, then
+    validation takes ``validation_fraction`` of the rest.
 
     Args:
         labels: int64 (N,), in [0, K).
@@ -64,7 +60,7 @@ def divide(
     for part, fraction in ((TEST, test_fraction), (VALIDATION, validation_fraction)):
         if fraction > 0 and not np.any(parts == part):
             pool = np.flatnonzero(result == TRAIN)
-            # A generator for each part: one that is given does not change how the other is drawn.
+            # A generator for each part: a given one does not change how the other is drawn.
             rng = np.random.default_rng((seed, part))
             if together is None:
                 held = hold_out(labels[pool], groups[pool], fraction, rng)
@@ -80,16 +76,16 @@ def hold_out(
     """Which images to hold out, bool (N,): about ``fraction`` of each class, whole groups, no whole class.
 
     Without duplicates each class gives its share to within one image, and all together ``fraction`` to within
-    a half (unless a class of one image has to keep it). A group whose images carry different labels is never
-    held out: such labels are doubtful, and one of them at least would count a right answer as wrong.
+    a half (unless a class of one image has to keep it). A group whose images have different labels is never
+    held out: such labels are doubtful, and at least one of them would count a right answer as wrong.
     """
     quotas = _quotas(np.bincount(labels), fraction, rng)
     held = np.zeros(len(labels), dtype=np.bool_)
+    if not len(labels):
+        return held
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sizes = np.diff(starts, append=len(order))
-    if not len(order):
-        return held
     lowest = np.minimum.reduceat(labels[order], starts)
     pure = lowest == np.maximum.reduceat(labels[order], starts)
     is_held = np.zeros(len(starts), dtype=np.bool_)
@@ -113,14 +109,14 @@ def _quotas(counts: Int64Array, fraction: float, rng: np.random.Generator) -> In
 
 
 def _fill(units: Int64Array, sizes: Int64Array, quota: int) -> list[int]:
-    """The first of ``units`` that together hold ``quota`` images, or as many below it as one pass gives."""
+    """The first of ``units`` that together hold ``quota`` images, or as many below it as one pass finds."""
     chosen = []
     for unit in units.tolist():
-        if quota == 0:
-            break
         if sizes[unit] <= quota:
             chosen.append(unit)
             quota -= int(sizes[unit])
+        if not quota:
+            break
     return chosen
 
 
@@ -129,8 +125,8 @@ def hold_out_groups(
 ) -> npt.NDArray[np.bool_]:
     """Which images to hold out, bool (N,): whole groups that may be large, few, and of several classes.
 
-    Chosen from random orders by what comes closest to ``fraction`` of each class and of all images. Every class
-    keeps an image for training; one that has a group of at most half its images is also held out in part.
+    Of several random orders, the one that comes closest to ``fraction`` of each class and of all images. Every class
+    keeps an image for training; a class with a group of at most half its images is also held out in part.
     """
     if not len(labels) or not fraction:
         return np.zeros(len(labels), dtype=np.bool_)
@@ -142,29 +138,25 @@ def hold_out_groups(
     members = [listed[a:b] for a, b in pairwise(starts)]
     smallest = np.full(int(labels.max()) + 1, len(labels))
     np.minimum.at(smallest, cells[1], sizes)
-    counts = np.bincount(labels)
-    best = _Choice(counts.tolist(), smallest.tolist(), fraction)
-    for attempt in range(min(30, max(1, 20_000 // len(members)))):
-        choice = _Choice(counts.tolist(), smallest.tolist(), fraction)
+    choices = []
+    for _ in range(min(30, max(1, 20_000 // len(members)))):
+        choice = _Choice(np.bincount(labels).tolist(), smallest.tolist(), fraction)
         order = rng.permutation(len(members)).tolist()
         for _ in range(4):
             if not choice.improve(members, order):
                 break
-        if attempt == 0 or choice.cost() < best.cost():
-            best = choice
-    chosen = np.zeros(len(members), dtype=np.bool_)
-    chosen[list(best.held)] = True
-    return chosen[unit]
+        choices.append(choice)
+    held = list(min(choices, key=_Choice.cost).held)
+    return np.isin(unit, held)
 
 
 @dataclass
 class _Choice:
-    """Groups that are held out, and how far their images are from the shares that were asked for.
+    """Groups that are held out, and how far their images are from the share ``fraction``.
 
     Attributes:
         counts: images of each class.
         smallest: images of each class in the group that has fewest of them.
-        fraction: the share to hold out.
     """
 
     counts: list[int]
@@ -172,7 +164,7 @@ class _Choice:
     fraction: float
 
     def __post_init__(self) -> None:
-        self.held: dict[int, None] = {}
+        self.held: set[int] = set()
         self.inside = [0] * len(self.counts)
         self.total = 0
 
@@ -186,10 +178,7 @@ class _Choice:
                 for label, count in members[unit]:
                     self.inside[label] += sign * count
                     self.total += sign * count
-                if sign == 1:
-                    self.held[unit] = None
-                else:
-                    del self.held[unit]
+                self.held ^= {unit}
         return changed
 
     def cost(self) -> float:
@@ -219,23 +208,21 @@ class _Choice:
         return len(self.counts) * ((total - share) / max(share, 1.0)) ** 2
 
 
-# Divides images into folds for cross-validation: stratified, seeded, duplicates and groups kept together
+# Folds for cross-validation
 
 
 def stratified_folds(labels: Int64Array, groups: Int64Array, folds: int, rng: np.random.Generator) -> Int64Array:
     """The fold of each image, int64 (N,) in [0, ``folds``): each class in equal shares, whole groups.
 
-    Without duplicates the folds differ by one image of a class at most, and by one image in all. A group whose
-    images carry different labels counts as one of its first image's class.
+    Without duplicates the folds differ by at most one image of a class, and by one image in all. A group whose
+    images have different labels counts as one of its first image's class.
 
     Args:
         labels: int64 (N,).
         groups: int64 (N,): images with the same number are duplicates, and stay in one fold.
-        folds: how many, 2 at least and as many as there are groups at most.
-        rng: the same state and data give the same folds.
 
     Raises:
-        SettingsError: there cannot be so many folds.
+        SettingsError: fewer than 2 folds, or more than groups.
     """
     _, first, unit, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if not 2 <= folds <= len(first):
@@ -252,13 +239,8 @@ def stratified_folds(labels: Int64Array, groups: Int64Array, folds: int, rng: np
 def group_folds(labels: Int64Array, groups: Int64Array, folds: int, rng: np.random.Generator) -> Int64Array:
     """The fold of each image, int64 (N,) in [0, ``folds``): whole groups that may be large and of several classes.
 
-    The largest group comes first; each goes to the fold that has least of its classes so far.
-
-    Args:
-        labels, groups, folds, rng: as for `stratified_folds`.
-
-    Raises:
-        SettingsError: there are fewer groups than folds.
+    From the largest group on, each goes to the fold that has least of its classes so far. Arguments and errors are
+    those of `stratified_folds`.
     """
     _, unit, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     unit = unit.reshape(-1)

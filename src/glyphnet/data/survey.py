@@ -1,8 +1,8 @@
-"""Chooses the size and colour that all pictures of a data set get, from the data and the user's wish.
+"""Chooses the size and colour of all pictures of a data set, from the data and the user's wish.
 
-The largest size that fits is seldom the best one. Strokes of a line drawing that are thin at 96 pixels teach a network
-less than the same shapes at 28, which also train many times faster. What must stay is the shape: which parts touch,
-what they enclose. Of any other image it is the brightness: what is lost when it is made small and large again.
+The largest size that fits is seldom the best. Strokes of a line drawing that are thin at 96 pixels teach a network less
+than the same shapes at 28, which also train many times faster. What must stay of a drawing is the shape: which parts
+touch, what they enclose. Of any other image it is the brightness: what is lost when it is made small and large again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ LARGEST_SIDE = 96  # what the networks here are made for
 LARGEST_ASKED = 1024
 COLORS = {"auto": None, "grey": 1, "rgb": 3}
 
-# Enough to meet a class of one image in a hundred, and small ones are read in less than a second.
-SAMPLE = 1000
-
+SAMPLE = 1000  # meets a class of one image in a hundred; small images are read in less than a second
 
 SIDES = (28, 40, 56, 72, 96)
 """Longer sides that are tried; sources of at most `SMALL` stay as they are."""
 
 SMALL = 48
-LOOKED_AT = 64
-"""Pictures that are measured: shares are then known to about 5 %."""
+LOOKED_AT = 64  # pictures that are measured: shares are then known to about 5 %
 
 ENOUGH_SHAPES = 0.9  # share of the drawings, of those that keep their shape at the largest side
 ENOUGH_BRIGHTNESS = 0.998  # share of the variance; photographs hold little of it in what is fine
@@ -43,14 +40,14 @@ _MOST_INK = 0.35
 
 @dataclass(frozen=True)
 class ShapeWish:
-    """What the user asked for: ``size`` (height, width) or None, ``color`` "auto", "grey" or "rgb"."""
+    """What the user asked for: ``size`` (height, width) or None, and ``color``, one of `COLORS`."""
 
     size: tuple[int, int] | None = None
     color: str = "auto"
 
     @classmethod
     def parse(cls, size: int | Sequence[int] | None, color: str) -> ShapeWish:
-        """Check a wish as `glyphnet.data.load` takes it.
+        """Check the arguments of `glyphnet.data.load`.
 
         Raises:
             SettingsError: the size is no integer from 1 to 1024 or pair of them, or the colour is unknown.
@@ -73,7 +70,7 @@ class ShapeWish:
 
     @property
     def source(self) -> str:
-        """Who chose, in words for a note."""
+        """Where size and colour come from, in words for a note."""
         if self.is_complete:
             return "as asked for"
         if self.size is not None:
@@ -88,10 +85,10 @@ def choose_shape(
 ) -> tuple[ImageShape, str]:
     """Height, width and channels for pictures of these ``sizes`` (height, width), and a note on the size or "".
 
-    One size up to 48×48 is kept. Of larger pictures the median height and width are taken (a few odd pictures do not
-    move them) and shrunk together to the smallest longer side at which the content stays, at most 96.
-    Without ``details`` that is 96. Each side is rounded to a multiple of 4, so that the networks can halve them twice.
-    One coloured picture makes the data RGB: grey pictures lose nothing by it.
+    One size up to 48×48 is kept. The median height and width of larger pictures (a few odd pictures do not move them)
+    shrink together to the smallest longer side at which the content stays, at most 96; without ``details`` to 96. Each
+    side is rounded to a multiple of 4, so that the networks can halve it twice. One coloured picture makes the data
+    RGB: grey pictures lose nothing by it.
     """
     channels = COLORS[wish.color] or (3 if any_colored else 1)
     if wish.size is not None:
@@ -119,15 +116,15 @@ def _choose_size(sizes: Iterable[tuple[int, int]], details: Sequence[Detail]) ->
 
 
 def is_colored(picture: Image.Image) -> bool:
-    """Whether more than one pixel in a hundred of a PIL image (L or RGB) is clearly not grey.
+    """Whether more than one pixel in a hundred of a PIL image (L or RGB) is coloured.
 
-    Nearly grey is a difference of up to 24 of 255 between channels: the noise of JPEG and of scanners.
+    Channels that differ by up to 24 of 255 are the noise of JPEG and of scanners.
     """
     if picture.mode != "RGB":
         return False
     factor = max(1, min(picture.size) // 64)  # a large picture is judged on its averages
     pixels = np.asarray(picture.reduce(factor) if factor > 1 else picture)
-    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    red, green, blue = np.moveaxis(pixels, 2, 0)
     low = np.minimum(np.minimum(red, green), blue)
     high = np.maximum(np.maximum(red, green), blue)
     return bool(np.count_nonzero(high - low > 24) > 0.01 * low.size)
@@ -144,7 +141,7 @@ def sample_rows(count: int) -> list[int]:
     return [int(row) for row in np.unique(spread.round())]
 
 
-# How large images must be for their content to stay
+# How large images must be to keep their content
 
 
 @dataclass(frozen=True)
@@ -152,8 +149,8 @@ class Detail:
     """What stays of one picture at each of `SIDES`.
 
     Attributes:
-        is_drawing: whether it is a drawing of two levels.
-        kept: of a drawing 1 where its shape stays, else 0; of other pictures the share of the variance.
+        is_drawing: whether it has two levels only.
+        kept: 1 where a drawing keeps its shape, else 0; the share of the variance that another picture keeps.
         stroke: mean width of a drawing's strokes, as a share of the longer side.
     """
 
@@ -165,31 +162,27 @@ class Detail:
 def measure_detail(picture: Image.Image) -> Detail:
     """Measure one picture of mode L or RGB."""
     grey = picture.convert("L")
-    longest = max(grey.size)
-    if longest > _LARGEST_LOOKED_AT:
-        scale = _LARGEST_LOOKED_AT / longest
-        grey = grey.resize([max(1, round(side * scale)) for side in grey.size], Image.Resampling.BOX)
+    if max(grey.size) > _LARGEST_LOOKED_AT:
+        grey = grey.resize(_reduced(grey.size, _LARGEST_LOOKED_AT), Image.Resampling.BOX)
     values = np.asarray(grey, dtype=np.float64)
     ink = _ink_of(values)
     if ink is None:
         return Detail(False, tuple(_brightness_kept(grey, values, side) for side in SIDES))
-    shape = _shape_of(ink >= 0.5)
+    drawn = ink >= 0.5
+    shape = _shape_of(drawn)
     kept = tuple(float(_shape_of(_small(ink, side)) == shape) for side in SIDES)
-    return Detail(True, kept, _stroke_width(ink >= 0.5) / max(grey.size))
+    return Detail(True, kept, _stroke_width(drawn) / max(grey.size))
 
 
 def choose_side(details: Sequence[Detail], longest: int) -> tuple[int, str]:
-    """The longer side for images whose longer side is ``longest`` now, and why, in words.
-
-    The smallest of `SIDES` at which enough stays, else ``longest``.
-    """
+    """The smallest of `SIDES` at which enough stays, else ``longest``; and why, in words."""
     drawings = [each for each in details if each.is_drawing]
     are_drawings = 2 * len(drawings) > len(details)
     counted = drawings if are_drawings else [each for each in details if not each.is_drawing]
-    tried = [(place, side) for place, side in enumerate(SIDES) if side <= longest]
-    kept = {side: float(np.mean([each.kept[place] for each in counted])) for place, side in tried}
+    by_side = zip(SIDES, zip(*(each.kept for each in counted), strict=True), strict=True)
+    kept = {side: float(np.mean(shares)) for side, shares in by_side if side <= longest}
     enough = ENOUGH_SHAPES * max(kept.values()) if are_drawings else ENOUGH_BRIGHTNESS
-    side = next((side for _, side in tried if kept[side] >= enough), longest)
+    side = next((side for side, share in kept.items() if share >= enough), longest)
     if side == longest:
         return longest, "smaller, detail would be lost"
     share = f"{100 * kept[side]:.3g} %"
@@ -212,18 +205,22 @@ def _ink_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
     return np.clip(ink, 0, 1) if np.mean(ink > 0.5) <= _MOST_INK else None
 
 
+def _reduced(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """A picture's (width, height) at a longer side of at most ``side``."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 def _small(ink: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.bool_]:
     """Where the ink is when the picture is made small: a pixel that is partly covered counts, as a thin stroke does."""
-    height, width = ink.shape
-    scale = min(1.0, side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray((ink * 255).astype(np.uint8)).resize(size, Image.Resampling.BOX), np.float64)
+    picture = Image.fromarray((ink * 255).astype(np.uint8))
+    small = np.asarray(picture.resize(_reduced(picture.size, side), Image.Resampling.BOX), np.float64)
     peak = np.percentile(small[small > 0], 75) if (small > 0).any() else 1.0
     return small >= 0.5 * peak
 
 
 def _shape_of(ink: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Parts of ink, and what they enclose: how many there are of each."""
+    """How many parts of ink there are, and how many parts of what they leave."""
     from scipy.ndimage import label
 
     eight = np.ones((3, 3), dtype=int)
@@ -245,9 +242,8 @@ def _stroke_width(ink: npt.NDArray[np.bool_]) -> float:
 def _brightness_kept(grey: Image.Image, values: npt.NDArray[np.float64], side: int) -> float:
     """The share of the variance that stays when a picture is made small and large again."""
     variance = float(values.var())
-    scale = side / max(grey.size)
-    if scale >= 1 or not variance:
+    if side >= max(grey.size) or not variance:
         return 1.0
-    size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
-    again = grey.resize(size, Image.Resampling.BICUBIC).resize(grey.size, Image.Resampling.BICUBIC)
+    small = grey.resize(_reduced(grey.size, side), Image.Resampling.BICUBIC)
+    again = small.resize(grey.size, Image.Resampling.BICUBIC)
     return 1.0 - float(np.mean((np.asarray(again, np.float64) - values) ** 2)) / variance

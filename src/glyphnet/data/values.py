@@ -1,7 +1,7 @@
 """One brightness scale for a whole data set: which value is black, which is white, the same for every image.
 
-Pictures and arrays of 8 bits are taken as they are. Values of any other kind (16-bit counts of a camera, floats, 0/1)
-say nothing about brightness by themselves. One range is chosen from the values of the whole set, stored in the model
+Pictures and arrays of 8 bits are brightness already. Values of any other kind (16-bit counts of a camera, floats, 0/1)
+say nothing about brightness by themselves: one range is chosen from the values of the whole set, stored in the model
 and applied wherever the model predicts.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError, SettingsError
+from ..units import plural
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -29,7 +30,7 @@ EIGHT_BITS: ValueRange = (0.0, 255.0)
 NEARLY_BLACK = 16
 """8-bit images whose values all lie in 0..16 are 0/1 images, class indices or digits in 17 levels: they are scaled.
 
-Nonzero values scaled from 0..n, n at most 16, are at least 255/16: no image can be taken for both.
+Nonzero values scaled from 0..n, n at most 16, are at least 255/16, so scaled images are never scaled again.
 """
 
 WHITES = (1, 255, 1023, 4095, 16_383, 65_535)
@@ -39,7 +40,7 @@ MOST_OUTSIDE = 0.5
 """Share of an image's values outside the range from which it cannot be on the model's scale."""
 
 _TAIL = 0.01  # percent at either end that may be hot or dead pixels
-_FAR = 3  # an end that lies farther out than so many times the range of the others is cut off
+_FAR = 3  # an end that lies farther out than this many times the range of the others is cut off
 _SAMPLE = 1_000_000  # values that the percentiles are taken from
 _PIECE = 1 << 20  # values scaled in one go
 
@@ -53,8 +54,8 @@ class Reading:
     """How the files of one data set, and those that a model classifies, are read.
 
     Attributes:
-        value_range: the values that become black and white, for pictures of more than 8 bits. None: as before ranges
-            were stored: 16 bits by 65,535, floats by the range that each file seems to have.
+        value_range: the values that become black and white, for pictures of more than 8 bits. None, from models older
+            than ranges: 16 bits by 65,535, floats by the range that each file seems to have.
         page: which page of a file of several.
         window: the range was set by the user: pictures of 8 bits are put on it too, and values may lie outside.
         strict: refuse pictures that cannot be on the scale: more than half of their values lie outside.
@@ -71,7 +72,7 @@ STANDARD = Reading()
 
 
 def check_page(value: Any) -> Page:
-    """A page as `glyphnet.data.load` takes it.
+    """The page that the user asked for.
 
     Raises:
         SettingsError: it is no number from 1 up, "mean" or "max".
@@ -82,10 +83,10 @@ def check_page(value: Any) -> Page:
 
 
 def check_range(value: Any) -> ValueRange | None:
-    """A range as `glyphnet.data.load` takes it: None or a pair (low, high) of finite numbers, low below high.
+    """The range that the user asked for, or None.
 
     Raises:
-        SettingsError: anything else.
+        SettingsError: it is no pair (low, high) of finite numbers, low below high.
     """
     if value is None:
         return None
@@ -105,12 +106,12 @@ def range_in_words(value_range: ValueRange) -> str:
 
 @dataclass
 class ValueSurvey:
-    """The values met in a data set, or in a sample of it.
+    """The values of a data set, or of a sample of it.
 
     Attributes:
         low, high: the least and the greatest.
         is_whole: whether all are whole numbers.
-        is_wide: whether any came in more than 8 bits (uint16, int32, float, …).
+        is_wide: whether any have more than 8 bits (uint16, int32, float, …).
     """
 
     low: float = np.inf
@@ -120,7 +121,7 @@ class ValueSurvey:
     _samples: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
     def add(self, values: npt.NDArray[Any], of: int = 1) -> None:
-        """Look at the values of an image or of a piece of an array, of which there are about ``of`` in all."""
+        """Look at the values of an image, or of a piece of an array, one of about ``of`` in all."""
         if not values.size:
             return
         self.low = min(self.low, float(values.min()))
@@ -128,14 +129,13 @@ class ValueSurvey:
         self.is_wide = self.is_wide or values.dtype not in (np.uint8, np.bool_)
         if self.is_whole and values.dtype.kind == "f":
             self.is_whole = bool((values == np.rint(values)).all())
-        wanted = max(1, _SAMPLE // of)
         flat = values.reshape(-1)
-        # A step that shares no factor with the rows' lengths: else the sample would be a few columns of the images.
-        step = max(1, flat.size // wanted) | 1
+        # An odd step: one that divides the rows' lengths would sample a few columns of the images.
+        step = max(1, flat.size // max(1, _SAMPLE // of)) | 1
         self._samples.append(flat[::step].astype(np.float64))
 
     def merge(self, other: ValueSurvey) -> None:
-        """Add what another survey has seen."""
+        """Add the values of another survey."""
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.is_whole, self.is_wide = self.is_whole and other.is_whole, self.is_wide or other.is_wide
         self._samples.extend(other._samples)
@@ -143,17 +143,15 @@ class ValueSurvey:
     def choose(self) -> ValueRange:
         """The range for the whole set.
 
-        All values lie in it, but for a few (at most 1 in 10,000 at either end) that lie far out: hot and dead pixels.
-        Where the values use more than half of one of the usual scales (fractions, 8, 10, 12, 14, 16 bits), it is
-        that scale.
+        All values lie in it, except for a few far out (at most 1 in 10,000 at either end): hot and dead pixels. Where
+        the values use more than half of one of the usual scales (fractions, 8, 10, 12, 14, 16 bits), it is that scale.
         """
         low, high = self._ends()
         if self.low >= 0:
             for white in WHITES:
                 if white / 2 < high <= white and low <= white / 4:
                     return 0.0, float(white)
-        if self.low >= 0 and low <= high / 16:
-            low = 0.0
+            low = 0.0 if low <= high / 16 else low
         return (low, high) if low < high else (low, low + 1.0)
 
     def _ends(self) -> ValueRange:
@@ -174,9 +172,8 @@ def range_sentence(
     """What became black and white, and how many values lie outside, in a sentence.
 
     Args:
-        value_range: the range.
-        asked: where it was given, by the user or by a model; None: it was chosen from the data.
-        outside: values outside it.
+        asked: the reading of the user or of a model; None: the range was chosen from the data.
+        outside: values outside the range.
         of: where they are, such as " in 3 pictures".
         whose: the images that have this range.
     """
@@ -184,10 +181,8 @@ def range_sentence(
     chosen = "chosen from the data: pass --range LOW:HIGH to override"
     if asked is not None:
         chosen = "as asked for" if asked.window else "as the model was trained"
-    said = f"Brightness, for {whose}: {low} is black, {high} is white ({chosen})."
-    if outside:
-        said += f" {outside:,} {'value' if outside == 1 else 'values'}{of} outside became black or white."
-    return said
+    lost = f" {plural(outside, 'value')}{of} outside became black or white." if outside else ""
+    return f"Brightness, for {whose}: {low} is black, {high} is white ({chosen}).{lost}"
 
 
 def choose_for_8_bits(high: float) -> ValueRange | None:
@@ -205,34 +200,27 @@ def scaled_to_8_bits(values: npt.NDArray[Any], value_range: ValueRange) -> tuple
     """
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255), 0
-    result = np.empty(values.shape, np.uint8)
-    outside = 0
+    low, high = value_range
+    result, outside = np.empty(values.shape, np.uint8), 0
     for start, piece in pieces(values):
-        part, more = _scaled(piece, value_range)
-        result[start : start + len(piece)] = part
-        outside += more
+        wide = piece.astype(np.float64)
+        if not np.isfinite(wide.sum()) and np.isnan(wide).any():
+            raise DataError("Values that are no numbers (NaN) have no brightness. Replace them before saving.")
+        outside += int(np.count_nonzero((wide < low) | (wide > high)))
+        with np.errstate(over="ignore"):
+            result[start : start + len(piece)] = np.rint(np.clip((wide - low) * (255 / (high - low)), 0, 255))
     return result, outside
 
 
 def pieces(values: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """The array in pieces of bounded size along its first axis, with where each begins: it may be a memory map."""
+    """The array, which may be a memory map, in pieces of bounded size along its first axis, and where each begins."""
     step = max(1, _PIECE // max(1, int(np.prod(values.shape[1:]))))
     for start in range(0, len(values), step):
         yield start, np.asarray(values[start : start + step])
 
 
-def _scaled(values: npt.NDArray[Any], value_range: ValueRange) -> tuple[UInt8Array, int]:
-    low, high = value_range
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide.sum()) and np.isnan(wide).any():
-        raise DataError("Values that are no numbers (NaN) have no brightness. Replace them before saving.")
-    outside = int(np.count_nonzero((wide < low) | (wide > high)))
-    with np.errstate(over="ignore"):
-        return np.rint(np.clip((wide - low) * (255 / (high - low)), 0, 255)).astype(np.uint8), outside
-
-
 def on_scale(values: npt.NDArray[Any], value_range: ValueRange, *, window: bool = False) -> UInt8Array:
-    """An array that somebody wants classified, of any numeric type, as brightness on the model's scale: uint8.
+    """An array to classify, of any numeric type, as brightness on the model's scale: uint8.
 
     uint8 arrays are brightness already, 0 black to 255 white, except where the model's range is at most 0..16 and all
     values lie in it. True is white. With ``window`` all arrays hold values on that scale, and any may lie outside.
@@ -241,29 +229,31 @@ def on_scale(values: npt.NDArray[Any], value_range: ValueRange, *, window: bool 
         DataError: the values cannot be on that scale: more than half lie outside, or they are fractions up to 1 and
             the scale is another.
     """
-    if window and values.dtype.kind in "buif":
-        return scaled_to_8_bits(values, value_range)[0]
-    if values.dtype == np.uint8:
-        raw = value_range[1] <= NEARLY_BLACK and values.size and values.max() <= value_range[1]
-        return scaled_to_8_bits(values, value_range)[0] if raw else values
     if values.dtype.kind not in "buif":
         raise DataError(f"Images must hold numbers, not {values.dtype}.")
-    scale = range_in_words(value_range)
-    if values.dtype.kind == "f" and values.size and value_range[1] > NEARLY_BLACK:
-        low, high = float(values.min()), float(values.max())
-        if low >= 0 and 0 < high <= 1:
-            raise DataError(
-                f"The values lie in 0..{high:.3g}, and the model's scale is {scale}. If 1 is white, give "
-                f"images * {value_range[1]:g}."
-            )
+    if values.dtype == np.uint8 and not window:
+        raw = value_range[1] <= NEARLY_BLACK and values.size and values.max() <= value_range[1]
+        return scaled_to_8_bits(values, value_range)[0] if raw else values
+    if window or not values.size:
+        return scaled_to_8_bits(values, value_range)[0]
+    low, high, scale = float(values.min()), float(values.max()), range_in_words(value_range)
+    if _are_fractions(values, low, high, value_range):
+        raise DataError(
+            f"The values lie in 0..{high:.3g}, and the model's scale is {scale}. If 1 is white, give "
+            f"images * {value_range[1]:g}."
+        )
     scaled, outside = scaled_to_8_bits(values, value_range)
     if outside > MOST_OUTSIDE * values.size:
-        low, high = float(values.min()), float(values.max())
         raise DataError(
             f"{outside:,} of {values.size:,} values lie outside {scale}, the scale that the model was trained on: "
             f"they run from {low:.6g} to {high:.6g}. Give values on that scale, or uint8 from 0 black to 255 white."
         )
     return scaled
+
+
+def _are_fractions(values: npt.NDArray[Any], low: float, high: float, value_range: ValueRange) -> bool:
+    """Whether values from ``low`` to ``high`` are fractions of white, and the scale is another."""
+    return values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
 
 
 # The values of one picture
@@ -291,24 +281,20 @@ def _checked_range(values: npt.NDArray[Any], value_range: ValueRange, name: str 
     if value_range == EIGHT_BITS and low >= 0 and 4096 <= high <= 65_535:
         return 0.0, 65_535.0  # 16 bits, for a model of 8: white is white
     outside = sum(np.count_nonzero((part < value_range[0]) | (part > value_range[1])) for _, part in pieces(values))
-    bearable = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
-    fractions = values.dtype.kind == "f" and low >= 0 and 0 < high <= 1 and value_range[1] > NEARLY_BLACK
-    if fractions or outside > bearable:
+    most = 0 if value_range == EIGHT_BITS else MOST_OUTSIDE * values.size
+    if _are_fractions(values, low, high, value_range) or outside > most:
         reason = f"values from {low:g} to {high:g}; the model was trained on the scale {range_in_words(value_range)}"
         raise BadFileError(name, reason, "Save it on that scale, or with 8 bits a pixel.")
     return value_range
 
 
 def _by_file(values: npt.NDArray[np.generic], name: str | os.PathLike[str]) -> UInt8Array:
-    """Grey values of 16 or 32 bits as brightness, for models that were written before ranges were stored."""
+    """Grey values of 16 or 32 bits as brightness, for models older than ranges."""
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind != "f":
-        # Pillow holds 16-bit grey in integers of 16 or 32 bits; white is 65,535 in both.
-        white = 65_535 if low >= 0 and high <= 65_535 else None
-    else:
-        scales = (1, 255, 65_535)  # the three customs of float images: fractions, 8-bit and 16-bit values
-        white = next((scale for scale in scales if low >= 0 and high <= scale), None)
-    if white is None:  # NaN comes here as well: no comparison with it holds
+    # Float images are fractions, 8-bit or 16-bit values. Pillow holds 16-bit grey in integers of 16 or 32 bits.
+    scales = (1, 255, 65_535) if values.dtype.kind == "f" else (65_535,)
+    white = next((scale for scale in scales if low >= 0 and high <= scale), None)
+    if white is None:  # also for NaN: no comparison with it holds
         reason = f"values from {low:g} to {high:g}, for which no brightness is agreed"
         raise BadFileError(name, reason, "Save it with 8 or 16 bits a pixel.")
     return scaled_to_8_bits(values, (0.0, float(white)))[0]

@@ -1,6 +1,6 @@
 """The one door to the disk: what is opened for reading, and every file and folder that is written.
 
-What the user has is never destroyed unless the user asked for it:
+The user's files are never destroyed unless the user asked for it:
 
 - `Replacing` looks before the work begins: is it an input, a folder, somebody else's file?
 - `atomic_write` replaces regular files only. Pipes and devices are written to. Links are followed only where the
@@ -35,6 +35,7 @@ from .errors import OutputError
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 _PIPED_BYTES = 64 * 2**20  # read from a pipe: settings and tables, not data sets
+_LINK = ": is a link, which is not followed here. Remove the link, or choose another folder."
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -63,11 +64,11 @@ def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.
 
     Args:
         path: the file; links are followed.
-        piped: also take ``/dev/stdin``, ``<(…)`` and other pipes that the shell has opened for this process, up to
-            64 MiB. For settings and tables that the user names.
+        piped: also read ``/dev/stdin``, ``<(…)`` and other pipes that the shell has opened for this process, up to
+            64 MiB: for settings and tables that the user names.
 
     Raises:
-        OSError: it is not there, cannot be read or is no regular file.
+        OSError: it is absent, cannot be read or is no regular file.
     """
     descriptor = _descriptor(path) if piped else None
     if descriptor is not None and not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -76,7 +77,7 @@ def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.
         if len(content) > _PIPED_BYTES:
             raise OSError(errno.EFBIG, f"gives more than {_PIPED_BYTES >> 20} MiB; save it as a file", os.fspath(path))
         return io.BytesIO(content)
-    _check_regular(os.stat(path), path)  # before opening: to open a device can have effects
+    _check_regular(os.stat(path), path)  # before opening: opening a device can have effects
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     try:
         _check_regular(os.fstat(file.fileno()), path)
@@ -119,14 +120,13 @@ def _kind(status: os.stat_result) -> str:
 
 
 def is_stream(path: AnyPath) -> bool:
-    """Whether a path names a pipe, a character device or a descriptor of this process, which are written to."""
+    """Whether a path names a pipe, a character device or a descriptor of this process: those are written to."""
     if _descriptor(path) is not None:
         return True
-    try:
+    with contextlib.suppress(OSError, ValueError):
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+        return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return False
 
 
 def is_stdout(path: AnyPath) -> bool:
@@ -154,13 +154,13 @@ def _descriptor(path: AnyPath) -> int | None:
 
 @contextmanager
 def _stream(path: AnyPath) -> Iterator[BinaryIO]:
-    """A file whose content goes to the pipe or device when the block ends well; writers may seek in it."""
+    """A file whose content is sent to the pipe or device if the block succeeds; writers may seek in it."""
     with tempfile.SpooledTemporaryFile(max_size=_PIPED_BYTES) as spool:
         yield spool  # type: ignore[misc]  # it has all that BinaryIO has
         spool.seek(0)
         descriptor = _descriptor(path)
         if descriptor == 1:
-            sys.stdout.flush()  # what was printed stands before it
+            sys.stdout.flush()  # printed text comes first
         opened = os.open(path, os.O_WRONLY | os.O_NOCTTY) if descriptor is None else os.dup(descriptor)
         with os.fdopen(opened, "wb") as target:
             shutil.copyfileobj(spool, target)
@@ -171,15 +171,15 @@ def _stream(path: AnyPath) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True)
 class Replacing:
-    """What a command may replace. It looks before the work begins, and touches nothing.
+    """Checks before the work begins, without touching anything, what a command may replace.
 
-    Where nothing or an empty file is, a file may be written, and pipes and devices may be written to. A folder, a disk,
+    A file may be written where there is none or an empty one; pipes and devices may be written to. A folder, a disk,
     a socket and an input are never replaced.
 
     Attributes:
         inputs: files and folders that the command reads; names of data sets are ignored.
-        overwrite: whether the user asked to replace what is there.
-        is_default: whether the command chose the place itself: then its own earlier output may be replaced.
+        overwrite: whether the user asked to replace existing files.
+        is_default: whether the command chose the path itself: then its own earlier output may be replaced.
     """
 
     inputs: tuple[AnyPath, ...] = ()
@@ -187,15 +187,14 @@ class Replacing:
     is_default: bool = False
 
     def check(self, path: AnyPath, *, follow: bool = True, in_place: bool = False) -> None:
-        """Look whether a file may be written.
+        """Check that a file may be written.
 
         Args:
-            path: the file.
-            follow: for a file that the user named: follow links, and take pipes and devices.
+            follow: for a file that the user named: follow links, and accept pipes and devices.
             in_place: whether the file is changed, not replaced: then it must be a regular file with one name.
 
         Raises:
-            OutputError: it would destroy what is there.
+            OutputError: it would destroy an existing file.
             OSError: its folder cannot be written, or it is a folder.
         """
         target = Path(os.path.realpath(path) if follow else path)
@@ -207,10 +206,10 @@ class Replacing:
             self._check(target, os.fspath(path))
 
     def check_in(self, folder: AnyPath, names: Iterable[str]) -> None:
-        """Look whether files of these names may be written into a folder, which need not be there yet.
+        """Check that files of these names may be written into a folder, which need not exist yet.
 
         Raises:
-            OutputError: a file would destroy what is there, or is a link; the folder itself is an input or no folder.
+            OutputError: a file would destroy an existing one, or is a link; the folder is an input or no folder.
             OSError: the folder cannot be written.
         """
         place = Path(folder)
@@ -251,11 +250,11 @@ class Replacing:
 
 
 def _refuse_kind(status: os.stat_result, named: str) -> None:
-    """Refuse whatever is no regular file."""
+    """Refuse everything but a regular file."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), named)
     if stat.S_ISLNK(status.st_mode):
-        raise OutputError(f"{named}: is a link, which is not followed here. Remove the link, or choose another folder.")
+        raise OutputError(f"{named}{_LINK}")
     if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{named}: is {_kind(status)}, and is never replaced. Choose another name.")
 
@@ -269,13 +268,13 @@ def _check_writable(folder: Path, named: AnyPath) -> None:
 
 def is_same(status: os.stat_result, path: AnyPath) -> bool:
     """Whether a status is that of the file ``path``."""
-    with contextlib.suppress(OSError, ValueError):  # no such file, or a NUL in the name: the name of a data set, say
+    with contextlib.suppress(OSError, ValueError):  # no such file, or a NUL in its name
         return os.path.samestat(status, os.stat(path))
     return False
 
 
 def _is_input(target: Path, status: os.stat_result, inputs: Iterable[AnyPath]) -> bool:
-    """Whether a file is one of the inputs, by whatever name, or lies in one of them and is not our own output."""
+    """Whether a file is one of the inputs, by any name, or lies in one of them and is not our own output."""
     for each in inputs:
         if is_same(status, each):
             return True
@@ -289,7 +288,7 @@ def _is_input(target: Path, status: os.stat_result, inputs: Iterable[AnyPath]) -
     return False
 
 
-_HEAD, _TAIL = 4096, 65536  # bytes of a file in which its mark stands
+_HEAD, _TAIL = 4096, 65536  # bytes of a file that may hold its mark
 _MARKS = {
     ".html": re.compile(rb'<meta name="generator" content="GlyphNet'),
     ".png": re.compile(rb"tEXtSoftware\0GlyphNet"),
@@ -306,7 +305,7 @@ _MARKS = {
         rb"trial,ending,|seed,|kind,level,similarity)"
     ),
 }
-"""Suffix → what stands in the first or the last bytes of our own files of that kind."""
+"""Suffix → the mark in the first or the last bytes of our own files of that kind."""
 
 
 def is_ours(path: AnyPath) -> bool:
@@ -331,19 +330,19 @@ def is_ours(path: AnyPath) -> bool:
 
 @contextmanager
 def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of ``path`` only when it is complete.
+    """Open a binary file that replaces ``path`` only when it is complete.
 
     The bytes go to a temporary name in the same folder; at the end of the ``with`` block they are flushed and
-    fsynced, the name is replaced in one step and the folder is fsynced. Whoever reads ``path``, at any moment
-    and after any crash, finds the whole old content or the whole new one. If the block raises, the old file
-    stays as it was and nothing is left behind. An existing file keeps its mode.
+    fsynced, the name is replaced in one step and the folder is fsynced. A reader of ``path``, at any time and after any
+    crash, finds the whole old content or the whole new one. If the block raises, the old file stays and nothing is left
+    behind. An existing file keeps its mode.
 
     Args:
-        path: the file. Only a regular file is replaced.
-        follow: for a file that the user named: follow a link, and write to a pipe or device that is there.
+        path: only a regular file is replaced.
+        follow: for a file that the user named: follow a link, and write to an existing pipe or device.
 
     Raises:
-        OutputError: there is a link, a pipe or a device.
+        OutputError: the path is a link, a pipe or a device.
         OSError: the folder does not exist or cannot be written, or the disk is full. It names ``path``.
     """
     if follow and is_stream(path):
@@ -372,7 +371,7 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
         if temporary:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-        # A full disk does not say which file; and nobody knows the temporary one.
+        # The error of a full disk names no file, or the temporary one.
         if isinstance(error, OSError) and (error.filename is None or _UNFINISHED in str(error.filename)):
             error.filename, error.filename2 = os.fspath(path), None
         raise
@@ -382,26 +381,25 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
 def atomic_write_text(path: AnyPath, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, all or nothing: see `atomic_write`.
 
-    Of a name that is no valid Unicode, ``\\udce9`` is written: to JSON and YAML that is the same name.
+    A name that is no valid Unicode is written as ``\\udce9``: JSON and YAML read the same name.
     """
-    content = text.encode(errors="backslashreplace")
     with atomic_write(path) as file:
-        file.write(content)
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def new_file(path: AnyPath) -> BinaryIO:
-    """Open a new file for writing, in a folder of our own; where something of that name is, that is an error."""
+    """Open a new file for writing, in a folder of our own; an existing name is an error."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
 def nameless_file(folder: AnyPath | None = None) -> IO[bytes]:
-    """A file without a name, to write and to read: it is gone when it is closed."""
+    """A file without a name, to write and to read; closing removes it."""
     return tempfile.TemporaryFile(dir=folder)
 
 
 def move(source: AnyPath, target: AnyPath) -> None:
-    """Give a finished file of ours its name, in one step; only a regular file there is replaced."""
+    """Give a finished file of ours its name, in one step; only a regular file is replaced."""
     with contextlib.suppress(FileNotFoundError):
         _refuse_kind(os.lstat(target), os.fspath(target))
     os.replace(source, target)
@@ -409,7 +407,7 @@ def move(source: AnyPath, target: AnyPath) -> None:
 
 
 def remove(*paths: AnyPath) -> None:
-    """Remove files of ours; those that are gone already are no error."""
+    """Remove files of ours, if they exist."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -420,9 +418,9 @@ _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{16}")
 
 
 def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
-    """A new locked file whose name says that it is ours: part of it is made from its inode.
+    """A new file whose name shows that it is ours, as part of it comes from the inode.
 
-    The lock says that the writer lives. It is taken before the file gets that name.
+    Its lock, taken before the file gets that name, shows that the writer lives.
     """
     token = secrets.token_hex(4)
     first = os.path.join(folder, f"{_UNFINISHED}{secrets.token_hex(8)}")
@@ -443,7 +441,7 @@ def _bound(token: str, descriptor: int) -> str:
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a file is called as a lock or an unfinished file of ours is: `FolderLock` sees to such."""
+    """Whether a name is that of a lock or an unfinished file of ours, which `FolderLock` removes."""
     return name == LOCK or bool(_UNFINISHED_NAME.fullmatch(name))
 
 
@@ -468,7 +466,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def make_folder(path: AnyPath) -> None:
-    """Make a folder and those above it where they are not there, and make them survive a power cut."""
+    """Make a folder and its parents where they are missing, and make them survive a power cut."""
     missing: list[Path] = []
     for folder in (Path(path), *Path(path).parents):
         if folder.exists():
@@ -482,14 +480,14 @@ def make_folder(path: AnyPath) -> None:
 
 
 def subfolder(folder: AnyPath, name: str) -> Path:
-    """A folder of ours inside another one, which need not be there yet.
+    """A folder of ours inside another one; neither need exist yet.
 
     Raises:
-        OutputError: it is a link: what is in it could lie anywhere.
+        OutputError: it is a link: its content could lie anywhere.
     """
     path = Path(folder) / name
     if path.is_symlink():
-        raise OutputError(f"{path}: is a link, which is not followed here. Remove the link, or choose another folder.")
+        raise OutputError(f"{path}{_LINK}")
     return path
 
 
@@ -500,12 +498,12 @@ def remove_empty_folder(path: AnyPath) -> None:
 
 
 def remove_folder(path: AnyPath) -> None:
-    """Remove a folder of ours with all that is in it; links in it are removed, not followed."""
+    """Remove a folder of ours with its content; links in it are removed, not followed."""
     shutil.rmtree(path)
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Make a new name in ``folder`` survive a power cut; a folder that we may not read is skipped."""
+    """Make a new name in ``folder`` survive a power cut, unless we may not read the folder."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -527,8 +525,8 @@ def try_lock(descriptor: int) -> bool:
 
 # Output folders among data
 
-# A folder that holds all files of one of these sets is the output of a verb: of train, of train with several seeds or
-# before its first epoch, of evaluate, tune, compare and lab.
+# A folder with all files of one of these sets is the output of train (also before its first epoch, and with several
+# seeds), evaluate, tune, compare or lab.
 _OUTPUTS = (
     {"recipe.yaml", "history.csv"},
     {"recipe.yaml", "model.safetensors"},
@@ -544,7 +542,7 @@ _OUTPUTS = (
 def is_output_folder(names: Iterable[str]) -> bool:
     """Whether a folder with files of these names holds GlyphNet's own output, which is never data.
 
-    Where only ``.lock`` is in it, a process has just begun to write.
+    With ``.lock`` alone, a process has just begun to write.
     """
     there = set(names)
     return there == {LOCK} or any(output <= there for output in _OUTPUTS)

@@ -48,7 +48,7 @@ class Reader(Protocol):
 
     @property
     def ink(self) -> InkSpec | None:
-        """How its training images look; None: pictures are only resized."""
+        """What its training images look like; None: pictures are only resized."""
 
     @property
     def reading(self) -> Reading:
@@ -56,10 +56,7 @@ class Reader(Protocol):
 
     @property
     def normalize(self) -> bool | None:
-        """Whether pictures are made like the training images.
-
-        None, as in model files of version 1: pictures are, and arrays of the model's own shape are not.
-        """
+        """Whether to normalise pictures; None, as in model files of version 1: all but arrays of its own shape."""
 
 
 class Batch(NamedTuple):
@@ -89,7 +86,7 @@ class Batch(NamedTuple):
 
     @classmethod
     def as_seen(cls, pixels: UInt8Array) -> Batch:
-        """Pixels uint8 (n, H, W, C) that the network shall see exactly as they are."""
+        """Pixels uint8 (n, H, W, C) that the network sees exactly as they are."""
         return cls(pixels, [None] * len(pixels), [None] * len(pixels))
 
     def singly(self) -> list[Normalized]:
@@ -112,11 +109,10 @@ def default_batch_size(image_shape: ImageShape) -> int:
 
 
 def normalizing_spec(model: Reader, as_is: bool | None = None) -> InkSpec | None:
-    """How pictures are made like the training images of ``model``; None: they are only resized.
+    """How pictures are normalised for ``model``; None: they are only resized.
 
     Args:
-        model: its own decision holds, unless
-        as_is: True, only resize, or False, normalise.
+        as_is: True only resizes, False normalises, None does what the model was found to do best.
     """
     normalizes = model.normalize is not False if as_is is None else not as_is
     return model.ink if normalizes else None
@@ -131,25 +127,21 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
         images: one of
 
             - an ImageDataset: its original pictures, where it knows them, else its images;
-            - a Batch, which is what this function gives: it stays as it is;
+            - a Batch, as this function yields it, unchanged;
             - an array (N, H, W, C), or (N, H, W) for N grey images, or one image, (H, W) or (H, W, C);
               with three axes the model's own height and width in the last two mean N grey images, and
               otherwise 1, 3 or 4 at the end are the channels of one image;
             - rows of pixels (N, D) or one row (D,), D being H·W of a grey model: N images;
             - a torch tensor, or nested lists of numbers: as the array of the same values;
             - a PIL image, the path of an image file (str or Path), the file's content (bytes), or an open file;
-            - what Gradio hands over: ``{"background", "layers", "composite"}`` or ``{"path": …}``;
+            - what Gradio passes: ``{"background", "layers", "composite"}`` or ``{"path": …}``;
             - an iterable of single images, each any of these.
 
-            Where an array's channels come first, (N, C, H, W) or (C, H, W), they are put last; what could be read
-            in two ways is refused.
-
-            Equal pixels are treated alike in all these forms. uint8 arrays are brightness, 0 black to 255 white; other
-            arrays and pictures of more than 8 bits hold values on the scale that the model was trained on
+            Channels that come first, (N, C, H, W) or (C, H, W), are moved to the end; an array with two meanings is
+            refused. Equal pixels give equal results in all these forms. uint8 arrays are brightness, 0 black to 255
+            white; other arrays and pictures of more than 8 bits hold values on the scale of the training images
             (`data.values.on_scale`).
-        model: its shape, its scale of brightness and its decision on normalising.
-        as_is: True only resizes, False makes pictures like the training images (`data.ink.normalize_picture`),
-            None does what the model was found to do best.
+        as_is: see `normalizing_spec`.
 
     Raises:
         DataError: something that is no image, or an array of another dtype or shape.
@@ -178,25 +170,19 @@ def image_batches(images: Images, model: Reader, batch_size: int, as_is: bool | 
         images = [images]
     if not isinstance(images, Iterable):
         raise _no_image(images)
-    # What a generator yields may be large: only one of its pictures is held at a time.
     if isinstance(images, Sequence):
         yield from _gathered(_in_parallel(images, model, as_is), batch_size)
-    else:
+    else:  # a generator's pictures may be large: only one is in memory
         yield from _gathered((read_image(image, model, as_is) for image in images), batch_size)
 
 
 def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, progress: Progress | None = None) -> Batch:
     """All images of a data set as ``model`` sees them when it predicts.
 
-    What takes long is kept in the cache; a large result is a memory map.
-
-    Args:
-        dataset: the images.
-        model, as_is: see `image_batches`.
-        progress: called as ``progress(done, total, what)``.
+    The cache keeps results that take long; a large one is a memory map.
 
     Raises:
-        BadFileError: an original picture cannot be read any more.
+        BadFileError: an original picture can no longer be read.
         DataError: the cache cannot be written, and the result is too large for the memory.
     """
     count, shape = len(dataset), model.input_shape
@@ -204,15 +190,20 @@ def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, pro
         return Batch.as_seen(dataset.images)
 
     def batches() -> Iterator[Batch]:
-        return _told(image_batches(dataset, model, default_batch_size(shape), as_is), count, progress)
+        done = 0
+        for batch in image_batches(dataset, model, default_batch_size(shape), as_is):
+            yield batch
+            done += len(batch.pixels)
+            if progress is not None:
+                progress(done, count, "reading pictures")
 
     identity = dataset.fingerprint if dataset.originals is None else dataset.originals.key
     is_small = count * int(np.prod(shape)) <= IN_MEMORY_BYTES
     if not is_small or (identity and count >= _CACHED):
-        spec = normalizing_spec(model, as_is)
-        told = None if spec is None else spec.model_dump(mode="json")
+        ink = normalizing_spec(model, as_is)
+        spec = None if ink is None else ink.model_dump(mode="json")
         names = hashlib.sha256(json.dumps(list(dataset.names)).encode()).hexdigest()
-        key = cache_key("seen", normalizer_version(), identity or dataset.fingerprint, names, told, list(shape))
+        key = cache_key("seen", normalizer_version(), identity or dataset.fingerprint, names, spec, list(shape))
         try:
             return _kept(key, batches, shape, count)
         except BadFileError:
@@ -224,13 +215,13 @@ def seen(dataset: ImageDataset, model: Reader, *, as_is: bool | None = None, pro
 
 
 def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, count: int) -> Batch:
-    """All batches as one, out of the cache or put there."""
+    """All batches as one, from the cache or written to it."""
 
     def write(writer: ImageWriter) -> dict[str, object]:
         writer.begin(shape, 2 * count)
         reasons: list[NoDrawing | None] = []
         changed: list[int] = []
-        with nameless_file() as given:  # these images come last; they may not fit into the memory
+        with nameless_file() as given:  # written last; they may not fit into the memory
             for batch in batches():
                 writer.append(batch.pixels)
                 changed += [len(reasons) + row for row, image in enumerate(batch.given) if image is not None]
@@ -250,21 +241,12 @@ def _kept(key: str, batches: Callable[[], Iterator[Batch]], shape: ImageShape, c
     return Batch(images[:count], [reasons.get(str(row)) for row in range(count)], given)
 
 
-def _told(batches: Iterator[Batch], count: int, progress: Progress | None) -> Iterator[Batch]:
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch.pixels)
-        if progress is not None:
-            progress(done, count, "reading pictures")
-
-
 def read_image(image: object, model: Reader, as_is: bool | None = None, name: str = "image") -> Normalized:
-    """One picture as ``model`` sees it: the function that every path from a picture to a network goes through.
+    """One picture as ``model`` sees it: every path from a picture to a network leads through this function.
 
     Args:
         image: a PIL image, a path, the content of an image file, or an array (h, w) or (h, w, 1, 3 or 4).
-        model, as_is: see `image_batches`.
+        as_is: see `normalizing_spec`.
         name: what errors call the content of a file.
 
     Raises:
@@ -275,7 +257,7 @@ def read_image(image: object, model: Reader, as_is: bool | None = None, name: st
 
 
 def open_image(image: object, model: Reader, name: str = "image") -> Opened:
-    """One picture decoded, its values on the scale of ``model``: the first half of `read_image`; see there."""
+    """One picture decoded, its values on the scale of ``model``: the first half of `read_image`."""
     image = _plain(image)
     if isinstance(image, np.ndarray):
         return _one_array(image, model)
@@ -289,7 +271,7 @@ def open_image(image: object, model: Reader, name: str = "image") -> Opened:
 
 
 def normalized(opened: Opened, model: Reader, as_is: bool | None = None) -> Normalized:
-    """One opened picture as ``model`` sees it: the second half of `read_image`; see there."""
+    """One opened picture as ``model`` sees it: the second half of `read_image`."""
     if isinstance(opened, np.ndarray) and _stays(opened, model, as_is):
         return Normalized(opened)
     is_seen = isinstance(opened, Image.Image)
@@ -297,9 +279,9 @@ def normalized(opened: Opened, model: Reader, as_is: bool | None = None) -> Norm
 
 
 def normalized_together(images: Iterable[Opened], model: Reader, as_is: bool | None = None) -> Batch:
-    """`normalized` for each of some pictures; those that it would not change are found all at once.
+    """`normalized` for each picture; those of the model's size that normalising would not change are found at once.
 
-    Pictures of another size than the model's are normalised one by one as they come, for they may be large.
+    Pictures of other sizes are normalised one by one as they come, for they may be large.
     """
     spec, shape = normalizing_spec(model, as_is), model.input_shape
     made: list[Normalized | None] = []
@@ -312,14 +294,14 @@ def normalized_together(images: Iterable[Opened], model: Reader, as_is: bool | N
             fitting[row] = pixels
             made.append(None)
     if spec is not None and fitting:
-        sure = already_normal(np.stack([*fitting.values()]), spec, shape).tolist()
-        for (row, pixels), is_sure in zip(fitting.items(), sure, strict=True):
-            made[row] = Normalized(pixels) if is_sure else normalize_picture(pixels, spec, shape)
+        normal = already_normal(np.stack([*fitting.values()]), spec, shape).tolist()
+        for (row, pixels), is_normal in zip(fitting.items(), normal, strict=True):
+            made[row] = Normalized(pixels) if is_normal else normalize_picture(pixels, spec, shape)
     return Batch.of([each for each in made if each is not None])
 
 
 def _of_shape(image: Opened, shape: ImageShape) -> UInt8Array | None:
-    """The pixels of a picture that has a model's size and colours already; of any other, None."""
+    """The pixels of a picture that has a model's size and colours; of any other, None."""
     if isinstance(image, np.ndarray):
         return image if image.shape == shape else None
     if image.mode != ("L" if shape[2] == 1 else "RGB") or image.size != (shape[1], shape[0]):
@@ -328,11 +310,11 @@ def _of_shape(image: Opened, shape: ImageShape) -> UInt8Array | None:
 
 
 def _stays(array: UInt8Array, model: Reader, as_is: bool | None, originals: Originals | None = None) -> bool:
-    """Whether an array (h, w, c) is what the network sees already; ``originals``: of the data set that it is from."""
+    """Whether the network sees an array (h, w, c) unchanged; ``originals``: of the data set that it is from."""
     if array.shape != model.input_shape:
         return False
-    taken_as_it_is = as_is is None and model.normalize is None and originals is None
-    return taken_as_it_is or normalizing_spec(model, as_is) is None
+    is_plain_array = as_is is None and model.normalize is None and originals is None
+    return is_plain_array or normalizing_spec(model, as_is) is None
 
 
 def _in_parallel(
@@ -351,7 +333,7 @@ def _gathered(images: Iterator[Normalized], batch_size: int) -> Iterator[Batch]:
 
 
 def _plain(images: Any) -> Any:
-    """Tensors, nested lists, open files and Gradio's dicts as arrays, bytes, pictures and paths; others as they are."""
+    """Tensors, nested lists, open files and Gradio's dicts as arrays, bytes, pictures and paths; others unchanged."""
     if isinstance(images, (bytearray, memoryview)):
         return bytes(images)
     if hasattr(images, "read") and not isinstance(images, Image.Image):
@@ -446,19 +428,19 @@ def _one_array(array: AnyArray, model: Reader) -> UInt8Array:
         pixels = _from_rows(pixels[np.newaxis], model)[0]
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3, 4):
         pixels = pixels.transpose(1, 2, 0)
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
+    pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
         raise DataError(
             f"An array of shape {array.shape} in a list is not one image: give (height, width) or "
             "(height, width, channels) with 1, 3 or 4 channels."
         )
-    pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
     if pixels.size == 0:
         raise DataError(f"An image of shape {pixels.shape} has no pixels.")
     return pixels
 
 
 def _brightness(array: AnyArray, model: Reader) -> UInt8Array:
-    """The values of an array as brightness, on the scale that the model was trained on."""
+    """The values of an array as brightness on the model's scale."""
     if model.reading.value_range is not None:
         return on_scale(array, model.reading.value_range)
     if array.dtype == np.uint8:

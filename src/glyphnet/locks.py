@@ -1,4 +1,4 @@
-"""Locks of files and folders, and the temporary folders that are known by theirs."""
+"""Locks of files and folders, and temporary folders that are recognised by their locks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from .errors import OutputError, RunFolderError
 from .files import LOCK, NO_FOLLOW, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
@@ -22,10 +21,10 @@ _CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the numb
 
 
 class FileLock:
-    """A lock that the kernel gives back when the process ends, however it ends: there are no stale locks.
+    """A lock that the kernel releases when the process ends, however it ends: there are no stale locks.
 
-    Its file is made without following links. It holds "glyphnet" and the number of the process; a file with any other
-    content is never locked, changed or removed. On release the file is removed.
+    Its file is made without following links and holds "glyphnet" and the number of the process; a file with any other
+    content is never locked, changed or removed. Release removes the file.
     """
 
     def __init__(self, path: AnyPath) -> None:
@@ -37,16 +36,16 @@ class FileLock:
         return os.path.lexists(self.path)
 
     def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; whether that succeeded. With ``wait``, come back when it has.
+        """Try to take the lock, or wait for it; whether that succeeded.
 
         Raises:
-            OutputError: something else is there.
+            OutputError: the file has other content.
             OSError: the file cannot be made.
         """
         while True:
             descriptor = self._open(os.O_CREAT)
             try:
-                # A holder removes the file before it gives back the lock: then this is the lock of nothing.
+                # A holder removes the file before it releases the lock: then this would lock nothing.
                 if try_lock(descriptor) and is_same(os.fstat(descriptor), self.path):
                     os.ftruncate(descriptor, 0)
                     os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
@@ -61,7 +60,7 @@ class FileLock:
             time.sleep(0.02 if is_there else 0)
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it, if it is held."""
         if self._descriptor is not None:
             if is_same(os.fstat(self._descriptor), self.path):
                 remove(self.path)
@@ -69,7 +68,7 @@ class FileLock:
             self._descriptor = None
 
     def is_held(self) -> bool:
-        """Whether a living process, or another lock in this one, has it; nothing is made or changed."""
+        """Whether a living process, or another lock in this one, holds it; nothing is made or changed."""
         try:
             descriptor = self._open(0)
         except FileNotFoundError:
@@ -80,7 +79,7 @@ class FileLock:
             os.close(descriptor)
 
     def holder(self) -> str:
-        """The number of the process that has it, or had it last; "" where that is not known."""
+        """The number of the process that holds it or held it last; "" where unknown."""
         with contextlib.suppress(OSError, OutputError):
             descriptor = self._open(0)
             try:
@@ -98,11 +97,8 @@ class FileLock:
                 raise self._foreign() from None
             raise
         status = os.fstat(descriptor)
-        if (
-            not stat.S_ISREG(status.st_mode)
-            or status.st_nlink > 1
-            or not _CONTENT.fullmatch(os.pread(descriptor, 64, 0))
-        ):
+        is_single = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+        if not is_single or not _CONTENT.fullmatch(os.pread(descriptor, 64, 0)):
             os.close(descriptor)
             raise self._foreign()
         return descriptor
@@ -142,9 +138,7 @@ class FolderLock:
         remove_unfinished(self.folder)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
 
 
@@ -166,15 +160,15 @@ def _in_use(folder: Path, lock: FileLock) -> RunFolderError:
 # Temporary folders
 
 _TEMPORARY = "glyphnet-"
-_UNLOCKED = 3600.0  # seconds after which an empty one without a lock is nobody's: a process locks its own at once
+_UNLOCKED = 3600.0  # seconds after which an empty one without a lock is abandoned: a process locks its own at once
 
 
 @contextmanager
 def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
-    """A folder that is gone after the block. Those that killed processes left are removed as well.
+    """A folder that is removed after the block, as are those of killed processes.
 
     Args:
-        near: the folder to make it in; the system's folder for temporary files unless given.
+        near: the folder to make it in; else the system's folder for temporary files.
     """
     base = Path(tempfile.gettempdir() if near is None else near)
     _remove_abandoned(base)
@@ -187,7 +181,7 @@ def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
 
 
 def _remove_abandoned(base: Path) -> None:
-    """Remove temporary folders of ours whose processes are dead: known by owner, mode and the lock in them."""
+    """Remove temporary folders of ours whose processes are dead, recognised by owner, mode and lock."""
     with contextlib.suppress(OSError), os.scandir(base) as entries:
         for entry in entries:
             if not re.fullmatch(rf"{_TEMPORARY}[a-z0-9_]{{8}}", entry.name):

@@ -1,6 +1,6 @@
-"""Child processes that never outlive their parent: `Child` talks in lines of JSON, `Workers` take bytes and give bytes.
+"""Child processes that never outlive their parent: `Child` exchanges lines of JSON, `Workers` JSON and bytes.
 
-Not `multiprocessing`: that would run the user's own script again in the child, and need it to be guarded.
+Not `multiprocessing`: it would run the user's own script again in the child, which the script would have to guard.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, Queue
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .files import new_file
@@ -44,9 +43,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLI
 def usable_cores() -> int:
     """How many cores this process may use, by its affinity and its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError):  # also where the quota is "max": no limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no limit
+        cores = min(cores, max(1, round(int(quota) / int(period))))
     return cores
 
 
@@ -54,8 +53,34 @@ WORKERS = min(8, usable_cores())
 """Threads of `map_in_order`."""
 
 
+def _start(code: str, threads: int, errors: int | IO[bytes], **environment: str) -> subprocess.Popen[bytes]:
+    """A fresh interpreter that runs ``code``, in a session of its own: Ctrl-C is for the parent."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, **dict.fromkeys(_THREADS, str(threads)), **environment},
+        start_new_session=True,
+    )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):  # macOS of the dead; Windows
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            pipe.close()  # type: ignore[union-attr]
+
+
 class Child:
-    """A fresh interpreter that runs one function; a context manager, after which it is dead, whatever happened.
+    """A fresh interpreter that runs one function; a context manager that always ends it.
 
     Args:
         main: the function, ``package.module:name``; it calls `talk_with_parent` first.
@@ -73,53 +98,29 @@ class Child:
 
     def __enter__(self) -> Child:
         with contextlib.ExitStack() as undoing:
-            with interrupts_wait():  # in the midst of its start nobody would know of the child yet
-                self._start()
-                undoing.callback(self._end)
+            with interrupts_wait():  # during its start nobody would know of the child
+                with new_file(self._log) as errors:
+                    self._process = _start(self._code, self._threads, errors)
+                self._listener = threading.Thread(target=self._listen, daemon=True)
+                self._listener.start()
+                undoing.callback(self.__exit__)
             undoing.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _start(self) -> None:
-        with new_file(self._log) as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", self._code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                env={**os.environ, **dict.fromkeys(_THREADS, str(self._threads))},
-                start_new_session=True,  # Ctrl-C is for us; and with the child we can kill what it has started
-            )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _end(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of the dead
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+    def __exit__(self, *_: object) -> None:
+        _kill(self._process)
         self._listener.join()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
+        _close(self._process)
 
     def tell(self, message: Message) -> None:
-        """Send the child a message; of one that is gone nothing is heard any more."""
+        """Send the child a message, if it still lives."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
     def how_it_ended(self) -> str:
-        """Waits for the end, and says how it was: "was killed by the system, …", without a full stop."""
+        """Wait for the end; describe it without a full stop: "was killed by the system, …"."""
         status = self._process.wait()
         if status == -signal.SIGKILL:
             return "was killed by the system, most likely because memory ran out"
@@ -137,32 +138,32 @@ class Child:
 
 
 def _code(main: str, *arguments: object) -> str:
-    """Python that calls a function, ``package.module:name``, wherever this process found its modules."""
+    """Python that calls a function, ``package.module:name``, with this process's module path."""
     module, _, name = main.partition(":")
     return f"import sys; sys.path[:] = {sys.path!r}\nfrom {module} import {name}\n{name}(*{list(arguments)!r})"
 
 
 Work: TypeAlias = Callable[[Mapping[str, Any], bytes], tuple[Mapping[str, Any], "bytes | memoryview"]]
-"""What a worker does: from plain JSON values and bytes to such."""
+"""What a worker runs: from JSON values and bytes to JSON values and bytes."""
 
 
 class WorkerDiedError(Exception):
-    """The worker crashed, or was not ready in time: what it was given is at fault, or the machine is busy."""
+    """The worker crashed, or was not ready in time: its task is at fault, or the machine is busy."""
 
 
 class Workers:
     """Processes for work that may take too long, need too much memory or crash.
 
-    A worker forks for each piece of work, and a timer of the system ends the fork at its deadline, also when the parent
-    is dead: no interpreter has to start and to import everything for the next one, and all memory is given back. Where
-    there is no fork (Windows) the worker itself ends, and is replaced.
+    A worker forks for each task, and a timer of the system ends the fork at its deadline, even if the parent is dead.
+    So the next task needs no new interpreter and imports, and all memory is released. Where there is no fork (Windows)
+    the worker itself ends, and is replaced.
 
     Args:
-        work: what they do, a `Work` as ``package.module:name``.
+        work: the function, a `Work` as ``package.module:name``.
         most: processes at once; they start when they are needed.
-        memory: bytes that a piece of work may take beyond its body; systems without such limits ignore it.
+        memory: bytes that a task may take beyond its body; systems without such limits ignore it.
         prepare: called in each worker before it is ready, as ``package.module:name``: loads what work needs.
-        forks: whether to fork. Without, memory is not limited and a piece of work starts some milliseconds sooner.
+        forks: whether to fork. Without, memory is not limited and a task starts some milliseconds sooner.
     """
 
     def __init__(self, work: str, *, most: int, memory: int, prepare: str | None = None, forks: bool = True) -> None:
@@ -176,13 +177,13 @@ class Workers:
         atexit.register(self.close)
 
     def __call__(self, head: Mapping[str, Any], body: bytes, end: float) -> tuple[dict[str, Any], bytes]:
-        """What the work gives.
+        """The result of the work.
 
         Args:
-            end: when it has to be done, by `time.monotonic`, which all processes of a machine share.
+            end: its deadline, by `time.monotonic`, which all processes of a machine share.
 
         Raises:
-            TimeoutError: it is not, or no worker was free in time.
+            TimeoutError: it took longer, or no worker was free in time.
             WorkerDiedError: the worker crashed.
         """
         worker = self._take(end)
@@ -210,12 +211,13 @@ class Workers:
             self._closed = True
             if self._pid == os.getpid():
                 for worker in self._all:
-                    _end(worker)
+                    _kill(worker)
+                    _close(worker)
             self._all = set()
 
     def _take(self, end: float) -> subprocess.Popen[bytes]:
         with self._lock:
-            if self._pid != os.getpid():  # a fork: those there are the parent's
+            if self._pid != os.getpid():  # a fork: the workers are the parent's
                 self._idle, self._all, self._pid = Queue(), set(), os.getpid()
         if self._idle.empty():
             self._start_one()
@@ -225,18 +227,11 @@ class Workers:
             raise TimeoutError from None
 
     def _start_one(self) -> None:
-        """Start one more, if there may be more; it is idle once it has said that it is ready."""
+        """Start one more, up to the most; it is idle once it has reported that it is ready."""
         with self._lock, interrupts_wait():
             if self._closed or len(self._all) >= self._most:
                 return
-            worker = subprocess.Popen(
-                [sys.executable, "-c", self._code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **dict.fromkeys(_THREADS, "1"), **_MALLOC},
-                start_new_session=True,  # Ctrl-C is for the parent
-            )
+            worker = _start(self._code, 1, subprocess.DEVNULL, **_MALLOC)
             self._all.add(worker)
         threading.Thread(target=self._await, args=(worker, self._idle), daemon=True).start()
 
@@ -248,7 +243,8 @@ class Workers:
     def _replace(self, worker: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._all.discard(worker)
-        _end(worker)
+        _kill(worker)
+        _close(worker)
         self._start_one()
 
 
@@ -261,16 +257,6 @@ def _ask(worker: subprocess.Popen[bytes], head: Mapping[str, Any], body: bytes) 
     except (BrokenPipeError, ValueError):  # the latter where it was closed
         return None
     return _read(worker.stdout)
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):  # Windows has no groups
-        os.killpg(worker.pid, signal.SIGKILL)  # with its fork
-    worker.kill()
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        with contextlib.suppress(OSError):
-            pipe.close()  # type: ignore[union-attr]
 
 
 def _write(pipe: IO[bytes], head: Mapping[str, Any], body: bytes | memoryview) -> None:
@@ -291,12 +277,12 @@ def _read(pipe: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
 
 
 def work_for_parent(work: str, memory: int, prepare: str | None, forks: bool) -> None:
-    """The life of a worker: until its parent closes the pipe or is gone."""
+    """Run a worker until its parent closes the pipe or ends."""
     do: Work = _function(work)
     if prepare is not None:
         _function(prepare)()
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answered:
-        os.dup2(2, 1)  # what libraries print must not come between the answers
+        os.dup2(2, 1)  # libraries must not print between the answers
         _write(answered, {}, b"")  # ready
         while (message := _read(asked)) is not None:
             if forks and hasattr(os, "fork"):
@@ -307,7 +293,7 @@ def work_for_parent(work: str, memory: int, prepare: str | None, forks: bool) ->
 
 
 def _work_in_fork(do: Work, message: tuple[dict[str, Any], bytes], memory: int, answered: IO[bytes]) -> None:
-    """Do it in a fork, which the system ends at its deadline; a fork that was ended is reported by its signal."""
+    """Work in a fork, which the system ends at its deadline; the answer is then its signal."""
     if (child := os.fork()) == 0:
         status = 1
         try:
@@ -325,7 +311,7 @@ def _work_in_fork(do: Work, message: tuple[dict[str, Any], bytes], memory: int, 
 
 
 def _work(do: Work, message: tuple[dict[str, Any], bytes], answered: IO[bytes]) -> None:
-    """Do it here; a watchdog thread that needs no interpreter ends this process at the deadline."""
+    """Work here; a watchdog thread that needs no interpreter ends this process at the deadline."""
     faulthandler.dump_traceback_later(max(0.001, message[0]["until"] - time.monotonic()), exit=True)
     _write(answered, *do(*message))
     faulthandler.cancel_dump_traceback_later()
@@ -346,16 +332,16 @@ def _limit_memory(more: int) -> None:
 
 
 def talk_with_parent(heard: Callable[[Message], None] = lambda _: None) -> Callable[[Message], None]:
-    """For a child, at its beginning: from here on it ends when its parent does, even by SIGKILL.
+    """For a child, at its start: from here on it ends when its parent does, even by SIGKILL.
 
     Args:
         heard: called with each message of the parent, in another thread.
 
     Returns:
-        What tells the parent something.
+        A function that sends the parent a message.
     """
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not come between the messages
+    os.dup2(2, 1)  # libraries must not print between the messages
 
     def tell(message: Message) -> None:
         print(json.dumps(message), file=channel, flush=True)
@@ -373,8 +359,7 @@ def _hear(heard: Callable[[Message], None]) -> None:
     os._exit(1)  # the pipe to standard input is closed: the parent is gone
 
 
-# Work on several items at once, in threads, handed over in order
-
+# Work on several items at once, in threads, in order
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -383,12 +368,10 @@ _Made = TypeVar("_Made")
 
 
 def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> Iterator[_Made]:
-    """What ``work`` makes of each item, in order; twice as many as there are workers are under way.
+    """The results of ``work`` for each item, in order; twice as many items as workers are in progress.
 
-    Closing the iterator, an error or Ctrl-C waits for the items that have been begun, and begins no others.
-
-    Raises:
-        Exception: whatever ``work`` raises for an item, in the item's turn.
+    Closing the iterator, an error or Ctrl-C waits for the items in progress, and starts no others. An error of ``work``
+    is raised in the item's turn.
     """
     items = iter(items)
     head = list(islice(items, 2))
@@ -421,8 +404,8 @@ def map_in_order(work: Callable[[_Given], _Made], items: Iterable[_Given]) -> It
 def interrupts_wait() -> Iterator[None]:
     """Delay Ctrl-C, and signals that act like it, until after the block.
 
-    In the midst of `threading.Condition.__enter__` it would leave the lock taken for ever, and the worker that wants it
-    next would wait as long: the command would hang instead of ending.
+    During `threading.Condition.__enter__` it would leave the lock taken for ever, and the next worker that wants it
+    would wait as long: the command would hang instead of ending.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # no other thread is ever interrupted

@@ -233,7 +233,7 @@ def _open(data: bytes, name: AnyPath) -> Image.Image:
     if not data:
         raise BadFileError(name, "empty (0 bytes)", "Save it again or remove it.")
     try:
-        # Nearly all pictures have these formats, which Pillow has loaded; to load the others takes longer than a picture.
+        # Nearly all pictures have these formats. Pillow has loaded them; the others take longer to load than a picture.
         return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
         pass

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .conformal import BoolArray, Conformal
+from .conformal import Conformal
 from .data.dataset import UInt8Array
 from .data.decode import ImageShape
 from .data.ink import InkSpec
@@ -78,9 +78,7 @@ class Rules:
         return self.foreign is not None or self.confidence is not None
 
     def check_rejection(self) -> None:
-        """Raises:
-        SettingsError: no rule for rejection was measured.
-        """
+        """Raise SettingsError unless a rule for rejection was measured."""
         if not self.rejects:
             raise SettingsError(
                 "This model cannot reject: nothing was measured for that when it was trained, for there was no "
@@ -88,11 +86,7 @@ class Rules:
             )
 
     def need_conformal(self) -> Conformal:
-        """The calibration of sets.
-
-        Raises:
-            SettingsError: there is none.
-        """
+        """The calibration of sets; raises SettingsError if there is none."""
         if self.conformal is None:
             raise SettingsError(
                 "This model gives no sets: it was not calibrated for them, for it is from an older GlyphNet or had no "
@@ -102,13 +96,7 @@ class Rules:
 
 
 class OneAnswer(NamedTuple):
-    """The answer for one image: a row of `Answers`.
-
-    Attributes:
-        probabilities: float32 (K,).
-        foreign: how unlike the training images it is; None where the model has no such score.
-        reason: why the answer cannot be believed, or None.
-    """
+    """The answer for one image: a row of `Answers`, with the probabilities float32 (K,)."""
 
     probabilities: Float32Array
     foreign: float | None
@@ -175,10 +163,6 @@ class Answers:
         """
         labels = self.rules.need_conformal().labels(self.probabilities, level)
         return [tuple(self.classes[label] for label in row) for row in labels]
-
-    def inside(self, level: float = 0.95) -> BoolArray:
-        """Which classes are in the set of each image: bool (N, K); see `sets`."""
-        return self.rules.need_conformal().sets(self.probabilities, level)
 
 
 # What makes answers

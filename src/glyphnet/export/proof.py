@@ -34,12 +34,8 @@ class HeldOutImages:
 
 
 class Given(NamedTuple):
-    """Predictions of an export for N images.
-
-    Attributes:
-        probabilities: float32 (N, K).
-        foreign: float32 (N,), how unlike the training images each is; None if the format has no such output.
-    """
+    """Predictions of an export for N images: probabilities, float32 (N, K), and how unlike the training images each is,
+    float32 (N,); None if the format has no such output."""
 
     probabilities: Float32Array
     foreign: Float32Array | None = None
@@ -115,11 +111,7 @@ def _undecided(expected: Answers, difference: float, apart: float) -> npt.NDArra
 
 
 def demand(proof: Proof, tolerance: float) -> None:
-    """Check the proof, with probabilities and scores within ``tolerance``.
-
-    Raises:
-        ExportError: the export's predictions differ from the model's.
-    """
+    """Raise ExportError unless the proof holds, with probabilities and scores within ``tolerance``."""
     if not proof.holds(tolerance):
         raise ExportError(
             f"The export differs from the model: of {proof.source} {proof.same_labels:,} get the same label "

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width, Widths, activation
+from .spec import ACTIVATIONS, Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width, Widths
 
 Kernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 Stride = Annotated[int, Field(strict=True, ge=1, le=8)]
@@ -227,7 +227,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs)
-        self.activation1 = activation(activation_name)
+        self.activation1 = ACTIVATIONS[activation_name]()
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
@@ -235,7 +235,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
             )
-        self.activation2 = activation(activation_name)
+        self.activation2 = ACTIVATIONS[activation_name]()
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -26,8 +26,8 @@ _Statistics = tuple[float, ...]
 class _StatisticsOnDevices:
     """Means and standard deviations as tensors, kept for each device.
 
-    Copying them for each batch would cost time, and is forbidden while a CUDA graph is captured. What is
-    kept here is no part of the value: it makes no two preprocessings differ, and is not pickled.
+    Copying them for each batch would cost time, and is forbidden while a CUDA graph is captured. They are no part of
+    the value: they make no two preprocessings differ, and are not pickled.
     """
 
     def __init__(self) -> None:
@@ -83,14 +83,10 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def measure(cls, inputs: Inputs, mode: Mode = "standardize") -> Preprocessing:
-        """The preprocessing for these training inputs.
+        """The preprocessing for these training inputs, uint8 (N, H, W, C) or float (N, D), on any device.
 
         Read in parts, so a memory map is never whole in memory. For images the sums are whole numbers and the
         result is exact; for vectors it is computed in float64, in two passes.
-
-        Args:
-            inputs: uint8 (N, H, W, C) or float (N, D); an array, a memory map or a tensor on any device.
-            mode: see the class.
 
         Raises:
             SettingsError: there are no inputs, or a feature is not finite in float32.

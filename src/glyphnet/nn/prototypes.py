@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from .inference import optimize_for_inference
 from .networks import SideBySide, head_of, without_head
-from .spec import is_activation
+from .spec import ACTIVATION_TYPES
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -156,7 +156,7 @@ def _take_activation(body: nn.Module) -> nn.Module:
     for name, layer in reversed(body._modules.items()):
         if isinstance(layer, nn.Identity | nn.Dropout):
             continue
-        if layer is None or not is_activation(layer):
+        if layer is None or type(layer) not in ACTIVATION_TYPES:
             break
         body.add_module(name, nn.Identity())
         return layer

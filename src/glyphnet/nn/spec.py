@@ -89,17 +89,7 @@ def pooled_first(layers: Iterable[nn.Module]) -> list[nn.Module]:
     return ordered
 
 
-def activation(name: str) -> nn.Module:
-    """A new activation layer by its name in :data:`ACTIVATIONS`."""
-    return ACTIVATIONS[name]()
-
-
-def is_activation(layer: nn.Module) -> bool:
-    """Whether a layer is one of :data:`ACTIVATIONS`."""
-    return type(layer) in _TYPES
-
-
-_TYPES = frozenset(type(make()) for make in ACTIVATIONS.values())
+ACTIVATION_TYPES = frozenset(type(make()) for make in ACTIVATIONS.values())
 
 
 class Flatten(nn.Module):
@@ -179,8 +169,8 @@ class Stack:
         self.features = width
 
     def activation(self, name: str, which: str) -> None:
-        """Put on an activation by its name."""
-        self.add(name, activation(which))
+        """Put on an activation by its name in :data:`ACTIVATIONS`."""
+        self.add(name, ACTIVATIONS[which]())
 
     def dropout(self, name: str, probability: float) -> None:
         """Add dropout, or nothing if the probability is 0."""

@@ -195,10 +195,6 @@ class FlatGradients:
 
     One message of a fixed size is also what makes resumed trainings exact: how numbers are added up between three or
     more processes depends on where in a message they stand.
-
-    Args:
-        parameters: of the network, all on one device.
-        collective: whose processes average them.
     """
 
     def __init__(self, parameters: Sequence[torch.nn.Parameter], collective: Collective) -> None:
@@ -237,9 +233,7 @@ _joined = 0
 def joined(place: Place, device: str) -> Iterator[Collective]:
     """Connect this process with the others that torchrun started; `ALONE` where there are none.
 
-    Args:
-        place: `Place.from_environment`.
-        device: as for `Place.device`: gloo connects processors, NCCL GPUs.
+    gloo connects processors, NCCL GPUs: ``device`` is as for `Place.device`.
 
     Raises:
         PeerLostError: another process has ended or does not answer.

@@ -77,9 +77,8 @@ class Adam(Optimizer):
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """PyTorch's fused Adam."""
         return muon.without_dynamo(torch.optim.Adam)(
-            network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps,
-            fused=_fused(network), capturable=_on_cuda(network),
-        )  # fmt: skip
+            network.parameters(), lr=_rate(self.lr, network), betas=self.betas, eps=self.eps, **_fused_adam(network)
+        )
 
 
 class AdamW(Optimizer):
@@ -101,7 +100,7 @@ class AdamW(Optimizer):
         """PyTorch's fused AdamW; biases and norms do not decay."""
         return muon.without_dynamo(torch.optim.AdamW)(
             _decay_groups(network.parameters(), self.weight_decay), lr=_rate(self.lr, network),
-            betas=self.betas, eps=self.eps, fused=_fused(network), capturable=_on_cuda(network),
+            betas=self.betas, eps=self.eps, **_fused_adam(network),
         )  # fmt: skip
 
 
@@ -134,19 +133,11 @@ class Muon(Optimizer):
         rest = [p for p in network.parameters() if p.ndim < 2 or id(p) in head]
         parts: list[torch.optim.Optimizer] = []
         if weights:
-            parts.append(
-                muon.Muon(
-                    weights, lr=_rate(self.lr, network), momentum=self.momentum, nesterov=self.nesterov,
-                    weight_decay=self.weight_decay,
-                )
-            )  # fmt: skip
+            own = self.model_dump(include={"momentum", "nesterov", "weight_decay"})
+            parts.append(muon.Muon(weights, lr=_rate(self.lr, network), **own))
         if rest:
-            parts.append(
-                muon.without_dynamo(torch.optim.AdamW)(
-                    _decay_groups(rest, self.weight_decay), lr=_rate(self.adam_lr, network),
-                    fused=_fused(network), capturable=_on_cuda(network),
-                )
-            )  # fmt: skip
+            groups, rate = _decay_groups(rest, self.weight_decay), _rate(self.adam_lr, network)
+            parts.append(muon.without_dynamo(torch.optim.AdamW)(groups, lr=rate, **_fused_adam(network)))
         return muon.Together(*parts)
 
 
@@ -204,14 +195,15 @@ def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> li
     return [group for group in groups if group["params"]]
 
 
-def _on_cuda(network: nn.Module) -> bool:
-    return next(network.parameters()).is_cuda
-
-
 def _fused(network: nn.Module) -> bool:
     return next(network.parameters()).device.type in ("cpu", "cuda")
 
 
+def _fused_adam(network: nn.Module) -> dict[str, Any]:
+    return {"fused": _fused(network), "capturable": next(network.parameters()).is_cuda}
+
+
 def _rate(lr: float, network: nn.Module) -> float | Tensor:
     """The rate as a tensor where a CUDA graph must read it at each replay."""
-    return torch.tensor(lr, device=next(network.parameters()).device) if _on_cuda(network) else lr
+    device = next(network.parameters()).device
+    return torch.tensor(lr, device=device) if device.type == "cuda" else lr

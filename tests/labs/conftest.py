@@ -11,10 +11,19 @@ import pytest
 
 from glyphnet.labs import LABS, LabFolder, run_lab
 
+SMALLER: dict[str, dict[str, int]] = {
+    "digits": {"seeds": 1},
+    "regularisation": {"seeds": 1},
+    "networks": {"epochs": 4},
+    "scratch": {"seeds": 1},
+    "cnn": {"seeds": 2},
+}
+"""What the tests ask of a lab is true of fewer seeds and epochs than the quick version has."""
+
 
 @pytest.fixture(scope="session")
 def quick_lab(tmp_path_factory: pytest.TempPathFactory):
-    """A function: the folder that ``glyphnet lab NAME --quick`` leaves."""
+    """A function: the folder that ``glyphnet lab NAME --quick`` leaves, with the settings of `SMALLER`."""
     own = tmp_path_factory.getbasetemp()
     shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "labs"
     shared.mkdir(exist_ok=True)
@@ -24,7 +33,7 @@ def quick_lab(tmp_path_factory: pytest.TempPathFactory):
         with open(shared / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker may be at it
             if not folder.page.exists():
-                run_lab(name, {"quick": True}, out=folder.path, command="the command")
+                run_lab(name, {"quick": True, **SMALLER.get(name, {})}, out=folder.path, command="the command")
         return folder
 
     return run

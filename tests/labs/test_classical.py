@@ -51,7 +51,7 @@ def test_a_budget_that_nobody_keeps_is_told(tmp_path):
 
 
 def test_seeds_repeat_the_comparison(tmp_path):
-    folder = run_lab("classical", {"quick": True, "methods": ["kmeans"], "seeds": 2}, out=tmp_path)
+    folder = run_lab("classical", {"quick": True, "methods": ["knn"], "seeds": 2}, out=tmp_path)
     numbers = json.loads(folder.numbers.read_text(encoding="utf-8"))["numbers"]
     assert numbers["seeds"] == 2
     assert len(numbers["methods"][0]["accuracies"]) == 2

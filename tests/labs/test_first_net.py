@@ -65,7 +65,7 @@ def test_dead_units_are_counted(numbers):
 
 def test_seeds_repeat_every_network():
     settings = TrainingSettings(quick=True, seeds=2, epochs=1)
-    rows = measure(settings, experiment(settings, lambda *_: None))["activations"]
+    rows = measure(experiment(settings, lambda *_: None))["activations"]
     assert [row["accuracy"]["n"] for row in rows] == [2, 2, 2, 2]
     first = rows[0]["accuracy"]
     assert first["mean"] == pytest.approx(np.mean(first["values"]))

@@ -24,7 +24,7 @@ def test_every_remedy_learns_on_few_and_on_many(numbers):
     for amount in ("few", "many"):
         assert len(numbers[amount]) == 9
         for name, row in numbers[amount].items():
-            assert row["accuracy"]["n"] == 2, name
+            assert row["accuracy"]["n"] == numbers["seeds"] == 1, name
             assert row["accuracy"]["mean"] > 0.5, name
 
 

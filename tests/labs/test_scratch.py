@@ -7,7 +7,7 @@ import pytest
 
 from glyphnet.errors import SettingsError
 from glyphnet.labs import load_lab, run_lab
-from glyphnet.labs.scratch_experiment import EVERY, KNOWN
+from glyphnet.labs.scratch import EVERY, KNOWN
 from glyphnet.scratch import NeuralNetMLP
 from glyphnet.scratch.network import cross_entropy, forward
 

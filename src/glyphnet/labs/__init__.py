@@ -4,18 +4,6 @@ A lab is a module with a `Lab` called ``LAB``: first the experiment, then its pa
 ``LABS``; the contract tests in tests/labs then run on it.
 """
 
-from .lab import LABS, Findings, Lab, LabFolder, LabSettings, Picture, Question, Section, Table, load_lab, run_lab
+from .lab import LABS, Lab, LabFolder, load_lab, run_lab
 
-__all__ = [
-    "LABS",
-    "Findings",
-    "Lab",
-    "LabFolder",
-    "LabSettings",
-    "Picture",
-    "Question",
-    "Section",
-    "Table",
-    "load_lab",
-    "run_lab",
-]
+__all__ = ["LABS", "Lab", "LabFolder", "load_lab", "run_lab"]

@@ -1,4 +1,4 @@
-"""The page: the classical methods and our networks on the same data, accuracy against time."""
+"""The lab of the classical methods: they and our networks on the same data, accuracy against time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
 from ..progress import Progress
-from ..studies.comparison.comparing import (
-    HEADINGS,
-    Comparison,
-    ComparisonCallback,
-    FitProgress,
-    Row,
-    accuracy,
-    cells,
-    compare,
-)
+from ..studies.comparison import comparing
+from ..studies.comparison.comparing import HEADINGS, Comparison, ComparisonCallback, FitProgress, Row
 from ..studies.comparison.methods import METHODS
 from ..studies.comparison.picture import picture
 from ..units import duration, plural
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
 from .training import TrainingSettings
 
 _QUICK = ("fast", "kmeans", "knn", "svm")
@@ -59,7 +51,7 @@ def investigate(settings: ClassicalSettings, progress: Progress) -> Findings:
     facts = _Callback(progress, len(settings.chosen) * max(1, settings.seeds or 1))
     budget = settings.budget or (30.0 if settings.quick else 15 * _MINUTE)
     runs = [
-        compare(splits, methods=settings.chosen, budget=budget, seed=seed, callback=facts)
+        comparing.compare(splits, methods=settings.chosen, budget=budget, seed=seed, callback=facts)
         for seed in range(settings.seeds or 1)
     ]
     comparison = runs[0]
@@ -67,7 +59,12 @@ def investigate(settings: ClassicalSettings, progress: Progress) -> Findings:
     sections = [_how(numbers), _table(comparison, numbers)]
     if comparison.finished:
         sections += [_time(comparison, numbers), _answers(numbers)]
-    return Findings(_lead(comparison, numbers), tuple(sections), numbers)
+    images = numbers["images"]
+    lead = (
+        f"{len(_finished(numbers))} methods were trained on the same {images['train'] + images['validation']:,} images "
+        f"and tested once on the same {images['test']:,}. {comparison.verdict}"
+    )
+    return Findings(lead, sections, numbers)
 
 
 class _Callback(ComparisonCallback):
@@ -118,15 +115,6 @@ def _finished(numbers: Numbers) -> list[dict[str, Any]]:
     return [row for row in numbers["methods"] if row["status"] == "finished"]
 
 
-def _lead(comparison: Comparison, numbers: Numbers) -> str:
-    images = numbers["images"]
-    learnt = images["train"] + images["validation"]
-    return (
-        f"{len(_finished(numbers))} methods were trained on the same {learnt:,} images and tested once on the same "
-        f"{images['test']:,}. {comparison.verdict}"
-    )
-
-
 def _how(numbers: Numbers) -> Section:
     text = (
         "Before deep networks there were many ways to learn from examples, and they are still in use. Most see an "
@@ -141,30 +129,27 @@ def _how(numbers: Numbers) -> Section:
 
 
 def _table(comparison: Comparison, numbers: Numbers) -> Section:
-    text = [comparison.verdict]
-    text += [f"{row['title']}: {row['reason']}." for row in numbers["methods"] if row["status"] != "finished"]
-    text.append(
+    text = (
+        comparison.verdict,
+        *(f"{row['title']}: {row['reason']}." for row in numbers["methods"] if row["status"] != "finished"),
         "Accuracy comes with Wilson's 95 % interval. The last column compares each with the best image by image: of "
         "those on which just one of the two is right, how lopsided is the count? That is McNemar's test, its p-values "
-        "raised by Holm's method for as many tests as there are."
+        "raised by Holm's method for as many tests as there are.",
     )
-    shown = [Table(HEADINGS, tuple(cells(comparison)), "The best first.")]
+    shown = [Table(HEADINGS, tuple(comparing.cells(comparison)), "The best first.")]
     if numbers["seeds"] > 1:
-        rows = tuple(
-            (
-                row["title"],
-                f"{percent(min(row['accuracies']), 2)}",
-                f"{percent(max(row['accuracies']), 2)}",
-                str(len(row["accuracies"])),
-            )
-            for row in _finished(numbers)
-        )
-        shown.append(
-            Table(("Method", "Lowest", "Highest", "Seeds"), rows, "Other seeds, the same division of the data.")
-        )
+        columns: Columns = {
+            "Method": "{title}",
+            "Lowest": lambda row: percent(min(row["accuracies"]), 2),
+            "Highest": lambda row: percent(max(row["accuracies"]), 2),
+            "Seeds": lambda row: str(len(row["accuracies"])),
+        }
+        shown.append(Table.of(_finished(numbers), columns, "Other seeds, the same division of the data."))
     best = comparison.best
-    title = f"Most accurate: {best.method.title}, {accuracy(best)}" if best else "No method finished in its time"
-    return Section(title, tuple(text), tuple(shown))
+    title = (
+        f"Most accurate: {best.method.title}, {comparing.accuracy(best)}" if best else "No method finished in its time"
+    )
+    return Section(title, text, shown)
 
 
 def _time(comparison: Comparison, numbers: Numbers) -> Section:
@@ -213,7 +198,6 @@ def _nothing(numbers: Numbers) -> str:
 
 
 def _choice(numbers: Numbers) -> str:
-    """Which to take if each second counts."""
     rows = _finished(numbers)
     if not rows:
         return _nothing(numbers)
@@ -225,7 +209,6 @@ def _choice(numbers: Numbers) -> str:
 
 
 def _mistakes(numbers: Numbers) -> str:
-    """How many mistakes lie between the best and the worst."""
     rows = _finished(numbers)
     if not rows:
         return _nothing(numbers)
@@ -239,7 +222,6 @@ def _mistakes(numbers: Numbers) -> str:
 
 
 def _images_answered(numbers: Numbers) -> str:
-    """After how many answers fitting fast no longer pays."""
     rows = _finished(numbers)
     if not rows:
         return _nothing(numbers)

@@ -1,4 +1,4 @@
-"""The experiment: two kinds of network, one also trained on shifted images, tested on shifted images."""
+"""The lab of convolution: two kinds of network, one also trained on shifted images, tested on shifted images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..explain import activations, first_layer_weights
 from ..plots.style import BLUE, INK, RED, SOFT, percent_axis
 from ..progress import Progress
 from ..units import plural
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import TrainedNetwork, Trainer, TrainingSettings, recipe, repeats, with_interval
+from .drawing import TEXT, legend_above, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainedNetwork, TrainingSettings, recipe, repeats, train_each, with_interval
 
 TITLES = {"mlp": "fully connected", "cnn": "convolutional", "cnn shifted": "convolutional, learnt from shifted images"}
 
@@ -30,21 +30,13 @@ _ASKED = 2000  # test images; each is asked about at every shift, in four direct
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that was trained and asked.
+    """All that was trained and asked."""
 
-    Attributes:
-        splits: the data, with a black frame, so that a shift pushes nothing out of the picture.
-        margin: width of that frame, in pixels.
-        most: the largest shift asked about, and trained with, in pixels.
-        trained: by variant, one a seed.
-        accuracy: by variant, float64 (seeds, most + 1): of images shifted by so many pixels.
-    """
-
-    splits: Splits
-    margin: int
-    most: int
-    trained: dict[str, list[TrainedNetwork]]
-    accuracy: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+    splits: Splits  # with a black frame, so that a shift pushes nothing out of the picture
+    margin: int  # width of that frame, in pixels
+    most: int  # largest shift asked about, and trained with, in pixels
+    trained: dict[str, list[TrainedNetwork]]  # by variant, one per seed
+    accuracy: dict[str, np.ndarray[Any, np.dtype[np.float64]]]  # by variant, (seeds, most + 1): by pixels of shift
 
 
 def experiment(settings: TrainingSettings, progress: Progress) -> Result:
@@ -53,7 +45,6 @@ def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     small = min(plain.image_shape[:2]) < _SMALL_SIDE
     margin, most = (3, 3) if small else (2, 6)
     splits = _framed(plain, margin)
-    seeds = range(settings.repetitions(full=3, quick=3))
     common: dict[str, Any] = {
         "epochs": settings.passes(full=4, quick=8),
         "batch_size": 32 if settings.quick else 128,
@@ -65,18 +56,8 @@ def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     }
     # An explicit empty table: a preset must not add shifts.
     augment: dict[str, dict[str, float]] = {"mlp": {}, "cnn": {}, "cnn shifted": {"shift": most}}
-    trainer = Trainer(progress, len(TITLES) * len(seeds))
-    trained = {
-        variant: [
-            trainer.train(
-                splits,
-                recipe(networks[variant[:3]], seed=seed, augment=augment[variant], **common),
-                f"training: {title}",
-            )
-            for seed in seeds
-        ]
-        for variant, title in TITLES.items()
-    }
+    recipes = {variant: recipe(networks[variant[:3]], augment=augment[variant], **common) for variant in TITLES}
+    trained = train_each(splits, recipes, settings.repetitions(full=3, quick=3), progress, TITLES)
     asked = splits.test.subset(np.arange(min(_ASKED, len(splits.test))))
     accuracy = {
         variant: np.array([[_accuracy(run, asked, by) for by in range(most + 1)] for run in runs])
@@ -134,13 +115,11 @@ def measure(result: Result) -> dict[str, Any]:
         "shifts": [
             {
                 "pixels": by,
-                "accuracy": {
-                    name: repeats(accuracy[:, by].tolist()) for name, accuracy in result.accuracy.items()
-                },
+                "accuracy": {name: repeats(accuracy[:, by].tolist()) for name, accuracy in result.accuracy.items()},
             }
             for by in range(result.most + 1)
         ],
-    }  # fmt: skip
+    }
 
 
 MOVED = 2
@@ -158,7 +137,7 @@ def fields(classifier: Classifier) -> list[dict[str, Any]]:
     for name, layer in classifier.network.named_children():
         if not hasattr(layer, "kernel_size"):
             continue
-        kernel, stride = (_side(getattr(layer, key)) for key in ("kernel_size", "stride"))
+        kernel, stride = (int(np.max(getattr(layer, key))) for key in ("kernel_size", "stride"))
         sees, apart = sees + (kernel - 1) * apart, apart * stride
         found.append({"layer": name, "sees": sees, "apart": apart})
     return found
@@ -178,7 +157,10 @@ def changes(result: Result) -> dict[str, Any]:
     before, after = ([layers_of(cnn, image) for image in some] for some in (images, moved))
     found: dict[str, Any] = {
         "pixels": {"stays": _change(images.astype(np.float32), moved.astype(np.float32)), "moved_back": 0.0},
-        "mlp hidden": {"stays": _change(*(_hidden(mlp, some) for some in (images, moved))), "moved_back": None},
+        "mlp hidden": {
+            "stays": _change(*(mlp.features(some, as_is=True) for some in (images, moved))),
+            "moved_back": None,
+        },
     }
     for layer in apart:
         a, b = (np.stack([maps[layer] for maps in some]) for some in (before, after))
@@ -198,16 +180,8 @@ def layers_of(classifier: Classifier, image: Any) -> dict[str, Float32Array]:
     return {layer.name: layer.values for layer in activations(as_it_is, image)}
 
 
-def _hidden(classifier: Classifier, images: Any) -> Float32Array:
-    return classifier.features(images, as_is=True)
-
-
 def _change(before: Any, after: Any) -> float:
     return float(np.linalg.norm(after - before) / max(float(np.linalg.norm(before)), 1e-30))
-
-
-def _side(value: Any) -> int:
-    return int(value[0] if isinstance(value, tuple) else value)
 
 
 # The page
@@ -259,139 +233,6 @@ def _filter(result: Result) -> Section:
         "This is convolution. ReLU keeps the positive values. Max-pooling keeps the largest value of each 2×2, so "
         "the next layer has a quarter as many.",
     )
-    return Section("A filter asks one small question everywhere", text, (one_filter_picture(result),))
-
-
-def _first_layers(result: Result, numbers: Numbers) -> Section:
-    first = numbers["first_layer"]
-    text = (
-        "A unit of a fully connected layer has its own weight for every pixel. What it learns about the centre does "
-        "not help it at the border.",
-        f"A filter uses the same few weights everywhere, so there is less to learn: {first['cnn']:,} numbers in the "
-        f"first layer, against {first['mlp']:,} in the fully connected network; {numbers['parameters']['cnn']:,} and "
-        f"{numbers['parameters']['mlp']:,} in total.",
-    )
-    title = f"Shared weights: {first['cnn']:,} numbers in the first layer instead of {first['mlp']:,}"
-    return Section(title, text, (filters_picture(result),))
-
-
-def _maps(result: Result) -> Section:
-    text = (
-        "The first maps still resemble the digit: edges of one direction each. The second layer combines all of "
-        "them, and its maps are coarser: bends, ends, crossings.",
-    )
-    return Section("Maps of edges become maps of parts", text, (maps_picture(result),))
-
-
-def _fields(result: Result, numbers: Numbers) -> Section:
-    first, last = numbers["fields"][0], numbers["fields"][-1]
-    text = (
-        "A 3×3 filter sees three pixels across. A filter of the second layer sees 3×3 cells that each saw more, and "
-        "pooling doubles the distance between cells. So each layer sees more of the image without any large filter: "
-        "its receptive field grows.",
-    )
-    title = f"A unit sees {first['sees']}×{first['sees']} pixels at first, {last['sees']}×{last['sees']} at the end"
-    return Section(title, text, (fields_picture(result, numbers),))
-
-
-def _changes(numbers: Numbers) -> Section:
-    found = numbers["changes"]
-    table = Table(
-        ("Layer", "By position", "Shifted back"),
-        tuple(
-            (
-                name if name != "mlp hidden" else "fully connected, hidden", percent(row["stays"]),
-                "–" if row["moved_back"] is None else percent(row["moved_back"]),
-            )
-            for name, row in found.items()
-        ),
-        f"Relative change when the image moves by {MOVED} pixels.",
-    )  # fmt: skip
-    text = (
-        f"Shift an image by {MOVED} pixels. Position by position everything changes: the pixels by "
-        f"{percent(found['pixels']['stays'])}, `conv1` by {percent(found['conv1']['stays'])}. Shift the maps back, "
-        f"and `conv1` has changed by {percent(found['conv1']['moved_back'], 1)}, `pool1` by "
-        f"{percent(found['pool1']['moved_back'], 1)}: the map only moved. This is equivariance. The hidden units of "
-        "the fully connected network have no positions to shift back.",
-        "Convolution does not give invariance. The last layer is fully connected and depends on positions. Pooling "
-        "reduces this: where cells are four pixels apart, a shift by two is half a cell and cannot be undone exactly.",
-    )
-    return Section("A shifted image gives shifted maps", text, (table,))
-
-
-def _shifted(result: Result, numbers: Numbers) -> Section:
-    row = _telling(numbers)
-    header = ("Shift", *(TITLES[name] for name in TITLES))
-    table = Table(
-        header,
-        tuple(
-            (f"{each['pixels']} px", *(with_interval(each["accuracy"][name], 1) for name in TITLES))
-            for each in numbers["shifts"]
-        ),
-        "Accuracy on shifted test images",
-    )
-    lead = _mean(row, "cnn") - _mean(row, "mlp")
-    title = (
-        f"Shifted by {row['pixels']} px, the convolutional network is {100 * lead:.0f} points ahead" if lead > 0
-        else "At no shift is the convolutional network ahead"
-    )  # fmt: skip
-    last = numbers["shifts"][-1]
-    text = (
-        f"Every image has a black frame of {numbers['margin']} pixels, so that a shift cuts off no stroke. The first "
-        f"two networks were trained for {numbers['epochs']} epochs on the same {numbers['images']:,} images without "
-        "augmentation: they never saw a shift.",
-        f"The convolutional network loses less: at {last['pixels']} pixels it is right on "
-        f"{percent(_mean(last, 'cnn'))}. Trained on shifted images it reaches {percent(_mean(last, 'cnn shifted'))} "
-        f"there. {_price(numbers)}",
-    )
-    return Section(title, text, (shifted_picture(result), accuracy_picture(numbers), table))
-
-
-def _price(numbers: Numbers) -> str:
-    """What learning from shifted images costs on unshifted ones."""
-    plain = numbers["shifts"][0]
-    learnt, without = _mean(plain, "cnn shifted"), _mean(plain, "cnn")
-    text = f"On unshifted images it then reaches {percent(learnt, 1)}, the one without shifts {percent(without, 1)}"
-    return f"{text}: there was more to learn in the same number of epochs." if learnt < without else f"{text}."
-
-
-def _break(numbers: Numbers) -> str:
-    """How far each can be shifted before half is lost."""
-    parts = []
-    for name, title in TITLES.items():
-        gone = next((row for row in numbers["shifts"] if _mean(row, name) < 0.5), None)
-        first = _mean(numbers["shifts"][0], name)
-        parts.append(
-            f"{title}: {percent(first, 1)} unshifted, "
-            + (f"{percent(_mean(gone, name), 1)} at {gone['pixels']} px" if gone
-               else f"still {percent(_mean(numbers['shifts'][-1], name), 1)} at {numbers['shifts'][-1]['pixels']} px")
-        )  # fmt: skip
-    facts = "; ".join(parts)
-    return f"{facts[:1].upper()}{facts[1:]}."
-
-
-def _field(numbers: Numbers) -> str:
-    """Why a receptive field grows."""
-    parts = [f"{row['layer']} {row['sees']} px, units {row['apart']} px apart" for row in numbers["fields"]]
-    return (
-        f"{'; '.join(parts)}. A window of k cells sees (k − 1) × their distance more than one cell, and each pooling "
-        "doubles the distance."
-    )
-
-
-def _why(numbers: Numbers) -> str:
-    """Why a convolutional network is not invariant."""
-    found, last = numbers["changes"], numbers["shifts"][-1]
-    return (
-        f"The maps do move along: shifted back, `conv1` has changed by {percent(found['conv1']['moved_back'], 1)}. But "
-        f"by position `pool2` has changed by {percent(found['pool2']['stays'])}, and the last layer has a weight for "
-        f"each position. Training on shifted images raises {percent(_mean(last, 'cnn'), 1)} to "
-        f"{percent(_mean(last, 'cnn shifted'), 1)} at {last['pixels']} px."
-    )
-
-
-def one_filter_picture(result: Result) -> Picture:
-    """One kernel's way: image, weights, its map, after ReLU, after pooling."""
     classifier, image = result.trained["cnn"][0].classifier, result.splits.test.images[0]
     made = layers_of(classifier, image)
     kernel = int(made["pool1"].std(axis=(0, 1)).argmax())
@@ -410,16 +251,25 @@ def one_filter_picture(result: Result) -> Picture:
         ax.set_title(title, fontsize=TEXT)
         ax.set_xlabel("×".join(map(str, values.shape)), fontsize=TEXT - 1, color=SOFT)
     share = float(np.mean(raw > 0))
-    return Picture(
+    picture = Picture(
         "one-filter", figure,
         alt=f"A digit, one filter of {weights.shape[0]}×{weights.shape[1]} weights, and its map, above 0 at "
         f"{percent(share)} of all places; then without what is below 0, and at half the size.",
         caption="Blue is above 0, vermilion below. ReLU drops what is below; pooling keeps the greatest of each 2×2.",
     )  # fmt: skip
+    return Section("A filter asks one small question everywhere", text, (picture,))
 
 
-def filters_picture(result: Result) -> Picture:
-    """The first layers side by side: small filters, and weights over the whole image."""
+def _first_layers(result: Result, numbers: Numbers) -> Section:
+    first = numbers["first_layer"]
+    text = (
+        "A unit of a fully connected layer has its own weight for every pixel. What it learns about the centre does "
+        "not help it at the border.",
+        f"A filter uses the same few weights everywhere, so there is less to learn: {first['cnn']:,} numbers in the "
+        f"first layer, against {first['mlp']:,} in the fully connected network; {numbers['parameters']['cnn']:,} and "
+        f"{numbers['parameters']['mlp']:,} in total.",
+    )
+    title = f"Shared weights: {first['cnn']:,} numbers in the first layer instead of {first['mlp']:,}"
     found = {name: first_layer_weights(result.trained[name][0].classifier).images for name in ("cnn", "mlp")}
     count = min(8, *(len(images) for images in found.values()))
     figure, axes = sheet(2, count, height=2.35)
@@ -431,46 +281,51 @@ def filters_picture(result: Result) -> Picture:
     axes[0, 0].set_title("filters", fontsize=TEXT, loc="left")
     axes[1, 0].set_title("units", fontsize=TEXT, loc="left")
     (small, large) = (f"{images.shape[1]}×{images.shape[2]}" for images in found.values())
-    return Picture(
+    picture = Picture(
         "first-layers", figure,
         alt=f"{count} filters of {small} weights, and {count} units of the fully connected network with {large} "
         "weights each, a weight for every pixel.",
         caption="Above: filters of the convolutional network. Below: all weights of units of the fully connected "
         "one. Blue: a bright pixel there excites; vermilion: it inhibits. The first of each, not chosen.",
     )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
-def maps_picture(result: Result) -> Picture:
-    """All maps of both stages for one digit."""
+def _maps(result: Result) -> Section:
+    text = (
+        "The first maps still resemble the digit: edges of one direction each. The second layer combines all of "
+        "them, and its maps are coarser: bends, ends, crossings.",
+    )
     made = layers_of(result.trained["cnn"][0].classifier, result.splits.test.images[0])
-    names = ("activation1", "activation2")
-    counts = [min(_MOST, made[name].shape[2]) for name in names]
+    stages = [made[name].transpose(2, 0, 1) for name in ("activation1", "activation2")]
     columns = 8
-    lines = [-(-count // columns) for count in counts]
+    lines = [-(-min(_MOST, len(maps)) // columns) for maps in stages]
     figure, axes = sheet(sum(lines), columns, height=0.95 * sum(lines) + 0.5)
     for ax in axes.flat:
         ax.set_axis_off()
-    first = 0
-    for number, (name, count, some) in enumerate(zip(names, counts, lines, strict=True), start=1):
-        cells = axes[first : first + some].flat
-        for place, ax in zip(range(count), cells, strict=False):
-            ax.imshow(made[name][:, :, place], cmap="gray", interpolation="nearest")
-        axes[first, 0].set_title(f"convolution {number}", fontsize=TEXT, loc="left")
-        first += some
-    silent = [int((made[name].max(axis=(0, 1)) <= 0).sum()) for name in names]
-    facts = "; ".join(
-        f"convolution {number}: {made[name].shape[2]} maps, {quiet} of them silent"
-        for number, (name, quiet) in enumerate(zip(names, silent, strict=True), start=1)
-    )
-    return Picture(
+    facts = []
+    for number, (maps, cells) in enumerate(zip(stages, np.split(axes, lines[:1]), strict=True), start=1):
+        for values, ax in zip(maps[:_MOST], cells.flat, strict=False):
+            ax.imshow(values, cmap="gray", interpolation="nearest")
+        cells[0, 0].set_title(f"convolution {number}", fontsize=TEXT, loc="left")
+        silent = int((maps.max(axis=(1, 2)) <= 0).sum())
+        facts.append(f"convolution {number}: {len(maps)} maps, {silent} of them silent")
+    picture = Picture(
         "feature-maps", figure,
-        alt=f"What each filter finds in one digit. {facts}.",
+        alt=f"What each filter finds in one digit. {'; '.join(facts)}.",
         caption=f"Bright: found here. At most {_MOST} maps of each; each has its own scale.",
     )  # fmt: skip
+    return Section("Maps of edges become maps of parts", text, (picture,))
 
 
-def fields_picture(result: Result, numbers: Numbers) -> Picture:
-    """The square of pixels that one unit of each layer sees."""
+def _fields(result: Result, numbers: Numbers) -> Section:
+    first, last = numbers["fields"][0], numbers["fields"][-1]
+    text = (
+        "A 3×3 filter sees three pixels across. A filter of the second layer sees 3×3 cells that each saw more, and "
+        "pooling doubles the distance between cells. So each layer sees more of the image without any large filter: "
+        "its receptive field grows.",
+    )
+    title = f"A unit sees {first['sees']}×{first['sees']} pixels at first, {last['sees']}×{last['sees']} at the end"
     image = result.splits.test.images[0][:, :, 0]
     rows = numbers["fields"]
     figure, axes = sheet(1, len(rows), height=2.15)
@@ -483,15 +338,59 @@ def fields_picture(result: Result, numbers: Numbers) -> Picture:
         ax.set_title(row["layer"], fontsize=TEXT)
         ax.set_xlabel(f"{row['sees']}×{row['sees']}", fontsize=TEXT, color=SOFT)
     facts = ", ".join(f"{row['layer']} {row['sees']}×{row['sees']}" for row in rows)
-    return Picture(
+    picture = Picture(
         "receptive-field", figure,
         alt=f"The pixels that one unit sees: {facts}, of an image of {numbers['side']}×{numbers['side']}.",
         caption="The frame holds all that one unit of that layer can know of the image.",
     )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
-def shifted_picture(result: Result) -> Picture:
-    """One digit at every shift, and what each network calls it."""
+def _changes(numbers: Numbers) -> Section:
+    found = numbers["changes"]
+    columns: Columns = {
+        "Layer": lambda row: "fully connected, hidden" if row["layer"] == "mlp hidden" else row["layer"],
+        "By position": lambda row: percent(row["stays"]),
+        "Shifted back": lambda row: "–" if row["moved_back"] is None else percent(row["moved_back"]),
+    }
+    rows = [{"layer": layer, **row} for layer, row in found.items()]
+    table = Table.of(rows, columns, f"Relative change when the image moves by {MOVED} pixels.")
+    text = (
+        f"Shift an image by {MOVED} pixels. Position by position everything changes: the pixels by "
+        f"{percent(found['pixels']['stays'])}, `conv1` by {percent(found['conv1']['stays'])}. Shift the maps back, "
+        f"and `conv1` has changed by {percent(found['conv1']['moved_back'], 1)}, `pool1` by "
+        f"{percent(found['pool1']['moved_back'], 1)}: the map only moved. This is equivariance. The hidden units of "
+        "the fully connected network have no positions to shift back.",
+        "Convolution does not give invariance. The last layer is fully connected and depends on positions. Pooling "
+        "reduces this: where cells are four pixels apart, a shift by two is half a cell and cannot be undone exactly.",
+    )
+    return Section("A shifted image gives shifted maps", text, (table,))
+
+
+def _shifted(result: Result, numbers: Numbers) -> Section:
+    row = _telling(numbers)
+    table = Table(
+        ("Shift", *TITLES.values()),
+        [
+            (f"{each['pixels']} px", *(with_interval(each["accuracy"][name], 1) for name in TITLES))
+            for each in numbers["shifts"]
+        ],
+        "Accuracy on shifted test images",
+    )
+    lead = _mean(row, "cnn") - _mean(row, "mlp")
+    title = (
+        f"Shifted by {row['pixels']} px, the convolutional network is {100 * lead:.0f} points ahead" if lead > 0
+        else "At no shift is the convolutional network ahead"
+    )  # fmt: skip
+    last = numbers["shifts"][-1]
+    text = (
+        f"Every image has a black frame of {numbers['margin']} pixels, so that a shift cuts off no stroke. The first "
+        f"two networks were trained for {numbers['epochs']} epochs on the same {numbers['images']:,} images without "
+        "augmentation: they never saw a shift.",
+        f"The convolutional network loses less: at {last['pixels']} pixels it is right on "
+        f"{percent(_mean(last, 'cnn'))}. Trained on shifted images it reaches {percent(_mean(last, 'cnn shifted'))} "
+        f"there. {_price(numbers)}",
+    )
     test = result.splits.test
     first = [result.trained[name][0].classifier for name in TITLES]
     kept = next((row for row in range(len(test)) if all(
@@ -507,19 +406,58 @@ def shifted_picture(result: Result) -> Picture:
         ax.set_title(f"{by} px", fontsize=TEXT)
         ax.set_xlabel(f"full: {names[0]}\nconv: {names[1]}\nlearnt: {names[2]}", fontsize=TEXT, color=INK)
         phrases.append(f"by {by}: {', '.join(names)}")
-    return Picture(
+    picture = Picture(
         "one-shifted-digit", figure,
         alt=f"A {test.classes[test.labels[kept]]} shifted to the right, and what the three networks call it. "
         f"{'; '.join(phrases)}.",
         caption=f"A {test.classes[test.labels[kept]]}, and what it is called. full: fully connected; conv: "
         "convolutional; learnt: convolutional, learnt from shifted images.",
     )  # fmt: skip
+    return Section(title, text, (picture, _accuracy_picture(numbers), table))
 
 
-def accuracy_picture(numbers: Numbers) -> Picture:
-    """Accuracy against shift."""
-    figure, axes = sheet(height=4.2)
-    ax = axes[0, 0]
+def _price(numbers: Numbers) -> str:
+    """What learning from shifted images costs on unshifted ones."""
+    plain = numbers["shifts"][0]
+    learnt, without = _mean(plain, "cnn shifted"), _mean(plain, "cnn")
+    text = f"On unshifted images it then reaches {percent(learnt, 1)}, the one without shifts {percent(without, 1)}"
+    return f"{text}: there was more to learn in the same number of epochs." if learnt < without else f"{text}."
+
+
+def _break(numbers: Numbers) -> str:
+    parts = []
+    for name, title in TITLES.items():
+        gone = next((row for row in numbers["shifts"] if _mean(row, name) < 0.5), None)
+        first = _mean(numbers["shifts"][0], name)
+        parts.append(
+            f"{title}: {percent(first, 1)} unshifted, "
+            + (f"{percent(_mean(gone, name), 1)} at {gone['pixels']} px" if gone
+               else f"still {percent(_mean(numbers['shifts'][-1], name), 1)} at {numbers['shifts'][-1]['pixels']} px")
+        )  # fmt: skip
+    facts = "; ".join(parts)
+    return f"{facts[:1].upper()}{facts[1:]}."
+
+
+def _field(numbers: Numbers) -> str:
+    parts = [f"{row['layer']} {row['sees']} px, units {row['apart']} px apart" for row in numbers["fields"]]
+    return (
+        f"{'; '.join(parts)}. A window of k cells sees (k − 1) × their distance more than one cell, and each pooling "
+        "doubles the distance."
+    )
+
+
+def _why(numbers: Numbers) -> str:
+    found, last = numbers["changes"], numbers["shifts"][-1]
+    return (
+        f"The maps do move along: shifted back, `conv1` has changed by {percent(found['conv1']['moved_back'], 1)}. But "
+        f"by position `pool2` has changed by {percent(found['pool2']['stays'])}, and the last layer has a weight for "
+        f"each position. Training on shifted images raises {percent(_mean(last, 'cnn'), 1)} to "
+        f"{percent(_mean(last, 'cnn shifted'), 1)} at {last['pixels']} px."
+    )
+
+
+def _accuracy_picture(numbers: Numbers) -> Picture:
+    figure, ax = panel(4.2)
     pixels = [row["pixels"] for row in numbers["shifts"]]
     for name, (colour, style, marker) in _LINES.items():
         mean, half = (
@@ -533,7 +471,7 @@ def accuracy_picture(numbers: Numbers) -> Picture:
     ax.set(xlabel="shift in pixels", ylabel="accuracy", ylim=(0, 1.02))
     ax.set_xticks(pixels)
     percent_axis(ax.yaxis)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", frameon=False, fontsize=TEXT)
+    legend_above(ax, "left", columns=1)
     last = numbers["shifts"][-1]
     facts = ", ".join(f"{TITLES[name]} {percent(last['accuracy'][name]['mean'])}" for name in TITLES)
     return Picture(

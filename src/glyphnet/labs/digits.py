@@ -1,4 +1,4 @@
-"""The page: when a small network converges, and what a stop and a split change."""
+"""The lab of small digits: when the known network converges, and what a stop and a split change."""
 
 from __future__ import annotations
 
@@ -9,28 +9,10 @@ import numpy as np
 from ..evaluation.intervals import bootstrap_mean
 from ..plots.style import BLUE, COOL, HEAT, INK, LINE, RED, SOFT, percent_axis
 from ..progress import Progress
-from .digits_experiment import (
-    METHODS,
-    NEAR,
-    PAIR,
-    START,
-    STOPS,
-    Digits,
-    DigitsSettings,
-    Float64Array,
-    StoppingCurve,
-    Valley,
-    compare,
-    ignored,
-    read_digits,
-    stop_on_split,
-    stop_row,
-    stopping_curve,
-    three_stops,
-    walk_all,
-)
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from . import digits_experiment as experiment
+from .digits_experiment import METHODS, NEAR, PAIR, START, STOPS, Digits, Float64Array, StoppingCurve, Valley
+from .drawing import TEXT, panel, sheet
+from .lab import Columns, Findings, Lab, LabSettings, Numbers, Picture, Question, Section, Table, percent
 
 _ITERATIONS = {False: [*range(1, 30), *range(30, 300, 5)], True: list(range(10, 300, 20))}
 _STOPS = {False: [20, 40, 60, 80, 100, 120, 160], True: [40, 80, 120]}
@@ -38,25 +20,27 @@ _STOPS = {False: [20, 40, 60, 80, 100, 120, 160], True: [40, 80, 120]}
 _WAYS = ((INK, "-"), (SOFT, "-"), (RED, "-"), (BLUE, "-"))
 
 
-def investigate(settings: DigitsSettings, progress: Progress) -> Findings:
+def investigate(settings: LabSettings, progress: Progress) -> Findings:
     """Run the published experiment and its extensions, and write the findings."""
-    digits = read_digits()
-    points, splits = _ITERATIONS[settings.quick], settings.splits
+    digits = experiment.read_digits()
+    points, splits = _ITERATIONS[settings.quick], settings.repetitions(full=20, quick=2)
     total = len(points) + splits + len(METHODS) * splits
-    known = three_stops(digits)
-    numbers: dict[str, Any] = {"known": known, "ignored": ignored(digits, known[0]["iterations"])}
-    seen = stopping_curve(digits, 0, points, lambda done: progress(done, total, "stopping at every iteration"))
+    known = experiment.three_stops(digits)
+    numbers: dict[str, Any] = {"known": known, "ignored": experiment.ignored(digits, known[0]["iterations"])}
+    seen = experiment.stopping_curve(
+        digits, 0, points, lambda done: progress(done, total, "stopping at every iteration")
+    )
     numbers["course"] = _course(seen)
     stops = []
     for split in range(splits):
         progress(len(points) + split, total, "stopping by validation")
-        stops.append(stop_on_split(digits, split, _STOPS[settings.quick]))
+        stops.append(experiment.stop_on_split(digits, split, _STOPS[settings.quick]))
     numbers["stopping"] = _stopping(stops)
     before = len(points) + splits
-    numbers["methods"] = compare(
+    numbers["methods"] = experiment.compare(
         digits, splits, settings.quick, lambda done, what: progress(before + done, total, what)
     )
-    valley, paths, numbers["valley"] = walk_all(digits)
+    valley, paths, numbers["valley"] = experiment.walk_all(digits)
     progress(total, total, "done")
     sections = (
         _known(digits, numbers),
@@ -64,11 +48,8 @@ def investigate(settings: DigitsSettings, progress: Progress) -> Findings:
         _iterations(seen, numbers),
         _worth(numbers),
         _spread(numbers),
-        Section(
-            _valley_title(numbers), _valley_text(numbers),
-            (valley_picture(valley, paths, numbers["valley"]), _valley_table(numbers)),
-        ),
-    )  # fmt: skip
+        _valley(valley, paths, numbers),
+    )
     return Findings(_lead(numbers), sections, numbers)
 
 
@@ -110,7 +91,7 @@ def _lead(numbers: Numbers) -> str:
     )
 
 
-def _known(digits: Digits, numbers: dict[str, Any]) -> Section:
+def _known(digits: Digits, numbers: Numbers) -> Section:
     rows = numbers["known"]
     same = len({row["accuracy"] for row in rows}) == 1
     title = (
@@ -124,11 +105,27 @@ def _known(digits: Digits, numbers: dict[str, Any]) -> Section:
         "The experiment was meant to show early stopping with `max_iter` 300, 500 and 1,000. But a limit that is "
         "never reached stops nothing.",
     )
-    table = Table(("max_iter", "Iterations made", "Right", "Test accuracy"), tuple(map(stop_row, rows)))
-    return Section(title, text, (images_picture(digits), table))
+    columns: Columns = {
+        "max_iter": "{max_iter:,}",
+        "Iterations made": "{iterations}",
+        "Right": "{right} of {images}",
+        "Test accuracy": lambda row: percent(row["accuracy"], 2),
+    }
+    figure, ax = panel(3.7)
+    firsts = [np.flatnonzero(digits.labels == digit)[:5] for digit in range(10)]
+    gap = ((0, 0), (1, 1), (1, 1))
+    wall = np.block([list(np.pad(digits.images[first, :, :, 0], gap)) for first in zip(*firsts, strict=True)])
+    ax.imshow(wall, cmap="gray_r", interpolation="nearest")
+    ax.set_axis_off()
+    picture = Picture(
+        "images", figure,
+        alt="Five images of each digit, eight by eight pixels: coarse, but a person can read them.",
+        caption=f"Some of the {len(digits.labels):,} images, 8×8 pixels of 17 shades.",
+    )  # fmt: skip
+    return Section(title, text, (picture, Table.of(rows, columns)))
 
 
-def _ignored(numbers: dict[str, Any]) -> Section:
+def _ignored(numbers: Numbers) -> Section:
     found = numbers["ignored"]
     values = ", ".join(f"{value:g}" for value in found["values"])
     nothing = found["largest_difference"] == 0
@@ -140,10 +137,10 @@ def _ignored(numbers: dict[str, Any]) -> Section:
     ]
     if found["ours_says"]:
         text.append(f"Our classifier warns: “{found['ours_says']}”")
-    return Section(title, tuple(text))
+    return Section(title, text)
 
 
-def _iterations(seen: StoppingCurve, numbers: dict[str, Any]) -> Section:
+def _iterations(seen: StoppingCurve, numbers: Numbers) -> Section:
     found = numbers["course"]
     fell = found["best_validation"] > found["last_validation"]
     title = (
@@ -157,10 +154,29 @@ def _iterations(seen: StoppingCurve, numbers: dict[str, Any]) -> Section:
         f"{percent(found['last_validation'], 1)}. The training loss falls throughout: a lower training loss does not "
         "mean a higher validation accuracy.",
     )
-    return Section(title, text, (course_picture(seen),))
+    figure, axes = sheet(1, 2, height=3.4)
+    loss, accuracy = axes[0]
+    loss.semilogy(seen.iterations, seen.loss, color=BLUE, linewidth=2)
+    loss.set(title="training loss", xlabel="iteration of L-BFGS")
+    accuracy.plot(seen.iterations, seen.train, color=BLUE, linewidth=2, label="training")
+    accuracy.plot(seen.iterations, seen.validation, color=RED, linewidth=2, linestyle="--", label="validation")
+    best, end = seen.best, int(seen.iterations[-1])
+    accuracy.plot(seen.iterations[best], seen.validation[best], "o", color=INK, markersize=7, label="best")
+    accuracy.set(title="accuracy", xlabel="iteration of L-BFGS", ylim=(0.7, 1.01))
+    accuracy.legend(frameon=False, fontsize=TEXT - 1, loc="lower right")
+    percent_axis(accuracy.yaxis)
+    picture = Picture(
+        "iterations", figure,
+        alt=f"By iteration: the training loss falls to {seen.loss[-1]:.1e} at iteration {end}, where it converges; "
+        f"the validation accuracy is highest, {percent(seen.validation[best], 1)}, at iteration "
+        f"{seen.iterations[best]} and {percent(seen.validation[-1], 1)} at the end.",
+        caption="The loss, left, on a scale of powers of ten. Validation: a fifth of the training images, held out. "
+        "The accuracy axis begins at 70 %.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
-def _worth(numbers: dict[str, Any]) -> Section:
+def _worth(numbers: Numbers) -> Section:
     found = numbers["stopping"]
     count = len(found["splits"])
     title = f"Stopping by validation: {100 * found['gain']:+.1f} points of test accuracy, mean of {count} splits"
@@ -175,7 +191,7 @@ def _worth(numbers: dict[str, Any]) -> Section:
         f"is {100 * found['gain']:+.1f} points{between}. {_verdict(found)} A stop is chosen by few validation images "
         "and may be chance.",
     )
-    return Section(title, text, (stopping_picture(found["splits"]),))
+    return Section(title, text, (_stopping_picture(found["splits"]),))
 
 
 def _verdict(found: dict[str, Any]) -> str:
@@ -185,49 +201,39 @@ def _verdict(found: dict[str, Any]) -> str:
     return "Here it helps." if found["low"] > 0 else "Here it harms: let this network converge."
 
 
-def _spread(numbers: dict[str, Any]) -> Section:
+def _spread(numbers: Numbers) -> Section:
     mlp, best = method(numbers, "mlp"), max(numbers["methods"], key=lambda row: row["mean"])
-    rows = tuple(
-        (
-            row["name"],
-            percent(row["mean"], 2),
-            f"{100 * row['spread']:.2f}",
-            f"{percent(row['lowest'], 1)} to {percent(row['highest'], 1)}",
-        )
-        for row in numbers["methods"]
-    )
     known = numbers["known"][0]["accuracy"]
     text = (
         f"On the published split the network scores {percent(known, 2)}. On {len(mlp['accuracies'])} splits it scores "
         f"from {percent(mlp['lowest'], 1)} to {percent(mlp['highest'], 1)}, with a mean of {percent(mlp['mean'], 2)}: "
-        + (
-            "the published figure is below the mean, by an unlucky split."
-            if known < mlp["mean"]
-            else "about the published figure."
-        ),
+        + ("the published figure is below the mean, by an unlucky split." if known < mlp["mean"]
+           else "about the published figure."),
         "The others use the same splits. Standardised: each pixel scaled to mean 0 and standard deviation 1. Ours: "
         "`GlyphClassifier` with 16 units, which standardises too and stops when the loss no longer falls. SVM: "
         "scikit-learn's defaults. The CNN detects the same patterns everywhere, and is trained with shifts by a pixel.",
-    )
-    table = Table(("Method", "Mean", "Spread (points)", "Lowest to highest"), rows)
-    return Section(
-        f"The split moves the result by {100 * (mlp['highest'] - mlp['lowest']):.0f} points, the method by "
-        f"{100 * (best['mean'] - mlp['mean']):.0f}",
-        text, (spread_picture(numbers["methods"]), table),
     )  # fmt: skip
+    columns: Columns = {
+        "Method": "{name}",
+        "Mean": lambda row: percent(row["mean"], 2),
+        "Spread (points)": lambda row: f"{100 * row['spread']:.2f}",
+        "Lowest to highest": lambda row: f"{percent(row['lowest'], 1)} to {percent(row['highest'], 1)}",
+    }
+    title = (
+        f"The split moves the result by {100 * (mlp['highest'] - mlp['lowest']):.0f} points, the method by "
+        f"{100 * (best['mean'] - mlp['mean']):.0f}"
+    )
+    return Section(title, text, (_spread_picture(numbers["methods"]), Table.of(numbers["methods"], columns)))
 
 
-def _valley_title(numbers: Numbers) -> str:
-    there = [row for row in numbers["valley"]["ways"] if row["arrived"] is not None]
-    if not there:
-        return "Optimizers: four paths down one valley"
-    first = min(there, key=lambda row: row["arrived"])
-    return f"Optimizers: {first['name']} arrives in {first['arrived']} steps"
-
-
-def _valley_text(numbers: Numbers) -> tuple[str, ...]:
+def _valley(found: Valley, paths: list[Float64Array], numbers: Numbers) -> Section:
     valley = numbers["valley"]
-    return (
+    there = [row for row in valley["ways"] if row["arrived"] is not None]
+    title = "Optimizers: four paths down one valley"
+    if there:
+        first = min(there, key=lambda row: row["arrived"])
+        title = f"Optimizers: {first['name']} arrives in {first['arrived']} steps"
+    text = (
         "Training moves downhill on the loss. This one has two weights, so it can be drawn: logistic regression "
         f"separates {PAIR[0]} from {PAIR[1]} by the ink of the image and the ink of its upper half. These correlate, "
         f"so the loss is a valley, {valley['across'] / valley['along']:.0f} times as steep across as along.",
@@ -236,22 +242,18 @@ def _valley_text(numbers: Numbers) -> tuple[str, ...]:
         "follows the valley.",
         f"Arrived means that all but {percent(NEAR, 1)} of the descent is done, by the optimizers that trainings use.",
     )
+    return Section(title, text, (_valley_picture(found, paths, valley), _valley_table(numbers)))
 
 
 def _valley_table(numbers: Numbers) -> Table:
-    rows = tuple(
-        (
-            row["name"],
-            "–" if row["arrived"] is None else f"{row['arrived']}",
-            "–" if row["images"] is None else f"{row['images']:,}",
-            f"{row['left_at_the_end']:.1e}",
-        )
-        for row in numbers["valley"]["ways"]
-    )
-    return Table(
-        ("Optimizer", "Steps", "Images looked at", "Left at the end"), rows,
-        "Until it has arrived; and the share of the way that is left after the last step",
-    )  # fmt: skip
+    columns: Columns = {
+        "Optimizer": "{name}",
+        "Steps": lambda row: "–" if row["arrived"] is None else str(row["arrived"]),
+        "Images looked at": lambda row: "–" if row["images"] is None else f"{row['images']:,}",
+        "Left at the end": "{left_at_the_end:.1e}",
+    }
+    caption = "Until it has arrived; and the share of the way that is left after the last step"
+    return Table.of(numbers["valley"]["ways"], columns, caption)
 
 
 def method(numbers: Numbers, key: str) -> dict[str, Any]:
@@ -289,49 +291,8 @@ def _one_split(numbers: Numbers) -> str:
     )
 
 
-def images_picture(digits: Digits) -> Picture:
-    """Five of each class."""
-    figure, axes = sheet(1, 1, height=3.7)
-    ax = axes[0, 0]
-    columns = [np.flatnonzero(digits.labels == digit)[:5] for digit in range(10)]
-    gap = ((0, 0), (1, 1), (1, 1))
-    wall = np.block([list(np.pad(digits.images[column, :, :, 0], gap)) for column in zip(*columns, strict=True)])
-    ax.imshow(wall, cmap="gray_r", interpolation="nearest")
-    ax.set_axis_off()
-    return Picture(
-        "images", figure,
-        alt="Five images of each digit, eight by eight pixels: coarse, but a person can read them.",
-        caption=f"Some of the {len(digits.labels):,} images, 8×8 pixels of 17 shades.",
-    )  # fmt: skip
-
-
-def course_picture(course: StoppingCurve) -> Picture:
-    """Loss, and accuracies, by iteration."""
-    figure, axes = sheet(1, 2, height=3.4)
-    loss, accuracy = axes[0]
-    loss.semilogy(course.iterations, course.loss, color=BLUE, linewidth=2)
-    loss.set(title="training loss", xlabel="iteration of L-BFGS")
-    accuracy.plot(course.iterations, course.train, color=BLUE, linewidth=2, label="training")
-    accuracy.plot(course.iterations, course.validation, color=RED, linewidth=2, linestyle="--", label="validation")
-    best, end = course.best, int(course.iterations[-1])
-    accuracy.plot(course.iterations[best], course.validation[best], "o", color=INK, markersize=7, label="best")
-    accuracy.set(title="accuracy", xlabel="iteration of L-BFGS", ylim=(0.7, 1.01))
-    accuracy.legend(frameon=False, fontsize=TEXT - 1, loc="lower right")
-    percent_axis(accuracy.yaxis)
-    return Picture(
-        "iterations", figure,
-        alt=f"By iteration: the training loss falls to {course.loss[-1]:.1e} at iteration {end}, where it converges; "
-        f"the validation accuracy is highest, {percent(course.validation[best], 1)}, at iteration "
-        f"{course.iterations[best]} and {percent(course.validation[-1], 1)} at the end.",
-        caption="The loss, left, on a scale of powers of ten. Validation: a fifth of the training images, held out. "
-        "The accuracy axis begins at 70 %.",
-    )  # fmt: skip
-
-
-def stopping_picture(stops: list[dict[str, Any]]) -> Picture:
-    """On each split: test accuracy when stopped, against converged."""
-    figure, axes = sheet(height=3.6)
-    ax = axes[0, 0]
+def _stopping_picture(stops: list[dict[str, Any]]) -> Picture:
+    figure, ax = panel()
     ordered = sorted(stops, key=lambda row: row["converged"])
     for place, row in enumerate(ordered):
         ax.plot([place, place], [row["converged"], row["stopped"]], color=LINE, linewidth=3, zorder=1)
@@ -350,10 +311,8 @@ def stopping_picture(stops: list[dict[str, Any]]) -> Picture:
     )  # fmt: skip
 
 
-def spread_picture(rows: list[dict[str, Any]]) -> Picture:
-    """Every method on every split."""
-    figure, axes = sheet(height=3.6)
-    ax = axes[0, 0]
+def _spread_picture(rows: list[dict[str, Any]]) -> Picture:
+    figure, ax = panel()
     for place, row in enumerate(rows):
         scores = np.array(row["accuracies"])
         beside = np.linspace(-0.22, 0.22, len(scores)) if len(scores) > 1 else np.zeros(1)
@@ -372,34 +331,31 @@ def spread_picture(rows: list[dict[str, Any]]) -> Picture:
     )  # fmt: skip
 
 
-def valley_picture(valley: Valley, paths: list[Float64Array], numbers: dict[str, Any]) -> Picture:
-    """The four ways down, on the map."""
+def _valley_picture(valley: Valley, paths: list[Float64Array], numbers: Numbers) -> Picture:
     figure, axes = sheet(2, 2, height=6.0, sharex=True, sharey=True)
     low, high = np.array([-5.0, -3.0]), np.array([5.0, 7.0])
     across, up = (np.linspace(low[axis], high[axis], 120) for axis in range(2))
     grid = np.stack(np.meshgrid(across, up), axis=-1)
     loss = valley.loss(grid)
     levels = loss.min() + (loss.max() - loss.min()) * np.linspace(0.02, 1, 12) ** 2.5
+    facts: list[str] = []
     for ax, path, row, (colour, line) in zip(axes.flat, paths, numbers["ways"], _WAYS, strict=True):
         ax.grid(False)
         ax.contour(across, up, loss, levels=levels, colors=[COOL], linewidths=0.8, alpha=0.7)
         ax.plot(*path.T, color=colour, linestyle=line, linewidth=1.3, marker=".", markersize=5)
         ax.plot(*START, "o", color=HEAT, markersize=8, zorder=3)
         ax.plot(*valley.lowest, "*", color=INK, markersize=12, zorder=3)
-        arrived = f"{row['arrived']} steps" if row["arrived"] is not None else "not there"
-        ax.set_title(f"{row['name']}: {arrived}", fontsize=TEXT)
+        facts.append(f"{row['name']}: " + ("not there" if row["arrived"] is None else f"{row['arrived']} steps"))
+        ax.set_title(facts[-1], fontsize=TEXT)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     for ax in axes[1]:
         ax.set_xlabel("weight of the ink")
     for ax in axes[:, 0]:
         ax.set_ylabel("weight of the upper half")
-    facts = "; ".join(
-        f"{row['name']}: " + (f"{row['arrived']} steps" if row["arrived"] is not None else "not there")
-        for row in numbers["ways"]
-    )
     return Picture(
         "valley", figure,
-        alt=f"Contour lines of a long narrow valley, and the paths of four optimizers from the same place. {facts}.",
+        alt="Contour lines of a long narrow valley, and the paths of four optimizers from the same place. "
+        f"{'; '.join(facts)}.",
         caption=f"Disc: the start. Star: the lowest place. A dot a step, {numbers['steps']} at most.",
     )  # fmt: skip
 
@@ -407,7 +363,7 @@ def valley_picture(valley: Valley, paths: list[Float64Array], numbers: dict[str,
 LAB = Lab(
     "digits",
     "Small digits, and when to stop",
-    DigitsSettings,
+    LabSettings,
     investigate,
     (
         Question("Why do max_iter 300, 500 and 1,000 give the same network?", _why_same),

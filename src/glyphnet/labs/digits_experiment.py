@@ -1,16 +1,18 @@
-"""What the lab is asked, and the data that all its parts look at."""
+"""The experiments on small digits: the known network stopped early, other methods, and four ways down a valley."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,8 +24,10 @@ from torch.nn import functional as F
 from ..data import load
 from ..data.dataset import ImageDataset, Int64Array, Splits, UInt8Array
 from ..evaluation.intervals import bootstrap_mean
+from ..runs.preparation import recipe_of
+from ..sklearn import GlyphClassifier
 from ..training.optimizers import LBFGS, SGD, Adam, Optimizer
-from .lab import LabSettings, percent
+from .training import Trainer
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -34,35 +38,23 @@ ENOUGH = 1000
 """Iterations after which every one of these networks has converged; the largest of the known three."""
 
 
-class DigitsSettings(LabSettings):
-    """What the lab can be asked; ``seeds`` is the number of splits: 20, or 2 if quick."""
-
-    @property
-    def splits(self) -> int:
-        """Number of splits of the images."""
-        return self.seeds or (2 if self.quick else 20)
-
-
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """All 1,797 images.
+    """All 1,797 images."""
 
-    Attributes:
-        images: uint8 (N, 8, 8, 1), 0 to 255.
-        pixels: float64 (N, 64), 0 to 16, as scikit-learn has them.
-        labels: int64 (N,).
-    """
-
-    images: UInt8Array
-    pixels: Float64Array
-    labels: Int64Array
+    images: UInt8Array  # (N, 8, 8, 1), 0 to 255
+    pixels: Float64Array  # (N, 64), 0 to 16, as scikit-learn has them
+    labels: Int64Array  # (N,)
 
     def divide(self, seed: int) -> tuple[Int64Array, Int64Array]:
         """scikit-learn's default split, three quarters and one: the numbers of training and test images."""
-        from sklearn.model_selection import train_test_split
-
         train, test = train_test_split(np.arange(len(self.labels)), random_state=seed)
         return train, test
+
+    def score(self, estimator: Any, train: Int64Array, test: Int64Array) -> float:
+        """Test accuracy of a scikit-learn estimator after training."""
+        trained = estimator.fit(self.pixels[train], self.labels[train])
+        return float(trained.score(self.pixels[test], self.labels[test]))
 
 
 def read_digits() -> Digits:
@@ -112,16 +104,12 @@ def three_stops(digits: Digits) -> list[dict[str, Any]]:
 
 def ignored(digits: Digits, iterations: int) -> dict[str, Any]:
     """Whether ``learning_rate_init`` changes any weight under L-BFGS, and what our own classifier says to it."""
-    from ..sklearn import GlyphClassifier
-
     train, _ = digits.divide(_SPLIT)
     values = (0.1, 0.001, 10.0)
-    weights = [
-        np.concatenate([each.ravel() for each in fitted(
-            digits.pixels[train], digits.labels[train], iterations, learning_rate_init=value
-        ).coefs_])
-        for value in values
-    ]  # fmt: skip
+    networks = [
+        fitted(digits.pixels[train], digits.labels[train], iterations, learning_rate_init=value) for value in values
+    ]
+    weights = [np.concatenate([each.ravel() for each in network.coefs_]) for network in networks]
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         GlyphClassifier((16,), solver="lbfgs", learning_rate_init=0.1, max_iter=1, random_state=1).fit(
@@ -138,18 +126,12 @@ def ignored(digits: Digits, iterations: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class StoppingCurve:
-    """What stopping after each of some numbers of iterations gives, on one split.
+    """What stopping after each of some numbers of iterations gives, on one split: arrays (M,)."""
 
-    Attributes:
-        iterations: int64 (M,), rising; the last is where it converged.
-        loss: float64 (M,), training loss.
-        train, validation: float64 (M,), accuracies.
-    """
-
-    iterations: Int64Array
-    loss: Float64Array
-    train: Float64Array
-    validation: Float64Array
+    iterations: Int64Array  # rising; the last is where it converged
+    loss: Float64Array  # of training
+    train: Float64Array  # accuracy
+    validation: Float64Array  # accuracy
 
     @property
     def best(self) -> int:
@@ -161,7 +143,8 @@ def stopping_curve(
     digits: Digits, seed: int, iterations: Sequence[int], progress: Callable[[int], None] | None = None
 ) -> StoppingCurve:
     """Train up to each of these iterations, and to the end, on four fifths of the training images of a split."""
-    learnt, held = _with_validation(digits, seed)
+    train, _ = digits.divide(seed)
+    learnt, held = train_test_split(train, test_size=_HELD_OUT, random_state=seed, stratify=digits.labels[train])
     rows: list[tuple[int, float, float, float]] = []
     for done, stop in enumerate([*iterations, ENOUGH]):
         network = fitted(digits.pixels[learnt], digits.labels[learnt], stop)
@@ -183,67 +166,15 @@ def stop_on_split(digits: Digits, seed: int, iterations: Sequence[int]) -> dict[
     train, test = digits.divide(seed)
     chosen = int(seen.iterations[seen.best])
     accuracy = {
-        name: float(fitted(digits.pixels[train], digits.labels[train], stop).score(
-            digits.pixels[test], digits.labels[test]
-        ))
+        name: float(
+            fitted(digits.pixels[train], digits.labels[train], stop).score(digits.pixels[test], digits.labels[test])
+        )
         for name, stop in (("stopped", chosen), ("converged", ENOUGH))
-    }  # fmt: skip
+    }
     return {"split": seed, "stop": chosen, **accuracy}
 
 
-def _with_validation(digits: Digits, seed: int) -> tuple[Int64Array, Int64Array]:
-    """The training images of a split, in two: to learn from, and for validation."""
-    from sklearn.model_selection import train_test_split
-
-    train, _ = digits.divide(seed)
-    learnt, held = train_test_split(train, test_size=_HELD_OUT, random_state=seed, stratify=digits.labels[train])
-    return learnt, held
-
-
-def stop_row(row: dict[str, Any]) -> tuple[str, ...]:
-    """A stopping point as cells of a table."""
-    return (
-        f"{row['max_iter']:,}",
-        f"{row['iterations']}",
-        f"{row['right']} of {row['images']}",
-        percent(row["accuracy"], 2),
-    )
-
-
-_Method = Callable[[Digits, Int64Array, Int64Array, int, bool], float]
-
-
-def _mlp(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
-    network = fitted(digits.pixels[train], digits.labels[train], ENOUGH)
-    return float(network.score(digits.pixels[test], digits.labels[test]))
-
-
-def _scaled_mlp(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
-    from sklearn.neural_network import MLPClassifier
-
-    network = make_pipeline(StandardScaler(), MLPClassifier(**KNOWN, max_iter=ENOUGH))
-    return float(
-        network.fit(digits.pixels[train], digits.labels[train]).score(digits.pixels[test], digits.labels[test])
-    )
-
-
-def _ours(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
-    from ..sklearn import GlyphClassifier
-
-    network = GlyphClassifier((16,), solver="lbfgs", max_iter=ENOUGH, random_state=1)
-    return float(
-        network.fit(digits.pixels[train], digits.labels[train]).score(digits.pixels[test], digits.labels[test])
-    )
-
-
-def _svm(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
-    machine = SVC().fit(digits.pixels[train], digits.labels[train])
-    return float(machine.score(digits.pixels[test], digits.labels[test]))
-
-
-def _cnn(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
-    from ..runs import train as train_network
-
+def _cnn_score(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
     names = tuple(str(digit) for digit in range(10))
     learnt, none, held = (
         ImageDataset(digits.images[part], digits.labels[part], names, [f"{number:04}" for number in part])
@@ -252,37 +183,37 @@ def _cnn(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: 
     splits = Splits("digits", learnt, none, held)
     # The fast preset moves whole batches by a pixel; the balanced one gets shifts only.
     changes: dict[str, Any] = {"seed": seed} if quick else {"seed": seed, "augment": {"shift": 1}}
-    run = train_network(splits, preset="fast" if quick else "balanced", changes=changes, device="cpu")
-    assert run.classifier is not None
-    return float((run.classifier.predict_labels(splits.test.images, as_is=True) == splits.test.labels).mean())
+    recipe = recipe_of("fast" if quick else "balanced", splits, None, changes)
+    return Trainer(lambda *_: None, 1).train(splits, recipe, "CNN").evaluation.accuracy
 
 
-METHODS: dict[str, tuple[str, _Method]] = {
-    "mlp": ("MLP, 16 units, L-BFGS", _mlp),
-    "scaled": ("the same, standardised", _scaled_mlp),
-    "ours": ("ours, 16 units, L-BFGS", _ours),
-    "svm": ("SVM", _svm),
-    "cnn": ("small CNN, 1-pixel shifts", _cnn),
+METHODS: dict[str, tuple[str, Callable[[], Any] | None]] = {
+    "mlp": ("MLP, 16 units, L-BFGS", lambda: MLPClassifier(**KNOWN, max_iter=ENOUGH)),
+    "scaled": (
+        "the same, standardised",
+        lambda: make_pipeline(StandardScaler(), MLPClassifier(**KNOWN, max_iter=ENOUGH)),
+    ),
+    "ours": (
+        "ours, 16 units, L-BFGS",
+        lambda: GlyphClassifier((16,), solver="lbfgs", max_iter=ENOUGH, random_state=1),
+    ),
+    "svm": ("SVM", SVC),
+    "cnn": ("small CNN, 1-pixel shifts", None),
 }
-"""Key → (name, function to the test accuracy on a split)."""
+"""Key → (name, function that makes the estimator; None: `_cnn_score`)."""
 
 
 def compare(digits: Digits, splits: int, quick: bool, progress: Callable[[int, str], None]) -> list[dict[str, Any]]:
-    """Every method on every split: a row a method.
-
-    Args:
-        splits: the seeds 0, 1, … of the splits.
-        quick: a smaller CNN.
-        progress: called with the number of fits done.
-    """
+    """Every method on the splits of the seeds 0, 1, …: a row per method; ``progress`` gets the number of fits done."""
     rows = []
-    for place, (key, (name, method)) in enumerate(METHODS.items()):
+    for place, (key, (name, make)) in enumerate(METHODS.items()):
         scores = []
         for seed in range(splits):
             progress(place * splits + seed, name)
             with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # ours: not converged, where the loss still gained
-                scores.append(method(digits, *digits.divide(seed), seed, quick))
+                parts = digits.divide(seed)
+                scores.append(digits.score(make(), *parts) if make else _cnn_score(digits, *parts, seed, quick))
         interval = bootstrap_mean(scores)
         rows.append(
             {
@@ -307,15 +238,8 @@ NEAR = 0.001
 """Arrived: all but this share of the way down from the start to the lowest loss is done."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """A way down.
-
-    Attributes:
-        name: for the page.
-        optimizer: its settings.
-        batch: images a step; None is all.
-    """
+class Way(NamedTuple):
+    """A way down, by ``batch`` images a step; None is all."""
 
     name: str
     optimizer: Optimizer
@@ -332,17 +256,11 @@ WAYS = (
 
 @dataclass(frozen=True, eq=False)
 class Valley:
-    """The loss over two weights.
+    """The loss over two weights."""
 
-    Attributes:
-        features: float64 (N, 2), standardised: ink of the whole image, ink of its upper half.
-        labels: float64 (N,): 1 for the second digit of ``PAIR``.
-        lowest: float64 (2,): where the loss is lowest.
-    """
-
-    features: Float64Array
-    labels: Float64Array
-    lowest: Float64Array
+    features: Float64Array  # (N, 2), standardised: ink of the whole image, ink of its upper half
+    labels: Float64Array  # (N,): 1 for the second digit of ``PAIR``
+    lowest: Float64Array  # (2,): where the loss is lowest
 
     def loss(self, weights: Float64Array) -> Float64Array:
         """Mean cross-entropy at weights (..., 2)."""
@@ -361,8 +279,6 @@ class Valley:
 
 def make_valley(digits: Digits) -> Valley:
     """The two digits of ``PAIR``, by two features of each image."""
-    from sklearn.linear_model import LogisticRegression
-
     own = np.isin(digits.labels, PAIR)
     images = digits.pixels[own].reshape(-1, 8, 8)
     features = np.stack([images.mean(axis=(1, 2)), images[:, :4].mean(axis=(1, 2))], axis=1)

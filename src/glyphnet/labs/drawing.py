@@ -1,9 +1,9 @@
-"""The sheet that a lab draws on, 7 inches wide, and plots of points, regions and hidden units."""
+"""The sheet that a lab draws on, 7 inches wide, and what several labs draw on it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from ..plots.style import BLUE, COOL, HEAT, INK, RED, dress, percent_axis
-from .points import Float64Array, Nets, Points
+from ..plots.style import BLUE, COOL, HEAT, INK, RED, dress, percent_axis, whole_axis
+from .lab import Numbers, Picture
+from .points import Float64Array, Nets, Points, solved_of
 
 WIDTH = 7.0
 TEXT = 11  # points; readable on a phone, where the sheet is half as wide
@@ -22,10 +23,7 @@ TEXT = 11  # points; readable on a phone, where the sheet is half as wide
 def sheet(rows: int = 1, columns: int = 1, *, height: float = 3.6, **options: Any) -> tuple[Figure, npt.NDArray[Any]]:
     """A new figure, ``WIDTH`` × ``height`` inches, and its dressed axes, an object array (rows, columns).
 
-    Args:
-        rows, columns: of the grid of axes.
-        height: in inches.
-        options: for Matplotlib's ``Figure.subplots``.
+    ``options`` are Matplotlib's of ``Figure.subplots``.
     """
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
@@ -34,6 +32,42 @@ def sheet(rows: int = 1, columns: int = 1, *, height: float = 3.6, **options: An
         for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
             text.set_fontsize(TEXT)
     return figure, np.asarray(axes)
+
+
+def panel(height: float = 3.6) -> tuple[Figure, Axes]:
+    """A new figure, ``WIDTH`` × ``height`` inches, and its only axes, dressed."""
+    figure, axes = sheet(height=height)
+    return figure, axes[0, 0]
+
+
+def by_epoch(
+    ax: Axes, values: Sequence[float], line: str = "-", *, color: str, label: str | None = None, **options: Any
+) -> None:
+    """Draw the values of epoch 1, 2, …; a single one, which makes no line, as a dot."""
+    options = {"marker": "o" if len(values) == 1 else None, "linewidth": 1.8, **options}
+    ax.plot(range(1, len(values) + 1), values, line, color=color, label=label, **options)
+    whole_axis(ax.xaxis)
+
+
+def mean_and_interval(ax: Axes, place: int, figure: Numbers, marker: str, color: str, *, scale: float = 1) -> None:
+    """Draw the mean of `Repeats.to_dict` with its 95 % interval along a line of its own."""
+    ax.errorbar(
+        scale * figure["mean"], place, xerr=scale * figure["half_width"], fmt=marker, color=color, markersize=7,
+        capsize=3,
+    )  # fmt: skip
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Name the rows 0, 1, … from the top down."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def legend_above(ax: Axes, corner: Literal["center", "left"] = "center", columns: int = 2) -> None:
+    """A legend outside the axes, above them."""
+    ax.figure.legend(  # type: ignore[call-overload]  # the place is one of those that it lists
+        *ax.get_legend_handles_labels(), loc=f"outside upper {corner}", ncols=columns, frameon=False, fontsize=TEXT
+    )
 
 
 _GRID = 160
@@ -97,20 +131,22 @@ def twin_curves(ax: Axes, loss: Sequence[float], accuracy: Sequence[float]) -> A
     return right
 
 
-def shares(ax: Axes, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Draw the share of starts that solve it as bars, with intervals."""
-    places = np.arange(len(names))
-    share = np.array([row["share"] for row in rows])
-    low, high = (np.array([row[key] for row in rows]) for key in ("low", "high"))
+def solved_picture(numbers: Numbers, height: float, what: str, caption: str) -> Picture:
+    """Bars of the share of starts of each width that ``what`` ("find the pulse"), with intervals."""
+    rows = numbers["widths"]
+    figure, ax = panel(height)
+    places = np.arange(len(rows))
+    share, low, high = (np.array([row[key] for row in rows]) for key in ("share", "low", "high"))
     ax.bar(places, share, width=0.6, color=[COOL if row["solved"] else HEAT for row in rows])
     ax.errorbar(places, share, [share - low, high - share], fmt="none", color=INK, capsize=5, linewidth=1.4)
     for place, row in enumerate(rows):
-        text = f"{row['solved']} of {row['starts']}"
-        ax.text(place, min(1.02, row["high"]) + 0.03, text, ha="center", color=INK, fontsize=10)
-    ax.set_xticks(places, labels=list(names))
-    ax.set(ylim=(0, 1.16), yticks=[0, 0.25, 0.5, 0.75, 1])
+        ax.text(place, min(1.02, row["high"]) + 0.03, solved_of(row), ha="center", color=INK, fontsize=10)
+    ax.set_xticks(places, labels=[str(row["hidden"]) for row in rows])
+    ax.set(ylim=(0, 1.16), yticks=[0, 0.25, 0.5, 0.75, 1], xlabel="hidden units", ylabel=f"starts that {what}")
     ax.grid(False, axis="x")
     percent_axis(ax.yaxis)
+    facts = "; ".join(f"{row['hidden']}: {solved_of(row)}" for row in rows)
+    return Picture("solved", figure, f"Bars: starts that {what} by number of hidden units. {facts}.", caption)
 
 
 def _line(

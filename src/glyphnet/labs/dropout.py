@@ -1,4 +1,4 @@
-"""The experiment: the two known networks and a convolutional one, on the same division of the same images."""
+"""The lab of dropout: the two known networks and a convolutional one, on the same division of the same images."""
 
 from __future__ import annotations
 
@@ -12,20 +12,10 @@ from ..evaluation import evaluate
 from ..plots import gallery, learning_curves
 from ..plots.style import BLUE, INK, RED, SOFT, dress, legend, percent_axis
 from ..progress import Progress
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import (
-    TrainedNetwork,
-    Trainer,
-    TrainingSettings,
-    accuracies,
-    image_counts,
-    layer_table,
-    lead_with_note,
-    recipe,
-    repeats,
-    with_interval,
-)
+from . import training
+from .drawing import TEXT, by_epoch, legend_above, name_rows, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainedNetwork, TrainingSettings, points, repeats, with_interval
 
 WITHOUT, WITH, CNN = "without", "with", "cnn"
 
@@ -39,22 +29,14 @@ SEEN = {WITHOUT: 8.7, CNN: 11.1}
 
 FIRST = 4  # test images whose answers are shown
 
-_CLASSIC_FITS = 10  # pixels: smaller images must be padded
-
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that was trained.
-
-    Attributes:
-        splits: the data.
-        trained: by kind, one a seed.
-        at_rest: by kind, the first network's accuracy on the training images with all units at work.
-    """
+    """All that was trained."""
 
     splits: Splits
-    trained: dict[str, list[TrainedNetwork]]
-    at_rest: dict[str, float]
+    trained: dict[str, list[TrainedNetwork]]  # by kind, one per seed
+    at_rest: dict[str, float]  # by kind: the first network's accuracy on the training images, with all units
 
 
 def networks(splits: Splits) -> dict[str, dict[str, Any]]:
@@ -62,27 +44,24 @@ def networks(splits: Splits) -> dict[str, dict[str, Any]]:
     return {
         WITHOUT: {"kind": "mlp", "hidden": [784]},
         WITH: {"kind": "mlp", "hidden": [784, 130], "dropout": 0.5},
-        CNN: {"kind": "cnn-classic", "padding": min(splits.image_shape[:2]) < _CLASSIC_FITS},
+        CNN: training.classic_cnn(splits),
     }
 
 
 def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     """Train all three. The last epoch's weights are kept, as in the published experiment."""
     splits = settings.read(progress, validation_fraction=0.2)
-    seeds = range(settings.repetitions(full=1, quick=1))
-    kinds = networks(splits)
-    trainer = Trainer(progress, len(kinds) * len(seeds))
-    trained = {}
-    for kind, network in kinds.items():
-        common: dict[str, Any] = {
-            "preprocessing": "unit_norm",
-            "epochs": settings.passes(full=10, quick=15),
-            "batch_size": 128 if kind == CNN and not settings.quick else 50,  # few images make few steps
-            "keep_best": False,
-        }
-        trained[kind] = [
-            trainer.train(splits, recipe(network, seed=seed, **common), f"training {TITLES[kind]}") for seed in seeds
-        ]
+    common: dict[str, Any] = {
+        "preprocessing": "unit_norm",
+        "epochs": settings.passes(full=10, quick=15),
+        "keep_best": False,
+    }
+    recipes = {
+        # Few images make few steps.
+        kind: training.recipe(network, batch_size=128 if kind == CNN and not settings.quick else 50, **common)
+        for kind, network in networks(splits).items()
+    }
+    trained = training.train_each(splits, recipes, settings.repetitions(full=1, quick=1), progress, TITLES)
     at_rest = {kind: evaluate(runs[0].classifier, splits.train).accuracy for kind, runs in trained.items()}
     return Result(splits, trained, at_rest)
 
@@ -90,9 +69,7 @@ def experiment(settings: TrainingSettings, progress: Progress) -> Result:
 def measure(result: Result) -> dict[str, Any]:
     """What was measured, as numbers.json holds it."""
     return {
-        "data": result.splits.name,
-        "images": image_counts(result.splits),
-        "epochs": len(result.trained[WITHOUT][0].history),
+        **training.data_numbers(result.splits, result.trained[WITHOUT][0]),
         "networks": {kind: _one(result, kind) for kind in result.trained},
         "first": _first_numbers(result),
     }
@@ -102,18 +79,16 @@ def _one(result: Result, kind: str) -> dict[str, Any]:
     runs = result.trained[kind]
     first = runs[0]
     counted = first.classifier.summary()
-    gaps = [run.last["accuracy"] - run.last["val_accuracy"] for run in runs]
-    rest_gap = result.at_rest[kind] - first.last["val_accuracy"]
     return {
         "parameters": counted.parameters,
         "flops": counted.flops,
         "training": repeats([run.last["accuracy"] for run in runs]),
         "validation": repeats([run.last["val_accuracy"] for run in runs]),
-        "test": accuracies(runs),
+        "test": training.accuracies(runs),
         "test_interval": first.test_interval,
-        "gap": repeats(gaps),
+        "gap": repeats([run.last["accuracy"] - run.last["val_accuracy"] for run in runs]),
         "training_at_rest": result.at_rest[kind],
-        "gap_at_rest": rest_gap,
+        "gap_at_rest": result.at_rest[kind] - first.last["val_accuracy"],
         "last": first.last,
         "lowest_val_loss": min(first.curve("val_loss")),
         "seconds_per_epoch": first.seconds_per_epoch,
@@ -143,13 +118,6 @@ def _first_numbers(result: Result) -> list[dict[str, Any]]:
 # The page
 
 
-_CAPTIONS = {
-    WITHOUT: "The network (a), without dropout.",
-    WITH: "The network (b), with dropout.",
-    CNN: "The convolutional network.",
-}
-
-
 def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
     """Run the experiment and write its findings."""
     result = experiment(settings, progress)
@@ -163,11 +131,11 @@ def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
     )
     without, with_ = (numbers["networks"][kind] for kind in (WITHOUT, WITH))
     lead = (
-        f"After {numbers['epochs']} epochs training is {_points(without['gap']['mean'])} ahead of validation without "
-        f"dropout and {_points(with_['gap']['mean'])} with it; validation itself stands at "
+        f"After {numbers['epochs']} epochs training is {points(without['gap']['mean'])} ahead of validation without "
+        f"dropout and {points(with_['gap']['mean'])} with it; validation itself stands at "
         f"{with_interval(without['validation'])} and {with_interval(with_['validation'])}."
     )
-    return Findings(lead_with_note(lead, numbers), sections, numbers)
+    return Findings(training.lead_with_note(lead, numbers), sections, numbers)
 
 
 def _networks(result: Result, numbers: Numbers) -> Section:
@@ -180,7 +148,10 @@ def _networks(result: Result, numbers: Numbers) -> Section:
         "So the two differ in more than dropout, as in the published experiment; the lab `regularisation` changes "
         "one thing at a time.",
     )
-    tables = tuple(layer_table(result.trained[kind][0], _CAPTIONS[kind]) for kind in (WITHOUT, WITH))
+    tables = (
+        training.layer_table(result.trained[WITHOUT][0], "The network (a), without dropout."),
+        training.layer_table(result.trained[WITH][0], "The network (b), with dropout."),
+    )
     sizes = [numbers["networks"][kind]["parameters"] for kind in (WITHOUT, WITH)]
     return Section(f"Two networks, of {sizes[0]:,} and {sizes[1]:,} parameters", text, tables)
 
@@ -188,8 +159,7 @@ def _networks(result: Result, numbers: Numbers) -> Section:
 def _gap(result: Result, numbers: Numbers) -> Section:
     without, with_ = (numbers["networks"][kind]["gap"]["mean"] for kind in (WITHOUT, WITH))
     closes = abs(with_) < abs(without)
-    title = f"The gap {'closes' if closes else 'stays'}: {_points(without)} without dropout, {_points(with_)} with it"
-    rows = tuple(_gap_row(kind, numbers["networks"][kind]) for kind in (WITHOUT, WITH))
+    title = f"The gap {'closes' if closes else 'stays'}: {points(without)} without dropout, {points(with_)} with it"
     text = [
         "The gap is training accuracy minus validation accuracy. A network that memorises its images has a wide gap.",
         f"Without dropout the validation loss was {numbers['networks'][WITHOUT]['lowest_val_loss']:.3f} at its lowest "
@@ -198,23 +168,37 @@ def _gap(result: Result, numbers: Numbers) -> Section:
     ]
     if numbers["data"] == "mnist":
         text.append("Published, after 10 epochs: (a) 99.71 % training and 97.56 % validation, (b) 97.80 % and 97.83 %.")
-    table = Table(
-        ("Network", "Training", "Validation", "Gap, points", "Test", "Seeds", "s per epoch"), rows,
-        "After the last epoch; over several seeds the mean ± half its 95 % interval.",
+    columns: Columns = {
+        "Network": "{title}",
+        "Training": lambda row: with_interval(row["training"]),
+        "Validation": lambda row: with_interval(row["validation"]),
+        "Gap, points": lambda row: f"{100 * row['gap']['mean']:+.2f}",
+        "Test": lambda row: with_interval(row["test"]),
+        "Seeds": "{gap[n]}",
+        "s per epoch": "{seconds_per_epoch:.2f}",
+    }
+    rows = [{"title": TITLES[kind], **numbers["networks"][kind]} for kind in (WITHOUT, WITH)]
+    table = Table.of(rows, columns, "After the last epoch; over several seeds the mean ± half its 95 % interval.")
+    figure, axes = sheet(2, 2, height=6.2, sharey="row", sharex=True)
+    facts = []
+    for column, kind in enumerate((WITHOUT, WITH)):
+        learning_curves(result.trained[kind][0].history, axes=list(axes[:, column]))
+        axes[0, column].set(title=TITLES[kind], xlabel="")
+        axes[1, column].set_title("")
+        row = numbers["networks"][kind]
+        facts.append(
+            f"{TITLES[kind]}: training {percent(row['training']['mean'], 2)}, validation "
+            f"{percent(row['validation']['mean'], 2)}"
+        )
+    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
+    axes[1, 0].set_ylabel("accuracy", fontsize=TEXT)
+    picture = Picture(
+        "curves", figure,
+        alt=f"Loss and accuracy by epoch, side by side. At the end {'; '.join(facts)}.",
+        caption="Left without dropout, right with it, on the same scales. Look at how far the two lines of a panel "
+        "part.",
     )  # fmt: skip
-    return Section(title, tuple(text), (curves_picture(result, numbers), table))
-
-
-def _gap_row(kind: str, row: Numbers) -> tuple[str, ...]:
-    return (
-        TITLES[kind],
-        with_interval(row["training"]),
-        with_interval(row["validation"]),
-        f"{100 * row['gap']['mean']:+.2f}",
-        with_interval(row["test"]),
-        str(row["gap"]["n"]),
-        f"{row['seconds_per_epoch']:.2f}",
-    )
+    return Section(title, text, (picture, table))
 
 
 def _rest(numbers: Numbers) -> Section:
@@ -224,32 +208,75 @@ def _rest(numbers: Numbers) -> Section:
         "after it, with all units. So the two are not comparable.",
         f"Measured after training with all units, the network with dropout has {percent(row['training_at_rest'], 2)} "
         f"training accuracy, not {percent(row['last']['accuracy'], 2)}. Then its gap is "
-        f"{_points(row['gap_at_rest'])}; without dropout it is {_points(numbers['networks'][WITHOUT]['gap_at_rest'])}.",
+        f"{points(row['gap_at_rest'])}; without dropout it is {points(numbers['networks'][WITHOUT]['gap_at_rest'])}.",
     )
-    title = f"Measured with all units, the gap with dropout is {_points(row['gap_at_rest'])}"
-    return Section(title, text, (gap_picture(numbers),))
+    title = f"Measured with all units, the gap with dropout is {points(row['gap_at_rest'])}"
+    figure, ax = panel(2.9)
+    names: list[str] = []
+    for kind in (WITHOUT, WITH):
+        measured = numbers["networks"][kind]
+        validation = measured["last"]["val_accuracy"]
+        ways = {"during training": measured["last"]["accuracy"], "all units": measured["training_at_rest"]}
+        for how, accuracy in ways.items():
+            place = len(names)
+            ax.plot([accuracy, validation], [place, place], color=SOFT, linewidth=3, alpha=0.4, zorder=1)
+            ax.plot(accuracy, place, "o", color=BLUE, markersize=8, label=None if place else "training")
+            ax.plot(validation, place, "D", color=RED, markersize=7, label=None if place else "validation")
+            names.append(f"{TITLES[kind]},\n{how}")
+    name_rows(ax, names)
+    percent_axis(ax.xaxis)
+    ax.set_xlabel("accuracy after the last epoch")
+    legend_above(ax)
+    facts = "; ".join(f"{TITLES[kind]}: {100 * numbers['networks'][kind]['gap']['mean']:+.2f} points" for kind in KNOWN)
+    picture = Picture(
+        "gap", figure,
+        alt=f"Training and validation accuracy joined by a line; the gap is {facts}.",
+        caption="The length of the line is the gap. Below for each network: the training images once more, after "
+        "training, with no unit dropped.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _first_section(result: Result, numbers: Numbers) -> Section:
     rows = numbers["first"]
-    classes = result.splits.classes
-    cells = tuple(
-        (name, *(f"{row['probabilities'][WITH][place]:.4f}" for row in rows)) for place, name in enumerate(classes)
-    )
     table = Table(
-        ("Class", *(f"Image {number}" for number in range(1, len(rows) + 1))), cells,
+        ["Class", *(f"Image {number}" for number in range(1, len(rows) + 1))],
+        [
+            (name, *(f"{row['probabilities'][WITH][place]:.4f}" for row in rows))
+            for place, name in enumerate(result.splits.classes)
+        ],
         "Probabilities of the network with dropout, image by image.",
-    )  # fmt: skip
-    truth, predicted = (
-        " ".join(each) for each in ([row["label"] for row in rows], [row["predicted"][WITH] for row in rows])
     )
-    text = [
+    truth = " ".join(row["label"] for row in rows)
+    predicted = " ".join(row["predicted"][WITH] for row in rows)
+    text = (
         "A prediction is one probability per class. The highest gives the predicted class and says how confident the "
         "network is.",
         f"The labels of these images are {truth}; the network with dropout predicts {predicted}.",
-    ]
+    )
     title = f"The first {len(rows)} test images: {truth}; predicted: {predicted}"
-    return Section(title, tuple(text), (first_picture(result, numbers), table))
+    test = result.splits.test
+    figure, grid = sheet(2, len(rows), height=3.9, gridspec_kw={"height_ratios": (1, 1.1)})
+    right = 0
+    for column, row in enumerate(rows):
+        above, below = grid[:, column]
+        answer, label = row["predicted"][WITH], row["label"]
+        right += answer == label
+        gallery(np.asarray(test.images[column : column + 1]), [""], ax=above)
+        above.set_title(f"is {label}, predicted {answer}", fontsize=TEXT, color=RED if answer != label else INK)
+        dress(below).bar(range(len(test.classes)), row["probabilities"][WITH], color=BLUE, alpha=0.85)
+        below.set_xticks(range(len(test.classes)), test.classes, fontsize=8)
+        below.set_ylim(0, 1.02)
+        below.grid(False, axis="x")
+        percent_axis(below.yaxis)
+        below.tick_params(labelleft=column == 0)
+    picture = Picture(
+        "first-four", figure,
+        alt=f"The first {len(rows)} test images and the probabilities of each class; the network with dropout says "
+        f"{predicted}, {right} of {len(rows)} rightly.",
+        caption="Above the image, below what the network with dropout gives each class.",
+    )  # fmt: skip
+    return Section(title, text, (picture, table))
 
 
 def _promised(result: Result, numbers: Numbers) -> Section:
@@ -270,29 +297,36 @@ def _promised(result: Result, numbers: Numbers) -> Section:
             f"{plain['seconds_per_epoch']:.2f} s here."
         )
     title = f"The announced convolutional network: {percent(row['test']['mean'], 2)} of the test images"
-    return Section(
-        title, tuple(text), (layer_table(result.trained[CNN][0], _CAPTIONS[CNN]), accuracy_picture(result, numbers))
+    table = training.layer_table(result.trained[CNN][0], "The convolutional network.")
+    figure, ax = panel(3.2)
+    styles = {WITHOUT: (RED, "--"), WITH: (BLUE, ":"), CNN: (BLUE, "-")}
+    for kind, (colour, line) in styles.items():
+        by_epoch(ax, result.trained[kind][0].curve("val_accuracy"), line, color=colour, label=TITLES[kind])
+    percent_axis(ax.yaxis)
+    ax.set(xlabel="epoch", ylabel="validation accuracy")
+    legend(ax, "lower right")
+    facts = "; ".join(
+        f"{TITLES[kind]} {percent(numbers['networks'][kind]['validation']['mean'], 2)}" for kind in styles
     )
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.2f} points".replace("-", "−")
+    picture = Picture(
+        "three", figure, alt=f"Validation accuracy by epoch of the three networks; at the end {facts}.",
+        caption="The same images, the same number of epochs.",
+    )  # fmt: skip
+    return Section(title, text, (table, picture))
 
 
 def _worth_it(numbers: Numbers) -> str:
-    """Whether a closed gap is a better network."""
     without, with_ = (numbers["networks"][kind] for kind in (WITHOUT, WITH))
     closed = without["gap"]["mean"] - with_["gap"]["mean"]
     gained = with_["validation"]["mean"] - without["validation"]["mean"]
     return (
-        f"The gap shrank by {_points(closed)}, validation accuracy changed by {100 * gained:+.2f} points. The gap "
+        f"The gap shrank by {points(closed)}, validation accuracy changed by {100 * gained:+.2f} points. The gap "
         "measures memorisation, not quality: it also shrinks if training gets worse, and training accuracy went from "
         f"{percent(without['training']['mean'], 2)} to {percent(with_['training']['mean'], 2)}."
     )
 
 
 def _better_than_training(numbers: Numbers) -> str:
-    """How validation can be better than training."""
     row = numbers["networks"][WITH]
     training, full, validation = row["last"]["accuracy"], row["training_at_rest"], row["last"]["val_accuracy"]
     places = ["above" if validation > other else "below" for other in (training, full)]
@@ -304,7 +338,6 @@ def _better_than_training(numbers: Numbers) -> str:
 
 
 def _shared_weights(numbers: Numbers) -> str:
-    """How often each weight is used."""
     rows: list[dict[str, Any]] = [numbers["networks"][kind] for kind in (WITH, CNN)]
     used = [row["flops"] / 2 / row["parameters"] for row in rows]
     return (
@@ -312,111 +345,6 @@ def _shared_weights(numbers: Numbers) -> str:
         f"{rows[0]['parameters']:,} parameters, each used {used[0]:.1f} times per image. Convolutional: "
         f"{rows[1]['flops']:,} for {rows[1]['parameters']:,}, each used {used[1]:.1f} times."
     )
-
-
-def curves_picture(result: Result, numbers: Numbers) -> Picture:
-    """Loss and accuracy of both, training against validation, on the same scales."""
-    figure, axes = sheet(2, 2, height=6.2, sharey="row", sharex=True)
-    facts = []
-    for column, kind in enumerate((WITHOUT, WITH)):
-        learning_curves(result.trained[kind][0].history, axes=list(axes[:, column]))
-        axes[0, column].set(title=TITLES[kind], xlabel="")
-        axes[1, column].set_title("")
-        row = numbers["networks"][kind]
-        facts.append(
-            f"{TITLES[kind]}: training {percent(row['training']['mean'], 2)}, validation "
-            f"{percent(row['validation']['mean'], 2)}"
-        )
-    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
-    axes[1, 0].set_ylabel("accuracy", fontsize=TEXT)
-    return Picture(
-        "curves", figure,
-        alt=f"Loss and accuracy by epoch, side by side. At the end {'; '.join(facts)}.",
-        caption="Left without dropout, right with it, on the same scales. Look at how far the two lines of a panel "
-        "part.",
-    )  # fmt: skip
-
-
-def gap_picture(numbers: Numbers) -> Picture:
-    """Training and validation accuracy as two ends of a line: in training, and with all units at work."""
-    kinds = (WITHOUT, WITH)
-    figure, axes = sheet(height=2.9)
-    ax = axes[0, 0]
-    names, place = [], 0
-    for kind in kinds:
-        row = numbers["networks"][kind]
-        for training, how in (
-            (row["last"]["accuracy"], "during training"),
-            (row["training_at_rest"], "all units"),
-        ):
-            validation = row["last"]["val_accuracy"]
-            ax.plot([training, validation], [place, place], color=SOFT, linewidth=3, alpha=0.4, zorder=1)
-            ax.plot(training, place, "o", color=BLUE, markersize=8, label=None if place else "training")
-            ax.plot(validation, place, "D", color=RED, markersize=7, label=None if place else "validation")
-            names.append(f"{TITLES[kind]},\n{how}")
-            place += 1
-    ax.set_yticks(range(place), names)
-    ax.set_ylim(place - 0.5, -0.5)
-    percent_axis(ax.xaxis)
-    ax.set_xlabel("accuracy after the last epoch")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT)
-    facts = "; ".join(f"{TITLES[kind]}: {100 * numbers['networks'][kind]['gap']['mean']:+.2f} points" for kind in kinds)
-    return Picture(
-        "gap", figure,
-        alt=f"Training and validation accuracy joined by a line; the gap is {facts}.",
-        caption="The length of the line is the gap. Below for each network: the training images once more, after "
-        "training, with no unit dropped.",
-    )  # fmt: skip
-
-
-def first_picture(result: Result, numbers: Numbers) -> Picture:
-    """The first test images, and what the network with dropout says of them."""
-    rows = numbers["first"]
-    test = result.splits.test
-    figure, grid = sheet(2, len(rows), height=3.9, gridspec_kw={"height_ratios": (1, 1.1)})
-    right = 0
-    for column, row in enumerate(rows):
-        above, below = grid[:, column]
-        predicted, truth = row["predicted"][WITH], row["label"]
-        right += predicted == truth
-        gallery(np.asarray(test.images[column : column + 1]), [""], ax=above)
-        above.set_title(f"is {truth}, predicted {predicted}", fontsize=TEXT, color=RED if predicted != truth else INK)
-        dress(below).bar(range(len(test.classes)), row["probabilities"][WITH], color=BLUE, alpha=0.85)
-        below.set_xticks(range(len(test.classes)), test.classes, fontsize=8)
-        below.set_ylim(0, 1.02)
-        below.grid(False, axis="x")
-        if column:
-            below.set_yticklabels([])
-        else:
-            percent_axis(below.yaxis)
-    predicted = " ".join(row["predicted"][WITH] for row in rows)
-    return Picture(
-        "first-four", figure,
-        alt=f"The first {len(rows)} test images and the probabilities of each class; the network with dropout says "
-        f"{predicted}, {right} of {len(rows)} rightly.",
-        caption="Above the image, below what the network with dropout gives each class.",
-    )  # fmt: skip
-
-
-def accuracy_picture(result: Result, numbers: Numbers) -> Picture:
-    """Validation accuracy of all three by epoch."""
-    figure, axes = sheet(height=3.2)
-    ax = axes[0, 0]
-    styles = {WITHOUT: (RED, "--"), WITH: (BLUE, ":"), CNN: (BLUE, "-")}
-    for kind, (colour, line) in styles.items():
-        curve = result.trained[kind][0].curve("val_accuracy")
-        dot = "o" if len(curve) == 1 else None
-        ax.plot(range(1, len(curve) + 1), curve, line, color=colour, linewidth=1.8, label=TITLES[kind], marker=dot)
-    percent_axis(ax.yaxis)
-    ax.set(xlabel="epoch", ylabel="validation accuracy")
-    legend(ax, "lower right")
-    facts = "; ".join(
-        f"{TITLES[kind]} {percent(numbers['networks'][kind]['validation']['mean'], 2)}" for kind in styles
-    )
-    return Picture(
-        "three", figure, alt=f"Validation accuracy by epoch of the three networks; at the end {facts}.",
-        caption="The same images, the same number of epochs.",
-    )  # fmt: skip
 
 
 LAB = Lab(

@@ -1,4 +1,4 @@
-"""The experiment: the published network, then with sigmoids instead of ReLU, and deeper."""
+"""The lab of the first network: the published one, then with sigmoids instead of ReLU, and deeper."""
 
 from __future__ import annotations
 
@@ -16,20 +16,11 @@ from ..plots import confused_pairs, confusion_matrix, gallery, learning_curves
 from ..plots.style import BLUE, RED, legend, percent_axis, whole_axis
 from ..progress import Progress
 from ..training import Recipe
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import (
-    TrainedNetwork,
-    Trainer,
-    TrainingSettings,
-    accuracies,
-    image_counts,
-    layer_table,
-    lead_with_note,
-    recipe,
-    spread_of,
-    with_interval,
-)
+from ..units import plural
+from . import training
+from .drawing import TEXT, by_epoch, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainedNetwork, TrainingSettings, spread_of, with_interval
 
 ACTIVATIONS = ("relu", "sigmoid")
 DEEP = 5  # hidden layers of the deep pair
@@ -43,19 +34,12 @@ _LOOKED_AT = 512  # images in the one batch whose gradients are measured
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that was trained.
-
-    Attributes:
-        splits: the data.
-        trained: by activation and number of hidden layers, one a seed.
-        dead: the dead units of the first ReLU network, a row a layer.
-        gradients: by activation, of the deep pair before the first step: each layer's RMS gradient.
-    """
+    """All that was trained."""
 
     splits: Splits
-    trained: dict[tuple[str, int], list[TrainedNetwork]]
-    dead: list[DeadUnits]
-    gradients: dict[str, list[float]]
+    trained: dict[tuple[str, int], list[TrainedNetwork]]  # by activation and hidden layers, one per seed
+    dead: list[DeadUnits]  # of the first ReLU network
+    gradients: dict[str, list[float]]  # by activation: each layer's RMS gradient in the untrained deep network
 
     @property
     def main(self) -> TrainedNetwork:
@@ -71,7 +55,7 @@ def known_recipe(settings: TrainingSettings, activation: str, layers: int, seed:
         "dropout": 0.2 if layers == 1 else 0.0,
         "activation": activation,
     }
-    return recipe(
+    return training.recipe(
         network, preprocessing="unit_range", epochs=settings.passes(full=10, quick=15), batch_size=32, seed=seed
     )
 
@@ -79,28 +63,17 @@ def known_recipe(settings: TrainingSettings, activation: str, layers: int, seed:
 def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     """Train all of it."""
     splits = settings.read(progress)
-    seeds = range(settings.repetitions(full=1, quick=1))
     kinds = [(activation, layers) for layers in (1, DEEP) for activation in ACTIVATIONS]
-    trainer = Trainer(progress, len(kinds) * len(seeds))
-    trained = {
-        (activation, layers): [
-            trainer.train(splits, known_recipe(settings, activation, layers, seed), f"training ({activation})")
-            for seed in seeds
-        ]
-        for activation, layers in kinds
-    }
+    recipes = {kind: known_recipe(settings, *kind, seed=0) for kind in kinds}
+    seeds = settings.repetitions(full=1, quick=1)
+    trained = training.train_each(splits, recipes, seeds, progress, {kind: f"({kind[0]})" for kind in kinds})
     dead = dead_units(trained["relu", 1][0].classifier, splits.test.images)
-    deep = {name: gradients(known_recipe(settings, name, DEEP, 0), splits) for name in ACTIVATIONS}
+    deep = {name: gradients(recipes[name, DEEP], splits) for name in ACTIVATIONS}
     return Result(splits, trained, dead, deep)
 
 
 def gradients(asked: Recipe, splits: Splits) -> list[float]:
-    """How strong a gradient reaches the weights of each layer before the first step: its root mean square.
-
-    Args:
-        asked: the network is built from this recipe and its seed.
-        splits: the first training images are the one batch.
-    """
+    """Root mean square of the gradient of each layer's weights, for a first batch, before the first step."""
     images = torch.from_numpy(np.array(splits.train.images[:_LOOKED_AT]))
     labels = torch.from_numpy(splits.train.labels[:_LOOKED_AT])
     with torch.random.fork_rng(devices=[]):
@@ -111,15 +84,13 @@ def gradients(asked: Recipe, splits: Splits) -> list[float]:
     return [float(each.grad.square().mean().sqrt()) for each in weights if each.grad is not None]
 
 
-def measure(settings: TrainingSettings, result: Result) -> dict[str, Any]:
+def measure(result: Result) -> dict[str, Any]:
     """What was measured, as numbers.json holds it."""
     main, evaluation = result.main, result.main.evaluation
     losses = main.curve("val_loss")
     classes = result.splits.classes
     return {
-        "data": result.splits.name,
-        "images": image_counts(result.splits),
-        "epochs": len(main.history),
+        **training.data_numbers(result.splits, main),
         "parameters": main.classifier.summary().parameters,
         "accuracy": {"value": evaluation.accuracy, **main.test_interval},
         "wrong": int((~evaluation.correct).sum()),
@@ -133,13 +104,16 @@ def measure(settings: TrainingSettings, result: Result) -> dict[str, Any]:
             for each in evaluation.most_confused(10)
         ],
         "known_pairs": _known_pairs(result),
-        "classes": _classes(result),
+        "classes": {
+            name: {key: getattr(row, key).value for key in ("precision", "recall", "f1")} | {"support": row.support}
+            for name, row in evaluation.classification_report.items()
+        },
         "dead": [{"layer": row.layer, "units": row.units, "dead": len(row.dead)} for row in result.dead],
         "activations": [
             {
                 "activation": activation,
                 "layers": layers,
-                "accuracy": accuracies(runs),
+                "accuracy": training.accuracies(runs),
                 "first_loss": runs[0].curve("loss")[0],
                 "first_val_accuracy": runs[0].curve("val_accuracy")[0],
             }
@@ -156,20 +130,8 @@ def _known_pairs(result: Result) -> list[dict[str, Any]]:
     return [{"pair": [classes[a], classes[b]], "count": int(matrix[a, b] + matrix[b, a])} for a, b in places]
 
 
-def _classes(result: Result) -> dict[str, Any]:
-    report = result.main.evaluation.classification_report
-    return {
-        name: {
-            "precision": row.precision.value, "recall": row.recall.value, "f1": row.f1.value, "support": row.support,
-        }
-        for name, row in report.items()
-    }  # fmt: skip
-
-
 # The page
 
-
-_NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 _COLOURS = dict(zip(ACTIVATIONS, (BLUE, RED), strict=True))
 _LINES = dict(zip(ACTIVATIONS, ("-", "--"), strict=True))
 _SHOWN = 24  # misclassified images
@@ -179,7 +141,7 @@ _NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
     """Run the experiment and write its findings."""
     result = experiment(settings, progress)
-    numbers = measure(settings, result)
+    numbers = measure(result)
     sections = (
         _network(result, numbers), _curves(result, numbers), _confusions(result, numbers), _report(numbers),
         _mistakes(result, numbers), _speed(numbers), _dead(result, numbers), _why_relu(result, numbers),
@@ -190,7 +152,7 @@ def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
         f"epochs of {numbers['seconds_per_epoch']:.2f} s, name {percent(accuracy['value'], 2)} of {accuracy['n']:,} "
         f"test images rightly (95 % interval {percent(accuracy['low'], 2)} to {percent(accuracy['high'], 2)})."
     )
-    return Findings(lead_with_note(lead, numbers), sections, numbers)
+    return Findings(training.lead_with_note(lead, numbers), sections, numbers)
 
 
 def _network(result: Result, numbers: Numbers) -> Section:
@@ -203,16 +165,16 @@ def _network(result: Result, numbers: Numbers) -> Section:
         "logarithm of the probability of the right class. Adam takes a step for every 32 images, with a learning "
         "rate of 0.001.",
     )
-    table = layer_table(result.main, "The network, layer by layer.")
+    table = training.layer_table(result.main, "The network, layer by layer.")
     return Section(f"One hidden layer, {numbers['parameters']:,} parameters", text, (table,))
 
 
 def _curves(result: Result, numbers: Numbers) -> Section:
     last, lowest, epochs = numbers["last"], numbers["lowest_val_loss"], numbers["epochs"]
-    if lowest["epoch"] < epochs:
-        title = f"After epoch {lowest['epoch']} it over-fits: the validation loss falls no further"
-    else:
-        title = "The validation loss still falls in the last epoch"
+    title = (
+        f"After epoch {lowest['epoch']} it over-fits: the validation loss falls no further" if lowest["epoch"] < epochs
+        else "The validation loss still falls in the last epoch"
+    )  # fmt: skip
     text = (
         f"The network never trains on the validation images. Their loss was lowest in epoch {lowest['epoch']} "
         f"({lowest['value']:.3f}); after the last epoch it is {last['val_loss']:.3f}, and the training loss "
@@ -220,7 +182,17 @@ def _curves(result: Result, numbers: Numbers) -> Section:
         f"The weights of epoch {numbers['best_epoch']} are kept, the most accurate on validation. The test images "
         "choose nothing.",
     )
-    return Section(title, text, (curves_picture(result, numbers),))
+    figure, axes = sheet(1, 2, height=3.4)
+    learning_curves(result.main.history, best_epoch=result.main.best_epoch, axes=axes[0])
+    picture = Picture(
+        "curves", figure,
+        alt=f"Loss and accuracy by epoch. After {numbers['epochs']} epochs training is at {last['loss']:.3f} and "
+        f"{percent(last['accuracy'], 1)}, validation at {last['val_loss']:.3f} and {percent(last['val_accuracy'], 1)}; "
+        f"the validation loss was lowest in epoch {lowest['epoch']}.",
+        caption="Training is measured while dropout is at work and while the weights still change, validation after "
+        "each epoch with the whole network: so validation can be the better of the two at first.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _confusions(result: Result, numbers: Numbers) -> Section:
@@ -229,21 +201,25 @@ def _confusions(result: Result, numbers: Numbers) -> Section:
         f"{numbers['wrong']} of {accuracy['n']:,} test images are misclassified. Wilson's 95 % interval of the "
         f"accuracy is {percent(accuracy['low'], 2)} to {percent(accuracy['high'], 2)}: smaller differences say little.",
     )
-    return Section(f"{percent(accuracy['value'], 2)} right", text, confusion_pictures(result, numbers))
+    return Section(f"{percent(accuracy['value'], 2)} right", text, _confusion_pictures(result, numbers))
 
 
 def _report(numbers: Numbers) -> Section:
-    rows = tuple(
-        (name, f"{row['precision']:.3f}", f"{row['recall']:.3f}", f"{row['f1']:.3f}", f"{row['support']:,}")
-        for name, row in numbers["classes"].items()
-    )
     worst = min(numbers["classes"], key=lambda name: numbers["classes"][name]["f1"])
     best = max(numbers["classes"], key=lambda name: numbers["classes"][name]["f1"])
     text = (
         "Precision: the share of the images predicted as a class that belong to it. Recall: the share of a class's "
         "images that were found. F1 is their harmonic mean, support the number of images.",
     )
-    table = Table(("Class", "Precision", "Recall", "F1", "Support"), rows, "The classification report.")
+    columns: Columns = {
+        "Class": "{name}",
+        "Precision": "{precision:.3f}",
+        "Recall": "{recall:.3f}",
+        "F1": "{f1:.3f}",
+        "Support": "{support:,}",
+    }
+    rows = [{"name": name, **row} for name, row in numbers["classes"].items()]
+    table = Table.of(rows, columns, "The classification report.")
     return Section(f"Easiest is the {best}, hardest the {worst}", text, (table,))
 
 
@@ -262,7 +238,23 @@ def _mistakes(result: Result, numbers: Numbers) -> Section:
     title = (
         f"The most frequent mistake: {first['true']} taken for {first['predicted']}" if first else "No mistake at all"
     )
-    return Section(title, tuple(text), (wrong_picture(result, numbers), pairs_picture(numbers)))
+    evaluation = result.main.evaluation
+    wrong = [row for row in evaluation.top_losses(len(evaluation)).tolist() if not evaluation.correct[row]][:_SHOWN]
+    names = evaluation.classes
+    titles = [
+        f"{names[evaluation.labels[row]]}, predicted "
+        f"{names[evaluation.predictions[row]]}\n{percent(evaluation.confidence[row])} sure"
+        for row in wrong
+    ]
+    figure, ax = panel(6.6)
+    gallery(np.asarray(evaluation.images[np.array(wrong, np.int64)]), titles, columns=6, ax=ax)
+    picture = Picture(
+        "misclassified", figure,
+        alt=f"{len(wrong)} of the {numbers['wrong']} misclassified test images, those it was most wrong about: "
+        + "; ".join(title.replace("\n", ", ") for title in titles[:4]) + ".",
+        caption="Above each: true class, predicted class, confidence. The worst mistakes come first.",
+    )  # fmt: skip
+    return Section(title, text, (picture, _pairs_picture(numbers)))
 
 
 def _speed(numbers: Numbers) -> Section:
@@ -275,7 +267,25 @@ def _speed(numbers: Numbers) -> Section:
     ]
     if numbers["data"] != "mnist":
         text.append(f"This run used {numbers['data']}, not MNIST: its times are not comparable.")
-    return Section(f"{numbers['seconds_per_epoch']:.2f} s per epoch", tuple(text), (speed_picture(numbers),))
+    figure, ax = panel(2.6)
+    own = numbers["seconds_per_epoch"]
+    rows = [("GlyphNet, this run", own, own)]
+    rows += [(name, low, high) for name, (low, high) in numbers["seen_seconds_per_epoch"].items()]
+    places = np.arange(len(rows))
+    bars = ax.barh(places, [high for _, _, high in rows], height=0.6, color=[BLUE, *[RED] * (len(rows) - 1)], alpha=0.8)
+    labels = [f"{low:.2f} s" if low == high else f"{low:.2f} to {high:.2f} s" for _, low, high in rows]
+    ax.bar_label(bars, labels, padding=4, fontsize=TEXT - 1)
+    ax.set_yticks(places, [name for name, _, _ in rows])
+    ax.invert_yaxis()
+    ax.margins(x=0.18)
+    ax.grid(False, axis="y")
+    ax.set_xlabel("seconds per epoch")
+    facts = "; ".join(f"{name}: {label}" for (name, _, _), label in zip(rows, labels, strict=True))
+    picture = Picture(
+        "speed", figure, alt=f"Bars: seconds an epoch. {facts}.",
+        caption="Blue: this run. Orange: another machine, the full data.",
+    )  # fmt: skip
+    return Section(f"{numbers['seconds_per_epoch']:.2f} s per epoch", text, (picture,))
 
 
 def _dead(result: Result, numbers: Numbers) -> Section:
@@ -287,20 +297,27 @@ def _dead(result: Result, numbers: Numbers) -> Section:
         f"{numbers['images']['test']:,} test images. Other images may still activate them.",
     )
     title = f"{row['dead']} of {row['units']} hidden units are dead"
-    return Section(title, text, (dead_picture(result, numbers),))
+    # The features are the outputs of the one hidden layer.
+    features = result.main.classifier.features(result.splits.test.images, as_is=True)
+    share = np.sort((features > 0).mean(axis=0))
+    figure, ax = panel(3.2)
+    dead = share == 0
+    ax.bar(np.arange(len(share)), share, width=1.0, color=BLUE, alpha=0.8)
+    ax.plot(np.flatnonzero(dead), share[dead], "x", color=RED, markersize=8, label="dead", clip_on=False)
+    percent_axis(ax.yaxis)
+    whole_axis(ax.xaxis)
+    ax.set(xlabel="hidden units, least active first", ylabel="images that activate it", ylim=(0, 1.02))
+    legend(ax)
+    picture = Picture(
+        "units", figure,
+        alt=f"Bars: the share of the images that each of {len(share)} hidden units answers to; {int(dead.sum())} "
+        f"answer to none, the median unit to {percent(np.median(share))}, the busiest to {percent(share[-1])}.",
+        caption="A unit is active where its sum is positive.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _why_relu(result: Result, numbers: Numbers) -> Section:
-    rows = tuple(
-        (
-            f"{_NAMES[row['activation']]}, {row['layers']} hidden",
-            with_interval(row["accuracy"]),
-            spread_of(row["accuracy"]),
-            f"{row['accuracy']['n']}",
-            f"{percent(row['first_val_accuracy'], 1)}",
-        )
-        for row in numbers["activations"]
-    )
     relu, sigmoid = (_deep(numbers, name)["accuracy"]["mean"] for name in _NAMES)
     kept = {name: values[0] / values[-1] for name, values in numbers["gradients"].items()}
     text = (
@@ -311,12 +328,17 @@ def _why_relu(result: Result, numbers: Numbers) -> Section:
         f"{kept['relu']:.2g} times the last one's with ReLU, and {kept['sigmoid']:.2g} times with sigmoids: the first "
         "layers hardly learn.",
     )
-    table = Table(
-        ("Network", "Test accuracy", "Spread", "Seeds", "Validation, epoch 1"), rows,
-        "Same data, same settings; ± is half the 95 % interval of the mean over the seeds.",
-    )  # fmt: skip
+    columns: Columns = {
+        "Network": lambda row: f"{_NAMES[row['activation']]}, {row['layers']} hidden",
+        "Test accuracy": lambda row: with_interval(row["accuracy"]),
+        "Spread": lambda row: spread_of(row["accuracy"]),
+        "Seeds": "{accuracy[n]}",
+        "Validation, epoch 1": lambda row: percent(row["first_val_accuracy"], 1),
+    }
+    caption = "Same data, same settings; ± is half the 95 % interval of the mean over the seeds."
+    table = Table.of(numbers["activations"], columns, caption)
     title = f"With {DEEP} hidden layers ReLU reaches {percent(relu, 1)}, sigmoid {percent(sigmoid, 1)}"
-    shown = (derivatives_picture(), gradients_picture(numbers), activation_picture(result, numbers), table)
+    shown = (_derivatives_picture(), _gradients_picture(numbers), _activation_picture(result, numbers), table)
     return Section(title, text, shown)
 
 
@@ -328,7 +350,6 @@ def _deep(numbers: Numbers, activation: str) -> dict[str, Any]:
 
 
 def _when_to_stop(numbers: Numbers) -> str:
-    """Whether ten epochs were too many."""
     last, lowest, epochs = numbers["last"], numbers["lowest_val_loss"], numbers["epochs"]
     gained = last["val_loss"] - lowest["value"]
     gap = last["accuracy"] - last["val_accuracy"]
@@ -341,7 +362,6 @@ def _when_to_stop(numbers: Numbers) -> str:
 
 
 def _worth(numbers: Numbers) -> str:
-    """What avoiding the most frequent mistake would bring."""
     if not numbers["confused"]:
         return f"There was no mistake among {numbers['accuracy']['n']:,} images."
     first, accuracy = numbers["confused"][0], numbers["accuracy"]
@@ -356,7 +376,6 @@ def _worth(numbers: Numbers) -> str:
 
 
 def _through_sigmoids(numbers: Numbers) -> str:
-    """What is left of a gradient after five sigmoids, and what that does."""
     relu, sigmoid = _deep(numbers, "relu"), _deep(numbers, "sigmoid")
     most = 0.25 ** sigmoid["layers"]
     return (
@@ -369,23 +388,7 @@ def _through_sigmoids(numbers: Numbers) -> str:
     )
 
 
-def curves_picture(result: Result, numbers: Numbers) -> Picture:
-    """Loss and accuracy, training against validation."""
-    figure, axes = sheet(1, 2, height=3.4)
-    learning_curves(result.main.history, best_epoch=result.main.best_epoch, axes=axes[0])
-    last, lowest = numbers["last"], numbers["lowest_val_loss"]
-    return Picture(
-        "curves", figure,
-        alt=f"Loss and accuracy by epoch. After {numbers['epochs']} epochs training is at {last['loss']:.3f} and "
-        f"{percent(last['accuracy'], 1)}, validation at {last['val_loss']:.3f} and {percent(last['val_accuracy'], 1)}; "
-        f"the validation loss was lowest in epoch {lowest['epoch']}.",
-        caption="Training is measured while dropout is at work and while the weights still change, validation after "
-        "each epoch with the whole network: so validation can be the better of the two at first.",
-    )  # fmt: skip
-
-
-def confusion_pictures(result: Result, numbers: Numbers) -> tuple[Picture, Picture]:
-    """The confusion matrix, in counts and in shares of each true class."""
+def _confusion_pictures(result: Result, numbers: Numbers) -> tuple[Picture, Picture]:
     evaluation = result.main.evaluation
     first = numbers["confused"][0] if numbers["confused"] else None
     facts = (
@@ -395,8 +398,8 @@ def confusion_pictures(result: Result, numbers: Numbers) -> tuple[Picture, Pictu
     found = numbers["classes"][hardest]["recall"]
     drawn = []
     for normalize in (None, "true"):
-        figure, axes = sheet(height=6.2)
-        confusion_matrix(evaluation.confusion_matrix, evaluation.classes, normalize=normalize, ax=axes[0, 0])
+        figure, ax = panel(6.2)
+        confusion_matrix(evaluation.confusion_matrix, evaluation.classes, normalize=normalize, ax=ax)
         drawn.append(figure)
     return (
         Picture(
@@ -412,94 +415,16 @@ def confusion_pictures(result: Result, numbers: Numbers) -> tuple[Picture, Pictu
     )  # fmt: skip
 
 
-def pairs_picture(numbers: Numbers) -> Picture:
-    """The kinds of mistake that happened most often."""
-    figure, axes = sheet(height=3.8)
+def _pairs_picture(numbers: Numbers) -> Picture:
+    figure, ax = panel(3.8)
     rows = numbers["confused"]
-    confused_pairs([(row["true"], row["predicted"]) for row in rows], [row["count"] for row in rows], ax=axes[0, 0])
+    confused_pairs([(row["true"], row["predicted"]) for row in rows], [row["count"] for row in rows], ax=ax)
     facts = ", ".join(f"{row['true']} as {row['predicted']}: {row['count']}" for row in rows[:5])
-    return Picture(
-        "pairs",
-        figure,
-        alt=f"Bars: the most frequent mistakes. {facts}.",
-        caption="The most frequent kinds of mistake.",
-    )
+    alt = f"Bars: the most frequent mistakes. {facts}."
+    return Picture("pairs", figure, alt, "The most frequent kinds of mistake.")
 
 
-def wrong_picture(result: Result, numbers: Numbers) -> Picture:
-    """Misclassified test images, the surest mistakes first."""
-    evaluation = result.main.evaluation
-    wrong = [row for row in evaluation.top_losses(len(evaluation)).tolist() if not evaluation.correct[row]][:_SHOWN]
-    names = evaluation.classes
-    titles = [
-        f"{names[evaluation.labels[row]]}, predicted "
-        f"{names[evaluation.predictions[row]]}\n{percent(evaluation.confidence[row])} sure"
-        for row in wrong
-    ]
-    figure, axes = sheet(height=6.6)
-    images = evaluation.images[wrong] if wrong else evaluation.images[:0]
-    gallery(np.asarray(images), titles, columns=6, ax=axes[0, 0])
-    return Picture(
-        "misclassified", figure,
-        alt=f"{len(wrong)} of the {numbers['wrong']} misclassified test images, those it was most wrong about: "
-        + "; ".join(title.replace("\n", ", ") for title in titles[:4]) + ".",
-        caption="Above each: true class, predicted class, confidence. The worst mistakes come first.",
-    )  # fmt: skip
-
-
-def speed_picture(numbers: Numbers) -> Picture:
-    """Seconds an epoch, ours beside those seen for Keras."""
-    figure, axes = sheet(height=2.6)
-    ax = axes[0, 0]
-    own = numbers["seconds_per_epoch"]
-    rows = [("GlyphNet, this run", own, own)]
-    rows += [(name, low, high) for name, (low, high) in numbers["seen_seconds_per_epoch"].items()]
-    places = np.arange(len(rows))
-    bars = ax.barh(places, [high for _, _, high in rows], height=0.6, color=[BLUE, *[RED] * (len(rows) - 1)], alpha=0.8)
-    labels = [f"{low:.2f} s" if low == high else f"{low:.2f} to {high:.2f} s" for _, low, high in rows]
-    ax.bar_label(bars, labels, padding=4, fontsize=TEXT - 1)
-    ax.set_yticks(places, [name for name, _, _ in rows])
-    ax.invert_yaxis()
-    ax.margins(x=0.18)
-    ax.grid(False, axis="y")
-    ax.set_xlabel("seconds per epoch")
-    facts = "; ".join(f"{name}: {label}" for (name, _, _), label in zip(rows, labels, strict=True))
-    return Picture(
-        "speed", figure, alt=f"Bars: seconds an epoch. {facts}.",
-        caption="Blue: this run. Orange: another machine, the full data.",
-    )  # fmt: skip
-
-
-def dead_picture(result: Result, numbers: Numbers) -> Picture:
-    """How many of the test images each hidden unit answers to."""
-    share = np.sort(active_shares(result))
-    figure, axes = sheet(height=3.2)
-    ax = axes[0, 0]
-    dead = share == 0
-    ax.bar(np.arange(len(share)), share, width=1.0, color=BLUE, alpha=0.8)
-    ax.plot(np.flatnonzero(dead), share[dead], "x", color=RED, markersize=8, label="dead", clip_on=False)
-    percent_axis(ax.yaxis)
-    whole_axis(ax.xaxis)
-    ax.set(xlabel="hidden units, least active first", ylabel="images that activate it", ylim=(0, 1.02))
-    legend(ax)
-    return Picture(
-        "units", figure,
-        alt=f"Bars: the share of the images that each of {len(share)} hidden units answers to; {int(dead.sum())} "
-        f"answer to none, the median unit to {percent(np.median(share))}, the busiest to {percent(share[-1])}.",
-        caption="A unit is active where its sum is positive.",
-    )  # fmt: skip
-
-
-def active_shares(result: Result) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """For each hidden unit the share of the test images that it is above zero for: float64 (units,)."""
-    answers = result.main.classifier.features(
-        result.splits.test.images, as_is=True
-    )  # the one hidden layer is what the head is given
-    return np.asarray((answers > 0).mean(axis=0), dtype=np.float64)
-
-
-def derivatives_picture() -> Picture:
-    """Both functions, and their slopes."""
+def _derivatives_picture() -> Picture:
     figure, axes = sheet(1, 2, height=3.1)
     x = np.linspace(-6, 6, 601)
     sigmoid = 1 / (1 + np.exp(-x))
@@ -517,18 +442,15 @@ def derivatives_picture() -> Picture:
     )  # fmt: skip
 
 
-def activation_picture(result: Result, numbers: Numbers) -> Picture:
-    """Loss by epoch with either activation, shallow and deep."""
+def _activation_picture(result: Result, numbers: Numbers) -> Picture:
     figure, axes = sheet(1, 2, height=3.3, sharey=True)
     facts = []
     for ax, layers in zip(axes[0], (1, DEEP), strict=True):
         for name in ACTIVATIONS:
             loss = result.trained[name, layers][0].curve("loss")
-            dot = "o" if len(loss) == 1 else None
-            ax.plot(range(1, len(loss) + 1), loss, _LINES[name], color=_COLOURS[name], label=_NAMES[name], marker=dot)
+            by_epoch(ax, loss, _LINES[name], color=_COLOURS[name], label=_NAMES[name], linewidth=1.5)
             facts.append(f"{_NAMES[name]} {layers}: {loss[0]:.2f} to {loss[-1]:.3f}")
-        ax.set(title=f"{layers} hidden layer{'s' * (layers > 1)}", xlabel="epoch", yscale="log")
-        whole_axis(ax.xaxis)
+        ax.set(title=plural(layers, "hidden layer"), xlabel="epoch", yscale="log")
     axes[0, 0].set_ylabel("training loss")
     legend(axes[0, 0])
     return Picture(
@@ -538,15 +460,11 @@ def activation_picture(result: Result, numbers: Numbers) -> Picture:
     )  # fmt: skip
 
 
-def gradients_picture(numbers: Numbers) -> Picture:
-    """How much gradient reaches each layer of the deep pair."""
-    figure, axes = sheet(height=3.0)
-    ax = axes[0, 0]
-    for name in ACTIVATIONS:
-        values = numbers["gradients"][name]
-        ax.plot(range(1, len(values) + 1), values, _LINES[name], color=_COLOURS[name], label=_NAMES[name], marker="o")
+def _gradients_picture(numbers: Numbers) -> Picture:
+    figure, ax = panel(3.0)
+    for name, values in numbers["gradients"].items():
+        by_epoch(ax, values, _LINES[name], color=_COLOURS[name], label=_NAMES[name], marker="o", linewidth=1.5)
     ax.set(yscale="log", xlabel="layer, from the image to the answer", ylabel="gradient (RMS)")
-    whole_axis(ax.xaxis)
     legend(ax)
     facts = "; ".join(
         f"{_NAMES[n]}: {v[0]:.1e} in the first, {v[-1]:.1e} in the last" for n, v in numbers["gradients"].items()

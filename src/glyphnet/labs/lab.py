@@ -7,8 +7,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from io import BytesIO
@@ -34,6 +34,9 @@ from ..training.device import hardware
 Numbers: TypeAlias = Mapping[str, Any]
 """Measured values, as plain JSON."""
 
+Columns: TypeAlias = Mapping[str, str | Callable[[Any], str]]
+"""Heading → the cell of a row of numbers: a format string over its values ("{error[lowest]:.3f}"), or a function."""
+
 
 class LabSettings(Settings):
     """Settings of every lab; a lab with more settings has a subclass.
@@ -44,17 +47,14 @@ class LabSettings(Settings):
     quick: bool = Field(False, description="A small version of the experiment, in seconds.")
     seeds: int | None = Field(None, ge=1, description="Number of repetitions with different seeds.")
 
+    def repetitions(self, full: int, quick: int) -> int:
+        """Number of seeds: the setting, or else these."""
+        return self.seeds or (quick if self.quick else full)
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One figure of a lab's page.
-
-    Attributes:
-        name: the stem of its PNG: "cost-by-epoch".
-        figure: on a light background.
-        alt: alternative text that states the finding, not only the kind of plot.
-        caption: one or two sentences under it.
-    """
+    """One figure of a lab's page, saved as ``name``.png. ``alt`` states the finding, not only the kind of plot."""
 
     name: str
     figure: Figure
@@ -64,21 +64,25 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header; numbers are formatted text.
+    """Rows of formatted cells under a header; ``prose`` cells hold words, left-aligned and wrapped."""
 
-    Attributes:
-        prose: whether cells hold words, left-aligned and wrapped, instead of numbers.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
     caption: str = ""
     prose: bool = False
+
+    @classmethod
+    def of(cls, rows: Iterable[Numbers], columns: Columns, caption: str = "") -> Table:
+        """A table of rows of numbers.json: see `Columns`."""
+        cells = [
+            [cell.format_map(row) if isinstance(cell, str) else cell(row) for cell in columns.values()] for row in rows
+        ]
+        return cls(list(columns), cells, caption)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A step of the explanation: paragraphs, pictures and tables.
+    """A step of the explanation.
 
     Attributes:
         title: a finding or a question, not a topic.
@@ -87,18 +91,13 @@ class Section:
     """
 
     title: str
-    text: tuple[str, ...] = ()
-    show: tuple[Picture | Table, ...] = ()
+    text: Sequence[str] = ()
+    show: Sequence[Picture | Table] = ()
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question at the end of a lab, answered from its own figures.
-
-    Attributes:
-        text: the question.
-        answer: computes the answer from the numbers of this run.
-    """
+    """A question at the end of a lab, answered from the numbers of this run."""
 
     text: str
     answer: Callable[[Numbers], str]
@@ -106,17 +105,11 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Findings of a lab.
-
-    Attributes:
-        lead: the finding in one or two sentences.
-        sections: the explanation, step by step.
-        numbers: the content of numbers.json: plain JSON values, finite.
-    """
+    """Findings of a lab: the lead in one or two sentences, the explanation, and the content of numbers.json."""
 
     lead: str
-    sections: tuple[Section, ...]
-    numbers: dict[str, Any] = field(default_factory=dict)
+    sections: Sequence[Section]
+    numbers: dict[str, Any]
 
 
 S = TypeVar("S", bound=LabSettings)
@@ -177,7 +170,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 # Running a lab: its folder, with a page that is one HTML file without scripts
 
-
+STYLES = ("pages/house.css", "labs/page.css")
 _DOTS_PER_INCH = 144  # twice what CSS calls an inch's 72 points: sharp on a phone
 
 
@@ -203,8 +196,8 @@ def run_lab(
     """Run a lab, then write its page, numbers and pictures.
 
     Args:
-        name: see ``LABS``.
-        settings: see the lab's class of settings.
+        name: a row of ``LABS``.
+        settings: of the lab's class of settings.
         out: the folder.
         replacing: which files in it may be replaced; None: all.
         progress: called as ``progress(done, total, what)``.
@@ -222,7 +215,7 @@ def run_lab(
     rules.check_in(folder.path, (folder.page.name, folder.numbers.name))
     refuse_if_in_use(folder.path)
     began = time.perf_counter()
-    found = lab.investigate(asked, progress or _silent)
+    found = lab.investigate(asked, progress or (lambda done, total, what: None))
     made = {
         "settings": asked.model_dump(mode="json"),
         "command": command,
@@ -237,8 +230,9 @@ def run_lab(
     # The answers come from the content of numbers.json, so that page and file agree.
     read_back = json.loads(numbers)["numbers"]
     answers = [(question.text, question.answer(read_back)) for question in lab.questions]
-    pngs = {picture.name: _png(picture) for picture in pictures(found)}
-    page = render_page(lab.title, found, pngs, answers, made)
+    shown = [each for section in found.sections for each in section.show if isinstance(each, Picture)]
+    pngs = {picture.name: _png(picture) for picture in shown}
+    page = _page(lab.title, found, pngs, answers, made)
     with FolderLock(folder.path):
         rules.check_in(folder.path, (folder.page.name, folder.numbers.name, *(f"{picture}.png" for picture in pngs)))
         for picture, png in pngs.items():
@@ -249,36 +243,15 @@ def run_lab(
     return folder
 
 
-def pictures(found: Findings) -> list[Picture]:
-    """All pictures of the page, in order."""
-    return [shown for section in found.sections for shown in section.show if isinstance(shown, Picture)]
-
-
 def _png(picture: Picture) -> bytes:
     file = BytesIO()
     picture.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": "GlyphNet"})
     return file.getvalue()
 
 
-def _silent(done: int, total: int, what: str) -> None:
-    """No progress."""
-
-
-STYLES = ("pages/house.css", "labs/page.css")
-
-
-def render_page(
+def _page(
     title: str, found: Findings, pngs: Mapping[str, bytes], answers: Sequence[tuple[str, str]], made: Mapping[str, Any]
 ) -> str:
-    """The page as text.
-
-    Args:
-        title: the lab's.
-        found: its findings.
-        pngs: PNG files by picture name.
-        answers: (question, answer) pairs.
-        made: settings, seconds, hardware, versions, command.
-    """
     templates = environment("labs")
     templates.filters["code"] = _with_code
     return templates.get_template("page.html").render(

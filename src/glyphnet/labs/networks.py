@@ -1,4 +1,4 @@
-"""The experiment: each kind of network, learnt in the same way from the same images, over several seeds."""
+"""The lab of the kinds of network: each trained in the same way on the same images, over several seeds."""
 
 from __future__ import annotations
 
@@ -9,73 +9,45 @@ from typing import Any
 import numpy as np
 
 from ..data import Splits
-from ..plots.style import BLUE, HEAT, INK, RED, SOFT, percent_axis, whole_axis
+from ..plots.style import BLUE, HEAT, INK, RED, SOFT, percent_axis
 from ..progress import Progress
 from ..units import plural
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import (
-    TrainedNetwork,
-    Trainer,
-    TrainingSettings,
-    accuracies,
-    image_counts,
-    layer_table,
-    lead_with_note,
-    recipe,
-    spread_of,
-    with_interval,
-)
+from . import training
+from .drawing import TEXT, by_epoch, legend_above, mean_and_interval, name_rows, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainedNetwork, TrainingSettings, spread_of, with_interval
 
 TITLES = {"linear": "no hidden layer", "mlp": "fully connected", "cnn": "convolutional", "rnn": "recurrent (LSTM)"}
 
-_CLASSIC_FITS = 10  # pixels: smaller images must be padded
 _TIMED = 1000  # test images that are answered while the clock runs
 _TIMINGS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that was trained.
-
-    Attributes:
-        splits: the data.
-        trained: by kind, one a seed.
-        answer_seconds: by kind, seconds for one image where many are asked at once.
-    """
+    """The data, the networks by kind, one per seed, and the seconds of one prediction where many are asked at once."""
 
     splits: Splits
     trained: dict[str, list[TrainedNetwork]]
     answer_seconds: dict[str, float]
 
 
-def networks(splits: Splits) -> dict[str, dict[str, Any]]:
-    """One of each kind, of the sizes that textbooks give them."""
-    return {
-        "linear": {"kind": "linear"},
-        "mlp": {"kind": "mlp", "hidden": [128], "dropout": 0.2},
-        "cnn": {"kind": "cnn-classic", "padding": min(splits.image_shape[:2]) < _CLASSIC_FITS},
-        "rnn": {"kind": "rnn", "hidden": 128},
-    }
-
-
 def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     """Train every kind with every seed; time its answers."""
     splits = settings.read(progress)
-    seeds = range(settings.repetitions(full=3, quick=2))
-    kinds = networks(splits)
-    trainer = Trainer(progress, len(kinds) * len(seeds))
+    networks: dict[str, dict[str, Any]] = {  # one of each kind, of the sizes that textbooks give them
+        "linear": {"kind": "linear"},
+        "mlp": {"kind": "mlp", "hidden": [128], "dropout": 0.2},
+        "cnn": training.classic_cnn(splits),
+        "rnn": {"kind": "rnn", "hidden": 128},
+    }
     common: dict[str, Any] = {
         "preprocessing": "unit_range",
         "epochs": settings.passes(full=10, quick=8),
         "batch_size": 32 if settings.quick else 128,  # few images make few steps
     }
-    trained = {
-        kind: [
-            trainer.train(splits, recipe(network, seed=seed, **common), f"training {TITLES[kind]}") for seed in seeds
-        ]
-        for kind, network in kinds.items()
-    }
+    recipes = {kind: training.recipe(network, **common) for kind, network in networks.items()}
+    trained = training.train_each(splits, recipes, settings.repetitions(full=3, quick=2), progress, TITLES)
     return Result(splits, trained, {kind: _time_answers(runs[0], splits) for kind, runs in trained.items()})
 
 
@@ -94,9 +66,7 @@ def _time_answers(trained: TrainedNetwork, splits: Splits) -> float:
 def measure(result: Result) -> dict[str, Any]:
     """What was measured, as numbers.json holds it."""
     return {
-        "data": result.splits.name,
-        "images": image_counts(result.splits),
-        "epochs": len(result.trained["mlp"][0].history),
+        **training.data_numbers(result.splits, result.trained["mlp"][0]),
         "networks": {kind: _one(result, kind) for kind in result.trained},
     }
 
@@ -110,7 +80,7 @@ def _one(result: Result, kind: str) -> dict[str, Any]:
         "flops": counted.flops,
         "seconds_per_epoch": float(np.median([run.seconds_per_epoch for run in runs])),
         "seconds_per_answer": result.answer_seconds[kind],
-        "accuracy": accuracies(runs),
+        "accuracy": training.accuracies(runs),
         "test_interval": runs[0].test_interval,
         "validation_by_epoch": runs[0].curve("val_accuracy"),
     }
@@ -127,14 +97,14 @@ def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
     """Run the experiment and write its findings."""
     result = experiment(settings, progress)
     numbers = measure(result)
-    best = _best(numbers)
+    best = _ranked(numbers)[0]
     lead = (
         f"Trained in the same way on the same {numbers['images']['train']:,} images for {numbers['epochs']} epochs, "
         f"the {best['title']} network is the most accurate: {with_interval(best['accuracy'])} of the test images, over "
         f"{plural(best['accuracy']['n'], 'seed')}."
     )
     sections = (_kinds(result), _accuracy(numbers), _costs(numbers), _curves(numbers))
-    return Findings(lead_with_note(lead, numbers), sections, numbers)
+    return Findings(training.lead_with_note(lead, numbers), sections, numbers)
 
 
 def _kinds(result: Result) -> Section:
@@ -147,16 +117,12 @@ def _kinds(result: Result) -> Section:
         f"Recurrent: an LSTM reads the image as {height} rows of {width} pixels from top to bottom. It keeps a state "
         "and decides after each row what to forget and what to add. The last state is classified.",
     )
-    table = layer_table(result.trained["rnn"][0], "The recurrent network, layer by layer.")
+    table = training.layer_table(result.trained["rnn"][0], "The recurrent network, layer by layer.")
     return Section("Three ways to look at an image", text, (table,))
 
 
 def _accuracy(numbers: Numbers) -> Section:
-    ranked = sorted(numbers["networks"].values(), key=lambda row: -row["accuracy"]["mean"])
-    rows = tuple(
-        (row["title"], with_interval(row["accuracy"]), spread_of(row["accuracy"]), str(row["accuracy"]["n"]))
-        for row in ranked
-    )
+    ranked = _ranked(numbers)
     interval = ranked[0]["test_interval"]
     text = (
         "Other seeds mean other initial weights and another order of the images. Differences within their spread may "
@@ -164,12 +130,32 @@ def _accuracy(numbers: Numbers) -> Section:
         f"The test images are a sample too: for {interval['n']:,} of them, Wilson's 95 % interval of the best "
         f"network's first seed is {percent(interval['low'], 2)} to {percent(interval['high'], 2)}.",
     )
-    table = Table(
-        ("Network", "Test accuracy", "Spread", "Seeds"), rows,
-        "± is half the 95 % interval of the mean over the seeds; spread is their standard deviation, in points.",
-    )  # fmt: skip
+    columns: Columns = {
+        "Network": "{title}",
+        "Test accuracy": lambda row: with_interval(row["accuracy"]),
+        "Spread": lambda row: spread_of(row["accuracy"]),
+        "Seeds": "{accuracy[n]}",
+    }
+    caption = "± is half the 95 % interval of the mean over the seeds; spread is their standard deviation, in points."
+    table = Table.of(ranked, columns, caption)
     title = f"Most accurate: {ranked[0]['title']}; least: {ranked[-1]['title']}"
-    return Section(title, text, (accuracy_picture(numbers), table))
+    figure, ax = panel(2.6)
+    rows = numbers["networks"]
+    for place, (kind, row) in enumerate(rows.items()):
+        colour, _, marker = _STYLES[kind]
+        values = row["accuracy"]["values"]
+        ax.plot(values, np.full(len(values), place), "o", color=colour, markersize=4, alpha=0.6)
+        mean_and_interval(ax, place, row["accuracy"], marker, colour)
+    name_rows(ax, [TITLES[kind] for kind in rows])
+    percent_axis(ax.xaxis)
+    ax.set_xlabel("test accuracy")
+    facts = "; ".join(f"{TITLES[kind]} {percent(row['accuracy']['mean'], 2)}" for kind, row in rows.items())
+    picture = Picture(
+        "accuracy", figure, alt=f"Test accuracy of each kind, mean over the seeds: {facts}.",
+        caption="Small dots: one seed each. Large: their mean, with its 95 % interval (Student's t); none for one "
+        "seed.",
+    )  # fmt: skip
+    return Section(title, text, (picture, table))
 
 
 def _costs(numbers: Numbers) -> Section:
@@ -184,18 +170,30 @@ def _costs(numbers: Numbers) -> Section:
         "before the next.",
     )
     title = f"The {slowest['title']} network takes longest: {slowest['seconds_per_epoch']:.2f} s an epoch"
-    cells = tuple(
-        (
-            row["title"],
-            f"{row['parameters']:,}",
-            f"{row['flops']:,}",
-            f"{row['seconds_per_epoch']:.2f} s",
-            f"{1e6 * row['seconds_per_answer']:.0f} µs",
-        )
-        for row in rows.values()
-    )
-    table = Table(("Network", "Parameters", "FLOPs", "An epoch", "An answer"), cells, "What each kind costs.")
-    return Section(title, text, (costs_picture(numbers), table))
+    columns: Columns = {
+        "Network": "{title}",
+        "Parameters": "{parameters:,}",
+        "FLOPs": "{flops:,}",
+        "An epoch": "{seconds_per_epoch:.2f} s",
+        "An answer": lambda row: f"{1e6 * row['seconds_per_answer']:.0f} µs",
+    }
+    table = Table.of(rows.values(), columns, "What each kind costs.")
+    figure, axes = sheet(1, len(_COSTS), height=2.9, sharey=True)
+    facts = []
+    for ax, (key, heading) in zip(axes[0], _COSTS.items(), strict=True):
+        values = [row[key] for row in rows.values()]
+        bars = ax.barh(range(len(rows)), values, height=0.6, color=[_STYLES[kind][0] for kind in rows], alpha=0.85)
+        ax.bar_label(bars, [short_number(value) for value in values], padding=3, fontsize=TEXT - 2, color=INK)
+        ax.set(xlabel=heading, xticks=[])
+        ax.margins(x=0.3)
+        ax.grid(False)
+        facts.append(f"{heading}: most for {TITLES[max(rows, key=lambda kind: rows[kind][key])]}")
+    name_rows(axes[0, 0], [TITLES[kind] for kind in rows])
+    picture = Picture(
+        "costs", figure, alt=f"Bars side by side. {'; '.join(facts)}.",
+        caption="Memory, computation and time, each on its own scale.",
+    )  # fmt: skip
+    return Section(title, text, (picture, table))
 
 
 def _curves(numbers: Numbers) -> Section:
@@ -205,16 +203,29 @@ def _curves(numbers: Numbers) -> Section:
         f"{percent(head_start['validation_by_epoch'][0], 1)} of the validation images. The early leader need not lead "
         "at the end.",
     )
-    return Section(f"Fastest to learn: {head_start['title']}", text, (curves_picture(numbers),))
+    figure, ax = panel()
+    facts = []
+    for kind, row in numbers["networks"].items():
+        colour, line, marker = _STYLES[kind]
+        curve = row["validation_by_epoch"]
+        by_epoch(ax, curve, line, color=colour, label=TITLES[kind], marker=marker, markersize=4, linewidth=1.6)
+        facts.append(f"{TITLES[kind]} {percent(curve[0], 1)} to {percent(curve[-1], 1)}")
+    percent_axis(ax.yaxis)
+    ax.set(xlabel="epoch", ylabel="validation accuracy")
+    legend_above(ax)
+    picture = Picture(
+        "curves", figure, alt=f"Validation accuracy, first to last epoch: {'; '.join(facts)}.",
+        caption="The first seed of each, with the same images, steps and optimizer.",
+    )  # fmt: skip
+    return Section(f"Fastest to learn: {head_start['title']}", text, (picture,))
 
 
-def _best(numbers: Numbers) -> dict[str, Any]:
-    return max(numbers["networks"].values(), key=lambda row: float(row["accuracy"]["mean"]))
+def _ranked(numbers: Numbers) -> list[dict[str, Any]]:
+    return sorted(numbers["networks"].values(), key=lambda row: -float(row["accuracy"]["mean"]))
 
 
 def _is_it_luck(numbers: Numbers) -> str:
-    """Whether the best two can be facts apart."""
-    first, second = sorted(numbers["networks"].values(), key=lambda row: -row["accuracy"]["mean"])[:2]
+    first, second = _ranked(numbers)[:2]
     ahead = first["accuracy"]["mean"] - second["accuracy"]["mean"]
     start = f"The {first['title']} network is {100 * ahead:.2f} points ahead of the {second['title']} one. "
     if first["accuracy"]["n"] < 2:
@@ -230,7 +241,6 @@ def _is_it_luck(numbers: Numbers) -> str:
 
 
 def _errors_left(numbers: Numbers) -> str:
-    """What convolution saves, in mistakes."""
     mlp, cnn = numbers["networks"]["mlp"], numbers["networks"]["cnn"]
     wrong = [row["test_interval"]["n"] * (1 - row["accuracy"]["mean"]) for row in (mlp, cnn)]
     return (
@@ -241,7 +251,6 @@ def _errors_left(numbers: Numbers) -> str:
 
 
 def _speed_of_flops(numbers: Numbers) -> str:
-    """How fast each kind computes."""
     rates = {
         row["title"]: row["flops"] / row["seconds_per_answer"] / 1e9
         for row in numbers["networks"].values()
@@ -253,75 +262,6 @@ def _speed_of_flops(numbers: Numbers) -> str:
         f"FLOPs of an image divided by the seconds of a prediction, in 10⁹ per second: {listed}. The {fast} network "
         f"computes {rates[fast] / rates[slow]:.1f} times as many as the {slow} one: FLOPs do not determine the time."
     )
-
-
-def curves_picture(numbers: Numbers) -> Picture:
-    """Validation accuracy of each kind by epoch."""
-    figure, axes = sheet(height=3.6)
-    ax = axes[0, 0]
-    facts = []
-    for kind, row in numbers["networks"].items():
-        colour, line, marker = _STYLES[kind]
-        curve = row["validation_by_epoch"]
-        epochs = range(1, len(curve) + 1)
-        ax.plot(epochs, curve, line, color=colour, marker=marker, markersize=4, linewidth=1.6, label=TITLES[kind])
-        facts.append(f"{TITLES[kind]} {percent(curve[0], 1)} to {percent(curve[-1], 1)}")
-    percent_axis(ax.yaxis)
-    whole_axis(ax.xaxis)
-    ax.set(xlabel="epoch", ylabel="validation accuracy")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT)
-    return Picture(
-        "curves", figure, alt=f"Validation accuracy, first to last epoch: {'; '.join(facts)}.",
-        caption="The first seed of each, with the same images, steps and optimizer.",
-    )  # fmt: skip
-
-
-def accuracy_picture(numbers: Numbers) -> Picture:
-    """Test accuracy of each kind: every seed, and the interval of the mean."""
-    figure, axes = sheet(height=2.6)
-    ax = axes[0, 0]
-    rows = list(numbers["networks"].items())
-    for place, (kind, row) in enumerate(rows):
-        colour, _, marker = _STYLES[kind]
-        figures = row["accuracy"]
-        ax.plot(figures["values"], np.full(figures["n"], place), "o", color=colour, markersize=4, alpha=0.6)
-        ax.errorbar(
-            figures["mean"], place, xerr=figures["half_width"], fmt=marker, color=colour, markersize=8, capsize=4,
-            markerfacecolor="white",
-        )  # fmt: skip
-    ax.set_yticks(range(len(rows)), [TITLES[kind] for kind, _ in rows])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    percent_axis(ax.xaxis)
-    ax.set_xlabel("test accuracy")
-    facts = "; ".join(f"{TITLES[kind]} {percent(row['accuracy']['mean'], 2)}" for kind, row in rows)
-    return Picture(
-        "accuracy", figure, alt=f"Test accuracy of each kind, mean over the seeds: {facts}.",
-        caption="Small dots: one seed each. Large: their mean, with its 95 % interval (Student's t); none for one "
-        "seed.",
-    )  # fmt: skip
-
-
-def costs_picture(numbers: Numbers) -> Picture:
-    """What each kind costs."""
-    figure, axes = sheet(1, len(_COSTS), height=2.9, sharey=True)
-    rows = list(numbers["networks"].items())
-    facts = []
-    for ax, (key, title) in zip(axes[0], _COSTS.items(), strict=True):
-        values = [row[key] for _, row in rows]
-        bars = ax.barh(range(len(rows)), values, height=0.6, color=[_STYLES[kind][0] for kind, _ in rows], alpha=0.85)
-        ax.bar_label(bars, [short_number(value) for value in values], padding=3, fontsize=TEXT - 2, color=INK)
-        ax.set_xlabel(title)
-        ax.set_xticks([])
-        ax.margins(x=0.3)
-        ax.grid(False)
-        most = max(rows, key=lambda pair: pair[1][key])[0]
-        facts.append(f"{title}: most for {TITLES[most]}")
-    axes[0, 0].set_yticks(range(len(rows)), [TITLES[kind] for kind, _ in rows])
-    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
-    return Picture(
-        "costs", figure, alt=f"Bars side by side. {'; '.join(facts)}.",
-        caption="Memory, computation and time, each on its own scale.",
-    )  # fmt: skip
 
 
 def short_number(value: float) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,15 +29,7 @@ Int64Array = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Labelled points.
-
-    Attributes:
-        name: of the set.
-        inputs: float64 (N, D).
-        labels: float64 (N,), 0 or 1.
-        about: a sentence about them.
-        classes: the names of the two classes.
-    """
+    """Labelled points: ``inputs`` float64 (N, D), ``labels`` float64 (N,), 0 or 1; ``about`` is a sentence."""
 
     name: str
     inputs: Float64Array
@@ -49,30 +41,20 @@ class Points:
         return len(self.inputs)
 
 
-@dataclass(frozen=True)
-class PointSet:
-    """A kind of point set.
+_Drawn = tuple[Float64Array, npt.NDArray[np.integer]]
 
-    Attributes:
-        make: from a number of points, noise and generator to inputs (N, 2) and labels (N,).
-        n: the number of points.
-        noise: default standard deviation of the normal noise.
-        about: a sentence about them.
-    """
 
-    make: Callable[[int, float, np.random.Generator], tuple[Float64Array, npt.NDArray[np.integer]]]
+class PointSet(NamedTuple):
+    """A kind of point set: ``make`` takes ``n``, the standard deviation of the normal noise, and a generator."""
+
+    make: Callable[[int, float, np.random.Generator], _Drawn]
     n: int
     noise: float
     about: str
 
 
 def make_points(name: str, *, noise: float | None = None, seed: int = 0) -> Points:
-    """Make the points of a row of ``POINTS``, or read a CSV file.
-
-    Args:
-        name: of the row, or a path that ends in ".csv".
-        noise: standard deviation of the normal noise; None: the row's default. Not for a file.
-        seed: of noise and positions.
+    """Make the points of a row of ``POINTS``, or read a file if the name ends in ".csv".
 
     Raises:
         SettingsError: unknown name, or noise given with a file.
@@ -85,8 +67,7 @@ def make_points(name: str, *, noise: float | None = None, seed: int = 0) -> Poin
     if name not in POINTS:
         raise SettingsError(f'there are no points "{name}"{suggestion(name, [*POINTS, "FILE.csv"])}')
     row = POINTS[name]
-    rng = np.random.default_rng(seed)
-    inputs, labels = row.make(row.n, row.noise if noise is None else noise, rng)
+    inputs, labels = row.make(row.n, row.noise if noise is None else noise, np.random.default_rng(seed))
     return Points(name, np.asarray(inputs, np.float64), np.asarray(labels, np.float64), row.about)
 
 
@@ -134,22 +115,22 @@ def _numbers(row: Sequence[str]) -> tuple[float, float] | None:
     return (x1, x2) if math.isfinite(x1) and math.isfinite(x2) else None
 
 
-def _xor(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Array, npt.NDArray[np.integer]]:
+def _xor(n: int, noise: float, rng: np.random.Generator) -> _Drawn:
     corners = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], n // 4, axis=0)
     return corners + rng.normal(0, noise, corners.shape), corners.sum(axis=1) % 2
 
 
-def _moons(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Array, npt.NDArray[np.integer]]:
+def _moons(n: int, noise: float, rng: np.random.Generator) -> _Drawn:
     inputs, labels = make_moons(n, noise=noise or None, random_state=int(rng.integers(2**31)))
     return inputs, labels
 
 
-def _circles(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Array, npt.NDArray[np.integer]]:
+def _circles(n: int, noise: float, rng: np.random.Generator) -> _Drawn:
     inputs, labels = make_circles(n, noise=noise or None, factor=0.4, random_state=int(rng.integers(2**31)))
     return 2 * inputs, labels
 
 
-def _spirals(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Array, npt.NDArray[np.integer]]:
+def _spirals(n: int, noise: float, rng: np.random.Generator) -> _Drawn:
     labels = np.arange(n) % 2
     along = np.sqrt(rng.uniform(0.05, 1, n))  # uniform along the arm, which is longer outside
     angle = 2.5 * np.pi * along + np.pi * labels
@@ -157,7 +138,7 @@ def _spirals(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Arr
     return inputs + rng.normal(0, noise, inputs.shape), labels
 
 
-def _pulse(n: int, noise: float, rng: np.random.Generator) -> tuple[Float64Array, npt.NDArray[np.integer]]:
+def _pulse(n: int, noise: float, rng: np.random.Generator) -> _Drawn:
     inputs = rng.uniform(-3, 3, (n, 2))
     return inputs + rng.normal(0, noise, inputs.shape), (np.abs(inputs[:, 0]) < 1).astype(np.int64)
 
@@ -170,7 +151,6 @@ POINTS: dict[str, PointSet] = {
     "pulse": PointSet(_pulse, 100, 0.0, "A band: class 1 between two upright lines, class 0 on either side."),
 }
 """Name → how to make such points. A new kind is a function and a row."""
-
 
 SOLVED = 0.99
 """Accuracy on the training points from which on a start counts as solved."""
@@ -219,11 +199,6 @@ class Nets:
         right: Float64Array = ((self.logits(inputs) > 0) == (labels[:, np.newaxis] > 0.5)).mean(axis=0)
         return right
 
-    def loss(self, inputs: Float64Array, labels: Float64Array) -> Float64Array:
-        """Total cross-entropy of each network: float64 (B,)."""
-        total: Float64Array = cross_entropy(self.logits(inputs), labels[:, np.newaxis]).sum(axis=0)
-        return total
-
 
 def cross_entropy(logits: Float64Array, labels: Float64Array) -> Float64Array:
     """Binary cross-entropy from logits: never the logarithm of 0."""
@@ -236,11 +211,6 @@ def begin(widths: Sequence[int], starts: int, inputs: int = 2) -> Nets:
 
     Weights and biases are uniform within ± 1/√(inputs of the layer), as PyTorch initialises ``nn.Linear``. Start s of a
     width does not depend on the others.
-
-    Args:
-        widths: numbers of hidden units.
-        starts: networks per width.
-        inputs: D.
     """
     most, count = max(widths), len(widths) * starts
     inward = np.zeros((inputs + 1, most, count))
@@ -259,13 +229,7 @@ def _with_one(inputs: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True, eq=False)
 class TrainingLog:
-    """Result of a training.
-
-    Attributes:
-        nets: the trained networks.
-        loss: float64 (E, B): sum of an epoch's losses, each before its step.
-        accuracy: float64 (E, B): share of the points that were right before their step.
-    """
+    """The trained networks; by epoch, float64 (E, B), the sum of losses and the share right, each before its step."""
 
     nets: Nets
     loss: Float64Array
@@ -288,7 +252,7 @@ def learn(
         nets: the initial networks.
         inputs: float64 (N, D).
         labels: float64 (N,), 0 or 1.
-        lr: the learning rate.
+        lr: learning rate.
         epochs: E.
         first: number of the first epoch, to continue an earlier training.
         progress: called with the number of finished epochs.
@@ -375,26 +339,15 @@ class WidthSettings(LabSettings):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All networks of a lab after training.
-
-    Attributes:
-        points: the training points.
-        log: of all widths and starts.
-        accuracy: float64 (B,), of each network at the end.
-    """
+    """All widths and starts of a lab after training; ``accuracy`` is that of each network at the end, float64 (B,)."""
 
     points: Points
     log: TrainingLog
     accuracy: Float64Array
 
-    @property
-    def nets(self) -> Nets:
-        """The trained networks."""
-        return self.log.nets
-
     def of(self, width: int) -> Int64Array:
         """Numbers of the networks of a width."""
-        return np.flatnonzero(self.nets.widths == width)
+        return np.flatnonzero(self.log.nets.widths == width)
 
     def solved(self, width: int) -> dict[str, Any]:
         """How many starts of a width have an accuracy of at least ``SOLVED``, with Wilson's interval of the share."""
@@ -415,6 +368,11 @@ class Result:
 def units_of(row: Numbers) -> str:
     """The width of a row of numbers.json: "1 unit", "3 units"."""
     return plural(row["hidden"], "unit")
+
+
+def solved_of(row: Numbers) -> str:
+    """How many starts of a row of numbers.json solve it: "12 of 50"."""
+    return f"{row['solved']} of {row['starts']}"
 
 
 def lowest_median_highest(values: Float64Array) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The experiment: every remedy on few and on many images, over the same seeds as no remedy at all."""
+"""The lab of the remedies: each on few and on many images, over the same seeds as no remedy at all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,13 @@ from pydantic import Field
 from ..augment import Augmenter
 from ..data import Splits
 from ..plots import gallery
-from ..plots.style import BLUE, INK, RED, SOFT, legend, whole_axis
+from ..plots.style import BLUE, INK, RED, SOFT, legend
 from ..progress import Progress
 from ..training import Recipe
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import (
-    TrainedNetwork,
-    Trainer,
-    TrainingSettings,
-    fewer,
-    lead_with_note,
-    recipe,
-    repeats,
-    spread_of,
-    with_interval,
-)
+from . import training
+from .drawing import TEXT, by_epoch, mean_and_interval, name_rows, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainedNetwork, Trainer, TrainingSettings, points, repeats, spread_of, with_interval
 
 NONE, FLIP, TOGETHER = "none", "flip", "together"
 FEW, MANY = "few", "many"
@@ -43,6 +34,8 @@ TITLES = {
     TOGETHER: "all together",
     FLIP: "flipping",
 }
+_REMEDIES = [name for name in TITLES if name != NONE]
+_ALONE = [name for name in _REMEDIES if name not in (FLIP, TOGETHER)]
 
 _LARGE = 16  # pixels: smaller images are not shifted, for a pixel is much of them, and need fewer units
 
@@ -55,30 +48,17 @@ class RegularisationSettings(TrainingSettings):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that was trained.
-
-    Attributes:
-        splits: the data.
-        trained: by amount of images and remedy, one a seed.
-        images: training images, by amount.
-        judges: validation images, by amount.
-        mirrored: by class, the share of mirrored test images that the network without remedy still names rightly.
-    """
+    """All that was trained."""
 
     splits: Splits
-    trained: dict[tuple[str, str], list[TrainedNetwork]]
-    images: dict[str, int]
-    judges: dict[str, int]
-    mirrored: dict[str, float]
-
-    def accuracies(self, amount: str, remedy: str) -> list[float]:
-        """On the test images, one a seed."""
-        return [each.evaluation.accuracy for each in self.trained[amount, remedy]]
+    trained: dict[tuple[str, str], list[TrainedNetwork]]  # by amount of images and remedy, one per seed
+    images: dict[str, int]  # for training, by amount
+    judges: dict[str, int]  # images for validation, by amount
+    mirrored: dict[str, float]  # by class: share of mirrored test images that the network without remedy gets right
 
 
 def augmentation(splits: Splits) -> dict[str, float]:
-    """Turned, scaled, sheared and shifted a little, as handwriting differs; small images have no pixel to be shifted "
-    "by."""
+    """Turn, scale, shear and shift a little, as handwriting differs; small images have no pixel to shift by."""
     shift = {"shift": 2} if min(splits.image_shape[:2]) >= _LARGE else {}
     return {"rotate": 10, "scale": 0.1, "shear": 5, **shift}
 
@@ -102,7 +82,7 @@ def base(splits: Splits, settings: TrainingSettings, amount: str, seed: int) -> 
     large = min(splits.image_shape[:2]) >= _LARGE
     epochs = settings.passes(full=60, quick=20) if amount == FEW else settings.passes(full=15, quick=8)
     batch_size = 32 if amount == FEW else 128
-    return recipe(
+    return training.recipe(
         {"kind": "mlp", "hidden": [512 if large else 128]},
         preprocessing="unit_range",
         # The small version has time for few steps only: it takes more and larger ones.
@@ -125,7 +105,7 @@ def experiment(settings: RegularisationSettings, progress: Progress) -> Result:
     images, judges = {}, {}
     for amount in (FEW, MANY):
         for seed in seeds:
-            part = fewer(splits, few, seed) if amount == FEW else splits
+            part = training.fewer(splits, few, seed) if amount == FEW else splits
             images[amount], judges[amount] = len(part.train), len(part.validation)
             for remedy, changes in known.items():
                 asked = base(splits, settings, amount, seed).override(changes)
@@ -152,20 +132,16 @@ def measure(result: Result) -> dict[str, Any]:
         "validation_images": result.judges,
         "seeds": len(result.trained[FEW, NONE]),
         "epochs": {amount: len(result.trained[amount, NONE][0].history) for amount in (FEW, MANY)},
-        **{
-            amount: {remedy: _one(result, amount, remedy) for remedy in TITLES}
-            for amount in (FEW, MANY)
-        },
+        **{amount: {remedy: _one(result, amount, remedy) for remedy in TITLES} for amount in (FEW, MANY)},
         "mirrored": result.mirrored,
-    }  # fmt: skip
+    }
 
 
 def _one(result: Result, amount: str, remedy: str) -> dict[str, Any]:
-    runs = result.trained[amount, remedy]
-    accuracies, without = result.accuracies(amount, remedy), result.accuracies(amount, NONE)
+    runs, without = result.trained[amount, remedy], result.trained[amount, NONE]
     return {
-        "accuracy": repeats(accuracies),
-        "gain": repeats([a - b for a, b in zip(accuracies, without, strict=True)]),
+        "accuracy": training.accuracies(runs),
+        "gain": repeats([a.evaluation.accuracy - b.evaluation.accuracy for a, b in zip(runs, without, strict=True)]),
         "training": repeats([run.last["accuracy"] for run in runs]),
         "seconds": repeats([sum(run.curve("seconds")) for run in runs]),
         "epochs": repeats([len(run.history) for run in runs]),
@@ -202,7 +178,7 @@ def investigate(settings: RegularisationSettings, progress: Progress) -> Finding
         f"the accuracy by {_points(numbers, FEW, FLIP)} and {_points(numbers, MANY, FLIP)}."
     )
     sections = (_disease(result, numbers), _gains(numbers), _augmentation(result, numbers), _flipping(numbers))
-    return Findings(lead_with_note(lead, numbers), sections, numbers)
+    return Findings(training.lead_with_note(lead, numbers), sections, numbers)
 
 
 def _disease(result: Result, numbers: Numbers) -> Section:
@@ -217,7 +193,23 @@ def _disease(result: Result, numbers: Numbers) -> Section:
     )
     training, test = (percent(few[name]["mean"], 1) for name in ("training", "accuracy"))
     title = f"Over-fitting: {training} in training, {test} on test images"
-    return Section(title, text, (curves_picture(result, numbers),))
+    figure, axes = sheet(1, 2, height=3.3, sharey=True)
+    facts = []
+    for ax, name in zip(axes[0], (NONE, TOGETHER), strict=True):
+        run = result.trained[FEW, name][0]
+        by_epoch(ax, run.curve("loss"), color=BLUE, label="training")
+        by_epoch(ax, run.curve("val_loss"), "--", color=RED, label="validation")
+        ax.set(title=TITLES[name], xlabel="epoch", yscale="log")
+        facts.append(f"{TITLES[name]}: training {run.last['loss']:.3f}, validation {run.last['val_loss']:.3f}")
+    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
+    legend(axes[0, 0])
+    picture = Picture(
+        "curves", figure,
+        alt=f"Training and validation loss by epoch on {numbers['images'][FEW]:,} images; at the end "
+        f"{'; '.join(facts)}.",
+        caption="First seed, logarithmic scale. Remedies make training harder: compare validation losses.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _gains(numbers: Numbers) -> Section:
@@ -234,21 +226,43 @@ def _gains(numbers: Numbers) -> Section:
     tables = tuple(_table(numbers, amount) for amount in (FEW, MANY))
     helped = {amount: len(_those(numbers, amount, "helps")) for amount in (FEW, MANY)}
     title = f"{helped[FEW]} of {len(TITLES) - 1} help on few images, {helped[MANY]} on many"
-    return Section(title, text, (gains_picture(numbers), *tables))
+    figure, axes = sheet(1, 2, height=4.0, sharey=True)
+    facts = []
+    for ax, amount in zip(axes[0], (FEW, MANY), strict=True):
+        ax.axvline(0, color=INK, linewidth=1)
+        for place, name in enumerate(_REMEDIES):
+            gain = numbers[amount][name]["gain"]
+            decision = verdict(gain)
+            values = 100 * np.array(gain["values"])
+            ax.plot(values, np.full(len(values), place), "|", color=_COLOURS[decision], markersize=7, alpha=0.7)
+            mean_and_interval(ax, place, gain, _MARKERS[decision], _COLOURS[decision], scale=100)
+            facts.append(f"{TITLES[name]} on {amount} {100 * gain['mean']:+.2f}")
+        ax.set(title=f"{numbers['images'][amount]:,} images", xlabel="points gained")
+    name_rows(axes[0, 0], [TITLES[name] for name in _REMEDIES])
+    picture = Picture(
+        "gains", figure, alt=f"Points of test accuracy gained over no remedy: {'; '.join(facts)}.",
+        caption="Right of the line is better. Mean over the seeds with its 95 % interval; ticks are single seeds. "
+        "Round and blue: it helps. Diamond and red: it harms. Square and grey: these seeds do not say.",
+    )  # fmt: skip
+    return Section(title, text, (picture, *tables))
 
 
 def _table(numbers: Numbers, amount: str) -> Table:
-    rows = []
-    for name, row in sorted(numbers[amount].items(), key=lambda pair: -pair[1]["accuracy"]["mean"]):
+    def gain(row: Numbers) -> str:
         half = f" ± {100 * row['gain']['half_width']:.2f}" if row["gain"]["half_width"] else ""
-        gain = "–" if name == NONE else f"{100 * row['gain']['mean']:+.2f}{half}"
-        spread = spread_of(row["accuracy"])
-        rows.append((TITLES[name], with_interval(row["accuracy"]), spread, str(row["accuracy"]["n"]), gain))
-    return Table(
-        ("Remedy", "Test accuracy", "Spread", "Seeds", "Gain, points"), tuple(rows),
-        f"{numbers['images'][amount]:,} training images; ± is half the 95 % interval of the mean, spread from seed to "
-        "seed.",
-    )  # fmt: skip
+        return "–" if row["title"] == TITLES[NONE] else f"{100 * row['gain']['mean']:+.2f}{half}"
+
+    columns: Columns = {
+        "Remedy": "{title}",
+        "Test accuracy": lambda row: with_interval(row["accuracy"]),
+        "Spread": lambda row: spread_of(row["accuracy"]),
+        "Seeds": "{accuracy[n]}",
+        "Gain, points": gain,
+    }
+    rows = [{"title": TITLES[name], **row} for name, row in numbers[amount].items()]
+    caption = "training images; ± is half the 95 % interval of the mean, spread from seed to seed."
+    ranked = sorted(rows, key=lambda row: -row["accuracy"]["mean"])
+    return Table.of(ranked, columns, f"{numbers['images'][amount]:,} {caption}")
 
 
 def _augmentation(result: Result, numbers: Numbers) -> Section:
@@ -262,7 +276,25 @@ def _augmentation(result: Result, numbers: Numbers) -> Section:
     title = (
         f"Augmentation: {_points(numbers, FEW, 'augment')} on few images, {_points(numbers, MANY, 'augment')} on many"
     )
-    return Section(title, text, (augmented_picture(result),))
+    rows = np.linspace(0, len(result.splits.train) - 1, _EACH).astype(int)
+    images = torch.from_numpy(np.array(result.splits.train.images[rows])).permute(0, 3, 1, 2).float() / 255
+    shown, titles = [images], ["as it is"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, strength in {**augmentation(result.splits), FLIP: 1.0}.items():
+            shown.append(Augmenter({name: strength})(images))
+            titles.append(name)
+    pixels = (torch.cat(shown).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    figure, ax = panel(1.35 * len(titles))
+    gallery(pixels, [title for title in titles for _ in range(_EACH)], columns=_EACH, ax=ax)
+    picture = Picture(
+        "augmented", figure,
+        alt=f"Training images as they are, and changed: {', '.join(titles[1:])}. All but the mirrored ones are still "
+        "what they were.",
+        caption="A fresh change each time an image comes up: the network never sees quite the same one twice. Last "
+        "row: mirrored, and no longer what it was.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _flipping(numbers: Numbers) -> Section:
@@ -277,11 +309,21 @@ def _flipping(numbers: Numbers) -> Section:
     )
     known = [f"{percent(shares[name])} of the {name}s" for name in (worst, best)]
     title = f"Mirrored, {known[0]} are still recognised, and {known[1]}"
-    return Section(title, text, (mirrored_picture(numbers),))
+    figure, ax = panel(2.8)
+    bars = ax.bar(list(shares), [100 * share for share in shares.values()], color=BLUE, alpha=0.85, width=0.7)
+    ax.bar_label(bars, [f"{percent(share)}" for share in shares.values()], fontsize=TEXT - 2, padding=2)
+    ax.set(ylim=(0, 112), xlabel="class", ylabel="still named rightly, %")
+    ax.grid(False, axis="x")
+    facts = ", ".join(f"{name}: {percent(share)}" for name, share in shares.items())
+    picture = Picture(
+        "mirrored", figure, alt=f"Bars: mirrored test images that are still named rightly, by class. {facts}.",
+        caption="The network without any remedy, trained on all images, asked about mirrored test images.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _those(numbers: Numbers, amount: str, decision: str) -> list[str]:
-    return [TITLES[name] for name in TITLES if name != NONE and verdict(numbers[amount][name]["gain"]) == decision]
+    return [TITLES[name] for name in _REMEDIES if verdict(numbers[amount][name]["gain"]) == decision]
 
 
 def _sorted_out(numbers: Numbers, amount: str) -> str:
@@ -291,50 +333,37 @@ def _sorted_out(numbers: Numbers, amount: str) -> str:
 
 
 def _best(numbers: Numbers, amount: str) -> str:
-    return max((name for name in TITLES if name != NONE), key=lambda name: float(numbers[amount][name]["gain"]["mean"]))
+    return max(_REMEDIES, key=lambda name: float(numbers[amount][name]["gain"]["mean"]))
 
 
 def _points(numbers: Numbers, amount: str, name: str) -> str:
-    return f"{_signed(numbers[amount][name]['gain']['mean'])} points"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.2f}".replace("-", "−")
+    return points(numbers[amount][name]["gain"]["mean"], "+")
 
 
 def _few_or_many(numbers: Numbers) -> str:
-    """Where remedies help more."""
-    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
     facts = "; ".join(
         f"{TITLES[name]} {_points(numbers, FEW, name)} and {_points(numbers, MANY, name)}"
-        for name in (*alone, TOGETHER)
+        for name in (*_ALONE, TOGETHER)
     )
-    more = sum(numbers[FEW][name]["gain"]["mean"] > numbers[MANY][name]["gain"]["mean"] for name in alone)
-    return f"On few images and on many: {facts}. {more} of the {len(alone)} single remedies gain more on few. " + (
+    more = sum(numbers[FEW][name]["gain"]["mean"] > numbers[MANY][name]["gain"]["mean"] for name in _ALONE)
+    return f"On few images and on many: {facts}. {more} of the {len(_ALONE)} single remedies gain more on few. " + (
         "With many images there is less over-fitting."
-        if 2 * more > len(alone)
+        if 2 * more > len(_ALONE)
         else "One would expect more, since many images are hard to memorise: these runs do not show it."
     )
 
 
 def _adds_up(numbers: Numbers) -> str:
-    """Whether the gains add up."""
-    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
-    total = sum(numbers[FEW][name]["gain"]["mean"] for name in alone)
+    gains = {name: float(numbers[FEW][name]["gain"]["mean"]) for name in _ALONE}
+    best = max(gains, key=gains.__getitem__)
     return (
-        f"The {len(alone)} gains on few images sum to {_signed(total)} points, all together bring "
-        f"{_points(numbers, FEW, TOGETHER)}; the best alone, {TITLES[_best_alone(numbers)]}, "
-        f"{_points(numbers, FEW, _best_alone(numbers))}. Remedies against the same problem need not add up."
+        f"The {len(gains)} gains on few images sum to {points(sum(gains.values()), '+')}, all together bring "
+        f"{_points(numbers, FEW, TOGETHER)}; the best alone, {TITLES[best]}, {_points(numbers, FEW, best)}. Remedies "
+        "against the same problem need not add up."
     )
 
 
-def _best_alone(numbers: Numbers) -> str:
-    alone = [name for name in TITLES if name not in (NONE, FLIP, TOGETHER)]
-    return max(alone, key=lambda name: float(numbers[FEW][name]["gain"]["mean"]))
-
-
 def _worth_data(numbers: Numbers) -> str:
-    """What more images bring, beside the best remedy."""
     few: dict[str, Any] = numbers[FEW]
     more = numbers[MANY][NONE]["accuracy"]["mean"] - few[NONE]["accuracy"]["mean"]
     best = _best(numbers, FEW)
@@ -343,93 +372,6 @@ def _worth_data(numbers: Numbers) -> str:
         f"{100 * more:+.2f} points. The best remedy on few images ({TITLES[best]}): {_points(numbers, FEW, best)}, "
         f"{percent(few[best]['gain']['mean'] / more if more else 0)} of that. Compare it with the cost of more images."
     )
-
-
-def gains_picture(numbers: Numbers) -> Picture:
-    """What each remedy gains over none, on few and on many images."""
-    names = [name for name in TITLES if name != NONE]
-    figure, axes = sheet(1, 2, height=4.0, sharey=True)
-    facts = []
-    for ax, amount in zip(axes[0], (FEW, MANY), strict=True):
-        ax.axvline(0, color=INK, linewidth=1)
-        for place, name in enumerate(names):
-            gain = numbers[amount][name]["gain"]
-            decision = verdict(gain)
-            values = 100 * np.array(gain["values"])
-            ax.plot(values, np.full(len(values), place), "|", color=_COLOURS[decision], markersize=7, alpha=0.7)
-            ax.errorbar(
-                100 * gain["mean"], place, xerr=100 * gain["half_width"], fmt=_MARKERS[decision],
-                color=_COLOURS[decision], markersize=7, capsize=3,
-            )  # fmt: skip
-            facts.append(f"{TITLES[name]} on {amount} {100 * gain['mean']:+.2f}")
-        ax.set(title=f"{numbers['images'][amount]:,} images", xlabel="points gained")
-    axes[0, 0].set_yticks(range(len(names)), [TITLES[name] for name in names])
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-    return Picture(
-        "gains", figure, alt=f"Points of test accuracy gained over no remedy: {'; '.join(facts)}.",
-        caption="Right of the line is better. Mean over the seeds with its 95 % interval; ticks are single seeds. "
-        "Round and blue: it helps. Diamond and red: it harms. Square and grey: these seeds do not say.",
-    )  # fmt: skip
-
-
-def curves_picture(result: Result, numbers: Numbers) -> Picture:
-    """Training and validation loss on few images, without remedy and with all."""
-    figure, axes = sheet(1, 2, height=3.3, sharey=True)
-    facts = []
-    for ax, name in zip(axes[0], (NONE, TOGETHER), strict=True):
-        run = result.trained[FEW, name][0]
-        epochs = range(1, len(run.history) + 1)
-        ax.plot(epochs, run.curve("loss"), color=BLUE, linewidth=1.8, label="training")
-        ax.plot(epochs, run.curve("val_loss"), "--", color=RED, linewidth=1.8, label="validation")
-        ax.set(title=TITLES[name], xlabel="epoch", yscale="log")
-        whole_axis(ax.xaxis)
-        facts.append(f"{TITLES[name]}: training {run.last['loss']:.3f}, validation {run.last['val_loss']:.3f}")
-    axes[0, 0].set_ylabel("loss", fontsize=TEXT)
-    legend(axes[0, 0])
-    return Picture(
-        "curves", figure,
-        alt=f"Training and validation loss by epoch on {numbers['images'][FEW]:,} images; at the end "
-        f"{'; '.join(facts)}.",
-        caption="First seed, logarithmic scale. Remedies make training harder: compare validation losses.",
-    )  # fmt: skip
-
-
-def augmented_picture(result: Result) -> Picture:
-    """Some training images, changed in each of the ways by the strength that was used; mirrored last."""
-    rows = np.linspace(0, len(result.splits.train) - 1, _EACH).astype(int)
-    images = torch.from_numpy(np.array(result.splits.train.images[rows])).permute(0, 3, 1, 2).float() / 255
-    shown, titles = [images], ["as it is"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for name, strength in {**augmentation(result.splits), FLIP: 1.0}.items():
-            shown.append(Augmenter({name: strength})(images))
-            titles.append(name)
-    pixels = (torch.cat(shown).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    figure, axes = sheet(height=1.35 * len(titles))
-    gallery(pixels, [title for title in titles for _ in range(_EACH)], columns=_EACH, ax=axes[0, 0])
-    return Picture(
-        "augmented", figure,
-        alt=f"Training images as they are, and changed: {', '.join(titles[1:])}. All but the mirrored ones are still "
-        "what they were.",
-        caption="A fresh change each time an image comes up: the network never sees quite the same one twice. Last "
-        "row: mirrored, and no longer what it was.",
-    )  # fmt: skip
-
-
-def mirrored_picture(numbers: Numbers) -> Picture:
-    """Which classes are still known when they are mirrored."""
-    figure, axes = sheet(height=2.8)
-    ax = axes[0, 0]
-    names, shares = list(numbers["mirrored"]), list(numbers["mirrored"].values())
-    bars = ax.bar(names, [100 * share for share in shares], color=BLUE, alpha=0.85, width=0.7)
-    ax.bar_label(bars, [f"{percent(share)}" for share in shares], fontsize=TEXT - 2, padding=2)
-    ax.set(ylim=(0, 112), xlabel="class", ylabel="still named rightly, %")
-    ax.grid(False, axis="x")
-    facts = ", ".join(f"{name}: {percent(share)}" for name, share in numbers["mirrored"].items())
-    return Picture(
-        "mirrored", figure, alt=f"Bars: mirrored test images that are still named rightly, by class. {facts}.",
-        caption="The network without any remedy, trained on all images, asked about mirrored test images.",
-    )  # fmt: skip
 
 
 LAB = Lab(

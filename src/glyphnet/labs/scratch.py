@@ -1,21 +1,243 @@
-"""The page: the published run, the gradient check, solvers, over-fitting and penalties."""
+# ruff: noqa: N803, N806  # X: the name of the formulas
+"""The lab of the network from scratch: the published run, the gradient check, solvers, over-fitting and penalties."""
 
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from ..data import ImageDataset, Splits, load
+from ..evaluation.intervals import wilson
 from ..plots import gallery
-from ..plots.style import BLUE, INK, RED, legend, percent_axis, whole_axis
+from ..plots.style import BLUE, INK, RED, legend, percent_axis
 from ..progress import Progress
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .scratch_experiment import EVERY, NEARLY_ZERO, Result, experiment, measure, rows
-from .training import TrainingSettings, lead_with_note
+from ..scratch import GradientCheck, NeuralNetMLP, Weights
+from ..scratch.network import Array, backpropagate, cross_entropy, forward, random_weights, split
+from .drawing import TEXT, by_epoch, panel, sheet
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .training import TrainingSettings, fewer, lead_with_note, repeats
+
+KNOWN: dict[str, Any] = {
+    "l1": 0.0,
+    "l2": 0.1,
+    "learning_rate": 0.001,
+    "momentum": 0.001,
+    "decay": 0.00001,
+    "cumulative_decay": True,
+    "shuffle": True,
+    "minibatches": 50,
+}
+"""The settings of the known run, with the decay as its code has it."""
+
+HIDDEN, SEED = 50, 1
+EVERY = 50
+"""Of how many steps one is drawn."""
+
+_LOOKS = 50  # at the test accuracy on the way; each costs as much as half an epoch
+_SMALL_HIDDEN = 10  # for BFGS, whose matrix has a row and a column for each weight
+_SATURATED = 0.01
+_SOLVERS_L2, _SOLVERS_IMAGES = 0.1, 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """All that was trained and checked."""
+
+    splits: Splits  # the training part with nothing held out
+    net: NeuralNetMLP  # after the known run
+    looks: list[tuple[int, float]]  # (epoch, test accuracy) on the way
+    seconds: float  # of the known run, without the looks
+    saturated: tuple[float, float]  # share of hidden outputs near 0 or 1 before training: pixels as they are, and /255
+    checks: dict[str, GradientCheck]
+    solvers: dict[str, NeuralNetMLP]  # the same network by SGD and by L-BFGS, a small one by L-BFGS and by BFGS
+    by_size: list[dict[str, Any]]  # trained on fewer and fewer images
+    by_penalty: dict[str, list[dict[str, Any]]]  # "l2" and "l1": trained on few images with more and more of it
+
+
+def rows(part: ImageDataset) -> Array:
+    """Images as rows of pixels, uint8 (N, D)."""
+    return np.asarray(part.images).reshape(len(part), -1)
+
+
+def experiment(settings: TrainingSettings, progress: Progress) -> Result:
+    """Do all of it. With an idle machine the known run is most of the time."""
+    splits = settings.read(progress, validation_fraction=0.0)
+    net, looks, seconds = _known_run(splits, settings.passes(full=1000, quick=120), progress)
+    progress(0, 1, "checking the gradient")
+    X, few = rows(splits.train), slice(0, 100)
+    checks = {
+        name: NeuralNetMLP(HIDDEN, l1=0.1, l2=0.1, random_state=SEED).gradient_check(
+            X[few] / 255, splits.train.labels[few], gradient=gradient
+        )
+        for name, gradient in _GRADIENTS.items()
+    }
+    solvers = _train_solvers(splits, quick=settings.quick, progress=progress)
+
+    def fit(done: int, total: int, size: int, **penalty: float) -> dict[str, Any]:
+        progress(done, total, f"over-fitting: {size:,} images {penalty or ''}")
+        return _fit(splits, size, settings.repetitions(full=3, quick=2), quick=settings.quick, **penalty)
+
+    sizes = [size for size in (QUICK_SIZES if settings.quick else SIZES) if size <= len(splits.train)]
+    by_size = [fit(place, len(sizes), size) for place, size in enumerate(sizes)]
+    few_images = min(200 if settings.quick else 1000, len(splits.train))
+    by_penalty = {
+        name: [fit(place, len(STRENGTHS), few_images, **{name: strength}) for place, strength in enumerate(STRENGTHS)]
+        for name in ("l2", "l1")
+    }
+    return Result(splits, net, looks, seconds, _saturated(X[:1000]), checks, solvers, by_size, by_penalty)
+
+
+def _known_run(splits: Splits, epochs: int, progress: Progress) -> tuple[NeuralNetMLP, list[tuple[int, float]], float]:
+    looks: list[tuple[int, float]] = []
+    looking = 0.0
+    test = rows(splits.test)
+    every = max(1, epochs // _LOOKS)
+
+    def look(net: NeuralNetMLP) -> None:
+        nonlocal looking
+        progress(net.n_iter_, epochs, "the known run")
+        if net.n_iter_ % every == 0 or net.n_iter_ in (1, epochs):
+            began = time.perf_counter()
+            looks.append((net.n_iter_, float(net.score(test, splits.test.labels))))
+            looking += time.perf_counter() - began
+
+    net = NeuralNetMLP(HIDDEN, epochs=epochs, dtype="float32", random_state=SEED, **KNOWN)
+    began = time.perf_counter()
+    net.fit(rows(splits.train), splits.train.labels, on_epoch=look)
+    return net, looks, time.perf_counter() - began - looking
+
+
+def _twice_the_l1(weights: Weights, X: Array, Y: Array, a2: Array, z3: Array, l1: float, l2: float) -> Array:
+    """The known code's slip: the cost has l1/2·Σ|w|, its gradient l1·sign w."""
+    return backpropagate(weights, X, Y, a2, z3, 2 * l1, l2)
+
+
+def _no_slope_of_the_sigmoid(weights: Weights, X: Array, Y: Array, a2: Array, z3: Array, l1: float, l2: float) -> Array:
+    """A slip that beginners make: a2·(1 − a2) forgotten on the way back."""
+    right = backpropagate(weights, X, Y, a2, z3, l1, l2)
+    shape = (weights.W1.shape[1], *weights.W2.shape[::-1])
+    of = split(right, shape)
+    delta2 = (1 / (1 + np.exp(-z3)) - Y) @ weights.W2
+    of.W1[:] = delta2.T @ X + l2 * weights.W1 + l1 / 2 * np.sign(weights.W1)
+    of.b1[:] = delta2.sum(axis=0)
+    return right
+
+
+_GRADIENTS = {
+    "as written here": backpropagate,
+    "slope of the L1 penalty twice too large": _twice_the_l1,
+    "slope of the sigmoid forgotten": _no_slope_of_the_sigmoid,
+}
+
+
+def _saturated(X: Array) -> tuple[float, float]:
+    weights = split(random_weights((X.shape[1], HIDDEN, 10), np.random.default_rng(SEED)), (X.shape[1], HIDDEN, 10))
+
+    def share(inputs: Array) -> float:
+        a2 = forward(weights, inputs)[0]
+        return float(np.mean(np.minimum(a2, 1 - a2) < _SATURATED))
+
+    return share(X.astype(np.float64)), share(X / 255)
+
+
+def _train_solvers(splits: Splits, *, quick: bool, progress: Progress) -> dict[str, NeuralNetMLP]:
+    """SGD and L-BFGS from the same weights, a pass over the data each time; then BFGS, on what it can bear."""
+    train = splits.train.subset(np.arange(min(_SOLVERS_IMAGES, len(splits.train))))
+    X, y, passes = rows(train) / 255, train.labels, 60 if quick else 100
+    small = load("digits", validation_fraction=0.0).train
+    tasks: dict[str, tuple[Array, Any, int, dict[str, Any]]] = {
+        # Every mini-batch's cost has the whole penalty: a fiftieth of it is as much, over an epoch, as L-BFGS has.
+        "sgd": (X, y, HIDDEN, {"learning_rate": 0.01, "minibatches": 50, "l2": _SOLVERS_L2 / 50}),
+        "lbfgs": (X, y, HIDDEN, {"solver": "lbfgs"}),
+        "small lbfgs": (rows(small) / 255, small.labels, _SMALL_HIDDEN, {"solver": "lbfgs"}),
+        "small bfgs": (rows(small) / 255, small.labels, _SMALL_HIDDEN, {"solver": "bfgs"}),
+    }
+    made = {}
+    for place, (name, (inputs, labels, hidden, options)) in enumerate(tasks.items()):
+        progress(place, len(tasks), f"solver {name}")
+        net = NeuralNetMLP(hidden, epochs=passes, random_state=SEED, **{"l2": _SOLVERS_L2, **options})
+        made[name] = net.fit(inputs, labels)
+    return made
+
+
+def measure(result: Result) -> dict[str, Any]:
+    """The numbers of the lab, as numbers.json holds them."""
+    net, test = result.net, result.splits.test
+    right = int((net.predict(rows(test)) == test.labels).sum())
+    interval = wilson(right, len(test))
+    return {
+        "data": result.splits.name,
+        "hidden": HIDDEN,
+        "known": {
+            **KNOWN, "dtype": net.dtype, "images": len(result.splits.train), "test_images": len(test),
+            "epochs": net.n_iter_, "steps": len(net.cost_), "seconds_per_epoch": result.seconds / net.n_iter_,
+            "first_cost": net.epoch_cost_[0], "last_cost": net.epoch_cost_[-1],
+            "train_accuracy": float(net.score(rows(result.splits.train), result.splits.train.labels)),
+            "test_accuracy": right / len(test), "low": interval.low, "high": interval.high,
+            "wrong": len(test) - right,
+            "looks": [{"epoch": epoch, "test_accuracy": accuracy} for epoch, accuracy in result.looks],
+        },
+        "saturated": {"as_they_are": result.saturated[0], "divided_by_255": result.saturated[1]},
+        "gradient": {name: check.relative_errors for name, check in result.checks.items()},
+        "solvers": {name: _solver_numbers(solver) for name, solver in result.solvers.items()},
+        "by_size": result.by_size,
+        "by_penalty": result.by_penalty,
+    }  # fmt: skip
+
+
+def _solver_numbers(net: NeuralNetMLP) -> dict[str, Any]:
+    return {
+        "weights": sum(part.size for part in net.weights_),
+        "passes": net.n_iter_,
+        "loss": net.train_loss_[-1],
+        "accuracy": net.train_accuracy_[-1],
+        "losses": [float(loss) for loss in net.train_loss_],
+    }
+
+
+SIZES = (250, 500, 1000, 2000, 5000)
+QUICK_SIZES = (50, 100, 200, 400, 800)
+STRENGTHS = (0.0, 0.1, 1.0, 3.0, 10.0)
+NEARLY_ZERO = 0.01
+"""Below this a weight counts as gone."""
+
+_MEASURED = ("train_loss", "test_loss", "test_accuracy", "gone")
+
+
+def _fit(splits: Splits, size: int, seeds: int, *, quick: bool, l2: float = 0.0, l1: float = 0.0) -> dict[str, Any]:
+    """Train on ``size`` images, by several draws of images and weights.
+
+    Returns:
+        For numbers.json: losses per image without the penalty, test accuracy, and the share of the weights W1 and W2
+        that are `NEARLY_ZERO`.
+    """
+    test = rows(splits.test) / 255
+    measured: dict[str, list[float]] = {name: [] for name in _MEASURED}
+    for seed in range(seeds):
+        train = fewer(splits, size, seed).train
+        X = rows(train) / 255  # so that few hidden units begin saturated, and the first layer can learn
+        net = NeuralNetMLP(HIDDEN, l1=l1, l2=l2, solver="lbfgs", epochs=60 if quick else 100, random_state=seed)
+        net.fit(X, train.labels)
+        weights = np.concatenate([net.weights_.W1.ravel(), net.weights_.W2.ravel()])
+        measured["train_loss"].append(_loss(net, X, train.labels))
+        measured["test_loss"].append(_loss(net, test, splits.test.labels))
+        measured["test_accuracy"].append(float(net.score(test, splits.test.labels)))
+        measured["gone"].append(float(np.mean(np.abs(weights) < NEARLY_ZERO)))
+    return {"images": size, "l2": l2, "l1": l1, **{name: repeats(values) for name, values in measured.items()}}
+
+
+def _loss(net: NeuralNetMLP, X: Array, labels: Array) -> float:
+    logits = forward(net.weights_, X)[1]
+    return float(cross_entropy(logits, np.eye(logits.shape[1])[labels]).sum()) / len(X)
+
+
+# The page
 
 _MANY = 32
 _WRONG = (6, 5)  # columns and rows of misclassified images
@@ -26,7 +248,7 @@ def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
     result = experiment(settings, progress)
     numbers = measure(result)
     sections = [_data(result, numbers), _run(result, numbers), _accuracy(result, numbers)]
-    if picture := wrong_picture(result):
+    if picture := _wrong_picture(result):
         text = ("Some of these are hard for a person too; others show what the network missed.",)
         sections.append(Section(f"{numbers['known']['wrong']:,} test images are misclassified", text, (picture,)))
     sections += [_gradient(numbers), _solvers(numbers), _sizes(numbers), _penalties(numbers)]
@@ -51,7 +273,21 @@ def _data(result: Result, numbers: Numbers) -> Section:
         f"trained on {numbers['known']['images']:,} such rows with their classes and tested on "
         f"{numbers['known']['test_images']:,} others. It is never taught what a stroke is.",
     )
-    return Section("The task: one class, many handwritings", text, (classes_picture(result),))
+    train = result.splits.train
+    first = [int(np.flatnonzero(train.labels == label)[0]) for label in range(len(train.classes))]
+    last = 3 * len(train.classes) // 4  # of ten digits 7, with and without a bar
+    many = np.flatnonzero(train.labels == last)[:_MANY]
+    figure, axes = sheet(2, 1, height=6.3, height_ratios=[1, 1.35])
+    _tiles(axes[0, 0], train.images[first], list(train.classes), columns=5)
+    gallery(train.images[many], [""] * len(many), columns=8, ax=axes[1, 0])
+    picture = Picture(
+        "images", figure,
+        alt=f"One image of each of {len(first)} classes, then {len(many)} images of class {train.classes[last]}, "
+        "each drawn otherwise.",
+        caption=f"Above: the first image of each class. Below: {len(many)} of class {train.classes[last]}, by many "
+        "hands.",
+    )  # fmt: skip
+    return Section("The task: one class, many handwritings", text, (picture,))
 
 
 def _run(result: Result, numbers: Numbers) -> Section:
@@ -69,7 +305,25 @@ def _run(result: Result, numbers: Numbers) -> Section:
     )
     falls = f"from {known['first_cost']:,.0f} to {known['last_cost']:,.0f}"
     title = f"The cost falls {falls}, in {known['steps']:,} jumpy steps"
-    return Section(title, text, (cost_picture(result, numbers),))
+    net = result.net
+    figure, axes = sheet(2, 1, height=5.2)
+    steps = range(EVERY, len(net.cost_) + 1, EVERY)
+    axes[0, 0].plot(steps, net.cost_[EVERY - 1 :: EVERY], color=BLUE, linewidth=0.8)
+    axes[0, 0].set(xlabel=f"step (every {EVERY}th)", ylabel="cost J", yscale="log")
+    by_epoch(axes[1, 0], net.epoch_cost_, color=BLUE, linewidth=2)
+    axes[1, 0].set(xlabel="epoch", ylabel="mean cost of its steps", yscale="log")
+    for ax in axes.flat:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    picture = Picture(
+        "cost", figure,
+        alt=f"Cost by step and by epoch: the mean of an epoch falls from {known['first_cost']:,.0f} to "
+        f"{known['last_cost']:,.0f}.",
+        caption=f"Each step sees another mini-batch, so its cost jumps. The mean over the {known['minibatches']} steps "
+        "of an epoch, below, is smooth. Both scales are logarithmic.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _accuracy(result: Result, numbers: Numbers) -> Section:
@@ -83,16 +337,31 @@ def _accuracy(result: Result, numbers: Numbers) -> Section:
         f"Training accuracy is {percent(known['train_accuracy'], 1)}, test accuracy "
         f"{percent(known['test_accuracy'], 1)}. Only the second says what to expect on new images.",
     )
-    return Section(title, text, (accuracy_picture(result, numbers),))
+    figure, ax = panel(3.4)
+    by_epoch(ax, result.net.train_accuracy_, color=BLUE, label="training", linewidth=2)
+    looks = known["looks"]
+    ax.plot(
+        [look["epoch"] for look in looks], [look["test_accuracy"] for look in looks],
+        color=RED, linestyle="--", linewidth=2, label="test",
+    )  # fmt: skip
+    ax.set(xlabel="epoch", ylabel="accuracy", ylim=(max(0.0, looks[-1]["test_accuracy"] - 0.25), 1.0))
+    percent_axis(ax.yaxis)
+    _legend(ax)
+    picture = Picture(
+        "accuracy", figure,
+        alt=f"Accuracy by epoch, at the end {percent(known['train_accuracy'], 1)} in training and "
+        f"{percent(known['test_accuracy'], 1)} on test images.",
+        caption="The training curve is counted during each epoch, while the weights still move.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _gradient(numbers: Numbers) -> Section:
     checked = numbers["gradient"]
     written = max(checked["as written here"].values())
-    names = tuple(checked["as written here"])
-    table = Table(
-        ("Backpropagation", *names),
-        tuple((what, *(f"{errors[name]:.0e}" for name in names)) for what, errors in checked.items()),
+    table = Table.of(
+        [{"what": what, **errors} for what, errors in checked.items()],
+        {"Backpropagation": "{what}", **{name: f"{{{name}:.0e}}" for name in checked["as written here"]}},
         "Relative error of each matrix, against central differences. Below 1e-07 it is right.",
     )
     text = (
@@ -107,7 +376,7 @@ def _gradient(numbers: Numbers) -> Section:
 def _solvers(numbers: Numbers) -> Section:
     solvers = numbers["solvers"]
     sgd, lbfgs, bfgs = solvers["sgd"], solvers["lbfgs"], solvers["small bfgs"]
-    reached = _passes_to(lbfgs["losses"], sgd["loss"])
+    reached = next((place for place, loss in enumerate(lbfgs["losses"], start=1) if loss <= sgd["loss"]), None)
     title = (
         f"L-BFGS needs {reached} iterations for the loss of {sgd['passes']} epochs of SGD" if reached
         else f"In {lbfgs['passes']} iterations L-BFGS does not reach the loss of SGD"
@@ -120,11 +389,25 @@ def _solvers(numbers: Numbers) -> Section:
         f"a matrix of weights × weights: {8 * bfgs['weights'] ** 2 / 1e6:,.0f} MB for {bfgs['weights']:,} weights, "
         f"{8 * lbfgs['weights'] ** 2 / 1e6:,.0f} MB for the network on the left. Hence a small network on 8×8 digits.",
     )
-    return Section(title, text, (solvers_picture(numbers),))
-
-
-def _passes_to(losses: list[float], goal: float) -> int | None:
-    return next((place for place, loss in enumerate(losses, start=1) if loss <= goal), None)
+    figure, axes = sheet(1, 2, height=3.3)
+    panels = (
+        (f"{numbers['hidden']} hidden units", (("sgd", "SGD", RED, "--"), ("lbfgs", "L-BFGS", BLUE, "-"))),
+        ("a small network", (("small bfgs", "BFGS", RED, "--"), ("small lbfgs", "L-BFGS", BLUE, "-"))),
+    )
+    for ax, (heading, lines) in zip(axes[0], panels, strict=True):
+        for key, label, colour, style in lines:
+            by_epoch(ax, solvers[key]["losses"], style, color=colour, label=label, linewidth=2)
+        ax.set(xlabel="epoch or iteration", title=heading, yscale="log")
+        _legend(ax)
+    axes[0, 0].set_ylabel("loss an image")
+    facts = "; ".join(f"{key} {row['loss']:.3g} after {row['passes']}" for key, row in solvers.items())
+    picture = Picture(
+        "solvers", figure,
+        alt=f"Loss by pass over the data, from the same weights: {facts}.",
+        caption="Cross-entropy of the training images, without the penalty. An iteration of L-BFGS or BFGS looks at "
+        "all images at once, at times more than once; an epoch of SGD takes a step for each mini-batch.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _sizes(numbers: Numbers) -> Section:
@@ -139,7 +422,23 @@ def _sizes(numbers: Numbers) -> Section:
         "there are far more weights than facts, and every training image is fitted, noise included. The gap between "
         "the curves is over-fitting. More data reduce it best.",
     )
-    return Section(title, text, (sizes_picture(numbers),))
+    figure, ax = panel()
+    _losses(ax, [fit["images"] for fit in fits], fits)
+    ax.set(xlabel="training images", ylabel="loss an image", xscale="log")
+    ax.set_xticks([fit["images"] for fit in fits], [f"{fit['images']:,}" for fit in fits])
+    ax.minorticks_off()
+    draws = few["test_loss"]["n"]
+    picture = Picture(
+        "fewer-images", figure,
+        alt=f"Test loss {few['test_loss']['mean']:.2g} with {few['images']:,} images and "
+        f"{many['test_loss']['mean']:.2g} with {many['images']:,}; training loss never above "
+        f"{max(fit['train_loss']['mean'] for fit in fits):.1g}.",
+        caption="No penalty. " + (
+            f"Bars: the 95 % interval of the mean over {draws} draws of images and weights." if draws > 1
+            else "One draw of images and weights."
+        ),
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _penalties(numbers: Numbers) -> Section:
@@ -151,25 +450,26 @@ def _penalties(numbers: Numbers) -> Section:
         f"A penalty on the weights brings the test loss from {without:.2g} down to {least:.2g}" if least < without
         else "No penalty tried here helps"
     )  # fmt: skip
-    table = Table(
-        ("Penalty", "Training loss", "Test loss", "Test accuracy", f"|w| < {NEARLY_ZERO:g}"),
-        tuple(
-            (
-                f"{name} {fit[name]:g}" if fit[name] else "none",
-                f"{fit['train_loss']['mean']:.2g}", f"{fit['test_loss']['mean']:.2g}",
-                percent(fit["test_accuracy"]["mean"], 1), percent(fit["gone"]["mean"]),
-            )
-            for name, fits in penalties.items()
-            for fit in (fits if name == "l2" else fits[1:])
-        ),
-    )  # fmt: skip
+    columns: Columns = {
+        "Penalty": "{name}",
+        "Training loss": "{train_loss[mean]:.2g}",
+        "Test loss": "{test_loss[mean]:.2g}",
+        "Test accuracy": lambda fit: percent(fit["test_accuracy"]["mean"], 1),
+        f"|w| < {NEARLY_ZERO:g}": lambda fit: percent(fit["gone"]["mean"]),
+    }
+    fits = [
+        {"name": f"{name} {fit[name]:g}" if fit[name] else "none", **fit}
+        for name, some in penalties.items()
+        for fit in (some if name == "l2" else some[1:])
+    ]
+    table = Table.of(fits, columns)
     text = (
         "A penalty makes large weights costly: the network fits a detail only if that lowers the loss by more. `l2` "
         "shrinks all weights. `l1` pulls each with the same force and so removes unneeded ones. With `l1` "
         f"{best['l1']['l1']:g}, {percent(best['l1']['gone']['mean'])} are nearly 0; with `l2` {best['l2']['l2']:g}, "
         f"{percent(best['l2']['gone']['mean'])}.",
     )
-    return Section(title, text, (penalties_picture(numbers), table))
+    return Section(title, text, (_penalties_picture(numbers), table))
 
 
 def _best(fits: list[dict[str, Any]]) -> dict[str, Any]:
@@ -177,7 +477,6 @@ def _best(fits: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _memory(numbers: Numbers) -> str:
-    """Whether training accuracy can be trusted."""
     fit = numbers["by_size"][0]
     known = numbers["known"]
     return (
@@ -188,7 +487,6 @@ def _memory(numbers: Numbers) -> str:
 
 
 def _slip(numbers: Numbers) -> str:
-    """Which matrices give a slip away."""
     parts = []
     for name, errors in numbers["gradient"].items():
         wrong = [f"{matrix} ({error:.1e})" for matrix, error in errors.items() if error >= 1e-7]
@@ -200,7 +498,6 @@ def _slip(numbers: Numbers) -> str:
 
 
 def _strength(numbers: Numbers) -> str:
-    """Which penalty one would take."""
     parts = []
     for name, fits in numbers["by_penalty"].items():
         best, most = _best(fits), fits[-1]
@@ -215,72 +512,7 @@ def _strength(numbers: Numbers) -> str:
     )
 
 
-def classes_picture(result: Result) -> Picture:
-    """One of each class, then many of one class."""
-    train = result.splits.train
-    first = [int(np.flatnonzero(train.labels == label)[0]) for label in range(len(train.classes))]
-    last = 3 * len(train.classes) // 4  # of ten digits 7, with and without a bar
-    many = np.flatnonzero(train.labels == last)[:_MANY]
-    figure, axes = sheet(2, 1, height=6.3, height_ratios=[1, 1.35])
-    _tiles(axes[0, 0], train.images[first], list(train.classes), columns=5)
-    gallery(train.images[many], [""] * len(many), columns=8, ax=axes[1, 0])
-    return Picture(
-        "images", figure,
-        alt=f"One image of each of {len(first)} classes, then {len(many)} images of class {train.classes[last]}, "
-        "each drawn otherwise.",
-        caption=f"Above: the first image of each class. Below: {len(many)} of class {train.classes[last]}, by many "
-        "hands.",
-    )  # fmt: skip
-
-
-def cost_picture(result: Result, numbers: Numbers) -> Picture:
-    """The cost of every 50th step, and averaged over each epoch."""
-    net, known = result.net, numbers["known"]
-    figure, axes = sheet(2, 1, height=5.2)
-    steps = range(EVERY, len(net.cost_) + 1, EVERY)
-    axes[0, 0].plot(steps, net.cost_[EVERY - 1 :: EVERY], color=BLUE, linewidth=0.8)
-    axes[0, 0].set(xlabel=f"step (every {EVERY}th)", ylabel="cost J", yscale="log")
-    axes[1, 0].plot(range(1, net.n_iter_ + 1), net.epoch_cost_, color=BLUE, linewidth=2)
-    axes[1, 0].set(xlabel="epoch", ylabel="mean cost of its steps", yscale="log")
-    whole_axis(axes[1, 0].xaxis)
-    for ax in axes.flat:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-    return Picture(
-        "cost", figure,
-        alt=f"Cost by step and by epoch: the mean of an epoch falls from {known['first_cost']:,.0f} to "
-        f"{known['last_cost']:,.0f}.",
-        caption=f"Each step sees another mini-batch, so its cost jumps. The mean over the {known['minibatches']} steps "
-        "of an epoch, below, is smooth. Both scales are logarithmic.",
-    )  # fmt: skip
-
-
-def accuracy_picture(result: Result, numbers: Numbers) -> Picture:
-    """Accuracy by epoch, on what was learnt and on what was not."""
-    known = numbers["known"]
-    figure, axes = sheet(height=3.4)
-    ax = axes[0, 0]
-    ax.plot(range(1, result.net.n_iter_ + 1), result.net.train_accuracy_, color=BLUE, linewidth=2, label="training")
-    looks = known["looks"]
-    ax.plot(
-        [look["epoch"] for look in looks], [look["test_accuracy"] for look in looks],
-        color=RED, linestyle="--", linewidth=2, label="test",
-    )  # fmt: skip
-    ax.set(xlabel="epoch", ylabel="accuracy", ylim=(max(0.0, looks[-1]["test_accuracy"] - 0.25), 1.0))
-    percent_axis(ax.yaxis)
-    whole_axis(ax.xaxis)
-    _legend(ax)
-    return Picture(
-        "accuracy", figure,
-        alt=f"Accuracy by epoch, at the end {percent(known['train_accuracy'], 1)} in training and "
-        f"{percent(known['test_accuracy'], 1)} on test images.",
-        caption="The training curve is counted during each epoch, while the weights still move.",
-    )  # fmt: skip
-
-
-def wrong_picture(result: Result) -> Picture | None:
-    """Test images that it takes for something else; None where there are none."""
+def _wrong_picture(result: Result) -> Picture | None:
     test = result.splits.test
     predicted = result.net.predict(rows(test))
     columns, lines = _WRONG
@@ -288,8 +520,8 @@ def wrong_picture(result: Result) -> Picture | None:
     if not len(wrong):
         return None
     names = [f"t: {test.classes[test.labels[row]]}  p: {test.classes[predicted[row]]}" for row in wrong]
-    figure, axes = sheet(height=1.45 * math.ceil(len(wrong) / columns))
-    _tiles(axes[0, 0], test.images[wrong], names, columns=columns)
+    figure, ax = panel(1.45 * math.ceil(len(wrong) / columns))
+    _tiles(ax, test.images[wrong], names, columns=columns)
     return Picture(
         "misclassified", figure,
         alt=f"{len(wrong)} test images taken for another class, the first one a {test.classes[test.labels[wrong[0]]]} "
@@ -298,54 +530,7 @@ def wrong_picture(result: Result) -> Picture | None:
     )  # fmt: skip
 
 
-def solvers_picture(numbers: Numbers) -> Picture:
-    """The loss by pass over the data, for each solver."""
-    solvers = numbers["solvers"]
-    figure, axes = sheet(1, 2, height=3.3)
-    panels = (
-        (f"{numbers['hidden']} hidden units", (("sgd", "SGD", RED, "--"), ("lbfgs", "L-BFGS", BLUE, "-"))),
-        ("a small network", (("small bfgs", "BFGS", RED, "--"), ("small lbfgs", "L-BFGS", BLUE, "-"))),
-    )
-    for ax, (title, lines) in zip(axes[0], panels, strict=True):
-        for key, label, colour, style in lines:
-            losses = solvers[key]["losses"]
-            ax.plot(range(1, len(losses) + 1), losses, color=colour, linestyle=style, linewidth=2, label=label)
-        ax.set(xlabel="epoch or iteration", title=title, yscale="log")
-        _legend(ax)
-    axes[0, 0].set_ylabel("loss an image")
-    facts = "; ".join(f"{key} {row['loss']:.3g} after {row['passes']}" for key, row in solvers.items())
-    return Picture(
-        "solvers", figure,
-        alt=f"Loss by pass over the data, from the same weights: {facts}.",
-        caption="Cross-entropy of the training images, without the penalty. An iteration of L-BFGS or BFGS looks at "
-        "all images at once, at times more than once; an epoch of SGD takes a step for each mini-batch.",
-    )  # fmt: skip
-
-
-def sizes_picture(numbers: Numbers) -> Picture:
-    """Training and test loss as the data shrink."""
-    fits = numbers["by_size"]
-    figure, axes = sheet(height=3.6)
-    ax = axes[0, 0]
-    _losses(ax, [fit["images"] for fit in fits], fits)
-    ax.set(xlabel="training images", ylabel="loss an image", xscale="log")
-    ax.set_xticks([fit["images"] for fit in fits], [f"{fit['images']:,}" for fit in fits])
-    ax.minorticks_off()
-    few, many, draws = fits[0], fits[-1], fits[0]["test_loss"]["n"]
-    return Picture(
-        "fewer-images", figure,
-        alt=f"Test loss {few['test_loss']['mean']:.2g} with {few['images']:,} images and "
-        f"{many['test_loss']['mean']:.2g} with {many['images']:,}; training loss never above "
-        f"{max(fit['train_loss']['mean'] for fit in fits):.1g}.",
-        caption="No penalty. " + (
-            f"Bars: the 95 % interval of the mean over {draws} draws of images and weights." if draws > 1
-            else "One draw of images and weights."
-        ),
-    )  # fmt: skip
-
-
-def penalties_picture(numbers: Numbers) -> Picture:
-    """Training and test loss with more and more penalty."""
+def _penalties_picture(numbers: Numbers) -> Picture:
     figure, axes = sheet(1, 2, height=3.5, sharey=True)
     phrases = []
     for ax, (name, fits) in zip(axes[0], numbers["by_penalty"].items(), strict=True):

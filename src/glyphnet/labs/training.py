@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from ..training import Callback, HistoryRow, Recipe, StepInfo, TrainingState
 from .lab import LabSettings, Numbers, Table, percent
 
 _STEPS = 1000  # of the progress, per training
+_CLASSIC_FITS = 10  # pixels: smaller images must be padded
 
 
 class TrainingSettings(LabSettings):
@@ -34,18 +35,9 @@ class TrainingSettings(LabSettings):
             raise ValueError(f"quick uses the bundled digits: leave out data (={self.data!r}) or quick")
         return self
 
-    @property
-    def source(self) -> str:
-        """Name of the data set."""
-        return self.data or ("digits" if self.quick else "mnist")
-
     def passes(self, full: int, quick: int) -> int:
         """Epochs: the setting, or else those of the published experiment or of its small version."""
         return self.epochs or (quick if self.quick else full)
-
-    def repetitions(self, full: int, quick: int) -> int:
-        """Number of seeds: the setting, or else these."""
-        return self.seeds or (quick if self.quick else full)
 
     def read(self, progress: Progress, *, validation_fraction: float = 0.1) -> Splits:
         """Load the images, in three parts.
@@ -53,24 +45,18 @@ class TrainingSettings(LabSettings):
         Raises:
             DataError: they cannot be loaded; without internet use `--quick`.
         """
-        return load(self.source, validation_fraction=validation_fraction, progress=progress)
+        source = self.data or ("digits" if self.quick else "mnist")
+        return load(source, validation_fraction=validation_fraction, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A trained network.
+    """A trained network."""
 
-    Attributes:
-        classifier: with the kept weights.
-        evaluation: on the test images.
-        history: one row per epoch.
-        best_epoch: the epoch of the kept weights.
-    """
-
-    classifier: Classifier
-    evaluation: Evaluation
-    history: list[HistoryRow]
-    best_epoch: int
+    classifier: Classifier  # with the kept weights
+    evaluation: Evaluation  # on the test images
+    history: list[HistoryRow]  # one row per epoch
+    best_epoch: int  # of the kept weights
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -94,16 +80,12 @@ class TrainedNetwork:
 
 
 @dataclass(eq=False)
-class Trainer:
-    """Trains networks one after another, with one progress for all.
-
-    Attributes:
-        progress: the lab's.
-        trainings: number of trainings.
-    """
+class Trainer(Callback):
+    """Trains ``trainings`` networks one after another, with one progress for all."""
 
     progress: Progress
     trainings: int
+    _what: str = field(default="", init=False)
     _done: int = field(default=0, init=False)
     _reported: int = field(default=-1, init=False)
 
@@ -113,27 +95,41 @@ class Trainer:
         Raises:
             DivergedError: the loss became NaN or infinite.
         """
+        self._what = what
         # Without what a run decides afterwards (calibration, rejection, normalisation): a lab compares the networks.
-        result = fitting_of(recipe, splits, "auto").run(callbacks=[_ProgressCallback(self, what)])
+        result = fitting_of(recipe, splits, "auto").run(callbacks=[self])
         classifier = classifier_of(result, recipe.network, splits, normalize=False)
         self._done += 1
         return TrainedNetwork(classifier, evaluate(classifier, splits.test), result.history, result.best_epoch)
 
-    def report(self, share: float, what: str) -> None:
-        """Report the share of the current training that is done, if the display changes."""
-        done = round(_STEPS * (self._done + share))
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Report the share that is done, if the display changes."""
+        done = round(_STEPS * (self._done + info.share))
         if done != self._reported:
             self._reported = done
-            self.progress(done, _STEPS * self.trainings, what)
-
-
-class _ProgressCallback(Callback):
-    def __init__(self, trainer: Trainer, what: str) -> None:
-        self.trainer, self.what = trainer, what
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        self.trainer.report(info.share, self.what)
+            self.progress(done, _STEPS * self.trainings, self._what)
         return False
+
+
+K = TypeVar("K")
+
+
+def train_each(
+    splits: Splits, recipes: Mapping[K, Recipe], seeds: int, progress: Progress, titles: Mapping[K, str]
+) -> dict[K, list[TrainedNetwork]]:
+    """Train by each recipe with the seeds 0, 1, …; ``titles`` name the recipes in the progress.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+    """
+    trainer = Trainer(progress, len(recipes) * seeds)
+    return {
+        key: [
+            trainer.train(splits, each.model_copy(update={"seed": seed}), f"training {titles[key]}")
+            for seed in range(seeds)
+        ]
+        for key, each in recipes.items()
+    }
 
 
 def recipe(network: Mapping[str, Any], **settings: Any) -> Recipe:
@@ -143,6 +139,11 @@ def recipe(network: Mapping[str, Any], **settings: Any) -> Recipe:
         SettingsError: lists all wrong settings.
     """
     return Recipe.parse({"network": dict(network), **settings})
+
+
+def classic_cnn(splits: Splits) -> dict[str, Any]:
+    """The classical convolutional network, padded where images are small."""
+    return {"kind": "cnn-classic", "padding": min(splits.image_shape[:2]) < _CLASSIC_FITS}
 
 
 def fewer(splits: Splits, images: int, seed: int) -> Splits:
@@ -179,9 +180,10 @@ def accuracies(runs: Sequence[TrainedNetwork]) -> dict[str, Any]:
     return repeats([run.evaluation.accuracy for run in runs])
 
 
-def image_counts(splits: Splits) -> dict[str, int]:
-    """Number of images of each part."""
-    return {name: len(part) for name, part in splits}
+def data_numbers(splits: Splits, run: TrainedNetwork) -> dict[str, Any]:
+    """The data's name, the number of images of each part, and the epochs of a training, for numbers.json."""
+    images = {name: len(part) for name, part in splits}
+    return {"data": splits.name, "images": images, "epochs": len(run.history)}
 
 
 def lead_with_note(lead: str, numbers: Numbers) -> str:
@@ -199,6 +201,11 @@ def layer_table(trained: TrainedNetwork, caption: str) -> Table:
     ]
     total = ("total", "", "", f"{counted.parameters:,}", f"{counted.flops:,}")
     return Table(("Name", "Layer", "Output", "Parameters", "FLOPs"), (*rows, total), caption)
+
+
+def points(share: float, sign: str = "") -> str:
+    """A difference of shares in points: "0.12 points"; ``sign`` "+" writes plus signs too."""
+    return f"{100 * share:{sign}.2f} points".replace("-", "−")
 
 
 def spread_of(figure: Numbers) -> str:

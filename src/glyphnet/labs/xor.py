@@ -1,4 +1,4 @@
-"""The experiment: every width from every start, all in one batched computation, and what became of each."""
+"""The lab of XOR: every width from every start, all in one batched computation, and what became of each."""
 
 from __future__ import annotations
 
@@ -13,21 +13,10 @@ from pydantic import Field, model_validator
 from ..plots.style import BLUE, RED
 from ..progress import Progress
 from ..units import plural
-from . import drawing, points
-from .drawing import TEXT, sheet
-from .lab import Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .points import (
-    SOLVED,
-    Float64Array,
-    Nets,
-    Points,
-    WidthSettings,
-    begin,
-    learn,
-    lowest_median_highest,
-    make_points,
-    units_of,
-)
+from . import points
+from .drawing import TEXT, hidden_space, legend_above, panel, regions, scatter, sheet, solved_picture, twin_curves
+from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
+from .points import SOLVED, Float64Array, Nets, Points, WidthSettings, solved_of, units_of
 
 GROWTH = (1, 2, 3, 4, 8, 32)
 """Widths of the networks whose boundaries are shown growing."""
@@ -50,21 +39,11 @@ class XorSettings(WidthSettings):
             raise ValueError(f"starts (={self.starts}) and seeds (={self.seeds}) mean the same here: give one of them")
         return self
 
-    @property
-    def count(self) -> int:
-        """Starts of each width."""
-        return self.starts or self.seeds or (20 if self.quick else 50)
-
 
 @dataclass(frozen=True, eq=False)
 class Result(points.Result):
-    """Adds to all networks of the lab:
-
-    Attributes:
-        longer: accuracy of the unsolved ones of each width after as many epochs again: width → float64 (stuck,).
-        growing: one network of each of ``GROWTH``, trained on ``grown_on``.
-        grown_on: the points for that.
-    """
+    """Adds the accuracy of each width's unsolved networks after as many epochs again, float64 (stuck,), and one network
+    of each of ``GROWTH``, trained on ``grown_on``."""
 
     longer: dict[int, Float64Array]
     growing: Nets
@@ -88,30 +67,30 @@ def train(settings: XorSettings, progress: Progress) -> Result:
     Raises:
         SettingsError, BadFileError: see `make_points`.
     """
-    data = make_points(settings.data, noise=settings.noise)
+    data = points.make_points(settings.data, noise=settings.noise)
     grown_on, grown_lr, grown_epochs = data, settings.lr, settings.epochs
     if settings.data == "xor":  # four corners have no round boundary to grow into
-        grown_on, grown_lr, grown_epochs = make_points("circles"), _GROWN_LR, _GROWN_EPOCHS
+        grown_on, grown_lr, grown_epochs = points.make_points("circles"), _GROWN_LR, _GROWN_EPOCHS
     total = 2 * settings.epochs + grown_epochs
 
     def tell(offset: int, what: str) -> Any:
         return lambda epoch: progress(offset + epoch, total, what)
 
-    nets = begin(settings.hidden, settings.count)
+    nets = points.begin(settings.hidden, settings.starts or settings.repetitions(full=50, quick=20))
     what = f"{len(nets)} networks at once"
-    log = learn(nets, data.inputs, data.labels, lr=settings.lr, epochs=settings.epochs, progress=tell(0, what))
+    log = points.learn(nets, data.inputs, data.labels, lr=settings.lr, epochs=settings.epochs, progress=tell(0, what))
     accuracy = log.nets.accuracy(data.inputs, data.labels)
     longer = {}
     missed = np.flatnonzero(accuracy < SOLVED)
     if len(missed):
-        on = learn(
+        on = points.learn(
             log.nets.take(missed), data.inputs, data.labels, lr=settings.lr, epochs=settings.epochs,
             first=settings.epochs, progress=tell(settings.epochs, "the stuck ones, as long again"),
         )  # fmt: skip
         after = on.nets.accuracy(data.inputs, data.labels)
         longer = {width: after[on.nets.widths == width] for width in settings.hidden}
-    growing = learn(
-        begin(GROWTH, 1), grown_on.inputs, grown_on.labels, lr=grown_lr, epochs=grown_epochs,
+    growing = points.learn(
+        points.begin(GROWTH, 1), grown_on.inputs, grown_on.labels, lr=grown_lr, epochs=grown_epochs,
         progress=tell(2 * settings.epochs, "boundaries growing"),
     )  # fmt: skip
     return Result(data, log, accuracy, longer, growing.nets, grown_on)
@@ -126,7 +105,7 @@ def measure(settings: XorSettings, result: Result) -> dict[str, Any]:
         "lr": settings.lr,
         "epochs": settings.epochs,
         "steps": settings.epochs * len(result.points),
-        "networks": len(result.nets),
+        "networks": len(result.log.nets),
         "solved_from": SOLVED,
         "widths": [_width(result, width) for width in settings.hidden],
         "growing": [
@@ -146,7 +125,7 @@ def _width(result: Result, width: int) -> dict[str, Any]:
         "mean_accuracy": float(accuracy.mean()),
         "endings": [{"accuracy": each, "starts": count} for each, count in sorted(endings.items())],
         "first_loss": float(loss[0].mean()),
-        "last_loss": lowest_median_highest(loss[-1]),
+        "last_loss": points.lowest_median_highest(loss[-1]),
         "freed_by_as_long_again": int((result.longer.get(width, np.empty(0)) >= SOLVED).sum()),
     }
 
@@ -162,7 +141,7 @@ def investigate(settings: XorSettings, progress: Progress) -> Findings:
     """Run the experiment and write its findings."""
     result = train(settings, progress)
     numbers = measure(settings, result)
-    sections = [_data(result), _shares(result, numbers), _curves(result, numbers), _regions(result, numbers)]
+    sections = [_data(result), _shares(numbers), _curves(result, numbers), _regions(result, numbers)]
     if hidden := hidden_picture(result):
         sections.append(_hidden(numbers, hidden))
     sections.append(_growth(result, numbers))
@@ -171,9 +150,9 @@ def investigate(settings: XorSettings, progress: Progress) -> Findings:
 
 def _lead(numbers: Numbers) -> str:
     first, last = numbers["widths"][0], numbers["widths"][-1]
-    facts = f"With {units_of(first)} {_of(first)} starts solve it"
+    facts = f"With {units_of(first)} {solved_of(first)} starts solve it"
     if last is not first:
-        facts += f", with {units_of(last)} {_of(last)}"
+        facts += f", with {units_of(last)} {solved_of(last)}"
     return (
         f"{facts}. {numbers['networks']} networks were trained on {numbers['data']} for {numbers['epochs']:,} epochs, "
         "one point per step: only many starts show what a width can do."
@@ -181,12 +160,12 @@ def _lead(numbers: Numbers) -> str:
 
 
 def _data(result: Result) -> Section:
-    points = result.points
+    data = result.points
     text = [
         "A unit weighs its inputs, adds a bias and applies a sigmoid: nearly 1 on one side of a straight line, nearly "
         "0 on the other. One unit, one line."
     ]
-    if points.name == "xor":
+    if data.name == "xor":
         text.append(
             "Exclusive or (one input or the other, but not both) is the smallest task for which that is not enough: "
             "any line has at most three corners on the right side."
@@ -195,33 +174,42 @@ def _data(result: Result) -> Section:
         "The networks have two inputs, a few hidden units, and one output unit, all with sigmoids, trained by "
         "stochastic gradient descent with one point per step."
     )
-    title = "Does one line separate them?" if points.name != "xor" else "No line separates opposite corners"
-    return Section(title, tuple(text), (points_picture(result),))
+    title = "Does one line separate them?" if data.name != "xor" else "No line separates opposite corners"
+    figure, ax = panel(3.8)
+    scatter(ax, data.inputs, data, size=44)
+    ax.set(xlabel="x1", ylabel="x2")
+    ax.margins(0.15)
+    legend_above(ax)
+    about = data.about.rstrip(".")
+    picture = Picture("points", figure, f"{len(data)} points of two classes. {about}.", f"{len(data)} points. {about}.")
+    return Section(title, text, (picture,))
 
 
-def _shares(result: Result, numbers: dict[str, Any]) -> Section:
-    rows = tuple(
-        (
-            f"{row['hidden']}",
-            f"{row['parameters']}",
-            _of(row),
-            f"{percent(row['low'])} to {percent(row['high'])}",
-            f"{percent(row['mean_accuracy'], 1)}",
-            f"{row['last_loss']['median']:.2f}",
-        )
-        for row in numbers["widths"]
-    )
-    table = Table(("Hidden units", "Weights", "Solved", "95 % interval", "Mean accuracy", "Median loss"), rows)
+def _shares(numbers: Numbers) -> Section:
+    columns: Columns = {
+        "Hidden units": "{hidden}",
+        "Weights": "{parameters}",
+        "Solved": solved_of,
+        "95 % interval": lambda row: f"{percent(row['low'])} to {percent(row['high'])}",
+        "Mean accuracy": lambda row: percent(row["mean_accuracy"], 1),
+        "Median loss": "{last_loss[median]:.2f}",
+    }
+    table = Table.of(numbers["widths"], columns)
     text = (
         "Every network of a row has the same shape, points and settings; only initial weights and the order of the "
         "points differ. So a single run says little.",
         f"Solved means: at least {percent(SOLVED)} of the points right after the last epoch.",
     )
-    facts = ", ".join(f"{_of(row)} with {row['hidden']}" for row in numbers["widths"])
-    return Section(f"Starts that solve it: {facts}", text, (shares_picture(result, numbers), table))
+    facts = ", ".join(f"{solved_of(row)} with {row['hidden']}" for row in numbers["widths"])
+    picture = solved_picture(
+        numbers, 3.4, "solve it",
+        f"A start has solved it when at least {percent(SOLVED)} of the points are right after the last epoch. The "
+        "whisker is Wilson's 95 % interval: what the share may be in truth, after so many starts.",
+    )  # fmt: skip
+    return Section(f"Starts that solve it: {facts}", text, (picture, table))
 
 
-def _curves(result: Result, numbers: dict[str, Any]) -> Section:
+def _curves(result: Result, numbers: Numbers) -> Section:
     mixed = [row for row in numbers["widths"] if row["solved"] and row["stuck"]]
     if mixed:
         width = mixed[0]["hidden"]
@@ -245,10 +233,10 @@ def _curves(result: Result, numbers: dict[str, Any]) -> Section:
             f"The {still} networks that had not solved it were trained for another {numbers['epochs']:,} epochs: "
             f"{freed} of them then solved it."
         )
-    return Section(title, tuple(text), (curves_picture(result, solved, stuck),))
+    return Section(title, text, (_curves_picture(result, solved, stuck),))
 
 
-def _regions(result: Result, numbers: dict[str, Any]) -> Section:
+def _regions(result: Result, numbers: Numbers) -> Section:
     able = [row for row in numbers["widths"] if row["solved"]]
     title = (
         f"{units_of(able[0]).capitalize()} draw enough lines to separate them" if able and able[0]["hidden"] > 1
@@ -259,28 +247,49 @@ def _regions(result: Result, numbers: dict[str, Any]) -> Section:
         "Each dashed line is where one hidden unit outputs one half. The output unit weighs the hidden units; its "
         "boundary is the solid line. Two lines can enclose a band, three a triangle.",
     )
-    return Section(title, text, (regions_picture(result, numbers),))
+    rows = numbers["widths"][:_COLUMNS]
+    mixed = any(row["solved"] and row["stuck"] for row in rows)
+    figure, axes = sheet(1 + mixed, len(rows), height=2.7 + 2.3 * mixed, sharex=True, sharey=True)
+    phrases = []
+    for column, row in enumerate(rows):
+        width = row["hidden"]
+        nets = [("best", result.best(width))]
+        if mixed and row["solved"] and (stuck := result.stuck(width)) is not None:
+            nets.append(("stuck", stuck))
+        for ax, (kind, net) in zip(axes[:, column], nets, strict=False):
+            regions(ax, result.log.nets.take([net]), result.points)
+            accuracy = result.accuracy[net]
+            name = f"{plural(width, 'unit')}" if kind == "best" else "stuck"
+            ax.set_title(f"{name}: {percent(accuracy)}", fontsize=TEXT)
+            phrases.append(f"{kind} with {width}: {percent(accuracy)} right")
+        for ax in axes[len(nets) :, column]:
+            ax.set_axis_off()
+            axes[len(nets) - 1, column].tick_params(labelbottom=True)
+    picture = Picture(
+        "regions", figure,
+        alt=f"Decision regions; {'; '.join(phrases)}.",
+        caption="Background: the network's output. Solid line: its boundary. Dashed: where each hidden unit "
+        "is at one half." + (" Below, where there is one: a start of the same width that is stuck." if mixed else ""),
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
-def _hidden(numbers: dict[str, Any], picture: Picture) -> Section:
+def _hidden(numbers: Numbers, picture: Picture) -> Section:
     two = next(row for row in numbers["widths"] if row["hidden"] == 2)
     title = (
         "Two units transform the points so that one line is enough" if two["solved"]
         else "Two units cannot transform the points so that one line is enough"
     )  # fmt: skip
-    text: tuple[str, ...] = (
+    text = [
         "The output unit sees two numbers for each point, the outputs of the hidden units, and can draw one straight "
-        "line in that square. Training finds hidden units after which one line is enough.",
-    )
+        "line in that square. Training finds hidden units after which one line is enough."
+    ]
     if two["solved"] and two["stuck"]:
-        text = (
-            *text,
-            "In the stuck network points of both classes coincide or lie on the wrong side: no line helps.",
-        )
+        text.append("In the stuck network points of both classes coincide or lie on the wrong side: no line helps.")
     return Section(title, text, (picture,))
 
 
-def _growth(result: Result, numbers: dict[str, Any]) -> Section:
+def _growth(result: Result, numbers: Numbers) -> Section:
     rows = numbers["growing"]
     enough = next((row for row in rows if row["accuracy"] >= SOLVED), None)
     title = (
@@ -291,11 +300,22 @@ def _growth(result: Result, numbers: dict[str, Any]) -> Section:
         "More units give more lines to build the boundary from: a line, a band, a triangle, then rounder shapes. "
         "Beyond what the points need, more units change little; they make a solution easier to find from any start.",
     )
-    return Section(title, text, (growth_picture(result, numbers),))
+    figure, axes = sheet(2, 3, height=4.9, sharex=True, sharey=True)
+    for place, (ax, row) in enumerate(zip(axes.flat, numbers["growing"], strict=True)):
+        width = row["hidden"]
+        regions(ax, result.growing.take([place]), result.grown_on, units=width <= 4, size=12)
+        ax.set_title(f"{plural(width, 'unit')}: {percent(row['accuracy'])}", fontsize=TEXT)
+    facts = "; ".join(f"{row['hidden']}: {percent(row['accuracy'])}" for row in numbers["growing"])
+    assert len(GROWTH) == axes.size
+    picture = Picture(
+        "growth", figure,
+        alt=f"Boundaries on {result.grown_on.name} for more and more hidden units, with the share right: {facts}.",
+        caption="Dashed: the line of each hidden unit. The boundary is put together from them, its corners rounded.",
+    )  # fmt: skip
+    return Section(title, text, (picture,))
 
 
 def _tries(numbers: Numbers) -> str:
-    """How many starts one should try."""
     parts = []
     for row in numbers["widths"]:
         share = row["solved"] / row["starts"]
@@ -308,14 +328,13 @@ def _tries(numbers: Numbers) -> str:
         else:
             tries = max(1, math.ceil(math.log(1 - _SURE) / math.log(1 - share)))
             parts.append(
-                f"with {units_of(row)} {_of(row)} solved it, and {tries} tries all fail with probability "
+                f"with {units_of(row)} {solved_of(row)} solved it, and {tries} tries all fail with probability "
                 f"{1 - share:.2f}^{tries} = {(1 - share) ** tries:.4f}"
             )
     return "; ".join(parts).capitalize() + "."
 
 
 def _stuck(numbers: Numbers) -> str:
-    """Whether a stuck start is only slow."""
     rows = [row for row in numbers["widths"] if row["stuck"]]
     if not rows:
         return f"No start was stuck after {numbers['epochs']:,} epochs."
@@ -329,61 +348,23 @@ def _stuck(numbers: Numbers) -> str:
 
 
 def _price(numbers: Numbers) -> str:
-    """What more hidden units cost and bring."""
     parts = [
-        f"{units_of(row)}: {row['parameters']} weights, {_of(row)} starts, mean accuracy "
+        f"{units_of(row)}: {row['parameters']} weights, {solved_of(row)} starts, mean accuracy "
         f"{percent(row['mean_accuracy'], 1)}"
         for row in numbers["widths"]
     ]
     return "; ".join(parts).capitalize() + ". A few more weights avoid failed starts."
 
 
-def _of(row: Numbers) -> str:
-    return f"{row['solved']} of {row['starts']}"
-
-
-def points_picture(result: Result) -> Picture:
-    """The data."""
-    points = result.points
-    figure, axes = sheet(height=3.8)
-    ax = axes[0, 0]
-    drawing.scatter(ax, points.inputs, points, size=44)
-    ax.set(xlabel="x1", ylabel="x2")
-    ax.margins(0.15)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=TEXT)
-    about = points.about.rstrip(".")
-    return Picture(
-        "points", figure,
-        alt=f"{len(points)} points of two classes. {about}.",
-        caption=f"{len(points)} points. {about}.",
-    )  # fmt: skip
-
-
-def shares_picture(result: Result, numbers: dict[str, Any]) -> Picture:
-    """How many starts of each width solve it."""
-    figure, axes = sheet(height=3.4)
-    rows = numbers["widths"]
-    drawing.shares(axes[0, 0], [str(row["hidden"]) for row in rows], rows)
-    axes[0, 0].set(xlabel="hidden units", ylabel="starts that solve it")
-    facts = "; ".join(f"{row['hidden']}: {row['solved']} of {row['starts']}" for row in rows)
-    return Picture(
-        "solved", figure,
-        alt=f"Bars: starts that solve it by number of hidden units. {facts}.",
-        caption=f"A start has solved it when at least {percent(SOLVED)} of the points are right after the last epoch. "
-        "The whisker is Wilson's 95 % interval: what the share may be in truth, after so many starts.",
-    )  # fmt: skip
-
-
-def curves_picture(result: Result, solved: int | None, stuck: int | None) -> Picture:
-    """Loss and accuracy by epoch of a start that solves it and of one that does not."""
+def _curves_picture(result: Result, solved: int | None, stuck: int | None) -> Picture:
     shown = [(name, net) for name, net in (("solves it", solved), ("is stuck", stuck)) if net is not None]
     figure, axes = sheet(1, len(shown), height=3.3, sharey=True)
     phrases = []
     for ax, (name, net) in zip(axes[0], shown, strict=True):
         loss, accuracy = result.log.loss[:, net], result.log.accuracy[:, net]
-        right = drawing.twin_curves(ax, loss.tolist(), accuracy.tolist())
-        width = int(result.nets.widths[net])
-        ax.set(xlabel="epoch", title=f"{plural(width, 'unit')}, start {result.nets.seeds[net]}: {name}")
+        right = twin_curves(ax, loss.tolist(), accuracy.tolist())
+        width = int(result.log.nets.widths[net])
+        ax.set(xlabel="epoch", title=f"{plural(width, 'unit')}, start {result.log.nets.seeds[net]}: {name}")
         if ax is axes[0, 0]:
             ax.set_ylabel("total loss", color=RED, fontsize=TEXT)
         if ax is axes[0, -1]:
@@ -399,34 +380,6 @@ def curves_picture(result: Result, solved: int | None, stuck: int | None) -> Pic
     )  # fmt: skip
 
 
-def regions_picture(result: Result, numbers: dict[str, Any]) -> Picture:
-    """Decision regions, the best start of each width above, a stuck one below."""
-    rows = numbers["widths"][:_COLUMNS]
-    mixed = any(row["solved"] and row["stuck"] for row in rows)
-    figure, axes = sheet(1 + mixed, len(rows), height=2.7 + 2.3 * mixed, sharex=True, sharey=True)
-    phrases = []
-    for column, row in enumerate(rows):
-        width = row["hidden"]
-        nets = [("best", result.best(width))]
-        if mixed and row["solved"] and (stuck := result.stuck(width)) is not None:
-            nets.append(("stuck", stuck))
-        for ax, (kind, net) in zip(axes[:, column], nets, strict=False):
-            drawing.regions(ax, result.nets.take([net]), result.points)
-            accuracy = result.accuracy[net]
-            name = f"{plural(width, 'unit')}" if kind == "best" else "stuck"
-            ax.set_title(f"{name}: {percent(accuracy)}", fontsize=TEXT)
-            phrases.append(f"{kind} with {width}: {percent(accuracy)} right")
-        for ax in axes[len(nets) :, column]:
-            ax.set_axis_off()
-            axes[len(nets) - 1, column].tick_params(labelbottom=True)
-    return Picture(
-        "regions", figure,
-        alt=f"Decision regions; {'; '.join(phrases)}.",
-        caption="Background: the network's output. Solid line: its boundary. Dashed: where each hidden unit "
-        "is at one half." + (" Below, where there is one: a start of the same width that is stuck." if mixed else ""),
-    )  # fmt: skip
-
-
 def hidden_picture(result: Result) -> Picture | None:
     """Where two hidden units put the points, for a start that solves it and one that does not; None without width 2."""
     if not len(result.of(2)):
@@ -435,7 +388,7 @@ def hidden_picture(result: Result) -> Picture | None:
     shown = [("best start", best)] + ([("a stuck one", stuck)] if stuck not in (None, best) else [])
     figure, axes = sheet(1, len(shown), height=3.95, sharey=True)
     for ax, (name, net) in zip(axes[0], shown, strict=True):
-        drawing.hidden_space(ax, result.nets.take([net]), result.points)
+        hidden_space(ax, result.log.nets.take([net]), result.points)
         ax.set_title(f"{name}: {percent(result.accuracy[net])}", fontsize=TEXT)
     axes[0, 0].set_ylabel("what unit 2 answers")
     phrases = "; ".join(f"{name}: {percent(result.accuracy[net])} on the right side" for name, net in shown)
@@ -443,22 +396,6 @@ def hidden_picture(result: Result) -> Picture | None:
         "hidden-space", figure,
         alt=f"The points as two hidden units see them, and the output's straight line between them; {phrases}.",
         caption="Each point where the two hidden units put it. The line is all that the output unit can draw.",
-    )  # fmt: skip
-
-
-def growth_picture(result: Result, numbers: dict[str, Any]) -> Picture:
-    """Boundaries of ever wider networks."""
-    figure, axes = sheet(2, 3, height=4.9, sharex=True, sharey=True)
-    for place, (ax, row) in enumerate(zip(axes.flat, numbers["growing"], strict=True)):
-        width = row["hidden"]
-        drawing.regions(ax, result.growing.take([place]), result.grown_on, units=width <= 4, size=12)
-        ax.set_title(f"{plural(width, 'unit')}: {percent(row['accuracy'])}", fontsize=TEXT)
-    facts = "; ".join(f"{row['hidden']}: {percent(row['accuracy'])}" for row in numbers["growing"])
-    assert len(GROWTH) == axes.size
-    return Picture(
-        "growth", figure,
-        alt=f"Boundaries on {result.grown_on.name} for more and more hidden units, with the share right: {facts}.",
-        caption="Dashed: the line of each hidden unit. The boundary is put together from them, its corners rounded.",
     )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def test_classification_report(case):
 
 def test_resampling_computes_the_same_figures(case):
     """The bootstrap has its own formulas, for scikit-learn's are too slow a thousand times."""
-    from glyphnet.evaluation.intervals import Tally
+    from glyphnet.evaluation.confusions import Tally
 
     matrix = case.confusion_matrix
     tally = Tally(matrix.diagonal()[None], matrix.sum(axis=1)[None], matrix.sum(axis=0)[None])

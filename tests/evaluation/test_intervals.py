@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from glyphnet.evaluation import bootstrap_mean, wilson
-from glyphnet.evaluation.intervals import percentiles, resample
+from glyphnet.evaluation.confusions import resample
+from glyphnet.evaluation.intervals import percentiles
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 1), (1, 1), (10, 10), (0, 50), (7, 9), (9873, 10000)])

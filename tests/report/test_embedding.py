@@ -6,8 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from glyphnet.evaluation.embedding import embed, embedding_sample, principal_components
-from glyphnet.evaluation.tsne import affinities, nearness, squared_distances, tsne
+from glyphnet.evaluation.embedding import (
+    affinities,
+    embed,
+    embedding_sample,
+    nearness,
+    principal_components,
+    squared_distances,
+    tsne,
+)
 from glyphnet.report import page as report_page
 from glyphnet.report.embedding import neighbourhoods
 

@@ -72,7 +72,7 @@ def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float(
     if kept is not None and set(kept) == {each.name for each in fields(NearPairs)}:
         found = NearPairs(**kept)
     elif search_seconds(len(usable), shape) <= most_seconds:
-        found = near_pairs(lambda rows: _gathered(parts, first[usable[rows]]), len(usable))
+        found = near_pairs(lambda rows: gathered(parts, first[usable[rows]]), len(usable))
         keep_arrays(_KEPT, key, {each.name: getattr(found, each.name) for each in fields(NearPairs)})
     else:
         return Duplicates(groups, no_pairs(), blank, searched=False)
@@ -158,8 +158,8 @@ def _blank(parts: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
     return np.concatenate([np.empty(0, dtype=np.uint8), *ranges]) <= BLANK_RANGE
 
 
-def _gathered(parts: Sequence[UInt8Array], rows: Int64Array) -> UInt8Array:
-    """The images at ``rows`` of all parts: uint8 (n, H, W, C)."""
+def gathered(parts: Sequence[UInt8Array], rows: Int64Array) -> UInt8Array:
+    """The images at ``rows``, counted through the parts: uint8 (n, H, W, C)."""
     ends = np.cumsum([len(images) for images in parts])
     pixels = np.empty((len(rows), *parts[0].shape[1:]), dtype=np.uint8)
     which = np.searchsorted(ends, rows, side="right")

@@ -31,32 +31,20 @@ Float64Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The images whose confidence lies in (low, high].
-
-    Attributes:
-        low: where the bin starts.
-        high: where it ends.
-        count: images in it.
-        confidence: their mean confidence.
-        accuracy: the share of them that is right.
-        interval: Wilson's interval of that share.
-    """
+    """The ``count`` images whose confidence lies in (low, high]."""
 
     low: float
     high: float
     count: int
-    confidence: float
-    accuracy: float
-    interval: Interval
+    confidence: float  # mean
+    accuracy: float  # share of them that is right
+    interval: Interval  # Wilson's, of that share
 
 
 def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
-    """The reliability diagram: ``bins`` bins of equal width over the confidence; empty ones are left out.
+    """The reliability diagram of confidences float (N,) and right answers bool (N,).
 
-    Args:
-        confidence: float (N,), the probability of the predicted class.
-        correct: bool (N,).
-        bins: how many, over [0, 1].
+    ``bins`` bins of equal width over [0, 1]; empty ones are left out.
     """
     confidence = np.asarray(confidence, dtype=np.float64)
     correct = np.asarray(correct, dtype=bool)
@@ -66,16 +54,9 @@ def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = B
     for index in np.unique(place):
         inside = place == index
         count, right = int(inside.sum()), int(correct[inside].sum())
-        found.append(
-            ReliabilityBin(
-                low=float(edges[index]),
-                high=float(edges[index + 1]),
-                count=count,
-                confidence=float(confidence[inside].mean()),
-                accuracy=right / count,
-                interval=wilson(right, count),
-            )
-        )
+        low, high = edges[index : index + 2].tolist()
+        mean = float(confidence[inside].mean())
+        found.append(ReliabilityBin(low, high, count, mean, right / count, wilson(right, count)))
     return tuple(found)
 
 
@@ -204,17 +185,11 @@ def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When an answer is rejected; None where that cannot be chosen.
+    """When an answer is rejected; None where that cannot be chosen."""
 
-    Attributes:
-        foreign: the largest score of an image that counts as like the training images.
-        confidence: the least confidence that is accepted.
-        note: what the user must know of a precision that was asked for, or "".
-    """
-
-    foreign: float | None
-    confidence: float | None
-    note: str = ""
+    foreign: float | None  # the largest score of an image that counts as like the training images
+    confidence: float | None  # the least that is accepted
+    note: str = ""  # on a requested precision, for the user
 
 
 def choose_thresholds(
@@ -279,10 +254,8 @@ def _precision_note(
 def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precision: float = 0.99) -> float | None:
     """The lowest confidence that gives the wanted precision: below it the answer is "none of these".
 
-    An image is accepted if the probability of its predicted class is at least the threshold. Of all
-    thresholds that reach the precision on these images the lowest is taken, for it accepts the most. What
-    it gives on others is for the test data to say: the choice is made on the images given, so expect a
-    little less than was wanted.
+    An image is accepted if the probability of its predicted class is at least the threshold. The choice is made on
+    the images given, so expect a little less on others.
 
     Args:
         probabilities: float (N, K) of validation images, after temperature scaling.
@@ -290,8 +263,7 @@ def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precis
         precision: the share of accepted images that shall be right, in (0, 1].
 
     Returns:
-        The threshold; 0.0 if all can be accepted; None if no threshold reaches the precision, or without
-        images.
+        The threshold; 0.0 if all can be accepted; None if no threshold reaches the precision, or without images.
 
     Raises:
         SettingsError: the precision is not in (0, 1].
@@ -301,17 +273,27 @@ def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precis
     probabilities = np.asarray(probabilities)
     if not len(probabilities):
         return None
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    confidence = confidence[order]
-    right = np.cumsum((probabilities.argmax(axis=1) == np.asarray(labels))[order])
-    # Images of equal confidence are accepted or rejected together: only the last of them is a place to cut.
-    ends = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1)
+    confidence, right, ends = _by_confidence(
+        probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels)
+    )
     # right / accepted ≥ precision, with room for the rounding of their product.
     enough = ends[right[ends] >= precision * (ends + 1) - 1e-9]
     if not len(enough):
         return None
     return 0.0 if enough[-1] == len(confidence) - 1 else float(confidence[enough[-1]])
+
+
+def _by_confidence(
+    confidence: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The confidences, falling; how many are right so far; and the last image of each confidence.
+
+    Images of equal confidence are accepted or rejected together: only the last of them is a place to cut.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    confidence = confidence[order]
+    ends = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1)
+    return confidence, np.cumsum(correct[order]), ends
 
 
 # Rejection and sets of classes: coverage, accuracy, sizes
@@ -342,51 +324,29 @@ class CoverageCurve:
 
 @dataclass(frozen=True)
 class Rejection:
-    """The figures of the model's rules: images that they reject are answered with "none of these".
+    """The figures of the model's rules: images that they reject are answered with "none of these"."""
 
-    Attributes:
-        coverage: the share of images that is accepted.
-        accuracy: the share of the accepted images that is right. Where none is accepted it counts 0, of 0
-            images and without an interval.
-        reasons: how many images were rejected for each reason.
-    """
-
-    coverage: Figure
-    accuracy: Figure
-    reasons: dict[str, int]
+    coverage: Figure  # share of images that is accepted
+    accuracy: Figure  # share of these that is right; 0 of 0 images, without an interval, where none is accepted
+    reasons: dict[str, int]  # images rejected for each
 
 
 @dataclass(frozen=True)
 class Sets:
-    """What sets of classes at one level give.
+    """What sets of classes at one level give."""
 
-    Attributes:
-        level: the share of sets that shall contain the true class.
-        coverage: the share of sets that do.
-        size: classes in a set, on average.
-        single: the share of sets of one class.
-    """
-
-    level: float
-    coverage: Figure
-    size: Figure
-    single: Figure
+    level: float  # share of sets that shall contain the true class
+    coverage: Figure  # share of sets that do
+    size: Figure  # classes in a set, on average
+    single: Figure  # share of sets of one class
 
 
 def coverage_curve(confidence: npt.ArrayLike, correct: npt.ArrayLike, most: int = POINTS) -> CoverageCurve:
-    """Accuracy against coverage over all thresholds; images of equal confidence are accepted together.
+    """Accuracy against coverage over all thresholds, for confidences float (N,), N ≥ 1, and right answers bool (N,).
 
-    Args:
-        confidence: float (N,), N ≥ 1: the probability of the predicted class.
-        correct: bool (N,).
-        most: points to keep, 2 or more: where there are more, evenly spaced ones, the first and the last among
-            them. Each that is kept is exact.
+    Of more than ``most`` points it keeps evenly spaced ones, the first and the last among them; each is exact.
     """
-    confidence = np.asarray(confidence)
-    order = np.argsort(-confidence, kind="stable")
-    confidence = confidence[order]
-    right = np.cumsum(np.asarray(correct, dtype=bool)[order])
-    ends = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1)
+    confidence, right, ends = _by_confidence(np.asarray(confidence), np.asarray(correct, dtype=bool))
     if len(ends) > most:
         ends = ends[np.linspace(0, len(ends) - 1, most).round().astype(np.int64)]
     accepted = ends + 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-
-from .tsne import squared_distances, tsne
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -18,8 +17,13 @@ NEIGHBOURS = 10
 _DIRECTIONS = 50  # principal components that t-SNE works on, as its authors recommend
 _PERPLEXITY = 30.0  # as scikit-learn's
 _LEAST = 10  # images below which t-SNE has nothing to arrange
+_EXAGGERATED = 100  # iterations in which the affinities count twelvefold, so that clusters form
+_ITERATIONS = 350  # more lower the divergence by less than a hundredth
+_EXAGGERATION = 12.0
+_TINY = 1e-12
 
 Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 
@@ -31,9 +35,8 @@ class Embedding:
         rows: int64 (M,), ascending: which images of the evaluation.
         pca: float64 (M, 2): the two principal components; zeros where there is no second one.
         explained: the share of the features' variance in each of the two.
-        tsne: float64 (M, 2), or None for fewer than 10 images, which give nothing to arrange.
-        neighbours: int64 (M, n): places (not rows) of the nearest images by the features themselves, without
-            the image itself; n is 10, or fewer where there are not that many others.
+        tsne: float64 (M, 2), or None for fewer than 10 images.
+        neighbours: int64 (M, n), n at most 10: places (not rows) of the nearest other images by the features.
     """
 
     rows: Int64Array
@@ -69,14 +72,9 @@ def by_turns(labels: npt.NDArray[np.integer]) -> Int64Array:
 
 
 def embed(features: npt.NDArray[np.floating], rows: Int64Array) -> Embedding | None:
-    """Lay features out in the plane, by PCA (Pearson, 1901) and by t-SNE; alike on every run.
+    """Lay features, finite float (M, F), out in the plane, by PCA (Pearson, 1901) and by t-SNE; alike on every run.
 
-    Args:
-        features: finite float (M, F), such as ``Classifier.features`` gives.
-        rows: int64 (M,): which images they are of.
-
-    Returns:
-        None where all images have the same features: there is nothing to see.
+    None where all images have the same features: there is nothing to see.
     """
     from threadpoolctl import threadpool_limits
 
@@ -124,3 +122,80 @@ def _nearest(features: Float64Array) -> Int64Array:
     distances = squared_distances(features)
     np.fill_diagonal(distances, np.inf)
     return np.argsort(distances, axis=1, kind="stable")[:, : min(NEIGHBOURS, len(features) - 1)].astype(np.int64)
+
+
+# t-SNE of a few hundred points: the exact one, in NumPy
+
+
+def tsne(points: Float64Array, *, perplexity: float, start: Float64Array) -> Float64Array:
+    """Points laid out in the plane so that near ones stay near: float64 (N, 2).
+
+    Importing scikit-learn's takes longer than all of this. Time and memory grow with N². Source: van der Maaten and
+    Hinton (2008), "Visualizing data using t-SNE"; the step size of Belkina et al. (2019),
+    https://doi.org/10.1038/s41467-019-13055-y.
+
+    Args:
+        points: finite float64 (N, D), not all alike.
+        perplexity: about how many neighbours count as near; above 0 and below N.
+        start: float64 (N, 2): where the points begin, small beside 1.
+    """
+    wanted = affinities(points, perplexity)
+    exaggerated = wanted * np.float32(_EXAGGERATION)
+    places = start.astype(np.float32)
+    change, gains = np.zeros_like(places), np.ones_like(places)
+    step = max(len(points) / (4 * _EXAGGERATION), 50.0)
+    near, pull = np.empty_like(wanted), np.empty_like(wanted)
+    for iteration in range(_ITERATIONS):
+        early = iteration < _EXAGGERATED
+        nearness(places, out=near)
+        np.multiply(near, -1 / near.sum(), out=pull)
+        pull += exaggerated if early else wanted
+        pull *= near
+        slope = 4 * (pull.sum(axis=1)[:, None] * places - pull @ places)
+        gains = np.maximum(np.where(change * slope < 0, gains + 0.2, gains * 0.8), 0.01)
+        change = (0.5 if early else 0.8) * change - step * gains * slope
+        places = places + change.astype(np.float32)
+    return places.astype(np.float64)
+
+
+def affinities(points: Float64Array, perplexity: float) -> Float32Array:
+    """How near each two of ``points`` (N, D) are: float32 (N, N), symmetric, 0 on the diagonal, with the sum 1.
+
+    Each point's neighbours have Gaussian weights, as wide as gives the perplexity.
+    """
+    count = len(points)
+    distances = squared_distances(points)
+    np.fill_diagonal(distances, np.inf)
+    distances -= distances.min(axis=1, keepdims=True)
+    finite = np.where(np.isfinite(distances), distances, 0.0)
+    low, high = np.zeros(count), np.full(count, np.inf)
+    sharpness = 1 / np.maximum(finite.mean(axis=1), _TINY)
+    for _ in range(50):  # bisection: the entropy falls as the sharpness rises
+        weights = np.exp(-distances * sharpness[:, None])
+        total = weights.sum(axis=1)
+        surplus = np.log(total) + sharpness * (finite * weights).sum(axis=1) / total - math.log(perplexity)
+        if np.abs(surplus).max() < 1e-5:
+            break
+        low, high = np.where(surplus > 0, sharpness, low), np.where(surplus > 0, high, sharpness)
+        sharpness = np.where(np.isinf(high), 2 * sharpness, (low + high) / 2)
+    shares = weights / total[:, None]
+    both: Float32Array = ((shares + shares.T) / (2 * count)).astype(np.float32)
+    return both
+
+
+def nearness(places: Float32Array, out: Float32Array) -> None:
+    """Student's t of each two of ``places`` (N, 2), 1 / (1 + d²), into ``out`` (N, N); 0 on the diagonal."""
+    squares = (places * places).sum(axis=1, keepdims=True)
+    ones = np.ones_like(squares)
+    # 1 + d² as one product: (-2y, |y|², 1) · (y', 1, |y'|² + 1). Rounding must not make it less than 1.
+    np.matmul(np.hstack([-2 * places, squares, ones]), np.hstack([places, ones, squares + 1]).T, out=out)
+    np.maximum(out, 1, out=out)
+    np.reciprocal(out, out=out)
+    np.fill_diagonal(out, 0)
+
+
+def squared_distances(points: Float64Array) -> Float64Array:
+    """Between each two of ``points`` (N, D): float64 (N, N)."""
+    squares = (points * points).sum(axis=1)
+    distances: Float64Array = np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0.0)
+    return distances

@@ -52,12 +52,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the classifier on every image of the data set.
 
-    The classifier reads the pictures as it does for prediction: where it makes pictures like its training images, it
-    gets the original pictures of the data set, not those that were resized to load them. ``images`` of the evaluation
-    are what it saw.
-
-    The data's classes are matched to the classifier's by name: a folder that lacks some of them, or has
-    them in another order, is judged rightly.
+    The classifier reads the pictures as it does for prediction: where it normalises, it gets the original pictures of
+    the data set, not those that were resized to load them. ``images`` of the evaluation are what it saw. The data's
+    classes are matched to the classifier's by name.
 
     Args:
         classifier: a ``glyphnet.Classifier``, or anything with its ``classes`` and ``predict_proba``.
@@ -128,21 +125,13 @@ _DIVISION = ("validation_fraction", "test_fraction", "seed", "group_by")
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Images to judge a classifier by.
-
-    Attributes:
-        dataset: the images.
-        data: what they are called ("mnist, test part").
-        part: which part of the data they are.
-        notes: how they were read.
-        findings: what a reader of the figures must know.
-    """
+    """Images to judge a classifier by."""
 
     dataset: ImageDataset
-    data: str
+    data: str  # what they are called ("mnist, test part")
     part: Part
-    notes: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]  # on how they were read
+    findings: tuple[Finding, ...]  # what a reader of the figures must know
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -195,19 +184,17 @@ def held_out(
     # Nothing is to be drawn from these: either they have a test part, or they are one.
     splits = read({"validation_fraction": 0.0, "test_fraction": 0.0, "group_by": "none"})
     findings = [each for each in look_over(splits).findings if each.code not in ABOUT_LEARNING]
-    if (table := told.get("labels")) and not os.path.isfile(table):
-        sentence = (
-            f"The model was trained with the decisions on labels in {table}, which is not there any more: whether it "
-            "has learnt from these images is not known."
-        )
-        findings.append(Finding("decisions_missing", sentence))
-    group_table = division["group_by"]
-    if parse_group_by(group_table).kind == "file" and not os.path.isfile(os.path.expanduser(group_table)):
-        sentence = (
-            f"The model was trained with the groups in {group_table}, which is not there any more: whether it has "
-            "learnt from these images is not known."
-        )
-        findings.append(Finding("groups_missing", sentence))
+    groups = division["group_by"] if parse_group_by(division["group_by"]).kind == "file" else None
+    for code, what, table in (
+        ("decisions_missing", "decisions on labels", told.get("labels")),
+        ("groups_missing", "groups", groups),
+    ):
+        if table and not os.path.isfile(os.path.expanduser(table)):
+            sentence = (
+                f"The model was trained with the {what} in {table}, which is not there any more: whether it has "
+                "learnt from these images is not known."
+            )
+            findings.append(Finding(code, sentence))
     if len(splits.test):
         return HeldOut(splits.test, f"{splits.name}, test part", "test", splits.notes, tuple(findings))
     sentence = (
@@ -239,31 +226,27 @@ def held_out_in_training(splits: Splits) -> HeldOut:
 
     The test part if there is one; else the validation part; else, with a warning, the training part.
     """
-    findings = look_over(splits).findings
+    findings, name = look_over(splits).findings, splits.name
     if len(splits.test):
-        return HeldOut(splits.test, f"{splits.name}, test part", "test", splits.notes, findings)
+        return HeldOut(splits.test, f"{name}, test part", "test", splits.notes, findings)
     if len(splits.validation):
         sentence = "The training held out no test part: on its validation part the figures are a little too good."
-        judged_on = Finding("judged_on_validation", sentence)
-        return HeldOut(
-            splits.validation, f"{splits.name}, validation part", "validation", splits.notes, (*findings, judged_on)
-        )
+        findings = (*findings, Finding("judged_on_validation", sentence))
+        return HeldOut(splits.validation, f"{name}, validation part", "validation", splits.notes, findings)
     sentence = "The model was trained on all these images: the figures say nothing about new ones."
-    judged_on = Finding("judged_on_training", sentence)
-    return HeldOut(splits.train, f"{splits.name}, training part", "train", splits.notes, (*findings, judged_on))
+    findings = (*findings, Finding("judged_on_training", sentence))
+    return HeldOut(splits.train, f"{name}, training part", "train", splits.notes, findings)
 
 
 def part_of(judged: Mapping[str, Any], data: str) -> Part:
-    """The part by which something was judged, from a file; older ones only say what the images are called.
-
-    Args:
-        judged: what a file holds on a judgement.
-        data: what the images are called there ("mnist, test part").
-    """
-    endings: dict[str, Part] = {"training part": "train", "validation part": "validation", "all images": "all"}
-    part: Part = (
-        judged["part"] if "part" in judged else {**endings, "test part": "test"}.get(data.rpartition(", ")[2], "")
-    )
+    """The part by which something was judged, from what a file holds on it; older files only have a name, ``data``."""
+    endings: dict[str, Part] = {
+        "training part": "train",
+        "validation part": "validation",
+        "test part": "test",
+        "all images": "all",
+    }
+    part: Part = judged["part"] if "part" in judged else endings.get(data.rpartition(", ")[2], "")
     return part
 
 

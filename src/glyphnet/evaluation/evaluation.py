@@ -7,8 +7,8 @@ import csv
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -20,28 +20,16 @@ from ..conformal import Conformal
 from ..errors import DataError
 from ..files import atomic_write
 from ..units import page_percent
-from .calibration import (
-    CoverageCurve,
-    Rejection,
-    ReliabilityBin,
-    Sets,
-    coverage_curve,
-    expected_calibration_error,
-    judge_sets,
-    reject,
-    reliability,
-    undo_temperature,
-)
-from .confusions import ClassScores, Confusion, class_scores, confusion_matrix, f1_scores, most_confused
-from .intervals import Figure, Interval, Tally, bootstrap_mean, percentiles, proportion, resample, wilson
+from . import calibration
+from .calibration import CoverageCurve, Rejection, ReliabilityBin, Sets
+from .confusions import ClassScores, Confusion, Tally, class_scores, confusion_matrix, most_confused, resample
+from .intervals import Figure, Interval, bootstrap_mean, percentiles, plain, proportion, wilson
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from matplotlib.axes import Axes
 
-    from .intervals import Figure
     from .labels import LabelIssues
-
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
@@ -62,17 +50,17 @@ class Evaluation:
 
     Attributes:
         labels: int64 (N,), the true classes, each in [0, K).
-        probabilities: float (N, K), the classifier's, after temperature scaling; rows sum to one.
+        probabilities: float (N, K), after temperature scaling; rows sum to one.
         classes: the K class names, in label order.
         names: N strings: where each image came from.
         images: uint8 (N, H, W, C), may be a memory map; they are only shown, never predicted again.
         data: what the images are called ("mnist, test part").
         part: which part of the data they are.
         temperature: the logits were divided by it before softmax; 1.0 where that is not known.
-        threshold: an answer of less confidence is not believed; None where there is no threshold.
+        threshold: an answer of less confidence is rejected; None for no threshold.
         foreign: float (N,), how unlike the training images each image is; None where that is not known.
-        reasons: N: why the classifier's own rules reject an image, or None; None instead of a list where it has none.
-        conformal: the classifier's calibration of sets; None where it has none.
+        reasons: N: why the classifier's own rules reject an image, or None; None for no rules.
+        conformal: the classifier's calibration of sets, or None.
 
     Raises:
         DataError: the parts do not fit together, or there is no image; the message says which.
@@ -162,14 +150,12 @@ class Evaluation:
     @cached_property
     def balanced_accuracy(self) -> float:
         """The mean recall over the classes that occur (``sklearn.metrics.balanced_accuracy_score``)."""
-        support = self.confusion_matrix.sum(axis=1)
-        return float((self.confusion_matrix.diagonal()[support > 0] / support[support > 0]).mean())
+        return float(self._tally.balanced_accuracy)
 
     @cached_property
     def macro_f1(self) -> float:
         """The mean F1 over the classes that occur or are predicted (``sklearn.metrics.f1_score``)."""
-        seen = self.confusion_matrix.sum(axis=0) + self.confusion_matrix.sum(axis=1) > 0
-        return float(f1_scores(self.confusion_matrix)[seen].mean())
+        return float(self._tally.macro_f1)
 
     @property
     def majority_share(self) -> float:
@@ -190,10 +176,9 @@ class Evaluation:
         return float(self.losses.mean())
 
     def top_k_accuracy(self, k: int) -> float:
-        """The share of images whose class is among the ``k`` most probable.
+        """The share of images whose class is among the ``k`` most probable (``sklearn.metrics.top_k_accuracy_score``).
 
-        It is ``sklearn.metrics.top_k_accuracy_score``, but for ``k`` of 1, where ties are settled as in
-        `predictions`.
+        Of equal probabilities with ``k`` of 1, that of `predictions` counts.
 
         Raises:
             ValueError: ``k`` is less than 1.
@@ -237,14 +222,17 @@ class Evaluation:
         return confusion_matrix(self.labels, self.predictions, len(self.classes))
 
     @cached_property
+    def _tally(self) -> Tally:
+        return Tally.of(self.confusion_matrix)
+
+    @cached_property
     def _resampled(self) -> Tally:
         return resample(self.confusion_matrix)
 
     @cached_property
     def classification_report(self) -> dict[str, ClassScores]:
         """Precision, recall, F1 and support of each class by its name (``sklearn.metrics``' figures)."""
-        scores = class_scores(self.confusion_matrix, self._resampled)
-        return dict(zip(self.classes, scores, strict=True))
+        return dict(zip(self.classes, class_scores(self._tally, self._resampled), strict=True))
 
     def most_confused(self, n: int = 10) -> tuple[Confusion, ...]:
         """The ``n`` kinds of mistake that happened most often, the most frequent first."""
@@ -265,17 +253,17 @@ class Evaluation:
     @cached_property
     def reliability(self) -> tuple[ReliabilityBin, ...]:
         """The reliability diagram in 15 bins of equal width; empty ones are left out."""
-        return reliability(self.confidence, self.correct)
+        return calibration.reliability(self.confidence, self.correct)
 
     @cached_property
     def calibration_error(self) -> float:
         """The expected calibration error over those 15 bins: 0.02 is two points too sure, or too unsure."""
-        return expected_calibration_error(self.reliability)
+        return calibration.expected_calibration_error(self.reliability)
 
     @cached_property
     def uncalibrated(self) -> Evaluation:
         """The same answers as they were before temperature scaling, to see what it did; without rules and sets."""
-        before = undo_temperature(self.probabilities, self.temperature)
+        before = calibration.undo_temperature(self.probabilities, self.temperature)
         return replace(
             self, probabilities=before, temperature=1.0, threshold=None, foreign=None, reasons=None, conformal=None
         )
@@ -285,16 +273,16 @@ class Evaluation:
     @cached_property
     def coverage(self) -> CoverageCurve:
         """Accuracy against coverage: what every threshold on the confidence would give on these images."""
-        return coverage_curve(self.confidence, self.correct)
+        return calibration.coverage_curve(self.confidence, self.correct)
 
     @cached_property
     def rejection(self) -> Rejection | None:
         """What the classifier's own rules give on these images; None where it has none."""
         if self.reasons is not None:
-            return reject(self.correct, self.reasons)
+            return calibration.reject(self.correct, self.reasons)
         if self.threshold is None:
             return None
-        return reject(
+        return calibration.reject(
             self.correct, ["low_confidence" if unsure else None for unsure in self.confidence < self.threshold]
         )
 
@@ -313,7 +301,7 @@ class Evaluation:
             SettingsError: the classifier gives no sets, or not at this level.
         """
         inside = Rules(conformal=self.conformal).need_conformal().sets(self.probabilities, level)
-        return judge_sets(inside, self.labels, level)
+        return calibration.judge_sets(inside, self.labels, level)
 
     # Labels
 
@@ -326,7 +314,7 @@ class Evaluation:
 
         return find_label_issues(self.labels, self.probabilities, at_least=SHORT)
 
-    # Pictures. All take ``ax``, the Matplotlib axes to draw into, and return them; None makes a new pyplot figure.
+    # Pictures: all take ``ax``, the Matplotlib axes to draw into, and return them; None makes a new pyplot figure.
 
     def plot_confusion_matrix(
         self, *, normalize: Literal["true", "pred", "all"] | None = None, ax: Axes | None = None
@@ -411,12 +399,11 @@ class Evaluation:
         Names of classes and files are text, whatever they hold. Colours are mixed from the notebook's own.
         """
         rejection = self.rejection
+        rejected = [("coverage", rejection.coverage), ("accuracy", rejection.accuracy)] if rejection else []
         text = _template().render(
             evaluation=self,
             figures=[_written(name, figure) for name, figure in self.figures.items()],
-            rejected=[_written(name, getattr(rejection, name)) for name in ("coverage", "accuracy")]
-            if rejection
-            else [],
+            rejected=[_written(name, figure) for name, figure in rejected],
             matrix=_shaded(self.confusion_matrix) if len(self.classes) <= _MOST_CLASSES else None,
             pairs=self.most_confused(),
             worst=[_image(self, row) for row in self.top_losses(_MOST_IMAGES) if not self.correct[row]],
@@ -434,19 +421,19 @@ class Evaluation:
             "part": self.part,
             "classes": list(names),
             "headline": self.headline,
-            "majority_share": _plain(self.majority_share),
-            **{name: _plain(figure) for name, figure in self.figures.items()},
+            "majority_share": plain(self.majority_share),
+            **{name: plain(figure) for name, figure in self.figures.items()},
             "calibration": {
                 "temperature": self.temperature,
                 **_calibration(self),
                 "uncalibrated": _calibration(self.uncalibrated),
             },
-            "rejection": _plain(self.rejection),
-            "sets": _plain(self.sets),
-            "per_class": {name: _plain(scores) for name, scores in self.classification_report.items()},
+            "rejection": plain(self.rejection),
+            "sets": plain(self.sets),
+            "per_class": {name: plain(scores) for name, scores in self.classification_report.items()},
             "confusion_matrix": self.confusion_matrix.tolist(),
             "most_confused": [
-                {**_plain(pair), "true": names[pair.true], "predicted": names[pair.predicted]}
+                {**plain(pair), "true": names[pair.true], "predicted": names[pair.predicted]}
                 for pair in self.most_confused()
             ],
         }
@@ -454,17 +441,12 @@ class Evaluation:
     def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line an image: file, true, predicted, probability, correct (1 or 0).
 
-        Only the predicted class's probability is written: all K of them would make ten megabytes of 10,000
-        images in 100 classes. UTF-8; a file name that is no valid Unicode keeps its bytes.
+        UTF-8; a file name that is not valid Unicode keeps its bytes.
         """
-        classes = self.classes
-        rows = zip(
-            self.names,
-            (classes[label] for label in self.labels),
-            (classes[prediction] for prediction in self.predictions),
-            (f"{confidence:.6f}" for confidence in self.confidence.tolist()),
-            (int(correct) for correct in self.correct),
-            strict=True,
+        columns = (self.names, self.labels, self.predictions, self.confidence.tolist(), self.correct)
+        rows = (
+            (name, self.classes[label], self.classes[guess], f"{confidence:.6f}", int(right))
+            for name, label, guess, confidence, right in zip(*columns, strict=True)
         )
         with atomic_write(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
@@ -477,38 +459,27 @@ class Evaluation:
 # Files: evaluation.json and predictions.csv
 
 COLUMNS = ("file", "true", "predicted", "probability", "correct")
-_DIGITS = 6  # of 10,000 images one is 0.0001: two digits below that are enough for any average
 
 
 def _calibration(evaluation: Evaluation) -> dict[str, object]:
     return {
-        "expected_calibration_error": _plain(evaluation.calibration_error),
-        "log_loss": _plain(evaluation.log_loss),
-        "bins": _plain(evaluation.reliability),
+        "expected_calibration_error": plain(evaluation.calibration_error),
+        "log_loss": plain(evaluation.log_loss),
+        "bins": plain(evaluation.reliability),
     }
-
-
-def _plain(value: Any) -> Any:
-    """In types that JSON knows, rounded; a figure has the ends of its interval beside its value."""
-    if isinstance(value, Figure):
-        return {"value": round(value.value, _DIGITS), "n": value.n, **(_plain(value.interval) or {})}
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 # Notebooks: a self-contained piece of HTML without scripts
 
 _MOST_CLASSES = 20  # of a matrix that is still a table to read; of more, the most confused pairs are listed
 _MOST_IMAGES = 12
-_IN_NATS = ("log_loss",)  # all other figures are shares
 _NAMES = {"macro_f1": "Macro F1"}
 
 
 def _written(name: str, figure: Figure) -> dict[str, str]:
-    write = _nats if name in _IN_NATS else partial(page_percent, digits=2)
+    def write(value: float) -> str:
+        return f"{value:.4f}" if name == "log_loss" else page_percent(value, 2)  # in nats; all others are shares
+
     interval = figure.interval
     return {
         "name": _NAMES.get(name, name.replace("_", " ").capitalize()),
@@ -516,10 +487,6 @@ def _written(name: str, figure: Figure) -> dict[str, str]:
         "interval": "–" if interval is None else f"{write(interval.low)} to {write(interval.high)}",
         "n": f"{figure.n:,}",
     }
-
-
-def _nats(value: float) -> str:
-    return f"{value:.4f}"
 
 
 def _shaded(matrix: npt.NDArray[np.int64]) -> list[list[tuple[int, int]]]:

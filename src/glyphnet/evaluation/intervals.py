@@ -1,10 +1,10 @@
-"""How sure a figure is: intervals for proportions (Wilson) and for everything else (bootstrap)."""
+"""How sure a figure is: Wilson's and bootstrap intervals, several seeds, and paired tests."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -16,9 +16,9 @@ from ..units import p_value
 LEVEL = 0.95
 RESAMPLES = 1000
 _FEW_VALUES = 100  # of which draws are counted, not made: sizes of sets
+_DIGITS = 6  # of 10,000 images one is 0.0001: two digits below that are enough for any average
 _DRAWS_AT_ONCE = 4_000_000  # numbers held while resampling: 32 MB
 
-Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
 
@@ -33,18 +33,25 @@ class Interval:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its uncertainty.
+    """One figure, its uncertainty, and the images it rests on.
 
-    Attributes:
-        value: the figure itself.
-        interval: how sure it is; None where nothing can be said: no image counts towards it, or the bootstrap
-            is blind (see `percentiles`).
-        n: the images it rests on.
+    The interval is None where nothing can be said: ``n`` is 0, or the bootstrap is blind (see `percentiles`).
     """
 
     value: float
     interval: Interval | None
     n: int
+
+
+def plain(value: Any) -> Any:
+    """In types that JSON knows, rounded; a figure has the ends of its interval beside its value."""
+    if isinstance(value, Figure):
+        return {"value": round(value.value, _DIGITS), "n": value.n, **(plain(value.interval) or {})}
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
@@ -83,25 +90,22 @@ def proportion(successes: int, trials: int) -> Figure:
     return Figure(successes / trials, wilson(successes, trials), trials)
 
 
-def percentiles(resampled: Float64Array, level: float = LEVEL) -> Interval | None:
-    """The bootstrap percentile interval of resampled figures (R,); NaN are left out.
+def percentiles(resampled: Float64Array) -> Interval | None:
+    """The bootstrap's 95 % percentile interval of resampled figures (R,); NaN are left out.
 
     Returns:
-        None where nothing is left, or where all are the same: without any mistake, or of one image alone,
-        every resample is alike. The bootstrap is blind there, and an interval of no length would be a
-        boast.
+        None where nothing is left, or where all are the same: without any mistake, or of one image alone, every
+        resample is alike. The bootstrap is blind there, and an interval of no length would be a boast.
     """
     known = resampled[~np.isnan(resampled)]
     if not len(known) or np.ptp(known) <= 1e-12 * abs(known[0]):
         return None
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level)
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
 
 
-def bootstrap_mean(
-    values: npt.ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
-    """The bootstrap percentile interval of the mean of ``values`` (N,), or None: see `percentiles`.
+def bootstrap_mean(values: npt.ArrayLike, *, seed: int = 0) -> Interval | None:
+    """The bootstrap's 95 % interval of the mean of ``values`` (N,), or None: see `percentiles`.
 
     Source: Efron (1979), "Bootstrap methods: another look at the jackknife".
 
@@ -111,96 +115,19 @@ def bootstrap_mean(
     values = np.asarray(values, dtype=np.float64)
     if not len(values):
         raise ValueError("The mean of no values has no interval.")
+    count = len(values)
     generator = np.random.default_rng(seed)
     different, counts = np.unique(values, return_counts=True)
-    if len(different) <= _FEW_VALUES:  # how often each is drawn is multinomial: see `resample`
-        means = generator.multinomial(len(values), counts / len(values), size=resamples) @ different / len(values)
-        return percentiles(means, level)
-    means = np.concatenate(
-        [values[generator.integers(len(values), size=(rows, len(values)))].mean(axis=1)
-         for rows in _parts(resamples, len(values))]
-    )  # fmt: skip
-    return percentiles(means, level)
+    if len(different) <= _FEW_VALUES:  # how often each is drawn is multinomial
+        return percentiles(generator.multinomial(count, counts / count, size=RESAMPLES) @ different / count)
+    parts = [values[generator.integers(count, size=(rows, count))].mean(axis=1) for rows in parts_of(RESAMPLES, count)]
+    return percentiles(np.concatenate(parts))
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What a confusion matrix says of each class; leading axes (...) are resamples.
-
-    Attributes:
-        hits: images of the class that were predicted as it, (..., K).
-        support: images of the class, (..., K).
-        predicted: images predicted as the class, (..., K).
-    """
-
-    hits: Int64Array
-    support: Int64Array
-    predicted: Int64Array
-
-    @property
-    def f1(self) -> Float64Array:
-        """F1 a class (..., K); NaN for a class that neither occurs nor is predicted."""
-        return _ratio(2 * self.hits, self.support + self.predicted)
-
-    @property
-    def macro_f1(self) -> Float64Array:
-        """Mean F1 over the classes that occur or are predicted, (...); as scikit-learn has it."""
-        return _known_mean(self.f1)
-
-    @property
-    def balanced_accuracy(self) -> Float64Array:
-        """Mean recall over the classes that occur, (...); as scikit-learn has it."""
-        return _known_mean(_ratio(self.hits, self.support))
-
-
-def resample(matrix: Int64Array, *, resamples: int = RESAMPLES, seed: int = 0) -> Tally:
-    """Bootstrap a confusion matrix (K, K): the tallies of ``resamples`` test sets drawn from this one.
-
-    To draw N images with replacement is to draw the cells' counts from a multinomial distribution, so a
-    resample costs as much as there are cells that are not empty, however many images there are.
-    """
-    true, predicted = np.nonzero(matrix)
-    counts = matrix[true, predicted]
-    total = int(counts.sum())
-    generator = np.random.default_rng(seed)
-    classes = len(matrix)
-    parts = [
-        _tally(generator.multinomial(total, counts / total, size=rows), true, predicted, classes)
-        for rows in _parts(resamples, len(counts))
-    ]
-    return Tally(
-        hits=np.concatenate([part.hits for part in parts]),
-        support=np.concatenate([part.support for part in parts]),
-        predicted=np.concatenate([part.predicted for part in parts]),
-    )
-
-
-def _tally(draws: Int64Array, true: Int64Array, predicted: Int64Array, classes: int) -> Tally:
-    tally = Tally(*(np.zeros((len(draws), classes), dtype=np.int64) for _ in range(3)))
-    for column, (row, guess) in enumerate(zip(true, predicted, strict=True)):
-        tally.support[:, row] += draws[:, column]
-        tally.predicted[:, guess] += draws[:, column]
-        if row == guess:
-            tally.hits[:, row] += draws[:, column]
-    return tally
-
-
-def _parts(resamples: int, width: int) -> list[int]:
+def parts_of(resamples: int, width: int) -> list[int]:
     """``resamples`` cut into parts whose draws of ``width`` numbers each stay small in memory."""
     rows = max(1, min(resamples, _DRAWS_AT_ONCE // width))
     return [min(rows, resamples - start) for start in range(0, resamples, rows)]
-
-
-def _ratio(above: Int64Array, below: Int64Array) -> Float64Array:
-    ratio: Float64Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-    return ratio
-
-
-def _known_mean(values: Float64Array) -> Float64Array:
-    """The mean over the last axis of what is not NaN; at least one value a row is not."""
-    known = ~np.isnan(values)
-    means: Float64Array = np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1)
-    return means
 
 
 # Several seeds: mean, spread, and the interval of the mean
@@ -208,17 +135,13 @@ def _known_mean(values: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True)
 class Repeats:
-    """One figure, measured again and again.
-
-    Attributes:
-        values: one a seed.
-    """
+    """One figure, measured with several seeds."""
 
     values: tuple[float, ...]
 
     @property
     def n(self) -> int:
-        """How many seeds."""
+        """Number of seeds."""
         return len(self.values)
 
     @property
@@ -267,13 +190,7 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Paired:
-    """Two classifiers, A and B, on the same images: how often each was right.
-
-    Attributes:
-        both_right: images that both named rightly.
-        only_a: images that A named rightly and B did not.
-        only_b: images that B named rightly and A did not.
-        both_wrong: images that neither named rightly.
+    """Two classifiers, A and B, on the same images: how many both, only one, or neither named rightly.
 
     Raises:
         ValueError: a count is negative, or there is no image.
@@ -290,7 +207,7 @@ class Paired:
 
     @property
     def n(self) -> int:
-        """How many images there were."""
+        """Number of images."""
         return self.both_right + self.only_a + self.only_b + self.both_wrong
 
     @property
@@ -308,8 +225,7 @@ class Paired:
         """The two-sided p-value of McNemar's exact test, in (0, 1].
 
         Only images that one named rightly and the other did not tell the two apart; were they equally good,
-        each such image would be either's with a chance of a half, and their number binomial. The exact
-        distribution is used however many there are, so that no approximation has to be chosen.
+        each such image would be either's with a chance of a half, and their number binomial.
 
         Source: McNemar (1947), "Note on the sampling error of the difference between correlated proportions
         or percentages"; Dietterich (1998), "Approximate statistical tests for comparing supervised
@@ -338,19 +254,15 @@ class Paired:
         return Figure(value, Interval(max(-1.0, low), min(1.0, high), LEVEL), self.n)
 
     def sentence(self, a: str, b: str) -> str:
-        """Which is better and how sure that is, or that they cannot be told apart, in a sentence for the user.
-
-        Args:
-            a, b: what the two are called.
-        """
+        """Which of the two, called ``a`` and ``b``, is better and how sure that is, or that nobody can tell."""
         better, other = (a, b) if self.only_a >= self.only_b else (b, a)
-        accuracies = sorted((self.accuracy_a.value, self.accuracy_b.value), reverse=True)
+        worse, best = sorted((self.accuracy_a.value, self.accuracy_b.value))
         difference = self.difference
         assert difference.interval is not None
         ends = difference.interval.low, difference.interval.high
         low, high = ends if self.only_a >= self.only_b else (-ends[1], -ends[0])
         figures = (
-            f"{_points(accuracies[0])} against {_points(accuracies[1])} %, "
+            f"{_points(best)} against {_points(worse)} %, "
             f"{_points(abs(difference.value))} points apart (95 % interval {_points(low)} to {_points(high)}; "
             f"McNemar's exact test, {p_value(self.p_value)})."
         )
@@ -360,8 +272,6 @@ class Paired:
 
     def to_dict(self) -> dict[str, object]:
         """Counts, p-value and difference, in types that JSON knows."""
-        difference = self.difference
-        assert difference.interval is not None
         return {
             "test": "McNemar, exact binomial, two-sided",
             "both_right": self.both_right,
@@ -369,13 +279,7 @@ class Paired:
             "only_b_right": self.only_b,
             "both_wrong": self.both_wrong,
             "p_value": self.p_value,
-            "difference": {
-                "value": round(difference.value, 6),
-                "low": round(difference.interval.low, 6),
-                "high": round(difference.interval.high, 6),
-                "level": difference.interval.level,
-                "n": self.n,
-            },
+            "difference": plain(self.difference),
         }
 
     def _accuracy(self, right: int) -> Figure:
@@ -393,10 +297,7 @@ class Paired:
 
 
 def paired(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> Paired:
-    """Count two classifiers' right answers on the same images.
-
-    Args:
-        correct_a, correct_b: bool (N,), whether A and B were right on each image, in the same order.
+    """Count on which of the same images two classifiers were right: bool (N,) each.
 
     Raises:
         ValueError: there is no image, or not as many of each.

@@ -25,7 +25,7 @@ import torch
 from ..data import ImageDataset
 from ..data.cache import cache_folder
 from ..data.dataset import UInt8Array
-from ..data.duplicates import number_images
+from ..data.duplicates import gathered, number_images
 from ..data.groups import joined
 from ..data.split import group_folds, stratified_folds
 from ..errors import DataError, SettingsError
@@ -40,21 +40,12 @@ from .calibration import softmax
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
-LISTED = 0.4
-"""An image is listed if its label is wrong with at least this probability."""
-
-FEW = 3
-"""Doubtful images of a pair of classes: so few give no rate of errors."""
-
-IMPROBABLE = 0.5
-"""Of so few, one is listed if its label is at most so many times as probable as by chance."""
-
+LISTED = 0.4  # an image is listed if its label is wrong with at least this probability
+FEW = 3  # doubtful images of a pair of classes: so few give no rate of errors
+IMPROBABLE = 0.5  # of so few, one is listed if its label is at most so many times as probable as by chance
 _LOWER = (0.4, 0.3, 0.2, 0.1, 0.05, 0.0)  # where the count of errors may end, as shares of the images labelled k
 _SURPRISE = 0.3  # it ends before a stretch in which so many images are less probable than this
-
-SHORT = 60
-"""Images that a person looks through in minutes: a review lists so many where there are doubts enough."""
-
+SHORT = 60  # images that a person looks through in minutes: a review lists so many where there are doubts enough
 _LEAST = 1e-9  # probabilities are no smaller: logarithms stay finite
 
 
@@ -91,7 +82,7 @@ class LabelIssues:
 
 
 def find_label_issues(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: int = 0) -> LabelIssues:
-    """The images whose labels are probably wrong: with an estimated probability of `LISTED` at least.
+    """The images whose labels are wrong with an estimated probability of `LISTED` at least.
 
     The probabilities must come from models that did not learn from these images (cross-validation, or held-out
     data): a model that has learnt a wrong label by heart sees nothing wrong with it.
@@ -241,9 +232,7 @@ def _checked(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Int64
 
 Float32Array = npt.NDArray[np.float32]
 
-WHAT = "cross-validating"
-"""What the progress is called."""
-
+WHAT = "cross-validating"  # in the progress
 _AT_ONCE = 4096  # images judged or copied in one go: a memory map is never read whole
 _BY_ALL = -1  # the fold of an image that no network has learnt from
 
@@ -270,7 +259,7 @@ def cross_validated_probabilities(
         learnt: sets of images of one shape with the same classes, taken together; they may be memory-mapped.
         recipe: how each network is trained; its seed, its data and early stopping play no part.
         unseen: sets of images that no network learns from.
-        folds: how many networks share in one repeat; each learns from ``(folds - 1) / folds`` of the images.
+        folds: networks of one repeat; each learns from ``(folds - 1) / folds`` of the images.
         repeats: how often all that is done.
         seed: the same seed and data give the same bits.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
@@ -309,18 +298,13 @@ def cross_validated_probabilities(
 
 
 class _Pool:
-    """Several sets of images, counted through: first those to learn from, then the others.
-
-    Attributes:
-        learnt: images to learn from.
-        starts: where each set begins, and where the last ends.
-        groups: int64 (count,): equal for exact duplicates, and for images that belong together.
-    """
+    """Several sets of images, counted through: first the ``learnt`` ones to learn from, then the others."""
 
     def __init__(self, parts: Sequence[ImageDataset], learnt: int) -> None:
         self._parts, self.learnt = parts, learnt
-        self.starts = np.cumsum([0, *map(len, parts)])
+        self.starts = np.cumsum([0, *map(len, parts)])  # of each set, and the end of the last
         self.count = int(self.starts[-1])
+        # int64 (count,): equal for exact duplicates, and for images that belong together
         self.groups = number_images([part.images for part in parts])
         self._has_groups = any(part.groups is not None for part in parts)
         if self._has_groups:
@@ -344,12 +328,7 @@ class _Pool:
 
     def gather(self, rows: Int64Array) -> UInt8Array:
         """The images at ``rows``, copied into memory: uint8 (n, H, W, C)."""
-        pixels = np.empty((len(rows), *self._parts[0].image_shape), dtype=np.uint8)
-        which = np.searchsorted(self.starts, rows, side="right") - 1
-        for number, part in enumerate(self._parts):
-            mine = which == number
-            pixels[mine] = part.images[rows[mine] - self.starts[number]]
-        return pixels
+        return gathered([part.images for part in self._parts], rows)
 
     def examples(self, rows: Int64Array) -> Examples:
         """The images at ``rows`` with their labels; of memory-mapped images a memory map again."""
@@ -381,7 +360,7 @@ def _together(parts: Sequence[ImageDataset]) -> Int64Array:
 
 @dataclass
 class _Report(Callback):
-    """Reports a training's steps as progress of the whole."""
+    """Reports a training's steps as progress of all trainings, in images learnt."""
 
     progress: Progress
     number: int

@@ -22,15 +22,9 @@ from ..errors import BadFileError
 from ..images import Batch, seen
 from ..modelfile import Normalizing, Paired
 
-CLEAN = 400
-"""Pictures that are answered as they are."""
-
-CHANGED = 25
-"""Pictures for each kind of change."""
-
-FEW = 100
-"""With fewer validation pictures, training images are asked too: a loss among a handful would not show."""
-
+CLEAN = 400  # pictures that are answered as they are
+CHANGED = 25  # pictures for each kind of change
+FEW = 100  # with fewer validation pictures, training images are asked too: a loss among a handful would not show
 MOST_LOST = 0.0005
 """The share of right answers on pictures as they are that normalising may cost, or one picture, if that is more."""
 
@@ -44,13 +38,8 @@ _LARGEST = 320  # pixels of the longer side that a changed picture starts from
 def decide_normalizing(classifier: Classifier, train: ImageDataset, validation: ImageDataset) -> Classifier:
     """The classifier with ``normalize`` decided on validation pictures, and the evidence for it.
 
-    Without validation pictures, or where an original picture cannot be read any more, it is off. The same data and
-    network give the same decision.
-
-    Args:
-        classifier: with its ``ink``.
-        train: some of its images are asked too where there are few validation pictures.
-        validation: labelled pictures with the classifier's classes.
+    It is off without validation pictures, or where an original picture cannot be read any more. Where there are few,
+    some images of ``train`` are asked too. The same data and network give the same decision.
     """
     spec = classifier.ink
     undecided = replace(classifier, normalize=False, normalizing=None)
@@ -58,7 +47,7 @@ def decide_normalizing(classifier: Classifier, train: ImageDataset, validation: 
         return undecided
     asked, trained = _asked(train, validation)
     try:
-        clean = _clean(classifier, asked)
+        clean = _paired(classifier, asked, *(seen(asked, classifier, as_is=as_is).pixels for as_is in (True, False)))
         few = asked.subset(_spread(len(asked), CHANGED))
         changed = {name: _changed(classifier, few, change) for name, change in CHANGES[spec.kind].items()}
     except BadFileError:
@@ -95,10 +84,6 @@ def _asked(train: ImageDataset, validation: ImageDataset) -> tuple[ImageDataset,
 def _spread(count: int, most: int) -> Int64Array:
     """Rows out of ``count``, evenly spaced, ``most`` of them at most."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
-
-
-def _clean(classifier: Classifier, asked: ImageDataset) -> Paired:
-    return _paired(classifier, asked, *(seen(asked, classifier, as_is=as_is).pixels for as_is in (True, False)))
 
 
 def _changed(classifier: Classifier, asked: ImageDataset, change: Change) -> Paired:

@@ -26,7 +26,7 @@ from ...data.dataset import share_splits
 from ...data.settings import DataSettings
 from ...errors import DataError, MissingExtraError, SettingsError
 from ...evaluation import Evaluation
-from ...evaluation.intervals import SIGNIFICANCE, Figure, Paired, holm, paired
+from ...evaluation.intervals import SIGNIFICANCE, Paired, holm, paired, plain
 from ...files import new_file
 from ...locks import temporary_folder
 from ...modelfile import library_versions
@@ -476,13 +476,6 @@ def _against_best(p_value: float) -> str:
 # JSON
 
 
-def figure_to_dict(figure: Figure) -> dict[str, object]:
-    """A figure with the ends of its interval and the number of images."""
-    interval = figure.interval
-    ends = {} if interval is None else {"low": round(interval.low, 6), "high": round(interval.high, 6)}
-    return {"value": round(figure.value, 6), **ends, "n": figure.n}
-
-
 def _row_to_dict(comparison: Comparison, row: Row) -> dict[str, object]:
     found: dict[str, object] = {
         "method": row.name,
@@ -499,7 +492,7 @@ def _row_to_dict(comparison: Comparison, row: Row) -> dict[str, object]:
     if row.evaluation is not None:
         figures = row.evaluation.figures
         names = (*_FIGURES, "log_loss") if row.method.probabilistic else _FIGURES
-        found |= {name: figure_to_dict(figures[name]) for name in names}
+        found |= {name: plain(figures[name]) for name in names}
     if row.name in comparison.against_best:
         pair = comparison.against_best[row.name].to_dict()
         renamed = {_BEST_AND_THIS.get(name, name): value for name, value in pair.items()}

@@ -18,10 +18,10 @@ from ...data.settings import DataSettings
 from ...errors import DataError
 from ...evaluation import Evaluation, evaluate
 from ...evaluation.evaluate import HeldOut, held_out
-from ...evaluation.intervals import Paired, paired
+from ...evaluation.intervals import Paired, paired, plain
 from ...files import atomic_write, atomic_write_text, make_folder
 from ...progress import Progress
-from .comparing import JSON_FILE, figure_to_dict
+from .comparing import JSON_FILE
 
 COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")
 
@@ -94,8 +94,8 @@ class ModelComparison:
         """Everything, in types that JSON knows."""
         return {
             "data": self.evaluation_a.data,
-            "a": {"model": self.names[0], "accuracy": figure_to_dict(self.paired.accuracy_a)},
-            "b": {"model": self.names[1], "accuracy": figure_to_dict(self.paired.accuracy_b)},
+            "a": {"model": self.names[0], "accuracy": plain(self.paired.accuracy_a)},
+            "b": {"model": self.names[1], "accuracy": plain(self.paired.accuracy_b)},
             "verdict": self.verdict,
             **self.paired.to_dict(),
             "differences": [

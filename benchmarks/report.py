@@ -34,7 +34,7 @@ PARTS = {
     "saliency_sheet": "saliency maps",
     "project": "features, PCA, t-SNE",
     "view_data": "data, duplicates",
-    "payload": "page's data",
+    "_payload": "page's data",
 }
 """Functions that `glyphnet.report.page` calls, and what they are called in the table."""
 

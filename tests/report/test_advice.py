@@ -9,8 +9,7 @@ from glyphnet.evaluation.labels import LabelIssues
 from glyphnet.report import SuspectPart
 from glyphnet.report.advice import advise
 from glyphnet.report.curves import CurveReading
-from glyphnet.report.data import view_data
-from glyphnet.report.labels import show_parts
+from glyphnet.report.data import show_parts, view_data
 
 CALM = CurveReading(3, "converged", "Converged.")
 CLASSES = ("a", "b", "c", "d")

@@ -7,7 +7,7 @@ from glyphnet.data import ImageDataset, Splits
 from glyphnet.data.corrections import apply_decisions, read_decisions
 from glyphnet.evaluation import LabelIssues
 from glyphnet.report import SuspectPart
-from glyphnet.report import labels as section
+from glyphnet.report import data as section
 
 CLASSES = ("cat", "<img src=x onerror=alert(1)>", "drop", ' "quoted", ')
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from glyphnet.explain import saliency
-from glyphnet.report import saliency as maps
+from glyphnet.report import sheets as maps
 from glyphnet.report.sheets import by_interest, make_sheet
 
 PIXELS = """() => {
@@ -114,7 +114,7 @@ def test_without_a_classifier_there_is_no_switch(open_report, digits):
 
 @pytest.mark.parametrize("limit", [2_000, 10])
 def test_the_sheet_of_maps_keeps_its_limit(digits, monkeypatch, limit):
-    monkeypatch.setattr(maps, "MOST_BYTES", limit)
+    monkeypatch.setattr(maps, "MOST_SALIENCY_BYTES", limit)
     found = maps.saliency_sheet(digits.classifier, digits.evaluation, make_sheet(digits.evaluation))
     assert len(found.tiles.png) <= limit or found.tiles.count == 1
     assert (found.places >= 0).sum() == found.tiles.count

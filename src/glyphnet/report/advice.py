@@ -11,8 +11,7 @@ from ..evaluation import Evaluation
 from ..units import digits_for, plural
 from ..units import page_percent as percent
 from .curves import CurveReading
-from .data import DataView
-from .labels import ShownPart
+from .data import DataView, ShownPart
 
 MOST = 3
 _SUSPICIOUS = 0.002  # share of training labels that look wrong, from which it is worth an hour
@@ -93,11 +92,8 @@ def _few_images(known: Known) -> Advice | None:
     scores = known.evaluation.classification_report
     poor = [
         name
-        for name, count in lines.items()
-        if count < _FEW * usual
-        and name in scores
-        and scores[name].support
-        and scores[name].recall.value < known.evaluation.accuracy
+        for name, each in scores.items()
+        if lines.get(name, usual) < _FEW * usual and each.support and each.recall.value < known.evaluation.accuracy
     ]
     if not poor:
         return None
@@ -177,13 +173,12 @@ def _uncertain(known: Known) -> Advice | None:
 
 
 def _nothing(known: Known) -> Advice:
-    kinds = int((known.evaluation.confusion_matrix > 0).sum()) - int(
-        (known.evaluation.confusion_matrix.diagonal() > 0).sum()
-    )
     if not known.wrong:
         return Advice(
             "Nothing that these images could show: it made no mistake. Harder images would tell more.", "main"
         )
+    matrix = known.evaluation.confusion_matrix
+    kinds = int((matrix > 0).sum()) - int((matrix.diagonal() > 0).sum())
     return Advice(
         f"Nothing stands out: the {plural(known.wrong, 'mistake')} are of {plural(kinds, 'kind')}, and no class and "
         "no pair of classes makes most of them. Longer training, augmentation or a larger network may still give a "
@@ -193,13 +188,5 @@ def _nothing(known: Known) -> Advice:
 
 
 _FINDERS: tuple[Callable[[Known], Advice | None], ...] = (
-    _leak,
-    _training_labels,
-    _learning,
-    _few_images,
-    _weak_class,
-    _pair,
-    _judged_labels,
-    _calibration,
-    _uncertain,
-)
+    _leak, _training_labels, _learning, _few_images, _weak_class, _pair, _judged_labels, _calibration, _uncertain,
+)  # fmt: skip

@@ -23,16 +23,9 @@ _ANNEALED = 0.1  # the learning rate below this share of its highest has run dow
 
 @dataclass(frozen=True)
 class CurveReading:
-    """What the curves say.
+    """What the curves say, in a word and in a sentence for the user."""
 
-    Attributes:
-        best_epoch: the epoch with the highest validation accuracy (of equals the one with the least loss),
-        or None.
-        verdict: in a word.
-        sentence: in a sentence for the user.
-    """
-
-    best_epoch: int | None
+    best_epoch: int | None  # with the highest validation accuracy (of equals the one with the least loss)
     verdict: Verdict
     sentence: str
 
@@ -41,10 +34,9 @@ def read_curves(history: History, best_epoch: int | None = None) -> CurveReading
     """Read the history of a training.
 
     Args:
-        history: a row an epoch with ``epoch``, ``loss`` and, where there was validation, ``val_loss`` and
-            ``val_accuracy``; ``lr`` tells whether the learning rate had run down. Missing values are None
-            or NaN.
-        best_epoch: the epoch whose weights were kept, where it is known; else it is found in the history.
+        history: a row per epoch with ``epoch``, ``loss`` and, where there was validation, ``val_loss`` and
+            ``val_accuracy``; ``lr`` tells whether the learning rate had run down. Missing values are None or NaN.
+        best_epoch: the epoch whose weights were kept; None: found in the history.
     """
     rows = [row for row in history if _known(row, "val_loss")]
     if not history:

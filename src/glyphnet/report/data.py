@@ -1,9 +1,12 @@
-"""The data as a report shows them: how many, what they look like, what is there twice."""
+"""The data as a report shows them: how many, what they look like, what is there twice, which labels look wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,7 +15,7 @@ import numpy.typing as npt
 from ..data import ImageDataset, Splits, look_over
 from ..data.dataset import size_in_words
 from ..data.inspect import DataReport
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, LabelIssues
 from ..units import plural
 from .sheets import Tiles, lay_out
 
@@ -38,29 +41,17 @@ class ClassLine:
 
 @dataclass(frozen=True, eq=False)
 class DataView:
-    """What the section on the data shows.
+    """What the section on the data shows."""
 
-    Attributes:
-        size: of the images, in words.
-        parts: the parts' names.
-        totals: images of each.
-        lines: one a class, as many as have room.
-        left_out: classes that have no line.
-        most: images of the largest class in the first part: the full length of a bar.
-        facts: sentences: how the data were read, what is there twice.
-        report: what was found.
-        tiles: mean images and examples.
-    """
-
-    size: str
+    size: str  # of the images, in words
     parts: tuple[str, ...]
-    totals: tuple[int, ...]
-    lines: tuple[ClassLine, ...]
-    left_out: int
-    most: int
-    facts: tuple[str, ...]
+    totals: tuple[int, ...]  # images of each part
+    lines: tuple[ClassLine, ...]  # one per class, as many as have room
+    left_out: int  # classes that have no line
+    most: int  # images of the largest class in the first part: the full length of a bar
+    facts: tuple[str, ...]  # sentences: how the data were read, what is there twice
     report: DataReport
-    tiles: Tiles
+    tiles: Tiles  # mean images and examples
 
 
 def view_data(evaluation: Evaluation, splits: Splits | None) -> DataView:
@@ -106,12 +97,8 @@ def _view(splits: Splits, *, judged_only: bool) -> DataView:
 
 def _only(evaluation: Evaluation) -> Splits:
     """The judged images as splits with nothing else in them."""
-    judged = ImageDataset(
-        np.asarray(evaluation.images),
-        evaluation.labels.astype(np.int64),
-        evaluation.classes,
-        evaluation.names,
-    )
+    labels = evaluation.labels.astype(np.int64)
+    judged = ImageDataset(np.asarray(evaluation.images), labels, evaluation.classes, evaluation.names)
     none = judged.subset(np.zeros(len(judged), dtype=np.bool_))
     return Splits(evaluation.data, none, none, judged)
 
@@ -161,3 +148,84 @@ def _means(part: ImageDataset, labels: list[int]) -> npt.NDArray[np.uint8]:
         some = mine[np.linspace(0, len(mine) - 1, min(len(mine), _AVERAGED)).round().astype(np.int64)]
         means[place] = np.round(part.images[some].mean(axis=0, dtype=np.float32))
     return means
+
+
+# Suspected label errors: images, given and suggested labels, and a decision for each
+
+MOST_SHOWN = 150  # images a part: more are no work for one sitting
+MOST_LABEL_BYTES = 200_000  # of PNG a part
+
+TITLES = {"train": "Training part", "validation": "Validation part", "test": "Test part", "all": "All images"}
+
+
+@dataclass(frozen=True, eq=False)
+class SuspectPart:
+    """One part of the data, and which of its labels look wrong, the surest first."""
+
+    name: str  # "train", "validation", "test", or "all" where the data are not divided
+    dataset: ImageDataset  # the issues count its images and its classes
+    issues: LabelIssues
+
+    @property
+    def title(self) -> str:
+        """As the page calls the part."""
+        return TITLES.get(self.name, self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPart:
+    """What of a part is on the page: the first of its suspects and their images."""
+
+    part: SuspectPart
+    tiles: Tiles | None
+
+    @property
+    def sheet(self) -> str:
+        """The name of its sheet of images."""
+        return f"labels-{self.part.name}"
+
+    @property
+    def total(self) -> int:
+        """All suspects, on the page or not."""
+        return len(self.part.issues.indices)
+
+    @property
+    def shown(self) -> int:
+        """Those on the page."""
+        return self.tiles.count if self.tiles else 0
+
+    def payload(self) -> dict[str, Any]:
+        """What the page's script draws."""
+        issues, shown = self.part.issues, self.shown
+        return {
+            "part": self.part.name,
+            "sheet": self.sheet,
+            "files": [self.part.dataset.names[row] for row in issues.indices[:shown]],
+            "given": issues.given[:shown].tolist(),
+            "suggested": issues.suggested[:shown].tolist(),
+            "scores": [round(score, 4) for score in issues.scores[:shown].tolist()],
+        }
+
+
+def show_parts(parts: Sequence[SuspectPart]) -> tuple[ShownPart, ...]:
+    """The sheets of all parts, each of the first suspects that fit."""
+    return tuple(ShownPart(part, _tiles(part)) for part in parts)
+
+
+def key_of(parts: Sequence[ShownPart]) -> str:
+    """What a browser keeps the decisions under: other suspects give another key."""
+    digest = hashlib.sha256()
+    for shown in parts:
+        digest.update(repr((shown.part.dataset.classes, shown.payload())).encode("utf-8", "surrogatepass"))
+    return f"glyphnet-labels-{base64.urlsafe_b64encode(digest.digest()[:12]).decode()}"
+
+
+def _tiles(part: SuspectPart) -> Tiles | None:
+    rows = part.issues.indices[:MOST_SHOWN]
+    if not len(rows):
+        return None
+    while True:
+        tiles = lay_out(np.asarray(part.dataset.images[rows]))
+        if len(tiles.png) <= MOST_LABEL_BYTES or len(rows) == 1:
+            return tiles
+        rows = rows[: max(1, int(0.95 * len(rows) * MOST_LABEL_BYTES / len(tiles.png)))]

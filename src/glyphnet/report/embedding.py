@@ -20,21 +20,13 @@ Int64Array = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Of one class: its images in the embedding, and what the nearest images of these are.
-
-    Attributes:
-        name: the class.
-        count: its images in the embedding.
-        own: the share of their neighbours that are of the same class.
-        other: the class that most other neighbours are of, or "".
-        other_share: the share of their neighbours that are of that class.
-    """
+    """Of one class: its images in the embedding, and what the nearest images of these are."""
 
     name: str
     count: int
-    own: float
-    other: str
-    other_share: float
+    own: float  # share of their neighbours that are of the same class
+    other: str  # class that most other neighbours are of, or ""
+    other_share: float  # share of their neighbours that are of that class
 
 
 @dataclass(frozen=True, eq=False)

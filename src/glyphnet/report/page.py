@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jinja2 import Environment
 
 from .._version import __version__
@@ -17,17 +20,14 @@ from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
-from ..pages.bundle import bundle, environment, hash_of, read
+from ..pages.bundle import bundle, environment, hash_of, read, script_json
 from ..units import digits_for, page_percent
 from . import text
 from .advice import advise
 from .curves import History, read_curves, scale_around
-from .data import view_data
-from .embedding import project
-from .labels import SuspectPart, show_parts
-from .payload import payload
-from .saliency import saliency_sheet
-from .sheets import Tiles, make_sheet
+from .data import ShownPart, SuspectPart, key_of, show_parts, view_data
+from .embedding import Projection, project
+from .sheets import SaliencySheet, Sheet, Tiles, base64_of, make_sheet, saliency_sheet
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -39,15 +39,13 @@ SECTIONS = {
 }  # fmt: skip
 """Where the page shows more on a finding, by its code."""
 
+MOST_BARS = 10  # classes shown for an image, the most probable ones
+CURVES = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr")
+
 STYLES = (
-    "page.css",
-    "css/headline.css",
-    "css/viewer.css",
-    "css/confidence.css",
-    "css/labels.css",
-    "css/data.css",
+    "page.css", "css/headline.css", "css/viewer.css", "css/confidence.css", "css/labels.css", "css/data.css",
     "css/embedding.css",
-)
+)  # fmt: skip
 
 
 def write_report(
@@ -70,13 +68,12 @@ def write_report(
     Args:
         path: the file to write.
         evaluation: what is reported.
-        classifier: whose answers they are: its network, temperature and threshold are told, and what it looked at
-            and how it arranges the images are shown. None leaves that out.
+        classifier: adds its network, temperature and thresholds, what it looked at and how it arranges the images.
         history: the training's rows, for the learning curves.
         best_epoch: the epoch whose weights were kept; found in the history if it is not given.
         recipe: how it was trained, as plain values; the classifier's own if it is not given.
-        splits: all the data, where they are known; the judged images alone are shown otherwise.
-        suspects: labels that look wrong, part by part; the parts that were looked through, be it in vain.
+        splits: all the data; without them only the judged images are shown.
+        suspects: each part whose labels were checked, with those that look wrong.
         findings: what a reader of the figures must know; those of the answers and of ``splits`` are added.
         command: the command line that makes this again.
         model: what to call the model file in commands.
@@ -109,7 +106,7 @@ def write_report(
         making=_tables({"Model": _model(classifier), "Recipe": recipe, "Where and when": provenance}),
         sheets=sheets,
         version=__version__,
-        data=payload(
+        data=_payload(
             evaluation, sheets=sheets, history=history, best_epoch=reading.best_epoch, suspects=shown, **pictures
         ),
         style=style(),
@@ -144,17 +141,15 @@ def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str
 def _figures(evaluation: Evaluation) -> dict[str, Any]:
     """What the sections on figures say of them."""
     great = evaluation.figures[evaluation.headline]
+    scores = evaluation.classification_report.values()
+    of_classes = [figure.interval for each in scores for figure in (each.precision, each.recall) if figure.interval]
+    worded = (text.headline, text.mistakes, text.calibration, text.temperature, text.rejection, text.sets)
     return {
         "digits": digits_for(len(evaluation)),
         "great": great,
         "scale": scale_around(great.interval or evaluation.accuracy_interval),
-        "class_scale": scale_around(*_recalls_and_precisions(evaluation)),
-        "headline": text.headline(evaluation),
-        "mistakes": text.mistakes(evaluation),
-        "calibration": text.calibration(evaluation),
-        "temperature": text.temperature(evaluation),
-        "rejection": text.rejection(evaluation),
-        "sets": text.sets(evaluation),
+        "class_scale": scale_around(*of_classes),
+        **{each.__name__: each(evaluation) for each in worded},
     }
 
 
@@ -200,12 +195,6 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 
-def _recalls_and_precisions(evaluation: Evaluation) -> list[Any]:
-    scores = evaluation.classification_report.values()
-    figures = [figure for each in scores for figure in (each.precision, each.recall)]
-    return [figure.interval for figure in figures if figure.interval is not None]
-
-
 @cache
 def _environment() -> Environment:
     """The page's templates; in a process that writes several reports they are compiled once."""
@@ -214,3 +203,70 @@ def _environment() -> Environment:
     templates.filters["zip"] = lambda *columns: zip(*columns, strict=True)
     templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return templates
+
+
+# The data that the scripts of the page draw
+
+
+def _payload(
+    evaluation: Evaluation, sheet: Sheet, sheets: Mapping[str, Tiles], history: History, best_epoch: int | None,
+    saliency: SaliencySheet | None, projection: Projection | None, suspects: Sequence[ShownPart],
+) -> str:  # fmt: skip
+    """Everything the page's scripts need, as JSON.
+
+    Arrays over the images of the sheet are base64 of little-endian uint16 (classes; probabilities times
+    65,535), int32 (places on other sheets, -1 for none) and float32 (confidence and loss, which order the
+    images).
+    """
+    scaled = evaluation.temperature != 1
+    before = [asdict(each) for each in evaluation.uncalibrated.reliability] if scaled else None
+    return script_json(
+        {
+            "classes": list(evaluation.classes),
+            "matrix": evaluation.confusion_matrix.tolist(),
+            "sheets": {name: tiles.layout for name, tiles in sheets.items()},
+            "images": _images(evaluation, sheet),
+            "saliency": saliency and {"tiles": base64_of(saliency.places, "<i4"), "count": saliency.tiles.count},
+            "history": {key: [_finite(row.get(key)) for row in history] for key in CURVES},
+            "bestEpoch": best_epoch,
+            "reliability": [asdict(each) for each in evaluation.reliability],
+            "reliabilityBefore": before,
+            "coverage": _coverage(evaluation),
+            "embedding": projection and projection.payload,
+            "labels": {"key": key_of(suspects), "parts": [each.payload() for each in suspects]},
+        }
+    )
+
+
+def _images(evaluation: Evaluation, sheet: Sheet) -> dict[str, object]:
+    rows = sheet.rows
+    probabilities = evaluation.probabilities[rows]
+    bars = min(MOST_BARS, len(evaluation.classes))
+    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :bars]
+    return {
+        "all": len(evaluation),
+        "count": len(rows),
+        "bars": bars,
+        "names": [evaluation.names[row] for row in rows],
+        "labels": base64_of(evaluation.labels[rows], "<u2"),
+        "predictions": base64_of(evaluation.predictions[rows], "<u2"),
+        "confidence": base64_of(evaluation.confidence[rows], "<f4"),
+        "loss": base64_of(evaluation.losses[rows], "<f4"),
+        "topClasses": base64_of(top, "<u2"),
+        "topProbabilities": base64_of(np.round(np.take_along_axis(probabilities, top, axis=1) * 65535), "<u2"),
+    }
+
+
+def _coverage(evaluation: Evaluation) -> dict[str, Any]:
+    curve, rejection = evaluation.coverage, evaluation.rejection
+    marked = rejection is not None and rejection.accuracy.n > 0
+    return {
+        "thresholds": np.round(curve.thresholds, 5).tolist(),
+        "coverage": np.round(curve.coverage, 5).tolist(),
+        "accuracy": np.round(curve.accuracy, 5).tolist(),
+        "mark": (rejection.coverage.value, rejection.accuracy.value) if rejection is not None and marked else None,
+    }
+
+
+def _finite(value: float | int | None) -> float | int | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Which images of an evaluation its report holds, and the sheet of them."""
+"""Which images of an evaluation its report holds, and the sheets of them and of their saliency maps."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..evaluation.embedding import by_turns
+from ..explain import saliency
+from ..images import Batch
 
 MOST_BYTES = 8_000_000  # of PNG; base64 makes 10.7 MB of it: 10,000 grey images of 28×28 always fit
 MOST_PIXELS = 16_000_000  # a phone decodes it to 64 MB
@@ -21,32 +24,23 @@ MOST_IMAGES = 20_000  # each costs the page about 100 bytes besides its pixels
 _LEAST_SURE = 200
 _SAMPLE = 256
 
+Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """The images that the page holds.
-
-    Attributes:
-        tiles: the picture.
-        rows: int64 (M,), ascending: which images of the evaluation the tiles are.
-    """
+    """The images that the page holds."""
 
     tiles: Tiles
-    rows: Int64Array
+    rows: Int64Array  # (M,), ascending: which images of the evaluation the tiles are
 
 
 def make_sheet(evaluation: Evaluation, *, also: npt.ArrayLike | None = None, most_bytes: int = MOST_BYTES) -> Sheet:
     """The sheet of all images, or of those that tell the most where all would be too much for one page.
 
-    Then every mistake comes first, the worst before the others, then the least sure, then those of ``also``,
-    then the surest of every class in turn.
-
-    Args:
-        evaluation: whose images.
-        also: int (M,): rows that something else on the page shows.
-        most_bytes: the PNG's.
+    Then every mistake comes first, the worst before the others, then the least sure, then the rows ``also``, int (M,),
+    which something else on the page shows, then the surest of every class in turn.
     """
     height, width = evaluation.images.shape[1:3]
     wanted = min(len(evaluation), MOST_IMAGES, max(1, MOST_PIXELS // (height * width)))
@@ -85,15 +79,7 @@ MOST_SIDE = 16_000  # pixels: browsers decode no picture with a side of more tha
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Tiles of one size, row by row from the top left.
-
-    Attributes:
-        png: the picture.
-        count: how many tiles there are.
-        columns: tiles a row.
-        height: of a tile in pixels.
-        width: of a tile in pixels.
-    """
+    """``count`` tiles of one size in a PNG, row by row from the top left; ``height`` and ``width`` are a tile's."""
 
     png: bytes
     count: int
@@ -125,3 +111,55 @@ def lay_out(images: npt.NDArray[np.uint8]) -> Tiles:
 def base64_of(values: npt.NDArray[np.generic], dtype: str) -> str:
     """The values as numbers of ``dtype`` ("<u2": uint16, lowest byte first), as base64."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
+
+
+# The saliency maps: which images get one, and the sheet of them
+
+STEPS = 8  # of integrated gradients: more hardly change the picture
+MOST_FLOPS = 1.2e10  # what all maps together may cost: a third of a second, never more for being measured
+LEAST = 48  # images that get one whatever they cost
+MOST_SALIENCY_BYTES = 1_200_000  # of PNG
+_LEVELS = 15  # shades on either side of zero
+_SPREAD = 0.8  # exponent: below 1 it lifts what is faint beside the strongest pixel
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencySheet:
+    """Saliency maps, as grey tiles: 128 is zero, above speaks for the class that was named, below against it."""
+
+    tiles: Tiles
+    places: Int64Array  # (M,), for each image of the page its tile, or -1 where it has none
+
+
+def saliency_sheet(classifier: Classifier, evaluation: Evaluation, sheet: Sheet) -> SaliencySheet:
+    """Maps of the images in ``sheet``: of all of them where that is cheap, else of those that tell the most.
+
+    Each is of the class that was named, by integrated gradients, and scaled by its own strongest pixel.
+    """
+    height, width = evaluation.images.shape[1:3]
+    rows = affordable(classifier, evaluation, sheet)
+    seen = Batch.as_seen(np.asarray(evaluation.images[rows]))
+    maps = shades(saliency(classifier, seen, evaluation.predictions[rows], steps=STEPS))
+    tiles = lay_out(maps.reshape(-1, height, width, 1))
+    while len(tiles.png) > MOST_SALIENCY_BYTES and len(rows) > 1:
+        rows = rows[: max(1, int(0.95 * len(rows) * MOST_SALIENCY_BYTES / len(tiles.png)))]
+        tiles = lay_out(maps[: len(rows)].reshape(-1, height, width, 1))
+    places = np.full(len(sheet.rows), -1, dtype=np.int64)
+    places[np.searchsorted(sheet.rows, rows)] = np.arange(len(rows))
+    return SaliencySheet(tiles, places)
+
+
+def affordable(classifier: Classifier, evaluation: Evaluation, sheet: Sheet) -> Int64Array:
+    """The images that get a map, int64 (M,), the most telling first: as many as the FLOPs allow."""
+    order = by_interest(evaluation)
+    order = order[np.isin(order, sheet.rows)]
+    cost = 3 * STEPS * max(1, classifier.summary().flops)  # a gradient takes about two more ways through the network
+    return order[: max(LEAST, int(MOST_FLOPS // cost))]
+
+
+def shades(maps: Float32Array) -> npt.NDArray[np.uint8]:
+    """Signed maps (N, H, W) as grey values: 128 zero, 8 and 248 the strongest of each map; in few levels."""
+    strongest = np.abs(maps).max(axis=(1, 2), keepdims=True)
+    share = np.divide(maps, strongest, out=np.zeros_like(maps), where=strongest > 0)
+    level = np.round(np.sign(share) * np.abs(share) ** _SPREAD * _LEVELS)
+    return np.asarray(128 + level * (120 // _LEVELS), dtype=np.uint8)

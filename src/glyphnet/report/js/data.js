@@ -5,7 +5,7 @@ import { byId, drawingContext } from "../../pages/js/elements.js";
 
 /** A value for each epoch. @typedef {(number | null)[]} Curve */
 /**
- * What glyphnet/report/payload.py writes; arrays are base64 text.
+ * What glyphnet/report/page.py writes; arrays are base64 text.
  * @typedef {{
  *   classes: string[],
  *   matrix: number[][],

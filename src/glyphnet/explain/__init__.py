@@ -2,8 +2,6 @@
 
 ::
 
-    import glyphnet
-
     classifier = glyphnet.load_model("digits.safetensors")
     glyphnet.explain.saliency(classifier, images)                  # float32 (N, H, W)
     glyphnet.explain.explain_image(classifier, "seven.png").figure().savefig("why.png")

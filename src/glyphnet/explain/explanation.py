@@ -28,31 +28,18 @@ from .methods import METHODS, Method, suited
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A classifier's prediction for one image, explained.
+    """A classifier's prediction for one image, explained."""
 
-    Attributes:
-        image: uint8 (H, W, C), as the network sees it.
-        classes: the K class names.
-        probabilities: float32 (K,).
-        target: label of the explained class; the most probable unless another was requested.
-        method: the saliency method, a name of ``METHODS``.
-        saliency: float32 (H, W): positive where a pixel supports the target.
-        activations: output of each layer.
-    """
-
-    image: UInt8Array
-    classes: tuple[str, ...]
-    probabilities: Float32Array
-    target: int
-    method: str
-    saliency: Float32Array
-    activations: tuple[LayerActivation, ...]
+    image: UInt8Array  # (H, W, C), as the network sees it
+    classes: tuple[str, ...]  # K names
+    probabilities: Float32Array  # (K,)
+    target: int  # label of the explained class
+    method: str  # of saliency, a name of ``METHODS``
+    saliency: Float32Array  # (H, W): positive where a pixel supports the target
+    activations: tuple[LayerActivation, ...]  # of each layer
 
     @property
     def predicted(self) -> int:
@@ -60,10 +47,7 @@ class Explanation:
         return int(self.probabilities.argmax())
 
     def figure(self, name: str = "") -> Figure:
-        """Draw image, saliency, probabilities and every layer.
-
-        Args:
-            name: of the image, for the title.
+        """Draw image, saliency, probabilities and every layer; ``name`` is that of the image, for the title.
 
         Returns:
             A Matplotlib figure that pyplot does not manage; ``savefig`` writes it.
@@ -193,9 +177,8 @@ def _labels(classifier: Classifier, targets: Targets) -> npt.NDArray[np.int64]:
     most = len(classifier.classes) - 1
     if labels.ndim > 1 or not (labels.dtype.kind in "iu" or labels.size == 0):
         raise SettingsError(f"targets must be a label, a name or integers (N,), not {labels.dtype} {labels.shape}.")
-    if labels.size and (labels.min() < 0 or labels.max() > most):
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise SettingsError(f"The target {wrong} is not a label: labels run from 0 to {most}.")
+    if (wrong := labels[(labels < 0) | (labels > most)]).size:
+        raise SettingsError(f"The target {wrong.ravel()[0]} is not a label: labels run from 0 to {most}.")
     return labels.astype(np.int64)
 
 
@@ -242,19 +225,12 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FirstLayerWeights:
-    """The weights of a network's first layer.
+    """The weights of a network's first layer."""
 
-    Attributes:
-        layer: its name ("stem").
-        meaning: what one image is ("weights of a unit over the image").
-        images: float32 (U, h, w, C), the factors of preprocessed pixels: positive where a bright pixel excites.
-        names: U names, one per image.
-    """
-
-    layer: str
-    meaning: str
-    images: Float32Array
-    names: tuple[str, ...]
+    layer: str  # its name ("stem")
+    meaning: str  # of one image ("weights of a unit over the image")
+    images: Float32Array  # (U, h, w, C), the factors of preprocessed pixels: positive where a bright pixel excites
+    names: tuple[str, ...]  # one per image
 
     def figure(self) -> Figure:
         """Draw the weights. Returns a Matplotlib figure that pyplot does not manage; ``savefig`` writes it."""

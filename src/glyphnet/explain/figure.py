@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -121,8 +121,7 @@ def _bars(axes: Axes, classes: Sequence[str], probabilities: Float32Array) -> No
     rows = np.sort(highest) if len(probabilities) <= _MOST_BARS else highest
     title = "probability" if len(rows) == len(probabilities) else f"top {len(rows)} of {len(probabilities)} classes"
     _quiet(axes, title)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(max(len(rows), 6) - 0.5, -0.6)
+    axes.set(xlim=(0, 1), ylim=(max(len(rows), 6) - 0.5, -0.6))
     axes.barh(range(len(rows)), [1.0] * len(rows), height=0.62, color=FINE)
     predicted = int(probabilities.argmax())
     colours = [BLUE if row == predicted else "#8fa3b3" for row in rows]
@@ -178,9 +177,7 @@ def _strip_height(each: Strip) -> float:
 
 
 def _quiet(axes: Axes, title: str) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_anchor("NW")
+    axes.set(xticks=[], yticks=[], anchor="NW")
     for spine in axes.spines.values():
         spine.set_color(LINE)
     literal([axes.set_title(title, fontsize=9.5, color=SOFT, loc="left", pad=6)])
@@ -192,19 +189,12 @@ def _limit(values: Float32Array, quantile: float) -> float:
     return max(float(np.quantile(known, quantile)), _TINY) if len(known) else _TINY
 
 
-@dataclass(frozen=True, eq=False)
-class Strip:
-    """One layer's numbers, laid out for drawing.
-
-    Attributes:
-        name: of the layer.
-        caption: what is shown of what.
-        values: float32 (h, w), NaN between tiles.
-    """
+class Strip(NamedTuple):
+    """One layer's numbers, laid out for drawing; ``caption`` tells what is shown of what."""
 
     name: str
     caption: str
-    values: Float32Array
+    values: Float32Array  # (h, w), NaN between tiles
 
 
 def shown_layers(layers: Sequence[LayerActivation]) -> list[LayerActivation]:
@@ -230,11 +220,8 @@ def strip(layer: LayerActivation) -> Strip:
     values = layer.values
     if values.ndim == 3 and values.shape[:2] == (1, 1):
         values = values[0, 0]
-    if values.ndim == 3:
-        return _maps(layer.name, values)
-    if values.ndim == 2:
-        return _sequence(layer.name, values)
-    return _units(layer.name, values)
+    lay_out = {3: _maps, 2: _sequence, 1: _units}[values.ndim]
+    return lay_out(layer.name, values)
 
 
 def tile(images: Float32Array, columns: int) -> Float32Array:
@@ -291,32 +278,32 @@ def weights_figure(layer: str, meaning: str, images: Float32Array, names: Sequen
     shown = images[:_MOST_WEIGHTS]
     count, tall, wide = shown.shape[:3]
     limit = max(float(np.abs(shown).max()), 1e-30)
-    columns = _columns(count)
+    # Few large images, or many small ones.
+    columns = count if count <= 5 else math.ceil(count / 2) if count <= 10 else 8 if count <= 32 else 16
     rows = math.ceil(count / columns)
     pitch = (_WIDTH - 0.5) / columns
     named = count <= 16
     row_height = pitch * min(tall / wide, 3) + (0.22 if named else 0.0)
     height = 1.2 + rows * row_height
     figure = Figure(figsize=(_WIDTH, height), facecolor="white", dpi=150)
-    _headings(figure, f"First layer: {layer}", _described(meaning, images, count), height)
+    cut = f"the first {count} of {len(images)}" if count < len(images) else f"{count}"
+    colour = "" if shown.shape[3] == 1 else "; coloured by what excites, grey is zero"
+    _write(figure, f"First layer: {layer}", 0.25, height - 0.3, height, color=INK, size=14)
+    subtitle = f"{cut} of {tall}×{wide}, each {meaning}{colour}"
+    _write(figure, subtitle, 0.25, height - 0.6, height, color=SOFT, size=9.5)
     for number in range(count):
         row, column = divmod(number, columns)
-        box = (
-            (0.25 + column * pitch) / _WIDTH,
-            1 - (0.85 + (row + 1) * row_height - 0.05) / height,
-            (pitch - 0.1) / _WIDTH,
-            (row_height - (0.3 if named else 0.1)) / height,
-        )
-        name = short(names[number]) if named else ""
-        _draw(figure.add_axes(box), shown[number], limit, name)
+        high = row_height - (0.3 if named else 0.1)
+        top = 0.8 + (row + 1) * row_height - high
+        axes = _axes(figure, height, 0.25 + column * pitch, top, pitch - 0.1, high)
+        _draw(axes, shown[number], limit, short(names[number]) if named else "")
     if shown.shape[3] == 1:
         _scale(figure, limit, height)
     return figure
 
 
 def _draw(axes: Axes, image: Float32Array, limit: float, name: str) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_color(LINE)
     if image.shape[2] == 1:
@@ -327,29 +314,10 @@ def _draw(axes: Axes, image: Float32Array, limit: float, name: str) -> None:
         literal([axes.set_title(name, fontsize=8.5, color=SOFT, pad=3)])
 
 
-def _described(meaning: str, images: Float32Array, shown: int) -> str:
-    cut = f"the first {shown} of {len(images)}" if shown < len(images) else f"{len(images)}"
-    height, width, channels = images.shape[1:]
-    colour = "" if channels == 1 else "; coloured by what excites, grey is zero"
-    return f"{cut} of {height}×{width}, each {meaning}{colour}"
-
-
-def _headings(figure: Figure, title: str, subtitle: str, height: float) -> None:
-    _write(figure, title, 0.25, height - 0.3, height, color=INK, size=14)
-    _write(figure, subtitle, 0.25, height - 0.6, height, color=SOFT, size=9.5)
-
-
 def _scale(figure: Figure, limit: float, height: float) -> None:
-    bar = figure.add_axes(((_WIDTH - 3.0) / _WIDTH, 1 - 0.36 / height, 2.3 / _WIDTH, 0.1 / height))
+    bar = _axes(figure, height, _WIDTH - 3.0, 0.26, 2.3, 0.1)
     mappable = ScalarMappable(Normalize(-limit, limit), _SIGNED)
     scale = figure.colorbar(mappable, cax=bar, orientation="horizontal", ticks=[-limit, 0, limit])
     scale.outline.set_visible(False)
     scale.set_ticklabels([f"inhibits −{limit:.2g}", "0", f"excites +{limit:.2g}"])
     bar.tick_params(color=LINE, labelcolor=SOFT, labelsize=8)
-
-
-def _columns(count: int) -> int:
-    """Images per row: few large ones, or many small ones."""
-    if count <= 5:
-        return count
-    return math.ceil(count / 2) if count <= 10 else 8 if count <= 32 else 16

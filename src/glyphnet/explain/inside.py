@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,33 +16,20 @@ from ..errors import DataError
 from ..images import Images, image_batches
 from ..nn import shallow_copy
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, eq=False)
 class LayerActivation:
-    """Output of one layer for one image.
+    """Output of one layer for one image."""
 
-    Attributes:
-        name: of the layer in the network ("conv1").
-        layer: its type ("Conv2d").
-        values: float32; (h, w, channels) of feature maps, (steps, features) of a sequence, else (features,).
-    """
-
-    name: str
-    layer: str
-    values: Float32Array
+    name: str  # of the layer in the network ("conv1")
+    layer: str  # its type ("Conv2d")
+    values: Float32Array  # (h, w, channels) of feature maps, (steps, features) of a sequence, else (features,)
 
 
 def activations(classifier: Classifier, image: Images) -> list[LayerActivation]:
     """Activations of every layer for one image, in the order of computation.
 
     A residual block counts as one layer. Of an LSTM these are its states after each row.
-
-    Args:
-        classifier: the classifier to inspect; it is not changed.
-        image: one image, in any form that `Classifier` takes.
 
     Raises:
         DataError: no image, or more than one.
@@ -84,18 +71,11 @@ def one_image(image: Images, classifier: Classifier) -> UInt8Array:
 
 @dataclass(frozen=True, eq=False)
 class DeadUnits:
-    """The dead units of one layer.
+    """The dead units of one layer."""
 
-    Attributes:
-        layer: its name ("stage1_block1.activation1").
-        units: number of units: features, or channels of feature maps.
-        dead: int64 (D,), ascending: indices of the units that were never active.
-        images: number of images.
-    """
-
-    layer: str
-    units: int
-    dead: npt.NDArray[np.int64]
+    layer: str  # its name ("stage1_block1.activation1")
+    units: int  # features, or channels of feature maps
+    dead: npt.NDArray[np.int64]  # ascending: indices of the units that were never active
     images: int
 
     @property
@@ -107,12 +87,8 @@ class DeadUnits:
 def dead_units(classifier: Classifier, images: Images) -> list[DeadUnits]:
     """Find the units of each ReLU that are zero for all of the images; a channel counts as one unit.
 
-    Such a unit contributes to no prediction and gets no gradient. It may be active for other images, so pass many.
-    Other activations have no such state: a network without ReLU gives an empty list.
-
-    Args:
-        classifier: the classifier to inspect; it is not changed.
-        images: all that `Classifier` takes; they stream by batch.
+    Such a unit contributes to no prediction and gets no gradient. It may be active for other images, so pass many; they
+    stream by batch. Other activations have no such state: a network without ReLU gives an empty list.
 
     Raises:
         DataError: there are no images, or an input is not an image.

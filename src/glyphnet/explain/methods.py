@@ -35,16 +35,13 @@ class Method(Settings, ABC):
 
     @abstractmethod
     def maps(self, network: nn.Module, x: Tensor, targets: Tensor, at_once: int) -> Tensor:
-        """Saliency of some images.
+        """Saliency (n, H, W) of some images: positive where a pixel supports the class, negative where it opposes it.
 
         Args:
             network: in evaluation mode; a shallow copy, so hooks on it have no other effect.
             x: preprocessed images, float32 (n, C, H, W), n at most ``at_once``, on the network's device.
             targets: int64 (n,), label of the class to explain.
             at_once: upper bound of the network's batch.
-
-        Returns:
-            (n, H, W): positive where a pixel supports the class, negative where it opposes it.
         """
 
 
@@ -58,19 +55,12 @@ Baseline = Literal["background", "mean"]
 
 
 def baseline_of(x: Tensor, which: Baseline) -> Tensor:
-    """The baseline of each image: an image of one colour that pixels are compared with.
+    """The baseline of each preprocessed image, float32 (n, C, H, W): one colour that pixels are compared with.
 
     - ``background``: the median colour of the image's border. For ink on black it is black, for ink on paper the
       paper colour: then only the strokes can contribute.
     - ``mean``: zero in the network's input space; after ``standardize`` the mean colour of the training images.
       Then missing strokes contribute too, such as the one that would turn a 4 into a 9.
-
-    Args:
-        x: preprocessed images, float32 (n, C, H, W).
-        which: a name of ``Baseline``.
-
-    Returns:
-        float32 (n, C, H, W), preprocessed like ``x``.
     """
     return _BASELINES[which](x)
 

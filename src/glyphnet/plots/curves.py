@@ -104,8 +104,7 @@ def reliability(
         accuracy: float (B,), the share of each bin that is right.
         intervals: float (B, 2), low and high of that share, drawn as whiskers; or None.
         name: of this curve in the legend.
-        series: "first" or "second": its colour and line.
-        ax: axes to draw into, or None.
+        series: its colour and line.
     """
     from sklearn.calibration import CalibrationDisplay
 
@@ -139,7 +138,6 @@ def coverage(
         chosen: coverage and accuracy at the threshold in use, to be marked; or None.
         intervals: (low, high) of that coverage and (low, high) of that accuracy, drawn as whiskers; or None.
         name: of the threshold in the legend.
-        ax: axes to draw into, or None.
     """
     coverage, accuracy = np.asarray(coverage, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
     ax = axes_or_new(ax, 5.5, 4.0)
@@ -164,13 +162,9 @@ def coverage(
 def confidence_histogram(
     confidence: npt.ArrayLike, correct: npt.ArrayLike, *, threshold: float | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Histogram of the confidence of right and wrong answers; counts are logarithmic because most are right.
+    """Histogram of the confidence, float (N,), of right and wrong answers (``correct``, bool (N,)).
 
-    Args:
-        confidence: float (N,), the probability of the predicted class.
-        correct: bool (N,).
-        threshold: marked as a line; or None.
-        ax: axes to draw into, or None.
+    Counts are logarithmic because most are right. The threshold is marked as a line.
     """
     confidence, correct = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     ax = axes_or_new(ax, 5.5, 3.5)

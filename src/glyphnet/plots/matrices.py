@@ -12,22 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
 from ..units import percent_number
-from .style import (
-    BLUE,
-    COOL,
-    HEAT,
-    INK,
-    RED,
-    SOFT,
-    axes_or_new,
-    literal,
-    name_ticks,
-    percent_axis,
-    room_of,
-    short,
-    tint,
-    whole_axis,
-)
+from . import style
+from .style import BLUE, COOL, HEAT, INK, RED, SOFT
 
 Normalize = Literal["true", "pred", "all"]
 
@@ -51,58 +37,51 @@ def confusion_matrix(
         classes: the K class names.
         normalize: as for ``sklearn.metrics.confusion_matrix``: shares of the "true" class, of the class predicted
             ("pred"), of "all"; None for counts.
-        ax: axes to draw into, or None.
     """
     from sklearn.metrics import ConfusionMatrixDisplay
 
     counts = np.asarray(matrix)
     side = float(np.clip(1.5 + 0.45 * len(counts), 3.5, 10))
-    ax = axes_or_new(ax, side, side)
+    ax = style.axes_or_new(ax, side, side)
     ax.grid(False)
     values = counts if normalize is None else _share(counts, _OVER[normalize])
     texts = _written(counts, values, normalize is not None)
-    pitch = min(room_of(ax)) / len(counts)
+    pitch = min(style.room_of(ax)) / len(counts)
     size = min(10.0, 0.75 * pitch, pitch / (0.65 * max(len(str(text)) for text in texts.flat)))
     right = np.eye(len(counts), dtype=bool)
     display = ConfusionMatrixDisplay(np.where(right, 0, values)).plot(
         ax=ax,
         include_values=size >= _SMALLEST,
         colorbar=False,
-        cmap=tint(HEAT, 0.7),
+        cmap=style.tint(HEAT, 0.7),
         im_kw={"norm": PowerNorm(0.75, vmin=0, vmax=max(np.where(right, 0, values).max(), 1e-9))},
         text_kw={"color": INK, "fontsize": size},
     )
     display.im_.set_data(np.ma.masked_where(right, values))
     found = np.ma.masked_where(~right, _share(counts, 1))
-    ax.imshow(found, cmap=tint(COOL, 0.45), vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(found, cmap=style.tint(COOL, 0.45), vmin=0, vmax=1, interpolation="nearest")
     if display.text_ is not None:
         for drawn, text in zip(display.text_.flat, texts.flat, strict=True):
             drawn.set_text(text)
-    width, height = room_of(ax)
-    longest = max(len(short(name)) for name in classes)
-    name_ticks(ax.xaxis, classes, width, rotated=5.5 * longest > pitch)
-    name_ticks(ax.yaxis, classes, height)
+    width, height = style.room_of(ax)
+    longest = max(len(style.short(name)) for name in classes)
+    style.name_ticks(ax.xaxis, classes, width, rotated=5.5 * longest > pitch)
+    style.name_ticks(ax.yaxis, classes, height)
     ax.set(xlabel="Predicted", ylabel="True")
     return ax
 
 
 def confused_pairs(pairs: Sequence[tuple[str, str]], counts: Sequence[int], *, ax: Axes | None = None) -> Axes:
-    """Draw each kind of mistake as a bar, in the order given.
-
-    Args:
-        pairs: M times the name of the true class and that of the predicted one.
-        counts: number of images of each pair.
-        ax: axes to draw into, or None.
-    """
-    ax = axes_or_new(ax, 5.5, 1.2 + 0.27 * len(pairs))
+    """Draw each kind of mistake as a bar: ``counts`` images of each pair of a true and a predicted class."""
+    ax = style.axes_or_new(ax, 5.5, 1.2 + 0.27 * len(pairs))
     ax.grid(False, axis="y")
     places = np.arange(len(pairs))
     bars = ax.barh(places, counts, height=0.65, color=RED, alpha=0.8)
     ax.bar_label(bars, padding=3, color=INK, fontsize=9)
-    ax.set_yticks(places, labels=[f"{short(true)} → {short(guess)}" for true, guess in pairs])
-    literal(ax.get_yticklabels())
+    ax.set_yticks(places, labels=[f"{style.short(true)} → {style.short(guess)}" for true, guess in pairs])
+    style.literal(ax.get_yticklabels())
     ax.set_ylim(len(pairs) - 0.4, -0.6)
-    whole_axis(ax.xaxis)
+    style.whole_axis(ax.xaxis)
     ax.margins(x=0.1)
     ax.set(xlabel="Images, true → predicted")
     if not pairs:
@@ -121,12 +100,10 @@ def _written(
     counts: npt.NDArray[np.integer], values: npt.NDArray[np.number], normalized: bool
 ) -> npt.NDArray[np.object_]:
     """Text of each cell: a count, or a percentage unless it is 0; empty where there is no image."""
-    texts = np.empty(counts.shape, dtype=object)
+    texts = np.full(counts.shape, "", dtype=object)
     for place, count in np.ndenumerate(counts):
-        if normalized:
-            texts[place] = percent_number(float(values[place]), 0) if count else ""
-        else:
-            texts[place] = f"{count:,}" if count or place[0] == place[1] else ""
+        if count or (place[0] == place[1] and not normalized):
+            texts[place] = percent_number(float(values[place]), 0) if normalized else f"{count:,}"
     return texts
 
 
@@ -145,11 +122,10 @@ def class_figures(
         intervals: float (K, 2), low and high; NaN where there is none.
         classes: the K class names.
         name: what the figure is.
-        ax: axes to draw into, or None.
     """
     values, intervals = np.asarray(values, dtype=np.float64), np.asarray(intervals, dtype=np.float64)
     pitch = 0.27 if len(values) <= 40 else 0.15
-    ax = axes_or_new(ax, 5.5, 1.2 + pitch * len(values))
+    ax = style.axes_or_new(ax, 5.5, 1.2 + pitch * len(values))
     ax.grid(False, axis="y")
     order = np.argsort(values, kind="stable")  # NaN last
     places = np.arange(len(order))
@@ -159,8 +135,8 @@ def class_figures(
     lowest = float(np.nanmin(known)) if np.isfinite(known).any() else 0.0
     ax.set_xlim(max(-0.01, lowest - 0.05 * (1.02 - lowest)), 1 + 0.02 * (1.02 - lowest))
     ax.set_ylim(len(order) - 0.4, -0.6)
-    percent_axis(ax.xaxis)
-    name_ticks(ax.yaxis, [classes[k] for k in order], room_of(ax)[1])
+    style.percent_axis(ax.xaxis)
+    style.name_ticks(ax.yaxis, [classes[k] for k in order], style.room_of(ax)[1])
     ax.set(xlabel=f"{name.capitalize()} and its 95 % interval")
     return ax
 
@@ -180,14 +156,13 @@ def gallery(
         titles: N texts of one or more lines, drawn above the images.
         wrong: bool (N,): True draws the title in red; or None.
         columns: images per row.
-        ax: axes to draw into, or None.
     """
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
     height = images.shape[1] / images.shape[2]  # of a tile, in widths
     text = 0.05 + _LINE * max((1 + title.count("\n") for title in titles), default=1)
     across, down = columns * (1 + _GAP), rows * (height + text + _GAP)
-    ax = axes_or_new(ax, max(2.5, _TILE * across), _TILE * down + 0.1)
+    ax = style.axes_or_new(ax, max(2.5, _TILE * across), _TILE * down + 0.1)
     ax.set_axis_off()
     red = np.zeros(len(images), dtype=bool) if wrong is None else np.asarray(wrong, dtype=bool)
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
@@ -200,7 +175,7 @@ def gallery(
         ax.text(
             left + 0.5, top - 0.05, title, ha="center", va="bottom", fontsize=8, color=RED if red[place] else INK
         )  # fmt: skip
-    literal(ax.texts)
+    style.literal(ax.texts)
     ax.set(xlim=(-_GAP / 2, across - _GAP / 2), ylim=(down - _GAP / 2, -_GAP / 2), aspect="equal")
     if not len(images):
         ax.text(0.5, 0.5, "no images", transform=ax.transAxes, ha="center", va="center", color=SOFT)

@@ -104,11 +104,7 @@ def literal(texts: Iterable[Text]) -> None:
 def name_ticks(axis: Axis, names: Sequence[str], room: float, *, rotated: bool = False) -> None:
     """Name the places 0, 1, … on an axis; where ``room`` (points) is too little for all, every second, fifth, …
 
-    Args:
-        axis: of the axes.
-        names: of the classes, drawn `short`.
-        room: points along the axis.
-        rotated: write them along their own line, upwards.
+    Names are drawn `short`; ``rotated`` ones are written upwards.
     """
     pitch = room / max(1, len(names))
     step = next((step for step in _STEPS if step * pitch >= 7), _STEPS[-1])

@@ -17,23 +17,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .network import (
-    Array,
-    Gradient,
-    GradientCheck,
-    Labels,
-    Sizes,
-    Step,
-    Weights,
-    backpropagate,
-    check_gradient,
-    cross_entropy,
-    descend,
-    forward,
-    minimise,
-    random_weights,
-    split,
-)
+from . import network
+from .network import Array, Gradient, GradientCheck, Labels, Sizes, Step, Weights, backpropagate
 
 ROWS_AT_ONCE = 4096  # predictions run in parts, so that few rows at a time become float64
 
@@ -47,10 +32,10 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     Args:
         n_hidden: hidden units.
-        l1, l2: how strongly large weights are penalised: l1/2·Σ|w| and l2/2·Σw².
+        l1, l2: strengths of the penalties l1/2·Σ|w| and l2/2·Σw².
         epochs: passes through the data; with "lbfgs" and "bfgs" iterations, at most.
         learning_rate: how far a step goes for each unit of slope.
-        momentum: each step adds so much of the previous one: step = −rate·gradient + momentum·previous step.
+        momentum: step = −rate·gradient + momentum·previous step.
         decay: in epoch t, counted from 0, the rate is learning_rate/(1 + t·decay).
         cumulative_decay: divide the rate of the previous epoch by 1 + t·decay, not the first one. The published
             network does so, contrary to its documentation, and its accuracy depends on it: with decay=1e-5 the rate
@@ -95,6 +80,12 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     classes_: npt.NDArray[Any]
     weights_: Weights
+    cost_: list[float]
+    epoch_cost_: list[float]
+    train_loss_: list[float]
+    train_accuracy_: list[float]
+    validation_loss_: list[float]
+    validation_accuracy_: list[float]
 
     def __init__(
         self,
@@ -114,20 +105,11 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         random_state: int | np.random.Generator | None = None,
         verbose: int = False,
     ) -> None:
-        self.n_hidden = n_hidden
-        self.l1 = l1
-        self.l2 = l2
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.decay = decay
-        self.cumulative_decay = cumulative_decay
-        self.shuffle = shuffle
-        self.minibatches = minibatches
-        self.solver = solver
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+        self.n_hidden, self.l1, self.l2 = n_hidden, l1, l2
+        self.epochs, self.shuffle, self.minibatches = epochs, shuffle, minibatches
+        self.learning_rate, self.momentum = learning_rate, momentum
+        self.decay, self.cumulative_decay = decay, cumulative_decay
+        self.solver, self.dtype, self.random_state, self.verbose = solver, dtype, random_state, verbose
 
     def fit(
         self,
@@ -155,8 +137,10 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         sizes = (X.shape[1], self.n_hidden, len(self.classes_))
         check_fits(self, len(X), sizes)
         generator = np.random.default_rng(self.random_state)
-        flat = random_weights(sizes, generator).astype(self.dtype if self.solver == "sgd" else np.float64, copy=False)
-        self._begin(split(flat, sizes), validated=held is not None)
+        flat = network.random_weights(sizes, generator).astype(
+            self.dtype if self.solver == "sgd" else np.float64, copy=False
+        )
+        self._begin(network.split(flat, sizes), validated=held is not None)
 
         def each_epoch(steps: list[Step]) -> None:
             self._note(steps, len(X))
@@ -168,8 +152,15 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             if on_epoch is not None:
                 on_epoch(self)
 
+        penalties: dict[str, Any] = {"l1": self.l1, "l2": self.l2}
         with np.errstate(over="ignore", invalid="ignore"):  # _note reports an infinite cost once
-            self.stopped_ = self._train(flat, sizes, X, labels, generator, each_epoch)
+            if self.solver == "sgd":
+                settings = {name: getattr(self, name) for name in _OF_DESCENT}
+                self.stopped_ = network.descend(flat, sizes, X, labels, generator, each_epoch, **penalties, **settings)
+            else:
+                self.stopped_ = network.minimise(
+                    self.solver, flat, sizes, X, labels, each_epoch, **penalties, iterations=self.epochs
+                )
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -204,38 +195,19 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         classes, labels = np.unique(y, return_inverse=True)
         sizes = (X.shape[1], self.n_hidden, len(classes))
         generator = np.random.default_rng(self.random_state)
-        flat = random_weights(sizes, generator)
-        return check_gradient(flat, sizes, X, labels, generator, l1=self.l1, l2=self.l2, most=most, gradient=gradient)
-
-    def _train(
-        self,
-        flat: Array,
-        sizes: Sizes,
-        X: Array,
-        labels: Labels,
-        generator: np.random.Generator,
-        each_epoch: Callable[[list[Step]], None],
-    ) -> str:
-        penalties = {"l1": self.l1, "l2": self.l2}
-        if self.solver != "sgd":
-            return minimise(self.solver, flat, sizes, X, labels, each_epoch, **penalties, iterations=self.epochs)
-        return descend(
-            flat, sizes, X, labels, generator, each_epoch, **penalties,
-            epochs=self.epochs, learning_rate=self.learning_rate, momentum=self.momentum, decay=self.decay,
-            cumulative_decay=self.cumulative_decay, shuffle=self.shuffle, minibatches=self.minibatches,
-        )  # fmt: skip
+        flat = network.random_weights(sizes, generator)
+        return network.check_gradient(
+            flat, sizes, X, labels, generator, l1=self.l1, l2=self.l2, most=most, gradient=gradient
+        )
 
     def _begin(self, weights: Weights, *, validated: bool) -> None:
         self.weights_, self.n_iter_ = weights, 0
-        self.cost_: list[float] = []
-        self.epoch_cost_: list[float] = []
-        self.train_loss_: list[float] = []
-        self.train_accuracy_: list[float] = []
+        for name in ("cost_", "epoch_cost_", "train_loss_", "train_accuracy_"):
+            setattr(self, name, [])
         for name in ("validation_loss_", "validation_accuracy_"):
             self.__dict__.pop(name, None)  # of an earlier fit
-        if validated:
-            self.validation_loss_: list[float] = []
-            self.validation_accuracy_: list[float] = []
+            if validated:
+                setattr(self, name, [])
 
     def _note(self, steps: list[Step], rows: int) -> None:
         self.n_iter_ += 1
@@ -252,7 +224,7 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _judge(self, X: Array, labels: Labels) -> tuple[float, float]:
         logits = self._forward(X)
-        cost = cross_entropy(logits, np.eye(logits.shape[1])[labels]).sum()
+        cost = network.cross_entropy(logits, np.eye(logits.shape[1])[labels]).sum()
         return float(cost) / len(X), float(np.mean(logits.argmax(axis=1) == labels))
 
     def _logits(self, X: Any) -> Array:
@@ -262,7 +234,7 @@ class NeuralNetMLP(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _forward(self, X: Array) -> Array:
         parts = np.split(X, range(ROWS_AT_ONCE, len(X), ROWS_AT_ONCE))
         # Always in float64: a prediction must not depend on the other rows.
-        return np.concatenate([forward(self.weights_, part.astype(np.float64))[1] for part in parts])
+        return np.concatenate([network.forward(self.weights_, part.astype(np.float64))[1] for part in parts])
 
     def _say(self) -> None:
         if not self.verbose or self.n_iter_ % self.verbose:
@@ -311,6 +283,7 @@ _RULES = {
     ),
 }
 _OF_SGD_ONLY = ("learning_rate", "momentum", "decay", "cumulative_decay", "shuffle", "minibatches", "dtype")
+_OF_DESCENT = ("epochs", *_OF_SGD_ONLY[:-1])
 
 
 def check_parameters(estimator: Any) -> None:
@@ -326,10 +299,8 @@ def check_parameters(estimator: Any) -> None:
     signature = inspect.signature(type(estimator)).parameters
     idle = [f"{key}={given[key]!r}" for key in _OF_SGD_ONLY if given[key] != signature[key].default]
     if given["solver"] != "sgd" and idle:
-        message = (
-            f'{name}: {", ".join(idle)} without effect: solver="{given["solver"]}" takes all rows and its own steps.'
-        )
-        warnings.warn(message, UserWarning, stacklevel=3)
+        effect = f'without effect: solver="{given["solver"]}" takes all rows and its own steps.'
+        warnings.warn(f"{name}: {', '.join(idle)} {effect}", UserWarning, stacklevel=3)
 
 
 def check_fits(estimator: Any, rows: int, sizes: Sizes) -> None:
@@ -359,12 +330,10 @@ def read_inputs(estimator: Any, X: Any, *labels: Any, reset: bool) -> Any:
     shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     name = type(estimator).__name__
     known = None if reset else estimator.n_features_in_
-    if len(shape) == 1 and shape[0]:
-        raise ValueError(f"Expected 2D array, got 1D array instead: X of shape {shape}. {_reshape(shape, known)}")
-    if len(shape) > 2:
+    if len(shape) > 2 or (len(shape) == 1 and shape[0]):
         raise ValueError(
-            f"Expected 2D array, got {len(shape)}D array instead: X of shape {shape}. "
-            "Reshape your data, a row an image: X.reshape(len(X), -1)."
+            f"Expected 2D array, got {len(shape)}D array instead: X of shape {shape}. Reshape your data"
+            + (_reshape(shape, known) if len(shape) == 1 else ", a row an image: X.reshape(len(X), -1).")
         )
     if known is not None and len(shape) == 2 and shape[1] != known:
         raise ValueError(
@@ -404,5 +373,5 @@ def read_validation(estimator: Any, validation: Any, classes: Array) -> tuple[Ar
 def _reshape(shape: tuple[int, ...], known: int | None) -> str:
     if known is not None and shape[0] % known == 0:
         rows = shape[0] // known
-        return f"Reshape your data: X.reshape({rows}, -1) is {rows} row{'s'[: rows > 1]} of {known} features."
-    return "Reshape your data: X.reshape(1, -1) if it is one row, X.reshape(-1, 1) if it is one feature of many rows."
+        return f": X.reshape({rows}, -1) is {rows} row{'s'[: rows > 1]} of {known} features."
+    return ": X.reshape(1, -1) if it is one row, X.reshape(-1, 1) if it is one feature of many rows."

@@ -70,7 +70,7 @@ class APIError(Exception):  # an answer, and no fault of ours
 
     Args:
         code: a key of `ERRORS`.
-        message: what was wrong, as a sentence; it goes to whoever asked, so it names nothing of this machine.
+        message: what was wrong, as a sentence. The client reads it, so it names nothing of this machine.
         remedy: what to do, as a sentence.
     """
 

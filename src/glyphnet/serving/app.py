@@ -184,10 +184,10 @@ def _is_address(name: str) -> bool:
 
 
 LIKELIEST = 10
-"""Classes told of each image unless asked otherwise."""
+"""Classes in the answer for an image, by default."""
 
-MOST_TOLD = 65_536
-"""That may be asked for: as many as a model can have."""
+MOST_CLASSES = 65_536
+"""Classes that a client may ask for: as many as a model can have."""
 
 ANY_REQUEST = (
     "malformed",
@@ -246,9 +246,9 @@ def _add_predict(app: FastAPI, service: Service) -> None:
     )
     async def predict(
         request: Request,
-        topk: Annotated[int, Query(ge=1, le=MOST_TOLD, description="How many of the likeliest classes to tell.")] = min(
-            LIKELIEST, classes
-        ),
+        topk: Annotated[
+            int, Query(ge=1, le=MOST_CLASSES, description="How many of the likeliest classes to tell.")
+        ] = min(LIKELIEST, classes),
         as_is: Annotated[bool, Query(description=_AS_IS)] = False,
         sets: Annotated[float | None, Query(gt=0, lt=100, description=_SETS)] = None,
     ) -> Response:
@@ -285,8 +285,8 @@ def _parameters(query: bytes, topk: int) -> tuple[int, bool, float | None]:
         return topk, False, None
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     asked, as_is = values.get("topk", [str(topk)])[-1], values.get("as_is", ["false"])[-1].lower()
-    if not (re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII) and 1 <= int(asked) <= MOST_TOLD):
-        raise APIError("bad_parameter", f"The parameter topk must be a whole number from 1 to {MOST_TOLD:,}.")
+    if not (re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII) and 1 <= int(asked) <= MOST_CLASSES):
+        raise APIError("bad_parameter", f"The parameter topk must be a whole number from 1 to {MOST_CLASSES:,}.")
     if as_is not in _BOOLEANS:
         raise APIError("bad_parameter", "The parameter as_is must be true or false.")
     sets = values.get("sets", [""])[-1]
@@ -325,7 +325,8 @@ def _add_state(app: FastAPI, service: Service) -> None:
     )
     async def readyz() -> Response:
         """Whether requests may be sent here; not once the service is stopping."""
-        service.check_ready()
+        if service.stopping:
+            raise APIError("stopping", "The service is stopping.", "Use another instance.")
         return Response(b'{"status": "ready"}', media_type="application/json")
 
     @app.get(

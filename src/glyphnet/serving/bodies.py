@@ -22,7 +22,7 @@ from .api import FIELDS, JSON, MULTIPART, RAW, APIError
 from .limits import Limits
 
 FREE_BYTES = 64 << 10
-"""Of each body that count for nothing: whoever sends a small picture is not kept out by those who send large ones."""
+"""Of each body that do not count: clients with large pictures do not keep out those with small ones."""
 
 DROPPING_SECONDS = 1.0
 
@@ -91,7 +91,7 @@ class Bodies:
 
 async def _let_it_pass(request: Request) -> None:
     """Take the rest of a body and drop it, for a while: many clients read no answer before they have sent all."""
-    if request.headers.get("expect"):  # this one waits to be told
+    if request.headers.get("expect"):  # this client waits for our answer
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DROPPING_SECONDS):

@@ -2,7 +2,7 @@
 
 uvicorn has no bound on the time or the size of a request's head, and turns newcomers away when it is full. Here every
 connection is in a phase, each phase ends by a deadline, and a full house asks the connection to leave that has
-kept it waiting for longest: whoever opens connections and says nothing keeps out only himself.
+kept it waiting for longest: a client that opens connections and says nothing keeps out only itself.
 
 `GuardedProtocol` stands between the socket and uvicorn's own protocol, and hands on only whole heads and sound bodies.
 It uses nothing of uvicorn but what every asyncio server has: a protocol with a transport.
@@ -164,7 +164,7 @@ class GuardedProtocol(asyncio.Protocol):
 
     Args:
         pool: all connections.
-        make: makes the protocol behind it, given this one, which is told of each answer by `answered`.
+        make: makes the protocol behind it, given this one; calls `answered` after each answer.
     """
 
     transport: asyncio.Transport
@@ -370,12 +370,12 @@ class _Transport(asyncio.Transport):
             self._guard.transport.pause_reading()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Unless the connection has ended for whoever writes."""
+        """Write, unless the connection has ended for the protocol behind."""
         if not self._guard._is_gone:
             self._guard.transport.write(data)
 
     def is_closing(self) -> bool:
-        """Whether it has ended, for whoever asks."""
+        """Whether it has ended for the protocol behind."""
         return self._guard._is_gone or self._guard.transport.is_closing()
 
     def close(self) -> None:

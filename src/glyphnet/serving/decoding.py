@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import math
 import re
 import time
 from collections import deque
@@ -89,7 +88,6 @@ class Decoder:
         if len(pictures) == 1 and sizes[0] <= SMALL_PIXELS and len(pictures[0].content) <= SMALL_BYTES:
             opened = self._open(pictures[0], 1)
             return opened if is_normalized and as_is is None else normalized_together([opened], self._predictor, as_is)
-        made: list[Normalized | None] = [None] * len(pictures)
         small = [row for row, size in enumerate(sizes) if size <= SMALL_PIXELS]
         large = [row for row, size in enumerate(sizes) if size > SMALL_PIXELS]
         work: list[asyncio.Future[Any]] = []
@@ -99,9 +97,9 @@ class Decoder:
         if small:
             work.append(self._in_thread(self._small, [(pictures[row], row + 1) for row in small], as_is))
         done = await _together(work)
-        for row, image in zip([*large, *small], [*done[: len(large)], *(done[-1] if small else [])], strict=True):
-            made[row] = image
-        return Batch.of([image for image in made if image is not None])
+        images = done if not small else [*done[:-1], *done[-1]]
+        made = dict(zip([*large, *small], images, strict=True))
+        return Batch.of([made[row] for row in range(len(pictures))])
 
     def close(self) -> None:
         """End the threads and the processes."""
@@ -146,7 +144,7 @@ class Decoder:
         return asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
 
     def _plain(self, picture: Picture, number: int, as_is: bool | None) -> asyncio.Future[Normalized]:
-        """Decode in a process that serves many, with others that wait by then: several at once cost it less."""
+        """Decode in a process that stays, together with what waits: several at once cost less."""
         made: asyncio.Future[Normalized] = asyncio.get_running_loop().create_future()
         end = time.monotonic() + self._limits.answer_seconds
         self._waiting.append((_Asked(picture, number, as_is, end), made))
@@ -215,15 +213,14 @@ class Decoder:
                 return [image for each in several for image in self._ask(workers, [each])]
             return [_bad_image(error, several[0].number)]
         made: list[_Answer] = []
-        start = 0
+        images = iter(np.frombuffer(body, np.uint8).reshape(-1, *self._predictor.input_shape))
         for told, asked in zip(answer["pictures"], several, strict=True):
             if "too_many_pixels" in told:
                 made.append(self._too_many_pixels(asked.number))
             elif "bad" in told:
                 made.append(_bad_image(BadFileError("image", *told["bad"]), asked.number))
             else:
-                image, start = _unpacked(told, body, start)
-                made.append(image)
+                made.append(Normalized(next(images), told["reason"], next(images) if told["has_given"] else None))
         return made
 
 
@@ -282,21 +279,21 @@ def prepare_worker() -> None:
 
 
 def answer_parent(request: Mapping[str, Any], pictures: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a worker: what `read_image` gives for each of some pictures, arrays as their shape and a part of the bytes."""
+    """In a worker: what `read_image` gives for each of some pictures; the bytes are those of all images."""
     told: list[dict[str, Any]] = []
-    arrays: list[bytes] = []
+    images: list[bytes] = []
     start = 0
     for size, suffix, as_is in request["pictures"]:
         picture = pictures[start : start + size]
         start += size
-        told.append(_told(request, picture, f"image{suffix}", as_is, arrays))
-    return {"pictures": told}, b"".join(arrays)
+        told.append(_told(request, picture, f"image{suffix}", as_is, images))
+    return {"pictures": told}, b"".join(images)
 
 
 def _told(
-    request: Mapping[str, Any], picture: bytes, name: str, as_is: bool | None, arrays: list[bytes]
+    request: Mapping[str, Any], picture: bytes, name: str, as_is: bool | None, images: list[bytes]
 ) -> dict[str, Any]:
-    """What becomes of one picture; its arrays are appended."""
+    """The answer for one picture, whose images are appended."""
     try:
         if request["most_pixels"] is not None:
             width, height = header_size(picture, name)
@@ -308,10 +305,8 @@ def _told(
     except MemoryError:
         reason = f"needs more than {MEMORY // 10**6} MB of memory to decode"
         return {"bad": [reason, "Send it smaller, or as JPEG."]}
-    parts = seen._asdict()
-    shapes = {key: value.shape for key, value in parts.items() if isinstance(value, np.ndarray)}
-    arrays += [parts[key].tobytes() for key in shapes]
-    return {**parts, **shapes, "arrays": list(shapes)}
+    images += [image.tobytes() for image in (seen.pixels, seen.given) if image is not None]
+    return {"reason": seen.reason, "has_given": seen.given is not None}
 
 
 @functools.cache
@@ -319,13 +314,3 @@ def _reader(packed: str) -> _Reader:
     shape, ink, (limits, *others), normalize = json.loads(packed)
     reading = Reading(tuple(limits) if limits else None, *others)
     return _Reader(tuple(shape), None if ink is None else InkSpec.model_validate(ink), reading, normalize)
-
-
-def _unpacked(told: dict[str, Any], body: bytes, start: int) -> tuple[Normalized, int]:
-    """A picture whose arrays begin at a place of the bytes, and the place behind them."""
-    for key in told.pop("arrays"):
-        shape = told[key]
-        size = math.prod(shape)
-        told[key] = np.frombuffer(body, np.uint8, size, start).reshape(shape)
-        start += size
-    return Normalized(**told), start

@@ -14,7 +14,12 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Metrics:
-    """All figures of one service: a registry of its own, for several may run in a process."""
+    """All figures of one service: a registry of its own, for several may run in a process.
+
+    Attributes:
+        batches: observes the number of images that the model answered at once.
+        rejected: counts images called none of the classes.
+    """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -24,11 +29,11 @@ class Metrics:
         self._seconds = Histogram(
             "glyphnet_predict_seconds", "From the request's head to its answer.", buckets=_SECONDS, registry=registry
         )
-        self._batches = Histogram(
+        self.batches = Histogram(
             "glyphnet_batch_images", "Images that the model answered at once.", buckets=_BATCHES, registry=registry
         )
         self._refusals = Counter("glyphnet_refusals", "Refusals, by their code.", ["code"], registry=registry)
-        self._rejected = Counter("glyphnet_rejected_images", "Images called none of the classes.", registry=registry)
+        self.rejected = Counter("glyphnet_rejected_images", "Images called none of the classes.", registry=registry)
         ProcessCollector(registry=registry)
 
     def watch(self, name: str, about: str, value: Callable[[], float]) -> None:
@@ -43,17 +48,9 @@ class Metrics:
         if path == "/predict" and status == 200:
             self._seconds.observe(seconds)
 
-    def batch(self, images: int) -> None:
-        """The model answered a batch."""
-        self._batches.observe(images)
-
     def refused(self, code: str) -> None:
         """A request was refused."""
         self._refusals.labels(code).inc()
-
-    def rejected(self, images: int) -> None:
-        """Images were called none of the classes."""
-        self._rejected.inc(images)
 
     def text(self) -> bytes:
         """What ``/metrics`` answers."""

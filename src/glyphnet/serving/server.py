@@ -102,14 +102,14 @@ class Server:
         return address_of(self.host, self.port)
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until SIGTERM, SIGINT or `stop`; every request that was admitted by then is answered.
+        """Serve until SIGTERM, SIGINT or `stop`; every request admitted before that is answered.
 
         First ``/readyz`` says that no more should come; ``notice_seconds`` later no connection is taken any more.
 
         Args:
             on_ready: called when requests are answered.
         """
-        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send: they are told
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of bodies that we refuse
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
@@ -171,7 +171,7 @@ class _Uvicorn(uvicorn.Server):
         self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._stop_at is not None and sig:  # asked twice: somebody is in a hurry
+        if self._stop_at is not None and sig:  # the second signal ends it at once
             self.should_exit = self.force_exit = True
             return
         self._service.stopping = True

@@ -85,16 +85,9 @@ def _told(predictor: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
     told = getattr(predictor, "about", None)
     if told is None:
         return predictor.provenance.model_dump(mode="json"), predictor.metrics, predictor.spec.kind
-    network = told.get("network")
-    return (
-        _mapping(told.get("provenance")),
-        _mapping(told.get("metrics")),
-        str(_mapping(network).get("kind", "")),
-    )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    parts = (told.get(key) for key in ("provenance", "metrics", "network"))
+    origin, metrics, network = (part if isinstance(part, Mapping) else {} for part in parts)
+    return origin, metrics, str(network.get("kind", ""))
 
 
 def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -236,7 +229,7 @@ class Batcher:
         for each, images in zip(asked, seen, strict=True):
             end = start + (each.size if isinstance(images, Batch) else 0)
             failed = images if isinstance(images, Exception) else answers
-            if not each.answer.done():  # whoever asked may have gone
+            if not each.answer.done():  # the client may have gone
                 if isinstance(failed, Exception):
                     each.answer.set_exception(failed)
                 elif failed is not None:
@@ -301,7 +294,7 @@ class Service:
         self.metrics = Metrics()
         self.stopping = False
         predictor = model.predictor
-        self.batcher = Batcher(predictor, limits.queue, MODEL_THREADS, self.metrics.batch)
+        self.batcher = Batcher(predictor, limits.queue, MODEL_THREADS, self.metrics.batches.observe)
         self._decoder = Decoder(predictor, limits, cores=min(4, usable_cores()))
         self._bodies = Bodies(limits)
         self._answers = AnswerWriter(model)
@@ -333,15 +326,8 @@ class Service:
             answers = await self.batcher.answers(images)
         answer, rejected = self._answers.write(answers, topk, level)
         if rejected:
-            self.metrics.rejected(rejected)
+            self.metrics.rejected.inc(rejected)
         return answer
-
-    def check_ready(self) -> None:
-        """Raises:
-        APIError: the service is being stopped.
-        """
-        if self.stopping:
-            raise APIError("stopping", "The service is stopping.", "Use another instance.")
 
     def close(self) -> None:
         """End the threads."""

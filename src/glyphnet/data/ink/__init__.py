@@ -22,7 +22,7 @@ Pictures up to twice the model's size, or 64 pixels (`repair`)
     3. Single pixels unlike their neighbours, and noise (Immerkær 1996) above that of training, are smoothed.
     4. Strokes much longer than in training wind everywhere, as noise and textures do: that is no drawing.
     5. Edges softer than in training are sharpened by unsharp masking, as much as it takes.
-    6. Ink of the size of training stays as it is, or is moved by whole pixels. Else it is enlarged and drawn anew. A
+    6. Ink of the size of training stays as it is, or is moved by whole pixels. Else it is enlarged and drawn again. A
        drawing that touches all four sides of a square picture was stretched to it, and gets the usual proportions.
 
 Larger pictures (`find`), reduced to at most 160 pixels

@@ -11,8 +11,17 @@ import numpy.typing as npt
 
 from ..dataset import UInt8Array
 from ..decode import ImageShape
-from .filters import BoolArray, IntArray, border, extents, mass_centres, softness, stroke_lengths
-from .repair import FAINTEST, FEWEST, FRAME
+from .filters import (
+    BoolArray,
+    IntArray,
+    border,
+    extents,
+    mass_centres,
+    softness,
+    stroke_lengths,
+    threshold_of,
+)
+from .repair import FAINTEST, FEWEST, FRAME, is_ink, lone_pixels, roughness
 from .spec import InkSpec
 
 _AT_ONCE = 512  # images: their intermediate arrays fit into a processor's cache
@@ -48,14 +57,14 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
     fine = (flat.min(axis=1) >= 0) & _even_border(grey, upright) & _on_its_background(grey, spec, light)
 
     counts = _histograms(flat)
-    threshold = _otsu_thresholds(counts)
+    threshold = threshold_of(counts)
     ink = depth > threshold[:, np.newaxis, np.newaxis]
     many = ink.sum(axis=(1, 2))
     above = np.where(np.arange(256) > threshold[:, np.newaxis], counts, 0).cumsum(axis=1)
     full = (above > (many // 2)[:, np.newaxis]).argmax(axis=1)
     fine &= (many > 0) & (full >= max(FAINTEST, spec.noise // 4))
     fine &= (full >= spec.levels[0]) & (full <= spec.levels[1])
-    fine &= _little_noise(depth, ink, spec) & _few_specks(ink, spec)
+    fine &= _little_noise(depth, ink, spec) & (lone_pixels(ink) <= max(spec.specks, 1000 // ink[0].size))
     fine &= softness(depth, np.maximum(full, 1)) <= spec.softness
     fine &= stroke_lengths(depth, full) <= spec.length
     found: BoolArray = fine & _in_its_place(depth, spec)
@@ -85,18 +94,12 @@ def _spread(values: IntArray, high: int, low: int, of: int) -> IntArray:
 
 def _on_its_background(grey: IntArray, spec: InkSpec, light: bool) -> BoolArray:
     """Ink is on the side of the paper where training has it, and most of the paper has exactly its level."""
-    count, height, width = grey.shape
-    flat = grey.reshape(count, -1)
+    flat = grey.reshape(len(grey), -1)
     scaled = flat - flat.min(axis=1, keepdims=True)
-    above = (scaled > _otsu_thresholds(_histograms(scaled))[:, np.newaxis]).reshape(grey.shape)
-    ring = border(above.astype(np.int32))
-    corners = ring[:, [0, width - 1, width, 2 * width - 1]].sum(axis=1)
-    pixels, around = height * width, ring.shape[1]
-    on_all = above.sum(axis=(1, 2))
-    votes = 8 * pixels * ring.sum(axis=1) + around * pixels * corners + 4 * around * on_all
+    above = (scaled > threshold_of(_histograms(scaled))[:, np.newaxis]).reshape(grey.shape)
     paper = ~above if light else above
     exact = (paper & (grey == spec.background)).sum(axis=(1, 2))
-    found: BoolArray = ((votes < 8 * around * pixels) == light) & (2 * exact > paper.sum(axis=(1, 2)))
+    found: BoolArray = (is_ink(above) == light) & (2 * exact > paper.sum(axis=(1, 2)))
     return found
 
 
@@ -104,26 +107,12 @@ def _little_noise(depth: IntArray, ink: BoolArray, spec: InkSpec) -> BoolArray:
     """Whether `repair.background_noise` is at most that of training."""
     if min(depth.shape[1:]) < 3:
         return np.ones(len(depth), dtype=np.bool_)
-    rows = ink[:, :-2] | ink[:, 1:-1] | ink[:, 2:]
-    away = ~(rows[:, :, :-2] | rows[:, :, 1:-1] | rows[:, :, 2:])
-    down = depth[:, :-2] + depth[:, 2:] - 2 * depth[:, 1:-1]
-    rough = np.abs(down[:, :, :-2] + down[:, :, 2:] - 2 * down[:, :, 1:-1])
+    away, rough = roughness(depth, ink)
     count = away.sum(axis=(1, 2))
     smooth = (away & (rough <= spec.noise)).sum(axis=(1, 2))
     too_few = count < max(64, away[0].size // 10)
     found: BoolArray = too_few | (smooth > count // 2)
     return found
-
-
-def _few_specks(ink: BoolArray, spec: InkSpec) -> BoolArray:
-    """Whether `repair.specks` is at most that of training."""
-    padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
-    rows = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    beside = rows[:, :, :-2] | rows[:, :, 2:] | padded[:, :-2, 1:-1] | padded[:, 2:, 1:-1]
-    size = ink[0].size
-    found = 1000 * (ink & ~beside).sum(axis=(1, 2)) // size
-    few: BoolArray = found <= max(spec.specks, 1000 // size)
-    return few
 
 
 def _in_its_place(depth: IntArray, spec: InkSpec) -> BoolArray:
@@ -146,15 +135,3 @@ def _histograms(values: IntArray) -> npt.NDArray[np.int64]:
     """How often each level 0 to 255 occurs in each row of (N, M): int64 (N, 256)."""
     places = np.clip(values, 0, 255) + 256 * np.arange(len(values))[:, np.newaxis]
     return np.bincount(places.ravel(), minlength=256 * len(values)).reshape(-1, 256)
-
-
-def _otsu_thresholds(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """`filters.otsu_threshold` for each row of histograms (N, 256)."""
-    below = np.cumsum(counts, axis=1)
-    mass = np.cumsum(counts * np.arange(256), axis=1)
-    above = below[:, -1:] - below
-    difference = mass[:, -1:] * below - mass * below[:, -1:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = difference.astype(np.float64) / below * difference / above
-    thresholds: npt.NDArray[np.int64] = np.nan_to_num(between, nan=0.0, posinf=0.0).argmax(axis=1)
-    return thresholds

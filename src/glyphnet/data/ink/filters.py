@@ -109,17 +109,17 @@ def histogram(values: Levels) -> npt.NDArray[np.int64]:
 
 def otsu_threshold(values: Levels) -> int:
     """Otsu's threshold (1979) of values 0 to 255: those above it and the others differ most."""
-    return threshold_of(histogram(values))
+    return int(threshold_of(histogram(values)))
 
 
-def threshold_of(counts: npt.NDArray[np.int64]) -> int:
-    """`otsu_threshold` of values that a histogram counts."""
-    below = counts.cumsum()
-    mass = (counts * np.arange(len(counts))).cumsum()
-    above = below[-1] - below
-    difference = mass[-1] * below - mass * below[-1]  # whole numbers: exact; 0 where nothing is below or above
+def threshold_of(counts: npt.NDArray[np.int64]) -> Any:
+    """`otsu_threshold` of the values that each histogram (…, L) counts: int64 (…)."""
+    below = counts.cumsum(axis=-1)
+    mass = (counts * np.arange(counts.shape[-1])).cumsum(axis=-1)
+    above = below[..., -1:] - below
+    difference = mass[..., -1:] * below - mass * below[..., -1:]  # exact; 0 where nothing is below or above
     between = difference.astype(np.float64) / np.maximum(below, 1) * difference / np.maximum(above, 1)
-    return int(between.argmax())
+    return between.argmax(axis=-1)
 
 
 def full_ink(depth: IntArray) -> int:

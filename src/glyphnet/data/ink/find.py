@@ -216,7 +216,7 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
     over_paper = depth
     least = max(FAINTEST, 5 * noise)
     for _ in range(ROUNDS):
-        threshold = max(threshold_of(counts), least // 2)
+        threshold = max(int(threshold_of(counts)), least // 2)
         above = counts[threshold + 1 :]
         if not above.any() or int(above @ np.arange(threshold + 1, 256)) < least * int(above.sum()):
             return None
@@ -290,13 +290,9 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
         return _Strokes(mask, is_whole=True), mask
     pieces = np.zeros(mask.shape, dtype=labelled.dtype)
     pieces[inner] = labelled
-    areas = np.bincount(pieces.ravel(), minlength=count + 1)
     places = ndimage.find_objects(pieces)
     boxes = np.array([(p[0].start, p[0].stop, p[1].start, p[1].stop) for p in places], dtype=np.int64)
-    contact = np.zeros(count + 1, dtype=np.int64)
-    for side in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
-        contact += np.bincount(side, minlength=count + 1)
-    areas, contact = areas[1:], contact[1:]
+    areas, contact = (np.bincount(each.ravel(), minlength=count + 1)[1:] for each in (pieces, border(pieces)))
     tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
     size = np.maximum(tall, wide)
     good = (4 * contact <= longest) & (areas >= 6)
@@ -307,8 +303,7 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
             good &= (contact == 0) | (2 * size <= largest)
     good &= ~_frames(boxes, areas, good)
     if not good.any():
-        gone = np.concatenate([[False], np.ones(count, dtype=bool)])
-        return None, gone[pieces]
+        return None, mask
     good &= ~_underlines(boxes, good)
     good &= ~_sides(boxes, good)
     good &= ~_open_frames(pieces, boxes, areas, good)

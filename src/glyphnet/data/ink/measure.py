@@ -78,20 +78,14 @@ def _is_coloured(sample: UInt8Array) -> bool:
 
 def _half_tones(depth: IntArray, contrast: int) -> float:
     """Share of the subject that is neither background nor full ink and lies on no edge."""
+    from scipy.ndimage import maximum_filter, minimum_filter  # slow to import
+
     reach = max(1, round(min(depth.shape[1:]) / 28))  # an edge is wider in larger images
-    lowest, highest = depth, depth
-    for axis in (1, 2):
-        lowest = np.stack(_shifted(lowest, reach, axis)).min(axis=0)
-        highest = np.stack(_shifted(highest, reach, axis)).max(axis=0)
+    square = (1, 2 * reach + 1, 2 * reach + 1)
+    lowest, highest = (rank(depth, square, mode="nearest") for rank in (minimum_filter, maximum_filter))
     middle = (5 * depth > contrast) & (5 * depth < 4 * contrast)
     flat = 2 * (highest - lowest) < contrast
     return int(np.count_nonzero(middle & flat)) / max(1, int(np.count_nonzero(4 * depth >= contrast)))
-
-
-def _shifted(values: IntArray, reach: int, axis: int) -> list[IntArray]:
-    size = values.shape[axis]
-    steps = np.arange(-reach, reach + 1)
-    return [values.take(np.clip(np.arange(size) + step, 0, size - 1), axis=axis) for step in steps]
 
 
 def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:

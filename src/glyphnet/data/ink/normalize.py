@@ -251,8 +251,10 @@ def _large_drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> 
     if found is None:
         return None
     soft = _blurred(found, spec)
-    amount = _amount_of_ink(found) if soft is None else _enlarged(soft, spec)
-    return _drawn(amount, spec, image_shape)
+    if soft is not None:
+        return _drawn(_enlarged(soft, spec), spec, image_shape)
+    top, bottom, left, right = found.box
+    return _drawn(ramp(found.depth[top:bottom, left:right], found.full, *RAMP), spec, image_shape)
 
 
 def _blurred(found: Found, spec: InkSpec) -> Depth | None:
@@ -267,22 +269,6 @@ def _blurred(found: Found, spec: InkSpec) -> Depth | None:
     values = _in_box(np.minimum(part, 255).astype(np.uint8), (tall, wide), Image.Resampling.BOX).astype(np.int32)
     values, full = sharpened(values, spec)
     return Depth(values, full, repaired=True)
-
-
-def at_working_size(grey: UInt8Array) -> UInt8Array:
-    """A picture (h, w) enlarged or reduced by a whole factor; what is left of the last incomplete pixel is cut off."""
-    height, width = grey.shape
-    longest = max(height, width)
-    if longest >= SMALLEST:
-        return reduced(grey, -(-longest // LARGEST))
-    factor = -(-SMALLEST // longest)
-    return resized(grey, height * factor, width * factor, Image.Resampling.BICUBIC)
-
-
-def _amount_of_ink(found: Found) -> UInt8Array:
-    """The ink within its bounding box, 0 none to 255 full."""
-    top, bottom, left, right = found.box
-    return ramp(found.depth[top:bottom, left:right], found.full, *RAMP)
 
 
 # --- as in training ------------------------------------------------------------------------------------------
@@ -352,7 +338,11 @@ def _photograph(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UIn
         for candidate in (grey, 255 - grey):
             if _has_the_background(candidate, spec):
                 return candidate
-    return _subject(at_working_size(grey), spec, image_shape)
+    longest = max(grey.shape)
+    if longest >= SMALLEST:
+        return _subject(reduced(grey, -(-longest // LARGEST)), spec, image_shape)
+    height, width = (side * -(-SMALLEST // longest) for side in grey.shape)
+    return _subject(resized(grey, height, width, Image.Resampling.BICUBIC), spec, image_shape)
 
 
 def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:

@@ -27,7 +27,7 @@ from .filters import (
 from .spec import InkSpec
 
 FAINTEST = 24  # levels between ink and paper; below it there is nothing but noise
-FEWEST = 12  # pixels along the shorter side that it takes to see how paper goes on
+FEWEST = 12  # pixels along the shorter side from which unevenness of the paper shows
 FEWEST_STRIPED = 24  # pixels along the shorter side from which the frame is the smaller part of a picture
 FRAME = 3  # pixels along the border, where stripes are read
 RAMP = (25, 70)  # hundredths of full ink between which the edge of a repaired stroke rises
@@ -90,13 +90,18 @@ def background_noise(depth: IntArray) -> int:
     if min(height, width) < 3:
         return 0
     ink = depth > otsu_threshold(np.clip(depth, 0, 255))
-    rows = ink[:-2] | ink[1:-1] | ink[2:]
-    away = ~(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
+    away, rough = roughness(depth, ink)
     if np.count_nonzero(away) < max(64, away.size // 10):
         return 0
-    down = depth[:-2] + depth[2:] - 2 * depth[1:-1]
-    rough = np.abs(down[:, :-2] + down[:, 2:] - 2 * down[:, 1:-1])
     return upper_median(rough[away])
+
+
+def roughness(depth: IntArray, ink: BoolArray) -> tuple[BoolArray, IntArray]:
+    """For inner pixels of each of (…, H, W): whether no ink is beside them, how unlike their neighbours they are."""
+    rows = ink[..., :-2, :] | ink[..., 1:-1, :] | ink[..., 2:, :]
+    away = ~(rows[..., :-2] | rows[..., 1:-1] | rows[..., 2:])
+    down = depth[..., :-2, :] + depth[..., 2:, :] - 2 * depth[..., 1:-1, :]
+    return away, np.abs(down[..., :-2] + down[..., 2:] - 2 * down[..., 1:-1])
 
 
 def without_pieces(depth: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
@@ -171,19 +176,24 @@ def _split_by_level(values: IntArray) -> tuple[BoolArray, float]:
 
 
 def _above_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
-    """(depth over even paper, whether the ink is light).
-
-    Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
-    """
-    ring = border(above)
-    width = grey.shape[1]
-    corners = np.count_nonzero(ring[[0, width - 1, width, 2 * width - 1]])
-    on_ring, on_all = np.count_nonzero(ring), np.count_nonzero(above)
-    votes = 8 * above.size * on_ring + ring.size * above.size * corners + 4 * ring.size * on_all
-    light = bool(votes < 8 * ring.size * above.size)
+    """(depth over even paper, whether the ink is light)."""
+    light = bool(is_ink(above))
     if not light:
         grey, above = -grey, ~above
     return grey - _level(grey[~above] if not above.all() else grey), light
+
+
+def is_ink(above: BoolArray) -> Any:
+    """Whether what is True in each of (…, H, W) is ink, and the rest paper: bool (…).
+
+    Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
+    """
+    height, width = above.shape[-2:]
+    ring = border(above)
+    around, pixels = ring.shape[-1], height * width
+    corners = ring[..., [0, width - 1, width, 2 * width - 1]].sum(axis=-1)
+    votes = 8 * pixels * ring.sum(axis=-1) + around * pixels * corners + 4 * around * above.sum(axis=(-2, -1))
+    return votes < 8 * around * pixels
 
 
 def _level(paper: IntArray) -> int:
@@ -320,12 +330,17 @@ def _neighbours(values: IntArray) -> IntArray:
 
 
 def specks(depth: IntArray) -> int:
-    """How many pixels of ink have no neighbour of ink, in thousandths of the picture."""
-    ink = depth > otsu_threshold(np.clip(depth, 0, 255))
-    padded = np.pad(ink, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    beside = (rows[:, :-2] | rows[:, 2:]) | padded[:-2, 1:-1] | padded[2:, 1:-1]
-    return 1000 * int(np.count_nonzero(ink & ~beside)) // depth.size
+    """`lone_pixels` of the ink in a picture."""
+    return int(lone_pixels(depth > otsu_threshold(np.clip(depth, 0, 255))))
+
+
+def lone_pixels(ink: BoolArray) -> Any:
+    """How many pixels of each of (…, H, W) have no neighbour, in thousandths of the picture: int64 (…)."""
+    height, width = ink.shape[-2:]
+    padded = np.pad(ink, [*[(0, 0)] * (ink.ndim - 2), (1, 1), (1, 1)])
+    rows = padded[..., :-2, :] | padded[..., 1:-1, :] | padded[..., 2:, :]
+    beside = rows[..., :-2] | rows[..., 2:] | padded[..., :-2, 1:-1] | padded[..., 2:, 1:-1]
+    return 1000 * (ink & ~beside).sum(axis=(-2, -1)) // (height * width)
 
 
 def _without_specks(values: IntArray) -> IntArray:

@@ -162,15 +162,11 @@ class Normalizing(_Part):
 
 
 class ForeignSpec(_Part):
-    """How a model finds images unlike its training images: the size of its bank, and where "unlike" begins.
+    """How a model finds images unlike its training images: M prototypes of F features each, and where "unlike" begins.
 
     Attributes:
-        prototypes: M, how many the file carries.
-        features: F, of each.
-        contrast: the least contrast of the training images.
-        roughness: their greatest roughness; None: no limit.
+        contrast, roughness, twice: see `Prototypes`; a roughness of None is no limit.
         threshold: the score above which an image is unlike the training images; None: never measured.
-        twice: whether a picture that normalising changed is also scored as it was given.
     """
 
     prototypes: Annotated[int, Field(ge=1, le=MOST_VALUES)]

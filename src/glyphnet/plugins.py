@@ -36,7 +36,7 @@ class Table(MutableMapping[str, Row]):
     Args:
         group: one of `GROUPS`.
         rows: GlyphNet's own.
-        fault: from a row's name and the object that an entry point gives, what is wrong with it; "" if nothing is.
+        fault: from a row's name and the object of an entry point to what is wrong with it, or "".
 
     Reading raises `PluginError` if a row of another package cannot be loaded, does not fit, or has a taken name.
     """

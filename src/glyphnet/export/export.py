@@ -100,7 +100,7 @@ def export(
     says by how much.
 
     Args:
-        classifier: the classifier to export.
+        classifier: what to export.
         path: the file to write.
         format: a name in `FORMATS`; None: by the suffix of ``path``.
         verify: images of the proof; None: those in the model file, or random ones.

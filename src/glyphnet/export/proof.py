@@ -46,11 +46,9 @@ class Proof:
     """Comparison of an export's predictions with the model's.
 
     Attributes:
-        images: number of images.
-        source: what they are.
+        images: number of images; ``source`` says what they are.
         same_labels: number of images with the same most probable class.
-        difference: largest difference of two probabilities.
-        foreign_difference: largest difference of two scores; 0 if the export gives none.
+        difference, foreign_difference: largest difference of two probabilities, and of two scores (0 without scores).
         same_reasons: number of images with the same reason for rejection, or none; a score or confidence closer to its
             threshold than rounding counts as the same.
     """

@@ -108,10 +108,7 @@ class Flatten(nn.Module):
 class Stack:
     """A growing list of named layers that knows the shape of its last output.
 
-    Args:
-        kind: the network's kind, for error messages.
-        input_shape: (H, W, C) of an image or (D,) of a vector.
-        remedy: what to do when the image becomes too small for a layer.
+    ``kind`` and ``remedy``, what to do when the image becomes too small for a layer, are for error messages.
 
     Attributes:
         height, width, channels: of the last output while it is an image.
@@ -136,11 +133,7 @@ class Stack:
     def convolution(
         self, name: str, channels: int, kernel: int, *, stride: int = 1, padding: int, bias: bool = True
     ) -> None:
-        """Put on a square convolution.
-
-        Raises:
-            SettingsError: the kernel is larger than the padded image.
-        """
+        """Put on a square convolution; raises SettingsError if the kernel is larger than the padded image."""
         self._shrink(name, kernel, stride, padding)
         self.count(kernel * kernel * self.channels, self.height * self.width * channels)
         layer = nn.Conv2d(self.channels, channels, kernel, stride=stride, padding=padding, bias=bias)
@@ -148,11 +141,7 @@ class Stack:
         self.add(name, layer)
 
     def pool(self, name: str) -> None:
-        """Add a 2×2 max-pooling; an odd last row or column is dropped.
-
-        Raises:
-            SettingsError: the image is less than 2 pixels high or wide.
-        """
+        """Add a 2×2 max-pooling; an odd last row or column is dropped. Raises SettingsError below 2×2 pixels."""
         self._shrink(name, 2, 2, 0)
         self.add(name, nn.MaxPool2d(2))
 

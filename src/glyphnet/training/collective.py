@@ -52,11 +52,7 @@ _READING = timedelta(days=7)
 
 
 class PeerLostError(TrainingError):
-    """Another process of the training has ended or does not answer.
-
-    Attributes:
-        told: whether another process reports why.
-    """
+    """Another process of the training has ended or does not answer; ``told`` if another one reports why."""
 
     told = False
 

@@ -114,13 +114,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of one training.
-
-    Args:
-        state: whose augmentation and preprocessing they go through.
-        examples: on the state's device, or left behind where they do not fit.
-        classes: number of classes, K.
-    """
+    """The batches of one training, through the augmentation and preprocessing of its state."""
 
     def __init__(self, state: TrainingState, examples: Examples, classes: int) -> None:
         self.examples = examples

@@ -39,11 +39,7 @@ sys.argv[:] = {argv!r}
 
 
 class WorkerFailedError(TrainingError):
-    """A process has failed, and has reported why.
-
-    Attributes:
-        status: its exit status.
-    """
+    """A process has failed with an exit status, and has reported why."""
 
     status = 1
 

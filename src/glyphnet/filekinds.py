@@ -1,7 +1,4 @@
-"""What a file is, by its first bytes or its ending: a person who gives the wrong file gets its kind and what helps.
-
-Most of what is not read as pictures or data is pictures or data in the form of another program.
-"""
+"""What a file is, by its first bytes or its ending: a message about a wrong file names its kind and what helps."""
 
 from __future__ import annotations
 
@@ -45,57 +42,50 @@ class FileKind(NamedTuple):
 
 
 LFS = FileKind("a Git LFS pointer, not the file itself", "Fetch the files: git lfs pull.")
-_WEB = FileKind("a web page, so the download failed", "Download it again; the page may say why it failed.")
-_PDF = FileKind("a PDF document", "Make pictures of its pages: pdftoppm -png FILE.pdf NAME.")
-_HEIC = FileKind("a HEIC picture", "Convert them: magick mogrify -format png *.heic.")
-_DICOM = FileKind("a DICOM file", "Convert them to 16-bit PNG: dcm2pnm --write-16-bit-png FILE.dcm FILE.png.")
-_SVG = FileKind("an SVG drawing, which has no pixels", "Convert it: rsvg-convert -o FILE.png FILE.svg.")
-_RAW = FileKind("a camera's raw file", "Develop it as PNG or TIFF: dcraw -T FILE.")
-_VIDEO = FileKind("a video", "Make pictures of its frames: ffmpeg -i FILE frame-%05d.png.")
-_GZIP = FileKind("a gzip archive", "Unpack the files: gunzip -r FOLDER.")
-_RAR = FileKind("a RAR archive", "Unpack it: unrar x FILE, and give the folder.")
-_SEVEN = FileKind("a 7-Zip archive", "Unpack it: 7z x FILE, and give the folder.")
-_SHEET = FileKind("a spreadsheet", "Save it as CSV, and give that.")
-_PICKLE = FileKind("a pickle, which GlyphNet never opens", "Save the arrays by numpy.savez(FILE, images=…, labels=…).")
-_TORCH = FileKind("a file of PyTorch", "Save the arrays by numpy.savez(FILE, images=…, labels=…).")
-_TFRECORD = FileKind("a TFRecord of TensorFlow", "Write its pictures into class folders, or arrays by numpy.savez.")
-_JSON = FileKind("JSON", "Write the classes as metadata.csv with the columns file_name,label.")
+_ARRAYS = "Save the arrays by numpy.savez(FILE, images=…, labels=…)."
 
 
 def _with(*beginnings: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(beginnings)
 
 
-_BEGINNINGS: tuple[tuple[Callable[[bytes], object], FileKind], ...] = (
-    (_with(b"version https://git-lfs.github.com/spec/"), LFS),
-    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)\b", re.I).match, _WEB),
-    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg\b", re.I | re.S).match, _SVG),
-    (_with(b"%PDF"), _PDF),
-    (lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1"), _HEIC),
-    (lambda head: head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"), _VIDEO),
-    (lambda head: head[128:132] == b"DICM", _DICOM),
-    (_with(b"\x1f\x8b"), _GZIP),
-    (_with(b"Rar!\x1a\x07"), _RAR),
-    (_with(b"7z\xbc\xaf\x27\x1c"), _SEVEN),
-    (_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), _SHEET),
-    (_with(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"), _PICKLE),
-    (_with(b"\x89PNG"), FileKind("a PNG image")),
-    (_with(b"\xff\xd8\xff"), FileKind("a JPEG image")),
-    (_with(b"GIF8"), FileKind("a GIF image")),
-    (_with(b"BM"), FileKind("a BMP image")),
-    (_with(b"RIFF"), FileKind("a WebP image or another RIFF file")),
-    (_with(b"PK\3\4"), FileKind("a zip archive (PyTorch's .pt and NumPy's .npz are such)")),
-    (_with(b"\x93NUMPY"), FileKind("a NumPy array")),
-    (_with(b"\x89HDF"), FileKind("an HDF5 file (Keras' .h5 is such)")),
+_KINDS: tuple[tuple[FileKind, Callable[[bytes], object] | None, str], ...] = (
+    (LFS, _with(b"version https://git-lfs.github.com/spec/"), ""),
+    (FileKind("a web page, so the download failed", "Download it again; the page may say why it failed."),
+     re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)\b", re.I).match, ""),
+    (FileKind("an SVG drawing, which has no pixels", "Convert it: rsvg-convert -o FILE.png FILE.svg."),
+     re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg\b", re.I | re.S).match, ".svg"),
+    (FileKind("a PDF document", "Make pictures of its pages: pdftoppm -png FILE.pdf NAME."), _with(b"%PDF"), ".pdf"),
+    (FileKind("a HEIC picture", "Convert them: magick mogrify -format png *.heic."),
+     lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1"),
+     ".heic .heif"),
+    (FileKind("a video", "Make pictures of its frames: ffmpeg -i FILE frame-%05d.png."),
+     lambda head: head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"), ".mp4 .avi .mov .mkv"),
+    (FileKind("a DICOM file", "Convert them to 16-bit PNG: dcm2pnm --write-16-bit-png FILE.dcm FILE.png."),
+     lambda head: head[128:132] == b"DICM", ".dcm .dicom"),
+    (FileKind("a gzip archive", "Unpack the files: gunzip -r FOLDER."), _with(b"\x1f\x8b"), ".gz"),
+    (FileKind("a RAR archive", "Unpack it: unrar x FILE, and give the folder."), _with(b"Rar!\x1a\x07"), ".rar"),
+    (FileKind("a 7-Zip archive", "Unpack it: 7z x FILE, and give the folder."), _with(b"7z\xbc\xaf\x27\x1c"), ".7z"),
+    (FileKind("a spreadsheet", "Save it as CSV, and give that."), _with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+     ".xlsx .xls .ods"),
+    (FileKind("a pickle, which GlyphNet never opens", _ARRAYS), _with(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
+     ".pkl .pickle"),
+    (FileKind("a PNG image"), _with(b"\x89PNG"), ""),
+    (FileKind("a JPEG image"), _with(b"\xff\xd8\xff"), ""),
+    (FileKind("a GIF image"), _with(b"GIF8"), ""),
+    (FileKind("a BMP image"), _with(b"BM"), ""),
+    (FileKind("a WebP image or another RIFF file"), _with(b"RIFF"), ""),
+    (FileKind("a zip archive (PyTorch's .pt and NumPy's .npz are such)"), _with(b"PK\3\4"), ""),
+    (FileKind("a NumPy array"), _with(b"\x93NUMPY"), ""),
+    (FileKind("an HDF5 file (Keras' .h5 is such)"), _with(b"\x89HDF"), ""),
+    (FileKind("a camera's raw file", "Develop it as PNG or TIFF: dcraw -T FILE."), None, ".cr2 .nef .arw .dng .raw"),
+    (FileKind("a file of PyTorch", _ARRAYS), None, ".pt .pth"),
+    (FileKind("a TFRecord of TensorFlow", "Write its pictures into class folders, or arrays by numpy.savez."), None,
+     ".tfrecord .tfrecords"),
+    (FileKind("JSON", "Write the classes as metadata.csv with the columns file_name,label."), None, ".json"),
 )  # fmt: skip
-
-_ENDINGS = {
-    ".gz": _GZIP, ".pdf": _PDF, ".heic": _HEIC, ".heif": _HEIC, ".dcm": _DICOM, ".dicom": _DICOM, ".svg": _SVG,
-    ".cr2": _RAW, ".nef": _RAW, ".arw": _RAW, ".dng": _RAW, ".raw": _RAW, ".mp4": _VIDEO, ".avi": _VIDEO,
-    ".mov": _VIDEO, ".mkv": _VIDEO, ".rar": _RAR, ".7z": _SEVEN, ".xlsx": _SHEET, ".xls": _SHEET, ".ods": _SHEET,
-    ".pkl": _PICKLE, ".pickle": _PICKLE, ".pt": _TORCH, ".pth": _TORCH, ".tfrecord": _TFRECORD,
-    ".tfrecords": _TFRECORD, ".json": _JSON,
-}  # fmt: skip
+"""Kinds in the order in which they are tried: a test of the beginning, and the endings of names."""
+_ENDINGS = {ending: kind for kind, _, endings in _KINDS for ending in endings.split()}
 
 
 def looks_like(content: bytes) -> str | None:
@@ -126,7 +116,7 @@ def commonest_kind(names: Iterable[str]) -> FileKind | None:
 
 def _beginning(content: bytes) -> FileKind | None:
     head = content[:SMALLEST_HEAD]
-    return next((kind for begins, kind in _BEGINNINGS if begins(head)), None)
+    return next((kind for kind, begins, _ in _KINDS if begins is not None and begins(head)), None)
 
 
 def _ending(name: str) -> str:

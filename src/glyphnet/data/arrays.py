@@ -90,11 +90,7 @@ class _Announced(NamedTuple):
 
 
 def _read_header(file: IO[bytes], path: AnyFile, what: str) -> _Announced:
-    """What the header of an array in .npy format announces; ``what`` names the array in errors.
-
-    Raises:
-        BadFileError: not such an array, or one of Python objects.
-    """
+    """What the header of an array in .npy format announces; ``what`` names the array in errors."""
     head = io.BytesIO(file.read(MAX_HEADER))  # NumPy checks the length of a header only after it was read
     try:
         shape, _, dtype = _HEADER_READERS[np.lib.format.read_magic(head)](head)

@@ -87,10 +87,7 @@ def _matlab_arrays(file: Source, where: str, limit: int) -> dict[str, _Array]:
 
 
 def _flat_matlab(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, _Array]]:
-    """The arrays by name; those in a structure are called by both names, but for one that holds everything.
-
-    EMNIST's ``dataset.train.images`` is ``train_images``.
-    """
+    """The arrays by name, those in structures by both names; EMNIST's ``dataset.train.images`` is ``train_images``."""
     for name, value in found.items():
         if not isinstance(value, np.ndarray):
             continue
@@ -251,11 +248,7 @@ _workers: Workers | None = None
 
 
 def _in_worker(reader: str, path: AnyFile) -> dict[str, _Array]:
-    """The arrays in a file, read in a process of its own: damaged files can crash SciPy and the HDF5 library.
-
-    Raises:
-        BadFileError: the reader says so, crashes or takes too long.
-    """
+    """The arrays in a file, read in a process of its own: damaged files can crash SciPy and the HDF5 library."""
     global _workers
     _workers = _workers or Workers(f"{__name__}:answer_parent", most=1, memory=4 * MAX_BYTES)
     with opened(path) as file:

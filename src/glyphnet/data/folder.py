@@ -29,6 +29,14 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     Raises:
         DataError: none has a class, a table is wrong, or two readings are possible.
     """
+    found = _read(tree, options)
+    if not tree.outputs:
+        return found
+    note = f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read."
+    return replace(found, notes=(note, *found.notes))
+
+
+def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     pictures, others = tree.pictures()
     if not pictures:
         pictures, others = _arrays_in_class_folders(tree, others)
@@ -68,8 +76,9 @@ def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str],
         raise DataError(f"{tree.root / folder}: there are both {both[0]} and {both[1]}. Name one of them.")
     files = read_path_tables(tree, [(name, _part_of_folder(name)) for name in tables], options)
     unlisted = len(set(pictures) - set(files.names) - {bad.name for bad in files.bad})
-    warnings = (f"{unlisted:,} pictures that no table names were not read.",) if unlisted else ()
-    return _with(files, _outputs(tree), warnings)
+    if not unlisted:
+        return files
+    return replace(files, warnings=(*files.warnings, f"{unlisted:,} pictures that no table names were not read."))
 
 
 def _part_of_folder(name: str) -> int | None:
@@ -107,27 +116,22 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
     if failed is not None or len({label for _, label, _ in arranged.rows}) < 2:
         may = _may_use_tables(options)
         if may and (hub := hub_tables(tree)):  # the pictures only adorn a page about the data
-            return _with(read_hub(tree, hub, options.label_column), _outputs(tree), ())
-        tables = _path_tables(tree, options.label_column) if may else []
-        if tables:
-            return _with(read_path_tables(tree, _with_parts(tree, tables), options), _outputs(tree), ())
+            return read_hub(tree, hub, options.label_column)
+        if may and (tables := _path_tables(tree, options.label_column)):
+            return read_path_tables(tree, _with_parts(tree, tables), options)
         if failed is not None:
             raise _with_reasons(failed, tree) if may else failed
     _check_empty_classes(tree, arranged)
     if _may_use_tables(options):
         arranged = _with_labelled_parts(tree, arranged, pictures)
-    notes = [*arranged.notes, *_outputs(tree)]
-    if others:
-        one = sum(others.values()) == 1
-        notes.append(
-            f"{sum(others.values()):,} {'file that is no picture was' if one else 'files that are no pictures were'} "
-            f"skipped ({count_in_words(others)})."
-        )
+    if count := sum(others.values()):
+        what = "file that is no picture was" if count == 1 else "files that are no pictures were"
+        arranged.notes.append(f"{count:,} {what} skipped ({count_in_words(others)}).")
     if packed := sum(count for suffix, count in others.items() if suffix.endswith(".gz")):
         arranged.warnings.append(
             f"{packed:,} files are packed by gzip and were not read. Unpack them: gunzip -r FOLDER."
         )
-    return _with(_as_files(tree, arranged), notes, arranged.warnings)
+    return _as_files(tree, arranged)
 
 
 def _with_labelled_parts(tree: FileTree, arranged: Arrangement, pictures: list[str]) -> Arrangement:
@@ -225,17 +229,8 @@ def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
     labels = np.array([numbers[label] for _, label, _ in rows], dtype=np.int64)
     parts = np.array([part for _, _, part in rows], dtype=np.int8)
     names = tuple(name for name, _, _ in rows)
-    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), read=tree.read, state=tree.state)
-
-
-def _with(files: ImageFiles, notes: Sequence[str], warnings: Sequence[str]) -> ImageFiles:
-    return replace(files, notes=(*notes, *files.notes), warnings=(*files.warnings, *warnings))
-
-
-def _outputs(tree: FileTree) -> tuple[str, ...]:
-    if not tree.outputs:
-        return ()
-    return (f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.",)
+    notes, warnings = tuple(arranged.notes), tuple(arranged.warnings)
+    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), notes, warnings, tree.read, tree.state)
 
 
 # Tables that lie beside pictures

@@ -76,16 +76,16 @@ def read_named(dataset: NamedDataset, folder: Path) -> RawArrays:
     return replace(raw, classes=dataset.classes or raw.classes)
 
 
-def _files(*hashes: str, kind: str = "sha256") -> tuple[NamedFile, ...]:
-    """MNIST's four files; all sets of these names have its sizes."""
+def _files(*hashes: str, of_gzip: bool = False) -> tuple[NamedFile, ...]:
+    """MNIST's four files, whose sizes all sets of these names have, with the SHA-256 of the content or of the gzip file."""
     names = (
         ("train-images-idx3-ubyte.gz", 47_040_016),
         ("train-labels-idx1-ubyte.gz", 60_008),
         ("t10k-images-idx3-ubyte.gz", 7_840_016),
         ("t10k-labels-idx1-ubyte.gz", 10_008),
     )
-    plain = (NamedFile(name, size) for name, size in names)
-    return tuple(replace(file, **{kind: sha}) for file, sha in zip(plain, hashes, strict=True))  # type: ignore[arg-type]
+    sums = [("", sha) if of_gzip else (sha, "") for sha in hashes]
+    return tuple(NamedFile(*file, *sha) for file, sha in zip(names, sums, strict=True))
 
 
 def _whole(name: str, megabytes: int, md5: str = "") -> NamedFile:
@@ -244,7 +244,7 @@ NAMED: dict[str, NamedDataset] = {
             "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
             "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
             "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-            kind="gzip_sha256",
+            of_gzip=True,
         ),
         mirrors=(
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",

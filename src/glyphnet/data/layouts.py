@@ -408,11 +408,7 @@ def _read_classes_or_parts_below(
 
 
 def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
-    """Refuse classes whose sub-folders mean something: the same in every class, or with the same file names.
-
-    Raises:
-        DataError: it shows the readings and the options that choose.
-    """
+    """Refuse classes whose sub-folders mean something: the same in every class, or with the same file names."""
     stems: dict[str, dict[str, set[str]]] = {}
     for file in files:
         inside = stems.setdefault(file.top, {})

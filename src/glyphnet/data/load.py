@@ -231,10 +231,7 @@ def _from_raw(name: str, where: str, raw: arrays.RawArrays, options: Options, st
 
 
 def _arrays_below(root: AnyFile) -> tuple[list[AnyFile], Source] | None:
-    """The files of arrays, or the folder of such files, that a folder or an archive only wraps.
-
-    None for a folder that is read by what the folders in it mean.
-    """
+    """The files of arrays, or the folder of them, that a folder or an archive only wraps; None for any other data."""
     inner = root
     while True:
         if inner is not root and (kind := _array_source(inner)):
@@ -287,11 +284,7 @@ def _array_source(path: AnyFile) -> Source | None:
 
 
 def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options: Options) -> arrays.RawArrays:
-    """The arrays in one file, or in several that are parts by their names (``train.npz``, ``test.npz``).
-
-    Raises:
-        DataError: the names of the files do not say the parts.
-    """
+    """The arrays in one file, or in several that are parts by their names (``train.npz``, ``test.npz``)."""
     if len(files) == 1:
         raw = read_by(kind, files[0], options)
         assert isinstance(raw, arrays.RawArrays)

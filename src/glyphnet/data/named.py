@@ -78,9 +78,6 @@ def _download(dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str,
     """Fetch a file from the first mirror that has it right, and put it in place in one step.
 
     A mirror that refuses (HTTP 4xx) or sends wrong bytes is asked once, a failing one in each round of `_ROUNDS`.
-
-    Raises:
-        DownloadError: no mirror had it; the message gives the last reason of each.
     """
     from requests import RequestException  # an HTTP client, which few runs need
 

@@ -28,7 +28,7 @@ from .decode import ImageShape
 from .filetree import FileTree, file_alone, opened, read_file
 from .layouts import LABEL_LAYOUTS, part_word
 from .listing import PARTS, Unlabelled, unlabelled_rows
-from .tables import LABEL_COLUMNS, MAX_TEXT, plain, read_text, separator_of
+from .tables import LABEL_COLUMNS, MAX_TEXT, csv_cells, plain, read_text, separator_of
 
 FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images
 _HEAD = 1 << 20  # bytes that are looked at to tell what a table is
@@ -106,12 +106,19 @@ def recognise(head: bytes, where: str) -> PixelTable | None:
     body = rows[1:] if header else rows
     if not body:
         return None
-    if header and (packed := _packed_column(header, body)) is not None:
-        return PixelTable(header, separator, _label_by_name(header), (packed,), packed=True)
+    if header:
+        packed = [column for column in range(width) if _is_packed(body[0][column].split())]
+        if packed:
+            return PixelTable(header, separator, _label_by_name(header), (packed[0],), packed=True)
     numbers = [column for column in range(width) if all(_is_number(row[column]) for row in body)]
     if len(numbers) < FEWEST:
         return None
     return _by_header(header, separator, numbers) if header else _without_header(separator, body, numbers)
+
+
+def _is_packed(numbers: Sequence[str]) -> bool:
+    """Whether a cell holds the pixels of an image with blanks between, as in FER2013."""
+    return len(numbers) >= FEWEST and all(map(_is_number, numbers))
 
 
 def _is_number(cell: str) -> bool:
@@ -125,15 +132,6 @@ def _is_number(cell: str) -> bool:
 def _label_by_name(header: Sequence[str]) -> int | None:
     names = [plain(name) for name in header]
     return next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
-
-
-def _packed_column(header: Sequence[str], body: Sequence[Sequence[str]]) -> int | None:
-    """A column whose cells are many numbers with blanks between, as in FER2013."""
-    for column in range(len(header)):
-        cells = body[0][column].split()
-        if len(cells) >= FEWEST and all(map(_is_number, cells)):
-            return column
-    return None
 
 
 def _by_header(header: tuple[str, ...], separator: str, numbers: list[int]) -> PixelTable | None:
@@ -241,9 +239,9 @@ def _read_labelled(tree: FileTree, name: str, table: PixelTable, options: Option
 
 def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array]:
     """Pixels (N, D), uint8 where all are whole numbers up to 255, else float32; labels (N,), empty without any."""
-    text, _ = read_text(content, where)
     if table.packed:
-        return _load_packed(text, where, table)
+        return _load_packed(content, where, table)
+    text, _ = read_text(content, where)
     skip, separator, label = bool(table.header), table.separator or None, table.label
     read = partial(np.loadtxt, delimiter=separator, skiprows=int(skip), quotechar='"')
     labels: _Array = np.array([], dtype=np.int64)
@@ -261,26 +259,18 @@ def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array
     return _compact(values), _whole(labels, where)
 
 
-def _load_packed(text: str, where: str, table: PixelTable) -> tuple[_Array, _Array]:
-    csv.field_size_limit(1 << 24)
-    rows, labels = [], []
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=table.separator))
-    except csv.Error as error:
-        raise DataError(f"{where}: is not sound CSV ({error}). Correct it.") from error
-    for number, cells in enumerate(lines, start=1):
-        if number == 1 or not cells:
-            continue
+def _load_packed(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array]:
+    rows: list[_Array] = []
+    labels: list[str] = []
+    for place, cells in csv_cells(content, where).rows:
         try:
             rows.append(np.array(cells[table.pixels[0]].split(), dtype=np.float32))
-            labels.append("" if table.label is None else cells[table.label].strip())
+            labels += [] if table.label is None else [cells[table.label]]
         except (ValueError, IndexError) as error:
-            raise DataError(f"{where}: row {number} is not sound ({error}). Correct or remove it.") from error
+            raise DataError(f"{where}: {place} is not sound ({error}). Correct or remove it.") from error
         if len(rows[-1]) != len(rows[0]):
-            raise DataError(f"{where}: row {number} has {len(rows[-1])} pixels, the first {len(rows[0])}. Correct it.")
-    found: _Array = np.array([], dtype=np.int64) if table.label is None else np.array(labels)
-    if table.label is not None and all(map(_is_number, labels)):
-        found = found.astype(np.float32)
+            raise DataError(f"{where}: {place} has {len(rows[-1])} pixels, the first {len(rows[0])}. Correct it.")
+    found = np.array(labels, dtype=np.float32 if all(map(_is_number, labels)) else np.str_)
     return _compact(np.stack(rows)), _whole(found, where)
 
 

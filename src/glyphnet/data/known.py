@@ -77,7 +77,7 @@ def read_named(dataset: NamedDataset, folder: Path) -> RawArrays:
 
 
 def _files(*hashes: str, of_gzip: bool = False) -> tuple[NamedFile, ...]:
-    """MNIST's four files, whose sizes all sets of these names have, with the SHA-256 of the content or of the gzip file."""
+    """MNIST's four files, with the SHA-256 of the content or of the gzip file; sets of these names have these sizes."""
     names = (
         ("train-images-idx3-ubyte.gz", 47_040_016),
         ("train-labels-idx1-ubyte.gz", 60_008),

@@ -252,16 +252,16 @@ def _formats(suffix: str) -> tuple[str, ...]:
     return tuple(name for name in wanted if name in Image.OPEN)  # some builds of Pillow lack AVIF
 
 
-def read_bytes(path: AnyPath) -> bytes:
-    """The content of a file.
+def read_bytes(path: AnyPath, limit: int = MAX_FILE_BYTES) -> bytes:
+    """The content of a file of at most ``limit`` bytes.
 
     Raises:
         BadFileError: it is missing, unreadable, no regular file or too large.
     """
     try:
         with open_input(path) as file:
-            if (size := os.fstat(file.fileno()).st_size) > MAX_FILE_BYTES:
-                reason = f"{size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}"
+            if (size := os.fstat(file.fileno()).st_size) > limit:
+                reason = f"{size:,} bytes, more than the limit of {limit:,}"
                 raise BadFileError(path, reason, "Save it smaller or remove it.")
             return file.read()
     except FileNotFoundError as error:

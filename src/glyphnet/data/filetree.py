@@ -26,7 +26,7 @@ from ..errors import BadFileError, DataError
 from ..filekinds import PICTURE_SUFFIXES, SMALLEST_HEAD, is_picture
 from ..files import is_output_folder, open_input
 from ..units import first_line
-from .decode import MAX_FILE_BYTES
+from .decode import MAX_FILE_BYTES, read_bytes
 
 # What file managers and archivers leave behind. Names with a leading dot are left out as well.
 JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"}
@@ -69,7 +69,7 @@ class FileTree:
         Raises:
             BadFileError: it cannot be read.
         """
-        return read_file(self.root / name, limit) if self.read is None else self.read(name)
+        return read_bytes(self.root / name, limit) if self.read is None else self.read(name)
 
     def file(self, name: str) -> AnyFile:
         """A file as its readers take it."""
@@ -219,22 +219,6 @@ def head_of(path: str | os.PathLike[str]) -> bytes:
         return b""
     with open_input(path) as file:
         return file.read(SMALLEST_HEAD)
-
-
-def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE_BYTES) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes.
-
-    Raises:
-        BadFileError: it is larger or cannot be read.
-    """
-    try:
-        size = os.stat(path).st_size
-        if size > limit:
-            raise BadFileError(path, f"{size:,} bytes, more than the limit of {limit:,}", "Divide it.")
-        with open_input(path) as file:
-            return file.read()
-    except OSError as error:
-        raise BadFileError(path, f"cannot be read ({error.strerror})", "Check the path.") from error
 
 
 def count_in_words(others: Counter[str]) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..errors import BadFileError, DataError
 from ..units import fault_of, listed
-from .filetree import AnyFile, FileTree, as_file, file_alone, read_file, state_of
+from .decode import read_bytes
+from .filetree import AnyFile, FileTree, as_file, file_alone, state_of
 from .layouts import part_word
 from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
 from .tables import FILE_COLUMNS, Finder, label_column_of, parquet_file, plain, sound
@@ -119,7 +120,7 @@ class Table:
         if isinstance(content, BadFileError):
             raise content
         if isinstance(content, str):
-            return read_file(content)
+            return read_bytes(content)
         if not isinstance(content, bytes):
             raise BadFileError(place, "holds no encoded picture", "Save pictures as PNG or JPEG bytes.")
         return content

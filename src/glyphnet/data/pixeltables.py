@@ -24,8 +24,8 @@ from ..errors import BadFileError, DataError
 from ..units import listed
 from .arrays import RawArrays, RawPart
 from .assemble import Options
-from .decode import ImageShape
-from .filetree import FileTree, file_alone, opened, read_file
+from .decode import ImageShape, read_bytes
+from .filetree import FileTree, file_alone, opened
 from .layouts import LABEL_LAYOUTS, part_word
 from .listing import PARTS, Unlabelled, unlabelled_rows
 from .tables import LABEL_COLUMNS, MAX_TEXT, csv_cells, plain, read_text, separator_of
@@ -298,7 +298,7 @@ def _whole(labels: _Array, where: str) -> _Array:
 def unlabelled_pixels(path: str) -> Unlabelled | BadFileError:
     """The images in a table of pixels, one a row, as arrays (D,); labels in it are ignored."""
     try:
-        return unlabelled_table(read_file(path, MAX_TEXT), path)
+        return unlabelled_table(read_bytes(path, MAX_TEXT), path)
     except BadFileError as error:
         return error
 

@@ -41,7 +41,7 @@ from .values import STANDARD, Page, Reading
 
 @dataclass(frozen=True)
 class Options:
-    """What `glyphnet.data.load` was asked for; see there."""
+    """The arguments of `glyphnet.data.load`, parsed."""
 
     wish: ShapeWish = field(default_factory=ShapeWish)
     validation_fraction: float = 0.1
@@ -160,13 +160,13 @@ def _groups(data: Labelled, options: Options) -> Groups | None:
 
 @functools.cache
 def _code_of_groups() -> str:
-    """Changes with the code of this package: what other code found is found again."""
+    """SHA-256 of the code of this package: groups that other code found are not reused."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _shares(parts: npt.NDArray[np.int8], given: npt.NDArray[np.int8], options: Options) -> list[str]:
-    """A warning for each part that whole groups have made much larger or smaller than was asked for."""
+    """A warning for each part that whole groups made much larger or smaller than its fraction."""
     warnings = []
     pool = int((given == TRAIN).sum())
     for part, fraction in ((TEST, options.test_fraction), (VALIDATION, options.validation_fraction)):
@@ -188,7 +188,7 @@ def from_arrays(name: str, where: str, data: Conformed, options: Options, stamp:
         stamp: changes whenever the file does; "" for a data set known by name, which stays in memory.
 
     Raises:
-        DataError: the classes are of no use.
+        DataError: fewer than two classes, or classes that differ between the parts.
     """
     stacks = [images for images, _ in data.parts.values()]
     labels = np.concatenate([labels for _, labels in data.parts.values()])
@@ -229,7 +229,7 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
 
 
 def _details(stacks: Sequence[UInt8Array]) -> list[Detail]:
-    """What stays of a few of the images at smaller sizes."""
+    """How much of a few images remains at smaller sizes."""
     most = max(1, LOOKED_AT // len(stacks))
     return [
         measure_detail(_picture(np.asarray(stack[row])))

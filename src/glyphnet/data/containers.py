@@ -37,7 +37,7 @@ _AGAIN = "Copy or download the file again."
 
 
 def is_matlab(path: AnyFile) -> bool:
-    """Whether a file is of MATLAB: of version 5 to 7.2, or of 7.3, which is HDF5 behind a text of 512 bytes."""
+    """Whether a file is MATLAB's, of version 5 to 7.2, or of 7.3, which is HDF5 after 512 bytes of text."""
     return (path.is_file() and _head(path, 10) == b"MATLAB 5.0") or (path.suffix.lower() == ".mat" and is_hdf5(path))
 
 
@@ -99,7 +99,7 @@ def _flat_matlab(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 def _refuse_large(source: Source, where: str, limit: int) -> None:
-    """Refuse a file whose compressed parts unpack to more than the limit: what a structure holds is announced nowhere.
+    """Refuse a file whose compressed parts unpack to more than the limit; the size of a structure is not announced.
 
     Version 5: a header of 128 bytes, then parts of a type, a size and content; type 15 is a zlib stream.
     """
@@ -171,7 +171,7 @@ def is_svhn_folder(path: AnyFile) -> bool:
 
 
 def read_svhn_folder(path: AnyFile) -> RawArrays:
-    """``train_32x32.mat`` and, where it is there, ``test_32x32.mat``."""
+    """The images and labels in ``train_32x32.mat`` and, if present, ``test_32x32.mat``."""
     found = {part: path / f"{part}_32x32.mat" for part in ("train", "test")}
     read = {part: read_matlab(file) for part, file in found.items() if file.is_file()}
     parts = {
@@ -184,7 +184,7 @@ def read_svhn_folder(path: AnyFile) -> RawArrays:
 
 
 def is_hdf5(path: AnyFile) -> bool:
-    """Whether a file is HDF5: its mark stands at the beginning or after 512 bytes (MATLAB 7.3)."""
+    """Whether a file is HDF5, whose signature stands at the beginning or after 512 bytes (MATLAB 7.3)."""
     if not path.is_file():
         return False
     head = _head(path, 520)
@@ -248,7 +248,7 @@ _workers: Workers | None = None
 
 
 def _in_worker(reader: str, path: AnyFile) -> dict[str, _Array]:
-    """The arrays in a file, read in a process of its own: damaged files can crash SciPy and the HDF5 library."""
+    """The arrays in a file, read in a worker process: damaged files can crash SciPy and the HDF5 library."""
     global _workers
     _workers = _workers or Workers(f"{__name__}:answer_parent", most=1, memory=4 * MAX_BYTES)
     with opened(path) as file:
@@ -372,7 +372,7 @@ def _cifar_names(path: AnyFile, table: Any) -> tuple[str, ...]:
 
 @dataclass
 class _Made:
-    """An object that a pickle describes: the name of what would make it and the arguments. Nothing is called."""
+    """An object that a pickle describes: the name of its constructor and the arguments. Nothing is called."""
 
     name: str
     arguments: Any = None
@@ -466,7 +466,7 @@ def _interpreted(content: bytes) -> Any:
 
 
 def _value(thing: Any) -> Any:
-    """A description of an array as that array, at any depth."""
+    """The value, with each described array built, at any depth."""
     if isinstance(thing, list):
         return [_value(each) for each in thing]
     if isinstance(thing, dict):

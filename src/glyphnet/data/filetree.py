@@ -1,7 +1,7 @@
-"""The files of a folder or of an archive by name, and their content, gunzipped where asked for.
+"""The files of a folder or of an archive, by name, and their content.
 
-An archive (zip, tar, tar.gz, tar.bz2, tar.xz) is read where it lies: nothing is written to disk, so no member can
-land outside a folder. Every size is checked before memory is taken for it.
+An archive (zip, tar, tar.gz, tar.bz2, tar.xz) is read without unpacking it to disk, so that no member can land outside
+a folder. Every size is checked before memory is allocated.
 """
 
 from __future__ import annotations
@@ -64,11 +64,7 @@ class FileTree:
     state: str = ""
 
     def content(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
-        """What is in a file, on disk of at most ``limit`` bytes.
-
-        Raises:
-            BadFileError: it cannot be read.
-        """
+        """The content of a file, at most ``limit`` bytes on disk; raises BadFileError if it cannot be read."""
         return read_bytes(self.root / name, limit) if self.read is None else self.read(name)
 
     def file(self, name: str) -> AnyFile:
@@ -160,11 +156,7 @@ class ArchivePath:
         return (self / name for name in sorted(self.children()))
 
     def content(self) -> bytes:
-        """Its content.
-
-        Raises:
-            BadFileError: it cannot be read, or is too large.
-        """
+        """Its content; raises BadFileError if it cannot be read or is too large."""
         return self._tree.content(self.inside)
 
 
@@ -214,7 +206,7 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
 
 
 def head_of(path: str | os.PathLike[str]) -> bytes:
-    """The first 512 bytes of a file; none of a pipe, which would wait for ever."""
+    """The first 512 bytes of a regular file; b"" for a pipe, which might never answer."""
     if not is_regular(path):
         return b""
     with open_input(path) as file:
@@ -249,11 +241,7 @@ def unpacked(path: AnyFile) -> Iterator[IO[bytes] | gzip.GzipFile]:
 
 
 def gunzipped(content: bytes, path: str | os.PathLike[str], limit: int) -> bytes:
-    """Gzip in memory, unpacked; ``path`` is what messages call it.
-
-    Raises:
-        BadFileError: it is truncated, damaged, followed by something else, or unpacks to more than ``limit`` bytes.
-    """
+    """Gzip in memory, unpacked; raises BadFileError as `unpacked`, and for more than ``limit`` bytes."""
     with _gunzipping(io.BytesIO(content), path) as file:
         plain = file.read(limit + 1)
     if len(plain) > limit:
@@ -279,7 +267,7 @@ def _gunzipping(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[IO[by
 
 
 def folder_tree(root: Path) -> FileTree:
-    """The files below a folder. Links are followed; a link that leads back to a folder it lies in is not.
+    """The files below a folder. Links are followed, except to a folder that contains the link.
 
     Raises:
         DataError: the folder, or one in it, cannot be listed.
@@ -372,7 +360,7 @@ def _fault(entry: os.DirEntry[str]) -> str:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or tar archive, by its content; .npz and office files, zips as well, are not meant."""
+    """Whether a file is a zip or tar archive, by its content; .npz and office files do not count."""
     if not path.is_file() or path.suffix.lower() in (".npz", ".docx", ".xlsx", ".odt", ".pt", ".pth", ".jar"):
         return False
     head = head_of(path)

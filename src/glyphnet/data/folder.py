@@ -64,7 +64,7 @@ def _arrays_in_class_folders(tree: FileTree, others: Counter[str]) -> tuple[list
 
 
 def _may_use_tables(options: Options) -> bool:
-    """Whether nothing was said of folders: then tables in them are used."""
+    """Whether the user chose no folders, so that tables in them count."""
     return options.only is None and options.layout in ("auto", *LABEL_LAYOUTS)
 
 
@@ -260,7 +260,7 @@ def _path_tables(tree: FileTree, label_column: str | None) -> list[str]:
 
 
 def _with_reasons(error: DataError, tree: FileTree) -> DataError:
-    """The error, with what keeps a table that lies beside the pictures from naming their classes."""
+    """The error, with the reason why a table beside the pictures does not name their classes."""
     for name in _text_tables(tree)[:5]:
         try:
             choose_columns(cells_of(tree, name), name)

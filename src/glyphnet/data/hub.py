@@ -177,7 +177,7 @@ def unlabelled_parquet(path: str | AnyFile) -> Unlabelled | BadFileError:
 
 
 def _picture_column(columns: dict[str, Any], path: str) -> str:
-    """``image``, else the only column that can hold the bytes of pictures, else one of paths."""
+    """``image``, else the only column of bytes, else one of paths."""
     if IMAGE in columns and (_holds_bytes(columns[IMAGE]) or _holds_text(columns[IMAGE])):
         return IMAGE
     fitting = [name for name, kind in columns.items() if _holds_bytes(kind)]

@@ -136,7 +136,7 @@ def _read_usps(folder: Path) -> RawArrays:
 
 
 def _cifar(classes: int, how_many: str, md5: str) -> NamedDataset:
-    """CIFAR; the MD5 is its authors', also in torchvision (torchvision/datasets/cifar.py)."""
+    """CIFAR, with its authors' MD5, which torchvision lists too (torchvision/datasets/cifar.py)."""
     file, folder = f"cifar-{classes}-python.tar.gz", "cifar-10-batches-py" if classes == 10 else "cifar-100-python"
     return NamedDataset(
         title=f"CIFAR-{classes}: 60,000 photographs of {how_many} classes, 32×32 RGB (Krizhevsky 2009)",

@@ -47,12 +47,11 @@ _LEVELS = ("class", "part", "any")
 
 @dataclass
 class Arrangement:
-    """What the folders were found to mean.
+    """The meaning of the folders.
 
     Attributes:
         rows: (name, class, part) of each picture.
-        notes: what was concluded, in sentences.
-        warnings: what was left out.
+        notes, warnings: sentences on what was concluded, and on what was left out.
     """
 
     rows: list[tuple[str, str, int]] = field(default_factory=list)
@@ -222,7 +221,7 @@ def _words(name: str) -> list[str]:
 
 
 def _parts_of(names: Collection[str]) -> dict[str, int]:
-    """The part of each name that is one. Words that all of several share ("asl_alphabet_train") do not count.
+    """The part of each name that means one. Words that all these names share ("asl_alphabet_train") do not count.
 
     Raises:
         ValueError: two names, which it gives, are the same part.
@@ -465,6 +464,6 @@ def _is_enumeration(names: Sequence[str]) -> bool:
 
 
 def _nearly_the_same(subs: list[set[str]]) -> bool:
-    """Whether all these sets of at least two names are nearly one."""
+    """Whether all these sets hold nearly the same names, two or more."""
     largest = max(subs, key=len)
     return len(largest) > 1 and all(len(each & largest) >= max(2, 0.8 * max(len(each), 1)) for each in subs)

@@ -32,7 +32,7 @@ _state_of = operator.attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Labelled image files, in the order of their names whatever the order on disk.
+    """Labelled image files, in the order of their names.
 
     Attributes:
         root: the folder that the names start from.
@@ -45,9 +45,9 @@ class ImageFiles:
         warnings: what was left out, and what is doubtful.
         read: returns the content of a file that does not lie in a folder (in an archive, in a Parquet table);
             None: the names are paths below ``root``. Several threads call it.
-        state: changes whenever the file does that holds all pictures; unused where ``read`` is None.
-        groups: what each picture stays together with, where a column of a table was asked for.
-        label_column: the column with the classes, where it was asked for.
+        state: changes with the file that holds all pictures; unused where ``read`` is None.
+        groups: the group of each picture, where the user named a column for it.
+        label_column: the column with the classes, where the user named it.
     """
 
     root: Path
@@ -64,19 +64,11 @@ class ImageFiles:
     label_column: str | None = None
 
     def content(self, name: str) -> bytes:
-        """The encoded picture called ``name``.
-
-        Raises:
-            BadFileError: it cannot be read.
-        """
+        """The encoded picture of this name; raises BadFileError if it cannot be read."""
         return read_bytes(f"{self.root}/{name}") if self.read is None else self.read(name)
 
     def picture(self, name: str, reading: Reading = STANDARD) -> Image.Image:
-        """The picture called ``name``, as `decode.read_picture` gives it.
-
-        Raises:
-            BadFileError: it cannot be read.
-        """
+        """The picture of this name, as `decode.read_picture` gives it; raises BadFileError if it cannot be read."""
         return picture_from_bytes(self.content(name), name, reading)
 
     def stamp(self) -> str:
@@ -98,7 +90,7 @@ class ImageFiles:
 
 
 Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError
-"""Of a picture: the path of its file, the bytes of one, its pixels, or why there is none."""
+"""Of a picture: the path of its file, the bytes of a file, its pixels, or why there is none."""
 
 
 class Picture(NamedTuple):

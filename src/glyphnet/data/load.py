@@ -1,4 +1,4 @@
-"""From a name or a path to Splits: one table row for each kind of source."""
+"""Load Splits from a name or a path; each kind of source is a row in a table."""
 
 from __future__ import annotations
 
@@ -18,24 +18,11 @@ from ..filekinds import LFS, SMALLEST_HEAD, foreign_kind, is_lfs_pointer, looks_
 from ..files import open_input
 from ..progress import Progress
 from ..units import listed
-from . import arrays, containers, idx, named
+from . import arrays, containers, filetree, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
 from .dataset import Originals, Splits
-from .filetree import (
-    AnyFile,
-    ArchivePath,
-    FileTree,
-    archive_tree,
-    file_alone,
-    folder_tree,
-    head_of,
-    is_archive,
-    is_folder,
-    is_regular,
-    is_wanted,
-    state_of,
-)
+from .filetree import AnyFile, ArchivePath, FileTree, file_alone, state_of
 from .find_groups import times_taken
 from .folder import read_tree
 from .groups import parse_group_by
@@ -43,17 +30,7 @@ from .hub import is_hub_table, read_hub, unlabelled_parquet
 from .known import NAMED as NAMED_SETS
 from .known import read_named
 from .layouts import check_layout, part_word
-from .listing import (
-    PARTS,
-    Content,
-    ImageFiles,
-    Picture,
-    Unlabelled,
-    bad_in_words,
-    escaped,
-    skipped,
-    unlabelled_rows,
-)
+from .listing import PARTS, Content, ImageFiles, Picture, Unlabelled, bad_in_words, escaped, skipped, unlabelled_rows
 from .named import read_digits
 from .pictures import decode_all
 from .pixels import Conformed, conform
@@ -68,7 +45,7 @@ if TYPE_CHECKING:
     from .settings import DataSettings
 
 NAME_PREFIX = "name:"
-"""Before the name of a known data set where a file or folder is called the same."""
+"""Prefix of a known data set's name, where a file or folder has the same name."""
 
 
 def load(
@@ -94,11 +71,10 @@ def load(
     """Load a labelled image data set, divided into training, validation and test.
 
     Args:
-        source: the name of a data set ("digits", "mnist", …), or the path of a folder of class folders (flat,
-            or in training, validation and test), of a table of paths or of pixels, of Parquet tables with
-            pictures, of IDX, .npz or .npy files, or of a zip or tar archive: docs/data.md shows each. Where a file
-            or folder has the name of a data set, write ``./mnist`` for it and ``name:mnist`` for the data set.
-            A `DataSettings` holds the source and its options: give none of them beside it.
+        source: the name of a data set ("digits", "mnist", …), or a path: a folder, a table, Parquet, an archive, or a
+            file of arrays; docs/data.md shows each. Where a file or folder has the name of a data set, write
+            ``./mnist`` for it and ``name:mnist`` for the data set. A `DataSettings` holds the source and its options:
+            give none of them beside it.
         size: the side of the images in pixels, or (height, width); None chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
         validation_fraction: the share of the training images to validate on, where no such part is given.
@@ -116,11 +92,9 @@ def load(
             of 8 bits as they are, and chooses one range for any others from the values of the whole set.
         page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
         reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
-        group_by: which pictures stay on one side of every division: "folder" (inside class folders), "prefix" (of file
-            names before their counter), "burst" (times of pictures), "neighbours" (alike, in the order of names),
-            "copies" (the same picture, changed), "column:NAME" of a table, a regular expression with one group that is
-            searched in the names, "FILE.csv" with the columns file_name and group, "none", or
-            "auto", which keeps together what likely belongs together.
+        group_by: which pictures stay on one side of every division: "folder", "prefix", "burst", "neighbours",
+            "copies", "column:NAME", a regular expression with one group, "FILE.csv", "none", or "auto", which keeps
+            together what likely belongs together; docs/data.md explains each.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -219,7 +193,11 @@ def _lfs_pointer(folder: Path) -> Path | None:
     for place, _, names in os.walk(folder):
         for name in sorted(names):
             path = Path(place, name)
-            if is_regular(path) and path.stat().st_size < SMALLEST_HEAD and is_lfs_pointer(head_of(path)):
+            if (
+                filetree.is_regular(path)
+                and path.stat().st_size < SMALLEST_HEAD
+                and is_lfs_pointer(filetree.head_of(path))
+            ):
                 return path
     return None
 
@@ -274,7 +252,7 @@ def _entries(folder: AnyFile) -> tuple[list[str], list[str]]:
         found = dict(folder.children())
     else:
         with os.scandir(folder) as entries:
-            found = {entry.name: is_folder(entry) for entry in entries if is_wanted(entry.name)}
+            found = {entry.name: filetree.is_folder(entry) for entry in entries if filetree.is_wanted(entry.name)}
     folders = [name for name, has_files in found.items() if has_files]
     return sorted(folders), sorted(found.keys() - {*folders})
 
@@ -309,11 +287,11 @@ def _read_arrays(root: AnyFile, files: Sequence[AnyFile], kind: Source, options:
 
 def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
     """What a folder or an archive holds."""
-    archive = archive_tree(path) if path.is_file() else None
+    archive = filetree.archive_tree(path) if path.is_file() else None
     root = path if archive is None else ArchivePath(archive)
     if found := _arrays_below(root):
         return _read_arrays(root, *found, options)
-    return read_tree(folder_tree(path) if archive is None else archive, options)
+    return read_tree(filetree.folder_tree(path) if archive is None else archive, options)
 
 
 def _load_digits(name: str, options: Options) -> Splits:
@@ -340,7 +318,7 @@ def _read_path_table(path: Path, options: Options) -> ImageFiles:
 
 def _archive_pictures(path: str) -> Unlabelled | BadFileError:
     try:
-        tree = archive_tree(Path(path))
+        tree = filetree.archive_tree(Path(path))
     except DataError as error:
         return BadFileError(path, "cannot be read", str(error).removeprefix(f"{path}: "))
     names, _ = tree.pictures()
@@ -363,7 +341,7 @@ def _archive_pictures(path: str) -> Unlabelled | BadFileError:
 
 
 def _arrays_in(tree: FileTree) -> Unlabelled | None:
-    """The images of all files of arrays in an archive, one after the other; labels are none."""
+    """The images of all files of arrays in an archive, one after the other."""
     files = [tree.file(name) for name in tree.names[:_MOST_FILES]]
     read = [
         kind.pictures(file)
@@ -431,7 +409,7 @@ PATHS: tuple[Source, ...] = (
     Source("a Parquet table", is_file(".parquet"), _read_parquet, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
     Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
-    Source("a zip or tar archive", is_archive, _read_below, _archive_pictures, inside=False),
+    Source("a zip or tar archive", filetree.is_archive, _read_below, _archive_pictures, inside=False),
     holding_arrays("a MATLAB file", containers.is_matlab, containers.read_matlab, containers.matlab_images),
     holding_arrays("an HDF5 file", containers.is_hdf5, containers.read_hdf5, containers.hdf5_arrays),
     holding_arrays("a folder of CIFAR's batches", containers.is_cifar_folder, containers.read_cifar_folder),

@@ -127,7 +127,7 @@ def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -
 
 
 class _Receiver:
-    """What pooch writes to, and its progress bar: passes progress on and bounds what a server sends.
+    """File and progress bar for pooch: passes progress on and bounds what a server sends.
 
     Attributes:
         total: bytes that the server announced, 0 if it did not; set by pooch.
@@ -152,7 +152,7 @@ class _Receiver:
             self._progress(self._done, self.total, self._what)
 
     def update(self, _: int = 0) -> None:
-        """Nothing: `write` passes the progress on, and the file is flushed when it is closed."""
+        """Do nothing: `write` passes the progress on, and closing the file flushes it."""
 
     flush = reset = close = update
 
@@ -188,7 +188,7 @@ def _find(folder: Path, file: NamedFile) -> Path | None:
 
 
 def _fault(path: Path, file: NamedFile) -> str:
-    """What is wrong with a file, "" if nothing is; a file found right is remembered until it changes."""
+    """What is wrong with a file, "" if nothing; a sound file is remembered until it changes."""
     expected = file.sha256 or file.gzip_sha256 or file.md5 or _pinned(file)
     status = path.stat()
     state = [os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, expected]
@@ -222,11 +222,7 @@ def _measure(path: Path, file: NamedFile) -> str:
 
 
 def content_sha256(path: Path, limit: int) -> tuple[str, int]:
-    """SHA-256 (hex) of the content, gunzipped, and its size in bytes; reads at most one byte more than ``limit``.
-
-    Raises:
-        BadFileError: the gzip stream is damaged.
-    """
+    """SHA-256 (hex) of the content, gunzipped, and its size in bytes; reads at most one byte more than ``limit``."""
     digest, size = hashlib.sha256(), 0
     with unpacked(path) as file:
         while piece := file.read(min(PIECE, limit + 1 - size)):
@@ -255,7 +251,7 @@ def _pin_path(file: NamedFile) -> Path:
 
 
 def _pinned(file: NamedFile) -> str:
-    """The SHA-256 of the file when it was first met; "" where it was not, or a published checksum is known."""
+    """The SHA-256 of a file's first download; "" for none, or where a published checksum is known."""
     if not file.is_whole or file.md5:
         return ""
     try:
@@ -265,7 +261,7 @@ def _pinned(file: NamedFile) -> str:
 
 
 def _pin(path: Path, file: NamedFile, warn: Callable[[str], None] | None) -> None:
-    """Remember the SHA-256 of a file that no published checksum is known of, and say so the first time."""
+    """Remember the SHA-256 of a file without a published checksum, and warn the first time."""
     if not file.is_whole or file.md5 or _pinned(file):
         return
     found = _digest(path)

@@ -185,7 +185,7 @@ def _choose_range(arrays: Mapping[str, _Array]) -> ValueRange | None:
 
 
 def _choose_for_bytes(arrays: Sequence[_Array]) -> ValueRange | None:
-    """Of uint8 arrays, looking at few images first: most have bright pixels, and may be a memory map of any size."""
+    """`_choose_range` for uint8 arrays; a few images mostly show bright pixels, and a memory map may have any size."""
     highest = 0
     for array in arrays:
         highest = max(highest, *(int(array[row].max()) for row in sample_rows(len(array))))
@@ -195,7 +195,7 @@ def _choose_for_bytes(arrays: Sequence[_Array]) -> ValueRange | None:
 
 
 def _refuse_two_scales(highs: Mapping[str, float]) -> None:
-    """Refuse parts of which one is in fractions, say, and another in 0 to 255."""
+    """Refuse parts on different scales, such as fractions and 0 to 255."""
     low, high = (choose(highs, key=highs.__getitem__) for choose in (min, max))
     if highs[high] > _FAR_APART * highs[low] > 0:
         raise DataError(

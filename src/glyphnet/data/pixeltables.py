@@ -39,15 +39,15 @@ _Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class PixelTable:
-    """Which columns of a table hold what.
+    """The meaning of a table's columns.
 
     Attributes:
-        header: the names of the columns; () where there are none.
-        separator: what stands between the cells; "" for blanks.
-        label: the column of the label; None where there is none.
+        header: the names of the columns; () without a header.
+        separator: between the cells; "" for blanks.
+        label: the column of the label; None for none.
         pixels: the columns of the pixels, in order.
-        packed: whether there is one column of pixels, which holds all of them with blanks between.
-        doubtful: another column that could as well be the label.
+        packed: one column holds all pixels, with blanks between.
+        doubtful: another column that could be the label.
     """
 
     header: tuple[str, ...]
@@ -62,7 +62,7 @@ class PixelTable:
 
 
 def pixel_table_of(tree: FileTree, name: str) -> PixelTable | None:
-    """What a table below a folder or in an archive holds, if it is a table of pixels."""
+    """The columns of a table in a folder or an archive; None unless it is a table of pixels."""
     try:
         with opened(tree.file(name)) as file:
             return recognise(_head(file.read(_HEAD)), name)
@@ -87,7 +87,7 @@ def _head(content: bytes) -> bytes:
 
 
 def recognise(head: bytes, where: str) -> PixelTable | None:
-    """Which columns hold what, from the first rows; None for tables of another kind."""
+    """The meaning of the columns, from the first rows; None for a table of another kind."""
     if b"\0" in head[:4096] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return None
     text, _ = read_text(head, where)
@@ -145,7 +145,7 @@ _COUNTERS = {"id", "index", "unnamed0", "", "row", "imageid"}
 
 
 def _without_header(separator: str, body: list[list[str]], numbers: list[int]) -> PixelTable:
-    """Where the label stands among columns without names: first, last or nowhere."""
+    """Find the label among columns without names: first, last or absent."""
     width = len(body[0])
     texts = [column for column in range(width) if column not in numbers]
     if texts:
@@ -275,7 +275,7 @@ def _load_packed(content: bytes, where: str, table: PixelTable) -> tuple[_Array,
 
 
 def _compact(values: _Array) -> _Array:
-    """As uint8 where that loses nothing."""
+    """As uint8 if that changes no value."""
     if not values.size or not (values.min() >= 0 and values.max() <= 255):
         return values
     small = values.astype(np.uint8)
@@ -304,7 +304,7 @@ def unlabelled_pixels(path: str) -> Unlabelled | BadFileError:
 
 
 def unlabelled_table(content: bytes, path: str) -> Unlabelled | BadFileError:
-    """The same of a table's content; messages call it ``path``."""
+    """`unlabelled_pixels` of a table's content; messages call it ``path``."""
     try:
         table = recognise(_head(content), path)
         assert table is not None

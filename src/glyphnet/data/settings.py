@@ -1,4 +1,4 @@
-"""Which data are read, and how: one frozen value that every verb makes, passes on and stores."""
+"""Which data are read, and how: one frozen value that every verb makes and stores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 _BEFORE_GROUPS = frozenset(
     {"source", "size", "color", "validation_fraction", "test_fraction", "seed", "on_bad_file", "labels"}
 )
-"""All settings of `DataSettings` before pictures were grouped."""
+"""All settings of `DataSettings` in versions without groups."""
 
 
 class DataSettings(Settings):
@@ -59,7 +59,7 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_before_groups(cls, values: Any) -> Any:
-        """Let settings that were written in full before there were groups divide as they did: at random."""
+        """Let settings that a version without groups wrote in full divide at random, as they did."""
         if isinstance(values, Mapping) and values.keys() >= _BEFORE_GROUPS and "group_by" not in values:
             return {**values, "group_by": "none"}
         return values

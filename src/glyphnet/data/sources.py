@@ -23,7 +23,7 @@ from .listing import ImageFiles, Unlabelled, unlabelled_arrays
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of path: what to call it, how to recognise it, how to read it.
+    """A kind of path: its name, how to recognise and how to read it.
 
     Attributes:
         title: what messages call it.
@@ -104,7 +104,7 @@ def claimed(path: Path) -> Source | None:
 
 
 def read_by(kind: Source, path: Any, options: Options) -> RawArrays | ImageFiles:
-    """The labelled images of a path, with a note that names the package where it is not GlyphNet that reads it."""
+    """The labelled images of a path, with a note that names the package if another one reads it."""
     found = kind.read(path, options)
     package = next((OTHERS.package(name) for name, row in OTHERS.items() if row is kind), None)
     return found if package is None else replace(found, notes=(f"Read as {kind.title} by {package}.", *found.notes))

@@ -38,7 +38,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".txt", ".dat", ".csv.gz", ".tsv.gz")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
 MAX_TEXT = 2 << 30  # bytes, unpacked
 
-# What columns are called, without case and punctuation; the first of them that is there is meant.
+# Names of columns, without case and punctuation; the first one present counts.
 FILE_COLUMNS = (
     "filename", "file", "filepath", "path", "imagepath", "imagename", "imagefile", "image", "img", "imgname", "imgpath",
     "picture", "filenames", "images", "imageid", "fname", "name", "id", "uuid",
@@ -74,7 +74,7 @@ class Cells:
         return {cells[column] for _, cells in self.rows if column < len(cells)}
 
     def in_words(self) -> str:
-        """What columns there are."""
+        """The names of the columns, for messages."""
         if not self.columns:
             return "The table is empty."
         return f"The columns are {listed([name[:40] or '(no name)' for name in self.columns], 6)}."
@@ -82,7 +82,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column means what.
+    """The meaning of a table's columns.
 
     Attributes:
         file: the one that names files.
@@ -348,7 +348,7 @@ class Finder:
         self.ways: Counter[str] = Counter()
 
     def find(self, cell: str) -> tuple[str, str]:
-        """The name of the file from the folder on, and what is wrong with it ("" if nothing is).
+        """The name of the file, relative to the folder, and what is wrong with it ("" if nothing).
 
         Raises:
             ValueError: the cell leads outside the folder.
@@ -400,7 +400,7 @@ class Finder:
         return name, f"no such file (tried {path})"
 
     def content(self, cell: str, place: str) -> str | BadFileError:
-        """The path of the file that a cell names, or what is wrong with it; ``place`` is where the cell stands."""
+        """The path of the file that the cell at ``place`` names, or what is wrong with it."""
         if not cell:
             return BadFileError(place, "has no picture", "Fill it in, or remove the row.")
         try:
@@ -549,7 +549,7 @@ def _label_of(table: Cells, columns: Columns, cells: list[str], where: str, plac
 
 
 def _chosen(name: str, table: Cells, columns: Columns, ways: Counter[str]) -> str:
-    """One line: which column was taken for what."""
+    """One line: how the columns were read."""
 
     def title(column: int) -> str:
         return f"{table.columns[column]!r}" if table.columns[column] else f"column {column + 1}"

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,6 @@ from .cache import cache_folder
 from .dataset import Int64Array, UInt8Array
 from .filetree import PIECE, is_gzipped, unpacked
 from .known import NAMED, NamedDataset, NamedFile
-
-if TYPE_CHECKING:
-    import requests
 
 _TIMEOUT = 20.0  # seconds that a server may stay silent
 _ROUNDS = (0.0, 1.0, 4.0)  # seconds of waiting before each round of asking all mirrors
@@ -108,58 +104,26 @@ class _RefusedError(ValueError):
 
 def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -> Path:
     """Download ``url`` to ``path`` and check the content."""
-    from pooch import HTTPDownloader
+    import requests
 
+    # Deflate's worst case adds five bytes to 16 thousand.
+    limit = file.size if file.is_whole else file.size + file.size // 1000 + 4096
+    headers = {"User-Agent": f"glyphnet/{__version__}", "Accept-Encoding": "identity"}
     remove(path)  # of the mirror before
-    with new_file(path) as target:
-        receiver = _Receiver(target, file, progress)
-        fetch_url = HTTPDownloader(
-            progressbar=receiver,
-            chunk_size=1 << 16,
-            timeout=_TIMEOUT,
-            headers={"User-Agent": f"glyphnet/{__version__}", "Accept-Encoding": "identity"},
-            hooks={"response": _keep_packed},
-        )
-        fetch_url(url, receiver, None)
+    with new_file(path) as target, requests.get(url, headers=headers, timeout=_TIMEOUT, stream=True) as response:
+        response.raise_for_status()
+        response.raw.headers.pop("Content-Encoding", None)  # a .gz file stays packed, whatever the server calls it
+        done, total = 0, int(response.headers.get("Content-Length", 0))
+        for piece in response.iter_content(1 << 16):
+            done += len(piece)
+            if max(done, total) > limit:
+                raise _RefusedError(f"sends more than the {limit:,} bytes that the file can have")
+            target.write(piece)
+            if progress is not None:
+                progress(done, total, file.name)
     if wrong := _measure(path, file):
         raise _RefusedError(wrong)
     return path
-
-
-class _Receiver:
-    """File and progress bar for pooch: passes progress on and bounds what a server sends.
-
-    Attributes:
-        total: bytes that the server announced, 0 if it did not; set by pooch.
-    """
-
-    total = 0
-
-    def __init__(self, target: IO[bytes], file: NamedFile, progress: Progress | None) -> None:
-        self._target = target
-        self._what = file.name
-        # Deflate's worst case adds five bytes to 16 thousand.
-        self._limit = file.size if file.is_whole else file.size + file.size // 1000 + 4096
-        self._progress = progress
-        self._done = 0
-
-    def write(self, piece: bytes) -> None:
-        self._done += len(piece)
-        if max(self._done, self.total) > self._limit:
-            raise _RefusedError(f"sends more than the {self._limit:,} bytes that the file can have")
-        self._target.write(piece)
-        if self._progress is not None:
-            self._progress(self._done, self.total, self._what)
-
-    def update(self, _: int = 0) -> None:
-        """Do nothing: `write` passes the progress on, and closing the file flushes it."""
-
-    flush = reset = close = update
-
-
-def _keep_packed(response: requests.Response, **_: object) -> None:
-    """Leave a .gz file packed even if the server labels it as compressed for the transfer."""
-    response.raw.headers.pop("Content-Encoding", None)
 
 
 def _judge(error: Exception) -> tuple[str, bool]:

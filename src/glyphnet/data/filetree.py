@@ -12,7 +12,6 @@ import gzip
 import io
 import os
 import posixpath
-import stat
 import tarfile
 import zipfile
 import zlib
@@ -197,17 +196,9 @@ def state_of(path: AnyFile) -> str:
     return repr((os.path.realpath(path), *size_and_times, status.st_ino))
 
 
-def is_regular(path: str | os.PathLike[str]) -> bool:
-    """Whether the path leads to a regular file."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
-
-
 def head_of(path: str | os.PathLike[str]) -> bytes:
     """The first 512 bytes of a regular file; b"" for a pipe, which might never answer."""
-    if not is_regular(path):
+    if not os.path.isfile(path):
         return b""
     with open_input(path) as file:
         return file.read(SMALLEST_HEAD)

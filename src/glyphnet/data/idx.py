@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..errors import BadFileError, DataError
 from ..filekinds import looks_like
 from .arrays import RawArrays, RawPart
 from .filetree import MAX_RATIO, PIECE, AnyFile, ArchivePath, as_file, byte_count, is_gzipped, opened, unpacked
+from .listing import PARTS
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -92,15 +92,6 @@ def _check_size(path: AnyFile, shape: tuple[int, ...], expected: int, stored: in
         )
 
 
-@dataclass
-class _Set:
-    """The files of one data set in a folder: by part ("train", "test", …, "all") and by what they hold."""
-
-    images: dict[str, AnyFile] = field(default_factory=dict)
-    labels: dict[str, AnyFile] = field(default_factory=dict)
-    classes: AnyFile | None = None
-
-
 def is_idx(path: AnyFile) -> bool:
     """Whether a file begins as IDX does, gzipped or not: the name does not matter."""
     return path.is_file() and _dimensions(path) is not None
@@ -115,7 +106,7 @@ def is_idx_folder(path: str | os.PathLike[str]) -> bool:
 def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
     """Read the IDX files of a data set, such as ``train-images-idx3-ubyte[.gz]`` and its three companions.
 
-    Files are recognised by their content; their names only tell which belong together and to which part.
+    Files are recognised by their content; their names only say which belong together and to which part.
 
     Args:
         path: the folder, or one of the files where the folder holds several data sets (EMNIST).
@@ -129,27 +120,24 @@ def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
     folder = path if is_folder else path.parent
     sets = _sets(folder)
     if is_folder and len(sets) > 1:
-        names = sorted(next(iter((*found.images.values(), *found.labels.values()))).name for found in sets.values())
+        names = sorted(next(iter(files.values())).name for files in sets.values())
         raise DataError(
             f"{path}: there are {len(sets)} data sets of IDX files. Name a file of one: {', '.join(names[:6])}."
         )
     name = next(iter(sets), "") if is_folder else _described(path.name)[0]
     if name not in sets:
         raise BadFileError(path, "no IDX file of images or labels", "Give an IDX file as MNIST has them.")
-    found = sets[name]
-    parts: dict[str, RawPart] = {
-        part: _read_pair(folder, part, found.images.get(part), found.labels.get(part))
-        for part in ("train", "validation", "test", "all")
-        if part in found.images or part in found.labels
-    }
+    files = sets[name]
+    pairs = {part: (files.get((part, "images")), files.get((part, "labels"))) for part in (*PARTS, "all")}
+    parts = {part: _read_pair(folder, *pair) for part, pair in pairs.items() if any(pair)}
     if "train" not in parts and "all" not in parts:
         raise BadFileError(folder, "has no train-images-idx3-ubyte[.gz]", "Put the training files there too.")
     notes: tuple[str, ...] = ()
     if "emnist" in name:  # NIST's matrices are stored by columns
         parts = {part: raw._replace(images=raw.images.transpose(0, 2, 1)) for part, raw in parts.items()}
         notes = ("EMNIST stores its images on their side: they were turned upright.",)
-    if found.classes is not None:
-        parts = _with_names(found.classes, parts)
+    if ("all", "mapping") in files:
+        parts = _with_names(files["all", "mapping"], parts)
     return RawArrays(parts, None, notes)
 
 
@@ -167,9 +155,9 @@ def _described(name: str) -> tuple[str, str]:
     return "-".join(rest), part
 
 
-def _sets(folder: AnyFile) -> dict[str, _Set]:
-    """The data sets of IDX files in a folder: name → files."""
-    found: dict[str, _Set] = {}
+def _sets(folder: AnyFile) -> dict[str, dict[tuple[str, str], AnyFile]]:
+    """The data sets of IDX files in a folder: name → (part, "images", "labels" or "mapping") → file."""
+    found: dict[str, dict[tuple[str, str], AnyFile]] = {}
     tables: dict[str, AnyFile] = {}
     files: list[AnyFile] = sorted(folder.iterdir())
     for path in files:  # an unpacked file comes before its .gz, and is faster
@@ -179,15 +167,11 @@ def _sets(folder: AnyFile) -> dict[str, _Set]:
         if path.suffix.lower() == ".txt":
             if name.endswith("mapping-txt"):
                 tables[name.removesuffix("-mapping-txt")] = path
-            continue
-        dimensions = _dimensions(path)
-        if dimensions is None:
-            continue
-        one = found.setdefault(name, _Set())
-        (one.images if dimensions > 2 else one.labels).setdefault(part, path)
-    for name, path in tables.items():
-        if name in found:
-            found[name].classes = path
+        elif (dimensions := _dimensions(path)) is not None:
+            kind = "images" if dimensions > 2 else "labels"
+            found.setdefault(name, {}).setdefault((part, kind), path)
+    for name in tables.keys() & found.keys():
+        found[name]["all", "mapping"] = tables[name]
     return found
 
 
@@ -223,7 +207,7 @@ def _with_names(table: AnyFile, parts: dict[str, RawPart]) -> dict[str, RawPart]
     return named
 
 
-def _read_pair(folder: AnyFile, part: str, images_path: AnyFile | None, labels_path: AnyFile | None) -> RawPart:
+def _read_pair(folder: AnyFile, images_path: AnyFile | None, labels_path: AnyFile | None) -> RawPart:
     if images_path is None or labels_path is None:
         there = labels_path or images_path
         assert there is not None

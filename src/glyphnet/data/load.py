@@ -193,11 +193,7 @@ def _lfs_pointer(folder: Path) -> Path | None:
     for place, _, names in os.walk(folder):
         for name in sorted(names):
             path = Path(place, name)
-            if (
-                filetree.is_regular(path)
-                and path.stat().st_size < SMALLEST_HEAD
-                and is_lfs_pointer(filetree.head_of(path))
-            ):
+            if path.is_file() and path.stat().st_size < SMALLEST_HEAD and is_lfs_pointer(filetree.head_of(path)):
                 return path
     return None
 

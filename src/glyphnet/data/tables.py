@@ -27,7 +27,7 @@ from ..filekinds import looks_like_picture
 from ..units import listed
 from .assemble import Options
 from .dataset import BadFile
-from .filetree import AnyFile, FileTree, file_alone, folder_tree, gunzipped, is_regular, openable
+from .filetree import AnyFile, FileTree, file_alone, folder_tree, gunzipped, openable
 from .layouts import part_word
 from .listing import TRAIN, ImageFiles, Unlabelled, class_order, unlabelled_rows
 
@@ -378,7 +378,7 @@ class Finder:
         if self._asked[folder] == _MANY:  # from here on, one look at the folder is quicker than one at each file
             with contextlib.suppress(OSError), os.scandir(self.folder / folder) as entries:
                 self._listed[folder] = frozenset(entry.name for entry in entries if entry.is_file())
-        return base in self._listed.get(folder, ()) or is_regular(f"{self.folder}/{name}")
+        return base in self._listed.get(folder, ()) or os.path.isfile(f"{self.folder}/{name}")
 
     def _elsewhere(self, name: str) -> tuple[str, str]:
         """A bare name in another folder, or a name without its extension."""

@@ -21,7 +21,7 @@ import pytest
 from scipy.io import savemat
 
 from glyphnet.data import load, named
-from glyphnet.data.known import NAMED
+from glyphnet.data.named import NAMED
 from glyphnet.errors import BadFileError, DownloadError
 
 RNG = np.random.default_rng(0)

@@ -27,11 +27,8 @@ from .find_groups import times_taken
 from .folder import read_tree
 from .groups import parse_group_by
 from .hub import is_hub_table, read_hub, unlabelled_parquet
-from .known import NAMED as NAMED_SETS
-from .known import read_named
 from .layouts import check_layout, part_word
 from .listing import PARTS, Content, ImageFiles, Picture, Unlabelled, bad_in_words, escaped, skipped, unlabelled_rows
-from .named import read_digits
 from .pictures import decode_all
 from .pixels import Conformed, conform
 from .pixeltables import is_pixel_table, pixel_table_of, read_pixel_table, unlabelled_pixels, unlabelled_table
@@ -291,14 +288,13 @@ def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
 
 
 def _load_digits(name: str, options: Options) -> Splits:
-    images, labels, classes = read_digits()
+    images, labels, classes = named.read_digits()
     return from_arrays(name, name, Conformed({"all": (images, labels)}, classes), options)
 
 
 def _load_named(name: str, options: Options) -> Splits:
     said: list[str] = []
-    raw = read_named(NAMED_SETS[name], named.fetch(name, progress=options.progress, warn=said.append))
-    splits = _from_raw(name, name, raw, options)
+    splits = _from_raw(name, name, named.read_named(name, options.progress, said.append), options)
     return replace(splits, warnings=(*said, *splits.warnings))
 
 
@@ -394,7 +390,7 @@ def _stamp(path: Path) -> str:
 
 NAMED: dict[str, Callable[[str, Options], Splits]] = {
     "digits": _load_digits,
-    **dict.fromkeys(NAMED_SETS, _load_named),
+    **dict.fromkeys(named.NAMED, _load_named),
 }
 
 

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ..errors import DataError
 from ..filekinds import commonest_kind, foreign_kind
 from ..units import listed
@@ -18,7 +16,7 @@ from .dataset import BadFile
 from .filetree import FileTree, count_in_words
 from .hub import hub_tables, read_hub
 from .layouts import KINDS, LABEL_LAYOUTS, LAY_OUT, Arrangement, arrange, part_word
-from .listing import TRAIN, ImageFiles, class_order, escaped
+from .listing import TRAIN, ImageFiles, class_order, escaped, image_files
 from .pixeltables import pixel_table_of, read_pixel_tables
 from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, read_path_tables
 
@@ -225,12 +223,11 @@ def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:
     classes = class_order(called.values())
     if len(classes) < len(called):
         raise DataError(f"{tree.root}: two class folders are called {listed(classes)}. Rename one.")
-    numbers = {label: classes.index(name) for label, name in called.items()}
-    labels = np.array([numbers[label] for _, label, _ in rows], dtype=np.int64)
-    parts = np.array([part for _, _, part in rows], dtype=np.int8)
-    names = tuple(name for name, _, _ in rows)
-    notes, warnings = tuple(arranged.notes), tuple(arranged.warnings)
-    return ImageFiles(tree.root, names, labels, classes, parts, tuple(bad), notes, warnings, tree.read, tree.state)
+    named = [(name, called[label], part) for name, label, part in rows]
+    return image_files(
+        tree.root, named, classes, bad=tuple(bad), notes=tuple(arranged.notes), warnings=tuple(arranged.warnings),
+        read=tree.read, state=tree.state,
+    )  # fmt: skip
 
 
 # Tables that lie beside pictures

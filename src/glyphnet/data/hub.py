@@ -22,7 +22,7 @@ from ..units import fault_of, listed
 from .decode import read_bytes
 from .filetree import AnyFile, FileTree, as_file, file_alone, state_of
 from .layouts import part_word
-from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, class_order
+from .listing import TRAIN, Content, ImageFiles, Picture, Unlabelled, image_files
 from .tables import FILE_COLUMNS, Finder, label_column_of, parquet_file, plain, sound
 
 IMAGE, FILE_NAME = "image", "file_name"
@@ -279,29 +279,22 @@ def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]], label_col
         raise DataError(
             f"{tree.root}: {listed(unknown, 2)} name no part (train, validation, test), and others do. Rename."
         )
-    names: list[str] = []
-    texts: list[str] = []
-    parts: list[int] = []
+    rows: list[tuple[str, str, int]] = []
     read: dict[str, Table] = {}
     chosen, order = "", None
     for name, part in tables:
         table = read[name] = Table(tree.file(name))
         labels, title, known = table.labels(label_column)
         order = order or known
-        names += [f"{name}#{row}" for row in range(len(labels))]
-        texts += labels
-        parts += [TRAIN if part is None else part] * len(labels)
+        rows += [(f"{name}#{row}", label, TRAIN if part is None else part) for row, label in enumerate(labels)]
         chosen = f"column {table.column!r} holds the pictures, {title!r} the class"
-    classes = order or class_order(texts)
-    number = {name: index for index, name in enumerate(classes)}
 
     def content(name: str) -> bytes:
         table, _, row = name.rpartition("#")
         return read[table].content(int(row))
 
     what = f"{len(tables)} Parquet tables" if len(tables) > 1 else tables[0][0]
-    return ImageFiles(
-        tree.root, names, np.array([number[text] for text in texts], dtype=np.int64), classes,
-        np.array(parts, dtype=np.int8), notes=(f"{what}: {chosen}.",), read=content,
+    return image_files(
+        tree.root, rows, order or (), notes=(f"{what}: {chosen}.",), read=content,
         state="".join(state_of(tree.file(name)) for name in read), label_column=label_column,
     )  # fmt: skip

@@ -89,6 +89,17 @@ class ImageFiles:
         return digest.hexdigest()
 
 
+def image_files(
+    root: Path, rows: Sequence[tuple[str, str, int]], classes: tuple[str, ...] = (), **fields: Any
+) -> ImageFiles:
+    """Image files from the (name, class, part) of each; the other ``fields`` are those of `ImageFiles`."""
+    classes = classes or class_order(label for _, label, _ in rows)
+    number = {name: index for index, name in enumerate(classes)}
+    labels = np.array([number[label] for _, label, _ in rows], dtype=np.int64)
+    parts = np.array([part for _, _, part in rows], dtype=np.int8)
+    return ImageFiles(root, tuple(name for name, _, _ in rows), labels, classes, parts, **fields)
+
+
 Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError
 """Of a picture: the path of its file, the bytes of a file, its pixels, or why there is none."""
 

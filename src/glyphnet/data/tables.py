@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..filekinds import looks_like_picture
 from ..units import listed
@@ -29,7 +27,7 @@ from .assemble import Options
 from .dataset import BadFile
 from .filetree import AnyFile, FileTree, file_alone, folder_tree, gunzipped, openable
 from .layouts import part_word
-from .listing import TRAIN, ImageFiles, Unlabelled, class_order, unlabelled_rows
+from .listing import TRAIN, ImageFiles, Unlabelled, image_files, unlabelled_rows
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 """Names of tables that list the pictures beside them, as the Hugging Face Hub has them."""
@@ -462,21 +460,19 @@ def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], o
             "the file names."
         )
     found.rows.sort()
-    classes = class_order(label for _, label, _ in found.rows)
+    files = image_files(
+        tree.root, found.rows, bad=tuple(found.bad), notes=tuple(found.notes), read=tree.read, state=tree.state,
+        groups=[found.groups.get(name) for name, _, _ in found.rows] if options.group_by.kind == "column" else None,
+        label_column=options.label_column,
+    )  # fmt: skip
+    classes = files.classes
     if len(found.rows) > 9 and 2 * len(classes) > len(found.rows) and all(map(_MEASURE.fullmatch, classes)):
         raise DataError(
             f"{where}: the labels are measures ({listed(classes, 3)}), {len(classes):,} different ones of "
             f"{len(found.rows):,} images, and a classifier needs classes. Add a column of classes, such as low and "
             "high, and name it by --label-column."
         )
-    number = {name: i for i, name in enumerate(classes)}
-    names = tuple(name for name, _, _ in found.rows)
-    return ImageFiles(
-        tree.root, names, np.array([number[label] for _, label, _ in found.rows], dtype=np.int64), classes,
-        np.array([part for _, _, part in found.rows], dtype=np.int8), tuple(found.bad), tuple(found.notes),
-        read=tree.read, state=tree.state, label_column=options.label_column,
-        groups=[found.groups.get(name) for name in names] if options.group_by.kind == "column" else None,
-    )  # fmt: skip
+    return files
 
 
 _MEASURE = re.compile(r"[+-]?\d*\.\d*(e[+-]?\d+)?|[+-]?\d+e[+-]?\d+", re.I)

@@ -203,7 +203,7 @@ def read_decisions(path: AnyPath) -> list[Decision]:
     """Read the table; commas, semicolons (as spreadsheets write them) or tabs between the columns.
 
     Raises:
-        DataError: it cannot be read, a column is missing, unknown or there twice, or a line is incomplete.
+        DataError: it cannot be read, a column is missing, unknown or repeated, or a line is incomplete.
     """
     try:
         with open_text(path, encoding="utf-8-sig", errors="surrogateescape", newline="", piped=True) as file:

@@ -29,9 +29,9 @@ MOST_SCANS = 100
 """Of a JPEG: encoders write up to about 20."""
 QUICK_SCANS = 16
 QUICK_CHUNKS, QUICK_CHUNK_BYTES = 64, 4096
-"""A PNG is plain with so many chunks, and one more for each so many bytes."""
+"""A plain PNG has at most QUICK_CHUNKS chunks, and one more for each QUICK_CHUNK_BYTES bytes."""
 QUICK_PACKED = 4
-"""Of these chunks, texts and colour profiles that are packed."""
+"""Packed texts and colour profiles among these chunks, at most."""
 QUICK_BYTES, QUICK_PIXELS = 16 << 10, 1 << 20
 """A file of another common format is plain up to these."""
 

@@ -63,11 +63,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Occurrences:
-    """How often something was found, with the first examples.
-
-    Attributes:
-        examples: tuples of "part: image" that belong together, one image or two.
-    """
+    """How often something was found; the first examples, each one or two images as "part: image"."""
 
     count: int = 0
     examples: tuple[tuple[str, ...], ...] = ()
@@ -75,35 +71,21 @@ class Occurrences:
 
 @dataclass(frozen=True)
 class Leak:
-    """Images that two parts share.
-
-    Attributes:
-        parts: the two parts, such as ("train", "test").
-        exact: images of the second that are in the first, pixel for pixel.
-        near: pairs that show the same picture.
-        similar: pairs that are very similar.
-    """
+    """Images that two parts, such as ("train", "test"), share."""
 
     parts: tuple[str, str]
-    exact: Occurrences
-    near: Occurrences
-    similar: Occurrences
+    exact: Occurrences  # images of the second that are in the first, pixel for pixel
+    near: Occurrences  # pairs that show the same picture
+    similar: Occurrences  # pairs that are very similar
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that are the same or alike.
+    """Two images that are the same or alike."""
 
-    Attributes:
-        kind: "copy" of the same pixels, or what differs: "mirrored", "turned", "enlarged", "shifted", or "altered".
-        level: "exact", "same picture" or "very similar".
-        similarity: correlation of the pixels once one is moved onto the other.
-        parts, images, classes: of the two.
-    """
-
-    kind: str
-    level: str
-    similarity: float
+    kind: str  # "copy", or what differs: "mirrored", "turned", "enlarged", "shifted"; "altered" where nothing moved
+    level: str  # "exact", "same picture" or "very similar"
+    similarity: float  # correlation of the pixels once one image is moved onto the other
     parts: tuple[str, str]
     images: tuple[str, str]
     classes: tuple[str, str]
@@ -111,7 +93,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was found in a data set.
+    """The contents and faults of a data set.
 
     Attributes:
         image_shape: height, width, channels.
@@ -119,15 +101,14 @@ class DataReport:
         exact_duplicates: images that are copies of an earlier one, in any part.
         near_duplicates: pairs that show the same picture, changed; none where they were not searched for.
         similar: pairs that are very similar.
-        conflicts, near_conflicts: those of both whose labels differ.
-        pairs: every pair of them, exact copies first; only from `inspect`.
+        conflicts, near_conflicts: copies and near duplicates whose labels differ.
         leaks: pairs of parts that share images.
         blank: images with next to nothing on them.
-        bad_files: (name, what is wrong) of files that were skipped.
+        bad_files: (name, reason) of files that were skipped.
         notes: sentences for the user from reading the data.
         levels: different brightnesses in a sample of the images, the least and the greatest.
         not_checked: checks that were not run.
-        findings: what looks wrong, and what to do.
+        pairs: every pair of duplicates, exact copies first; only from `inspect`.
     """
 
     name: str

@@ -35,8 +35,8 @@ _SAME, _STRICTEST = (0.015, 0.1), (0.002, 0.01)
 """The same for the same picture: at most, and whatever other pictures lack."""
 
 _EVIDENCE, _BEYOND_USUAL = 40, 5
-"""Evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and how many times more
-it must be than three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
+"""Evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and its least multiple of
+what three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
 
 _FULL_DETAIL = 500
 """Pixels. Smaller pictures have less that could differ: they may lack less in proportion."""
@@ -159,17 +159,18 @@ def _judged(fits: _Fits, found: _Candidates, share: float) -> tuple[npt.NDArray[
     """Which pairs are the same picture, and which are very similar; ``share``: of the limits, for small pictures."""
     chance = _chance(fits, found)
     limits = [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
-    fit = _fits(fits, limits)
-    same = fit & ((found.nearness <= _SURELY_NEARER) | _fits(fits, [least * share for least in _STRICTEST]))
-    alike = _fits(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
+    fit = _within(fits, limits)
+    same = fit & ((found.nearness <= _SURELY_NEARER) | _within(fits, [least * share for least in _STRICTEST]))
+    alike = (
+        _within(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
+    )
     return same, fit | alike
 
 
 def _chance(fits: _Fits, found: _Candidates) -> list[float]:
-    """What similarity and detail lack in the best fits of different pictures.
+    """What similarity and detail lack in the best fits of different pictures: those that do not stand out.
 
-    All ones of MNIST, and plain trousers, fit some other almost perfectly; photographs do not. The best of the pictures
-    that do not stand out from their neighbours tell how it is in this set.
+    In MNIST every one fits some other almost perfectly, as do plain trousers; photographs do not.
     """
     others = ~found.stands_out
     if others.sum() < 50:
@@ -177,7 +178,7 @@ def _chance(fits: _Fits, found: _Candidates) -> list[float]:
     return [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
 
 
-def _fits(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
+def _within(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
     similarity, detail = may_lack
     return np.asarray((1 - fits.similarity <= similarity) & (1 - fits.detail <= detail))
 
@@ -189,17 +190,11 @@ def no_pairs() -> NearPairs:
 
 
 class _Prepared(NamedTuple):
-    """The pictures as the search sees them.
+    """The pictures as the search sees them."""
 
-    Attributes:
-        grey: float32 (N, h, w), brightness less the background's, in [-1, 1].
-        centre: complex64 (N,), centre of mass, from the middle of the picture, in pixels; x real, y imaginary.
-        are_whole: whether what most pictures show ends before their border.
-    """
-
-    grey: Float32Array
-    centre: Complex64Array
-    are_whole: bool
+    grey: Float32Array  # (N, h, w), brightness less the background's, in [-1, 1]
+    centre: Complex64Array  # (N,), centre of mass, from the middle of the picture, in pixels; x real, y imaginary
+    are_whole: bool  # whether the content of most pictures ends before their border
 
 
 def averaging(size: int, cells: int) -> Float32Array:
@@ -277,21 +272,15 @@ def _turned(version: _Version) -> Float32Array:
 
 
 class _Candidates(NamedTuple):
-    """Pairs that may be alike.
+    """Pairs that may be alike."""
 
-    Attributes:
-        pairs: int64 (M, 2).
-        version: int64 (M,): by which of the versions of the first the second was found.
-        nearness: float32 (M,): the distance of the two, as a share of that of the last neighbour kept.
-    """
-
-    pairs: Int64Array
-    version: Int64Array
-    nearness: Float32Array
+    pairs: Int64Array  # (M, 2)
+    version: Int64Array  # (M,), the version of the first that found the second
+    nearness: Float32Array  # (M,), distance of the two, as a share of that of the last neighbour kept
 
     @property
     def stands_out(self) -> npt.NDArray[np.bool_]:
-        """Whether the second is much nearer to the first than other neighbours are: bool (M,)."""
+        """Whether the second is much nearer to the first than other neighbours: bool (M,)."""
         return self.nearness <= _MUCH_NEARER
 
 

@@ -68,8 +68,7 @@ class Pictures:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Block:
+class _Block(NamedTuple):
     """Some decoded files: the pixels of the good ones, their sizes, and the bad ones."""
 
     images: UInt8Array

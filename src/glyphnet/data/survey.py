@@ -31,7 +31,7 @@ SMALL = 48
 LOOKED_AT = 64  # pictures that are measured: shares are then known to about 5 %
 
 ENOUGH_SHAPES = 0.9  # share of the drawings, of those that keep their shape at the largest side
-ENOUGH_BRIGHTNESS = 0.998  # share of the variance; photographs hold little of it in what is fine
+ENOUGH_BRIGHTNESS = 0.998  # share of the variance; the fine detail of photographs holds little of it
 _LARGEST_LOOKED_AT = 256  # longer sides are reduced to this first
 _SPECK = 0.0005  # share of the picture below which a part of a drawing is dirt
 _TWO_LEVELS = 0.9  # share of the pixels that are ink or paper in a drawing

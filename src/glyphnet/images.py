@@ -60,17 +60,11 @@ class Reader(Protocol):
 
 
 class Batch(NamedTuple):
-    """Some images, as the network sees them.
+    """Some images, as the network sees them; see `data.ink.Normalized`."""
 
-    Attributes:
-        pixels: uint8 (n, H, W, C).
-        reasons: for each image, why its pixels cannot be trusted, or None: see `data.ink.Normalized`.
-        given: for each image, uint8 (H, W, C) as it was before normalising changed it, or None: see there.
-    """
-
-    pixels: UInt8Array
-    reasons: list[NoDrawing | None]
-    given: list[UInt8Array | None]
+    pixels: UInt8Array  # (n, H, W, C)
+    reasons: list[NoDrawing | None]  # why the pixels of an image cannot be trusted, or None
+    given: list[UInt8Array | None]  # (H, W, C), an image before normalising changed it, or None
 
     @classmethod
     def of(cls, images: list[Normalized]) -> Batch:

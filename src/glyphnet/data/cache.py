@@ -34,7 +34,7 @@ from .dataset import Int64Array, UInt8Array
 CACHE_VERSION = 2
 LIMIT_BYTES = 20 * 10**9
 
-# What was used within the last hour stays: a data set of several entries must not push out its own.
+# Entries used within the last hour stay: a data set of several entries must not remove its own.
 RECENT_SECONDS = 3600
 
 # Images up to this size are read into memory, which is faster for training.
@@ -52,18 +52,12 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One entry of the cache.
-
-    Attributes:
-        images: uint8 (N, H, W, C), a read-only memory map.
-        facts: what the builder returned, as JSON values.
-        arrays: int64 arrays that were derived from the images, by name.
-    """
+    """One entry of the cache."""
 
     folder: Path
-    images: UInt8Array
-    facts: Mapping[str, object]
-    arrays: Mapping[str, Int64Array]
+    images: UInt8Array  # (N, H, W, C), a read-only memory map
+    facts: Mapping[str, object]  # what the builder returned, as JSON values
+    arrays: Mapping[str, Int64Array]  # derived from the images, by name
 
 
 class ImageWriter:

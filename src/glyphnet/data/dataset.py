@@ -33,7 +33,7 @@ def size_in_words(height: int, width: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Originals:
-    """The pictures of a data set as they were before they were brought to one size.
+    """The pictures of a data set before they were resized.
 
     Attributes:
         read: returns the picture of a name: a PIL image, or uint8 (h, w, c). Several threads call it.
@@ -60,7 +60,7 @@ class ImageDataset:
         labels: int64 (N,), each in [0, K).
         classes: the K class names, in label order.
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
-        originals: the pictures before they were brought to one size; None: ``images`` are the originals.
+        originals: the pictures before they were resized; None: ``images`` are the originals.
         groups: int64 (N,), images with the same number belong together (frames of a track, tiles of a slide) and
             stay in one part of every division; None where that is unknown.
 

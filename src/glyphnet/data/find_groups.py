@@ -37,7 +37,7 @@ LARGEST = 0.7  # of a class in one group: more, and the group is the class
 COVERED = 0.8  # of the pictures in groups of two or more, for groups by name
 CLOSE = 0.1  # the same, for bursts and neighbours, which need not be everywhere
 BURST_SECONDS = 10  # between two pictures of one burst, at most
-NEIGHBOURS_LINKED = 0.2  # of the neighbours in name order, so many must look alike
+NEIGHBOURS_LINKED = 0.2  # share of the neighbours in name order that must look alike
 ALIKE = 0.9  # correlation of neighbours, at least
 _FRAMES = 200  # pictures of a track, at most, in the median
 _SAMPLE = 1000  # pictures that are compared
@@ -487,7 +487,7 @@ def _is_tail(a: str, b: str) -> bool:
 
 
 def read_group_table(path: str) -> dict[str, str]:
-    """The group of each file that a table with the columns ``file_name`` and ``group`` lists.
+    """The group of each file in a table with the columns ``file_name`` and ``group``.
 
     Raises:
         DataError: the table cannot be read, a column is missing, or a file has two groups.

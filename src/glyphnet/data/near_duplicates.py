@@ -35,8 +35,8 @@ _SAME, _STRICTEST = (0.015, 0.1), (0.002, 0.01)
 """The same for the same picture: at most, and whatever other pictures lack."""
 
 _EVIDENCE, _BEYOND_USUAL = 40, 5
-"""Evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and its least multiple of
-what three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
+"""Least evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and its least
+multiple of what three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
 
 _FULL_DETAIL = 500
 """Pixels. Smaller pictures have less that could differ: they may lack less in proportion."""
@@ -161,10 +161,8 @@ def _judged(fits: _Fits, found: _Candidates, share: float) -> tuple[npt.NDArray[
     limits = [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
     fit = _within(fits, limits)
     same = fit & ((found.nearness <= _SURELY_NEARER) | _within(fits, [least * share for least in _STRICTEST]))
-    alike = (
-        _within(fits, [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]) & found.stands_out
-    )
-    return same, fit | alike
+    wider = [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]
+    return same, fit | (_within(fits, wider) & found.stands_out)
 
 
 def _chance(fits: _Fits, found: _Candidates) -> list[float]:

@@ -168,22 +168,14 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
 
 
 class _Look(NamedTuple):
-    """What the survey learns of a picture.
+    """What the survey learns of a picture."""
 
-    Attributes:
-        size: height and width.
-        depth: see `traits.depth_of`.
-        values: of a picture of more than 8 bits, else None.
-        brightest: the greatest value of a picture of 8 bits.
-        detail: how large it must stay, for a few large pictures; else None.
-    """
-
-    size: tuple[int, int]
+    size: tuple[int, int]  # height and width
     colored: bool
-    depth: str
-    values: ValueSurvey | None
-    brightest: int
-    detail: Detail | None
+    depth: str  # see `traits.depth_of`
+    values: ValueSurvey | None  # of a picture of more than 8 bits
+    brightest: int  # the greatest value of a picture of 8 bits
+    detail: Detail | None  # how large it must stay, for a few large pictures
 
 
 def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | BadFileError:

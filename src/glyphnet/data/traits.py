@@ -38,21 +38,13 @@ def depth_of(values: Image.Image | npt.NDArray[Any]) -> str:
 
 
 class _Kind(NamedTuple):
-    """Pictures stored alike, whose greatest values need the same number of bits.
+    """Pictures stored alike, whose greatest values need the same number of bits."""
 
-    Attributes:
-        is_real: whether they are floats.
-        bits: that number; 0 for fractions and for pictures that are all 0.
-        pictures: how many there are.
-        high: the greatest value in any of them.
-        name: the first of them.
-    """
-
-    is_real: bool
-    bits: int
+    is_real: bool  # whether they are floats
+    bits: int  # 0 for fractions and for pictures that are all 0
     pictures: int
-    high: float
-    name: str
+    high: float  # the greatest value in any of them
+    name: str  # the first of them
 
     def __str__(self) -> str:
         return f"{'floats' if self.is_real else 'whole numbers'} up to {self.high:.6g}"
@@ -64,16 +56,11 @@ class _Kind(NamedTuple):
 
 @dataclass
 class Depths:
-    """How many pictures are stored in each depth.
+    """How many pictures are stored in each depth."""
 
-    Attributes:
-        eight: pictures of 8 bits, the first of which is ``eight_name``.
-        wide: the others.
-    """
-
-    eight: int = 0
-    eight_name: str = ""
-    wide: dict[tuple[bool, int], _Kind] = field(default_factory=dict)
+    eight: int = 0  # pictures of 8 bits
+    eight_name: str = ""  # the first of them
+    wide: dict[tuple[bool, int], _Kind] = field(default_factory=dict)  # the others
 
     def add(self, depth: str, name: str) -> None:
         """Count the picture called ``name``; ``depth`` is what `depth_of` returned."""
@@ -247,38 +234,23 @@ _SENTENCES = {
 
 
 class Seen(NamedTuple):
-    """A decoded picture and what was noted of it.
+    """A decoded picture and what was noted of it."""
 
-    Attributes:
-        image: PIL image of mode L or RGB, at its own size.
-        traits: what was done to it.
-        pages: pages or frames in the file.
-        outside: values outside the range, of all pixels; they became black or white.
-        depth: see `depth_of`.
-    """
-
-    image: Image.Image
+    image: Image.Image  # of mode L or RGB, at its own size
     traits: Traits = Traits(0)
-    pages: int = 1
-    outside: int = 0
-    depth: str = EIGHT
+    pages: int = 1  # pages or frames in the file
+    outside: int = 0  # values outside the range, which became black or white
+    depth: str = EIGHT  # see `depth_of`
 
 
 @dataclass
 class TraitCounts:
-    """How many of the pictures read so far have each of the traits.
+    """How many of the pictures read so far have each of the traits."""
 
-    Attributes:
-        counts: pictures by the name of a trait.
-        fewest_pages, most_pages: of the files of several pages; 0 without any.
-        outside: values outside the range, in ``outside_in`` pictures.
-        depths: how the values of the pictures are stored.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    fewest_pages: int = 0
+    counts: Counter[str] = field(default_factory=Counter)  # pictures by the name of a trait
+    fewest_pages: int = 0  # of the files of several pages
     most_pages: int = 0
-    outside: int = 0
+    outside: int = 0  # values outside the range, in ``outside_in`` pictures
     outside_in: int = 0
     depths: Depths = field(default_factory=Depths)
 

@@ -106,18 +106,12 @@ def range_in_words(value_range: ValueRange) -> str:
 
 @dataclass
 class ValueSurvey:
-    """The values of a data set, or of a sample of it.
-
-    Attributes:
-        low, high: the least and the greatest.
-        is_whole: whether all are whole numbers.
-        is_wide: whether any have more than 8 bits (uint16, int32, float, …).
-    """
+    """The values of a data set, or of a sample of it."""
 
     low: float = np.inf
     high: float = -np.inf
-    is_whole: bool = True
-    is_wide: bool = False
+    is_whole: bool = True  # whether all are whole numbers
+    is_wide: bool = False  # whether any have more than 8 bits (uint16, int32, float, …)
     _samples: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
     def add(self, values: npt.NDArray[Any], of: int = 1) -> None:

@@ -18,6 +18,8 @@ from glyphnet.explain import DeadUnits
 from glyphnet.runs import Run, train
 from glyphnet.runs.diagnosis import Evidence, _dead, _loss_jump, _overfitting, diagnose
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 
 def part(labels: list[int], seed: int) -> ImageDataset:
     """Noise of 8×8, in which nothing tells the two classes apart."""

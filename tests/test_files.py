@@ -475,13 +475,13 @@ READ_ELSEWHERE = {
     ("pages/bundle.py", "read_text"),
     # files in a temporary folder, or parts of an output, that this program has just written
     ("studies/comparison/comparing.py", "load"),
-    ("studies/comparison/worker.py", "read_bytes"),
+    ("studies/comparison/methods.py", "read_bytes"),
     ("data/dataset.py", "load"),
     ("data/dataset.py", "read_bytes"),
     ("data/dataset.py", "read_text"),
     ("export/onnx.py", "read_bytes"),
-    ("predictfiles/formats.py", "ParquetFile"),
-    ("predictfiles/formats.py", "read_bytes"),
+    ("predictfiles/answers.py", "ParquetFile"),
+    ("predictfiles/answers.py", "read_bytes"),
     ("runs/training.py", "read_bytes"),
     # mapped by name once `open_input` has read them
     ("data/cache.py", "load"),

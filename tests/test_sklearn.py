@@ -55,9 +55,9 @@ for parameters in json.loads(sys.argv[1]):
 
 
 CHECKED: tuple[dict[str, Any], ...] = (
-    {},
-    {"solver": "lbfgs", "max_iter": 50},
-    {"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 30, "dropout": 0.1, "early_stopping": True},
+    {"max_iter": 40},
+    {"solver": "lbfgs", "max_iter": 15},
+    {"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 10, "dropout": 0.1, "early_stopping": True},
 )
 
 

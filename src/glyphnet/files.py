@@ -14,9 +14,11 @@ Only this module and `glyphnet.locks` open files for writing, make folders or re
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
@@ -385,6 +387,18 @@ def atomic_write_text(path: AnyPath, text: str) -> None:
     """
     with atomic_write(path) as file:
         file.write(text.encode(errors="backslashreplace"))
+
+
+def atomic_write_json(path: AnyPath, value: object) -> None:
+    """Write plain values without NaN and infinity as JSON, all or nothing: see `atomic_write_text`."""
+    atomic_write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def atomic_write_csv(path: AnyPath, rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as CSV, all or nothing: see `atomic_write_text`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    atomic_write_text(path, text.getvalue())
 
 
 def new_file(path: AnyPath) -> BinaryIO:

@@ -41,11 +41,11 @@ FAILURES = {
     "exit": typer.Exit(1),
 }
 
-@options.reads_data("size", "color")
 def trial(
+    *,
     what: str = "nothing",
     data: options.DataArgument = "digits",
-    how: options.DataOptions = options.AS_DEFAULT,
+    how: options.DataOptions,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -191,7 +191,7 @@ def test_without_a_verb_the_help_goes_to_standard_error_and_the_status_is_usage(
         (["--versoin"], "no such option: --versoin. Did you mean --version? See: glyphnet --help"),
         (
             ["trial", "--colour", "rgb"],
-            "no such option: --colour. Did you mean --color? See: glyphnet trial --help",
+            "no such option: --colour. Did you mean --color or --layout? See: glyphnet trial --help",
         ),
         (["trial", "--zzz"], "no such option: --zzz. See: glyphnet trial --help"),
         (["trial", "--size"], "option '--size' requires an argument. See: glyphnet --help"),

@@ -23,7 +23,7 @@ from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError
 from glyphnet.nn import Preprocessing, build, parse_network
-from glyphnet.predictfiles import formats, image_files, predict_files, predicting, writing
+from glyphnet.predictfiles import answers, image_files, predict_files, predicting, writing
 
 from ..knowing import knowing
 
@@ -199,7 +199,7 @@ def test_after_ctrl_c_it_says_how_to_continue_and_does(
     files = [picture(tmp_path / f"{seed}.png", seed) for seed in range(8)]
     monkeypatch.setattr(predicting, "default_batch_size", lambda _: 2)
     monkeypatch.setattr(writing, "PART_SECONDS", 0.0)
-    real, parts = formats.FORMATS[".csv"], 0
+    real, parts = answers.FORMATS[".csv"], 0
 
     def write(*arguments: object) -> None:
         nonlocal parts
@@ -209,7 +209,7 @@ def test_after_ctrl_c_it_says_how_to_continue_and_does(
         real.write(*arguments)
 
     with monkeypatch.context() as interrupting:
-        interrupting.setitem(formats.FORMATS, ".csv", real._replace(write=write))
+        interrupting.setitem(answers.FORMATS, ".csv", real._replace(write=write))
         result = predict(model, *files, "--out", tmp_path / "o.csv")
     assert result.exit_code == 130
     assert result.stderr.splitlines() == [

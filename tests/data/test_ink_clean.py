@@ -115,7 +115,7 @@ def test_files_are_answered_in_order_whether_they_are_normalised_together_or_not
     seen[4:4] = [each.resize((3 * SIDE, 2 * SIDE)) for each in seen[:3]]
     pictures = [Picture(f"{number}", f"{number}", png(image)) for number, image in enumerate(seen)]
     pictures[7] = pictures[7]._replace(content=b"no picture")
-    made = Decoding(model, None, tell_remade=True)(pictures)
+    made = Decoding(model, None, find_remade=True)(pictures)
     for number, (image, one) in enumerate(zip(seen, made, strict=True)):
         assert one.file == str(number)
         if number == 7:

@@ -182,7 +182,7 @@ def test_after_a_given_range_arrays_in_files_are_read_as_in_training(tmp_path: P
     preprocessing = Preprocessing(mean=(0.5,), std=(0.3,))
     model = Classifier(build(spec, (8, 8, 1), 2), spec, (8, 8, 1), ("0", "1"), preprocessing, reading=trained.reading)
     pictures = pictures_in([str(tmp_path / "set.npz")], image_shape=(8, 8, 1))
-    decoded = decode_ahead(pictures, Decoding(model, True, tell_remade=False))
+    decoded = decode_ahead(pictures, Decoding(model, True, find_remade=False))
     rows = [int(name.rpartition("/")[2]) for name in trained.train.names]
     np.testing.assert_array_equal(np.stack([each.pixels for each in decoded])[rows], trained.train.images)
     assert set(np.unique(trained.train.images)) >= {0, 255}

@@ -20,7 +20,8 @@ from glyphnet import processes as parallel
 from glyphnet.classifier import Classifier
 from glyphnet.errors import BadFileError, OutputError, RunFolderError, SettingsError
 from glyphnet.locks import FolderLock
-from glyphnet.predictfiles import Asked, Watching, predicting, write_predictions, writing
+from glyphnet.predictfiles import Asked, predicting, write_predictions, writing
+from glyphnet.progress import Reporter
 
 from .conftest import CLASSES, pixels_of, png, write_table
 
@@ -72,14 +73,14 @@ def interrupted(model: Path, paths: list[str], out: Path, after: int = 4, **opti
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_predictions(model, paths, out, watching=Watching(progress=progress), **options)
+        write_predictions(model, paths, out, reporter=Reporter(progress=progress), **options)
 
 
 def test_a_parquet_file_holds_every_picture_once_in_order(
     classifier: Classifier, model: Path, folder: Path, tmp_path: Path
 ) -> None:
     errors: list[BadFileError] = []
-    written = write_predictions(model, [str(folder)], tmp_path / "o.parquet", watching=Watching(errors.append))
+    written = write_predictions(model, [str(folder)], tmp_path / "o.parquet", on_bad_file=errors.append)
     assert (written.images, written.unreadable, written.resumed) == (12, 2, 0)
     assert [error.path for error in errors] == [f"{folder}/3a.png", f"{folder}/9a.png"]
     table = parquet.read_table(tmp_path / "o.parquet").to_pydict()
@@ -178,9 +179,10 @@ def test_an_interrupted_run_over_a_folder_goes_on(model: Path, folder: Path, tmp
     whole, out = tmp_path / f"whole.{suffix}", tmp_path / f"out.{suffix}"
     write_predictions(model, [str(folder)], whole)
     interrupted(model, [str(folder)], out)
-    told: list[int] = []
-    written = write_predictions(model, [str(folder)], out, resume=True, watching=Watching(on_resumed=told.append))
-    assert (written.images, written.unreadable, written.resumed, told) == (12, 2, 4, [4])
+    said: list[str] = []
+    written = write_predictions(model, [str(folder)], out, resume=True, reporter=Reporter(said.append))
+    assert (written.images, written.unreadable, written.resumed) == (12, 2, 4)
+    assert "4 images are done." in said
     assert out.read_bytes() == whole.read_bytes()
 
 
@@ -195,14 +197,14 @@ def test_it_goes_on_with_the_same_work_only(model: Path, onnx_model: Path, folde
         return str(caught.value)
 
     parts = f"{out}.parts"
-    again = "Give the same again, or delete that folder to begin anew."
+    again = "Give the same again, or delete that folder to start again."
     assert refused(onnx_model, paths) == f"{parts}: was begun with another model. {again}"
     assert refused(model, [*paths, "x.png"]) == f"{parts}: was begun with another list of images. {again}"
     assert refused(model, paths, asked=Asked(topk=2)) == f"{parts}: was begun with another choice of options. {again}"
     (folder / "0a.png").write_bytes(b"")
     assert refused(model, paths) == (
         f"{parts}: has answers for 4 images, and these are not the first ones now: some came, went or were renamed "
-        "since. Delete that folder to begin anew."
+        "since. Delete that folder to start again."
     )
     (folder / "0a.png").unlink()
     (folder / "9b.png").write_bytes(b"")  # not come to yet
@@ -218,7 +220,7 @@ def test_what_was_done_is_never_lost_by_accident(model: Path, folder: Path, tmp_
     with pytest.raises(SettingsError) as caught:
         write_predictions(model, [str(folder)], out)
     assert str(caught.value) == (
-        f"{out}.parts: holds 4 answers of a run that did not finish. Go on with it by --resume, or start over "
+        f"{out}.parts: holds 4 answers of a run that did not finish. Resume it with --resume, or start over "
         "with --overwrite."
     )
     (tmp_path / "o.csv.parts" / "progress.json").write_text("{")
@@ -245,7 +247,7 @@ def test_a_run_that_fails_before_an_answer_leaves_nothing(model: Path, folder: P
     with pytest.raises(SettingsError) as caught:
         write_predictions(model, [str(folder)], folder / "o.csv")
     assert str(caught.value) == (
-        f"{folder}/o.csv: lies in {folder}, and all that is in there is classified. Write it elsewhere."
+        f"{folder}/o.csv: lies in {folder}, whose files are all classified. Write it elsewhere."
     )
     interrupted(model, [str(folder)], tmp_path / "o.csv", after=0)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,20 +14,18 @@ import typer
 
 from ..files import Replacing
 from ..locks import FolderLock, refuse_if_in_use
-from .console import FAILED, emit_json, printable, progress, say, show_lines, show_table
+from .console import FAILED, emit_json, progress, say, show, show_table
 from .options import (
-    AS_DEFAULT,
-    FOR_A_MODEL,
     DataArgument,
     DataOptions,
     DeviceOption,
     JsonOption,
+    ModelDataOptions,
     OptionGroup,
     OverwriteOption,
     SeedOption,
     given_parameters,
     parse_duration,
-    reads_data,
     replacing,
 )
 from .train import data_name
@@ -40,21 +38,16 @@ if TYPE_CHECKING:
 SHOWN = 20  # differing images on the terminal; the files have them all
 WRITTEN = ("comparison.json", "comparison.png")
 WRITTEN_OF_MODELS = ("comparison.json", "differences.csv")
-NARROW = 88  # columns of a terminal on which not the whole table fits
 
 
 @dataclass(frozen=True)
 class CompareOptions(OptionGroup):
     """The options of ``glyphnet compare``."""
 
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            "--methods",
-            metavar="A,B,…",
-            help="fast, balanced, best, kmeans, logistic, knn, svm, forest, xgboost, mlp; all but best unless given.",
-        ),
-    ] = None
+    methods: Annotated[str | None, typer.Option(
+        "--methods", metavar="A,B,…", help="fast, balanced, best, kmeans, logistic, knn, svm, forest, xgboost, mlp; "
+        "all but best unless given.",
+    )] = None  # fmt: skip
     budget: Annotated[
         float,
         typer.Option(
@@ -64,21 +57,16 @@ class CompareOptions(OptionGroup):
             help="Time that each method has for its fit: 60s, 5m, 1h.",
         ),
     ] = "60s"  # type: ignore[assignment]  # Typer parses defaults too
-    models: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option("--models", metavar="A B", help="Compare two model files instead; they are judged on DATA."),
-    ] = None
+    models: Annotated[tuple[Path, Path] | None, typer.Option(
+        "--models", metavar="A B", help="Compare two model files instead; they are judged on DATA.",
+    )] = None  # fmt: skip
     data_option: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="The same as DATA, for use with --models.")
     ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Where to write; runs/compare-DATA unless given. With --models nothing is written unless it is given.",
-        ),
-    ] = None
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="DIR", help="Where to write; runs/compare-DATA unless given. With --models nothing is "
+        "written unless it is given.",
+    )] = None  # fmt: skip
     overwrite: OverwriteOption = False
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads for each method; all cores.")
@@ -88,10 +76,7 @@ class CompareOptions(OptionGroup):
     as_json: JsonOption = False
 
 
-@reads_data()
-def compare(
-    ctx: typer.Context, *, data: DataArgument = "digits", options: CompareOptions, how: DataOptions = AS_DEFAULT
-) -> None:
+def compare(ctx: typer.Context, *, data: DataArgument = "digits", options: CompareOptions, how: DataOptions) -> None:
     """Compare methods on the same data, or two saved models: accuracy with its interval, time, size.
 
     Our presets stand beside K-means, logistic regression, nearest neighbours, SVM, random forest, XGBoost and
@@ -101,10 +86,15 @@ def compare(
     "glyphnet compare --models A B --data D" says which of two models is better, how sure that is, and on which
     images they differ.
     """
-    data = _which_data(ctx, data, options.data_option)
+    if options.data_option is not None:
+        if "data" in given_parameters(ctx):
+            raise typer.BadParameter(
+                f"DATA ({data}) and --data ({options.data_option}) are the same thing: give one of them."
+            )
+        data = options.data_option
     rules, out = replacing(ctx, options.overwrite), options.out
     if options.models is not None:
-        _refuse_without_effect(ctx, how)
+        _refuse_without_effect(ctx)
         _compare_models(options.models, how.settings(data), out, rules, options.device, options.as_json)
         return
     from ..data import load, look_over
@@ -122,8 +112,7 @@ def compare(
     with _ending_as_on_ctrl_c():
         with progress() as reading:
             splits = load(how.settings(data), progress=reading)
-        for sentence in look_over(splits).lines:
-            say(sentence)
+        say(*look_over(splits).lines)
         with ComparisonDisplay() as bar:
             found = run(
                 splits, methods=chosen, budget=options.budget, seed=options.seed, threads=options.threads,
@@ -138,21 +127,14 @@ def compare(
         emit_json({"folder": str(folder), **found.to_dict()})
     else:
         _show(found)
-        print(f"\nWritten: {printable(str(folder / 'comparison.json'))}, comparison.png")
+        show("", f"Written: {folder / 'comparison.json'}, comparison.png")
     if found.best is None:
         raise typer.Exit(FAILED)
 
 
-def _which_data(ctx: typer.Context, argument: str, option: str | None) -> str:
-    if option is None:
-        return argument
-    if "data" in given_parameters(ctx):
-        raise typer.BadParameter(f"DATA ({argument}) and --data ({option}) are the same thing: give one of them.")
-    return option
-
-
-def _refuse_without_effect(ctx: typer.Context, how: DataOptions) -> None:
-    names = {"methods", "budget", "threads", "seed", *how.given} - {*FOR_A_MODEL}
+def _refuse_without_effect(ctx: typer.Context) -> None:
+    own = {field.name for field in fields(DataOptions)} - {field.name for field in fields(ModelDataOptions)}
+    names = {"methods", "budget", "threads", "seed", *own}
     if given := [option for name, option in given_parameters(ctx).items() if name in names]:
         raise typer.BadParameter(f"{', '.join(given)} cannot be given with --models: nothing is fitted there.")
 
@@ -175,15 +157,10 @@ def _show(found: Comparison) -> None:
     """Print the table and the lines below it: fitted to a terminal, else as plain text."""
     from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
 
-    if not sys.stdout.isatty():
-        print(*map(printable, str(found).split("\n")), sep="\n")
-        return
-    from rich.console import Console
-
-    kept = [at for at, name in enumerate(HEADINGS) if Console().width >= NARROW or name != "size"]
-    rows = [[row[at] for at in kept] for row in (HEADINGS, *cells(found))]
-    show_table(rows, left={number for number, at in enumerate(kept) if at in LEFT}, title=found.data)
-    show_lines(below(found))
+    if sys.stdout.isatty():
+        show_table([HEADINGS, *cells(found)], left=LEFT, title=found.data, below=below(found))
+    else:
+        show(*str(found).split("\n"))
 
 
 def _compare_models(
@@ -201,8 +178,7 @@ def _compare_models(
         refuse_if_in_use(out)
     with progress() as report_progress:
         found = compare_models(*models, data, device=device, progress=report_progress)
-    for sentence in (*found.notes, *found.warnings):
-        say(sentence)
+    say(*found.notes, *found.warnings)
     if out is not None:
         with FolderLock(out):
             rules.check_in(out, WRITTEN_OF_MODELS)
@@ -212,11 +188,11 @@ def _compare_models(
     else:
         _show_models(found)
         if out is not None:
-            print(f"\nWritten: {printable(str(out / 'comparison.json'))}, differences.csv")
+            show("", f"Written: {out / 'comparison.json'}, differences.csv")
 
 
 def _show_models(found: ModelComparison) -> None:
-    print(printable(found.verdict))
+    show(found.verdict)
     differences, pair = found.differences, found.paired
     if not differences:
         print("They name every image alike.")
@@ -225,8 +201,7 @@ def _show_models(found: ModelComparison) -> None:
         f"They differ on {len(differences):,} images: A is right on {pair.only_a:,}, B on {pair.only_b:,}, "
         f"neither on {len(differences) - pair.only_a - pair.only_b:,}.\n"
     )
-    for letter, name in zip("AB", found.names, strict=True):
-        print(f"{letter}: {printable(name)}")
+    show(*(f"{letter}: {name}" for letter, name in zip("AB", found.names, strict=True)))
     right = {"a": "A", "b": "B", "neither": "neither"}
     rows = [("image", "true", "A says", "B says", "right")]
     rows += [(each.file, each.true, each.predicted_a, each.predicted_b, right[each.right]) for each in differences]

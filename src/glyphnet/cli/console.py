@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shlex
 import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
@@ -25,37 +26,43 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-
-def say(message: str) -> None:
-    """Print a message on standard error: one line, and an indented one for each reading or command."""
-    print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
+    from ..answers import Predictor
 
 
-def say_lacking(model: Lacks) -> None:
+def say(*messages: str) -> None:
+    """Print messages on standard error, each one line, and an indented one for each reading or command."""
+    for message in messages:
+        print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
+
+
+def say_lacking(model: Predictor) -> None:
     """Say what an older model lacks, if anything."""
     if model.lacking:
         say(model.lacking)
 
 
-class Lacks(Protocol):
-    """`Classifier` and `OnnxModel` have this."""
+def show(*lines: str) -> None:
+    """Print lines on standard output."""
+    print(*map(printable, lines), sep="\n")
 
-    @property
-    def lacking(self) -> str:
-        """One sentence, or ""."""
+
+def command_line() -> str:
+    """The command that is running, as it is written in a shell."""
+    return shlex.join(["glyphnet", *sys.argv[1:]])
 
 
 def emit_json(value: Mapping[str, object]) -> None:
-    """Print one JSON object on standard output: what ``--json`` promises.
-
-    Raises:
-        ValueError: ``value`` holds NaN or infinity, which JSON does not have; write None instead.
-    """
+    """Print one JSON object, which may not hold NaN or infinity, on standard output: what ``--json`` promises."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2), flush=True)
 
 
 def show_table(
-    rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), title: str = "", mark_first: bool = True
+    rows: Sequence[Sequence[str]],
+    *,
+    left: Collection[int] = (0,),
+    title: str = "",
+    below: Iterable[str] = (),
+    mark_first: bool = True,
 ) -> None:
     """Print a table on standard output, fitted to the terminal; in full where there is none.
 
@@ -63,32 +70,23 @@ def show_table(
         rows: the first holds the headings.
         left: columns of text, aligned to the left, which may wrap; the others hold numbers, and may not.
         title: a line above it.
+        below: sentences below it, wrapped to the terminal.
         mark_first: show the first row in bold, as the best one.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(printable(title)) if title else None, title_justify="left", box=None, pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )  # fmt: skip
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for at, name in enumerate(rows[0]):
         table.add_column(name, justify="left" if at in left else "right", no_wrap=at not in left)
     for number, row in enumerate(rows[1:]):
         cells = (Text(printable(cell)) for cell in row)
         table.add_row(*cells, style="bold" if mark_first and not number else "")
-    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
-
-
-def show_lines(lines: Iterable[str]) -> None:
-    """Print sentences on standard output, wrapped to the terminal."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    for line in lines:
-        console.print(Text(printable(line)))
+    shown = [*([Text(printable(title))] if title else []), table, *(Text(printable(line)) for line in below)]
+    for each in shown:
+        console.print(each)
 
 
 class Bars:
@@ -122,12 +120,11 @@ class Bars:
     def draw(
         self, done: float, total: float | None = 1.0, *, key: object = None, now: bool = False, **fields: str
     ) -> None:
-        """On a terminal, draw a bar, ten times a second at most.
+        """On a terminal, draw a bar, ten times a second at most unless ``now``.
 
         Args:
             done: of ``total``; None is unknown.
             key: names the bar, where there are several.
-            now: draw it in any case.
             fields: the texts of its columns; those left out stay as they are.
         """
         if not self.is_terminal or (not now and time.monotonic() - self._drawn.get(key, 0.0) < self.REDRAW):
@@ -144,8 +141,7 @@ class Bars:
     def line(self, text: str, *, now: bool = False) -> None:
         """Where there is no terminal, say a line, if the last one was some seconds ago.
 
-        Args:
-            now: say it in any case; on a terminal, above the bars.
+        With ``now`` say it in any case; on a terminal, above the bars.
         """
         if now or (not self.is_terminal and time.monotonic() - self._said >= self._every):
             self._said = time.monotonic()
@@ -245,11 +241,7 @@ _NO_MEMORY = "not enough memory. Close other programs, or choose smaller images 
 
 
 def report(error: BaseException, *, debug: bool = False) -> int:
-    """Say in one line on standard error what went wrong; with ``debug``, the traceback first.
-
-    Returns:
-        The exit status.
-    """
+    """Say in one line on standard error what went wrong, after the traceback with ``debug``; return the exit status."""
     if debug:
         traceback.print_exception(error)
     say(f"glyphnet: {_shortened(describe(error))}")

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..locks import FolderLock, refuse_if_in_use
-from .console import emit_json, printable, progress, say, say_lacking
+from .console import command_line, emit_json, progress, say, say_lacking, show
 from .options import (
-    AS_DEFAULT,
-    FOR_A_MODEL,
     DataArgument,
-    DataOptions,
     DeviceOption,
     JsonOption,
     ModelArgument,
+    ModelDataOptions,
     OverwriteOption,
-    reads_data,
     replacing,
 )
 from .train import data_name
@@ -35,9 +31,9 @@ if TYPE_CHECKING:
 WRITTEN = ("evaluation.json", "predictions.csv", "report.html")
 
 
-@reads_data(*FOR_A_MODEL)
 def evaluate(
     ctx: typer.Context,
+    *,
     model: ModelArgument,
     data: DataArgument = "digits",
     out: Annotated[
@@ -45,7 +41,7 @@ def evaluate(
         typer.Option("--out", metavar="DIR", help="Where to write; evaluation-DATA beside the model unless given."),
     ] = None,
     overwrite: OverwriteOption = False,
-    how: DataOptions = AS_DEFAULT,
+    how: ModelDataOptions,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -66,8 +62,7 @@ def evaluate(
     say_lacking(classifier)
     with progress() as report_progress:
         held = held_out(classifier, how.settings(data), progress=report_progress)
-        for sentence in (*held.notes, *held.warnings):
-            say(sentence)
+        say(*held.notes, *held.warnings)
         evaluation = judge(classifier, held.dataset, data=held.data, part=held.part, progress=report_progress)
     of_answers = findings_of(evaluation)
     findings = (*of_answers, *held.findings)
@@ -77,10 +72,8 @@ def evaluate(
     if as_json:
         emit_json({"model": str(model), "folder": str(folder), **judgement_to_dict(evaluation, findings)})
     else:
-        print(f"{printable(accuracy_sentence(evaluation))}.")
-        for finding in of_answers:
-            print(printable(f"Warning: {finding}"))
-        print(f"Report:  {printable(str(folder / 'report.html'))}")
+        warnings = (f"Warning: {finding}" for finding in of_answers)
+        show(f"{accuracy_sentence(evaluation)}.", *warnings, f"Report:  {folder / 'report.html'}")
 
 
 def _write(
@@ -105,7 +98,7 @@ def _write(
         evaluation,
         history=history,
         findings=findings,
-        command=shlex.join(["glyphnet", *sys.argv[1:]]),
+        command=command_line(),
         provenance={
             "model file": str(model),
             "trained on": origin.data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,24 +12,20 @@ import typer
 
 from ..files import Replacing, is_stdout, is_stream, make_folder
 from ..locks import refuse_if_in_use
-from .console import FAILED, emit_json, printable, progress, say
+from .console import FAILED, emit_json, progress, say, show
 from .options import (
-    AS_DEFAULT,
-    FOR_A_MODEL,
-    DataOptions,
     DeviceOption,
     JsonOption,
     ModelArgument,
+    ModelDataOptions,
     OptionGroup,
     OverwriteOption,
-    reads_data,
     replacing,
 )
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..data.settings import DataSettings
-    from ..errors import BadFileError
     from ..explain import Explanation
 
 _WEIGHTS = "first-layer-weights.png"
@@ -39,24 +35,16 @@ _WEIGHTS = "first-layer-weights.png"
 class ExplainOptions(OptionGroup):
     """The options of ``glyphnet explain``."""
 
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method", metavar="NAME", help="How: integrated-gradients, grad-cam (convolutional only), occlusion."
-        ),
-    ] = "integrated-gradients"
-    class_name: Annotated[
-        str | None,
-        typer.Option("--class", metavar="NAME", help="Explain this class; default: the likeliest."),
-    ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR|FILE.png",
-            help="Where to write: a folder, or for one picture a file; explanations beside the model unless given.",
-        ),
-    ] = None
+    method: Annotated[str, typer.Option(
+        "--method", metavar="NAME", help="How: integrated-gradients, grad-cam (convolutional only), occlusion.",
+    )] = "integrated-gradients"  # fmt: skip
+    class_name: Annotated[str | None, typer.Option(
+        "--class", metavar="NAME", help="Explain this class; default: the likeliest.",
+    )] = None  # fmt: skip
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="DIR|FILE.png", help="Where to write: a folder, or for one picture a file; explanations "
+        "beside the model unless given.",
+    )] = None  # fmt: skip
     overwrite: OverwriteOption = False
     weights: Annotated[bool, typer.Option("--weights", help="Draw the weights of the first layer too.")] = False
     data: Annotated[
@@ -77,7 +65,6 @@ class ExplainOptions(OptionGroup):
             )
 
 
-@reads_data(*FOR_A_MODEL)
 def explain(
     ctx: typer.Context,
     *,
@@ -86,7 +73,7 @@ def explain(
         list[str] | None, typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
     ] = None,
     options: ExplainOptions,
-    how: DataOptions = AS_DEFAULT,
+    how: ModelDataOptions,
 ) -> None:
     """Show what a model looked at: a picture with saliency, probabilities and every layer for each image.
 
@@ -95,7 +82,8 @@ def explain(
     files, method, out = images or [], options.method, options.out
     options.check(files)
     from ..classifier import load_model
-    from ..explain import check_method
+    from ..errors import BadFileError
+    from ..explain import check_method, explain_image, first_layer_weights, save_figure
     from ..explain import class_label as label_of
     from ..predictfiles import image_files
 
@@ -108,23 +96,33 @@ def explain(
         unreadable.append(error.path)
         say(f"glyphnet: {error}")
 
-    places = _Places(out or model.parent / "explanations")
-    wanted = [(file, places.of(file)) for file in image_files(files, on_bad_file)]
-    pictures = [*(picture for _, picture in wanted), *([places.of_weights()] * options.weights)]
-    places.make(pictures, replacing(ctx, options.overwrite))
-    tell = say if out is not None and is_stdout(out) else print
+    place = out or model.parent / "explanations"
+    wanted = list(image_files(files, on_bad_file))
+    *pictures, weights = _pictures(place, wanted)
+    _make_place(place, [*pictures, *[weights] * options.weights], replacing(ctx, options.overwrite))
+    tell = say if is_stdout(place) else show
     results = []
-    for file, picture, explanation in _explained(classifier, wanted, target, method, on_bad_file):
-        if not options.as_json:
-            _print(file, picture, explanation, tell)
+    for file, picture in zip(wanted, pictures, strict=True):
+        try:
+            explanation = explain_image(classifier, file, target, method=method)
+        except BadFileError as error:
+            on_bad_file(error)
+            continue
+        save_figure(explanation.figure(Path(file).name), picture)  # before the next image is read
         results.append(_row(file, picture, explanation))
-    drawn = str(_draw_weights(classifier, places.of_weights())) if options.weights else None
+        if not options.as_json:
+            name = explanation.classes[explanation.predicted]
+            tell(f"{file}: {name}, {explanation.probabilities.max():.2%}", f"  {picture}")
+            sys.stdout.flush()
+    drawn = str(weights) if options.weights else None
+    if options.weights:
+        save_figure(first_layer_weights(classifier).figure(), weights)
     counts = None if options.data is None else _count_dead(classifier, how.settings(options.data))
     if options.as_json:
         facts = {"model": str(model), "method": method, "images": results, "weights": drawn, "dead_units": counts}
         emit_json(facts | {"unreadable": len(unreadable)})
     else:
-        _print_rest(drawn, counts)
+        _show_rest(drawn, counts)
     if unreadable:
         raise typer.Exit(FAILED)
 
@@ -133,66 +131,28 @@ def _is_file(out: Path) -> bool:
     return is_stream(out) or (out.suffix.lower() == ".png" and not out.is_dir())
 
 
-class _Places:
-    """Where pictures go: one name for each image."""
-
-    def __init__(self, out: Path) -> None:
-        self._out, self._single = out, _is_file(out)
-        self._taken: set[str] = set()
-
-    def of(self, file: str) -> Path:
-        """``3.jpg`` → ``3-explained.png``, and ``3-explained-2.png`` for the second of this name."""
-        if self._single:
-            return self._out
-        stem, number = f"{Path(file).stem}-explained", 2
-        name = stem
-        while name in self._taken:
+def _pictures(out: Path, files: Sequence[str]) -> list[Path]:
+    """A picture for each file, and one of the weights: ``3.jpg`` → ``3-explained.png``, the second ``…-2.png``."""
+    if _is_file(out):
+        return [out] * (len(files) + 1)
+    names: list[str] = []
+    for file in files:
+        name = stem = f"{Path(file).stem}-explained"
+        number = 2
+        while name in names:
             name, number = f"{stem}-{number}", number + 1
-        self._taken.add(name)
-        return self._out / f"{name}.png"
-
-    def of_weights(self) -> Path:
-        """The name of the picture of weights."""
-        if self._single:
-            return self._out
-        return self._out / _WEIGHTS
-
-    def make(self, pictures: list[Path], rules: Replacing) -> None:
-        """Check whether the pictures may be written, and make the folder if there are any."""
-        if self._single:
-            rules.check(self._out)
-        elif pictures:
-            rules.check_in(self._out, [picture.name for picture in pictures])
-            refuse_if_in_use(self._out)
-            make_folder(self._out)
+        names.append(name)
+    return [*(out / f"{name}.png" for name in names), out / _WEIGHTS]
 
 
-def _explained(
-    classifier: Classifier,
-    wanted: Iterable[tuple[str, Path]],
-    target: int | None,
-    method: str,
-    on_bad_file: Callable[[BadFileError], None],
-) -> Iterator[tuple[str, Path, Explanation]]:
-    """Each image's picture is written before the next image is read."""
-    from ..errors import BadFileError
-    from ..explain import explain_image, save_figure
-
-    for file, picture in wanted:
-        try:
-            explanation = explain_image(classifier, file, target, method=method)
-        except BadFileError as error:
-            on_bad_file(error)
-            continue
-        save_figure(explanation.figure(Path(file).name), picture)
-        yield file, picture, explanation
-
-
-def _print(file: str, picture: Path, explanation: Explanation, tell: Callable[[str], None]) -> None:
-    name = explanation.classes[explanation.predicted]
-    tell(f"{printable(file)}: {printable(name)}, {explanation.probabilities.max():.2%}")
-    tell(f"  {printable(str(picture))}")
-    sys.stdout.flush()
+def _make_place(out: Path, pictures: Sequence[Path], rules: Replacing) -> None:
+    """Check whether the pictures may be written, and make the folder if there are any."""
+    if _is_file(out):
+        rules.check(out)
+    elif pictures:
+        rules.check_in(out, [picture.name for picture in pictures])
+        refuse_if_in_use(out)
+        make_folder(out)
 
 
 def _row(file: str, picture: Path, explanation: Explanation) -> dict[str, object]:
@@ -205,13 +165,6 @@ def _row(file: str, picture: Path, explanation: Explanation) -> dict[str, object
         "explained": explanation.classes[explanation.target],
         "probabilities": dict(zip(explanation.classes, probabilities, strict=True)),
     }
-
-
-def _draw_weights(classifier: Classifier, place: Path) -> Path:
-    from ..explain import first_layer_weights, save_figure
-
-    save_figure(first_layer_weights(classifier).figure(), place)
-    return place
 
 
 def _count_dead(classifier: Classifier, data: DataSettings) -> dict[str, object]:
@@ -230,12 +183,12 @@ def _count_dead(classifier: Classifier, data: DataSettings) -> dict[str, object]
     }
 
 
-def _print_rest(weights: str | None, counts: dict[str, Any] | None) -> None:
+def _show_rest(weights: str | None, counts: dict[str, Any] | None) -> None:
     if weights is not None:
-        print(f"First layer:  {printable(weights)}")
+        show(f"First layer:  {weights}")
     if counts is None:
         return
-    print(f"Dead units on {counts['images']:,} images ({printable(counts['data'])}):")
+    show(f"Dead units on {counts['images']:,} images ({counts['data']}):")
     for layer in counts["layers"]:
         print(f"  {layer['layer']}: {len(layer['dead'])} of {layer['units']} ({layer['share']:.1%})")
     if not counts["layers"]:

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .. import units
 from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
 from .options import (
-    AS_DEFAULT,
-    FOR_A_MODEL,
-    DataOptions,
     JsonOption,
     ModelArgument,
+    ModelDataOptions,
     OptionGroup,
     OverwriteOption,
-    reads_data,
     replacing,
 )
 
@@ -28,43 +26,30 @@ if TYPE_CHECKING:
     from ..data.settings import DataSettings
     from ..export import Exported, HeldOutImages
 
-_UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))
-
 
 @dataclass(frozen=True)
 class ExportOptions(OptionGroup):
     """The options of ``glyphnet export``."""
 
-    format: Annotated[
-        Literal["html", "onnx", "pt2"],
-        typer.Option(
-            "--format",
-            help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and others. "
-            "pt2: a program for PyTorch (torch.export).",
-        ),
-    ] = "html"
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="The file to write; beside the model unless given."),
-    ] = None
-    verify: Annotated[
-        str | None,
-        typer.Option(
-            "--verify",
-            metavar="DATA",
-            help="Prove the export on the test part of these data; on the images in the model file unless given.",
-        ),
-    ] = None
-    quantize: Annotated[
-        Literal["int8"] | None,
-        typer.Option("--quantize", help="8-bit weights, a quarter of the size; reports what it costs. ONNX only."),
-    ] = None
+    format: Annotated[Literal["html", "onnx", "pt2"], typer.Option(
+        "--format", help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and "
+        "others. pt2: a program for PyTorch (torch.export).",
+    )] = "html"  # fmt: skip
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="FILE", help="The file to write; beside the model unless given.",
+    )] = None  # fmt: skip
+    verify: Annotated[str | None, typer.Option(
+        "--verify", metavar="DATA", help="Prove the export on the test part of these data; on the images in the model "
+        "file unless given.",
+    )] = None  # fmt: skip
+    quantize: Annotated[Literal["int8"] | None, typer.Option(
+        "--quantize", help="8-bit weights, a quarter of the size; reports what it costs. ONNX only.",
+    )] = None  # fmt: skip
     overwrite: OverwriteOption = False
     as_json: JsonOption = False
 
 
-@reads_data(*FOR_A_MODEL)
-def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, how: DataOptions = AS_DEFAULT) -> None:
+def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, how: ModelDataOptions) -> None:
     """Write a model as a web page, as ONNX or as a PyTorch program.
 
     Every export proves itself first: on held-out images it must answer as the model does. If it does not, nothing is
@@ -91,7 +76,7 @@ def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, 
         emit_json({"model": str(model), "format": options.format, **_as_dict(exported), **cost})
         return
     tell = say if is_stdout(target) else print
-    tell(f"{printable(str(exported.path))}: {_size(exported.size)}.")
+    tell(f"{printable(str(exported.path))}: {units.size(exported.size)}.")
     tell(_in_words(exported, cost))
 
 
@@ -118,8 +103,7 @@ def _verifying(classifier: Classifier, data: DataSettings) -> tuple[Int64Array, 
     with progress() as report_progress:
         held = held_out(classifier, data, progress=report_progress)
         labels = evaluate(classifier, held.dataset, progress=report_progress).labels
-    for sentence in held.warnings:
-        say(sentence)
+    say(*held.warnings)
     return labels, HeldOutImages(held.dataset.images, f"{len(held.dataset):,} images ({held.data})")
 
 
@@ -146,8 +130,3 @@ def _in_words(exported: Exported, cost: dict[str, Any]) -> str:
         f"With 8 bits it gives the model's label on {same}. Accuracy there: {100 * cost['accuracy']:.2f} % instead of "
         f"{100 * cost['accuracy_before']:.2f} %, {abs(lost):.2f} points {'less' if lost >= 0 else 'more'}."
     )
-
-
-def _size(count: int) -> str:
-    scale, unit = next(pair for pair in _UNITS if count >= pair[0] or pair[0] == 1)
-    return f"{count / scale:.2f} {unit}" if scale > 1 else f"{count} bytes"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 import yaml
 
 from ..errors import SettingsError
-from .console import emit_json, printable, progress
+from .console import command_line, emit_json, progress, show
 from .options import JsonOption, OverwriteOption, replacing
 
 if TYPE_CHECKING:
@@ -47,16 +46,15 @@ def lab(
         return
     given = _lab_options(ctx.args, found)
     folder = Path("labs", name) if out is None else out
-    command = shlex.join(["glyphnet", *sys.argv[1:]])
     with progress() as report_progress:
         made = run_lab(
-            name, given, out=folder, replacing=replacing(ctx, overwrite), progress=report_progress, command=command
-        )
+            name, given, out=folder, replacing=replacing(ctx, overwrite), progress=report_progress,
+            command=command_line(),
+        )  # fmt: skip
     if as_json:
         emit_json({"lab": name, "page": str(made.page), "numbers": str(made.numbers)})
     else:
-        print(f"Page:     {printable(str(made.page))}")
-        print(f"Numbers:  {printable(str(made.numbers))}")
+        show(f"Page:     {made.page}", f"Numbers:  {made.numbers}")
 
 
 def _list(labs: dict[str, tuple[str, str]], as_json: bool) -> None:
@@ -74,16 +72,12 @@ def _show_options(found: Lab[Any]) -> None:
     for name, field in found.settings.model_fields.items():
         default = field.default
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        told = "" if shown in (None, False, "") else f" [default: {shown}]"
-        print(f"  --{name.replace('_', '-'):14} {field.description or ''}{told}")
+        ending = "" if shown in (None, False, "") else f" [default: {shown}]"
+        print(f"  --{name.replace('_', '-'):14} {field.description or ''}{ending}")
 
 
 def _lab_options(words: list[str], found: Lab[Any]) -> dict[str, Any]:
-    """A lab's own options: a name, then its values until the next name; ``--hidden 1 2 3`` is a list.
-
-    Raises:
-        SettingsError: a value with no option before it. Unknown options are reported with the lab's settings.
-    """
+    """A lab's own options: a name, then its values until the next name; ``--hidden 1 2 3`` is a list."""
     values: dict[str, list[Any]] = {}
     name = None
     for word in words:

@@ -1,7 +1,4 @@
-"""Live displays of long work on standard error: of a training, several seeds, a search and a comparison.
-
-Each draws bars on a terminal, and says a line every few seconds elsewhere: see `Bars`.
-"""
+"""Live displays of a training, several seeds, a search and a comparison on standard error: see `Bars`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 """The arguments and options that several verbs share, so that every verb spells and explains them alike.
 
-Each is a type to annotate a parameter of a verb with; the default stands in the verb's own signature. `reads_data` adds
-those that say how data are read, and an `OptionGroup` holds the many options of one verb::
-
-    @reads_data()
-    def data(data: DataArgument = "digits", how: DataOptions = AS_DEFAULT, as_json: JsonOption = False) -> None: ...
+Each is a type to annotate a parameter of a verb with; the default stands in the verb's own signature. What is wrong
+with a value is a `typer.BadParameter`, which ends the command with status 2.
 """
 
 from __future__ import annotations
@@ -45,11 +42,7 @@ class Range(NamedTuple):
 
 
 def parse_size(text: str) -> Size:
-    """``"28"`` → (28, 28), ``"28x32"`` → (28, 32), height first.
-
-    Raises:
-        typer.BadParameter: anything else; the command line ends with status 2.
-    """
+    """``"28"`` → (28, 28), ``"28x32"`` → (28, 32), height first."""
     match = re.fullmatch(r"(\d{1,9})(?:[x×](\d{1,9}))?", text.strip().lower(), flags=re.ASCII)
     if match is None:
         raise typer.BadParameter(f"{text!r} is no size: write one number (28), or height x width (28x32).")
@@ -60,11 +53,7 @@ def parse_size(text: str) -> Size:
 
 
 def parse_range(text: str) -> Range:
-    """``"100:260"`` → (100.0, 260.0).
-
-    Raises:
-        typer.BadParameter: anything else; the command line ends with status 2.
-    """
+    """``"100:260"`` → (100.0, 260.0)."""
     low, colon, high = text.partition(":")
     try:
         ends = Range(float(low), float(high))
@@ -76,11 +65,7 @@ def parse_range(text: str) -> Range:
 
 
 def parse_page(text: str) -> int | str:
-    """``"3"`` → 3, ``"mean"`` and ``"max"`` as they are.
-
-    Raises:
-        typer.BadParameter: anything else; the command line ends with status 2.
-    """
+    """``"3"`` → 3, ``"mean"`` and ``"max"`` as they are."""
     word = text.strip().lower()
     if word in ("mean", "max"):
         return word
@@ -90,40 +75,26 @@ def parse_page(text: str) -> int | str:
 
 
 def parse_duration(text: str) -> float:
-    """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds.
-
-    Raises:
-        typer.BadParameter: anything else, or nothing; the command line ends with status 2.
-    """
+    """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|)", text.strip().lower(), flags=re.ASCII)
     if match is None or not float(match[1]):
         raise typer.BadParameter(f"{text!r} is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
     return float(match[1]) * _UNITS[match[2]]
 
 
-DataArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="digits, mnist, fashion-mnist, emnist-letters, cifar-10, svhn, bloodmnist and others of docs/data.md, or "
-        "a path: a folder of class folders, a table of paths or pixels, Parquet, an archive, IDX, .npz, .npy, .mat, "
-        "HDF5 or CIFAR files.",
-    ),
-]
+DataArgument = Annotated[str, typer.Argument(
+    metavar="DATA", help="digits, mnist, fashion-mnist, emnist-letters, cifar-10, svhn, bloodmnist and others of "
+    "docs/data.md, or a path: a folder of class folders, a table of paths or pixels, Parquet, an archive, IDX, .npz, "
+    ".npy, .mat, HDF5 or CIFAR files.",
+)]  # fmt: skip
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors).")]
-_SizeOption = Annotated[
-    Size | None,
-    typer.Option(
-        "--size",
-        metavar="N|HxW",
-        parser=parse_size,
-        help="Size of the images in pixels: 28, or height x width, 28x32. Chosen from the data unless given.",
-    ),
-]
-_ColorOption = Annotated[
-    Literal["auto", "grey", "rgb"],
-    typer.Option("--color", help="Whether images become grey or colour; auto looks at the data."),
-]
+_SizeOption = Annotated[Size | None, typer.Option(
+    "--size", metavar="N|HxW", parser=parse_size, help="Size of the images in pixels: 28, or height x width, 28x32. "
+    "Chosen from the data unless given.",
+)]  # fmt: skip
+_ColorOption = Annotated[Literal["auto", "grey", "rgb"] | None, typer.Option(
+    "--color", help="Whether images become grey or colour; auto, the default, looks at the data.",
+)]  # fmt: skip
 _RangeOption = Annotated[
     Range | None,  # a plain tuple would take two words
     typer.Option(
@@ -140,155 +111,90 @@ _PageOption = Annotated[
         "--page",
         metavar="N|mean|max",
         parser=parse_page,
-        help="Of files with several pages or frames: the one to read, or the mean or maximum of all.",
+        help="Of files with several pages or frames: the one to read, 1 unless given, or the mean or maximum of all.",
     ),
 ]
-_OnBadFileOption = Annotated[
-    Literal["error", "skip"],
-    typer.Option("--on-bad-file", help="Stop at an unreadable image file, or skip and count it."),
-]
-_GroupByOption = Annotated[
-    str,
-    typer.Option(
-        "--group-by",
-        metavar="WHAT",
-        help="Which pictures stay on one side of every split: folder (inside class folders), prefix (of file names, "
-        "before a counter), burst (taken within seconds), neighbours (alike, in the order of names), copies (the "
-        "same picture, changed), column:NAME of a "
-        "table, a regular expression with one group, as in 'person(\\d+)', FILE.csv with the columns file_name and "
-        "group, or none. auto looks for likely groups and says what it found.",
-    ),
-]
-_LayoutOption = Annotated[
-    str,
-    typer.Option(
-        "--layout",
-        metavar="LEVELS",
-        help="What each level of folders is: class, part/class, class/part, any/class (any: none). For a table of "
-        "pixels: label,pixels or pixels,label. Concluded from the data unless given.",
-    ),
-]
-OnlyOption = Annotated[
-    str | None,
-    typer.Option("--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks."),
-]
-_LabelColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label-column",
-        metavar="NAME",
-        help="Of a table with several columns of labels, such as fine_label and coarse_label: the one to learn.",
-    ),
-]
-_LabelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="FILE",
-        help="Correct labels first, as the decisions in this table say: glyphnet data --review writes one.",
-    ),
-]
-SeedOption = Annotated[
-    int,
-    typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random: the same seed gives the same result."),
-]
+_OnBadFileOption = Annotated[Literal["error", "skip"] | None, typer.Option(
+    "--on-bad-file", help="Stop at an unreadable image file, or skip and count it; unless given, only glyphnet data "
+    "skips.",
+)]  # fmt: skip
+_GroupByOption = Annotated[str | None, typer.Option(
+    "--group-by", metavar="WHAT", help="Which pictures stay on one side of every split: folder (inside class "
+    "folders), prefix (of file names, before a counter), burst (taken within seconds), neighbours (alike, in the "
+    "order of names), copies (the same picture, changed), column:NAME of a table, a regular expression with one "
+    "group, as in 'person(\\d+)', FILE.csv with the columns file_name and group, or none. auto, the default, looks "
+    "for likely groups and says what it found.",
+)]  # fmt: skip
+_LayoutOption = Annotated[str | None, typer.Option(
+    "--layout", metavar="LEVELS", help="What each level of folders is: class, part/class, class/part, any/class (any: "
+    "none). For a table of pixels: label,pixels or pixels,label. Concluded from the data unless given.",
+)]  # fmt: skip
+OnlyOption = Annotated[str | None, typer.Option(
+    "--only", metavar="NAME", help="Read only pictures in folders of this name: images beside masks.",
+)]  # fmt: skip
+_LabelColumnOption = Annotated[str | None, typer.Option(
+    "--label-column", metavar="NAME", help="Of a table with several columns of labels, such as fine_label and "
+    "coarse_label: the one to learn.",
+)]  # fmt: skip
+_LabelsOption = Annotated[str | None, typer.Option(
+    "--labels", metavar="FILE", help="Correct labels first, as the decisions in this table say: glyphnet data "
+    "--review writes one.",
+)]  # fmt: skip
+SeedOption = Annotated[int, typer.Option(
+    "--seed", metavar="N", min=0, help="Seed of all that is random: the same seed gives the same result.",
+)]  # fmt: skip
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")
 ]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        min=1,
-        help="Threads to compute with: the same number gives the same bits. Unless given, one for small steps, and one "
-        "where other programs leave less than two cores free.",
-    ),
-]
+ThreadsOption = Annotated[int | None, typer.Option(
+    "--threads", metavar="N", min=1, help="Threads to compute with: the same number gives the same bits. Unless "
+    "given, one for small steps, and one where other programs leave less than two cores free.",
+)]  # fmt: skip
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")
 ]
 
 
-# How data are read: the same options in every verb that reads data
+# Groups of options
 
-_READING: dict[str, tuple[Any, Any]] = {
-    "size": (_SizeOption, None),
-    "color": (_ColorOption, "auto"),
-    "value_range": (_RangeOption, None),
-    "page": (_PageOption, "1"),
-    "layout": (_LayoutOption, "auto"),
-    "only": (OnlyOption, None),
-    "label_column": (_LabelColumnOption, None),
-    "on_bad_file": (_OnBadFileOption, "error"),
-    "group_by": (_GroupByOption, "auto"),
-    "labels": (_LabelsOption, None),
-}
-"""Setting of `DataSettings` (and parameter of the verb) → its option and default."""
 
-FOR_A_MODEL = ("layout", "only", "label_column", "on_bad_file")
-"""The options that are left where a model judges: its size, its scale and its page are its own."""
+class OptionGroup:
+    """Options that belong together: a frozen dataclass whose fields are annotated like the parameters of a verb.
+
+    A parameter of such a type stands for all fields on the command line, and the verb gets one object: see
+    `with_groups`.
+    """
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """The options on the command line that say how data are read.
+class ModelDataOptions(OptionGroup):
+    """How data are read for a model, which has its own size, scale and page; what is not given is None."""
 
-    Attributes:
-        given: setting → value, of the options that are on the command line, or have a default of the verb's own.
-    """
+    layout: _LayoutOption = None
+    only: OnlyOption = None
+    label_column: _LabelColumnOption = None
+    on_bad_file: _OnBadFileOption = None
 
-    given: Mapping[str, Any]
-
-    def settings(self, source: str | None = None, base: DataSettings | None = None) -> DataSettings:
-        """These options over ``base`` (a recipe's settings), or over the defaults; ``source`` None keeps that of base.
-
-        Raises:
-            SettingsError: all wrong settings at once.
-        """
+    def settings(self, source: str | None = None, base: DataSettings | None = None, **defaults: str) -> DataSettings:
+        """These options over ``base`` (a recipe's settings) or the defaults; without ``source``, that of base."""
         from ..data.settings import DataSettings
         from ..settings import parse_settings
 
-        values = {**self.given, **({} if source is None else {"source": source})}
+        given = {name: value for name, value in {**vars(self), "source": source}.items() if value is not None}
+        values = {**defaults, **given}
         return parse_settings(DataSettings, values, where="data") if base is None else base.with_values(values)
 
 
-AS_DEFAULT = DataOptions({})
-"""The default of a verb's parameter ``how``."""
+@dataclass(frozen=True)
+class DataOptions(ModelDataOptions):
+    """How data are read; what is not given is None."""
 
-
-def reads_data(*names: str, on_bad_file: str = "error") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a verb the options that say how data are read, in place of its parameter ``how`` (a `DataOptions`).
-
-    Args:
-        names: which options; none for all.
-        on_bad_file: what the verb does with bad files unless the option is given.
-    """
-    chosen = {name: _READING[name] for name in names or _READING}
-
-    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
-        def command(ctx: typer.Context, **parameters: Any) -> Any:
-            read = {name: parameters.pop(name) for name in chosen}
-            options = given_parameters(ctx)
-            given = {name: value for name, value in read.items() if name in options}
-            defaults = {"on_bad_file": on_bad_file} if on_bad_file != "error" else {}
-            return verb(**parameters, **({"ctx": ctx} if "ctx" in own else {}), how=DataOptions({**defaults, **given}))
-
-        own = inspect.signature(verb, eval_str=True).parameters
-        parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-        for parameter in own.values():
-            parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            if parameter.name == "how":
-                for name, (option, default) in chosen.items():
-                    default = on_bad_file if name == "on_bad_file" else default
-                    parameters.append(parameter.replace(name=name, annotation=option, default=default))
-            elif parameter.name != "ctx":
-                parameters.append(parameter)
-        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return command
-
-    return decorate
+    size: _SizeOption = None
+    color: _ColorOption = None
+    value_range: _RangeOption = None
+    page: _PageOption = None
+    group_by: _GroupByOption = None
+    labels: _LabelsOption = None
 
 
 def given_parameters(ctx: typer.Context) -> dict[str, str]:
@@ -303,17 +209,13 @@ def given_parameters(ctx: typer.Context) -> dict[str, str]:
 def train_command(data: DataSettings) -> str:
     """The command that trains on the same data read the same way, without a table of decisions."""
     words = ["glyphnet", "train", data.source]
-    for name, (_, default) in _READING.items():
+    for name in (field.name for field in fields(DataOptions) if field.name != "labels"):
         value = getattr(data, name)
-        if name != "labels" and str(value) != str(default):
-            joined = (":" if name == "value_range" else "x").join(f"{part:.10g}" for part in _pair(value))
-            option = "--range" if name == "value_range" else f"--{name.replace('_', '-')}"
-            words += [option, joined or str(value)]
+        if value != type(data).model_fields[name].default:
+            if isinstance(value, tuple):
+                value = (":" if name == "value_range" else "x").join(f"{part:.10g}" for part in value)
+            words += ["--range" if name == "value_range" else f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _pair(value: Any) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else ()
 
 
 OverwriteOption = Annotated[
@@ -332,17 +234,6 @@ def replacing(ctx: typer.Context, overwrite: bool) -> Replacing:
             if name not in OUTPUTS and isinstance(each, str | Path):
                 inputs += [each, each.partition("=")[2]] if isinstance(each, str) and "=" in each else [each]
     return Replacing(tuple(filter(None, inputs)), overwrite, not any(map(ctx.params.get, OUTPUTS)))
-
-
-# Groups of options
-
-
-class OptionGroup:
-    """Options that belong together: a frozen dataclass whose fields are annotated like the parameters of a verb.
-
-    A parameter of such a type stands for all fields on the command line, and the verb gets one object: see
-    `with_groups`.
-    """
 
 
 def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -380,23 +271,18 @@ class RecipeOptions(OptionGroup):
     preset: Annotated[
         str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (most accurate).")
     ] = "balanced"
-    network: Annotated[
-        str | None,
-        typer.Option(
-            "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …"
-        ),
-    ] = None
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01."),
-    ] = None
+    network: Annotated[str | None, typer.Option(
+        "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
+    )] = None  # fmt: skip
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01.",
+    )] = None  # fmt: skip
     recipe: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe.yaml instead of a preset.")
     ] = None
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", min=0, help="Seed of weights, order, dropout and augmentation."),
-    ] = None
+    seed: Annotated[int | None, typer.Option(
+        "--seed", metavar="N", min=0, help="Seed of weights, order, dropout and augmentation.",
+    )] = None  # fmt: skip
 
     def changes(self) -> dict[str, object]:
         """The settings to change, by dotted name: of --set, --network and --seed."""
@@ -410,11 +296,7 @@ class RecipeOptions(OptionGroup):
         return changes | {name: value for name, value in given.items() if value is not None}
 
     def read(self, given: Mapping[str, str]) -> Recipe | None:
-        """The recipe in the file of --recipe.
-
-        Args:
-            given: as `given_parameters` returns it.
-        """
+        """The recipe in the file of --recipe; ``given`` is as `given_parameters` returns it."""
         if "recipe" in given and "preset" in given:
             raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
         from ..runs import read_recipe

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..files import is_stdout
-from .console import FAILED, emit_json, printable, progress, say, say_lacking
+from ..progress import Reporter
+from .console import FAILED, emit_json, printable, progress, say, say_lacking, show_table
 from .options import DeviceOption, JsonOption, OnlyOption, OptionGroup, OverwriteOption, replacing
 
 if TYPE_CHECKING:
@@ -26,21 +28,16 @@ if TYPE_CHECKING:
     from ..predictfiles import Answer, Answering, Asked
 
 _PAGE = 1000  # rows of a table on the terminal: a table is laid out whole, and there may be a million files
-_TOLD = 10  # unreadable images: those of a file that is written are all in it
+_SAID = 10  # unreadable images: those of a file that is written are all in it
 
 
 @dataclass(frozen=True)
 class PredictOptions(OptionGroup):
     """The options of ``glyphnet predict``."""
 
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="Write a .parquet, .csv or .json file instead: for any number of images.",
-        ),
-    ] = None
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="FILE", help="Write a .parquet, .csv or .json file instead: for any number of images.",
+    )] = None  # fmt: skip
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run that writes --out.")] = False
     overwrite: OverwriteOption = False
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; the default if the output is not a terminal.")] = (
@@ -53,26 +50,17 @@ class PredictOptions(OptionGroup):
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add the probability of every class, a column for each.")
     ] = False
-    reject: Annotated[
-        bool,
-        typer.Option(
-            "--reject",
-            help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or the '
-            "model is not sure. The column reason says which; without this option the label is given anyway.",
-        ),
-    ] = False
-    sets: Annotated[
-        float | None,
-        typer.Option(
-            "--sets",
-            metavar="PERCENT",
-            help="Add the set of classes that contains the true one in PERCENT % of cases: 95, for instance.",
-        ),
-    ] = None
-    as_is: Annotated[
-        bool,
-        typer.Option("--as-is", help="Only resize pictures; do not make them like the training images."),
-    ] = False
+    reject: Annotated[bool, typer.Option(
+        "--reject", help='Say "none of these" where nothing is drawn, or the image is unlike the training images, or '
+        'the model is not sure. The column reason says which; without this option the label is given anyway.',
+    )] = False  # fmt: skip
+    sets: Annotated[float | None, typer.Option(
+        "--sets", metavar="PERCENT", help="Add the set of classes that contains the true one in PERCENT % of cases: "
+        "95, for instance.",
+    )] = None  # fmt: skip
+    as_is: Annotated[bool, typer.Option(
+        "--as-is", help="Only resize pictures; do not make them like the training images.",
+    )] = False  # fmt: skip
     only: OnlyOption = None
     device: DeviceOption = "cpu"
 
@@ -135,29 +123,25 @@ def predict(
 
 def _write(model: Path, paths: list[str], out: Path, options: PredictOptions, rules: Replacing) -> int:
     """Write the file; how many images could not be read."""
-    from ..predictfiles import Watching, unfinished_folder, write_predictions
+    from ..predictfiles import unfinished_folder, write_predictions
 
-    told = 0
+    said = 0
 
     def on_bad_file(error: BadFileError) -> None:
-        nonlocal told
-        told += 1
-        if told <= _TOLD:
+        nonlocal said
+        said += 1
+        if said <= _SAID:
             say(f"glyphnet: {error}")
-        if told == _TOLD:
+        if said == _SAID:
             say(f"glyphnet: what else cannot be read has its error in {out}.")
 
     try:
         with progress() as report_progress:
-            watching = Watching(
-                on_bad_file, _tell_remade, lambda images: say(f"{images:,} images are done."), report_progress,
-                on_note=say,
-            )  # fmt: skip
             written = write_predictions(
                 model, paths, out, asked=options.asked(), as_is=options.as_is, only=options.only,
-                device=options.device, resume=options.resume, replacing=rules, watching=watching,
+                device=options.device, resume=options.resume, replacing=rules, on_bad_file=on_bad_file,
+                reporter=Reporter(say, report_progress),
             )  # fmt: skip
-        _tell_ignored(watching.ignored)
     except KeyboardInterrupt:
         if (folder := unfinished_folder(out)) is not None:
             say(f"What is done is kept in {folder}. Continue with the same command and --resume.")
@@ -172,16 +156,7 @@ def _write(model: Path, paths: list[str], out: Path, options: PredictOptions, ru
     return written.unreadable
 
 
-def _tell_ignored(ignored: Counter[str]) -> None:
-    from ..data.filetree import count_in_words
-
-    if ignored:
-        asked = any(kind.startswith("outside ") for kind in ignored)
-        what = "files that are not pictures, or not asked for," if asked else "files that are not pictures"
-        say(f"{sum(ignored.values()):,} {what} were left out ({count_in_words(ignored)}).")
-
-
-def _tell_remade(ink: InkSpec) -> None:
+def _say_remade(ink: InkSpec) -> None:
     say(f"{ink} Pass --as-is to leave them as they are.")
 
 
@@ -189,7 +164,7 @@ def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
     from ..onnxmodel import load_predictor
-    from ..predictfiles import Answering, predict_files
+    from ..predictfiles import Answering, left_out, predict_files
 
     classifier = load_predictor(model, options.device)
     answering = Answering(classifier, options.asked())
@@ -204,7 +179,7 @@ def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     ignored: Counter[str] = Counter()
     traits = TraitCounts()
     predicted = predict_files(
-        classifier, paths, on_bad_file, as_is=options.as_is, on_remade=_tell_remade, ignored=ignored,
+        classifier, paths, on_bad_file, as_is=options.as_is, on_remade=_say_remade, ignored=ignored,
         only=options.only, traits=traits,
     )  # fmt: skip
     answers = (answering.of(*each) for each in predicted)
@@ -214,9 +189,7 @@ def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
         _print_csv(answers, answering)
     else:
         _print_tables(answers, answering)
-    for sentence in traits.predicted_sentences(classifier.reading):
-        say(sentence)
-    _tell_ignored(ignored)
+    say(*traits.predicted_sentences(classifier.reading), *left_out(ignored))
     return unreadable
 
 
@@ -237,37 +210,25 @@ def _print_json(model: Path, answers: Iterable[Answer], answering: Answering, un
     """One JSON object, a line for each file: it is written as the answers come, never held whole."""
     from ..predictfiles import json_row
 
-    print(f'{{"model": {_json(str(model))}, "predictions": [', end="")
+    dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+    print(f'{{"model": {dumps(str(model))}, "predictions": [', end="")
     for number, answer in enumerate(answers):
-        print(",\n" if number else "\n", _json(json_row(answer, answering.classes)), sep="", end="")
+        print(",\n" if number else "\n", dumps(json_row(answer, answering.classes)), sep="", end="")
     print(f'\n], "unreadable": {unreadable()}}}')
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _print_tables(answers: Iterator[Answer], answering: Answering) -> None:
     """Tables for a person, a page at a time; the columns of reasons only where there is one on the page."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..answers import REASONS
 
-    console = Console()
+    sets = "set" in answering.columns
     while page := list(islice(answers, _PAGE)):
-        table = Table("file", "label")
-        table.add_column("probability", justify="right")
-        reasons, sets = any(answer.reason for answer in page), "set" in answering.columns
-        for name in [*(["reason"] if reasons else []), *(["set"] if sets else [])]:
-            table.add_column(name)
+        reasons = any(answer.reason for answer in page)
+        rows = [["file", "label", "probability", *["reason"] * reasons, *["set"] * sets]]
         for answer in page:
             for rank, (label, probability) in enumerate(answer.ranked):
-                cells = ["" if rank else printable(answer.file), printable(label), f"{probability:.2%}"]
-                if reasons:
-                    cells.append(REASONS[answer.reason] if answer.reason and not rank else "")
-                if sets:
-                    cells.append("" if rank else printable(", ".join(answer.set or ())))
-                table.add_row(*map(Text, cells))
-        console.print(table)
+                reason = REASONS[answer.reason] if answer.reason and not rank else ""
+                members = "" if rank else ", ".join(answer.set or ())
+                file = "" if rank else answer.file
+                rows.append([file, label, f"{probability:.2%}", *[reason] * reasons, *[members] * sets])
+        show_table(rows, left=(0, 1, 3, 4), mark_first=False)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os.path import basename
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..progress import Reporter
-from .console import INTERRUPTED, emit_json, printable, progress, say
-from .data import tell_suspects
+from .console import INTERRUPTED, command_line, emit_json, printable, progress, say, show
+from .data import show_suspects
 from .options import (
-    AS_DEFAULT,
     DataArgument,
     DataOptions,
     DeviceOption,
@@ -27,13 +25,14 @@ from .options import (
     ThreadsOption,
     given_parameters,
     parse_duration,
-    reads_data,
     replacing,
 )
 
 if TYPE_CHECKING:
+    from ..data.settings import DataSettings
     from ..runs import Run
     from ..studies.seeds import SeedRuns
+    from ..training import Recipe
     from ..training.device import Place
 
 
@@ -41,77 +40,45 @@ if TYPE_CHECKING:
 class TrainOptions(RecipeOptions):
     """The options of ``glyphnet train``."""
 
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--time",
-            metavar="TIME",
-            parser=parse_duration,
-            help="Train as well as possible in this time (90s, 10m, 2h): chooses the preset, unless given, and the "
-            "number of epochs.",
-        ),
-    ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given."),
-    ] = None
+    seconds: Annotated[float | None, typer.Option(
+        "--time", metavar="TIME", parser=parse_duration, help="Train as well as possible in this time (90s, 10m, 2h): "
+        "chooses the preset, unless given, and the number of epochs.",
+    )] = None  # fmt: skip
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given.",
+    )] = None  # fmt: skip
     overwrite: OverwriteOption = False
     resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Resume the run in this folder.")] = (
         None
     )
-    check_labels: Annotated[
-        bool,
-        typer.Option("--check-labels", help="Look for wrong labels as well, and write the suspects beside the model."),
-    ] = False
-    group_gap: Annotated[
-        bool,
-        typer.Option(
-            "--group-gap",
-            help="Train once more with a random split, and report both accuracies: how much pictures of one group on "
-            "both sides would flatter. Takes twice the time.",
-        ),
-    ] = False
+    check_labels: Annotated[bool, typer.Option(
+        "--check-labels", help="Look for wrong labels as well, and write the suspects beside the model.",
+    )] = False  # fmt: skip
+    group_gap: Annotated[bool, typer.Option(
+        "--group-gap", help="Train once more with a random split, and report both accuracies: how much pictures of "
+        "one group on both sides would flatter. Takes twice the time.",
+    )] = False  # fmt: skip
     device: DeviceOption = "auto"
-    processes: Annotated[
-        int,
-        typer.Option(
-            "--processes",
-            metavar="N",
-            min=1,
-            help="Train with N processes on this machine, each on its share of every batch. "
-            "For several machines: torchrun … -m glyphnet train …",
-        ),
-    ] = 1
+    processes: Annotated[int, typer.Option(
+        "--processes", metavar="N", min=1, help="Train with N processes on this machine, each on its share of every "
+        "batch. For several machines: torchrun … -m glyphnet train …",
+    )] = 1  # fmt: skip
     threads: ThreadsOption = None
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            "--seeds",
-            metavar="N",
-            min=2,
-            help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and spread of the accuracy.",
-        ),
-    ] = None
+    seeds: Annotated[int | None, typer.Option(
+        "--seeds", metavar="N", min=2, help="Train N times, with the seeds --seed, --seed + 1, …, and report mean and "
+        "spread of the accuracy.",
+    )] = None  # fmt: skip
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="With --seeds: also average the N networks into one model.")
     ] = False
-    at_once: Annotated[
-        int | None,
-        typer.Option(
-            "--at-once",
-            metavar="N",
-            min=1,
-            help="With --seeds: how many side by side, each with its share of the cores. Default: one for each core, "
-            "or 1 for trainings so short that starting processes takes longer.",
-        ),
-    ] = None
+    at_once: Annotated[int | None, typer.Option(
+        "--at-once", metavar="N", min=1, help="With --seeds: how many side by side, each with its share of the cores. "
+        "Default: one for each core, or 1 for trainings so short that starting processes takes longer.",
+    )] = None  # fmt: skip
     as_json: JsonOption = False
 
 
-@reads_data()
-def train(
-    ctx: typer.Context, *, data: DataArgument = "digits", options: TrainOptions, how: DataOptions = AS_DEFAULT
-) -> None:
+def train(ctx: typer.Context, *, data: DataArgument = "digits", options: TrainOptions, how: DataOptions) -> None:
     """Train a classifier on labelled images and write its run folder: model, figures, report.
 
     DATA is divided into training, validation and test images; the test images are looked at once, at the
@@ -129,60 +96,46 @@ def train(
     if options.processes > place.size == 1 and not several:
         _launch(options.processes)
         return
-    out = options.out
-    if options.resume is None and out is None:
-        out = free_folder(
-            source.source, how_made(given, options.preset) + (f"-{options.seeds}-seeds" if several else "")
-        )
-    if out is not None:
+    start = None
+    if options.resume is None:
+        how_made = _how_made(given, options.preset) + (f"-{options.seeds}-seeds" if several else "")
+        out = options.out or free_folder(source.source, how_made)
+        preset = None if options.seconds and "preset" not in given else options.preset
         from ..runs import RunFolder
 
         replacing(ctx, True).check_in(out, map(basename, RunFolder(out).files()))
-    preset = None if options.seconds and "preset" not in given else options.preset
-    what: dict[str, Any] = {
-        "data": source, "preset": preset, "recipe": recipe, "changes": changes, "out": out,
-        "overwrite": options.overwrite, "command": shlex.join(["glyphnet", *sys.argv[1:]]),
-    }  # fmt: skip
+        start = Start(source, preset, recipe, changes, out)
     if several:
-        train_seeds(options, what)
+        train_seeds(options, start)
     else:
-        _train_one(options, what, place)
+        _train_one(options, start, place)
 
 
-def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> None:
-    """Train or resume one run, and print the result.
+@dataclass(frozen=True)
+class Start:
+    """What a new training starts from; see `glyphnet.train`."""
 
-    Args:
-        what: arguments of `glyphnet.train` that `glyphnet.resume` does not have.
-    """
-    from .. import runs
-    from ..training import StopOnSignal
+    data: DataSettings
+    preset: str | None
+    recipe: Recipe | None
+    changes: Mapping[str, object]
+    out: Path
+
+
+def _train_one(options: TrainOptions, start: Start | None, place: Place) -> None:
+    """Train one run, or resume the one of --resume, and print the result."""
     from ..training.collective import is_launched
     from ..training.launch import tell_end
-    from .live import TrainingDisplay
 
-    first, resume = place.rank == 0, options.resume  # the first process reports
-    common: dict[str, Any] = {
-        "device": options.device, "check_labels": options.check_labels, "processes": options.processes,
-        "threads": options.threads,
-    }  # fmt: skip
+    first = place.rank == 0  # it reports
     try:
-        with (
-            _told_once(),
-            progress() as reading,
-            StopOnSignal(patient=place.size > 1) as stop,
-            TrainingDisplay() as bar,
-        ):
-            common |= {"callbacks": (stop, bar) if first else (stop,), "reporter": Reporter(say, reading)}
-            if resume is not None:
-                again = shlex.join(["glyphnet", "train", "--recipe", str(resume / "recipe.yaml")])
-                run = runs.resume(resume, command=again, **common)
-            else:
-                run = runs.train(seconds=options.seconds, group_gap=options.group_gap, **what, **common)
+        run = _run(options, start, place)
     except KeyboardInterrupt:
-        folder = runs.RunFolder(resume or what["out"])
-        if folder.checkpoint.exists() and first:
-            say(how_to_continue(folder.path))
+        from ..runs import RunFolder
+
+        folder = options.resume if start is None else start.out
+        if first and folder is not None and RunFolder(folder).checkpoint.exists():
+            say(how_to_continue(folder))
         if is_launched():
             raise typer.Exit(INTERRUPTED) from None
         raise
@@ -192,11 +145,38 @@ def _train_one(options: TrainOptions, what: dict[str, Any], place: Place) -> Non
     if options.as_json:
         emit_json(_as_dict(run))
     elif run.ending != "stopped":
-        _tell(run)
-        tell_suspects(run)
+        _show(run)
+        show_suspects(run)
     if run.ending == "stopped":
         assert run.folder is not None
         say(f"{run} {how_to_continue(run.folder.path)}")
+
+
+def _run(options: TrainOptions, start: Start | None, place: Place) -> Run:
+    from .. import runs
+    from ..training import StopOnSignal
+    from .live import TrainingDisplay
+
+    with (
+        _reported_once(),
+        progress() as reading,
+        StopOnSignal(patient=place.size > 1) as stop,
+        TrainingDisplay() as bar,
+    ):
+        callbacks, reporter = (stop, bar) if place.rank == 0 else (stop,), Reporter(say, reading)
+        if start is None:
+            assert options.resume is not None
+            return runs.resume(
+                options.resume, device=options.device, callbacks=callbacks, reporter=reporter,
+                command=shlex.join(["glyphnet", "train", "--recipe", str(options.resume / "recipe.yaml")]),
+                check_labels=options.check_labels, processes=options.processes, threads=options.threads,
+            )  # fmt: skip
+        return runs.train(
+            start.data, preset=start.preset, seconds=options.seconds, recipe=start.recipe, changes=start.changes,
+            out=start.out, overwrite=options.overwrite, device=options.device, callbacks=callbacks, reporter=reporter,
+            command=command_line(), check_labels=options.check_labels, processes=options.processes,
+            threads=options.threads, group_gap=options.group_gap,
+        )  # fmt: skip
 
 
 def _launch(processes: int) -> None:
@@ -210,7 +190,7 @@ def _launch(processes: int) -> None:
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
+def _reported_once() -> Iterator[None]:
     """Let one of several processes report what went wrong, and the others end silently."""
     from ..training.collective import LOST, PeerLostError, is_launched
 
@@ -236,22 +216,19 @@ def _refuse_beside_resume(given: dict[str, str]) -> None:
             )
 
 
-def _tell(run: Run) -> None:
-    """What came out, for a person."""
+def _show(run: Run) -> None:
+    """Print the result for a person."""
     from ..data import look_over
 
     if run.ending == "early_stopping":
         print(f"Stopped early: nothing better since epoch {run.best_epoch}.")
-    print(printable(str(run)))
-    told = look_over(run.splits).findings  # before the training
-    for finding in run.findings:
-        if finding not in told:
-            print(printable(f"Warning: {finding}"))
+    known = look_over(run.splits).findings  # said before the training
+    show(str(run), *(f"Warning: {finding}" for finding in run.findings if finding not in known))
     assert run.folder is not None
     model = printable(shlex.quote(str(run.folder.model)))
     print(f"\nModel:   {model}")
     if run.evaluation is not None:
-        print(f"Report:  {printable(str(run.folder.report))}")
+        show(f"Report:  {run.folder.report}")
     print("\nWhat to try next:")
     if run.evaluation is not None:
         print("  open the report in a browser: it shows where the model fails, image by image")
@@ -274,7 +251,7 @@ def _as_dict(run: Run) -> dict[str, object]:
         "epochs": len(run.history),
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds, 3),
-        "folder": None if run.folder is None else str(run.folder.path),
+        "folder": run.folder and str(run.folder.path),
         "findings": [finding.to_dict() for finding in run.findings],
         "evaluation": None if run.evaluation is None else run.evaluation.to_dict(),
         "labels": None if run.review is None else run.review.to_dict(),
@@ -299,12 +276,8 @@ def free_folder(data: str, how: str) -> Path:
     return folder
 
 
-def how_made(given: dict[str, str], preset: str) -> str:
-    """What the run is called after, beside the data.
-
-    Args:
-        given: the parameters on the command line, with what they are called there.
-    """
+def _how_made(given: Mapping[str, str], preset: str) -> str:
+    """What the run is called after, beside the data: see `given_parameters`."""
     if "recipe" in given:
         return "recipe"
     return "timed" if "seconds" in given and "preset" not in given else preset
@@ -322,12 +295,7 @@ _ALONE = ("group_gap", "seconds", "processes", "check_labels")
 
 
 def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
-    """Whether several trainings are requested; options that do not apply are refused.
-
-    Args:
-        given: the parameters on the command line, with their names there.
-        resume: the folder to resume.
-    """
+    """Whether several trainings are requested; options that do not apply are refused. See `given_parameters`."""
     several = "seeds" in given
     if resume is not None:
         from ..studies.seeds import is_seeds_folder
@@ -341,29 +309,30 @@ def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
     return several
 
 
-def train_seeds(options: TrainOptions, what: dict[str, Any]) -> None:
-    """Train or resume them, and print the results.
-
-    Args:
-        what: arguments of `glyphnet.train_seeds` that `glyphnet.resume_seeds` does not have.
-    """
+def train_seeds(options: TrainOptions, start: Start | None) -> None:
+    """Train with several seeds, or resume such trainings, and print the results."""
     from ..studies import seeds as verbs
     from .live import SeedsDisplay, StopSeedsOnSignal
 
-    resume, folder = options.resume, options.resume or what["out"]
+    folder = options.resume if start is None else start.out
+    assert folder is not None
     stop, table = StopSeedsOnSignal(), SeedsDisplay()
-    common: dict[str, Any] = {
-        "ensemble": options.ensemble, "at_once": options.at_once, "device": options.device,
-        "threads": options.threads, "callbacks": (stop, table),
-    }  # fmt: skip
     try:
         with progress() as reading, stop, table:
-            common["reporter"] = Reporter(say, reading)
-            if resume is not None:
-                again = shlex.join(["glyphnet", "train", "--resume", str(resume)])
-                found = verbs.resume_seeds(resume, command=again, **common)
+            reporter = Reporter(say, reading)
+            if start is None:
+                found = verbs.resume_seeds(
+                    folder, ensemble=options.ensemble, at_once=options.at_once, device=options.device,
+                    threads=options.threads, callbacks=(stop, table), reporter=reporter,
+                    command=shlex.join(["glyphnet", "train", "--resume", str(folder)]),
+                )  # fmt: skip
             else:
-                found = verbs.train_seeds(seeds=options.seeds or 0, **what, **common)
+                found = verbs.train_seeds(
+                    start.data, seeds=options.seeds or 0, ensemble=options.ensemble, at_once=options.at_once,
+                    preset=options.preset, recipe=start.recipe, changes=start.changes, out=folder,
+                    overwrite=options.overwrite, device=options.device, threads=options.threads,
+                    callbacks=(stop, table), reporter=reporter, command=command_line(),
+                )  # fmt: skip
     except KeyboardInterrupt:
         if verbs.is_seeds_folder(folder):
             say(how_to_continue(folder))
@@ -371,22 +340,19 @@ def train_seeds(options: TrainOptions, what: dict[str, Any]) -> None:
     if options.as_json:
         emit_json(found.to_dict())
     elif found.ending == "finished":
-        _show(found, folder)
+        _show_seeds(found, folder)
     if found.ending == "stopped":
         say(f"Stopped; {len(found.runs)} of {len(found.seeds)} seeds are finished. {how_to_continue(folder)}")
 
 
-def _show(found: SeedRuns, folder: Path) -> None:
+def _show_seeds(found: SeedRuns, folder: Path) -> None:
     """Print the results for a person."""
     from ..studies.seeds.results import sentences
 
-    print(*map(printable, sentences(found)), sep="\n")
-    print(f"\nRuns:    {printable(str(folder / 'seed-*'))}, with seeds.csv and seeds.json")
-    model = (found.runs[0].folder if found.ensemble is None else found.ensemble.folder) or folder
+    show(*sentences(found), "", f"Runs:    {folder / 'seed-*'}, with seeds.csv and seeds.json")
     if found.ensemble is not None:
-        print(f"Model:   {printable(shlex.quote(str(model / 'model.safetensors')))}")
-        print(f"Report:  {printable(str(model / 'report.html'))}")
+        model = found.ensemble.folder or folder
+        show(f"Model:   {shlex.quote(str(model / 'model.safetensors'))}", f"Report:  {model / 'report.html'}")
         return
-    print("\nWhat to try next:")
     again = shlex.join(["glyphnet", "train", "--resume", str(folder), "--ensemble"])
-    print(f"  {printable(again)}\n      one model that averages all of them, mostly better than each")
+    show("", "What to try next:", f"  {again}", "      one model that averages all of them, mostly better than each")

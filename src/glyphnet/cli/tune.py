@@ -12,9 +12,8 @@ import typer
 
 from ..progress import Reporter
 from ..units import plural
-from .console import emit_json, printable, progress, say, show_lines, show_table
+from .console import command_line, emit_json, progress, say, show, show_table
 from .options import (
-    AS_DEFAULT,
     DataArgument,
     DataOptions,
     DeviceOption,
@@ -23,9 +22,9 @@ from .options import (
     ThreadsOption,
     given_parameters,
     parse_duration,
-    reads_data,
     replacing,
 )
+from .train import data_name
 
 if TYPE_CHECKING:
     from ..studies.tuning import Tuning
@@ -35,51 +34,28 @@ if TYPE_CHECKING:
 class TuneOptions(RecipeOptions):
     """The options of ``glyphnet tune``."""
 
-    searched: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--search",
-            metavar="NAME=WHAT",
-            help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
-            "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, "
-            "label smoothing and augmentation, around the preset's values.",
-        ),
-    ] = None
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            "--trials",
-            metavar="N",
-            min=1,
-            help="Trials in all, including those of earlier and other processes; 30 unless this or --time is given.",
-        ),
-    ] = None
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--time",
-            metavar="TIME",
-            parser=parse_duration,
-            help="Time to search: 90s, 10m, 2h. The winner's training comes on top.",
-        ),
-    ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Where to write; runs/tune-DATA-PRESET unless given. An earlier search there is resumed.",
-        ),
-    ] = None
+    searched: Annotated[list[str] | None, typer.Option(
+        "--search", metavar="NAME=WHAT", help="Search a setting: optimizer.lr=1e-4..1e-1:log, "
+        "network.stem=8..32:step8, optimizer=adamw,sgd. Default: learning rate, weight decay, dropout, label "
+        "smoothing and augmentation, around the preset's values.",
+    )] = None  # fmt: skip
+    trials: Annotated[int | None, typer.Option(
+        "--trials", metavar="N", min=1, help="Trials in all, including those of earlier and other processes; 30 "
+        "unless this or --time is given.",
+    )] = None  # fmt: skip
+    seconds: Annotated[float | None, typer.Option(
+        "--time", metavar="TIME", parser=parse_duration, help="Time to search: 90s, 10m, 2h. The winner's training "
+        "comes on top.",
+    )] = None  # fmt: skip
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="DIR", help="Where to write; runs/tune-DATA-PRESET unless given. An earlier search there is "
+        "resumed.",
+    )] = None  # fmt: skip
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over: delete the earlier trials.")] = False
-    storage: Annotated[
-        Path | None,
-        typer.Option(
-            "--storage",
-            metavar="FILE",
-            help="SQLite file of the study, which several processes may share; study.db in --out unless given.",
-        ),
-    ] = None
+    storage: Annotated[Path | None, typer.Option(
+        "--storage", metavar="FILE", help="SQLite file of the study, which several processes may share; study.db in "
+        "--out unless given.",
+    )] = None  # fmt: skip
     pruning: Annotated[
         bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
     ] = True
@@ -88,10 +64,7 @@ class TuneOptions(RecipeOptions):
     as_json: JsonOption = False
 
 
-@reads_data()
-def tune(
-    ctx: typer.Context, *, data: DataArgument = "digits", options: TuneOptions, how: DataOptions = AS_DEFAULT
-) -> None:
+def tune(ctx: typer.Context, *, data: DataArgument = "digits", options: TuneOptions, how: DataOptions) -> None:
     """Search for better settings by validation images, then train the winner and judge it once on the test images.
 
     Writes the study, the table of all trials, what mattered, best.yaml (for "glyphnet train --recipe") and the
@@ -109,7 +82,8 @@ def tune(
 
     require_optuna()
     source = how.settings(data if "data" in given else None, recipe.data if recipe else None)
-    out = options.out or Path("runs") / _name(source.source, "recipe" if recipe else options.preset)
+    # The same name for the same arguments, so that the same command resumes.
+    out = options.out or Path("runs") / f"tune-{data_name(source.source)}-{'recipe' if recipe else options.preset}"
     stop, bar, end, winner_bar = StopSearchOnSignal(), SearchDisplay(), StopOnSignal(), TrainingDisplay()
     try:
         with progress() as reading, stop, bar, end, winner_bar:
@@ -123,11 +97,7 @@ def tune(
         if (options.storage or out / STUDY_FILE).exists():
             say(_how_to_continue())
         raise
-    _report(found, as_json=options.as_json)
-
-
-def _report(found: Tuning, *, as_json: bool) -> None:
-    if as_json:
+    if options.as_json:
         emit_json(found.to_dict())
     else:
         _show(found)
@@ -150,35 +120,24 @@ def _search(searched: list[str]) -> dict[str, str] | None:
     return found or None
 
 
-def _name(data: str, how: str) -> str:
-    """``tune-mnist-fast``: the same for the same arguments, so that the same command resumes."""
-    return f"tune-{Path(data).resolve().name if Path(data).exists() else data}-{how}"
-
-
 def _show(found: Tuning) -> None:
     """Print the table and the lines below it: fitted to a terminal, else as plain lines."""
-    if not sys.stdout.isatty():
-        print(*map(printable, str(found).split("\n")), sep="\n")
-    else:
-        _show_on_terminal(found)
-    if found.folder is not None and found.best is not None:
-        folder = found.folder
-        print(f"\nTrials:  {printable(str(folder / 'trials.csv'))}, history.png, slices.png")
-        print(f"Recipe:  {printable(shlex.quote(str(folder / 'best.yaml')))}, for glyphnet train --recipe")
-        if found.test is not None:
-            assert found.winner_folder is not None
-            print(f"Model:   {printable(shlex.quote(str(found.winner_folder / 'model.safetensors')))}")
-            print(f"Report:  {printable(str(found.winner_folder / 'report.html'))}")
-
-
-def _show_on_terminal(found: Tuning) -> None:
     from ..studies.tuning.results import HEADINGS, LEFT, below, cells, heading
 
-    show_lines([heading(found)])
-    if found.best is not None:
-        show_table([HEADINGS, *cells(found)], left=LEFT)
-        show_lines(below(found))
+    if sys.stdout.isatty() and found.best is not None:
+        show_table([HEADINGS, *cells(found)], left=LEFT, title=heading(found), below=below(found))
+    else:
+        show(*str(found).split("\n"))
+    if found.folder is not None and found.best is not None:
+        folder = found.folder
+        show(
+            "",
+            f"Trials:  {folder / 'trials.csv'}, history.png, slices.png",
+            f"Recipe:  {shlex.quote(str(folder / 'best.yaml'))}, for glyphnet train --recipe",
+        )
+        if found.test is not None and (winner := found.winner_folder) is not None:
+            show(f"Model:   {shlex.quote(str(winner / 'model.safetensors'))}", f"Report:  {winner / 'report.html'}")
 
 
 def _how_to_continue() -> str:
-    return f"Resume with the same command: {shlex.join(['glyphnet', *sys.argv[1:]])}"
+    return f"Resume with the same command: {command_line()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
 from ..progress import Progress
@@ -155,14 +154,12 @@ def _table(comparison: Comparison, numbers: Numbers) -> Section:
 def _time(comparison: Comparison, numbers: Numbers) -> Section:
     fast = min(_finished(numbers), key=lambda row: float(row["fit_seconds"]))
     best = _finished(numbers)[0]
-    figure = picture(comparison)
-    figure.axes[0].yaxis.set_major_locator(MaxNLocator(6))
     facts = "; ".join(
         f"{row['title']} {percent(row['accuracy'], 1)} in {duration(row['fit_seconds'])}" for row in _finished(numbers)
     )
     shown = Picture(
-        "accuracy-time", figure, alt=f"Accuracy against the time to fit. {facts}.",
-        caption="Up is better, left is faster. The whiskers are 95 % intervals; the scale of the time is logarithmic.",
+        "accuracy-time", picture(comparison), alt=f"Accuracy and the time to fit. {facts}.",
+        caption="Best on top; left is faster. The whiskers are 95 % intervals; the scale of the time is logarithmic.",
     )  # fmt: skip
     text = (
         f"Fastest to fit: {fast['title']}, {duration(fast['fit_seconds'])} for {percent(fast['accuracy'], 2)}. Most "

@@ -1,4 +1,4 @@
-"""What is to be classified, one picture after the other: files, folders, and files of many pictures."""
+"""The pictures to classify, one after the other: files, folders, and files of many pictures."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def pictures_in(
 
     Args:
         paths: files and folders; in folders, files that are not pictures are left out.
-        skip: how many pictures to pass over unread.
-        on_skipped: called with the place of each of these.
+        skip: how many pictures to skip unread; ``on_skipped`` is called with the place of each.
         image_shape: (H, W, C) of the model: rows of numbers of that many values are read so, others as squares.
         ignored: counts the files in folders that are not pictures, by their suffix, and those that ``only`` leaves out.
         only: take only pictures in folders of this name, below the folders and in the archives that are given.
@@ -51,7 +50,7 @@ def pictures_in(
         DataError: a table is damaged beyond its beginning.
         MissingExtraError: there is a Parquet table and no pyarrow.
     """
-    tell = on_skipped or (lambda _: None)
+    skipped = on_skipped or (lambda _: None)
     ignored = Counter() if ignored is None else ignored
     for found in _contents(paths, ignored, only):
         if isinstance(found, Unlabelled) and image_shape is not None and found.is_one_image(image_shape):
@@ -59,7 +58,7 @@ def pictures_in(
             place, content = found.place(0).rpartition("#")[0], np.asarray(found.whole)
             if skip:
                 skip -= 1
-                tell(place)
+                skipped(place)
             else:
                 yield Picture(place, place, content)
             continue
@@ -67,20 +66,28 @@ def pictures_in(
             passed = min(skip, found.count)
             skip -= passed
             for row in range(passed):
-                tell(found.place(row))
+                skipped(found.place(row))
             for picture in found.pictures(passed):
                 yield _shaped(picture, image_shape)
             continue
         place = found if isinstance(found, str) else found.path
         if skip:
             skip -= 1
-            tell(place)
+            skipped(place)
         else:
             yield Picture(place, place, found)
 
 
+def left_out(ignored: Counter[str]) -> Iterator[str]:
+    """A sentence on the files that `pictures_in` has counted and left out, if there are any."""
+    if ignored:
+        chosen = any(kind.startswith("outside ") for kind in ignored)
+        what = "files that are not pictures, or not asked for," if chosen else "files that are not pictures"
+        yield f"{sum(ignored.values()):,} {what} were left out ({count_in_words(ignored)})."
+
+
 def image_files(paths: Iterable[str], on_bad_file: OnBadFile) -> Iterator[str]:
-    """The picture files in ``paths``; what cannot be listed is handed to ``on_bad_file``."""
+    """The picture files in ``paths``; ``on_bad_file`` is called with the error of what cannot be listed."""
     for path in paths:
         for file in files_in([path]):
             if isinstance(file, BadFileError):

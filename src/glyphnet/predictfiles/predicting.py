@@ -1,4 +1,4 @@
-"""The one way from pictures to answers, for any number of them."""
+"""From pictures to answers, for any number of them: the one path that all prediction of files takes."""
 
 from __future__ import annotations
 
@@ -34,20 +34,13 @@ from ..images import (
 from ..processes import map_in_order
 from .pictures import OnBadFile, Picture, pictures_in
 
-LIGHT_FLOPS = 4_000_000
-"""A network that takes fewer for a picture is quicker, on one thread, than a small picture is decoded."""
+LIGHT_FLOPS = 4_000_000  # of a picture: such a network is quicker, on one thread, than a small picture is decoded
 
 OnRemade: TypeAlias = Callable[[InkSpec], None]
 
 
 class Prediction(NamedTuple):
-    """What came of one picture.
-
-    Attributes:
-        file: see `Picture`.
-        place: see `Picture`.
-        outcome: the answer, or why there is none.
-    """
+    """The answer for one `Picture`, or why there is none."""
 
     file: str
     place: str
@@ -55,12 +48,7 @@ class Prediction(NamedTuple):
 
 
 class FilePrediction(NamedTuple):
-    """The answer for one picture that could be read.
-
-    Attributes:
-        file: what it is called: see `Picture`.
-        answer: probabilities, score and reason.
-    """
+    """The probabilities, score and reason of one `Picture` that could be read."""
 
     file: str
     answer: OneAnswer
@@ -77,21 +65,18 @@ def predictions(
 ) -> Iterator[list[Prediction]]:
     """Classify pictures, however many there are: batch by batch, in order, one prediction for each.
 
-    Pictures are decoded by several threads while the network computes; a few batches are in memory. A batch is so
-    many pictures, sound or not: whoever goes on after a batch gets the same values, to the last bit, as whoever did
-    not stop.
+    Several threads decode while the network computes; a few batches are in memory. A batch has a fixed number of
+    pictures, readable or not: a run that resumes after a batch gets the same bits as one that was not stopped.
 
     Args:
-        classifier: what answers.
-        pictures: see `pictures_in`.
         as_is: only resize pictures; do not make them like the training images.
-        on_remade: called, once, when a picture was made like the training images by more than that.
+        on_remade: called once, when a picture was made like the training images by more than that.
         traits: counts what was done to pictures beside decoding: pages that were not read, turns, conversions.
-        batch_size: pictures at once; None chooses by the size of the classifier's images.
+        batch_size: None chooses by the size of the classifier's images.
     """
-    as_told = True if as_is else None  # what the model was found to do best
-    ink = normalizing_spec(classifier, as_told)
-    decoding = Decoding(classifier, as_told, tell_remade=on_remade is not None)
+    only_resize = True if as_is else None  # None: what the model was found to do best
+    ink = normalizing_spec(classifier, only_resize)
+    decoding = Decoding(classifier, only_resize, find_remade=on_remade is not None)
     decoded = decode_ahead(pictures, decoding)
     size = batch_size or default_batch_size(classifier.input_shape)
     sharing = _Sharing(classifier)
@@ -101,8 +86,8 @@ def predictions(
                 traits.add(each.traits, each.pages, each.outside)
                 if not isinstance(each.pixels, BadFileError):
                     traits.depths.add(each.depth, each.file)
-        if on_remade and decoding.tell_remade and ink and any(each.remade for each in batch):
-            decoding.tell_remade = False
+        if on_remade and decoding.find_remade and ink and any(each.remade for each in batch):
+            decoding.find_remade = False
             on_remade(ink)
         with sharing.processor() if len(batch) == size else nullcontext():
             predicted = _classified(classifier, batch)
@@ -120,16 +105,9 @@ def predict_files(
     only: str | None = None,
     traits: TraitCounts | None = None,
 ) -> Iterator[FilePrediction]:
-    """Classify files, all files in folders, and the rows of Parquet tables: see `predictions` and `pictures_in`.
+    """Classify files, all files in folders, and the rows of tables, in order: see `predictions` and `pictures_in`.
 
-    Args:
-        classifier: what answers.
-        paths: files, folders and tables; their order is kept.
-        on_bad_file: called with the error of each file, folder or row that cannot be read; the rest go on.
-        as_is: see `predictions`.
-        on_remade: see `predictions`.
-        ignored, only: see `pictures_in`.
-        traits: see `predictions`.
+    ``on_bad_file`` is called with the error of each file, folder or row that cannot be read; the others are answered.
     """
     pictures = pictures_in(paths, image_shape=classifier.input_shape, ignored=ignored, only=only)
     for batch in predictions(classifier, pictures, as_is=as_is, on_remade=on_remade, traits=traits):
@@ -183,24 +161,15 @@ BLOCK_BYTES = 4 << 20  # of undecoded pictures out of tables
 
 
 class Decoded(NamedTuple):
-    """A picture that is ready for the network; its file's content is not kept.
-
-    Attributes:
-        file: see `Picture`.
-        place: see `Picture`.
-        pixels: uint8 (H, W, C), or why there are none.
-        reason, given: see `data.ink.Normalized`.
-        remade: whether it was made like the training images by more than its size and colour.
-        traits, pages, outside, depth: see `data.traits.Seen`.
-    """
+    """A `Picture` that is ready for the network; its file's content is not kept."""
 
     file: str
     place: str
-    pixels: UInt8Array | BadFileError
-    reason: NoDrawing | None = None
+    pixels: UInt8Array | BadFileError  # (H, W, C), or why there are none
+    reason: NoDrawing | None = None  # see `data.ink.Normalized`, as for given
     given: UInt8Array | None = None
-    remade: bool = False
-    traits: Traits = Traits(0)
+    remade: bool = False  # made like the training images by more than its size and colour
+    traits: Traits = Traits(0)  # see `data.traits.Seen`, as for the rest
     pages: int = 1
     outside: int = 0
     depth: str = EIGHT
@@ -213,34 +182,29 @@ class Decoding:
     """How pictures become pixels like the training images.
 
     Args:
-        model: how it reads pictures.
         as_is: see `image_batches`.
-        tell_remade: find out which pictures were remade; it takes a part of the time, and is set off once one was.
+        find_remade: find out which pictures were remade; it takes time, and is switched off once one was.
     """
 
-    def __init__(self, model: Reader, as_is: bool | None, *, tell_remade: bool) -> None:
+    def __init__(self, model: Reader, as_is: bool | None, *, find_remade: bool) -> None:
         self._model, self._as_is = model, as_is
         self._most_together = model.input_shape[0] * model.input_shape[1]
-        self.tell_remade = tell_remade and normalizing_spec(model, as_is) is not None
+        self.find_remade = find_remade and normalizing_spec(model, as_is) is not None
 
     def __call__(self, block: Iterable[Picture]) -> list[Decoded]:
-        """The pixels of some pictures.
-
-        Raises:
-            DataError: arrays that are no pictures.
-        """
+        """The pixels of some pictures; DataError for arrays that are not pictures."""
         made: list[Decoded] = []
         waiting: dict[int, Opened] = {}  # those of the model's size: they are normalised together
         for row, picture in enumerate(block):
             try:
-                told, image = self._opened(picture)
+                decoded, image = self._opened(picture)
                 if _pixels_of(image) <= self._most_together:
                     waiting[row] = image
                 else:  # it may be large, and is not kept
-                    told = self._with_pixels(told, image, normalized(image, self._model, self._as_is))
+                    decoded = self._with_pixels(decoded, image, normalized(image, self._model, self._as_is))
             except BadFileError as error:
-                told = Decoded(picture.file, picture.place, error.with_traceback(None))
-            made.append(told)
+                decoded = Decoded(picture.file, picture.place, error.with_traceback(None))
+            made.append(decoded)
         if waiting:
             together = normalized_together(waiting.values(), self._model, self._as_is).singly()
             for (row, image), one in zip(waiting.items(), together, strict=True):
@@ -248,7 +212,7 @@ class Decoding:
         return made
 
     def _opened(self, picture: Picture) -> tuple[Decoded, Opened]:
-        """What is to be said of a picture, still without its pixels, and the picture."""
+        """The picture without its pixels, and what they are made of."""
         file, place, content = picture
         if isinstance(content, BadFileError):
             raise content
@@ -260,12 +224,12 @@ class Decoding:
             return Decoded(file, place, _NONE, depth=depth), open_image(content, self._model)
         name = content if isinstance(content, str) else place
         seen = see_bytes(read_bytes(content) if isinstance(content, str) else content, name, reading)
-        told = Decoded(file, place, _NONE, None, None, False, seen.traits, seen.pages, seen.outside, seen.depth)
-        return told, open_image(seen.image, self._model)
+        decoded = Decoded(file, place, _NONE, None, None, False, seen.traits, seen.pages, seen.outside, seen.depth)
+        return decoded, open_image(seen.image, self._model)
 
-    def _with_pixels(self, told: Decoded, image: Opened, made: Normalized) -> Decoded:
-        remade = self.tell_remade and isinstance(image, Image.Image) and self._differs(image, made.pixels)
-        return told._replace(**made._asdict(), remade=remade)
+    def _with_pixels(self, decoded: Decoded, image: Opened, made: Normalized) -> Decoded:
+        remade = self.find_remade and isinstance(image, Image.Image) and self._differs(image, made.pixels)
+        return decoded._replace(**made._asdict(), remade=remade)
 
     def _differs(self, seen: Image.Image, pixels: UInt8Array) -> bool:
         """Whether there is more between a picture and its pixels than size and colour."""

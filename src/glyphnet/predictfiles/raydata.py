@@ -14,8 +14,7 @@ from ..errors import DataError, MissingExtraError, ModelFileError
 from ..files import new_file, read_input
 from ..locks import temporary_folder
 from ..onnxmodel import load_predictor
-from .answers import ERROR, REASON, SET, Answering, Asked
-from .formats import arrow_table
+from .answers import ERROR, REASON, SET, Answering, Asked, arrow_table
 from .pictures import Picture
 from .predicting import predictions
 
@@ -50,11 +49,10 @@ def predict_dataset(
     before the answers are asked for, as always in Ray Data.
 
     Args:
-        dataset: a row a picture.
         model: a model file (``.safetensors`` or ``.onnx``).
         column: where the pictures are: bytes of image files, structures {bytes, path} as of the Hugging Face Hub,
             paths that every machine can read, or uint8 arrays (H, W) or (H, W, C) as `ray.data.read_images` gives.
-        asked: what to tell of each picture; the likeliest label unless given.
+        asked: what to answer about each picture; the likeliest label unless given.
         as_is: see `predictions`.
         device: where each worker computes; "cuda" wants ``num_gpus=1`` beside it.
         batch_size: rows that a worker takes at once.
@@ -75,7 +73,10 @@ def predict_dataset(
     except ImportError as error:
         raise MissingExtraError("Predicting with Ray Data", "ray") from error
     asked = asked or Asked()
-    content = _content(model)
+    try:
+        content = read_input(model)
+    except OSError as error:
+        raise ModelFileError(f"{os.fspath(model)}: cannot be read: {error.strerror}.") from error
     _check_columns(dataset.columns() or [], column)
     fewest, most = concurrency if isinstance(concurrency, tuple) else (concurrency, concurrency)
     answered: Dataset = dataset.map_batches(
@@ -90,7 +91,7 @@ def predict_dataset(
 
 
 class _Worker:
-    """What a process of the cluster holds: the model, loaded once."""
+    """The model in a process of the cluster, loaded once."""
 
     def __init__(self, model: bytes, suffix: str, device: str, column: str, asked: Asked, as_is: bool) -> None:
         with temporary_folder() as folder:
@@ -110,7 +111,7 @@ class _Worker:
             for prediction in part
         ]
         answered, sources = arrow_table(answers, self._answering)
-        table = answered.drop_columns(["file"])  # what a row is called, its own columns say
+        table = answered.drop_columns(["file"])  # a row's own columns name it
         others = batch.drop_columns([self._column]).take(sources)
         for number, name in enumerate(others.column_names):
             table = table.add_column(number, others.schema.field(name), others.column(name))
@@ -147,10 +148,3 @@ def _check_columns(columns: list[str], column: str) -> None:
             f"The dataset has a column {taken[0]!r} already, and the answers want that name. "
             f"Rename it first: dataset.rename_columns({{{new}}})."
         )
-
-
-def _content(model: str | os.PathLike[str]) -> bytes:
-    try:
-        return read_input(model)
-    except OSError as error:
-        raise ModelFileError(f"{os.fspath(model)}: cannot be read: {error.strerror}.") from error

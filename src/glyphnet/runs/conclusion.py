@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,23 +11,23 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..conformal import Conformal, choose_score
-from ..data import Finding, ImageDataset, Splits, look_over
+from ..data import Finding, ImageDataset, Splits, load, look_over
 from ..data.ink import measure_ink
 from ..errors import DivergedError, SettingsError
 from ..evaluation import Evaluation, choose_thresholds, evaluate, fit_temperature
 from ..evaluation.calibration import softmax
 from ..evaluation.evaluate import HeldOut, held_out_in_training
 from ..evaluation.normalizing import decide_normalizing
-from ..files import atomic_write_text
+from ..files import atomic_write_json
 from ..images import Batch, seen
 from ..modelfile import Provenance, library_versions, pick_samples
 from ..nn.networks import NetworkSpec
-from ..nn.prototypes import Prototypes, fit_prototypes
+from ..nn.prototypes import fit_prototypes
 from ..progress import SILENT, Progress, Reporter
 from ..training import Callback, FitResult, Recipe
 from ..training.device import hardware, using_threads
 from .diagnosis import diagnose
-from .preparation import fitting_of, read
+from .preparation import fitting_of
 from .review import Review, review
 from .run import Run, RunFolder, Trained, today, write_history
 
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from ..report import SuspectPart
     from ..report.curves import History
 
-_SEARCH = 0.1
-"""Of the time of the training: the search for near duplicates may take so long."""
+_SEARCH = 0.1  # share of the time of the training that the search for near duplicates may take
 
 
 def conclude(
@@ -50,13 +48,10 @@ def conclude(
     report: bool = True,
     more: Callable[[Classifier, Evaluation], Sequence[Finding]] | None = None,
 ) -> Run:
-    """Make a classifier of a training, judge it if it was trained to the end, and write both down.
+    """Make a classifier of a training, judge it if it was trained to the end, and write both to the folder.
 
     Args:
-        trained: the training.
-        folder: where to write; None writes nothing.
-        reporter, command: as for `glyphnet.train`.
-        check_labels: look for wrong labels as well.
+        reporter, command, check_labels: as for `glyphnet.train`.
         report: write report.html, too.
         more: gives further findings on the judged classifier.
     """
@@ -97,27 +92,15 @@ def conclude(
 
 
 def classifier_of(result: FitResult, network: NetworkSpec, splits: Splits, **more: Any) -> Classifier:
-    """The classifier with the network of a training.
-
-    Args:
-        more: further parameters of `Classifier`.
-    """
+    """The classifier with the network of a training, and with ``more`` parameters of `Classifier`."""
     return Classifier(
-        network=result.network,
-        spec=network,
-        input_shape=splits.image_shape,
-        classes=splits.classes,
-        preprocessing=result.preprocessing,
-        reading=splits.reading,
-        **more,
-    )
+        network=result.network, spec=network, input_shape=splits.image_shape, classes=splits.classes,
+        preprocessing=result.preprocessing, reading=splits.reading, **more,
+    )  # fmt: skip
 
 
 def make_classifier(trained: Trained, reporter: Reporter = SILENT) -> Classifier | None:
-    """The classifier that a training gave; None if it was stopped in its first epoch.
-
-    How it reads pictures, and when it is not to be believed, is chosen on validation data: see `calibrated`.
-    """
+    """The calibrated classifier of a training; None if it was stopped in its first epoch."""
     result, recipe, splits = trained.result, trained.recipe, trained.splits
     if not result.best_epoch:
         return None
@@ -128,10 +111,7 @@ def make_classifier(trained: Trained, reporter: Reporter = SILENT) -> Classifier
         recipe=recipe.model_dump(mode="json"),
         metrics={"best_epoch": result.best_epoch, "ending": result.ending},
         provenance=Provenance(
-            data=splits.name,
-            fingerprint=splits.train.fingerprint,
-            created=trained.began,
-            versions=library_versions(),
+            data=splits.name, fingerprint=splits.train.fingerprint, created=trained.began, versions=library_versions()
         ),
         samples=pick_samples((splits.validation if len(splits.validation) else splits.test).images, recipe.samples),
         ink=measure_ink(splits.train.images),
@@ -159,10 +139,9 @@ def _provenance(trained: Trained) -> dict[str, Any]:
     }
 
 
-# After the training: what validation images settle about a classifier, so that it says when it does not know
+# After the training: what is chosen on validation images
 
-SAMPLE = 5000
-"""Training images among which the prototypes are sought: more take longer and find no better ones."""
+SAMPLE = 5000  # training images among which prototypes are sought: more take longer and find no better ones
 
 
 def calibrated(plain: Classifier, splits: Splits, recipe: Recipe, reporter: Reporter = SILENT) -> Classifier:
@@ -173,12 +152,12 @@ def calibrated(plain: Classifier, splits: Splits, recipe: Recipe, reporter: Repo
 
     Args:
         plain: the trained classifier, with the temperature 1.
-        splits: its data.
-        recipe: asks for a precision of the answers, or not.
-        reporter: is given a sentence where that precision was asked for.
+        recipe: may request a precision of the answers, of which ``reporter`` is given a sentence.
     """
-    compared = replace(plain, prototypes=_prototypes(plain, splits.train))
-    validation = splits.validation
+    train, validation = splits.train, splits.validation
+    some = np.sort(np.random.default_rng(0).permutation(len(train))[:SAMPLE])
+    prototypes = fit_prototypes(plain.compared(Batch.as_seen(train.images[some])), train.labels[some])
+    compared = replace(plain, prototypes=prototypes)
     if not len(validation):
         if recipe.answer_precision is not None:
             reporter.say(f"answer_precision {recipe.answer_precision:g}: there are no validation images to choose by.")
@@ -200,22 +179,15 @@ def calibrated(plain: Classifier, splits: Splits, recipe: Recipe, reporter: Repo
     )
 
 
-def _prototypes(classifier: Classifier, train: ImageDataset) -> Prototypes | None:
-    """Of a sample of the training images."""
-    count = min(SAMPLE, len(train))
-    some = np.sort(np.random.default_rng(0).permutation(len(train))[:count])
-    return fit_prototypes(classifier.compared(Batch.as_seen(train.images[some])), train.labels[some])
-
-
-# Judging a classifier and writing that down: after a training and for ``glyphnet evaluate``
+# Judging a classifier: after a training and for ``glyphnet evaluate``
 
 
 def judge_after_training(
     classifier: Classifier, splits: Splits, progress: Progress | None
 ) -> tuple[Classifier, Evaluation, HeldOut] | None:
-    """The classifier with its accuracy written into it, the evaluation, and what it was judged by.
+    """The classifier with its accuracy in its metrics, the evaluation, and the data that judged it.
 
-    By the test part, or by the validation part where there is no test part; None where nothing was held out.
+    These are the test part, or the validation part where there is no test part; None where nothing was held out.
     """
     if not len(splits.test) and not len(splits.validation):
         return None
@@ -253,41 +225,29 @@ def write_judgement(
     """Write evaluation.json, predictions.csv and report.html, each all or nothing.
 
     Args:
-        folder: where; it must exist.
-        review: the labels that look wrong, where they were looked for; of the judged images the report shows them
-            in any case.
-        history: the training's rows, for the learning curves, or None where they are not known.
-        findings: what a reader of the figures must know.
+        folder: it must exist.
+        review: the labels that look wrong, if requested; the report shows those of the judged images in any case.
+        history: the training's rows, for the learning curves, if known.
         command: the command line that makes this again.
         provenance: versions, hardware, fingerprints: plain values, may be nested.
-        splits: all the data, where they are known.
-        model: what to call the model file in commands.
-        report: whether to write report.html.
+        splits: all the data, if known.
+        model: the name of the model file in commands.
     """
-    figures = json.dumps(judgement_to_dict(evaluation, findings), ensure_ascii=False, indent=2)
-    atomic_write_text(folder.evaluation, figures + "\n")
+    atomic_write_json(folder.evaluation, judgement_to_dict(evaluation, findings))
     evaluation.write_predictions_csv(folder.predictions)
     if not report:
         return
     from ..report import write_report  # templates and pictures: a training can begin without
 
     write_report(
-        folder.report,
-        evaluation,
-        classifier=classifier,
-        history=history,
-        best_epoch=classifier.metrics.get("best_epoch") or None,
-        splits=splits,
-        suspects=suspects(evaluation, review),
-        findings=findings,
-        command=command,
-        model=model,
-        provenance=provenance,
-    )
+        folder.report, evaluation, classifier=classifier, history=history,
+        best_epoch=classifier.metrics.get("best_epoch") or None, splits=splits, suspects=suspects(evaluation, review),
+        findings=findings, command=command, model=model, provenance=provenance,
+    )  # fmt: skip
 
 
 def judgement_to_dict(evaluation: Evaluation, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Every figure with its interval, and what a reader must know of them, as evaluation.json holds it."""
+    """All figures with their intervals, and the findings, as evaluation.json holds them."""
     return {**evaluation.to_dict(), "findings": [each.to_dict() for each in findings]}
 
 
@@ -337,9 +297,9 @@ def measure_group_gap(
     """
     recipe, splits, progress = trained.recipe, trained.splits, reporter.progress
     assert recipe.data is not None  # `check_group_gap` has seen to it
-    at_random = read(recipe.data.model_copy(update={"group_by": "none"}), progress)
+    at_random = load(recipe.data.model_copy(update={"group_by": "none"}), progress=progress)
     part = "test" if set(at_random.test.names) != set(splits.test.names) else "validation"
-    own, other = _part(splits, part), _part(at_random, part)
+    own, other = dict(splits)[part], dict(at_random)[part]
     if not len(own) or not len(other):
         return ()
     by_group = evaluation if part == "test" else evaluate(classifier, own, data=part, progress=progress)
@@ -359,10 +319,6 @@ def measure_group_gap(
         f"{100 * gap:+.1f} points that new pictures will not have."
     )
     return (Finding("group_gap", sentence, {**numbers, "at_random": flattered.accuracy, "gap": gap}),)
-
-
-def _part(splits: Splits, name: str) -> ImageDataset:
-    return dict(splits)[name]
 
 
 def _figure(evaluation: Evaluation) -> str:

@@ -1,7 +1,4 @@
-"""What went wrong in a training: its symptoms, the likely cause, and what to try.
-
-Nothing here chooses anything: the training is over, and its figures are only read.
-"""
+"""What went wrong in a training: its symptoms, the likely cause, and what to try."""
 
 from __future__ import annotations
 
@@ -33,31 +30,18 @@ _ABOVE = 0.4  # above the loss of guessing: no epoch but the first has such a tr
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the findings on a training are drawn from.
-
-    Attributes:
-        classes: how many.
-        guess: the training loss of a network that knows nothing.
-        history: a row an epoch.
-        train: correct answers and images of a sample of the training part.
-        train_accuracy: the balanced accuracy on that sample.
-        learnt: whether that is clearly better than guessing.
-        held_out: correct answers and images of the validation part; of the judged one where there is none.
-        held_out_name: "validation" or "held-out".
-        dead: the ReLU layers and their dead units.
-        moved: how far each layer's weights are from where they began, in lengths of the initial weights, by name.
-    """
+    """What the findings on a training are drawn from."""
 
     classes: int
-    guess: float
+    guess: float  # the training loss of a network that knows nothing
     history: Sequence[HistoryRow]
-    train: tuple[int, int]
-    train_accuracy: float
-    learnt: bool
-    held_out: tuple[int, int]
-    held_out_name: str
-    dead: Sequence[DeadUnits]
-    moved: Mapping[str, float]
+    train: tuple[int, int]  # correct answers and images of a sample of the training part
+    train_accuracy: float  # balanced, on that sample
+    learnt: bool  # whether that is clearly better than guessing
+    held_out: tuple[int, int]  # correct answers and images of the validation part; of the judged one if it is empty
+    held_out_name: str  # "validation" or "held-out"
+    dead: Sequence[DeadUnits]  # of the ReLU layers
+    moved: Mapping[str, float]  # by layer: distance of its weights from the initial ones, in lengths of these
 
     @property
     def gap(self) -> tuple[float, float, float]:
@@ -76,7 +60,7 @@ class Evidence:
 
 
 def diagnose(run: Run) -> tuple[Finding, ...]:
-    """What the judged images and the training itself say against the figures of a run with an evaluation."""
+    """The findings that limit the figures of a run with an evaluation: of its answers and of its training."""
     assert run.evaluation is not None
     answers = findings_of(run.evaluation)
     if not len(run.splits.train) or not run.history:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..data import ImageDataset, Splits, load
+from ..data import Splits, load
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
 from ..files import read_input
@@ -37,11 +37,9 @@ def prepare(
     changes: Mapping[str, Any],
     progress: Progress | None,
 ) -> tuple[Recipe, Splits]:
-    """The recipe, with the data's settings in it, and the data; arguments as for `glyphnet.train`.
+    """The recipe, with the data's settings in it, and the data; arguments and errors as for `glyphnet.train`.
 
-    Raises:
-        SettingsError: wrong settings, raised before the data are read where possible.
-        DataError: the data cannot be used.
+    Wrong settings are refused before the data are read where possible.
     """
     _check_early(preset, recipe, changes)
     own = {name: value for name, value in changes.items() if _section(name) == "data"}
@@ -57,7 +55,7 @@ def prepare(
             name.partition(".")[2]: read_value(own[name]) if isinstance(own[name], str) else own[name] for name in own
         }
         settings = _data_settings(data, recipe).with_values(values)
-        splits = read(settings, progress)
+        splits = load(settings, progress=progress)
         settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for later readings
     if recipe is None:
         return recipe_of(preset, splits, settings, changes), splits
@@ -65,11 +63,7 @@ def prepare(
 
 
 def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe that a preset has for these data, with changes.
-
-    Args:
-        data: how the data were read; None where they were in memory.
-    """
+    """The recipe that a preset has for these data, read as in ``data`` (None if from memory), with changes."""
     recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
     return _changed(recipe, data, changes)
 
@@ -79,28 +73,19 @@ def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, An
     return recipe.model_copy(update={"data": data}).override(others)
 
 
-def read(settings: DataSettings, progress: Progress | None) -> Splits:
-    """The data that the settings describe."""
-    return load(settings, progress=progress)
-
-
 def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
-    """The data of a training that is resumed.
-
-    Raises:
-        DataError: they are no longer there, or named relative to another folder.
-    """
+    """The data of a training that is resumed; DataError if they are gone, or named relative to another folder."""
     source = Path(settings.source).expanduser()
     if known_name(settings.source) is None and not source.is_absolute() and not source.exists():
         raise DataError(
             f"{settings.source!r} is not in this folder. The training's images were named from the folder in which it "
             "was started: resume it there."
         )
-    return read(settings, progress)
+    return load(settings, progress=progress)
 
 
 def inputs_of(recipe: Recipe) -> list[str]:
-    """What a training reads: the data, the table of decisions, the table of groups, where it names any."""
+    """The files that a training reads: the data, the table of decisions, the table of groups."""
     data = recipe.data
     return [] if data is None else [each for each in (data.source, data.labels, data.group_by) if each]
 
@@ -108,29 +93,23 @@ def inputs_of(recipe: Recipe) -> list[str]:
 def fitting_of(
     recipe: Recipe, splits: Splits, device: str, collective: Collective = ALONE, threads: int | None = None
 ) -> Fitting:
-    """The training of ``recipe`` on ``splits``, of all processes alike.
-
-    Raises:
-        TrainingError: the processes have different data or recipes.
-    """
+    """The training of ``recipe`` on ``splits``; TrainingError if the processes have different data or recipes."""
     if collective.size > 1:
         collective.check_same("The recipe", recipe.model_dump_json(exclude={"data"}))
         collective.check_same("The training data", splits.train.fingerprint)
-    validation = _examples(splits.validation) if len(splits.validation) else None
-    return Fitting(recipe, _examples(splits.train), validation, len(splits.classes), device, collective, threads)
+    train, validation = _examples(splits)
+    held_out = validation if len(validation) else None
+    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads)
 
 
-def _examples(dataset: ImageDataset) -> Examples:
-    return Examples.of(dataset.images, dataset.labels)
+def _examples(splits: Splits) -> tuple[Examples, Examples]:
+    """Those of the training and of the validation part."""
+    train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+    return train, validation
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in a YAML file.
-
-    Raises:
-        SettingsError: the file is no recipe, or its settings are wrong; it names the file.
-        OSError: it cannot be read.
-    """
+    """The recipe in a YAML file; SettingsError, with the file's name, if it is not a recipe or a setting is wrong."""
     try:
         return Recipe.from_yaml(read_input(path, piped=True).decode("utf-8"))
     except UnicodeDecodeError:
@@ -155,10 +134,10 @@ def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: R
 
 
 def _check_early(preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
-    """Refuse wrong settings before minutes are spent on reading data.
+    """Refuse wrong settings before reading data takes minutes.
 
-    Of a preset, what it makes of the data is not known yet: a recipe for other data stands in for it, and
-    what could be right for one and wrong for the other does not count.
+    What a preset makes of the data is not known yet: a recipe for other data stands in for it, and settings that may
+    be right for one and wrong for the other are not checked.
     """
     base = recipe or recipe_of_preset(preset, (28, 28, 1), 10_000, 10)
     kinds = {name.removesuffix(".kind").removesuffix(".name") for name in changes}
@@ -178,7 +157,7 @@ def _section(name: str) -> str:
     return name.partition(".")[0]
 
 
-# A run that is to take so much time: which preset, and how many epochs
+# A run within a given time: which preset, and how many epochs
 
 
 def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int) -> None:
@@ -196,18 +175,15 @@ def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int
 def fit_into(
     seconds: float, recipe: Recipe, changes: Mapping[str, Any] | None, splits: Splits, device: str, reporter: Reporter
 ) -> Recipe:
-    """The recipe that trains for the given time; reports what was chosen.
+    """The recipe that trains for the given time; reports the choice.
 
     Args:
-        recipe: the one that was asked for.
-        changes: None to keep to ``recipe``; else any preset will do, with these changes.
-        device: as for `fit`.
-        reporter: as for `glyphnet.train`.
+        changes: None to keep to ``recipe``; else any preset with these changes may be chosen.
     """
     candidates = {"": recipe}
     if changes is not None:
         candidates = {f"preset {name}": recipe_of(name, splits, recipe.data, changes) for name in reversed(PRESETS)}
-    train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+    train, validation = _examples(splits)
     plan = within(seconds, list(candidates.values()), train, validation, classes=len(splits.classes), device=device)
     name = list(candidates)[plan.index]
     if plan.seconds > seconds:
@@ -218,38 +194,18 @@ def fit_into(
     return plan.recipe
 
 
-# A training that fits a time: how many passes it has room for is measured, not guessed
-
-
-PLANNED = 0.92
-"""Share of the time that is planned for: a machine is not equally quick all the time."""
-
-TRIED = 0.02
-"""Share of the time in which each recipe is tried; two steps at least, after two that warm up."""
-
+PLANNED = 0.92  # share of the time that is planned for: a machine is not equally quick all the time
+TRIED = 0.02  # share of the time in which each recipe is tried; two steps at least, after two that warm up
+# Share of a recipe's own passes from which on it is taken, and not a smaller recipe with all the passes that fit: with
+# half of its passes `balanced` was seen to be no better than `fast` in as much time or less (benchmarks/passes.py).
 ENOUGH = 0.8
-"""Share of a recipe's own passes from which on it is taken, and not a smaller recipe with all the passes that fit.
-
-With half of its passes `balanced` was seen to be no better than `fast` in as much time or less (benchmarks/passes.py).
-"""
-
-HOPELESS = 0.5
-"""A recipe is not even tried if this share of the passes that it needs would not fit, by its FLOPs."""
-
-MOST = 8
-"""How many times its own passes a recipe is given at most: so many still gained half a point on clothes, nothing on
-digits."""
+HOPELESS = 0.5  # a recipe is not even tried if this share of the passes that it needs would not fit, by its FLOPs
+MOST = 8  # times its own passes, at most: so many still gained half a point on clothes, nothing on digits
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What fits.
-
-    Attributes:
-        index: which of the candidates.
-        recipe: it, with its number of epochs.
-        seconds: how long its training is expected to take.
-    """
+    """The candidate that fits, with its number of epochs and the expected seconds of its training."""
 
     index: int
     recipe: Recipe
@@ -267,12 +223,11 @@ def within(
 ) -> Plan:
     """The first of ``candidates`` that has time for enough epochs, or the last one, with as many as there is time for.
 
-    Each that has a chance is tried for a few steps; what it learns there is forgotten.
+    How many fit is measured: each that has a chance is tried for a few steps, and what it learns there is forgotten.
 
     Args:
         seconds: for training and validation, those tries included.
-        candidates: recipes, the best but slowest first; their epochs say how many passes do them good.
-        train, validation, classes, device: as for `fit`.
+        candidates: recipes, the best but slowest first; their epochs say how many passes they need.
     """
     began = time.perf_counter()
 

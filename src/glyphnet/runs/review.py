@@ -16,48 +16,29 @@ from ..evaluation.labels import SHORT, Float32Array, LabelIssues, cross_validate
 from ..progress import Progress
 from ..training import Recipe, preset
 
-FOLDS, REPEATS = 4, 3
-"""Twelve trainings with the preset "fast": half a minute for 60,000 images of 28×28 on two cores."""
-
-AGREEING = 0.75
-"""Networks that agree with fewer labels than this share are too weak to accuse any."""
+FOLDS, REPEATS = 4, 3  # twelve trainings with the preset "fast": half a minute for 60,000 images of 28×28 on two cores
+AGREEING = 0.75  # networks that agree with fewer labels than this share are too weak to suspect any
 
 
 @dataclass(frozen=True, eq=False)
 class ReviewedPart:
-    """The doubtful labels of one part.
+    """The doubtful labels of one part."""
 
-    Attributes:
-        name: "train", "validation" or "test".
-        dataset: its images, with their names and labels; `issues` counts in it.
-        issues: the suspects, the surest first.
-        probabilities: float32 (N, K), of networks that did not learn from the image; NaN where there was none
-            that could judge it.
-    """
-
-    name: str
+    name: str  # "train", "validation" or "test"
     dataset: ImageDataset = field(repr=False)
-    issues: LabelIssues
-    probabilities: Float32Array = field(repr=False)
+    issues: LabelIssues  # the suspects, rows of the dataset, the surest first
+    probabilities: Float32Array = field(repr=False)  # (N, K), of networks that did not learn from the image, or NaN
 
 
 @dataclass(frozen=True, eq=False)
 class Review:
-    """The doubtful labels of a data set.
-
-    Attributes:
-        data: what the data are called.
-        parts: those that hold images, in the order train, validation, test.
-        folds, repeats: of the cross-validation.
-        recipe: how each of its networks was trained.
-        seconds: that it took.
-    """
+    """The doubtful labels of a data set."""
 
     data: str
-    parts: tuple[ReviewedPart, ...]
-    folds: int
+    parts: tuple[ReviewedPart, ...]  # those with images, in the order train, validation, test
+    folds: int  # of the cross-validation, as repeats
     repeats: int
-    recipe: Recipe = field(repr=False)
+    recipe: Recipe = field(repr=False)  # of each of its networks
     seconds: float
 
     def __len__(self) -> int:
@@ -66,7 +47,7 @@ class Review:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person who decides on the suspects must know."""
+        """Sentences for the person who decides on the suspects."""
         suspects = {part.name: len(part.issues) for part in self.parts}
         about_test = (ABOUT_TEST,) if suspects.get("test") else ()
         agreeing = self.agreement
@@ -86,11 +67,7 @@ class Review:
         return float(same[known].mean()) if known.any() else float("nan")
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the suspects, part by part, the surest first, with an empty column for decisions.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Write the suspects, part by part, the surest first, with an empty column for decisions."""
         write_decisions(path, (decision for part in self.parts for decision in _decisions(part)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,14 +107,8 @@ def review(
     Training and validation images are cross-validated together; the networks of all folds judge the test images.
 
     Args:
-        splits: the data.
-        recipe: how each network is trained; the preset "fast" unless given.
-        folds, repeats: as for `cross_validated_probabilities`; `FOLDS` and `REPEATS` unless given.
-        seed, device, progress: as for `cross_validated_probabilities`.
-
-    Raises:
-        SettingsError: more folds than different images, or the recipe does not go with the data.
-        DivergedError: a training diverged.
+        recipe: of each network; the preset "fast" unless given.
+        folds, repeats, seed, device, progress: as for `cross_validated_probabilities`, also the errors.
     """
     began = time.perf_counter()
     folds, repeats = folds or FOLDS, repeats or REPEATS
@@ -168,15 +139,15 @@ def _issues_of(parts: list[ImageDataset], probabilities: list[Float32Array]) -> 
     judged = np.flatnonzero(~np.isnan(answers[:, 0]))
     found = find_label_issues(labels[judged], answers[judged], at_least=SHORT)
     rows = judged[found.indices]
-    told, start = [], 0
+    issues, start = [], 0
     for part in parts:
         here: Int64Array = np.flatnonzero((rows >= start) & (rows < start + len(part)))
         count = int(((judged >= start) & (judged < start + len(part))).sum())
-        told.append(
+        issues.append(
             LabelIssues(rows[here] - start, found.given[here], found.suggested[here], found.scores[here], count)
         )
         start += len(part)
-    return told
+    return issues
 
 
 def _decisions(part: ReviewedPart) -> list[Decision]:

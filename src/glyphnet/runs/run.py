@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..classifier import Classifier
 from ..data import Finding, Splits
 from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
-from ..files import Replacing, atomic_write_text, is_ours, remove, remove_empty_folder
+from ..files import Replacing, atomic_write_csv, is_ours, remove, remove_empty_folder
 from ..locks import FolderLock, refuse_if_in_use
 from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
@@ -34,14 +32,12 @@ class Run:
         classifier: with the weights of the best epoch; None if it was stopped before the first was finished.
         evaluation: on the test data, or on the validation data where there are none; None if it was stopped, if no
             image was held out, or in another of torchrun's processes than the first.
-        recipe: what was trained.
-        splits: the data.
         history: a row an epoch.
         best_epoch: whose weights were kept.
         ending: "finished", "early_stopping", "converged" or "stopped".
         seconds: of training.
         folder: where everything was written, or None.
-        review: the labels that look wrong, where they were looked for.
+        review: the labels that look wrong, if requested.
         findings: what a reader of the figures must know: of the data, of the answers and of the training. Empty where
             nothing was judged.
     """
@@ -59,7 +55,7 @@ class Run:
     findings: tuple[Finding, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
-        """What came out, in a sentence."""
+        """The result in a sentence."""
         if self.ending == "stopped":
             kept = f"the best weights so far (epoch {self.best_epoch}) are kept"
             epoch = len(self.history) + 1
@@ -82,19 +78,12 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A training that has ended, before it is judged.
-
-    Attributes:
-        result: its weights, history and ending.
-        recipe: how it was trained.
-        splits: the data.
-        began: the day on which it began.
-    """
+    """A training that has ended, before it is judged."""
 
     result: FitResult
     recipe: Recipe
     splits: Splits
-    began: str
+    began: str  # the day
 
     def run(
         self,
@@ -104,7 +93,7 @@ class Trained:
         review: Review | None = None,
         findings: tuple[Finding, ...] = (),
     ) -> Run:
-        """The run, with what was made of the training."""
+        """The run: the training and what was made of it."""
         result = self.result
         return Run(
             classifier, evaluation, self.recipe, self.splits, result.history, result.best_epoch, result.ending,
@@ -114,8 +103,7 @@ class Trained:
 
 # The run folder
 
-SEVERAL = "seeds.json"
-"""The file by which the folder of several trainings is known; see `glyphnet.studies.seeds`."""
+SEVERAL = "seeds.json"  # marks the folder of several trainings; see `glyphnet.studies.seeds`
 
 
 class FileOf:
@@ -124,16 +112,9 @@ class FileOf:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, folder: HasPath, owner: type) -> Path:
-        return folder.path / self.name
-
-
-class HasPath(Protocol):
-    """A folder."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
+    def __get__(self, folder: Any, owner: type) -> Path:
+        path: Path = folder.path
+        return path / self.name
 
 
 @dataclass(frozen=True)
@@ -165,12 +146,15 @@ class RunFolder:
 
         Raises:
             RunFolderError: it is in use, or holds a run or trainings of several seeds.
-            OutputError: it holds an input, a link or something else that is never replaced, or is no folder.
-            OSError: it cannot be written.
+            OutputError, OSError: it cannot be written, or holds an input, a link or something that is never replaced.
         """
         Replacing((*inputs,), overwrite=True).check_in(self.path, [path.name for path in self.files()])
         refuse_if_in_use(self.path)
-        self.refuse_if_of_several()
+        if (self.path / SEVERAL).exists():
+            raise RunFolderError(
+                f"{self.path}: holds trainings of several seeds ({SEVERAL}). "
+                "Name another folder by --out, or train --seeds again with --overwrite."
+            )
         if not overwrite:
             self.refuse_if_used()
 
@@ -180,14 +164,6 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path}: holds a run already ({', '.join(path.name for path in there)}). Resume it "
                 f"by --resume {self.path}, name another folder by --out, or replace it with --overwrite."
-            )
-
-    def refuse_if_of_several(self) -> None:
-        """Raise RunFolderError if it is the folder of several trainings, one below it for each seed."""
-        if (self.path / SEVERAL).exists():
-            raise RunFolderError(
-                f"{self.path}: holds trainings of several seeds ({SEVERAL}). "
-                "Name another folder by --out, or train --seeds again with --overwrite."
             )
 
     def clear(self) -> None:
@@ -224,12 +200,8 @@ def write_history(path: str | os.PathLike[str], history: Sequence[HistoryRow]) -
 
     Numbers are written so that they are read back bit for bit; what was not measured is empty.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HISTORY_KEYS)
-    for row in history:
-        writer.writerow([_cell(key, row[key]) for key in HISTORY_KEYS])
-    atomic_write_text(path, text.getvalue())
+    rows = ([_cell(key, row[key]) for key in HISTORY_KEYS] for row in history)
+    atomic_write_csv(path, [HISTORY_KEYS, *rows])
 
 
 def _cell(key: str, value: float | None) -> str:

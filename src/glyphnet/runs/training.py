@@ -54,35 +54,33 @@ def train(
 
     Args:
         data: what `glyphnet.load` takes, or loaded splits; None for the recipe's data, or "digits".
-        preset: "fast", "balanced" or "best", where no recipe is given; None for "balanced", or with ``seconds`` for
-            whichever does best in that time.
-        seconds: how long the training may take, about: the number of epochs is chosen so that it fits.
-        recipe: every setting.
+        preset: "fast", "balanced" or "best", if no recipe is given; None for "balanced", or with ``seconds`` for the
+            best one for that time.
+        seconds: about how long the training may take: the number of epochs is chosen so that it fits.
         changes: settings to change, by dotted name: ``{"optimizer.lr": 0.01}``.
         out: the run folder to make; None writes nothing.
-        overwrite: whether a run that is in ``out`` already may be replaced; it stays until the new one begins.
+        overwrite: whether to replace a run in ``out``; it stays until the new one begins.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         callbacks: called after every step and epoch.
         reporter: is given sentences for the user, and the progress while data are read and judged.
         command: the command line that makes this again, for the report.
-        check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. They are
-            shown in the report and listed in the folder's ``suspects.csv``.
+        check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. The report
+            shows them, and the folder's ``suspects.csv`` lists them.
         checkpoint_every: least seconds between two checkpoints.
-        processes: how many train together on this machine. With more than one, all are started by PyTorch's
-            elastic launch and end with the training; callbacks and reporter are called in the first of them, and must
-            be picklable.
-        threads: with how many threads each process computes; the same number gives the same bits. None chooses: one
-            for small steps, and one where other programs leave less than two cores free.
+        processes: how many train together on this machine. PyTorch's elastic launch starts them if they are more than
+            one; callbacks and reporter are called in the first of them, and must be picklable.
+        threads: of each process; the same number gives the same bits. None chooses: one for small steps, and one where
+            other programs leave less than two cores free.
         group_gap: train once more with a random division, and report both accuracies: see `measure_group_gap`.
 
-    Under torchrun all its processes call this alike, and train together; the first one writes, shows and judges,
-    and in the others the run has no evaluation.
+    Under torchrun all its processes call this alike, and train together; the first one writes and evaluates, and in
+    the others the run has no evaluation.
 
     Raises:
         RunFolderError: ``out`` is in use, holds a run, or trainings of several seeds.
-        TrainingError: another process has ended before its time.
-        DataError, SettingsError, DeviceError, DivergedError: see there. When a training diverges, the last
-            good weights are in the folder all the same.
+        TrainingError: another process has ended too early.
+        DivergedError: the loss became NaN or infinite; the last good weights are in the folder.
+        DataError, SettingsError, DeviceError: the data, a setting or the device cannot be used.
     """
     place = _place_of(processes)
     check_time(seconds, changes or {}, max(place.size, processes))
@@ -144,12 +142,10 @@ def resume(
     """Resume the training in a run folder, to the same end, bit for bit, as if it had never been stopped.
 
     Args:
-        out: the run folder.
-        splits: the data, where the run was made from loaded splits and cannot load them itself.
+        splits: the data, if the run was made from loaded splits.
         device, callbacks, reporter, command, check_labels, checkpoint_every, processes: as for `train`. Another
-            number of processes than before gives the same, but for rounding and for what is drawn at random.
-        threads: with how many to compute if the run folder does not say: it has no checkpoint yet, or one of another
-            number of processes.
+            number of processes than before gives the same, but for rounding and for random numbers.
+        threads: used if the run folder has no checkpoint yet, or one of another number of processes.
         report: write report.html, too, which takes most of the time of a small training.
 
     Raises:
@@ -206,11 +202,13 @@ def _fit(
     began: str,
     reporter: Reporter,
 ) -> Trained:
-    """Train, with the folder kept up to date; where the training diverges, what was good is written down."""
+    """Train, and keep the folder up to date; if the training diverges, write the last good weights."""
     if reporter.sentence is not None:
         callbacks = [*callbacks, Slowdown(reporter.sentence)]
     if folder is not None:
-        callbacks = [*writers(fitting, splits, folder, began, checkpoint_every), *callbacks]
+        # First: what other callbacks do with the state is never ahead of what is written.
+        checkpoints = CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=checkpoint_every)
+        callbacks = [checkpoints, HistoryWriter(folder.history), *callbacks]
     try:
         return Trained(fitting.run(callbacks=callbacks), fitting.recipe, splits, began)
     except DivergedError as error:
@@ -222,12 +220,7 @@ def _fit(
 
 
 def _place_of(processes: int) -> Place:
-    """Which of torchrun's processes this is, if any.
-
-    Raises:
-        SettingsError: torchrun has started processes, and another number is asked for.
-        TrainingError: torchrun's environment makes no sense.
-    """
+    """Which of torchrun's processes this is, if any; SettingsError if torchrun has started another number."""
     place = Place.from_environment()
     if place.size > 1 and processes not in (1, place.size):
         raise SettingsError(
@@ -264,32 +257,11 @@ def _check_together(processes: int, recipe: Recipe, splits: Splits, device: str)
 
 
 def restore(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
-    """Restore the state of the folder's checkpoint, if there is one.
-
-    Returns:
-        The day on which the training began.
-
-    Raises:
-        RunFolderError, CorruptFileError: as `Fitting.read_checkpoint`.
-    """
+    """Restore the state of the folder's checkpoint, if there is one; return the day on which the training began."""
     if not folder.checkpoint.exists():
         return today()
     began: str = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, today()))["began"]
     return began
-
-
-def writers(fitting: Fitting, splits: Splits, folder: RunFolder, began: str, every: float = 1.0) -> list[Callback]:
-    """The callbacks that write the checkpoint and the history. They come before all others, so that what those do with
-    the state is never ahead of what is written down.
-
-    Args:
-        began: the day on which the training began.
-        every: least seconds between two checkpoints.
-    """
-    return [
-        CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=every),
-        HistoryWriter(folder.history),
-    ]
 
 
 def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
@@ -300,20 +272,13 @@ def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
 
 # Several processes that Python starts: the job and its result travel in a private folder
 
-
 JOB, RESULT, FAILURE = "job.pickle", "run.pickle", "failure.pickle"
 
 
 def run_together(verb: str, processes: int, splits: Splits, arguments: Mapping[str, Any], *, carried: bool) -> Run:
-    """Call ``glyphnet.runs``'s function ``verb`` in so many processes that train together.
+    """Call the function ``verb`` of `glyphnet.runs` in processes that train together; return the first one's run.
 
-    Args:
-        splits: the data.
-        arguments: of the function.
-        carried: whether the processes get the data from here; else they read what the arguments name.
-
-    Returns:
-        The first process' run.
+    ``carried`` says whether the processes get the data from here, not from what the arguments name.
     """
     from ..training.launch import WorkerFailedError, launch
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import BeforeValidator, Field
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
@@ -16,11 +19,25 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from ..augment import Augmenter
 from ..classifier import Classifier
-from ..errors import DivergedError
-from ..nn import Preprocessing, logits_in_batches
-from ..training import Callback, Examples, FitResult, Fitting, HistoryRow, Recipe, TrainingState
-from .parameters import Parameters
+from ..errors import DeviceError, DivergedError
+from ..nn import NetworkSpec, Preprocessing, logits_in_batches
+from ..nn.kinds import MLPSpec
+from ..nn.spec import Activation, Dropout, Flag, Widths
+from ..settings import Settings, parse_settings
+from ..training import (
+    Callback,
+    EarlyStopping,
+    Examples,
+    FitResult,
+    Fitting,
+    HistoryRow,
+    Recipe,
+    TrainingState,
+    choose_device,
+)
+from ..training.optimizers import LBFGS, SGD, Adam, AdamW, Muon, Optimizer
 from .rows import AnyArray, Float64Array, Inputs, Rows, encode, read, read_weights
 
 
@@ -150,8 +167,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Train from new weights, or with ``warm_start`` from the weights of the last fit.
 
         Args:
-            X: features (N, D) or images, uint8 (N, H, W) or (N, H, W, C).
-            y: labels (N,).
+            X, y: inputs, see the class, and labels (N,).
             sample_weight: weight of each row (N,): 3 is three copies, 0 none, a fraction a factor on its loss.
 
         Raises:
@@ -247,11 +263,7 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return _log_probabilities(self.network_, self.preprocessing_, read(self, X, reset=False)[0])
 
     def to_classifier(self) -> Classifier:
-        """The trained `glyphnet.classifier.Classifier`, which saves and can be evaluated; labels are names.
-
-        Raises:
-            ValueError: trained on features, not on images.
-        """
+        """The trained `glyphnet.classifier.Classifier`, with labels as names; ValueError if trained on features."""
         check_is_fitted(self, "network_")
         if len(self.input_shape_) != 3:
             raise ValueError(
@@ -303,15 +315,9 @@ def _start_from(
     preprocessing: Preprocessing,
     state: dict[str, Any] | None = None,
 ) -> None:
-    """Start from the weights and the preprocessing of an earlier training.
+    """Start from the network and preprocessing of an earlier training; from its `TrainingState`, with the optimizer.
 
-    Args:
-        before: recipe of the earlier training.
-        network: its trained network.
-        state: its `TrainingState`, to resume its optimizer too; it is copied.
-
-    Raises:
-        ValueError: the recipe describes another network.
+    ValueError if its recipe describes another network.
     """
     if fitting.recipe.network != before.network:
         raise ValueError(
@@ -326,11 +332,7 @@ def _start_from(
 
 
 def _run(fitting: Fitting, *, verbose: bool, epochs: int | None = None) -> FitResult:
-    """Run the training to its end, or for ``epochs`` epochs.
-
-    Raises:
-        DivergedError: the loss became NaN or infinite.
-    """
+    """Run the training to its end, or for ``epochs`` epochs."""
     try:
         return fitting.run(callbacks=[_Printer()] if verbose else [], epochs=epochs)
     except DivergedError as error:
@@ -352,11 +354,9 @@ class _Printer(Callback):
 def _log_probabilities(network: nn.Module, preprocessing: Preprocessing, inputs: Inputs) -> Float64Array:
     """The logarithm of each class' probability: float64 (N, K).
 
-    The result of a row does not depend on the other rows. Features are computed in float64; images, where that takes
-    four times as long, in float32.
-
-    Args:
-        inputs: uint8 images (N, H, W, C) or float32 features (N, D), N at least 1.
+    The result of a row does not depend on the other rows: features (N, D) are computed in float64, because in float32
+    the last digits of a row change with the batch size. Images (N, H, W, C), which would take four times as long, are
+    computed in float32.
     """
     computing = network if inputs.ndim == 4 else _InFloat64(network)
     batches = logits_in_batches(computing, preprocessing, inputs)
@@ -365,10 +365,7 @@ def _log_probabilities(network: nn.Module, preprocessing: Preprocessing, inputs:
 
 
 class _InFloat64(nn.Module):
-    """A network that computes in float64.
-
-    In float32 the last digits of a row change with the batch size, because sums run in another order.
-    """
+    """A network that computes in float64."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -378,3 +375,159 @@ class _InFloat64(nn.Module):
         """Logits, float64 (n, K)."""
         logits: torch.Tensor = self.network(x.double())
         return logits
+
+
+# The parameters: checked all at once, and the recipe that they stand for
+
+LARGEST_BATCH = 200  # the most that batch_size="auto" is, as in scikit-learn
+MUON_RATIO = Muon().lr / Muon().adam_lr  # Muon's rate has a scale of its own
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Positive = Annotated[float, Field(strict=True, gt=0.0)]
+NotNegative = Annotated[float, Field(strict=True, ge=0.0)]
+
+
+def _class_weight(value: Any) -> Any:
+    by_label = isinstance(value, Mapping) and all(
+        isinstance(weight, (int, float)) and 0 <= weight < np.inf for weight in value.values()
+    )
+    if value is None or by_label or (isinstance(value, str) and value == "balanced"):
+        return value
+    raise ValueError(f'must be None, "balanced" or a weight of 0 or more by label, not {value!r:.60}')
+
+
+def _augment(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        Augmenter(value)  # says what is wrong with them
+    return value
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            choose_device(value)
+        except DeviceError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _random_state(value: Any) -> Any:
+    check_random_state(value)
+    return value
+
+
+class Parameters(Settings):
+    """The parameters of `GlyphClassifier`, checked; see there for what they mean."""
+
+    hidden_layer_sizes: Annotated[Widths, BeforeValidator(lambda v: (v,) if isinstance(v, int) else v)] = (100,)
+    activation: Annotated[Activation, BeforeValidator(lambda v: "sigmoid" if v == "logistic" else v)] = "relu"
+    solver: Literal["adam", "sgd", "lbfgs", "adamw", "muon"] = "adam"
+    l2: NotNegative = 1e-4
+    batch_size: Annotated[Count | None, BeforeValidator(lambda v: None if v == "auto" else v)] = None
+    learning_rate_init: Positive = 0.001
+    momentum: Annotated[float, Field(strict=True, ge=0.0, lt=1.0)] = 0.9
+    nesterovs_momentum: Flag = True
+    max_iter: Count = 200
+    tol: NotNegative = 1e-4
+    n_iter_no_change: Count = 10
+    early_stopping: Flag = False
+    validation_fraction: Annotated[float, Field(strict=True, gt=0.0, lt=1.0)] = 0.1
+    dropout: Dropout = 0.0
+    network: Annotated[NetworkSpec | None, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)] = None
+    augment: Annotated[dict[str, float] | None, BeforeValidator(_augment)] = None
+    class_weight: Annotated[Any, BeforeValidator(_class_weight)] = None
+    random_state: Annotated[Any, BeforeValidator(_random_state)] = None
+    warm_start: Flag = False
+    device: Annotated[str, BeforeValidator(_device)] = "cpu"
+    verbose: Flag = False
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], where: str) -> Parameters:
+        """The parameters in ``values``, which may be NumPy's; SettingsError, a ValueError, names all wrong ones."""
+        return parse_settings(cls, {name: _plain(value) for name, value in values.items()}, where=where)
+
+    def recipe(self, *, images: bool, seed: int, incremental: bool = False) -> Recipe:
+        """The training that the parameters describe: on images or feature vectors, by `fit` or by `partial_fit`."""
+        solver = SOLVERS[self.solver]
+        stop = EarlyStopping(
+            patience=self.n_iter_no_change,
+            min_delta=self.tol,
+            monitor="val_accuracy" if self.early_stopping else "loss",
+        )
+        network = self.network or MLPSpec(
+            hidden=self.hidden_layer_sizes, activation=self.activation, dropout=self.dropout
+        )
+        return parse_settings(
+            Recipe,
+            {
+                "network": network,
+                "optimizer": solver.optimizer(self),
+                "augment": self.augment or {},
+                "l2": 0.0 if solver.decays else self.l2,
+                "epochs": self.max_iter,
+                "batch_size": self.batch_size or LARGEST_BATCH,
+                "early_stopping": None if incremental else stop,
+                # On tables bf16 saves no time worth its digits.
+                "precision": "auto" if images else "fp32",
+                "seed": seed,
+            },
+        )
+
+    def without_effect(self) -> list[str]:
+        """What was given, is not the default, and changes nothing: name, value and why."""
+        why = dict.fromkeys(SOLVERS[self.solver].unused, f'solver="{self.solver}"')
+        if self.network is not None:
+            why |= dict.fromkeys(("hidden_layer_sizes", "activation", "dropout"), "network is given")
+        elif not self.hidden_layer_sizes:
+            why |= dict.fromkeys(("activation", "dropout"), "hidden_layer_sizes is empty")
+        if not self.early_stopping:
+            why["validation_fraction"] = "early_stopping=False"
+        return [
+            f"{name}={getattr(self, name)!r} ({reason})"
+            for name, reason in why.items()
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A row of the table."""
+
+    optimizer: Callable[[Parameters], Optimizer]
+    unused: tuple[str, ...] = ()  # parameters without effect
+    decays: bool = False  # ``l2`` is a decay of the weights beside the gradient, not a penalty in the loss
+
+
+SOLVERS: dict[str, Solver] = {
+    "adam": Solver(lambda p: Adam(lr=p.learning_rate_init), ("momentum", "nesterovs_momentum")),
+    "sgd": Solver(
+        lambda p: SGD(lr=p.learning_rate_init, momentum=p.momentum, nesterov=p.nesterovs_momentum and p.momentum > 0)
+    ),
+    "lbfgs": Solver(
+        lambda p: LBFGS(tolerance=p.tol), ("learning_rate_init", "momentum", "nesterovs_momentum", "batch_size")
+    ),
+    "adamw": Solver(
+        lambda p: AdamW(lr=p.learning_rate_init, weight_decay=p.l2), ("momentum", "nesterovs_momentum"), decays=True
+    ),
+    "muon": Solver(
+        lambda p: Muon(
+            lr=MUON_RATIO * p.learning_rate_init,
+            adam_lr=p.learning_rate_init,
+            momentum=p.momentum,
+            nesterov=p.nesterovs_momentum,
+            weight_decay=p.l2,
+        ),
+        decays=True,
+    ),
+}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as Python's own, inside lists too."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value

@@ -23,13 +23,10 @@ Float64Array = npt.NDArray[np.float64]
 
 
 def read(estimator: Any, given: Any, y: Any = None, *, reset: bool) -> tuple[Inputs, AnyArray]:
-    """Checked inputs, float32 (N, D) or uint8 (N, H, W, C), and labels (N,), where there are any.
+    """Checked inputs, float32 (N, D) or uint8 (N, H, W, C), and labels (N,), if any; ValueError if they are invalid.
 
     With ``reset`` the estimator stores their shape and names, as scikit-learn's `validate_data` does; otherwise they
     must match the stored ones.
-
-    Raises:
-        ValueError: invalid data, or another shape or other names than in training.
     """
     inputs: Inputs
     if getattr(given, "ndim", 2) > 2:
@@ -41,7 +38,10 @@ def read(estimator: Any, given: Any, y: Any = None, *, reset: bool) -> tuple[Inp
         labels = {"y": y} if y is not None or reset else {}
         checked = validate_data(estimator, given, **labels, dtype=(np.float64, np.float32), reset=reset)
         features, y = checked if labels else (checked, None)
-        inputs = to_float32(features)
+        with np.errstate(over="ignore"):
+            inputs = features.astype(np.float32, copy=False)
+        if not np.isfinite(inputs).all():
+            raise ValueError(f"X holds {np.abs(features).max():.3g}, too large for float32. Rescale X first.")
     if y is not None:
         check_classification_targets(y)
     if reset:
@@ -52,11 +52,7 @@ def read(estimator: Any, given: Any, y: Any = None, *, reset: bool) -> tuple[Inp
 
 
 def read_images(given: Any, y: Any = None) -> tuple[npt.NDArray[np.uint8], Any]:
-    """Images as uint8 (N, H, W, C), over the same memory, and labels (N,), or None.
-
-    Raises:
-        ValueError: another type or shape, no images, or not as many labels as images.
-    """
+    """Images as uint8 (N, H, W, C), over the same memory, and labels (N,), or None; ValueError for anything else."""
     images = np.asarray(given)
     if images.ndim == 3:
         images = images[..., np.newaxis]
@@ -74,25 +70,8 @@ def read_images(given: Any, y: Any = None) -> tuple[npt.NDArray[np.uint8], Any]:
     return images, y
 
 
-def to_float32(features: AnyArray) -> npt.NDArray[np.float32]:
-    """Finite features as float32.
-
-    Raises:
-        ValueError: a value does not fit.
-    """
-    with np.errstate(over="ignore"):
-        converted = features.astype(np.float32, copy=False)
-    if not np.isfinite(converted).all():
-        raise ValueError(f"X holds {np.abs(features).max():.3g}, too large for float32. Rescale X first.")
-    return converted
-
-
 def read_weights(sample_weight: Any, inputs: Inputs) -> Float64Array:
-    """The weight of each row, float64 (N,); 1 for None.
-
-    Raises:
-        ValueError: negative weights, no positive weight, or not one per row.
-    """
+    """The weight of each row, float64 (N,), 1 for None; ValueError unless none is negative and one is positive."""
     weights: Float64Array = _check_sample_weight(sample_weight, inputs, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -100,18 +79,13 @@ def read_weights(sample_weight: Any, inputs: Inputs) -> Float64Array:
 
 
 def encode(y: AnyArray, classes: AnyArray) -> Int64Array:
-    """Index of each label in ``classes``, which are sorted: int64 (N,).
-
-    Raises:
-        ValueError: a label is not in ``classes``.
-    """
+    """Index of each label in ``classes``, which are sorted: int64 (N,); ValueError if one is not in them."""
     if not np.isin(y, classes).all():
         raise ValueError(f"y has labels that are not in classes: {np.setdiff1d(y, classes).tolist()}.")
     return np.searchsorted(classes, y).astype(np.int64)
 
 
-MOST_COPIES = 4
-"""Upper bound of the rows of an epoch, in multiples of the given rows, where weights above 1 repeat rows."""
+MOST_COPIES = 4  # times the given rows: the most rows of an epoch, where weights above 1 repeat rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +95,11 @@ class Rows:
     A weight of 3 equals three copies, to the last bit, and a weight of 0 equals leaving the row out. The order of the
     input rows has no effect.
 
-    Attributes:
-        index: int64 (M,), index of the input row.
-        weight: float64 (M,), factor on each row's loss; 1 for whole weights or none.
-        group: int64 (M,), the same for rows that are copies of each other.
     """
 
-    index: Int64Array
-    weight: Float64Array
-    group: Int64Array
+    index: Int64Array  # (M,), of the input row
+    weight: Float64Array  # (M,), factor on each row's loss; 1 for whole weights or none
+    group: Int64Array  # (M,), the same for rows that are copies of each other
 
     @classmethod
     def of(cls, inputs: Inputs, labels: Int64Array, weights: Float64Array) -> Rows:
@@ -148,12 +118,9 @@ class Rows:
         """The rows as training examples, copied from ``inputs``.
 
         Args:
-            classes: (K,), what the labels stand for.
+            classes: (K,), for which the labels stand.
             class_weight: None, "balanced" or factors by class, as in scikit-learn.
             relative: make the mean weight 1, so that weights do not lengthen the steps.
-
-        Raises:
-            ValueError: a class has no factor, or all weights are 0.
         """
         y = labels[self.index]
         # An absent class has no balance, but may have a factor.
@@ -168,11 +135,7 @@ class Rows:
         return Examples.of(inputs[self.index], y, None if (weight == 1).all() else weight)
 
     def hold_out(self, labels: Int64Array, fraction: float, seed: int) -> tuple[Rows, Rows]:
-        """Split into training and held-out rows: stratified, copies kept together if possible.
-
-        Raises:
-            ValueError: every class has too few rows to hold one out.
-        """
+        """Split into training and held-out rows: stratified, copies kept together if possible."""
         y, rng = labels[self.index], np.random.default_rng(seed)
         held = hold_out(y, self.group, fraction, rng)
         if not held.any():  # every row has copies: split them rather than fail

@@ -22,6 +22,8 @@ from glyphnet.studies.comparison.comparing import Comparison, ComparisonCallback
 from glyphnet.studies.comparison.methods import METHODS, Method, RowEstimator
 from glyphnet.studies.comparison.picture import write_comparison
 
+from ...photos import as_photos
+
 
 class Recorder(ComparisonCallback):
     def __init__(self) -> None:
@@ -36,12 +38,17 @@ class Recorder(ComparisonCallback):
 
 
 @pytest.fixture(scope="module")
-def digits() -> Comparison:
-    return glyphnet.compare("digits", methods=["kmeans", "fast", "knn"], threads=1, seed=3)
+def splits() -> Splits:
+    return as_photos(load("digits"))
 
 
-def test_each_method_is_judged_on_the_test_images(digits: Comparison) -> None:
-    test = load("digits").test
+@pytest.fixture(scope="module")
+def digits(splits: Splits) -> Comparison:
+    return glyphnet.compare(splits, methods=["kmeans", "fast", "knn"], threads=1, seed=3)
+
+
+def test_each_method_is_judged_on_the_test_images(digits: Comparison, splits: Splits) -> None:
+    test = splits.test
     assert [row.status for row in digits.rows] == ["finished"] * 3
     for row in digits.rows:
         assert row.evaluation is not None
@@ -56,8 +63,9 @@ def test_each_method_is_judged_on_the_test_images(digits: Comparison) -> None:
         assert row.size > 1000
 
 
-def test_a_classical_method_answers_as_scikit_learn_does_on_train_and_validation(digits: Comparison) -> None:
-    splits = load("digits")
+def test_a_classical_method_answers_as_scikit_learn_does_on_train_and_validation(
+    digits: Comparison, splits: Splits
+) -> None:
     images = np.concatenate([splits.train.images, splits.validation.images]).reshape(-1, 64)
     labels = np.concatenate([splits.train.labels, splits.validation.labels])
     direct = KNeighborsClassifier().fit(images, labels)  # distances need no scaling
@@ -66,8 +74,8 @@ def test_a_classical_method_answers_as_scikit_learn_does_on_train_and_validation
     assert np.array_equal(row.evaluation.predictions, direct.predict(splits.test.images.reshape(-1, 64)))
 
 
-def test_a_preset_answers_as_glyphnet_train_does(digits: Comparison) -> None:
-    run = glyphnet.train(load("digits"), preset="fast", changes={"seed": 3}, device="cpu")
+def test_a_preset_answers_as_glyphnet_train_does(digits: Comparison, splits: Splits) -> None:
+    run = glyphnet.train(splits, preset="fast", changes={"seed": 3}, device="cpu")
     row = next(row for row in digits.rows if row.name == "fast")
     assert row.evaluation is not None
     assert run.evaluation is not None
@@ -119,9 +127,8 @@ def test_the_files_hold_it_all(digits: Comparison, tmp_path: Path) -> None:
         assert picture.format == "PNG"
 
 
-def test_decision_values_are_not_passed_off_as_probabilities() -> None:
+def test_decision_values_are_not_passed_off_as_probabilities(splits: Splits) -> None:
     assert [name for name, method in METHODS.items() if not method.probabilistic] == ["svm"]
-    splits = load("digits")
     small = Splits("few", splits.train.subset(slice(0, 200)), splits.validation, splits.test)
     [told] = glyphnet.compare(small, methods=["svm"], threads=1).to_dict()["methods"]  # type: ignore[attr-defined]
     assert "log_loss" not in told

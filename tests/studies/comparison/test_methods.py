@@ -22,6 +22,8 @@ from glyphnet.studies.comparison.methods import (
     rows_of,
 )
 
+pytestmark = pytest.mark.usefixtures("little_ink")
+
 GIVEN = FitContext(images=75, seed=0, threads=1, device="cpu")
 QUICK = [name for name in METHODS if name not in ("balanced", "best")]  # the same code as fast, with more epochs
 

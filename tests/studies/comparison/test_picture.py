@@ -6,10 +6,8 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from matplotlib.text import Annotation, Text
 
 from glyphnet.studies.comparison.comparing import Comparison
-from glyphnet.studies.comparison.methods import METHODS
 from glyphnet.studies.comparison.picture import picture
 
 CROWD = (
@@ -19,34 +17,34 @@ CROWD = (
 
 
 @pytest.mark.parametrize("results", [CROWD, CROWD[:1], CROWD[5:]])
-def test_no_name_covers_anything(
+def test_every_method_is_named_and_no_name_covers_anything(
     results: tuple[tuple[str, float, float], ...], make_comparison: Callable[..., Comparison]
 ) -> None:
     found = make_comparison(*results)
     figure = picture(found)
-    [axes] = figure.axes
-    renderer = figure.canvas.get_renderer()
-    names = {
-        text.get_text(): Text.get_window_extent(text, renderer) for text in axes.texts if isinstance(text, Annotation)
-    }
-    assert set(names) == {METHODS[name].title for name, _, _ in results}
-    for (one, box), (other, second) in itertools.combinations(names.items(), 2):
-        assert not box.overlaps(second), f"{one} covers {other}"
-    frame = axes.get_window_extent(renderer)
-    for name, box in names.items():
-        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1, f"{name} leaves the frame"
-        for row in found.rows:
-            assert row.evaluation is not None
-            interval = row.evaluation.accuracy_interval
-            ends = [(row.fit_seconds, 100 * interval.low), (row.fit_seconds, 100 * interval.high)]
-            (x, low), (_, high) = axes.transData.transform(ends)
-            assert not (box.x0 < x < box.x1 and box.y0 < high and low < box.y1), f"{name} covers {row.name}"
+    figure.draw_without_rendering()
+    accuracies, times = figure.axes
+    names = {text.get_text(): text.get_window_extent() for text in accuracies.get_yticklabels()}
+    assert list(names) == [row.method.title for row in reversed(found.rows)], "the best on top"
+    boxes = [*names.values(), *(text.get_window_extent() for text in figure.texts)]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    for box in boxes:
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+    for box in names.values():
+        assert box.x1 < accuracies.get_window_extent().x0
+    ends = [end for line in accuracies.collections for (x, _), (y, _) in line.get_segments() for end in (x, y)]
+    intervals = [row.evaluation.accuracy_interval for row in found.rows if row.evaluation]
+    assert sorted(ends) == pytest.approx(sorted(each for pair in intervals for each in (pair.low, pair.high)))
+    seconds = [x for line in times.lines for x in line.get_xdata()]
+    assert sorted(seconds) == pytest.approx(sorted(seconds for _, _, seconds in results))
 
 
 def test_what_did_not_finish_is_named_below(make_comparison: Callable[..., Comparison]) -> None:
     figure = picture(make_comparison(CROWD[0], gone=("svm", "mlp")))
     texts = [text.get_text() for text in figure.texts]
-    assert texts[0] == "things, test part: accuracy against time"
+    assert texts[0] == "things, test part: accuracy and time"
     assert texts[1] == "1,000 test images, 95 % intervals (Wilson); one fit each, up to 2 threads"
     assert texts[2] == (
         "Not shown: SVM (RBF), MLP (did not finish in 60 s).\na machine"

@@ -12,10 +12,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from glyphnet.studies.tuning import SearchCallback, SearchProgress, Trial, Tuning
 from glyphnet.studies.tuning.study import Peers
 
 from ...processes import wait_for
+
+pytestmark = pytest.mark.usefixtures("little_ink")
 
 WORKER = """
 import sys, time
@@ -54,19 +58,19 @@ def states(file: Path) -> Counter[str]:
 
 
 def test_two_processes_share_the_trials_and_the_last_one_trains_the_winner(tmp_path: Path) -> None:
-    workers = [start(tmp_path, "a", "b", 12), start(tmp_path, "b", "a", 12)]
+    workers = [start(tmp_path, "a", "b", 6), start(tmp_path, "b", "a", 6)]
     ended = [worker.communicate(timeout=250) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
     assert [errors for _, errors in ended] == ["", ""]
     said = sorted(words.split()[-1] for words, _ in ended)
     assert said[-1] == "True", f"nobody trained the winner: {ended}"
     counts = states(tmp_path / "study.db")
-    assert counts["COMPLETE"] + counts["PRUNED"] == 12 == counts.total(), "no trial too many, none lost"
+    assert counts["COMPLETE"] + counts["PRUNED"] == 6 == counts.total(), "no trial too many, none lost"
     with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
         query = "SELECT DISTINCT value_json FROM trial_user_attributes WHERE key = 'worker'"
         assert len(connection.execute(query).fetchall()) == 2, "both took part"
         query = "SELECT count(DISTINCT number), max(number) FROM trials"
-        assert connection.execute(query).fetchone() == (12, 11)
+        assert connection.execute(query).fetchone() == (6, 5)
     assert not (tmp_path / ".study.db.workers").exists(), "nobody is at work any more"
 
 

@@ -58,7 +58,7 @@ def test_the_winner_is_trained_as_its_trial_was_and_judged_on_the_test_images(tu
     assert found.test is not None
     assert (found.test.accuracy, found.test.n) == (run.evaluation.accuracy, len(found.run.splits.test))
     assert found.test.low < found.test.accuracy < found.test.high
-    assert "Searched: optimizer.lr: 0.001 to 0.1, logarithmic." in said
+    assert "Searched: optimizer.lr=0.001..0.1:log." in said
     assert f"Training the winner (trial {best.number}) once more, for its run folder." in said
     again = tune(trials=4, out=tmp_path / "out")
     assert again.run is None, "it is trained once"

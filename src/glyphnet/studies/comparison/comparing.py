@@ -1,7 +1,4 @@
-"""Fit several methods on the same data, one after another, each in its own process, and judge them on the test images.
-
-A process is killed when its budget is spent.
-"""
+"""Fit several methods on the same data, each in its own process, and judge them on the test images."""
 
 from __future__ import annotations
 
@@ -34,30 +31,22 @@ from ...processes import Child, Message, usable_cores
 from ...progress import Progress
 from ...training.device import hardware
 from ...units import first_line
-from .methods import Estimator, FitContext, Method, choose
-from .worker import JOB, PROBABILITIES
+from .methods import JOB, PROBABILITIES, Estimator, FitContext, Method, choose
 
-_MAIN = f"{__package__}.worker:main"
+_MAIN = f"{__package__}.methods:main"
 _TICK = 0.1  # seconds between two looks at the clock
 
 
 @dataclass(frozen=True)
 class FitProgress:
-    """The progress of a comparison.
+    """The progress of a comparison."""
 
-    Attributes:
-        title: of the running method, which is number ``number`` of ``count``.
-        phase: "starting", "fitting" or "predicting".
-        elapsed: seconds in this phase.
-        budget: seconds allowed for it; starting has no limit.
-    """
-
-    title: str
-    number: int
-    count: int
-    phase: str
-    elapsed: float
-    budget: float
+    title: str  # of the running method
+    number: int  # of it, from 1
+    count: int  # of all methods
+    phase: str  # "starting", "fitting" or "predicting"
+    elapsed: float  # seconds in this phase
+    budget: float  # seconds allowed for it; starting has no limit
 
 
 class ComparisonCallback:
@@ -83,8 +72,8 @@ def compare(
 ) -> Comparison:
     """Fit our presets and classical methods on the same data, and judge each once on the same test images.
 
-    Each is fitted in its own process, one at a time. A method that exceeds the budget, fails or is not installed stays
-    in the table with the reason; the others are fitted all the same.
+    Each is fitted in its own process, one at a time, which is killed when the budget is spent. A method that exceeds
+    it, fails or is not installed stays in the table with the reason; the others are fitted all the same.
 
     Our presets learn from the training images and choose their best epoch by the validation images; the classical
     methods, whose settings are fixed, learn from both.
@@ -113,17 +102,10 @@ def compare(
     context = FitContext(len(splits.train) + len(splits.validation), seed, threads, device)
     rows = _run_all(chosen, splits, context, budget, callback or ComparisonCallback())
     return Comparison(
-        data=f"{splits.name}, test part",
-        rows=tuple(sorted(rows, key=_rank)),
-        counts={name: len(part) for name, part in splits},
-        budget=budget,
-        seed=seed,
-        threads=threads,
-        device=device,
-        notes=splits.notes,
-        warnings=look_over(splits).warnings,
+        f"{splits.name}, test part", tuple(sorted(rows, key=_rank)), {name: len(part) for name, part in splits},
+        budget, seed, threads, device, splits.notes, look_over(splits).warnings,
         provenance={"hardware": hardware(), "versions": _versions()},
-    )
+    )  # fmt: skip
 
 
 def _run_all(
@@ -137,9 +119,8 @@ def _run_all(
             def on_tick(phase: str, elapsed: float, title: str = method.title, number: int = number) -> None:
                 callback.running(FitProgress(title, number, len(chosen), phase, elapsed, budget))
 
-            row = _row(key, method, _make_and_fit(method, folder, context, budget, on_tick), splits)
-            rows.append(row)
-            callback.finished(row)
+            rows.append(_row(key, method, _make_and_fit(method, folder, context, budget, on_tick), splits))
+            callback.finished(rows[-1])
     return rows
 
 
@@ -150,14 +131,9 @@ def _row(name: str, method: Method, fit: Fit, splits: Splits) -> Row:
         seconds = fit.predict_seconds / len(test)
         try:
             evaluation = Evaluation(
-                labels=test.labels,
-                probabilities=fit.probabilities,
-                classes=splits.classes,
-                names=test.names,
-                images=test.images,
-                data=f"{splits.name}, test part",
-                part="test",
-            )
+                test.labels, fit.probabilities, splits.classes, test.names, test.images,
+                data=f"{splits.name}, test part", part="test",
+            )  # fmt: skip
         except DataError as error:  # NaN, from a method that diverged
             return Row(name, method, "failed", str(error), fit_seconds=fit.fit_seconds, notes=fit.notes)
     return Row(name, method, fit.status, fit.reason, evaluation, fit.fit_seconds, seconds, fit.size, fit.notes)
@@ -187,26 +163,19 @@ def _versions() -> dict[str, str]:
 
 # One fit
 
-
 OnTick: TypeAlias = Callable[[str, float], None]
 """Called about ten times a second with the phase ("starting", "fitting", "predicting") and its seconds so far."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The outcome of one fit.
-
-    Attributes:
-        status, reason, fit_seconds, size, notes: see `Row`.
-        probabilities: float (N, K) for the test images; None if it did not finish.
-        predict_seconds: for all test images together; None if it did not finish.
-    """
+    """The outcome of one fit: see `Row`."""
 
     status: Status
     reason: str = ""
-    probabilities: np.typing.NDArray[np.floating] | None = None
+    probabilities: np.typing.NDArray[np.floating] | None = None  # (N, K) for the test images
     fit_seconds: float | None = None
-    predict_seconds: float | None = None
+    predict_seconds: float | None = None  # for all test images together
     size: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -222,14 +191,11 @@ def share(splits: Splits, folder: Path) -> None:
 
 
 def fit_in_child(estimator: Estimator, data: Path, *, budget: float, threads: int, on_tick: OnTick) -> Fit:
-    """Fit an estimator and let it answer on the test images, in a fresh interpreter.
+    """Fit an estimator, which is pickled, and let it answer on the test images, in a fresh interpreter.
 
     Args:
-        estimator: can be pickled.
         data: a folder that `share` has filled.
         budget: seconds for the fit, and as many again for the predictions; starting the process does not count.
-        threads: how many the process may use.
-        on_tick: see `OnTick`.
     """
     with temporary_folder(data) as job:
         with new_file(job / JOB) as file:
@@ -245,14 +211,8 @@ def fit_in_child(estimator: Estimator, data: Path, *, budget: float, threads: in
             return Fit("out of time", f"did not finish{doing} in {budget:g} s", fit_seconds=fit_seconds)
         if last["phase"] == "failed":
             return Fit("failed", last["reason"])
-        return Fit(
-            status="finished",
-            probabilities=np.load(job / PROBABILITIES),
-            fit_seconds=last["fit_seconds"],
-            predict_seconds=last["predict_seconds"],
-            size=last["bytes"],
-            notes=tuple(last["notes"]),
-        )
+        seconds = last["fit_seconds"], last["predict_seconds"]
+        return Fit("finished", "", np.load(job / PROBABILITIES), *seconds, last["bytes"], tuple(last["notes"]))
 
 
 def _make_and_fit(method: Method, data: Path, context: FitContext, budget: float, on_tick: OnTick) -> Fit:
@@ -283,8 +243,7 @@ def _follow(messages: queue.Queue[Message], budget: float, on_tick: OnTick) -> M
                 return message
 
 
-# Several methods on the same data, ranked, each with its uncertainty: as values, text, JSON and files
-
+# The results: as values, text and JSON
 
 JSON_FILE, PICTURE_FILE = "comparison.json", "comparison.png"
 HEADINGS = ("method", "accuracy (95 %)", "fit", "an image", "size", "against best")
@@ -299,29 +258,17 @@ Status = Literal["finished", "out of time", "failed", "missing"]
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One method's result.
+    """One method's result; what is unknown because it did not finish is None."""
 
-    Attributes:
-        name: its key in `METHODS`.
-        method: its row there.
-        status: "finished", "out of time", "failed", or "missing" where the library is not installed.
-        reason: why it did not finish, without a full stop; empty if it did.
-        evaluation: its answers on the test images; None if it did not finish.
-        fit_seconds: wall time of the fit; None if the fit did not finish.
-        seconds_per_image: wall time per image, when all test images are answered at once.
-        size: of the model in bytes: our model file, or the pickled estimator.
-        notes: warnings of the library.
-    """
-
-    name: str
+    name: str  # its key in `METHODS`
     method: Method
-    status: Status
-    reason: str = ""
-    evaluation: Evaluation | None = field(default=None, repr=False)
-    fit_seconds: float | None = None
-    seconds_per_image: float | None = None
-    size: int | None = None
-    notes: tuple[str, ...] = ()
+    status: Status  # "missing" where the library is not installed
+    reason: str = ""  # why it did not finish, without a full stop
+    evaluation: Evaluation | None = field(default=None, repr=False)  # on the test images
+    fit_seconds: float | None = None  # wall time
+    seconds_per_image: float | None = None  # wall time, when all test images are answered at once
+    size: int | None = None  # of the model in bytes: our model file, or the pickled estimator
+    notes: tuple[str, ...] = ()  # warnings of the library
 
     def __str__(self) -> str:
         """The result in one line, without a full stop."""
@@ -332,31 +279,18 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several methods, fitted on the same images and judged once by the same test images.
+    """Several methods, fitted on the same images and judged once by the same test images."""
 
-    Attributes:
-        data: what the test images are called ("digits, test part").
-        rows: one per method: the finished ones by accuracy, best first (ties: the faster fit first), then the others
-            in the order in which they were requested.
-        counts: images in train, validation and test.
-        budget: seconds allowed for each fit.
-        seed: of everything random.
-        threads: allowed for each method.
-        device: where our presets were trained.
-        notes, warnings: sentences on the data.
-        provenance: hardware and versions, as plain values.
-    """
-
-    data: str
-    rows: tuple[Row, ...]
-    counts: Mapping[str, int]
-    budget: float
+    data: str  # what the test images are called: "digits, test part"
+    rows: tuple[Row, ...]  # the finished ones by accuracy (of equals the faster fit first), then the others
+    counts: Mapping[str, int]  # images in train, validation and test
+    budget: float  # seconds allowed for each fit
     seed: int
-    threads: int
-    device: str
-    notes: tuple[str, ...] = ()
+    threads: int  # allowed for each method
+    device: str  # where our presets were trained
+    notes: tuple[str, ...] = ()  # on the data
     warnings: tuple[str, ...] = ()
-    provenance: Mapping[str, object] = field(default_factory=dict, repr=False)
+    provenance: Mapping[str, object] = field(default_factory=dict, repr=False)  # hardware and versions
 
     @property
     def best(self) -> Row | None:
@@ -410,7 +344,7 @@ class Comparison:
         return {
             "data": self.data,
             "images": dict(self.counts),
-            "best": None if self.best is None else self.best.name,
+            "best": self.best and self.best.name,
             "verdict": self.verdict,
             "budget_seconds": self.budget,
             "seed": self.seed,

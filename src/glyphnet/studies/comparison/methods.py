@@ -1,26 +1,30 @@
 """The methods that can be compared: one table row each, and the estimators behind them.
 
-A new method is one row: what it is called, who made it, and how it is made for data of a given size. Settings are the
-library's own defaults unless the row says otherwise; none was chosen by looking at test images.
-
-An estimator is made in the parent process and pickled to a child, which runs it. Torch, scikit-learn and XGBoost are
-imported where they are used: each child loads only what it needs.
+Settings are the library's own defaults unless the row says otherwise; none was chosen by looking at test images. An
+estimator is made in the parent process and pickled to a child, which loads only the libraries that it needs.
 """
 
 from __future__ import annotations
 
 import pickle
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ...data.dataset import Splits, UInt8Array
+from ...data.dataset import Splits, UInt8Array, shared_splits
 from ...errors import SettingsError
+from ...files import new_file
 from ...locks import temporary_folder
+from ...processes import Message, talk_with_parent
 from ...settings import suggestion
+from ...units import reason
 
 if TYPE_CHECKING:
     from ...classifier import Classifier
@@ -51,12 +55,9 @@ class RowEstimator:
 
     It learns from the training and the validation images together: its settings are fixed, so it chooses nothing by
     validation, while our presets choose their best epoch by it. All methods see the same labels.
-
-    Attributes:
-        estimator: with ``fit`` and ``predict_proba``, or ``decision_function``, whose softmax is taken then.
     """
 
-    estimator: Any
+    estimator: Any  # with ``fit``, and ``predict_proba`` or ``decision_function``, whose softmax is taken
     _present: npt.NDArray[np.int64] | None = None
     _classes: int = 0
 
@@ -75,7 +76,11 @@ class RowEstimator:
         if hasattr(self.estimator, "predict_proba"):
             found = self.estimator.predict_proba(rows)
         else:
-            found = _softmax(self.estimator.decision_function(rows))
+            from scipy.special import softmax
+
+            decisions = self.estimator.decision_function(rows)
+            # For two classes scikit-learn gives one value, in favour of the second.
+            found = softmax(np.stack([-decisions, decisions], 1) if decisions.ndim == 1 else decisions, axis=1)
         probabilities = np.zeros((len(images), self._classes), dtype=found.dtype)
         probabilities[:, self._present] = found
         return probabilities
@@ -89,15 +94,7 @@ class RowEstimator:
 
 @dataclass(eq=False)
 class PresetEstimator:
-    """One of our presets, trained as `glyphnet.train` trains it, without a run folder.
-
-    It learns from the training images and chooses its best epoch by the validation images.
-
-    Attributes:
-        preset: its name.
-        seed: of weights, order and augmentation.
-        device: where it is trained and predicts.
-    """
+    """One of our presets, trained as `glyphnet.train` trains it, without a run folder."""
 
     preset: str
     seed: int
@@ -129,10 +126,6 @@ class NamedClusters:
 
     The labels play no part in finding the clusters. The probabilities of an image are the shares of the classes among
     the training images of its cluster, so the most likely class is the cluster's majority.
-
-    Args:
-        clusters_per_class: how many clusters to look for, per class.
-        random_state: seed of the first centres.
     """
 
     def __init__(self, clusters_per_class: int = 10, random_state: int | None = None) -> None:
@@ -164,14 +157,6 @@ def rows_of(images: UInt8Array) -> Float32Array:
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
-def _softmax(decisions: FloatArray) -> FloatArray:
-    if decisions.ndim == 1:  # for two classes scikit-learn gives one value, in favour of the second
-        decisions = np.stack([-decisions, decisions], axis=1)
-    powers = np.exp(decisions - decisions.max(axis=1, keepdims=True))
-    shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
-
-
 class _Counter:
     """A file that only counts what is written to it."""
 
@@ -189,48 +174,28 @@ class _Counter:
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a method may know before it sees the data.
+    """What a method may know before it sees the data."""
 
-    Attributes:
-        images: how many there are to learn from.
-        seed: of everything random.
-        threads: how many it may use.
-        device: where a network is trained.
-    """
-
-    images: int
+    images: int  # to learn from
     seed: int
     threads: int
-    device: str
+    device: str  # where a network is trained
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to classify images.
+    """A way to classify images."""
 
-    Attributes:
-        title: its name in tables.
-        maker: the library it comes from.
-        settings: its settings in one line.
-        make: from the context to an estimator; an absent library is an ImportError.
-        extra: the extra of GlyphNet that brings the library; empty where it is always there.
-        probabilistic: whether its probabilities are meant as such; else only their order counts.
-    """
-
-    title: str
-    maker: str
-    settings: str
-    make: Callable[[FitContext], Estimator]
-    extra: str = ""
-    probabilistic: bool = True
+    title: str  # its name in tables
+    maker: str  # the library it comes from
+    settings: str  # in one line
+    make: Callable[[FitContext], Estimator]  # an absent library is an ImportError
+    extra: str = ""  # the extra of GlyphNet that brings the library; empty where it is always there
+    probabilistic: bool = True  # whether its probabilities are meant as such; else only their order counts
 
 
 def choose(names: Sequence[str] | None) -> dict[str, Method]:
-    """The methods of these names, in the order of the names; None chooses `DEFAULT_METHODS`.
-
-    Raises:
-        SettingsError: an unknown name, a name twice, or no name.
-    """
+    """The methods of these names, in their order; None for `DEFAULT_METHODS`. SettingsError names what is wrong."""
     chosen = list(DEFAULT_METHODS if names is None else names)
     unknown = [name for name in chosen if name not in METHODS]
     if unknown:
@@ -246,46 +211,18 @@ def _preset(name: str) -> Callable[[FitContext], Estimator]:
     return lambda given: PresetEstimator(name, given.seed, given.device)
 
 
-def _kmeans(given: FitContext) -> Estimator:
-    return RowEstimator(NamedClusters(random_state=given.seed))
+def _imported(path: str, settings: Callable[[FitContext], dict[str, object]]) -> Callable[[FitContext], Estimator]:
+    """How to make an estimator with scikit-learn's interface, whose library is imported only then."""
+
+    def make(given: FitContext) -> Estimator:
+        module, _, name = path.rpartition(".")
+        return RowEstimator(getattr(import_module(module), name)(**settings(given)))
+
+    return make
 
 
-def _logistic(given: FitContext) -> Estimator:
-    from sklearn.linear_model import LogisticRegression
-
-    return RowEstimator(LogisticRegression(max_iter=200, random_state=given.seed))
-
-
-def _neighbours(given: FitContext) -> Estimator:
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return RowEstimator(KNeighborsClassifier(n_jobs=given.threads))
-
-
-def _svm(given: FitContext) -> Estimator:
-    from sklearn.svm import SVC
-
-    # break_ties: the predicted class is then the one with the greatest decision value.
-    return RowEstimator(SVC(C=10, cache_size=1000, break_ties=True, random_state=given.seed))
-
-
-def _forest(given: FitContext) -> Estimator:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RowEstimator(RandomForestClassifier(n_jobs=given.threads, random_state=given.seed))
-
-
-def _xgboost(given: FitContext) -> Estimator:
-    from xgboost import XGBClassifier
-
-    return RowEstimator(XGBClassifier(n_jobs=given.threads, random_state=given.seed))
-
-
-def _mlp(given: FitContext) -> Estimator:
-    from sklearn.neural_network import MLPClassifier
-
-    many = given.images > 10_000  # where scikit-learn's boosting stops early by itself
-    return RowEstimator(MLPClassifier(early_stopping=many, random_state=given.seed))
+def _seeded(given: FitContext) -> dict[str, object]:
+    return {"n_jobs": given.threads, "random_state": given.seed}
 
 
 _OURS, _SKLEARN = "GlyphNet", "scikit-learn"
@@ -297,24 +234,100 @@ METHODS: dict[str, Method] = {
     ),
     "best": Method("GlyphNet best", _OURS, "our preset best: as good as it gets", _preset("best")),
     "kmeans": Method(
-        "K-means", _SKLEARN, "10 clusters a class, each named by the majority of its images", _kmeans
+        "K-means", _SKLEARN, "10 clusters a class, each named by the majority of its images",
+        lambda given: RowEstimator(NamedClusters(random_state=given.seed)),
     ),
     "logistic": Method(
-        "logistic regression", _SKLEARN, "L2, C=1, L-BFGS, at most 200 iterations", _logistic
+        "logistic regression", _SKLEARN, "L2, C=1, L-BFGS, at most 200 iterations",
+        _imported(
+            "sklearn.linear_model.LogisticRegression", lambda given: {"max_iter": 200, "random_state": given.seed}
+        ),
     ),
-    "knn": Method("nearest neighbours", _SKLEARN, "5 neighbours, Euclidean distance, by majority", _neighbours),
-    "svm": Method(
-        "SVM (RBF)", _SKLEARN, 'C=10, gamma="scale"; decision values, no probabilities', _svm, probabilistic=False
+    "knn": Method(
+        "nearest neighbours", _SKLEARN, "5 neighbours, Euclidean distance, by majority",
+        _imported("sklearn.neighbors.KNeighborsClassifier", lambda given: {"n_jobs": given.threads}),
     ),
-    "forest": Method("random forest", _SKLEARN, "100 trees, fully grown", _forest),
+    "svm": Method(  # with break_ties the predicted class is the one with the greatest decision value
+        "SVM (RBF)", _SKLEARN, 'C=10, gamma="scale"; decision values, no probabilities',
+        _imported(
+            "sklearn.svm.SVC",
+            lambda given: {"C": 10, "cache_size": 1000, "break_ties": True, "random_state": given.seed},
+        ),
+        probabilistic=False,
+    ),
+    "forest": Method(
+        "random forest", _SKLEARN, "100 trees, fully grown",
+        _imported("sklearn.ensemble.RandomForestClassifier", _seeded),
+    ),
     "xgboost": Method(
-        "XGBoost", "XGBoost", "100 rounds, depth 6, learning rate 0.3, histograms", _xgboost, extra="compare"
+        "XGBoost", "XGBoost", "100 rounds, depth 6, learning rate 0.3, histograms",
+        _imported("xgboost.XGBClassifier", _seeded), extra="compare",
     ),
-    "mlp": Method(
-        "MLP", _SKLEARN, "one layer of 100 ReLU, Adam, at most 200 epochs; early stopping above 10,000 images", _mlp
+    "mlp": Method(  # from 10,000 images on scikit-learn's boosting stops early by itself
+        "MLP", _SKLEARN, "one layer of 100 ReLU, Adam, at most 200 epochs; early stopping above 10,000 images",
+        _imported(
+            "sklearn.neural_network.MLPClassifier",
+            lambda given: {"early_stopping": given.images > 10_000, "random_state": given.seed},
+        ),
     ),
 }  # fmt: skip
 """Name → method."""
 
 DEFAULT_METHODS = tuple(name for name in METHODS if name != "best")
 """The methods compared unless others are named: all but the slowest."""
+
+
+# The child process of one fit, which reports its progress
+
+JOB, PROBABILITIES = "job.pickle", "probabilities.npy"
+_WARM_UP = 8  # training images to answer on before the clock starts: a first call loads and lays out what it needs
+_IGNORED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)  # they do not concern the figures
+
+Tell = Callable[[Message], None]
+
+
+def main(data: str, job: str) -> None:
+    """Run the job in the folder ``job`` on the splits in the folder ``data``."""
+    tell = talk_with_parent()
+    try:
+        _run(Path(data), Path(job), tell)
+    except Exception as error:
+        tell({"phase": "failed", "reason": reason(error)})
+
+
+def _run(data: Path, job: Path, tell: Tell) -> None:
+    estimator: Estimator = pickle.loads((job / JOB).read_bytes())
+    splits = shared_splits(data)
+    no_test = splits.test.subset([False] * len(splits.test))
+    tell({"phase": "fitting"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        began = time.perf_counter()
+        estimator.fit(Splits(splits.name, splits.train, splits.validation, no_test))
+        fit_seconds = time.perf_counter() - began
+        estimator.predict_proba(splits.train.images[:_WARM_UP])
+        tell({"phase": "predicting", "fit_seconds": fit_seconds})
+        began = time.perf_counter()
+        probabilities = estimator.predict_proba(splits.test.images)
+        predict_seconds = time.perf_counter() - began
+    with new_file(job / PROBABILITIES) as file:
+        np.save(file, probabilities)
+    tell(
+        {
+            "phase": "finished",
+            "fit_seconds": fit_seconds,
+            "predict_seconds": predict_seconds,
+            "bytes": estimator.size(),
+            "notes": _notes(caught),
+        }
+    )
+
+
+def _notes(caught: list[warnings.WarningMessage]) -> list[str]:
+    """The libraries' warnings, each once."""
+    lines = [
+        f"{each.category.__name__}: {str(each.message).strip().splitlines()[0].strip()}"
+        for each in caught
+        if not issubclass(each.category, _IGNORED) and str(each.message).strip()
+    ]
+    return list(dict.fromkeys(lines))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from ...errors import DataError
 from ...evaluation import Evaluation, evaluate
 from ...evaluation.evaluate import HeldOut, held_out
 from ...evaluation.intervals import Paired, paired, plain
-from ...files import atomic_write, atomic_write_text, make_folder
+from ...files import atomic_write, atomic_write_json, make_folder
 from ...progress import Progress
 from .comparing import JSON_FILE
 
@@ -28,13 +27,7 @@ COLUMNS = ("file", "true", "predicted_a", "predicted_b", "right")
 
 @dataclass(frozen=True)
 class Difference:
-    """An image that the two models name differently.
-
-    Attributes:
-        file: where it came from.
-        true: its class.
-        predicted_a, predicted_b: what each model calls it.
-    """
+    """An image that the two models name differently, with its true class and theirs."""
 
     file: str
     true: str
@@ -51,19 +44,15 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class ModelComparison:
-    """Two models, A and B, judged by the same images.
+    """Two models, A and B, judged by the same images in the same order.
 
-    Attributes:
-        names: what the two are called.
-        evaluation_a, evaluation_b: their answers on the same images, in the same order; the images are in each
-            model's own size and colour, the labels count as the model counts its classes.
-        notes, warnings: sentences on the images.
+    Each evaluation has them in its model's size and colour, with labels as that model counts its classes.
     """
 
     names: tuple[str, str]
     evaluation_a: Evaluation = field(repr=False)
     evaluation_b: Evaluation = field(repr=False)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # on the images
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -98,27 +87,21 @@ class ModelComparison:
             "b": {"model": self.names[1], "accuracy": plain(self.paired.accuracy_b)},
             "verdict": self.verdict,
             **self.paired.to_dict(),
-            "differences": [
-                {name: getattr(each, name) for name in COLUMNS} for each in self.differences
-            ],
+            "differences": [{name: getattr(each, name) for name in COLUMNS} for each in self.differences],
             "notes": list(self.notes),
             "warnings": list(self.warnings),
-        }  # fmt: skip
+        }
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write comparison.json and differences.csv into a folder, which is made if it is not there."""
+        """Write comparison.json and differences.csv, each all or nothing, into a folder, which is created if needed.
+
+        differences.csv has a line for each image that the two name differently: see `COLUMNS`. It is UTF-8; a file
+        name that is not valid Unicode keeps its bytes.
+        """
         target = Path(folder)
         make_folder(target)
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
-        atomic_write_text(target / JSON_FILE, text + "\n")
-        self.write_differences_csv(target / "differences.csv")
-
-    def write_differences_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line for each image that the two name differently, all or nothing: see `COLUMNS`.
-
-        UTF-8; a file name that is no valid Unicode keeps its bytes.
-        """
-        with atomic_write(path) as file:
+        atomic_write_json(target / JSON_FILE, self.to_dict())
+        with atomic_write(target / "differences.csv") as file:
             text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
             writer = csv.writer(text)
             writer.writerow(COLUMNS)
@@ -151,23 +134,24 @@ def compare_models(
             both trainings.
         ModelFileError: a model file cannot be used.
     """
-    names = _name(model_a, "A"), _name(model_b, "B")
-    models = [
-        model if isinstance(model, Classifier) else load_model(model, device) for model in (model_a, model_b)
-    ]  # fmt: skip
+    names = (
+        "A" if isinstance(model_a, Classifier) else os.fspath(model_a),
+        "B" if isinstance(model_b, Classifier) else os.fspath(model_b),
+    )
+    models = [model if isinstance(model, Classifier) else load_model(model, device) for model in (model_a, model_b)]
     first, second = (held_out(model, data, progress=progress) for model in models)
     source = data.source if isinstance(data, DataSettings) else os.fspath(data)
     images, warnings = _same_images(first, second, names)
-    told = first.data if first.data == second.data else f"{source}, images held out of both trainings"
+    judged_on = first.data if first.data == second.data else f"{source}, images held out of both trainings"
     part = first.part if first.part == second.part else ""
-    evaluations = [
-        evaluate(model, dataset, data=told, part=part, progress=progress)
+    evaluation_a, evaluation_b = (
+        evaluate(model, dataset, data=judged_on, part=part, progress=progress)
         for model, dataset in zip(models, images, strict=True)
-    ]
+    )
     return ModelComparison(
-        names=names,
-        evaluation_a=evaluations[0],
-        evaluation_b=evaluations[1],
+        names,
+        evaluation_a,
+        evaluation_b,
         notes=_together(names, first.notes, second.notes),
         warnings=(*_together(names, first.warnings, second.warnings), *warnings),
     )
@@ -217,7 +201,3 @@ def _together(names: tuple[str, str], first: Sequence[str], second: Sequence[str
         *(f"{names[0]}: {each}" for each in first if each not in second),
         *(f"{names[1]}: {each}" for each in second if each not in first),
     )
-
-
-def _name(model: Classifier | str | os.PathLike[str], letter: str) -> str:
-    return letter if isinstance(model, Classifier) else os.fspath(model)

@@ -1,212 +1,88 @@
-"""A comparison as a picture: accuracy with its interval against the time of the fit."""
+"""A comparison as a picture: accuracy with its interval, and the time of the fit, a line for each method."""
 
 from __future__ import annotations
 
-import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from matplotlib.transforms import Bbox
 
-from ...files import atomic_write, atomic_write_text, make_folder
-from ...plots.style import BLUE, INK, LINE, RED, SOFT
+from ...files import atomic_write, atomic_write_json, make_folder
+from ...plots.style import BLUE, INK, LINE, RED, SOFT, dress, literal, percent_axis
 from ...units import plural
-from .comparing import JSON_FILE, PICTURE_FILE, Comparison, Row
+from .comparing import JSON_FILE, PICTURE_FILE, Comparison
 
-_SIZE = (8.4, 5.6)  # inches
 _DPI = 150
 _LINE = 130  # characters of the small print on one line
-_REACH = (9, 14, 20, 28, 38, 50, 64)  # points from a dot to its label, the nearest that is free
-_LEADER = 9  # points; beyond them a line leads to the label
-# Right, left, above, below and between: where a label stands, in units of the reach, and how it is aligned.
-_PLACES = (
-    (1, 0, "left", "center"),
-    (-1, 0, "right", "center"),
-    (0.8, 0.8, "left", "bottom"),
-    (0.8, -0.8, "left", "top"),
-    (-0.8, 0.8, "right", "bottom"),
-    (-0.8, -0.8, "right", "top"),
-    (0, 1, "center", "bottom"),
-    (0, -1, "center", "top"),
-)
-
-
-@dataclass(frozen=True)
-class _Dot:
-    row: Row
-    seconds: float
-    accuracy: float  # per cent, as are low and high
-    low: float
-    high: float
-
-    @property
-    def ours(self) -> bool:
-        return self.row.method.maker == "GlyphNet"
 
 
 def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> None:
-    """Write comparison.json and comparison.png, each all or nothing, into a folder, which is created if needed.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Write comparison.json and comparison.png, each all or nothing, into a folder, which is created if needed."""
     target = Path(folder)
     make_folder(target)
-    text = json.dumps(comparison.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
-    atomic_write_text(target / JSON_FILE, text + "\n")
+    atomic_write_json(target / JSON_FILE, comparison.to_dict())
     with atomic_write(target / PICTURE_FILE) as file:
         picture(comparison).savefig(file, format="png", metadata={"Software": "GlyphNet"})
 
 
 def picture(comparison: Comparison) -> Figure:
-    """Draw accuracy, with Wilson's 95 % interval, against fit time on a logarithmic axis.
+    """Draw each method's accuracy with Wilson's 95 % interval, and its fit time on a logarithmic axis, best on top.
 
     Returns:
         A matplotlib figure that belongs to no window; ``figure.savefig(path)`` writes it.
     """
-    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.095, 0.2, 0.875, 0.66))
-    dots = list(_dots(comparison.finished))
-    _frame(axes, dots)
-    for ours, color, marker, label in (  # the shape distinguishes them, too
-        (True, BLUE, "o", "GlyphNet"),
-        (False, RED, "D", "other methods"),
-    ):
-        group = [dot for dot in dots if dot.ours is ours]
-        if group:
-            _draw(axes, group, color, marker, label)
-    if len({dot.ours for dot in dots}) == 2:
-        axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
-    figure.text(0.03, 0.945, f"{comparison.data}: accuracy against time", color=INK, fontsize=13, weight="bold")
-    figure.text(0.03, 0.893, _subtitle(comparison), color=SOFT, fontsize=9)
-    figure.text(0.03, 0.03, _footnote(comparison), color=SOFT, fontsize=8, linespacing=1.4)
-    figure.draw_without_rendering()
-    _label(axes, dots, canvas.get_renderer())  # type: ignore[no-untyped-call]
+    height = 2.2 + 0.34 * max(len(comparison.finished), 3)
+    figure = Figure(figsize=(8.4, height), dpi=_DPI, facecolor="white")
+    figure.set_layout_engine("constrained", rect=(0.02, 0.65 / height, 0.96, 1 - 1.4 / height))
+    accuracies, times = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _draw(comparison, dress(accuracies), dress(times))
+    top = 1 - 0.3 / height
+    figure.text(0.03, top, f"{comparison.data}: accuracy and time", color=INK, fontsize=13, weight="bold", va="center")
+    figure.text(0.03, top - 0.3 / height, _subtitle(comparison), color=SOFT, fontsize=9, va="center")
+    figure.text(0.03, 0.15 / height, _footnote(comparison), color=SOFT, fontsize=8, linespacing=1.4)
     return figure
 
 
-def _dots(rows: Sequence[Row]) -> Iterator[_Dot]:
-    for row in rows:
-        assert row.evaluation is not None
-        interval = row.evaluation.accuracy_interval
-        yield _Dot(
-            row=row,
-            seconds=max(row.fit_seconds or 0.0, 1e-4),
-            accuracy=100 * row.evaluation.accuracy,
-            low=100 * interval.low,
-            high=100 * interval.high,
-        )
-
-
-def _frame(axes: Axes, dots: Sequence[_Dot]) -> None:
-    axes.set_xscale("log")
-    axes.set_xlabel("time to fit (logarithmic)", color=SOFT, fontsize=9)
-    axes.set_ylabel("accuracy on test images, %", color=SOFT, fontsize=9)
-    axes.xaxis.set_major_locator(LogLocator(base=10))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    if dots:
-        times = [dot.seconds for dot in dots]
-        # A factor of 36 at least: two ticks then, also where there is one dot alone.
-        axes.set_xlim(min(min(times) / 2.5, max(times) / 6), max(max(times) * 4, min(times) * 6))
-        low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
-        margin = 0.08 * max(high - low, 0.2)
-        axes.set_ylim(max(low - margin, -1.0), high + margin)
-    else:
-        axes.text(0.5, 0.5, "No method finished.", ha="center", color=SOFT, transform=axes.transAxes)
-    axes.grid(color=LINE, linewidth=0.6, alpha=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", colors=SOFT, labelsize=9, length=0)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(LINE)
-
-
-def _draw(axes: Axes, dots: Sequence[_Dot], color: str, marker: str, label: str) -> None:
-    accuracies = [dot.accuracy for dot in dots]
-    below = [max(0.0, dot.accuracy - dot.low) for dot in dots]
-    above = [max(0.0, dot.high - dot.accuracy) for dot in dots]
-    axes.errorbar(
-        [dot.seconds for dot in dots],
-        accuracies,
-        yerr=[below, above],
-        fmt=marker,
-        color=color,
-        markersize=7 if marker == "o" else 6,
-        elinewidth=1.6,
-        capsize=3,
-        label=label,
-        zorder=4 if marker == "o" else 3,
+def _draw(comparison: Comparison, accuracies: Axes, times: Axes) -> None:
+    rows = comparison.finished[::-1]
+    # The shape distinguishes them, too.
+    for ours, colour, marker, label in ((True, BLUE, "o", "GlyphNet"), (False, RED, "D", "other methods")):
+        group = [at for at, row in enumerate(rows) if (row.method.maker == "GlyphNet") is ours]
+        evaluations = [evaluation for at in group if (evaluation := rows[at].evaluation) is not None]
+        if not group:
+            continue
+        values = [each.accuracy for each in evaluations]
+        below = [max(0.0, each.accuracy - each.accuracy_interval.low) for each in evaluations]
+        above = [max(0.0, each.accuracy_interval.high - each.accuracy) for each in evaluations]
+        accuracies.errorbar(
+            values, group, xerr=[below, above], fmt=marker, color=colour, markersize=6, elinewidth=1.6, capsize=3,
+            label=label,
+        )  # fmt: skip
+        times.plot([max(rows[at].fit_seconds or 0.0, 1e-4) for at in group], group, marker, color=colour, markersize=6)
+    accuracies.set_yticks(range(len(rows)), labels=[row.method.title for row in rows])
+    literal(accuracies.get_yticklabels())
+    accuracies.set_ylim(-0.6, max(len(rows), 1) - 0.4)
+    percent_axis(accuracies.xaxis)
+    accuracies.locator_params(axis="x", nbins=5)
+    accuracies.set_xlabel("accuracy on test images")
+    times.set(xscale="log", xlabel="time to fit (logarithmic)")
+    times.xaxis.set_major_locator(LogLocator(base=10))
+    times.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms")
     )
-
-
-def _label(axes: Axes, dots: Sequence[_Dot], renderer: RendererAgg) -> None:
-    """Put each method's name beside its dot, where it covers no other name, dot or interval."""
-    taken = [_on_screen(axes, dot) for dot in dots]
-    legend = axes.get_legend()
-    if legend is not None:
-        taken.append(legend.get_window_extent(renderer))
-    for dot in sorted(dots, key=lambda dot: -dot.accuracy):
-        taken.append(_place(axes, dot, taken, renderer))
-
-
-def _place(axes: Axes, dot: _Dot, taken: Sequence[Bbox], renderer: RendererAgg) -> Bbox:
-    """Write a name at the nearest free place; where there is none, at the last one tried."""
-    inside = axes.get_window_extent(renderer)
-    for reach in _REACH:
-        for right, up, across, along in _PLACES:
-            name = _write(axes, dot, (right * reach, up * reach), across, along, leader=reach > _LEADER)
-            box = _letters(name, renderer)
-            free = not any(box.padded(2.0).overlaps(other) for other in taken)
-            if free and inside.containsx(box.x0) and inside.containsx(box.x1) and inside.containsy(box.y1):
-                return box
-            name.remove()
-    return _letters(_write(axes, dot, (9.0, 0.0), "left", "center", leader=False), renderer)
-
-
-def _write(axes: Axes, dot: _Dot, offset: tuple[float, float], across: str, along: str, *, leader: bool) -> Annotation:
-    line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5} if leader else None
-    return axes.annotate(
-        dot.row.method.title,
-        (dot.seconds, dot.accuracy),
-        xytext=offset,
-        textcoords="offset points",
-        ha=across,
-        va=along,
-        fontsize=9.5,
-        color=INK,
-        arrowprops=line,
-        zorder=5,
-    )
-
-
-def _letters(name: Annotation, renderer: RendererAgg) -> Bbox:
-    """Where the letters are, without the line that leads to them."""
-    name.update_positions(renderer)
-    return Text.get_window_extent(name, renderer)
-
-
-def _on_screen(axes: Axes, dot: _Dot) -> Bbox:
-    """The dot with its interval, in pixels."""
-    (x, low), (_, high) = axes.transData.transform([(dot.seconds, dot.low), (dot.seconds, dot.high)])
-    half = 6 * _DPI / 72
-    middle = axes.transData.transform((dot.seconds, dot.accuracy))[1]
-    return Bbox.from_extents(x - half, min(low, middle - half), x + half, max(high, middle + half))
-
-
-def _tick(value: float) -> str:
-    """``100 ms``, ``1 s``, ``1000 s``: powers of ten without digits behind the point."""
-    return f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms"
+    times.xaxis.set_minor_formatter(NullFormatter())
+    times.tick_params(which="minor", color=LINE)
+    if not rows:
+        accuracies.text(0.5, 0.5, "No method finished.", ha="center", color=SOFT, transform=accuracies.transAxes)
+        return
+    seconds = [max(row.fit_seconds or 0.0, 1e-4) for row in rows]
+    # A factor of 36 at least: two ticks then, also where there is one dot alone.
+    times.set_xlim(min(min(seconds) / 2.5, max(seconds) / 6), max(max(seconds) * 2.5, min(seconds) * 6))
+    if len(accuracies.get_legend_handles_labels()[1]) == 2:
+        accuracies.legend(loc="best", frameon=False, fontsize=9, labelcolor=INK).set_in_layout(False)
 
 
 def _subtitle(comparison: Comparison) -> str:

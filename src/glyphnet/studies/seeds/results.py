@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +19,16 @@ from ...evaluation import Evaluation, accuracy_sentence
 from ...evaluation.evaluate import part_of
 from ...evaluation.evaluation import Part
 from ...evaluation.intervals import Repeats
-from ...files import Replacing, atomic_write_text, is_ours, read_input, remove, remove_empty_folder, subfolder
+from ...files import (
+    Replacing,
+    atomic_write_csv,
+    atomic_write_json,
+    is_ours,
+    read_input,
+    remove,
+    remove_empty_folder,
+    subfolder,
+)
 from ...locks import refuse_if_in_use
 from ...runs import RunFolder
 from ...runs.run import SEVERAL, FileOf
@@ -35,19 +42,12 @@ Ending = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Trainings that differ only in their seed.
+    """What to train: ``recipe`` with each of ``seeds``, and whether to average the networks."""
 
-    Attributes:
-        recipe: with the first seed.
-        seeds: of all trainings.
-        ensemble: whether to average the networks.
-        threads: of each training; None in folders of older versions.
-    """
-
-    recipe: Recipe
+    recipe: Recipe  # with the first seed
     seeds: tuple[int, ...]
     ensemble: bool
-    threads: int | None = None
+    threads: int | None = None  # of each training; None in folders of older versions
 
     def of(self, seed: int) -> Recipe:
         """The recipe of one training."""
@@ -56,34 +56,20 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class SeedRun:
-    """One finished training.
-
-    Attributes:
-        seed: of its recipe.
-        accuracy: on the test images, or on the validation images where there are no test images.
-        log_loss: there, after temperature scaling.
-        n: how many images these are.
-        judged_on: what they are called ("mnist, test part").
-        part: which part of the data they are.
-        best_epoch, epochs: the epoch whose weights were kept, and how many there were.
-        ending: "finished", "early_stopping" or "converged".
-        seconds: wall time of the training.
-        classifier: with the weights of the best epoch.
-        folder: its run folder; None if nothing was written.
-    """
+    """One finished training."""
 
     seed: int
-    accuracy: float
-    log_loss: float
-    n: int
-    judged_on: str
+    accuracy: float  # on the test images, or on the validation images where there are no test images
+    log_loss: float  # on the same images, after temperature scaling
+    n: int  # of these images
+    judged_on: str  # their name: "mnist, test part"
     part: Part
-    best_epoch: int
+    best_epoch: int  # whose weights were kept, out of epochs
     epochs: int
-    ending: str
-    seconds: float
+    ending: str  # "finished", "early_stopping" or "converged"
+    seconds: float  # wall time of the training
     classifier: Classifier = field(repr=False)
-    folder: Path | None
+    folder: Path | None  # its run folder; None if nothing was written
 
     def __str__(self) -> str:
         """The result in one line, without a full stop."""
@@ -91,31 +77,17 @@ class SeedRun:
 
     def to_dict(self) -> dict[str, object]:
         """In types that JSON knows."""
-        return {
-            "seed": self.seed,
-            "accuracy": self.accuracy,
-            "log_loss": self.log_loss,
-            "best_epoch": self.best_epoch,
-            "epochs": self.epochs,
-            "ending": self.ending,
-            "seconds": round(self.seconds, 3),
-            "folder": None if self.folder is None else str(self.folder),
-        }
+        row = {name: getattr(self, name) for name in _COLUMNS}
+        return {**row, "seconds": round(self.seconds, 3), "folder": self.folder and str(self.folder)}
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """The mean of the trained networks, as one.
+    """The mean of the trained networks, as one."""
 
-    Attributes:
-        classifier: its temperature and threshold were chosen on the validation images.
-        evaluation: on the images that judged the members.
-        folder: its run folder; None if nothing was written.
-    """
-
-    classifier: Classifier
-    evaluation: Evaluation
-    folder: Path | None
+    classifier: Classifier  # its temperature and threshold were chosen on the validation images
+    evaluation: Evaluation  # on the images that judged the members
+    folder: Path | None  # its run folder; None if nothing was written
 
     def to_dict(self) -> dict[str, object]:
         """In types that JSON knows."""
@@ -126,33 +98,22 @@ class Ensemble:
             "high": interval.high,
             "n": len(self.evaluation),
             "log_loss": self.evaluation.log_loss,
-            "folder": None if self.folder is None else str(self.folder),
+            "folder": self.folder and str(self.folder),
         }
 
 
 @dataclass(frozen=True, eq=False)
 class SeedRuns:
-    """The results of trainings that differ only in their seed.
-
-    Attributes:
-        plan: what was requested.
-        runs: the finished ones, in the order of the seeds.
-        ensemble: of all; None if it was not requested, or not all are finished.
-        ending: "finished" or "stopped".
-        seconds: wall time of this call.
-        at_once: how many trainings ran at the same time.
-        images: the number in train, validation and test.
-        folder: where they are written; None if nothing was written.
-    """
+    """The results of trainings that differ only in their seed."""
 
     plan: Plan
-    runs: tuple[SeedRun, ...]
-    ensemble: Ensemble | None
+    runs: tuple[SeedRun, ...]  # the finished ones, in the order of the seeds
+    ensemble: Ensemble | None  # None if it was not requested, or not all trainings are finished
     ending: Ending
-    seconds: float
-    at_once: int
-    images: Mapping[str, int]
-    folder: Path | None
+    seconds: float  # wall time of this call
+    at_once: int  # trainings at the same time
+    images: Mapping[str, int]  # in train, validation and test
+    folder: Path | None  # None if nothing was written
 
     @property
     def recipe(self) -> Recipe:
@@ -180,23 +141,21 @@ class SeedRuns:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows; what is unknown is null."""
-        first: SeedRun | None = self.runs[0] if self.runs else None
+        first = next(iter(self.runs), None)
         return {
             "seeds": list(self.seeds),  # first: by it `is_ours` recognises the file
             "ending": self.ending,
             "at_once": self.at_once,
             "threads": self.plan.threads,
             "seconds": round(self.seconds, 3),
-            "folder": None if self.folder is None else str(self.folder),
+            "folder": self.folder and str(self.folder),
             "images": dict(self.images),
-            "judged_on": None if first is None else first.judged_on,
-            "part": None if first is None else first.part,
-            "n": None if first is None else first.n,
+            **{name: getattr(first, name, None) for name in ("judged_on", "part", "n")},
             "accuracy": _figure(self.accuracy, most=1.0),
             "log_loss": _figure(self.log_loss),
             "runs": [run.to_dict() for run in self.runs],
             "ensemble_wanted": self.plan.ensemble,
-            "ensemble": None if self.ensemble is None else self.ensemble.to_dict(),
+            "ensemble": self.ensemble and self.ensemble.to_dict(),
             "recipe": self.recipe.model_dump(mode="json"),
         }
 
@@ -205,12 +164,8 @@ class SeedRuns:
         if self.folder is None:
             return
         folder = SeedsFolder(self.folder)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows([run.to_dict()[name] for name in _COLUMNS] for run in self.runs)
-        atomic_write_text(folder.table, text.getvalue())
-        atomic_write_text(folder.summary, json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
+        atomic_write_csv(folder.table, [_COLUMNS, *(run.to_dict().values() for run in self.runs)])
+        atomic_write_json(folder.summary, self.to_dict())
 
 
 def sentences(found: SeedRuns) -> list[str]:
@@ -242,13 +197,8 @@ def _figure(figure: Repeats, most: float = math.inf) -> dict[str, object] | None
     if not figure.n:
         return None
     interval = figure.interval(most)
-    return {
-        "mean": figure.mean,
-        "standard_deviation": None if interval is None else figure.spread,
-        "low": None if interval is None else interval.low,
-        "high": None if interval is None else interval.high,
-        "seeds": figure.n,
-    }
+    spread, low, high = (None,) * 3 if interval is None else (figure.spread, interval.low, interval.high)
+    return {"mean": figure.mean, "standard_deviation": spread, "low": low, "high": high, "seeds": figure.n}
 
 
 # The folder
@@ -256,15 +206,10 @@ def _figure(figure: Repeats, most: float = math.inf) -> dict[str, object] | None
 
 @dataclass(frozen=True)
 class SeedsFolder:
-    """The folder of several trainings: a run folder for each, one for the ensemble, and the tables of all.
-
-    Attributes:
-        path: where it is.
-        stays: False for a temporary one, which is removed when the trainings end.
-    """
+    """The folder of several trainings: a run folder for each, one for the ensemble, and the tables of all."""
 
     path: Path
-    stays: bool = True
+    stays: bool = True  # False for a temporary one, which is removed when the trainings end
 
     summary = FileOf(SEVERAL)  # everything, for programs; written first, and needed to resume
     table = FileOf("seeds.csv")  # one line per finished training
@@ -279,12 +224,7 @@ class SeedsFolder:
         return RunFolder(subfolder(self.path, f"seed-{seed}"))
 
     def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
-        """Check whether trainings may be written into it; nothing is changed.
-
-        Raises:
-            RunFolderError: it is in use, or holds runs.
-            OutputError, OSError: as `RunFolder.check`.
-        """
+        """Check whether trainings may be written into it, as `RunFolder.check` does; nothing is changed."""
         inputs = [*inputs]
         names = [path.name for path in (self.summary, self.table, *RunFolder(self.path).files())]
         Replacing((*inputs,), overwrite=True).check_in(self.path, names)
@@ -323,11 +263,7 @@ def is_seeds_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def read_plan(folder: SeedsFolder) -> Plan:
-    """The plan of the trainings in a folder.
-
-    Raises:
-        RunFolderError: there are none, or the file is damaged.
-    """
+    """The plan of the trainings in a folder; RunFolderError if there are none, or the file is damaged."""
     try:
         stored = json.loads(read_input(folder.summary))
         seeds = tuple(int(seed) for seed in stored["seeds"])
@@ -347,13 +283,8 @@ def read_plan(folder: SeedsFolder) -> Plan:
 
 
 def read_run(folder: RunFolder, recipe: Recipe, *, keep: bool) -> SeedRun | None:
-    """The finished run in a folder; None if there is none of this recipe, or it is not finished.
-
-    Args:
-        recipe: with the run's seed.
-        keep: whether the folder stays; a temporary one has no report.
-    """
-    written_last = folder.report if keep else folder.predictions
+    """The finished run of ``recipe`` in a folder that stays (``keep``) or is temporary; None if there is none."""
+    written_last = folder.report if keep else folder.predictions  # a temporary one has no report
     if not written_last.is_file():
         return None
     from ...report import read_history  # templates and pictures: a training can begin without
@@ -385,30 +316,18 @@ def read_run(folder: RunFolder, recipe: Recipe, *, keep: bool) -> SeedRun | None
 
 # The progress of several trainings: what callbacks are given
 
-
 _EVERY = 0.1  # seconds between two reports of a training
 
 
 @dataclass(frozen=True)
 class SeedProgress:
-    """The progress of one of the trainings.
-
-    Attributes:
-        seed: which.
-        epoch: the running epoch, from 1; of ``epochs``.
-        share: how much of the training is done, in [0, 1].
-        accuracy: on the validation images after the last finished epoch; None before that, or without such images.
-    """
+    """The progress of one of the trainings."""
 
     seed: int
-    epoch: int
+    epoch: int  # the running one, from 1
     epochs: int
-    share: float
-    accuracy: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """In types that JSON knows."""
-        return asdict(self)
+    share: float  # of the training that is done, in [0, 1]
+    accuracy: float | None  # on validation images after the last finished epoch; None before that, or without any
 
 
 class SeedsCallback:
@@ -432,13 +351,7 @@ class SeedsCallback:
 
 
 class SeedReporter(training.Callback):
-    """Reports the progress of one training.
-
-    Args:
-        seed: of the training.
-        report: called ten times a second at most.
-        stop_requested: asked after each step.
-    """
+    """Reports the progress of one training ten times a second at most; stops it after a step if requested."""
 
     def __init__(self, seed: int, report: Callable[[SeedProgress], None], stop_requested: Callable[[], bool]) -> None:
         self._seed, self._report, self._stop_requested = seed, report, stop_requested

@@ -6,8 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,15 +93,15 @@ def train_seeds(
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
     plan = _with_threads(plan, splits, at_once, device, threads, reporter)
-    if folder is not None:
-        folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
-    with _locked(folder) as used:
-        if folder is not None:
-            folder.clear()
-            reporter.say(f"The runs are written to {folder.path}.")
-        found = _Work(plan, splits, used, at_once, device, callbacks).run(reporter, command)
-    _report_reading(found, reporter)
-    return found
+    if folder is None:
+        with temporary_folder() as temporary:
+            work = _Work(plan, splits, SeedsFolder(temporary, stays=False), at_once, device, callbacks)
+            return work.run(reporter, command)
+    folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
+    with FolderLock(folder.path):
+        folder.clear()
+        reporter.say(f"The runs are written to {folder.path}.")
+        return _Work(plan, splits, folder, at_once, device, callbacks).run(reporter, command)
 
 
 def resume_seeds(
@@ -120,7 +119,6 @@ def resume_seeds(
     """Resume the trainings in a folder: finished ones stay, the others end with the same bits as without the stop.
 
     Args:
-        out: the folder.
         splits: the data, if the trainings were started with loaded splits.
         ensemble: average the networks, even if that was not requested at the start.
         at_once, device, callbacks, reporter, command: as for `train_seeds`.
@@ -128,7 +126,7 @@ def resume_seeds(
 
     Raises:
         RunFolderError: there is nothing to resume, or another process uses the folder.
-        The others: as for `train_seeds`.
+        SettingsError, TrainingError, DataError, DeviceError: as for `train_seeds`.
     """
     folder = SeedsFolder(Path(out))
     folder.check(overwrite=True)
@@ -146,9 +144,7 @@ def resume_seeds(
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     plan = _with_threads(plan, splits, at_once, device, threads, reporter)
     with FolderLock(folder.path):
-        found = _Work(plan, splits, folder, at_once, device, callbacks).run(reporter, command)
-    _report_reading(found, reporter)
-    return found
+        return _Work(plan, splits, folder, at_once, device, callbacks).run(reporter, command)
 
 
 def _with_threads(
@@ -160,25 +156,6 @@ def _with_threads(
     arithmetic = choose_arithmetic(plan.recipe, splits, at_once, device, threads)
     reporter.say(str(arithmetic))
     return replace(plan, threads=arithmetic.threads)
-
-
-def _report_reading(found: SeedRuns, reporter: Reporter) -> None:
-    """Say how the models read pictures: each decides that by itself."""
-    if found.runs:
-        first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
-        differ = f" {on} of {len(found.runs)} seeds normalise pictures." if 0 < on < len(found.runs) else ""
-        reporter.say(f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
-
-
-@contextmanager
-def _locked(folder: SeedsFolder | None) -> Iterator[SeedsFolder]:
-    """The folder, locked; without one a temporary folder, removed afterwards."""
-    if folder is None:
-        with temporary_folder() as temporary:
-            yield SeedsFolder(temporary, stays=False)
-    else:
-        with FolderLock(folder.path):
-            yield folder
 
 
 def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
@@ -207,16 +184,7 @@ def _how_many(at_once: int | None, plan: Plan, splits: Splits, device: str, *, r
 
 
 class _Work:
-    """The trainings that are left to do, with the tables kept up to date.
-
-    Args:
-        plan: what is trained.
-        splits: the data.
-        folder: where to write; this process holds its lock.
-        at_once: how many trainings run at the same time.
-        device: as for `glyphnet.train`.
-        callbacks: called during the trainings.
-    """
+    """The trainings that are left to do, with the tables kept up to date in a folder that this process has locked."""
 
     def __init__(
         self,
@@ -228,7 +196,7 @@ class _Work:
         callbacks: Sequence[SeedsCallback],
     ) -> None:
         self._plan, self._splits, self._folder = plan, splits, folder
-        self._at_once, self._device, self._callback = at_once, device, _All(callbacks)
+        self._at_once, self._device, self._callbacks = at_once, device, callbacks
         self._began = time.monotonic()
         self._runs = {seed: self._read(seed) for seed in plan.seeds}
 
@@ -236,36 +204,41 @@ class _Work:
         """Train the unfinished seeds, and average the networks if requested."""
         self._write("running")
         left = [seed for seed, run in self._runs.items() if run is None]
-        self._callback.began(left, self._at_once)
+        for each in self._callbacks:
+            each.began(left, self._at_once)
         try:
             done = self._train(left)
         except TrainingError:
             self._write("failed")
             raise
         finally:
-            self._callback.ended()
-        if not done:
-            return self._write("stopped")
+            for each in self._callbacks:
+                each.ended()
         ensemble = None
-        if self._plan.ensemble:
+        if done and self._plan.ensemble:
             members = [run.classifier for run in self._finished()]
             folder = self._folder.ensemble if self._folder.stays else None
             ensemble = _conclude(members, self._plan, self._splits, folder, reporter, command)
-        return self._write("finished", ensemble)
+        found = self._write("finished" if done else "stopped", ensemble)
+        if found.runs:  # each model decides by itself how it reads pictures
+            first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
+            differ = f" {on} of {len(found.runs)} seeds normalise pictures." if 0 < on < len(found.runs) else ""
+            reporter.say(f"Seed {first.seed}: {first.classifier.about_normalizing}{differ}")
+        return found
 
     def _train(self, seeds: Sequence[int]) -> bool:
         """Train ``seeds``; return whether all are finished."""
-        at_once = self._at_once
-        if at_once == 1 or self._callback.stop_requested():
-            return all(self._train_here(seed) for seed in seeds)
+        if self._at_once == 1 or self._stop_requested():
+            return all(map(self._train_here, seeds))
         return train_side_by_side(
-            self._plan, seeds, at_once, self._splits, self._folder, self._device, self._callback, self._record,
+            self._plan, seeds, self._at_once, self._splits, self._folder, self._device,
+            running=self._running, finished=self._record, stop_requested=self._stop_requested,
         )  # fmt: skip
 
     def _train_here(self, seed: int) -> bool:
-        if self._callback.stop_requested():
+        if self._stop_requested():
             return False
-        callback = SeedReporter(seed, self._callback.running, self._callback.stop_requested)
+        callback = SeedReporter(seed, self._running, self._stop_requested)
         try:
             ending = train_one(
                 self._plan.of(seed), self._splits, self._folder.of(seed), self._device, callback,
@@ -278,13 +251,21 @@ class _Work:
         self._record(seed)
         return True
 
+    def _running(self, progress: SeedProgress) -> None:
+        for each in self._callbacks:
+            each.running(progress)
+
+    def _stop_requested(self) -> bool:
+        return any(each.stop_requested() for each in self._callbacks)
+
     def _record(self, seed: int) -> None:
         """Record a finished training."""
         run = self._runs[seed] = self._read(seed)
         if run is None:
             raise TrainingError(f"{self._folder.of(seed).path}: holds no finished training, though it was just made.")
         self._write("running")
-        self._callback.finished(run)
+        for each in self._callbacks:
+            each.finished(run)
 
     def _read(self, seed: int) -> SeedRun | None:
         return read_run(self._folder.of(seed), self._plan.of(seed), keep=self._folder.stays)
@@ -306,32 +287,6 @@ class _Work:
         )
         found.write()
         return found
-
-
-class _All(SeedsCallback):
-    """Several callbacks as one."""
-
-    def __init__(self, callbacks: Sequence[SeedsCallback]) -> None:
-        self._callbacks = callbacks
-
-    def began(self, seeds: Sequence[int], at_once: int) -> None:
-        for each in self._callbacks:
-            each.began(seeds, at_once)
-
-    def running(self, progress: SeedProgress) -> None:
-        for each in self._callbacks:
-            each.running(progress)
-
-    def finished(self, run: SeedRun) -> None:
-        for each in self._callbacks:
-            each.finished(run)
-
-    def stop_requested(self) -> bool:
-        return any(each.stop_requested() for each in self._callbacks)
-
-    def ended(self) -> None:
-        for each in self._callbacks:
-            each.ended()
 
 
 # The ensemble
@@ -374,12 +329,8 @@ def _conclude(
         atomic_write_text(folder.recipe, plan.recipe.to_yaml())
         classifier.save(folder.model)
         write_judgement(
-            folder,
-            classifier,
-            evaluation,
-            history=None,
-            findings=(*findings_of(evaluation), *held.findings),
-            command=command,
+            folder, classifier, evaluation, history=None, findings=(*findings_of(evaluation), *held.findings),
+            command=command, splits=splits, model=shlex.quote(str(folder.model)),
             provenance={
                 "seeds of the members": json.dumps(plan.seeds),
                 "hardware": hardware(),
@@ -387,7 +338,5 @@ def _conclude(
                 "data": {name: len(part) for name, part in splits},
                 "fingerprint of the training data": splits.train.fingerprint,
             },
-            splits=splits,
-            model=shlex.quote(str(folder.model)),
-        )
+        )  # fmt: skip
     return Ensemble(classifier, evaluation, None if folder is None else Path(folder.path))

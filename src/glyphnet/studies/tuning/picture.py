@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...files import atomic_write, atomic_write_text, make_folder
+from ...files import atomic_write, atomic_write_csv, atomic_write_json, atomic_write_text, make_folder
 from ...plots.style import BLUE, INK, LINE, RED, SOFT, dress, literal, percent_axis, short, whole_axis
 from ...units import percent
 from .results import WRITTEN, Trial, Tuning, importance_to_dict, trials_table
@@ -28,19 +27,12 @@ Float64Array = npt.NDArray[np.float64]
 
 
 def write_tuning(tuning: Tuning, folder: str | os.PathLike[str]) -> None:
-    """Write trials.csv, importance.json, best.yaml and the pictures into a folder, which is created if needed.
-
-    Each file is written all or nothing.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Write trials.csv, importance.json, best.yaml and the pictures into a folder, each all or nothing."""
     target = Path(folder)
     make_folder(target)
     trials_file, importance_file, recipe_file, *_ = WRITTEN
-    atomic_write_text(target / trials_file, trials_table(tuning))
-    importance = json.dumps(importance_to_dict(tuning), ensure_ascii=False, indent=2)
-    atomic_write_text(target / importance_file, importance + "\n")
+    atomic_write_csv(target / trials_file, trials_table(tuning))
+    atomic_write_json(target / importance_file, importance_to_dict(tuning))
     if tuning.recipe is not None:
         atomic_write_text(target / recipe_file, tuning.recipe.to_yaml())
     for name, figure in pictures(tuning).items():
@@ -50,16 +42,14 @@ def write_tuning(tuning: Tuning, folder: str | os.PathLike[str]) -> None:
 
 def pictures(tuning: Tuning) -> dict[str, Figure]:
     """What can be drawn of these trials, by name; the figures belong to no window."""
-    drawn: dict[str, Callable[[Tuning], Figure]] = {}
-    if tuning.ranked:
-        drawn |= {"history": _history_figure, "slices": _slices_figure}
-    if tuning.importances:
-        drawn["importance"] = _importance_figure
-    return {name: draw(tuning) for name, draw in drawn.items()}
+    drawn = {"history": _history(tuning), "slices": _slices(tuning)} if tuning.ranked else {}
+    return {**drawn, "importance": _importance(tuning)} if tuning.importances else drawn
 
 
-def draw_history(tuning: Tuning, ax: Axes) -> Axes:
+def _history(tuning: Tuning) -> Figure:
     """The accuracy of every trial, and of the best so far."""
+    figure = Figure(figsize=(7.2, 4.0), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
     finished = [trial for trial in tuning.trials if trial.ending == "finished"]
     pruned = [trial for trial in tuning.trials if trial.ending == "pruned" and trial.accuracy is not None]
     dress(ax)
@@ -79,14 +69,16 @@ def draw_history(tuning: Tuning, ax: Axes) -> Axes:
         loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, frameon=False, labelcolor=INK, fontsize=9,
         handletextpad=0.4, columnspacing=1.1, handlelength=1.4, borderaxespad=0.2,
     )  # fmt: skip
-    return ax
+    _title(figure, tuning, "accuracy, trial by trial")
+    return figure
 
 
-def draw_importances(tuning: Tuning, ax: Axes) -> Axes:
+def _importance(tuning: Tuning) -> Figure:
     """A bar a setting, the most important at the top."""
+    figure = Figure(figsize=(7.2, 1.5 + 0.36 * len(tuning.importances)), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
     dress(ax)
-    names = [each.name for each in reversed(tuning.importances)]
-    shares = [each.share for each in reversed(tuning.importances)]
+    names, shares = zip(*reversed([*tuning.importances.items()]), strict=True)
     ax.barh(range(len(names)), shares, color=BLUE, height=0.6)
     for place, share in enumerate(shares):
         ax.annotate(
@@ -99,10 +91,11 @@ def draw_importances(tuning: Tuning, ax: Axes) -> Axes:
     ax.set_xlim(0, max(shares) * 1.15)
     percent_axis(ax.xaxis)
     ax.set(xlabel="Share of what distinguished the best trials")
-    return ax
+    _title(figure, tuning, f"what mattered ({len(tuning.ranked)} finished trials)")
+    return figure
 
 
-def draw_slice(tuning: Tuning, dimension: Dimension, ax: Axes) -> Axes:
+def _slice(tuning: Tuning, dimension: Dimension, ax: Axes) -> None:
     """The accuracy of every trial against one setting; the winner is ringed."""
     dress(ax)
     finished = [each for each in tuning.ranked if dimension.name in each.settings]
@@ -111,15 +104,9 @@ def draw_slice(tuning: Tuning, dimension: Dimension, ax: Axes) -> Axes:
     if tuning.best is not None and dimension.name in tuning.best.settings:
         place, high = _places(dimension, [tuning.best]), _accuracies([tuning.best])
         ax.plot(
-            place,
-            high,
-            "o",
-            markersize=11,
-            markerfacecolor="none",
-            markeredgecolor=RED,
-            markeredgewidth=1.8,
+            place, high, "o", markersize=11, markerfacecolor="none", markeredgecolor=RED, markeredgewidth=1.8,
             clip_on=False,
-        )
+        )  # fmt: skip
     if isinstance(dimension, Choice):
         ax.set_xticks(range(len(dimension.options)), labels=[short(option, 14) for option in dimension.options])
         ax.set_xlim(-0.5, len(dimension.options) - 0.5)
@@ -128,7 +115,6 @@ def draw_slice(tuning: Tuning, dimension: Dimension, ax: Axes) -> Axes:
         _scale(ax, dimension)
     ax.set_xlabel(dimension.name)
     literal([ax.xaxis.label])
-    return ax
 
 
 def _scale(ax: Axes, dimension: Range) -> None:
@@ -147,21 +133,7 @@ def _scale(ax: Axes, dimension: Range) -> None:
     ax.set_xlim(*(np.exp(ends) if dimension.log else ends))
 
 
-def _history_figure(tuning: Tuning) -> Figure:
-    figure = Figure(figsize=(7.2, 4.0), dpi=_DPI, layout="constrained")
-    draw_history(tuning, figure.subplots())
-    _title(figure, tuning, "accuracy, trial by trial")
-    return figure
-
-
-def _importance_figure(tuning: Tuning) -> Figure:
-    figure = Figure(figsize=(7.2, 1.5 + 0.36 * len(tuning.importances)), dpi=_DPI, layout="constrained")
-    draw_importances(tuning, figure.subplots())
-    _title(figure, tuning, f"what mattered ({len(tuning.ranked)} finished trials)")
-    return figure
-
-
-def _slices_figure(tuning: Tuning) -> Figure:
+def _slices(tuning: Tuning) -> Figure:
     dimensions = tuning.space.dimensions
     across = min(_ACROSS, len(dimensions))
     down = -(-len(dimensions) // across)
@@ -169,7 +141,7 @@ def _slices_figure(tuning: Tuning) -> Figure:
     axes = figure.subplots(down, across, squeeze=False, sharey=True)
     for place, ax in enumerate(axes.flat):
         if place < len(dimensions):
-            draw_slice(tuning, dimensions[place], ax)
+            _slice(tuning, dimensions[place], ax)
         else:
             ax.set_visible(False)
     for row in axes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,59 +50,37 @@ _ENDINGS = {
 class Outcome:
     """How a trial ended.
 
-    Attributes:
-        ending: "finished" is validated; "pruned" fell behind the other trials; "diverged", "impossible" (settings
-            that contradict each other) and "no memory" are caused by the settings; "stopped", "out of time" and
-            "abandoned" (its process was killed) say nothing about the settings.
-        reason: in words, if there is one.
-        correct: correctly classified validation images: of the best epoch, or of a pruned trial's last one.
-        log_loss: on the validation images, after temperature scaling; only of a finished trial.
-        best_epoch: the epoch whose weights were kept.
-        epochs: how many were trained.
-        seconds: of training.
+    A "finished" one is validated; a "pruned" one fell behind the others. The settings cause "diverged", "impossible"
+    (they contradict each other) and "no memory"; "stopped", "out of time" and "abandoned" (its process was killed) say
+    nothing about the settings.
     """
 
     ending: TrialEnding
-    reason: str = ""
-    correct: int | None = None
-    log_loss: float | None = None
-    best_epoch: int = 0
+    reason: str = ""  # in words, if there is one
+    correct: int | None = None  # validation images: of the best epoch, or of a pruned trial's last one
+    log_loss: float | None = None  # on them, after temperature scaling; only of a finished trial
+    best_epoch: int = 0  # whose weights were kept, out of epochs
     epochs: int = 0
-    seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, object]:
-        """In types that JSON knows."""
-        return asdict(self)
+    seconds: float = 0.0  # of training
 
 
 def score(correct: float, images: int, loss: float) -> float:
-    """The objective, to be maximised: the accuracy; between equal accuracies the smaller loss wins.
-
-    The loss decides nothing else: it moves the score by less than half an image.
-    """
+    """The objective, to be maximised: the accuracy. The loss, worth less than half an image, decides between equals."""
     return (correct + 1.0 / (2.0 + loss)) / images
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of the search.
+    """One training of the search."""
 
-    Attributes:
-        number: from 0, in the order of their starts.
-        settings: the values drawn for it, by dotted name; choices as written in YAML.
-        outcome: how it ended.
-        images: in the validation part, which judged it.
-        is_base: whether its settings are the recipe's own.
-    """
-
-    number: int
-    settings: Mapping[str, Value]
+    number: int  # from 0, in the order of their starts
+    settings: Mapping[str, Value]  # the values drawn for it, by dotted name; choices as written in YAML
     outcome: Outcome
-    images: int
-    is_base: bool = False
+    images: int  # in the validation part, which judged it
+    is_base: bool = False  # whether its settings are the recipe's own
 
     @property
-    def ending(self) -> str:
+    def ending(self) -> TrialEnding:
         """See `Outcome`."""
         return self.outcome.ending
 
@@ -151,36 +127,15 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Importance:
-    """How much a setting mattered among the finished trials.
-
-    Attributes:
-        name: of the setting.
-        share: in [0, 1], of all settings: how much its distribution among the best trials differs from that among all
-            (PED-ANOVA; Watanabe et al., 2023).
-    """
-
-    name: str
-    share: float
-
-
-@dataclass(frozen=True)
 class TestResult:
-    """The winner on the images that judge it, which chose nothing if they are the test part.
-
-    Attributes:
-        data: what they are called ("digits, test part").
-        part: which part of the data they are.
-        accuracy, low, high: with Wilson's 95 % interval.
-        n: images.
-    """
+    """The winner on the images that judge it, which chose nothing if they are the test part."""
 
     __test__ = False  # not a test for pytest
 
-    data: str
+    data: str  # what they are called: "digits, test part"
     part: Part
     accuracy: float
-    low: float
+    low: float  # of Wilson's 95 % interval, as high
     high: float
     n: int
 
@@ -190,20 +145,17 @@ class Tuning:
     """A search, and the training of its winner.
 
     Attributes:
-        data: name of the data set.
         counts: images in train, validation and test.
         base: the recipe that the trials started from.
-        space: what was searched.
         trials: all ended trials, in the order of their starts.
-        importances: largest first; empty below `LEAST_TRIALS` finished trials, and if all are equally good.
+        importances: by setting, largest first: the share, of all settings, by which its distribution among the best
+            trials differs from that among all (PED-ANOVA; Watanabe et al., 2023). Empty below `LEAST_TRIALS` finished
+            trials, and if all are equally good.
         ending: "trials" or "time" for the budget that was used up, "repeats" if the space is exhausted, "stopped" on
             request, "shared" if other processes are still running trials.
         seconds: of this search, without the winner's training.
-        folder: where everything is written, or None.
-        storage: the study's file, or None.
         test: the winner on the test images; None until it is trained.
         run: the winner's training; None until then, and if an earlier command trained it.
-        notes: sentences for the reader.
     """
 
     data: str
@@ -211,7 +163,7 @@ class Tuning:
     base: Recipe = field(repr=False)
     space: Space = field(repr=False)
     trials: tuple[Trial, ...] = field(repr=False)
-    importances: tuple[Importance, ...]
+    importances: Mapping[str, float]
     ending: Ending
     seconds: float
     folder: Path | None = None
@@ -261,12 +213,12 @@ class Tuning:
             "seconds": round(self.seconds, 3),
             "search": self.space.to_dict(),
             "objective": _OBJECTIVE,
-            "folder": None if self.folder is None else str(self.folder),
-            "storage": None if self.storage is None else str(self.storage),
-            "best": None if self.best is None else self.best.to_dict(),
-            "base": None if self.base_trial is None else self.base_trial.to_dict(),
+            "folder": self.folder and str(self.folder),
+            "storage": self.storage and str(self.storage),
+            "best": self.best and self.best.to_dict(),
+            "base": self.base_trial and self.base_trial.to_dict(),
             "importance": importance_to_dict(self),
-            "test": None if self.test is None else asdict(self.test),
+            "test": self.test and asdict(self.test),
             "trials": [trial.to_dict() for trial in self.trials],
             "notes": list(self.notes),
         }
@@ -301,7 +253,7 @@ def below(tuning: Tuning) -> Iterator[str]:
     elif base is not None:
         yield "No trial was better than the unchanged recipe."
     if tuning.importances:
-        shares = ", ".join(f"{each.name} {units.percent(each.share, 0)}" for each in tuning.importances)
+        shares = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in tuning.importances.items())
         finished = f"{len(tuning.ranked)} finished trials"
         yield f"What distinguished the best trials from the rest: {shares} (PED-ANOVA, {finished})."
     else:
@@ -335,37 +287,26 @@ def _settings(values: Mapping[str, Value]) -> str:
 
 def _why_unknown(tuning: Tuning) -> str:
     """Why there are no importances, without a full stop."""
-    finished = len(tuning.ranked)
-    if finished < LEAST_TRIALS:
-        return f"{units.plural(finished, 'trial')} finished, and {LEAST_TRIALS} are needed"
+    if len(tuning.ranked) < LEAST_TRIALS:
+        return f"{units.plural(len(tuning.ranked), 'trial')} finished, and {LEAST_TRIALS} are needed"
     return "all trials are equally good"
 
 
 # CSV and JSON
 
 
-def trials_table(tuning: Tuning) -> str:
-    """One line per trial: its ending, figures and settings; unknown values are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def trials_table(tuning: Tuning) -> Iterator[Sequence[object]]:
+    """The rows of trials.csv: each trial's ending, figures and settings; unknown values are empty."""
     names = list(tuning.space.to_dict())
-    writer.writerow([*_COLUMNS, *names, "reason"])
+    yield [*_COLUMNS, *names, "reason"]
     for trial in tuning.trials:
         outcome = trial.outcome
-        figures = (trial.accuracy, outcome.log_loss)
-        writer.writerow(
-            [
-                trial.number,
-                trial.ending,
-                *("" if figure is None else f"{figure:.6f}" for figure in figures),
-                outcome.best_epoch or "",
-                outcome.epochs,
-                f"{outcome.seconds:.3f}",
-                *(trial.settings.get(name, "") for name in names),
-                outcome.reason,
-            ]
-        )
-    return text.getvalue()
+        figures = ("" if figure is None else f"{figure:.6f}" for figure in (trial.accuracy, outcome.log_loss))
+        settings = (trial.settings.get(name, "") for name in names)
+        epochs = (outcome.best_epoch or "", outcome.epochs)
+        yield [
+            trial.number, trial.ending, *figures, *epochs, f"{outcome.seconds:.3f}", *settings, outcome.reason
+        ]  # fmt: skip
 
 
 def importance_to_dict(tuning: Tuning) -> dict[str, object]:
@@ -375,5 +316,5 @@ def importance_to_dict(tuning: Tuning) -> dict[str, object]:
     return {
         "method": "PED-ANOVA",
         "finished_trials": len(tuning.ranked),
-        "shares": {each.name: round(each.share, 6) for each in tuning.importances},
+        "shares": {name: round(share, 6) for name, share in tuning.importances.items()},
     }

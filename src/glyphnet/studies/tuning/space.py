@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args, get_origin
 
@@ -25,24 +25,20 @@ Value: TypeAlias = float | int | str
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included.
+    """Numbers from ``low`` to ``high``, both included."""
 
-    Attributes:
-        name: the setting's dotted name in the recipe.
-        low, high: the ends.
-        whole: whole numbers only.
-        log: drawn uniformly in the logarithm: 0.001 to 0.01 is as likely as 0.01 to 0.1.
-        step: distance between two values; None for any number between the ends.
-        only: kinds of the setting's section that have it, if the kind is searched too; empty for all.
-    """
-
-    name: str
+    name: str  # the setting's dotted name in the recipe
     low: float
     high: float
-    whole: bool = False
-    log: bool = False
-    step: float | None = None
-    only: tuple[str, ...] = ()
+    whole: bool = False  # whole numbers only
+    log: bool = False  # drawn uniformly in the logarithm: 0.001 to 0.01 is as likely as 0.01 to 0.1
+    step: float | None = None  # between two values; None for any number between the ends
+    only: tuple[str, ...] = ()  # kinds of the setting's section that have it, if the kind is searched too; () for all
+
+    @property
+    def values(self) -> tuple[float | int, ...]:
+        """The ends."""
+        return (int(self.low), int(self.high)) if self.whole else (float(self.low), float(self.high))
 
     def suggest(self, trial: optuna.Trial) -> Value:
         """The value that the sampler draws for a trial."""
@@ -64,26 +60,19 @@ class Range:
         ending = ":log" if self.log else "" if self.step is None else f":step{_short(self.step)}"
         return f"{_short(self.low)}..{_short(self.high)}{ending}"
 
-    @property
-    def words(self) -> str:
-        """The range as a person reads it."""
-        ending = ", logarithmic" if self.log else "" if self.step is None else f" in steps of {_short(self.step)}"
-        return f"{_short(self.low)} to {_short(self.high)}{ending}"
-
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values.
+    """One of several values."""
 
-    Attributes:
-        name: the setting's dotted name in the recipe; that of a section (``optimizer``) chooses its kind.
-        options: the values as they are written in YAML.
-        only: as for `Range`.
-    """
+    name: str  # the setting's dotted name in the recipe; that of a section (``optimizer``) chooses its kind
+    options: tuple[str, ...]  # as they are written in YAML
+    only: tuple[str, ...] = ()  # as of `Range`
 
-    name: str
-    options: tuple[str, ...]
-    only: tuple[str, ...] = ()
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The options."""
+        return self.options
 
     def suggest(self, trial: optuna.Trial) -> Value:
         """The value that the sampler draws for a trial."""
@@ -100,11 +89,6 @@ class Choice:
     def __str__(self) -> str:
         """As written after ``--search NAME=``: ``adamw,sgd``."""
         return ",".join(self.options)
-
-    @property
-    def words(self) -> str:
-        """The options as a person reads them."""
-        return f"{', '.join(self.options[:-1])} or {self.options[-1]}"
 
 
 Dimension: TypeAlias = Range | Choice
@@ -149,12 +133,12 @@ class Space:
         """Each setting's name and range, as written on the command line."""
         return {dimension.name: str(dimension) for dimension in self.dimensions}
 
-    def lines(self) -> list[str]:
-        """One line per setting."""
-        return [
-            f"{each.name}: {each.words}" + (f" (where the kind is {' or '.join(each.only)})" if each.only else "")
+    def __str__(self) -> str:
+        """``optimizer.lr=0.001..0.1:log; network.stem=8..32``."""
+        return "; ".join(
+            f"{each.name}={each}" + (f" (where the kind is {' or '.join(each.only)})" if each.only else "")
             for each in self.dimensions
-        ]
+        )
 
 
 def _value_in(plain: Mapping[str, object], name: str) -> Value:
@@ -190,15 +174,10 @@ _HOW = "write LOW..HIGH, LOW..HIGH:log, LOW..HIGH:step8, or choices separated by
 
 
 def read_space(search: Search, recipe: Recipe, *, effects: bool = True) -> Space:
-    """Parse and check a search space: every end and option is tried on ``recipe``.
+    """Parse and check a search space: every end and option is tried on ``recipe``, from which the trials start.
 
-    Args:
-        search: see `Search`.
-        recipe: what the trials start from.
-        effects: also refuse settings that have no effect beside the recipe's other settings.
-
-    Raises:
-        SettingsError: all faults, in one message.
+    With ``effects``, settings that have no effect beside the recipe's others are refused, too. SettingsError names all
+    faults.
     """
     named = {_canonical(name): value for name, value in search.items()}
     if len(named) < len(search):
@@ -230,21 +209,12 @@ def _read(name: str, value: str | Sequence[object], recipe: Recipe, before: Sequ
     recipes = dict(_recipes_with(name, recipe, before))
     written = value.strip() if isinstance(value, str) else ""
     if ".." in written and not written.startswith(("[", "{")):
-        dimension: Dimension = _read_range(name, written)
-        tried: list[object] = [dimension.low, dimension.high]  # type: ignore[union-attr]
-        whole = _is_whole(name)
-        if whole is None:
-            if not any(_has(base, name) for base in recipes.values()):
-                _try(name, tried, recipes.values())  # raises: there is no such setting
-            raise SettingsError(f"{name} is not a number: give choices separated by commas, {name}=A,B")
-        dimension = _typed(dimension, whole)  # type: ignore[arg-type]
-        tried = [int(end) if whole else float(end) for end in (dimension.low, dimension.high)]
+        dimension: Dimension = _read_range(name, written, recipes.values())
     else:
         dimension = _read_choice(name, value)
-        tried = list(dimension.options)
-    _try(name, tried, recipes.values())
+    _try(name, dimension.values, recipes.values())
     only = () if set(recipes) >= set(_options_of(name, before)) else tuple(recipes)
-    return type(dimension)(**{**vars(dimension), "only": only})
+    return replace(dimension, only=only)
 
 
 def _recipes_with(name: str, recipe: Recipe, before: Sequence[Dimension]) -> Iterator[tuple[str, Recipe]]:
@@ -271,7 +241,8 @@ def _options_of(name: str, before: Sequence[Dimension]) -> tuple[str, ...]:
     return next((each.options for each in before if isinstance(each, Choice) and each.name == section), ())
 
 
-def _read_range(name: str, text: str) -> Range:
+def _read_range(name: str, text: str, recipes: Iterable[Recipe]) -> Range:
+    """The range in the setting's own type; its last step may end below the written end."""
     match = _RANGE.fullmatch(text)
     if match is None:
         raise SettingsError(f"{name}={text} is not a range: {_HOW}")
@@ -283,7 +254,15 @@ def _read_range(name: str, text: str) -> Range:
         raise SettingsError(f"{name}={text}: a logarithmic range must start above 0")
     if step is not None and not 0 < step <= high - low:
         raise SettingsError(f"{name}={text}: the step must be above 0 and at most the length of the range")
-    return Range(name, low, high, log=bool(match["log"]), step=step)
+    whole = _is_whole(name)
+    if whole is None:
+        if not any(_has(recipe, name) for recipe in recipes):
+            _try(name, [low, high], recipes)  # raises: there is no such setting
+        raise SettingsError(f"{name} is not a number: give choices separated by commas, {name}=A,B")
+    found = Range(name, low, high, whole, bool(match["log"]), step)
+    if whole and any(number != int(number) for number in (low, high, step or 1)):
+        raise SettingsError(f"{name}={found} must be whole numbers")
+    return found if step is None else replace(found, high=low + step * math.floor((high - low) / step + 1e-9))
 
 
 def _number(name: str, text: str) -> float:
@@ -291,16 +270,6 @@ def _number(name: str, text: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingsError(f'{name}: "{text.strip()}" is not a number: {_HOW}')
     return float(value)
-
-
-def _typed(dimension: Range, whole: bool) -> Range:
-    """The range in the setting's own type; its last step may end below ``high``."""
-    low, high, step = dimension.low, dimension.high, dimension.step
-    if whole and any(number != int(number) for number in (low, high, step or 1)):
-        raise SettingsError(f"{dimension.name}={dimension} must be whole numbers")
-    if step is not None:
-        high = low + step * math.floor((high - low) / step + 1e-9)
-    return Range(dimension.name, low, high, whole, dimension.log, step)
 
 
 def _read_choice(name: str, value: str | Sequence[object]) -> Choice:
@@ -375,10 +344,8 @@ def _without_effect(space: Space, recipe: Recipe) -> Iterator[str]:
     for drawn in itertools.product(*(each.options for each in kinds)):
         chosen = {each.name: option for each, option in zip(kinds, drawn, strict=True)}
         for end in (0, -1):
-            settings: dict[str, object] = dict(chosen)
-            for each in space.dimensions:
-                if each.name not in chosen and space.applies(each, chosen):
-                    settings[each.name] = each.options[end] if isinstance(each, Choice) else (each.low, each.high)[end]
+            others = (each for each in space.dimensions if each.name not in chosen and space.applies(each, chosen))
+            settings = {**chosen, **{each.name: each.values[end] for each in others}}
             try:
                 sentences = recipe.override(settings).without_effect(given=tuple(settings))
             except SettingsError:  # impossible together: such a trial is skipped when it is drawn

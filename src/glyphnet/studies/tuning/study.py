@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -70,18 +70,10 @@ def quiet() -> Iterator[None]:
 
 
 class Study:
-    """The trials of one search over one recipe and one data set.
+    """The trials of one search over one recipe, whose seed is also that of the search, and one data set.
 
-    Args:
-        storage: SQLite file, created if needed; None keeps the study in memory.
-        recipe: what the trials start from; its seed is also that of the search.
-        splits: the images.
-        space: what is searched.
-        peers: this process among those that share the study.
-
-    Raises:
-        RunFolderError: the file holds another search; the message names what differs.
-        BadFileError: the file is not a study.
+    They are in the SQLite file ``storage``, or in memory without one. RunFolderError if the file holds another search,
+    BadFileError if it is not a study.
     """
 
     def __init__(self, storage: Path | None, recipe: Recipe, splits: Splits, space: Space, peers: Peers) -> None:
@@ -93,7 +85,8 @@ class Study:
             then = self._study.user_attrs.get("terms")
             if then is None:
                 self._study.set_user_attr("terms", terms)
-                self._enqueue(recipe)
+                if (values := space.values_of(recipe)) is not None:  # the first trial is the baseline
+                    self._study.enqueue_trial(values, user_attrs={"base": True})
             elif then != terms:
                 raise RunFolderError(
                     f"{storage}: holds another search: {_differences(then, terms)}. Use the same settings, or start a "
@@ -102,6 +95,7 @@ class Study:
 
     def begin(self, most: int | None) -> tuple[optuna.Trial, dict[str, Value]] | None:
         """A new trial with its settings; None if ``most`` trials have ended or are running."""
+        from optuna.samplers import TPESampler
         from optuna.trial import TrialState
 
         with self._peers.exclusive():
@@ -113,7 +107,9 @@ class Study:
             # would have continued, and processes that share a study never draw the same.
             queued = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             number = queued[0].number if queued else len(self._study.get_trials(deepcopy=False))
-            self._study.sampler = _sampler(derived_seed(self._seed, "search", number))
+            seed = derived_seed(self._seed, "search", number) % 2**32  # NumPy's RandomState takes 32 bits
+            # The tree-structured Parzen estimator (Bergstra et al., 2011; Watanabe, 2023).
+            self._study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP)
             trial = self._study.ask()
             trial.set_user_attr("worker", self._peers.token)
             return trial, self.space.suggest(trial)
@@ -122,7 +118,7 @@ class Study:
         """Record how a trial ended."""
         from optuna.trial import TrialState
 
-        trial.set_user_attr("outcome", outcome.to_dict())
+        trial.set_user_attr("outcome", asdict(outcome))
         if outcome.ending == "finished":
             assert outcome.correct is not None
             assert outcome.log_loss is not None
@@ -156,14 +152,11 @@ class Study:
         return tuple(self._study.user_attrs.get("judged", ()))
 
     def remember_judged(self, number: int) -> None:
-        """Record that a trial's settings have been judged on the test images."""
+        """Record that the test images have judged a trial's settings."""
         self._study.set_user_attr("judged", sorted({*self.judged, number}))
 
     def importances(self) -> dict[str, float]:
-        """How much each setting mattered: shares that sum to 1, the largest first. See `results.Importance`.
-
-        Empty below `LEAST_TRIALS` finished trials, and if all are equally good.
-        """
+        """How much each setting mattered: see `Tuning.importances`."""
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
         finished = [trial.score for trial in self.trials() if trial.ending == "finished"]
@@ -172,12 +165,6 @@ class Study:
         # The method needs five trials in the top group, and others to compare them with.
         evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, min(0.5, 5 / len(finished))))
         return get_param_importances(self._study, evaluator=evaluator)
-
-    def _enqueue(self, recipe: Recipe) -> None:
-        """Make the first trial the unchanged recipe, as the baseline."""
-        values = self.space.values_of(recipe)
-        if values is not None:
-            self._study.enqueue_trial(values, user_attrs={"base": True})
 
     def _abandon_dead(self) -> None:
         """End the trials of dead processes. Call it only while no other process can start one."""
@@ -202,11 +189,7 @@ class Study:
 class Peers:
     """This process among those that share a study file; a context manager, held while it works on the study.
 
-    Args:
-        storage: the study's file, or None for a study in memory, which only this process uses.
-
-    Attributes:
-        token: the name of this process in the study.
+    Of a study in memory (``storage`` None) this process is alone. ``token`` is the name of this process in the study.
     """
 
     def __init__(self, storage: Path | None) -> None:
@@ -250,11 +233,7 @@ class Peers:
 
     @contextmanager
     def exclusive(self, what: str = "study") -> Iterator[None]:
-        """Wait until no other process is in such a block, and keep the others out.
-
-        Args:
-            what: the "study", or the "winner", which is trained after the search.
-        """
+        """Keep other processes out of such a block: of the "study", or of the "winner", trained after the search."""
         if self._folder is None:
             yield
             return
@@ -298,13 +277,7 @@ def _open(storage: Path | None) -> optuna.Study:
 
 
 def check_places(folder: Path | None, storage: Path | None, rules: Replacing) -> None:
-    """Check whether a search may be written there; nothing is changed. Files of an earlier search may be replaced.
-
-    Raises:
-        OutputError: other files are there.
-        BadFileError: the storage is not a study.
-        RunFolderError: a training runs in the folder.
-    """
+    """Check whether a search may be written there, over files of an earlier search only; nothing is changed."""
     if storage is not None:
         files = tuple(each for each in rules.inputs if not os.path.isdir(each))
         own = replace(rules, inputs=files, overwrite=True)
@@ -322,11 +295,7 @@ def check_places(folder: Path | None, storage: Path | None, rules: Replacing) ->
 
 
 def start_over(folder: Path | None, storage: Path, peers: Peers) -> None:
-    """Remove an earlier search.
-
-    Raises:
-        RunFolderError: another process uses it.
-    """
+    """Remove an earlier search; RunFolderError if another process uses it."""
     if peers.others_alive():
         raise RunFolderError(
             f"{storage}: another process searches there. Wait until it ends, or choose another folder."
@@ -337,11 +306,7 @@ def start_over(folder: Path | None, storage: Path, peers: Peers) -> None:
 
 
 def refuse_if_no_study(storage: Path) -> None:
-    """Refuse a file that is not a study.
-
-    Raises:
-        BadFileError: the file exists and is not a study.
-    """
+    """Raise BadFileError if the file exists and is not a study."""
     if not storage.exists() or (storage.is_file() and not storage.stat().st_size):
         return
     try:
@@ -388,11 +353,3 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _unusable(storage: Path, error: Exception) -> BadFileError:
     return BadFileError(storage, f"it cannot be used as a study: {first_line(error)}", _REMEDY)
-
-
-def _sampler(seed: int) -> optuna.samplers.TPESampler:
-    """The tree-structured Parzen estimator (Bergstra et al., 2011; Watanabe, 2023)."""
-    import optuna
-
-    # NumPy's RandomState takes 32 bits.
-    return optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=STARTUP)

@@ -8,27 +8,27 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ... import runs, training
-from ...data import ImageDataset, Splits, look_over
+from ...data import Splits, look_over
 from ...errors import DivergedError, SettingsError, TrainingError
-from ...evaluation import Evaluation, fit_temperature
+from ...evaluation import fit_temperature
 from ...evaluation.calibration import log_softmax
 from ...evaluation.evaluate import part_of
-from ...files import Replacing, make_folder, read_input
+from ...files import Replacing, read_input
 from ...nn import logits_in_batches
 from ...progress import SILENT, Reporter
 from ...runs.preparation import Source, inputs_of, prepare
 from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device, fit
 from ...training import preset as recipe_of_preset
 from ...training.device import Place, using_threads
-from .results import Ending, Importance, Outcome, TestResult, Trial, TrialEnding, Tuning, score
+from .results import Ending, Outcome, TestResult, Trial, TrialEnding, Tuning, score
 from .space import Search, Space, Value, default_search, read_space
 from .study import PARTS, Peers, Study, check_places, quiet, require_optuna, start_over
 
@@ -95,46 +95,60 @@ def tune(
         TrainingError: no trial finished within the budget.
         DataError, DeviceError: as for `glyphnet.train`.
     """
-    require_optuna()
-    if Place.from_environment().size > 1:
-        raise SettingsError(
-            "torchrun divides one training, not a search. Start the same command several times without it: the "
-            "processes share the trials."
-        )
-    budget = Budget.of(trials, seconds)
+    trials = DEFAULT_TRIALS if trials is None and seconds is None else trials
+    _check_early(trials, seconds)
     folder = None if out is None else Path(out)
-    file = _storage(folder, storage)
+    file = Path(storage) if storage is not None else folder and folder / STUDY_FILE
     rules = replacing or Replacing(is_default=True)
     check_places(folder, file, rules)
     base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), reporter)
     check_places(folder, file, replace(rules, inputs=(*rules.inputs, *inputs_of(base))))
-    if file is not None:
-        make_folder(file.parent)
     with quiet(), Peers(file) as peers:
         if rules.overwrite and file is not None:
             start_over(folder, file, peers)
-        study = _open_study(file, base, splits, space, peers, reporter)
-        began = time.monotonic()
+        study = Study(file, base, splits, space, peers)
+        if earlier := len(study.trials()):
+            reporter.say(f"Resuming {file}: {earlier} trials have ended.")
+        budget = Budget(trials, seconds)
         runner = TrialRunner(
-            base, splits, device=device, threads=threads, pruning=pruning, deadline=budget.deadline(began),
-            callbacks=callbacks,
-        )  # fmt: skip
-        ending: Ending = _search(study, runner, budget, began, callbacks)
-        seconds = time.monotonic() - began
+            base, splits, device=device, threads=threads, pruning=pruning, budget=budget, callbacks=callbacks
+        )
+        try:
+            ending = search_for(study, runner, budget, callbacks)
+        finally:
+            for callback in callbacks:
+                callback.search_ended()
         if ending != "stopped" and study.others_run():
             ending = "shared"
-        # Only now: another process may have found something better meanwhile.
-        found = replace(_gather(study, base, splits, ending, seconds), folder=folder, storage=file)
+        found = Tuning(
+            splits.name, {name: len(part) for name, part in splits}, base, space,
+            study.trials(),  # only now: another process may have found something better meanwhile
+            study.importances(), ending, budget.elapsed, folder, file,
+        )  # fmt: skip
         if folder is not None and found.trials:
             from .picture import write_tuning  # Matplotlib, on demand
 
             write_tuning(found, folder)
         if ending in ("stopped", "shared"):
             return found
-        _refuse_nothing(found, budget)
+        if found.best is None:
+            raise TrainingError(_why_nothing(found, seconds))
         return _train_winner(
             found, study, peers, splits, device=device, threads=threads, callbacks=winner_callbacks, reporter=reporter
         )
+
+
+def _check_early(trials: int | None, seconds: float | None) -> None:
+    require_optuna()
+    if Place.from_environment().size > 1:
+        raise SettingsError(
+            "torchrun divides one training, not a search. Start the same command several times without it: the "
+            "processes share the trials."
+        )
+    if trials is not None and trials < 1:
+        raise SettingsError(f"trials (={trials}) must be 1 or more.")
+    if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
+        raise SettingsError(f"seconds (={seconds:g}) must be above 0.")
 
 
 def _prepare(
@@ -146,7 +160,7 @@ def _prepare(
     reporter: Reporter,
 ) -> tuple[Recipe, Splits, Space]:
     """The recipe that the trials start from, the images, and the search space; reports all that is wrong with them."""
-    _check_early(search, preset, recipe, changes)
+    _check_search(search, preset, recipe, changes)
     base, splits = prepare(data, preset, recipe, changes, reporter.progress)
     if not len(splits.validation):
         raise SettingsError(
@@ -157,26 +171,7 @@ def _prepare(
     return base, splits, space
 
 
-def _open_study(
-    file: Path | None, base: Recipe, splits: Splits, space: Space, peers: Peers, reporter: Reporter
-) -> Study:
-    study = Study(file, base, splits, space, peers)
-    if earlier := len(study.trials()):
-        reporter.say(f"Resuming {file}: {earlier} trials have ended.")
-    return study
-
-
-def _search(
-    study: Study, runner: TrialRunner, budget: Budget, began: float, callbacks: Sequence[SearchCallback]
-) -> SearchEnding:
-    try:
-        return search(study, runner, budget, began, callbacks)
-    finally:
-        for callback in callbacks:
-            callback.search_ended()
-
-
-def _check_early(search: Search | None, preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
+def _check_search(search: Search | None, preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:
     """Refuse a wrong search before reading data takes minutes; a recipe for other data stands in for a preset's.
 
     `prepare` reports faults of the changes.
@@ -192,40 +187,19 @@ def _introduction(space: Space, changes: Mapping[str, Any]) -> list[str]:
     """The searched settings, and which of the user's settings they override."""
     both = [name for name in space.to_dict() if name in changes]
     overlap = f"{', '.join(both)}: searched, so the given value is only the starting point."
-    return ["Searched: " + "; ".join(space.lines()) + ".", *([overlap] if both else [])]
+    return [f"Searched: {space}.", *([overlap] if both else [])]
 
 
-def _storage(folder: Path | None, storage: str | os.PathLike[str] | None) -> Path | None:
-    if storage is None:
-        return None if folder is None else folder / STUDY_FILE
-    return Path(storage)
-
-
-def _gather(study: Study, base: Recipe, splits: Splits, ending: Ending, seconds: float) -> Tuning:
-    return Tuning(
-        data=splits.name,
-        counts={name: len(part) for name, part in splits},
-        base=base,
-        space=study.space,
-        trials=study.trials(),
-        importances=tuple(Importance(name, share) for name, share in study.importances().items()),
-        ending=ending,
-        seconds=seconds,
-    )
-
-
-def _refuse_nothing(found: Tuning, budget: Budget) -> None:
-    """Raise TrainingError if there is no winner."""
-    if found.best is not None:
-        return
+def _why_nothing(found: Tuning, seconds: float | None) -> str:
+    """Why there is no winner."""
     reasons = [trial.outcome.reason for trial in found.trials if trial.outcome.reason]
     if reasons:
-        raise TrainingError(f"No trial finished. The last one: {reasons[-1].rstrip('.')}.")
-    raise TrainingError(
-        f"No trial finished in {budget.seconds:g} s. Give more time, or start from a faster recipe "
+        return f"No trial finished. The last one: {reasons[-1].rstrip('.')}."
+    if seconds is None:
+        return "No trial finished. Give more trials."
+    return (
+        f"No trial finished in {seconds:g} s. Give more time, or start from a faster recipe "
         "(--preset fast, --set epochs=5)."
-        if budget.seconds
-        else "No trial finished. Give more trials."
     )
 
 
@@ -243,14 +217,9 @@ def _train_winner(
     callbacks: Sequence[training.Callback],
     reporter: Reporter,
 ) -> Tuning:
-    """Train the winner, unless it is trained already, and judge it on the test images.
+    """Train the winner of an ended search, unless it is trained already, and judge it on the test images.
 
     Only one process does so at a time; another one waits for it.
-
-    Args:
-        tuning: the ended search; it has a best trial.
-        splits: the images, if the recipe cannot load them itself.
-        The others: as for `tune`.
     """
     if peers.is_taken("winner"):
         reporter.say("Another process is training the winner: waiting for it.")
@@ -262,16 +231,25 @@ def _train_winner(
         found = None if folder is None else _judged_before(runs.RunFolder(folder), recipe)
         if found is not None:
             return replace(tuning, test=found)
-        notes = tuning.notes + _looked_before(study.judged, best)
+        notes = tuning.notes
+        if others := [str(number) for number in study.judged if number != best.number]:
+            notes += (
+                f"The test images were looked at before, for an earlier winner (trial {', '.join(others)}): "
+                "if their result made you continue the search, they are no longer independent.",
+            )
+        again = shlex.join(["glyphnet", "train", "--recipe", str(tuning.folder / "best.yaml")]) if tuning.folder else ""
         reporter.say(f"Training the winner (trial {best.number}) once more, for its run folder.")
         run = runs.train(
             splits if recipe.data is None else None, recipe=recipe, out=folder, overwrite=True, device=device,
-            threads=threads, callbacks=callbacks, reporter=replace(reporter, sentence=None), command=_command(tuning),
+            threads=threads, callbacks=callbacks, reporter=replace(reporter, sentence=None), command=again,
         )  # fmt: skip
         if run.ending == "stopped":
             return replace(tuning, ending="stopped", run=run, notes=notes)
         study.remember_judged(best.number)
-        test = None if run.evaluation is None else _test_result(run.evaluation)
+        test = None
+        if (judged := run.evaluation) is not None:
+            low, high = judged.accuracy_interval.low, judged.accuracy_interval.high
+            test = TestResult(judged.data, judged.part, judged.accuracy, low, high, len(judged))
         return replace(tuning, run=run, test=test, notes=notes)
 
 
@@ -281,37 +259,11 @@ def _judged_before(folder: runs.RunFolder, recipe: training.Recipe) -> TestResul
         if not folder.evaluation.is_file() or runs.read_recipe(folder.recipe) != recipe:
             return None
         figures = json.loads(read_input(folder.evaluation))
-        accuracy = figures["accuracy"]
-        data = figures["data"]
-        return TestResult(
-            data, part_of(figures, data), accuracy["value"], accuracy["low"], accuracy["high"], figures["n"]
-        )
+        data, accuracy = figures["data"], figures["accuracy"]
+        low, high = accuracy["low"], accuracy["high"]
+        return TestResult(data, part_of(figures, data), accuracy["value"], low, high, figures["n"])
     except (SettingsError, OSError, ValueError, KeyError, TypeError):
         return None  # not a file of ours: the winner is trained again
-
-
-def _test_result(evaluation: Evaluation) -> TestResult:
-    interval = evaluation.accuracy_interval
-    return TestResult(
-        evaluation.data, evaluation.part, evaluation.accuracy, interval.low, interval.high, len(evaluation)
-    )
-
-
-def _looked_before(judged: Sequence[int], best: Trial) -> tuple[str, ...]:
-    others = [str(number) for number in judged if number != best.number]
-    if not others:
-        return ()
-    return (
-        f"The test images were looked at before, for an earlier winner (trial {', '.join(others)}): "
-        "if their result made you continue the search, they are no longer independent.",
-    )
-
-
-def _command(tuning: Tuning) -> str:
-    """The command line that trains the winner again."""
-    if tuning.folder is None:
-        return ""
-    return shlex.join(["glyphnet", "train", "--recipe", str(Path(tuning.folder) / "best.yaml")])
 
 
 # The search: trials one after another, each trained and validated, until a budget is used up
@@ -320,28 +272,17 @@ def _command(tuning: Tuning) -> str:
 DEFAULT_TRIALS = 30
 _REPEATS = 20  # consecutive repeated draws after which a small space counts as exhausted
 
-SearchEnding = Literal["trials", "time", "repeats", "stopped"]
-
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """The progress of a search when a trial starts.
+    """The progress of a search when a trial starts."""
 
-    Attributes:
-        number: of the starting trial, from 0.
-        ended: ended trials, in all processes.
-        trials: the budget in trials; None without one.
-        elapsed: seconds since this search started.
-        seconds: the budget in seconds; None without one.
-        best: the best trial so far, or None.
-    """
-
-    number: int
-    ended: int
-    trials: int | None
-    elapsed: float
-    seconds: float | None
-    best: Trial | None
+    number: int  # of the starting trial, from 0
+    ended: int  # trials, in all processes
+    trials: int | None  # the budget in trials
+    elapsed: float  # seconds since this search started
+    seconds: float | None  # the budget in seconds
+    best: Trial | None  # so far
 
 
 class SearchCallback(training.Callback):
@@ -366,57 +307,31 @@ class SearchCallback(training.Callback):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to search; the first limit that is reached counts.
+    """How long to search; the first limit that is reached counts, and None is no limit."""
 
-    Attributes:
-        trials: ended ones, including those of earlier commands and other processes; None for no limit.
-        seconds: of this search; None for no limit.
+    trials: int | None  # ended ones, including those of earlier commands and other processes
+    seconds: float | None  # of this search
+    began: float = field(default_factory=time.monotonic)
 
-    Raises:
-        SettingsError: an impossible budget.
-    """
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return time.monotonic() - self.began
 
-    trials: int | None
-    seconds: float | None
-
-    def __post_init__(self) -> None:
-        if self.trials is not None and self.trials < 1:
-            raise SettingsError(f"trials (={self.trials}) must be 1 or more.")
-        if self.seconds is not None and not (self.seconds > 0 and math.isfinite(self.seconds)):
-            raise SettingsError(f"seconds (={self.seconds:g}) must be above 0.")
-
-    @classmethod
-    def of(cls, trials: int | None, seconds: float | None) -> Budget:
-        """The budget given, or `DEFAULT_TRIALS` if none is."""
-        return cls(DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds)
-
-    def deadline(self, began: float) -> float | None:
-        """When a search that began then must stop, by the same clock; None for never."""
-        return None if self.seconds is None else began + self.seconds
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is used up."""
+        return self.seconds is not None and self.elapsed >= self.seconds
 
 
-def search(
-    study: Study, runner: TrialRunner, budget: Budget, began: float, callbacks: Sequence[SearchCallback]
-) -> SearchEnding:
-    """Run trials until the budget is used up, a callback requests a stop, or the space is exhausted.
-
-    Args:
-        study: records the trials.
-        runner: trains them.
-        budget: see `Budget`.
-        began: `time.monotonic` at the start of the search.
-        callbacks: called before and after each trial.
-
-    Returns:
-        Why it ended.
-    """
+def search_for(study: Study, runner: TrialRunner, budget: Budget, callbacks: Sequence[SearchCallback]) -> Ending:
+    """Run trials until the budget is used up, a callback requests a stop, or the space is exhausted; say which."""
     repeats = 0
     best = _best(study.trials())
     while repeats < _REPEATS:
-        elapsed = time.monotonic() - began
         if any(each.stop_requested() for each in callbacks):
             return "stopped"
-        if budget.seconds is not None and elapsed >= budget.seconds:
+        if budget.is_over:
             return "time"
         begun = study.begin(budget.trials)
         if begun is None:
@@ -425,10 +340,17 @@ def search(
         outcome = study.outcome_of(settings)
         repeats = 0 if outcome is None else repeats + 1
         if outcome is None:
-            progress = SearchProgress(trial.number, len(study.trials()), budget.trials, elapsed, budget.seconds, best)
+            progress = SearchProgress(
+                trial.number, len(study.trials()), budget.trials, budget.elapsed, budget.seconds, best
+            )
             for each in callbacks:
                 each.trial_began(progress)
-            outcome = _run(study, runner, trial, settings)
+            try:
+                outcome = runner.run(trial, settings)
+            except BaseException as error:
+                # This process stays alive, so the others would wait for the trial.
+                study.end(trial, Outcome("stopped", type(error).__name__))
+                raise
         ended = study.end(trial, outcome)
         best = _best(study.trials())
         for each in callbacks:
@@ -436,15 +358,6 @@ def search(
         if outcome.ending == "stopped":
             return "stopped"
     return "repeats"
-
-
-def _run(study: Study, runner: TrialRunner, trial: optuna.Trial, settings: Mapping[str, Value]) -> Outcome:
-    try:
-        return runner.run(trial, settings)
-    except BaseException as error:
-        # This process stays alive, so the others would wait for the trial.
-        study.end(trial, Outcome("stopped", type(error).__name__))
-        raise
 
 
 def _best(trials: Sequence[Trial]) -> Trial | None:
@@ -456,15 +369,9 @@ def _best(trials: Sequence[Trial]) -> Trial | None:
 
 
 class TrialRunner:
-    """Trains one trial after another on the same images.
+    """Trains one trial after another on the same images; the test images are never read.
 
-    Args:
-        recipe: what the trials start from.
-        splits: training and validation images; the test images are never read.
-        device, threads: as for `glyphnet.train`.
-        pruning: whether to stop trials that fall behind.
-        deadline: `time.monotonic` at which every trial stops; None for never.
-        callbacks: called after every step and epoch; if one requests a stop, the trial is "stopped".
+    When the time of the budget is over, every trial stops, and if a callback requests a stop, the trial is "stopped".
     """
 
     def __init__(
@@ -474,34 +381,34 @@ class TrialRunner:
         *,
         device: str,
         pruning: bool,
-        deadline: float | None,
+        budget: Budget,
         callbacks: Sequence[training.Callback],
-        threads: int | None = None,
+        threads: int | None,
     ) -> None:
-        self._threads = threads
-        self._recipe, self._device = recipe, device
-        self._train, self._validation = _examples(splits.train), _examples(splits.validation)
+        self._recipe, self._device, self._threads = recipe, device, threads
+        self._train, self._validation = (
+            Examples.of(part.images, part.labels) for part in (splits.train, splits.validation)
+        )
         self._classes = len(splits.classes)
-        self._pruning, self._deadline, self._callbacks = pruning, deadline, callbacks
+        self._pruning, self._budget, self._callbacks = pruning, budget, callbacks
 
     def run(self, trial: optuna.Trial, settings: Mapping[str, Value]) -> Outcome:
         """Train and validate. A failure that the settings cause is an outcome, not an error."""
-        reporter = _Reporter(trial, len(self._validation), pruning=self._pruning)
-        clock = _Clock(self._deadline)
+        watch = _Watch(trial, len(self._validation), self._budget, pruning=self._pruning)
         try:
             result = fit(
                 self._recipe.override(settings), self._train, self._validation, classes=self._classes,
-                device=self._device, threads=self._threads, callbacks=(clock, reporter, *self._callbacks),
+                device=self._device, threads=self._threads, callbacks=(watch, *self._callbacks),
             )  # fmt: skip
         except SettingsError as error:
             return Outcome("impossible", str(error))
         except DivergedError as error:
-            return Outcome("diverged", str(error), epochs=reporter.epochs)
+            return Outcome("diverged", str(error), epochs=watch.epochs)
         except (MemoryError, torch.OutOfMemoryError) as error:
             return Outcome("no memory", str(error) or "not enough memory")
         if result.ending == "stopped":
-            ending: TrialEnding = "pruned" if reporter.pruned else "out of time" if clock.expired else "stopped"
-            return Outcome(ending, "", reporter.correct, None, result.best_epoch, reporter.epochs, result.seconds)
+            ending: TrialEnding = "pruned" if watch.pruned else "out of time" if watch.expired else "stopped"
+            return Outcome(ending, "", watch.correct, None, result.best_epoch, watch.epochs, result.seconds)
         return self._validate(result)
 
     def _validate(self, result: FitResult) -> Outcome:
@@ -522,15 +429,19 @@ class TrialRunner:
         )
 
 
-class _Reporter(training.Callback):
-    """Reports a trial's score to the study, which decides whether to prune it."""
+class _Watch(training.Callback):
+    """Stops a trial when the time is up, and reports its score to the study, which decides whether to prune it."""
 
-    def __init__(self, trial: optuna.Trial, images: int, *, pruning: bool) -> None:
-        self._trial, self._images, self._pruning = trial, images, pruning
-        self._reported = 0
-        self.epochs = 0
+    def __init__(self, trial: optuna.Trial, images: int, budget: Budget, *, pruning: bool) -> None:
+        self._trial, self._images, self._budget, self._pruning = trial, images, budget, pruning
+        self._reported = self.epochs = 0
         self.correct: int | None = None
-        self.pruned = False
+        self.pruned = self.expired = False
+
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Stop, if the time is up."""
+        self.expired = self._budget.is_over
+        return self.expired
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Stop, if the trial has fallen behind the others at this point of its training."""
@@ -543,20 +454,3 @@ class _Reporter(training.Callback):
         self._trial.report(score(self.correct, self._images, row["val_loss"] or 0.0), part)
         self.pruned = self._pruning and part < PARTS and self._trial.should_prune()
         return self.pruned
-
-
-class _Clock(training.Callback):
-    """Stops a training when the time is up."""
-
-    def __init__(self, deadline: float | None) -> None:
-        self._deadline = deadline
-        self.expired = False
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        """Stop, if the time is up."""
-        self.expired = self._deadline is not None and time.monotonic() >= self._deadline
-        return self.expired
-
-
-def _examples(dataset: ImageDataset) -> Examples:
-    return Examples.of(dataset.images, dataset.labels)

@@ -58,6 +58,7 @@ OUTPUTS = (
     Output("data", "--out", ("in",), suffix=".csv"),
     Output("data", "--review", ("in",), suffix=".csv"),
 )
+READS_NOTHING = {("playground", "--out")}
 READ = {("train", "--recipe"), ("train", "--resume"), ("tune", "--recipe"), ("compare", "--models")}
 FILES, FOLDERS = [each for each in OUTPUTS if each.suffix], [each for each in OUTPUTS if each.names]
 
@@ -130,7 +131,7 @@ def test_every_option_that_names_a_path_is_attacked_here_or_read() -> None:
             names_paths = "Path" in str(getattr(descriptor, "annotation", ""))
             if parameter.param_type_name == "option" and (names_paths or parameter.name == "out"):
                 found.add((verb, parameter.opts[0]))
-    assert found == {(each.verb, each.option) for each in OUTPUTS} | READ
+    assert found == {(each.verb, each.option) for each in OUTPUTS} | READ | READS_NOTHING
     assert {verb for verb, option in found if option == "--out"} >= {*VERBS} - {"serve"}
 
 
@@ -301,3 +302,20 @@ def test_the_next_command_removes_the_temporary_folders_of_a_killed_compare(work
             return [*work.glob("tmp/glyphnet-*")] == [folder]
 
     wait_for(is_removed)  # a child that was being started when its parent was killed holds the lock until it runs
+
+
+def test_the_playground_replaces_its_own_page_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("glyphnet.pages.playground.SETS", {"digits": "Their source."})
+    page, run = Path("playground.html"), CliRunner()
+    for _ in range(2):
+        done = run.invoke(app, ["playground"])
+        assert done.exit_code == 0, done.stderr
+        assert "with digits" in done.stdout
+    page.write_text("mine")
+    refused = run.invoke(app, ["playground"])
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert page.read_text() == "mine"
+    assert run.invoke(app, ["playground", "--overwrite"]).exit_code == 0
+    assert page.stat().st_size > 100_000

@@ -168,3 +168,26 @@ def test_vectors_have_the_order_row_column_channel() -> None:
     flat = build(parse_network("linear"), (4, 5, 3), 2).flatten(x)
     assert flat.shape == (2, 60)
     assert flat[1, 7] == x[1, 1, 0, 2]  # row 0, column 2, channel 1
+
+
+def test_a_chain_has_the_layers_that_are_listed_and_becomes_a_vector_where_it_must() -> None:
+    layers = [
+        {"type": "convolution", "outputs": 8, "kernel": 5, "padding": 2, "bias": False},
+        {"type": "batchNorm"},
+        {"type": "activation", "name": "tanh"},
+        {"type": "maxPool", "size": 2},
+        {"type": "dense", "outputs": 16},
+        {"type": "dropout", "rate": 0.25},
+    ]
+    network = make("chain", layers=layers)
+    assert names(network) == ["layer1", "layer2", "layer3", "layer4", "flatten", "layer5", "layer6", "head"]
+    assert network.layer1.bias is None
+    assert network.layer5.in_features == 14 * 14 * 8
+    assert make("chain").head.in_features == 784, "without layers it is softmax regression"
+
+
+def test_a_chain_refuses_a_convolution_of_a_vector() -> None:
+    with pytest.raises(SettingsError, match=r"layer 2 \(convolution\) needs an image.*before dense layers"):
+        make("chain", layers=[{"type": "dense", "outputs": 4}, {"type": "convolution", "outputs": 4}])
+    with pytest.raises(SettingsError, match="too few for its 2×2 window"):
+        make("chain", layers=[{"type": "maxPool", "size": 16}, {"type": "maxPool", "size": 2}])

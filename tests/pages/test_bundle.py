@@ -12,7 +12,13 @@ from glyphnet.pages import bundle as bundler
 
 from ..javascript import PACKAGE, node
 
-PAGES = ("pages/js/drawing.js", "report/js/main.js", "serving/ask.js")
+PAGES = (
+    "pages/js/drawing.js",
+    "pages/js/playground/main.js",
+    "pages/js/playground/worker.js",
+    "report/js/main.js",
+    "serving/ask.js",
+)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from glyphnet.data import Finding
 from glyphnet.report import SuspectPart
+
+from ..browsing import faults
 
 HISTORY = [
     {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.1 / epoch, "accuracy": 0.8, "val_accuracy": 0.7, "lr": 0.1}
@@ -34,17 +35,6 @@ def everything(digits):
         "command": "glyphnet train digits",
         "provenance": {"seed": 0, "hardware": "a machine"},
     }  # fmt: skip
-
-
-def faults(page):
-    """What axe-core finds that is serious or critical, in words."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['impact']}: {each['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": (".compare", "Compare methods on the same data, or two saved models: accuracy, time, size."),
     "tune": (".tune", "Search for better settings, then train the winner."),
     "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
+    "playground": (".playground", "A page to build, train and watch a network in the browser, offline."),
     "data": (".data", "Check data: counts, sizes, duplicates, leaks, bad files."),
 }
 """Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""

@@ -372,6 +372,15 @@ def fetch(name: str, *, progress: Progress | None = None, warn: Callable[[str], 
     return folder
 
 
+def is_here(name: str) -> bool:
+    """Whether `fetch` finds the files of a named data set without asking a mirror; a key of `NAMED`."""
+    dataset = NAMED[name]
+    folder = dataset.folder or name
+    given = os.environ.get("GLYPHNET_DATA")
+    places = [cache_folder() / "datasets" / folder, *([Path(given) / folder] if given else [])]
+    return any(all(_find(place, file) for file in dataset.files) for place in places)
+
+
 def _download(dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str, progress: Progress | None) -> None:
     """Fetch a file from the first mirror that has it right, and put it in place in one step.
 

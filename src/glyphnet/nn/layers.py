@@ -2,7 +2,7 @@
 
 For the exports a trained network is a list of plain layers with NumPy weights: dropout is dropped, and batch
 normalisation is folded into the layer before it. How a plain layer is written stands in a table of each format
-(``export/onnx.py``, ``export/webpage.py``, ``pages/js/network.js``).
+(``export/onnx.py``, ``export/webpage.py``, ``pages/js/engine/layers.js``).
 """
 
 from __future__ import annotations

@@ -140,10 +140,10 @@ class Stack:
         self.channels = channels
         self.add(name, layer)
 
-    def pool(self, name: str) -> None:
-        """Add a 2×2 max-pooling; an odd last row or column is dropped. Raises SettingsError below 2×2 pixels."""
-        self._shrink(name, 2, 2, 0)
-        self.add(name, nn.MaxPool2d(2))
+    def pool(self, name: str, size: int = 2) -> None:
+        """Add a max-pooling over squares, incomplete ones at the border dropped. Raises SettingsError if none fits."""
+        self._shrink(name, size, size, 0)
+        self.add(name, nn.MaxPool2d(size))
 
     def flatten(self) -> None:
         """Lay the image out as one vector, in the order (row, column, channel); a vector stays as it is."""

@@ -2,12 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { argmax, forward, networkInput, softmax } from "../../../src/glyphnet/pages/js/network.js";
+import { argmax, Network, networkInput, softmax } from "../../../src/glyphnet/pages/js/network.js";
 
 /** @type {(height: number, width: number, channels: number, ...values: number[]) => any} */
 const image = (height, width, channels, ...values) => ({ height, width, channels, values: Float32Array.from(values) });
 /** @type {(layers: any[], x: any) => number[]} */
-const after = (layers, x) => [...forward(layers, x).values];
+const after = (layers, { height, width, channels, values }) => [
+  ...new Network([height, width, channels], layers).forward(values),
+];
 
 test("a convolution adds what lies under its window, and nothing beyond the border", () => {
   const layer = {
@@ -58,10 +60,10 @@ test("activations have the values of their formulas", () => {
 test("the input is standardised channel by channel, or has a norm of 1", () => {
   /** @type {any} */
   const network = { shape: [1, 1, 2], preprocessing: { mode: "standardize", mean: [0, 1], std: [1, 0.5] } };
-  assert.deepEqual([...networkInput(network, [255, 0]).values], [1, -2]);
+  assert.deepEqual([...networkInput(network, [255, 0])], [1, -2]);
   network.preprocessing = { mode: "unit_norm", mean: [], std: [] };
-  assert.deepEqual([...networkInput(network, [0, 0]).values], [0, 0]);
-  assert.equal(networkInput(network, [51, 0]).values[0], 1);
+  assert.deepEqual([...networkInput(network, [0, 0])], [0, 0]);
+  assert.equal(networkInput(network, [51, 0])[0], 1);
 });
 
 test("probabilities add up to 1, whatever the logits", () => {

@@ -2,8 +2,8 @@
 // The foreign score, rejection, and sets of classes: as glyphnet/nn/prototypes.py, answers.py and conformal.py compute
 // them.
 
-import { argmax, forward, networkInput, softmax } from "./network.js";
-/** @import { Image } from "./network.js" */
+import { argmax, networkInput, softmax } from "./network.js";
+/** @import { Shape } from "./engine/layers.js" */
 /** @import { Model } from "./weights.js" */
 
 /**
@@ -24,9 +24,9 @@ import { argmax, forward, networkInput, softmax } from "./network.js";
 
 /**
  * Contrast and roughness of the network's input, a picture with its channels last.
- * @type {(input: Image, flat: number) => { contrast: number, roughness: number }}
+ * @type {(values: Float32Array, shape: Shape, flat: number) => { contrast: number, roughness: number }}
  */
-function texture({ height, width, channels, values }, flat) {
+function texture(values, [height, width, channels], flat) {
   const pixels = height * width;
   const means = new Float64Array(channels);
   values.forEach((value, i) => (means[i % channels] += value / pixels));
@@ -76,9 +76,9 @@ function nearestPrototype({ features, directions, weights }, values) {
   return least;
 }
 
-/** @type {(foreign: Foreign, input: Image, distance: number) => number} */
-function foreignScore(foreign, input, distance) {
-  const { contrast, roughness } = texture(input, foreign.flat);
+/** @type {(foreign: Foreign, input: Float32Array, shape: Shape, distance: number) => number} */
+function foreignScore(foreign, input, shape, distance) {
+  const { contrast, roughness } = texture(input, shape, foreign.flat);
   let score = distance;
   if (foreign.contrast > 0) score += foreign.outside * Math.max(0, 1 - contrast / foreign.contrast);
   if (foreign.roughness !== null) score += foreign.outside * Math.max(0, roughness / foreign.roughness - 1);
@@ -86,11 +86,11 @@ function foreignScore(foreign, input, distance) {
 }
 
 /**
- * The features of a network's input: the last hidden layer before its activation.
- * @type {(model: Model, input: Image) => Image}
+ * The distance of a network's input from the prototypes by its features: the last hidden layer before its activation.
+ * @type {(model: Model, foreign: Foreign, input: Float32Array) => number}
  */
-function featuresOf(model, input) {
-  return forward(model.layers.slice(0, model.foreign?.after ?? 0), { ...input, values: input.values.slice() });
+function distanceOf({ network }, foreign, input) {
+  return nearestPrototype(foreign, network.forward(input, 1, undefined, 0, foreign.after));
 }
 
 /**
@@ -101,16 +101,11 @@ function featuresOf(model, input) {
 export function answerTo(model, pixels, drawn = null, given = null) {
   const input = networkInput(model, pixels);
   const { foreign, threshold } = model;
-  const features = featuresOf(model, input);
-  // Before an activation works in place.
-  let score = foreign === null ? null : foreignScore(foreign, input, nearestPrototype(foreign, features.values));
+  const probabilities = softmax(model.network.forward(input).map((logit) => logit / model.temperature));
+  let score = foreign === null ? null : foreignScore(foreign, input, model.shape, distanceOf(model, foreign, input));
   if (foreign?.twice && score !== null && given !== null) {
-    score = (score + nearestPrototype(foreign, featuresOf(model, networkInput(model, given)).values)) / 2;
+    score = (score + distanceOf(model, foreign, networkInput(model, given))) / 2;
   }
-  const logits = forward(model.layers.slice(foreign?.after ?? 0), features).values.map((logit) =>
-    logit / model.temperature
-  );
-  const probabilities = softmax(logits);
   let reason = drawn;
   const limit = foreign?.threshold ?? null;
   if (!reason && score !== null && limit !== null && score > limit) reason = "unlike_training";

@@ -4,7 +4,7 @@
 
 import { scores } from "./network.js";
 /** @import { Shape } from "./ink.js" */
-/** @import { Network } from "./network.js" */
+/** @import { Reader } from "./network.js" */
 
 const PATCHES = 14; // along the shorter side, each overlapping its neighbours
 const SLICE = 8; // milliseconds of work before the browser gets control back
@@ -39,7 +39,7 @@ function backdrop(pixels, [height, width, channels]) {
  * How much each pixel speaks for the target class (above 0) or against it; the strongest has 1 or -1. Resolves to null
  * as soon as `stopped()` is true.
  * @type {(
- *   network: Network, pixels: ArrayLike<number> & Iterable<number>, target: number, stopped: () => boolean,
+ *   reader: Reader, pixels: ArrayLike<number> & Iterable<number>, target: number, stopped: () => boolean,
  * ) => Promise<Float32Array | null>}
  */
 export async function occlusion(model, pixels, target, stopped) {

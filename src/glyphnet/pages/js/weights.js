@@ -2,9 +2,11 @@
 // Decoding the model in the page: a JSON description, and all weights in one base64 text.
 
 import { byId } from "./elements.js";
+import { Network } from "./network.js";
 /** @import { Conformal, Foreign } from "./foreign.js" */
 /** @import { PageSpec } from "./ink.js" */
-/** @import { Layer, Network } from "./network.js" */
+/** @import { Description } from "./engine/layers.js" */
+/** @import { Reader } from "./network.js" */
 
 /**
  * Where a tensor lies among the weights, and how it is written: see readTensor.
@@ -12,7 +14,7 @@ import { byId } from "./elements.js";
  */
 /**
  * The model as glyphnet/export/webpage.py writes it.
- * @typedef {Network & {
+ * @typedef {Reader & {
  *   classes: string[], threshold: number | null, foreign: Foreign | null, conformal: Conformal | null,
  *   reasons: { [code: string]: string }, tensors: Tensor[], ink: PageSpec,
  * }} Model
@@ -52,7 +54,7 @@ export function decodeModel(description, weights) {
   const model = JSON.parse(description);
   const bytes = readBytes(weights);
   const tensors = model.tensors.map((/** @type {Tensor} */ tensor) => readTensor(bytes, tensor));
-  /** @type {(layer: Layer) => void} */
+  /** @type {(layer: Description) => void} */
   const filled = (layer) => {
     for (const name of ["weight", "bias", "scale", "shift", "inputs", "states"]) {
       if (name in layer) layer[name] = tensors[layer[name]];
@@ -61,6 +63,7 @@ export function decodeModel(description, weights) {
     for (const list of [...(layer.levels ?? []), ...(layer.parts ?? [])]) list.forEach(filled);
   };
   model.layers.forEach(filled);
+  model.network = new Network(model.shape, model.layers);
   if (model.foreign) {
     for (const name of ["directions", "weights"]) {
       model.foreign[name] = tensors[model.foreign[name]];

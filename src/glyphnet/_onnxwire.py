@@ -24,6 +24,8 @@ Setting: TypeAlias = int | float | str | Shape
 
 MOST_NODES = 20_000
 """Nodes, and constants, of a graph; an ensemble of 100 residual networks has about 6,000."""
+MOST_PARTS = 2_000_000
+"""Parts of a file, each number of a list among them, but for weights: each takes memory before it is looked at."""
 OPSETS = {"": 17, "com.microsoft": 1}
 """Domain of operators → the version that exports use. The second is of an LSTM with 8-bit weights."""
 
@@ -198,6 +200,7 @@ def _model() -> Any:
 
 def _parsed(content: bytes) -> Any:
     """The content as a message, all of whose parts are known."""
+    _count_parts(memoryview(content), "Model", MOST_PARTS)
     kind = _model()
     from google.protobuf.message import DecodeError
 
@@ -207,6 +210,51 @@ def _parsed(content: bytes) -> Any:
         raise ValueError("it is not in the format of Protocol Buffers, or is cut off") from error
     _check_known(model)
     return model
+
+
+def _count_parts(content: memoryview, kind: str, left: int) -> int:
+    """How many parts are left of ``left`` after those of a message: two bytes of a file may take a hundred of memory.
+
+    Raises:
+        ValueError: there are more, or a part has no end.
+    """
+    kinds = {number: kind.rstrip("*") for number, kind in _MESSAGES[kind].values()}
+    at = 0
+    while at < len(content):
+        tag, at = _varint(content, at)
+        size, left = 0, left - 1
+        match tag & 7:
+            case 0:
+                _, at = _varint(content, at)
+            case 1:
+                size = 8
+            case 2:
+                size, at = _varint(content, at)
+                inner = kinds.get(tag >> 3, "bytes")
+                if inner in _MESSAGES:
+                    left = _count_parts(content[at : at + size], inner, left)
+                elif inner.startswith("int"):
+                    left -= size
+            case 5:
+                size = 4
+            case _:
+                raise ValueError("it is not in the format of Protocol Buffers")
+        at += size
+        if at > len(content):
+            raise ValueError("it is not in the format of Protocol Buffers, or is cut off")
+        if left < 0:
+            raise ValueError(f"it has more than {MOST_PARTS:,} parts")
+    return left
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    """A whole number in groups of 7 bits, the lowest first, and where it ends."""
+    value = 0
+    for place, byte in enumerate(content[at : at + 10]):
+        value |= (byte & 127) << 7 * place
+        if byte < 128:
+            return value, at + place + 1
+    raise ValueError("it is not in the format of Protocol Buffers, or is cut off")
 
 
 def _check_known(message: Any) -> None:

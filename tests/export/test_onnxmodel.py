@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from glyphnet import onnxmodel
-from glyphnet._onnxwire import SEALED, seal, unsealed
+from glyphnet._onnxwire import MOST_PARTS, SEALED, check_graph, read_graph, seal, unsealed
 from glyphnet.cli import app
 from glyphnet.errors import (
     CorruptFileError,
@@ -379,3 +379,19 @@ def test_a_short_script_without_glyphnet_gives_our_labels(classifier, content, p
     assert [reason or None for _, _, reason in told] == classifier.answer(files).reasons
     lines = [line for line in (ROOT / "docs" / "run_onnx.py").read_text().splitlines() if line and "import" not in line]
     assert len(lines) <= 20, "a docstring and some lines"
+
+
+@pytest.mark.parametrize(
+    "inner", [b"\x0a\x00" * (MOST_PARTS + 1), b"\x0a\x00" * 2, None], ids=["nodes", "few", "numbers"]
+)
+def test_more_parts_than_any_export_has_are_refused_before_they_take_memory(inner):
+    def part(tag, content):
+        size, groups = len(content), b""
+        while size > 127:
+            groups, size = groups + bytes([size & 127 | 128]), size >> 7
+        return tag + groups + bytes([size]) + content
+
+    if inner is None:  # one node with one setting of very many whole numbers, a byte each
+        inner = part(b"\x0a", part(b"\x2a", part(b"\x42", b"\x01" * MOST_PARTS)))
+    with pytest.raises(ValueError, match="parts" if len(inner) > 100 else "operators are of versions|its input"):
+        check_graph(read_graph(part(b"\x3a", inner)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,11 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def fewer_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The data set "digits" has its first 500 images only, in this process: for tests that only need some data."""
-    from glyphnet.data import load
+    from glyphnet.data import named
 
-    module = sys.modules[load.__module__]
-    images, labels, classes = module.read_digits()
-    monkeypatch.setattr(module, "read_digits", lambda: (images[:500], labels[:500], classes))
+    images, labels, classes = named.read_digits()
+    monkeypatch.setattr(named, "read_digits", lambda: (images[:500], labels[:500], classes))
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glyphnet import load
+from glyphnet import load, load_model
 from glyphnet.nn.kinds import ClassicCNNSpec, MLPSpec, ResidualBlock
 from glyphnet.nn.spec import ACTIVATIONS, Flatten
 from glyphnet.training.callbacks import Callback, StepInfo
@@ -155,28 +158,45 @@ def loss_of(name: str, logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(1).mean()
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["WebAssembly", "plain"])
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-@pytest.mark.parametrize("case", CASES)
-def test_gradients_are_those_of_pytorch(case: str, loss: str, plain: bool) -> None:
-    shape, make = CASES[case]
-    torch.manual_seed(0)
-    network = make().train()
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.weight, 0.5, 1.5)  # those of new residual blocks are 0, and hide a branch
-    x, labels = torch.randn(5, *shape), torch.tensor([0, 1, 2, 1, 0])
-    given = {"shape": shape, "layers": described(network), "x": numbers(x), "labels": labels.tolist(), "plain": plain}
+WAYS = [(loss, plain) for loss in ("cross_entropy", "binary_cross_entropy") for plain in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def computed() -> dict[str, tuple[nn.Sequential, Tensor, Tensor, list[Any]]]:
+    """Each case with its network, a batch, and what the engine makes of it in each of `WAYS`; Node starts once."""
+    cases = {}
+    for case, (shape, make) in CASES.items():
+        torch.manual_seed(0)
+        network = make().train()
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                nn.init.uniform_(layer.weight, 0.5, 1.5)  # those of new residual blocks are 0, and hide a branch
+        cases[case] = network, torch.randn(5, *shape), torch.tensor([0, 1, 2, 1, 0])
+    given = [
+        {"shape": x.shape[1:], "layers": described(network), "x": numbers(x), "labels": labels.tolist()}
+        for network, x, labels in cases.values()
+    ]
     made = run_module(
         IMPORTS,
-        f"""(() => {{
-          const network = networkOf(given, {{ plain: given.plain }});
-          const result = new Training(network, {{ rate: 0.1, loss: "{loss}" }}).gradients(given.x, given.labels);
-          return {{ ...result, fast: network.memory.fast !== null,
-            gradients: network.parameters.map((parameter) => [...parameter.gradient.values]) }};
-        }})()""",
-        given,
+        """given.cases.map((each) => given.ways.map(([loss, plain]) => {
+          const network = networkOf(structuredClone(each), { plain });
+          const result = new Training(network, { rate: 0.1, loss }).gradients(each.x, each.labels);
+          return { ...result, fast: network.memory.fast !== null,
+            gradients: network.parameters.map((parameter) => [...parameter.gradient.values]) };
+        }))""",
+        {"cases": given, "ways": WAYS},
     )
+    return {case: (*cases[case], results) for case, results in zip(cases, made, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "way", range(len(WAYS)), ids=[f"{loss}, {'plain' if plain else 'WASM'}" for loss, plain in WAYS]
+)
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_those_of_pytorch(computed: Any, case: str, way: int) -> None:
+    network, x, labels, results = computed[case]
+    (loss, plain), made = WAYS[way], results[way]
+    network.zero_grad()
     logits = network(x.permute(0, 3, 1, 2))
     value = loss_of(loss, logits, labels)
     value.backward()
@@ -287,3 +307,52 @@ def test_a_training_takes_the_course_that_it_takes_in_python(network: str, optim
     assert len(made) == len(seen.losses) == 100
     assert made[-1] < 0.5 * made[0], "it learns"
     np.testing.assert_allclose(made, seen.losses, atol=1e-3)
+
+
+TRAINED = """(() => {
+  const bytes = (name) => gunzipSync(readFileSync(`${given}/t10k-${name}-ubyte.gz`));
+  const [pixels, labels] = [bytes("images-idx3").subarray(16), bytes("labels-idx1").subarray(8)];
+  const relu = { type: "activation", name: "relu" };
+  const layers = [
+    { type: "convolution", kernel: 3, padding: 1, outputs: 8 }, relu, { type: "maxPool", size: 2 }, { type: "flatten" },
+    { type: "dense", outputs: 32 }, { type: "batchNorm" }, relu, { type: "dropout", rate: 0.1 },
+    { type: "dense", outputs: 10 },
+  ];
+  const network = new Network([28, 28, 1], layers, { batch: 50, training: true, seed: 1 });
+  const training = new Training(network, { rate: 0.003 });
+  const x = (first) => Float32Array.from(pixels.subarray(784 * first, 784 * (first + 50)), (pixel) => pixel / 255);
+  for (let first = 0; first < 4000; first += 50) training.step(x(first), labels.subarray(first, first + 50));
+  const named = [];
+  for (let first = 0; first < 10000; first += 50) {
+    const logits = network.forward(x(first), 50);
+    for (let image = 0; image < 50; image++) named.push(labelOf(logits.subarray(10 * image, 10 * image + 10)));
+  }
+  const model = {
+    layers: network.described(), shape: [28, 28, 1], classes: [..."0123456789"],
+    preprocessing: { mode: "unit_range", mean: [], std: [] },
+  };
+  const file = savedModel(model, {}, { data: "mnist", created: "2026-11-30", versions: {} });
+  const again = new Network([28, 28, 1], readModelFile(file).layers, { batch: 50 });
+  const same = [...again.forward(x(0), 50)].every((logit, i) => logit === network.forward(x(0), 50)[i]);
+  return { named, same, file: Buffer.from(file).toString("base64") };
+})()"""
+
+
+def test_a_network_of_the_page_gives_its_labels_in_python_on_all_of_mnists_test_images(tmp_path: Path) -> None:
+    data = os.environ.get("GLYPHNET_DATA")
+    if not data or not Path(data, "mnist", "t10k-images-idx3-ubyte.gz").is_file():
+        pytest.skip("MNIST is not in $GLYPHNET_DATA")
+    imports = """
+    import { gunzipSync } from "node:zlib";
+    import { Network } from "./pages/js/network.js";
+    import { labelOf, Training } from "./pages/js/engine/training.js";
+    import { readModelFile, savedModel } from "./pages/js/engine/modelfile.js";
+    """
+    made = run_module(imports, TRAINED, str(Path(data, "mnist")))
+    (tmp_path / "page.safetensors").write_bytes(base64.b64decode(made["file"]))
+    classifier = load_model(tmp_path / "page.safetensors")
+    test = load("mnist").test
+    labels = classifier.predict_labels(test.images)
+    assert made["same"], "what was saved is what is opened"
+    assert (labels == test.labels).mean() > 0.9, "it has learned"
+    assert int((labels == np.array(made["named"])).sum()) == 10_000

@@ -59,7 +59,7 @@ def draw(page: Any, selector: str, strokes: list[list[tuple[float, float]]]) -> 
         page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
         page.mouse.down()
         for x, y in rest:
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         page.mouse.up()
 
 

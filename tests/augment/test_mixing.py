@@ -44,3 +44,16 @@ def test_extreme_weights_are_numbers(concentration: float) -> None:
     _, targets = Augmenter({"mixup": concentration}).mix(torch.rand(N, 1, 1, 1), torch.eye(2).repeat(N // 2, 1))
     assert targets.isfinite().all()
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(N))
+
+
+def test_cutmix_replaces_a_rectangle_and_as_much_of_the_target() -> None:
+    x = torch.arange(2.0).repeat(N // 2).view(N, 1, 1, 1).expand(N, 1, 10, 10)
+    targets = torch.eye(2)[torch.arange(N) % 2]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        y, mixed = Augmenter({"cutmix": 1.0}).mix(x, targets)
+    torch.testing.assert_close(mixed[:, 1], y.mean(dim=(1, 2, 3)))
+    assert set(y.unique().tolist()) == {0.0, 1.0}
+    replaced = (y != x)[:, 0]
+    area = replaced.any(2).sum(1) * replaced.any(1).sum(1)
+    assert torch.equal(area, replaced.sum(dim=(1, 2))), "what is replaced is a rectangle"

@@ -76,3 +76,44 @@ def test_erase_reaches_every_pixel_about_alike() -> None:
     assert often.min() > 0.01
     assert often.max() < 0.3
     torch.testing.assert_close(often, often.flip((0, 1)), rtol=0, atol=0.04)
+
+
+def test_strokes_become_wider_or_narrower_and_paper_stays() -> None:
+    x = torch.zeros(N, 1, 9, 9)
+    x[:, :, :, 3:6] = 1
+    ink = seeded({"stroke": 1}, x).sum(dim=(1, 2, 3)) / x[0].sum()
+    assert ink.min().item() == pytest.approx(1 / 3, abs=0.02)
+    assert ink.max().item() == pytest.approx(5 / 3, abs=0.02)
+    assert ink.mean().item() == pytest.approx(1, abs=0.03)
+    paper = torch.zeros(4, 1, 5, 5)
+    assert torch.equal(seeded({"stroke": 1, "blur": 1}, paper), paper)
+
+
+def test_a_blur_moves_light_and_neither_makes_nor_loses_it() -> None:
+    x = torch.zeros(N, 1, 9, 9)
+    x[:, :, 4, 4] = 1
+    y = seeded({"blur": 1}, x)
+    torch.testing.assert_close(y.sum(dim=(1, 2, 3)), torch.ones(N))
+    assert y[:, 0, 4, 4].min().item() == pytest.approx(0.25, abs=0.01)
+    assert y[:, 0, 4, 4].max().item() == pytest.approx(1, abs=0.01)
+
+
+def test_noise_has_another_spread_in_each_image() -> None:
+    spread = (seeded({"noise": 0.1}, torch.full((N, 1, 12, 12), 0.5)) - 0.5).flatten(1).std(1)
+    assert spread.max().item() == pytest.approx(0.1, abs=0.02)
+    assert spread.min() < 0.01
+
+
+def test_tints_change_colour_pictures_alone() -> None:
+    x = torch.full((N, 3, 2, 2), 0.5)
+    factors = seeded({"colour": 0.4}, x)[:, :, 0, 0] / 0.5
+    assert (factors.amax(0) - 1.4).abs().max() < 0.02
+    assert (factors.amin(0) - 0.6).abs().max() < 0.02
+    assert torch.equal(seeded({"colour": 0.4}, x[:, :1]), x[:, :1])
+
+
+def test_trivial_makes_one_change_an_image_and_leaves_some_as_they_are() -> None:
+    x = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).expand(N, -1, -1, -1)
+    kept = (seeded({"trivial": 1}, x) == x).flatten(1).all(1).float().mean().item()
+    assert kept == pytest.approx(1 / 10, abs=0.03)
+    assert torch.equal(seeded({"trivial": 0}, x), x)

@@ -9,7 +9,8 @@ import torch
 
 from glyphnet.training import Examples, Recipe
 from glyphnet.training import examples as examples_module
-from glyphnet.training.fit import Fitting
+from glyphnet.training.examples import balanced_order
+from glyphnet.training.fit import Fitting, fit
 
 
 def vectors(count: int) -> Examples:
@@ -57,3 +58,26 @@ def test_what_is_drawn_at_random_is_drawn_when_it_is_asked_for(augment: Any, tra
     torch.manual_seed(1)
     for index, own in zip(asked, alone, strict=True):
         assert torch.equal(batch_at(index).x, own.x)
+
+
+def test_a_balanced_order_has_each_class_as_often_and_each_of_its_images_alike() -> None:
+    labels = torch.tensor([0] * 900 + [2] * 90 + [5] * 10)
+    drawn = torch.cat([balanced_order(labels, 0, epoch) for epoch in range(30)])
+    counts = labels[drawn].bincount()
+    assert (counts[[0, 2, 5]] / len(drawn) - 1 / 3).abs().max() < 0.02
+    of_five = drawn[labels[drawn] == 5].bincount()[990:]
+    assert (of_five / of_five.sum() - 0.1).abs().max() < 0.01
+    assert torch.equal(balanced_order(labels, 0, 1), balanced_order(labels, 0, 1))
+    assert not torch.equal(balanced_order(labels, 0, 1), balanced_order(labels, 0, 2))
+
+
+def test_a_rare_class_is_found_when_classes_are_drawn_alike() -> None:
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0] * 980 + [1] * 20)
+    inputs = torch.randn(1000, 4, generator=draw) + labels[:, None] * 1.2
+    recall = {}
+    for sampler in ("shuffle", "balanced"):
+        recipe = Recipe.parse({"network": "linear", "epochs": 20, "batch_size": 50, "sampler": sampler})
+        network = fit(recipe, Examples(inputs, labels), classes=2, device="cpu").network
+        recall[sampler] = float((network(inputs[980:]).argmax(1) == 1).float().mean())
+    assert recall["balanced"] > recall["shuffle"] + 0.3

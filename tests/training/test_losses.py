@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.utils.class_weight import compute_class_weight
 
 from glyphnet.errors import SettingsError
 from glyphnet.training import Examples, Recipe, fit
-from glyphnet.training.losses import BinaryCrossEntropy, CrossEntropy, class_weights
+from glyphnet.training.losses import BinaryCrossEntropy, CrossEntropy, Focal, class_weights
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]], dtype=torch.float64)
 LABELS = torch.tensor([0, 1])
@@ -52,6 +52,20 @@ def test_binary_cross_entropy(smoothing: float) -> None:
     loss = BinaryCrossEntropy(label_smoothing=smoothing)
     np.testing.assert_allclose(loss.per_image(LOGITS, LABELS), expected)
     np.testing.assert_allclose(loss.per_image(LOGITS, torch.from_numpy(ONE_HOT)), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_is_its_formula_and_its_gradient_autograds(gamma: float) -> None:
+    loss, share = Focal(gamma=gamma), softmax(LOGITS.numpy(), axis=1)
+    expected = -(ONE_HOT * (1 - share) ** gamma * np.log(share)).sum(1)
+    np.testing.assert_allclose(loss.per_image(LOGITS, LABELS), expected)
+    logits = LOGITS.clone().requires_grad_()
+    loss.per_image(logits, torch.tensor([[0.2, 0.8, 0.0], [0.0, 0.5, 0.5]], dtype=torch.float64)).sum().backward()
+    by_hand = loss.gradient(LOGITS, torch.tensor([[0.2, 0.8, 0.0], [0.0, 0.5, 0.5]], dtype=torch.float64))
+    torch.testing.assert_close(by_hand, logits.grad)
+    surely = torch.tensor([[1e3, 0.0]])
+    assert torch.isfinite(loss.gradient(surely, torch.tensor([0]))).all()
+    assert torch.isfinite(loss.gradient(surely, torch.tensor([1]))).all()
 
 
 def test_balanced_weights_are_scikit_learns() -> None:

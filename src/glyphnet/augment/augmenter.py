@@ -179,6 +179,76 @@ def brightness(x: Tensor, most: float) -> Tensor:
     return (x + _each_uniform(x, most)).clamp_(0, 1)
 
 
+def colour(x: Tensor, most: float) -> Tensor:
+    """Multiply each channel of an image by a factor from 1 - most to 1 + most, cut to [0, 1]; grey stays as it is."""
+    if x.shape[1] == 1:
+        return x
+    factor = torch.rand(len(x), x.shape[1], 1, 1, device=x.device, dtype=x.dtype) * (2 * most) - most
+    return (x * (1 + factor)).clamp_(0, 1)
+
+
+def blur(x: Tensor, most: float) -> Tensor:
+    """Blend each image with itself smoothed by 1 2 1 in both directions: up to ``most``, 1 for the smoothed one."""
+    kernel = torch.tensor([0.25, 0.5, 0.25], device=x.device, dtype=x.dtype)
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    rows = sum(kernel[k] * padded[:, :, k : k + x.shape[2]] for k in range(3))
+    assert isinstance(rows, Tensor)
+    smooth = sum(kernel[k] * rows[:, :, :, k : k + x.shape[3]] for k in range(3))
+    return torch.lerp(x, smooth, torch.rand(_each(x), device=x.device, dtype=x.dtype) * most)
+
+
+def noise(x: Tensor, most: float) -> Tensor:
+    """Add normal noise of a standard deviation up to ``most``, of each image its own, cut to [0, 1]."""
+    spread = torch.rand(_each(x), device=x.device, dtype=x.dtype) * most
+    return torch.randn_like(x).mul_(spread).add_(x).clamp_(0, 1)
+
+
+def stroke(x: Tensor, most: float) -> Tensor:
+    """Make light strokes wider or narrower: blend each image with the maximum or the minimum over 3×3 pixels.
+
+    Of dark strokes on light the other way round. Up to ``most``, 1 for the maximum or minimum itself.
+    """
+    amount = _each_uniform(x, most)
+    wide = F.max_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    narrow = -F.max_pool2d(F.pad(-x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return x.lerp(wide, amount.clamp(min=0)).lerp(narrow, (-amount).clamp(min=0))
+
+
+_TRIVIAL_WARPS: tuple[tuple[Callable[[Warp, float], Warp], float], ...] = ((rotate, 30), (shear, 18), (scale, 0.25))
+_TRIVIAL_PIXELS: tuple[tuple[Callable[[Tensor, float], Tensor], float], ...] = (
+    (contrast, 0.9), (brightness, 0.5), (colour, 0.7), (blur, 1.0), (stroke, 0.7),
+)  # fmt: skip
+
+
+def trivial(x: Tensor, most: float) -> Tensor:
+    """One change for each image, drawn at random with its strength, ``most`` the share of the greatest.
+
+    Müller and Hutter, 2021, "TrivialAugment", https://arxiv.org/abs/2103.10158, without mirrors and negatives, which
+    change the class of many pictures: no change, turn, slant, size, place, contrast, brightness, colour, blur, stroke.
+    """
+    drawn = torch.randint(len(_TRIVIAL_WARPS) + len(_TRIVIAL_PIXELS) + 2, (len(x),), device=x.device)
+    plain, number = Warp.identity(x), 0
+    matrix, offset = plain.matrix, plain.offset
+    for warp, greatest in _TRIVIAL_WARPS:
+        number += 1
+        matrix = torch.where((drawn == number)[:, None, None], warp(plain, most * greatest).matrix, matrix)
+    number += 1
+    reach = most * max(x.shape[2:]) / 8
+    moved = (torch.rand_like(offset) * 2 - 1) * reach
+    offset = torch.where((drawn == number)[:, None], moved, offset)
+    made = replace(plain, matrix=matrix, offset=offset).sample(x)
+    made = torch.lerp(x, made, _each_of(drawn.gt(0) & drawn.le(number), x))  # the others are not sampled: no blur
+    for change, greatest in _TRIVIAL_PIXELS:
+        number += 1
+        made = torch.lerp(made, change(made, most * greatest), _each_of(drawn == number, x))
+    return made
+
+
+def _each_of(chosen: Tensor, x: Tensor) -> Tensor:
+    """1 for the chosen images, 0 for the others: float (N, 1, 1, 1). Used by lerp, which keeps the memory format."""
+    return chosen.to(x.dtype).view(_each(x))
+
+
 def erase(x: Tensor, most: float) -> Tensor:
     """Paint a random rectangle of up to this share of the image with the image's mean colour.
 
@@ -228,6 +298,21 @@ def mixup(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Ten
     weight = Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype)  # of two parts: Beta; no host sync
     images = torch.lerp(x.roll(1, 0), x, weight[:, :, None, None])
     return images, torch.lerp(targets.roll(1, 0), targets, weight)
+
+
+def cutmix(x: Tensor, targets: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
+    """Replace a rectangle of each image by that of its neighbour in the batch, and its share of the targets, (N, K).
+
+    Yun et al., 2019, "CutMix", https://arxiv.org/abs/1905.04899, with a rectangle for each image. The concentration is
+    that of `mixup`; it draws the share of the area that is replaced.
+    """
+    height, width = x.shape[2:]
+    both = torch.full((len(x), 2), concentration, device=x.device)
+    side = Dirichlet(both, validate_args=False).sample()[:, :1].to(x.dtype).sqrt()
+    rows, columns = _stretch(side, height), _stretch(side, width)
+    replaced = (rows.view(-1, 1, height, 1) & columns.view(-1, 1, 1, width)).to(x.dtype)
+    share = replaced.mean(dim=(1, 2, 3))[:, None]
+    return x.clone().lerp_(x.roll(1, 0), replaced), targets.lerp(targets.roll(1, 0), share)
 
 
 # The table of augmentations, one row each, and the object that applies them to a batch
@@ -283,8 +368,14 @@ AUGMENTATIONS: Table[WarpRow | PixelRow | MixRow] = Table("augmentations", {
     "flip_vertical": PixelRow("probability", 1, "mirror top and bottom", apply=flip_vertical),
     "contrast": PixelRow("of the contrast", 1, "stretch light and dark", apply=contrast),
     "brightness": PixelRow("of full white", 1, "make lighter or darker", apply=brightness),
+    "colour": PixelRow("of each channel", 1, "tint colour pictures", apply=colour),
+    "blur": PixelRow("of a 3×3 blur", 1, "soften", apply=blur),
+    "noise": PixelRow("of full white", 0.5, "add noise of up to this standard deviation", apply=noise),
+    "stroke": PixelRow("of a pixel", 1, "make strokes wider or narrower", apply=stroke),
+    "trivial": PixelRow("of the greatest strength", 1, "one random change an image (TrivialAugment)", apply=trivial),
     "erase": PixelRow("of the area", 0.9, "paint out a rectangle of up to this share", apply=erase),
     "mixup": MixRow("Beta parameter", 10, "blend images and their targets in pairs", apply=mixup),
+    "cutmix": MixRow("Beta parameter", 10, "replace a rectangle by another image's, targets alike", apply=cutmix),
 }, _fault)
 # fmt: on
 

@@ -91,6 +91,20 @@ def epoch_order(examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(examples, generator=generator)
 
 
+def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
+    """As many rows as there are labels, int64 (examples,), drawn with repetition so that each class is as frequent.
+
+    Args:
+        labels: int64 (examples,), on the CPU.
+        seed, epoch: all that the draw depends on.
+    """
+    generator = torch.Generator().manual_seed(derived_seed(seed, "balanced order", epoch))
+    present, counts = labels.unique(return_counts=True)
+    drawn = torch.randint(len(present), (len(labels),), generator=generator)
+    within = (torch.rand(len(labels), generator=generator, dtype=torch.float64) * counts[drawn]).long()
+    return labels.argsort(stable=True)[(counts.cumsum(0) - counts)[drawn] + within]
+
+
 # The batch of one step
 
 GATHERED_AT_ONCE = 1 << 20

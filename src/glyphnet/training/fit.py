@@ -20,7 +20,7 @@ from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective
 from .device import Arithmetic, flushing_denormals, using_threads
-from .examples import Batches, Examples, batch_count, epoch_order
+from .examples import Batches, Examples, balanced_order, batch_count, epoch_order
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, TrainingState
 from .steps import make_step, set_learning_rate
@@ -225,7 +225,11 @@ class Fitting:
         """The indices of each step of the running epoch, on the device."""
         if self.recipe.optimizer.full_batch:
             return [torch.arange(len(self.train), device=self.state.device)]
-        order = epoch_order(len(self.train), self.recipe.seed, self.state.epoch).to(self.state.device)
+        seed, epoch = self.recipe.seed, self.state.epoch
+        if self.recipe.sampler == "balanced":
+            order = balanced_order(self.train.labels.cpu(), seed, epoch).to(self.state.device)
+        else:
+            order = epoch_order(len(self.train), seed, epoch).to(self.state.device)
         # Even parts: no small last batch whose step weighs as much as the others'.
         return list(order.tensor_split(self.steps_an_epoch))
 

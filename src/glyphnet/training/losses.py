@@ -122,7 +122,34 @@ class BinaryCrossEntropy(Loss):
         return torch.sigmoid(logits).sub_(self._wanted(logits, targets))
 
 
-LOSSES: Table[type[Loss]] = Table("losses", by_tag(CrossEntropy, BinaryCrossEntropy), not_a(Loss))
+class Focal(Loss):
+    """−Σ t·(1−p)^gamma·log p with p = softmax(z): images that are answered surely count less.
+
+    Lin et al., 2017, "Focal Loss for Dense Object Detection", https://arxiv.org/abs/1708.02002, equation 4, for several
+    classes.
+
+    Attributes:
+        gamma: how much less; 0 is cross-entropy.
+    """
+
+    name: Literal["focal"] = "focal"
+    gamma: Annotated[float, Field(ge=0.0, le=10.0)] = 2.0
+
+    def per_image(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Focal loss: float (N,)."""
+        log = F.log_softmax(logits, dim=1)
+        return -(self._wanted(logits, targets) * (-torch.expm1(log)) ** self.gamma * log).sum(1)
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By the chain rule over log p, whose derivative by the logits is the identity minus p."""
+        log = F.log_softmax(logits, dim=1)
+        probability, rest = log.exp(), -torch.expm1(log)
+        steep = self.gamma * probability * log * rest.clamp(min=1e-12) ** (self.gamma - 1)
+        inner = self._wanted(logits, targets) * (steep - rest**self.gamma)
+        return inner - probability * inner.sum(1, keepdim=True)
+
+
+LOSSES: Table[type[Loss]] = Table("losses", by_tag(CrossEntropy, BinaryCrossEntropy, Focal), not_a(Loss))
 """Each by its name in a recipe."""
 
 AnyLoss = Annotated[Loss, OneOf(LOSSES)]

@@ -57,6 +57,8 @@ class Recipe(Settings):
         regularizers: strength of each further penalty in the loss, by its name.
         epochs: passes over the training images; with L-BFGS, iterations.
         batch_size: images a step, at most; batches of an epoch differ by one image at most. L-BFGS takes all.
+        sampler: "shuffle" takes each training image once an epoch; "balanced" draws as many of each class, with
+            repetition, as many images in all.
         ema: share of the averaged weights that stays at each step (0.99…); 0 for no averaging.
         early_stopping: when to stop before the last epoch; None for never.
         keep_best: keep the weights of the best epoch on validation, not those of the last.
@@ -80,6 +82,7 @@ class Recipe(Settings):
     regularizers: dict[str, NotNegative] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
     ema: Fraction = 0.0
     early_stopping: EarlyStopping | None = None
     keep_best: bool = True

@@ -193,6 +193,8 @@ class Recipe(Settings):
         given = self.model_fields_set if given is None else given
         said = [f"network: {sentence}" for sentence in self.network.without_effect()]
         if self.optimizer.full_batch:
+            if self.sampler != "shuffle":
+                said.append(f"sampler has no effect: {self.optimizer.name} looks at all images in every step.")
             if "batch_size" in given:
                 said.append(f"batch_size has no effect: {self.optimizer.name} looks at all images in every step.")
             if not isinstance(self.schedule, Constant):

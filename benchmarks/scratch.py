@@ -27,20 +27,11 @@ from scipy.special import expit
 
 from glyphnet import load
 from glyphnet.evaluation.intervals import wilson
+from glyphnet.labs.scratch import HIDDEN, KNOWN, SEED
 from glyphnet.scratch import NeuralNetMLP
 from glyphnet.scratch.network import descend, random_weights
 
-KNOWN: dict[str, Any] = {
-    "l1": 0.0,
-    "l2": 0.1,
-    "learning_rate": 0.001,
-    "momentum": 0.001,
-    "decay": 0.00001,
-    "cumulative_decay": True,
-    "shuffle": True,
-    "minibatches": 50,
-}
-HIDDEN, EPOCHS, SEED = 50, 1000, 1
+EPOCHS = 1000
 Array = np.ndarray[Any, Any]
 
 

@@ -219,6 +219,36 @@ def test_files_are_dropped_on_it(play: Any, tmp_path: Path) -> None:
     assert page.input_value("#data") == "files"
 
 
+def test_a_stranger_s_table_is_read_as_it_says_or_refused(play: Any, tmp_path: Path) -> None:
+    splits = load("digits")
+    images, labels = splits.train.images[:240].reshape(240, -1) // 16, splits.train.labels[:240]
+    rows = [f"{','.join(map(str, image))},{label}" for image, label in zip(images, labels, strict=True)]
+    (tmp_path / "last.csv").write_text("\n".join(rows))
+    (tmp_path / "unnamed.csv").write_text(",".join(f"p{k}" for k in range(65)) + "\n" + "\n".join(rows))
+    (tmp_path / "either.csv").write_text("\n".join(f"{k % 3},{k % 7},{k % 5},{k % 9},{k % 4}" for k in range(60)))
+    page = play().page
+    page.set_input_files("#images", tmp_path / "last.csv")
+    wait_until(page, "() => document.getElementById('source').textContent.includes('240 images of 8×8, 10 classes')")
+    told = page.inner_text("#source")
+    assert "labels from column 65" in told
+    assert "the largest value, 15, is read as white" in told
+    page.click("#step")
+    for name, words in (("unnamed", "no column is called label"), ("either", "Add a line of names")):
+        page.set_input_files("#images", tmp_path / f"{name}.csv")
+        wait_until(page, f"() => document.getElementById('trouble').textContent.includes('{words}')")
+    assert page.inner_text("#source") == told, "what was there stays"
+
+
+def test_a_model_of_other_classes_is_refused_though_they_are_as_many(play: Any, tmp_path: Path) -> None:
+    spec = parse_network({"kind": "chain"})
+    network = build(spec, (8, 8, 1), 10)
+    letters = Classifier(network, spec, (8, 8, 1), tuple("abcdefghij"), Preprocessing(mode="unit_range"))
+    letters.save(tmp_path / "m.safetensors")
+    page = play("#data=digits").page
+    page.set_input_files("#model-file", tmp_path / "m.safetensors")
+    wait_until(page, "() => document.getElementById('trouble').textContent.includes('classes a, b, c')")
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("data", ["spirals", "digits", "mine"])
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_page(

@@ -544,6 +544,7 @@ export class Chain {
       shape = layer.shape;
     }
     this.shape = shape;
+    this.first = this.layers.findIndex((layer) => layer.parameters.length > 0); // that learns
     /** @type {Float32Array[]} */
     this.seen = [];
   }
@@ -571,11 +572,9 @@ export class Chain {
 
   /** @param {Float32Array} dy @param {number} count @param {boolean} wanted whether the gradient of the input is */
   backward(dy, count, wanted) {
-    for (let number = this.layers.length - 1; number >= 0; number--) {
-      const layer = this.layers[number];
-      const before = wanted || this.layers.slice(0, number).some((each) => each.parameters.length);
-      if (!before && !layer.parameters.length) break;
-      dy = layer.backward(this.seen[number], dy, count, before);
+    const end = wanted ? 0 : this.first < 0 ? this.layers.length : this.first;
+    for (let number = this.layers.length - 1; number >= end; number--) {
+      dy = this.layers[number].backward(this.seen[number], dy, count, wanted || number > end);
     }
     return dy;
   }

@@ -1,6 +1,8 @@
 // @ts-check
 // Training: losses, penalties, optimizers and the step. The formulas are those of glyphnet/training.
 
+import { argmax } from "../network.js";
+import { sigmoid } from "./activations.js";
 import { Random } from "./random.js";
 /** @import { Network } from "../network.js" */
 /** @import { Parameter } from "./layers.js" */
@@ -38,7 +40,7 @@ export const LOSSES = {
       const z = logits[k];
       const target = (logits.length === 1 ? label === 1 : label === k) ? 1 : 0;
       loss += Math.max(z, 0) - z * target + Math.log1p(Math.exp(-Math.abs(z)));
-      gradient[k] = 1 / (1 + Math.exp(-z)) - target;
+      gradient[k] = sigmoid(z) - target;
     }
     return loss;
   },
@@ -46,10 +48,7 @@ export const LOSSES = {
 
 /** Which class the logits of one image name. @type {(logits: Float32Array) => number} */
 export function labelOf(logits) {
-  if (logits.length === 1) return logits[0] > 0 ? 1 : 0;
-  let best = 0;
-  for (let k = 1; k < logits.length; k++) if (logits[k] > logits[best]) best = k;
-  return best;
+  return logits.length === 1 ? Number(logits[0] > 0) : argmax(logits);
 }
 
 /** Stochastic gradient descent with momentum, as torch.optim.SGD. */

@@ -34,53 +34,89 @@ function idx(name, bytes) {
   return { shape, values: bytes.subarray(start) };
 }
 
+/** What was concluded from files, in a line. @typedef {{ samples: Samples, note: string }} Opened */
+
+const LABELS = ["label", "class", "target"];
+
 /**
- * A table: the label in the first column, or in the one called label; then the pixels of a square, 0 to 255.
- * @type {(name: string, text: string) => Samples}
+ * Which column of a table holds the labels: the one that is called so, or without names the first or the last, if only one of
+ * them can be it.
+ * @type {(name: string, head: string[] | null, rows: string[][]) => number}
  */
-function table(name, text) {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim());
-  const head = lines[0].split(",").map((cell) => cell.trim().toLowerCase());
-  const hasHead = head.some((cell) => cell && Number.isNaN(Number(cell)));
-  const labelled = Math.max(0, head.indexOf("label"));
-  const rows = hasHead ? lines.slice(1) : lines;
-  const pixels = head.length - 1;
-  const side = Math.sqrt(pixels);
-  if (!Number.isInteger(side) || side < 2 || !rows.length) {
-    throw new Error(`${name}: a line has ${head.length} cells; a label and the pixels of a square are needed.`);
+function labelColumn(name, head, rows) {
+  if (head !== null) {
+    const found = head.findIndex((cell) => LABELS.includes(cell));
+    if (found < 0) throw new Error(`${name}: no column is called label. Call the one with the classes so.`);
+    return found;
   }
-  const names = [...new Set(rows.map((row) => row.split(",")[labelled].trim()))].sort((a, b) =>
-    a.localeCompare(b, "en", { numeric: true })
-  );
-  const x = new Uint8Array(rows.length * pixels);
-  const labels = new Uint8Array(rows.length);
-  rows.forEach((row, number) => {
-    const cells = row.split(",");
-    if (cells.length !== head.length) {
-      throw new Error(`${name}: line ${number + 1 + (hasHead ? 1 : 0)} has ${cells.length} cells, not ${head.length}.`);
-    }
-    labels[number] = names.indexOf(cells[labelled].trim());
-    cells.splice(labelled, 1);
-    cells.forEach((cell, at) => {
-      const value = Number(cell);
-      if (!(value >= 0 && value <= 255)) {
-        throw new Error(`${name}: the pixel ${cell.slice(0, 20)} in line ${number + 1} is not within 0 and 255.`);
-      }
-      x[number * pixels + at] = value;
-    });
+  const possible = [0, rows[0].length - 1].filter((column) => {
+    const found = [...new Set(rows.map((cells) => cells[column]))];
+    if (found.length < 2 || found.length > MOST_CLASSES) return false;
+    const numbers = found.map(Number); // classes are words, or numbers in a row: pixels mostly leave some out
+    return numbers.some(Number.isNaN) || Math.max(...numbers) - Math.min(...numbers) === found.length - 1;
   });
-  return divided(x, labels, names, [side, side, 1]);
+  if (possible.length !== 1) {
+    throw new Error(
+      `${name}: the labels may be in the first or the last column. Add a line of names, with label in it.`,
+    );
+  }
+  return possible[0];
 }
 
-/** Every sixth image of all tests the network. @type {(x: Uint8Array, labels: Uint8Array, classes: string[], shape: Shape) => Samples} */
-function divided(x, labels, classes, shape) {
+/** A table: labels, and the pixels of a square. @type {(name: string, text: string) => Opened} */
+function table(name, text) {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim()).map((line) =>
+    line.split(",").map((cell) => cell.trim())
+  );
+  const width = lines[0]?.length ?? 0;
+  const names = lines[0]?.map((cell) => cell.toLowerCase()) ?? [];
+  // A class may be a word; a line in which most cells are none is a line of names.
+  const hasHead = 2 * names.filter((cell) => cell === "" || Number.isNaN(Number(cell))).length > width;
+  const rows = hasHead ? lines.slice(1) : lines;
+  const side = Math.sqrt(width - 1);
+  if (!Number.isInteger(side) || side < 2 || !rows.length) {
+    throw new Error(`${name}: a line has ${width} cells; a label and the pixels of a square are needed.`);
+  }
+  const column = labelColumn(name, hasHead ? names : null, rows);
+  const values = new Float64Array(rows.length * (width - 1));
+  rows.forEach((cells, number) => {
+    const line = number + (hasHead ? 2 : 1);
+    if (cells.length !== width) throw new Error(`${name}: line ${line} has ${cells.length} cells, not ${width}.`);
+    cells.filter((_, place) => place !== column).forEach((cell, at) => {
+      const value = cell === "" ? NaN : Number(cell);
+      if (!(value >= 0 && value <= 255)) {
+        throw new Error(`${name}: the pixel ${cell.slice(0, 20)} in line ${line} is not within 0 and 255.`);
+      }
+      values[number * (width - 1) + at] = value;
+    });
+  });
+  const words = rows.map((cells) => cells[column]);
+  const classes = [...new Set(words)].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  if (classes.length > MOST_CLASSES) throw tooMany(classes.length);
+  const labels = Uint8Array.from(words, (word) => classes.indexOf(word));
+  return opened(values, labels, classes, [side, side, 1], `, labels from column ${column + 1}`);
+}
+
+/** @type {(count: number) => Error} */
+function tooMany(count) {
+  return new Error(`${count} classes were found; 2 to ${MOST_CLASSES} are needed.`);
+}
+
+/**
+ * Images and what was concluded: every sixth image tests the network, and where the lightest pixel is dark, it becomes white.
+ * @type {(values: ArrayLike<number>, labels: Uint8Array, classes: string[], shape: Shape, how?: string) => Opened}
+ */
+function opened(values, labels, classes, shape, how = "") {
   const size = shape[0] * shape[1] * shape[2];
   if (size > MOST_PIXELS) {
     throw new Error(`Images of ${shape[0]}×${shape[1]} are too large for this page: 64×64 at most.`);
   }
-  if (classes.length < 2 || classes.length > MOST_CLASSES) {
-    throw new Error(`${classes.length} classes were found; 2 to ${MOST_CLASSES} are needed.`);
-  }
+  if (classes.length < 2 || classes.length > MOST_CLASSES) throw tooMany(classes.length);
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, values[i]);
+  if (largest === 0) throw new Error("All pixels are 0.");
+  const scale = largest < 128 ? 255 / largest : 1;
+  const x = Uint8Array.from(values, (value) => Math.round(scale * value));
   const rows = [...labels.keys()];
   /** @type {(kept: number[]) => import("./samples.js").Part} */
   const part = (kept) => {
@@ -88,16 +124,22 @@ function divided(x, labels, classes, shape) {
     kept.forEach((row, place) => made.x.set(x.subarray(row * size, (row + 1) * size), place * size));
     return made;
   };
+  const stretched = scale === 1 ? "" : `; the largest value, ${largest}, is read as white`;
   return {
-    isPoints: false,
-    shape,
-    classes,
-    train: part(rows.filter((row) => row % TESTED)),
-    test: part(rows.filter((row) => row % TESTED === 0)),
+    samples: {
+      isPoints: false,
+      shape,
+      classes,
+      train: part(rows.filter((row) => row % TESTED)),
+      test: part(rows.filter((row) => row % TESTED === 0)),
+    },
+    note: `${labels.length} images of ${shape[0]}×${
+      shape[1]
+    }, ${classes.length} classes${how}; every sixth tests${stretched}.`,
   };
 }
 
-/** @type {(files: File[]) => Promise<Samples>} */
+/** @type {(files: File[]) => Promise<Opened>} */
 export async function readImages(files) {
   const contents = await Promise.all(files.map(content));
   const arrays = files.map(({ name }, place) => idx(name, contents[place]));
@@ -117,5 +159,5 @@ export async function readImages(files) {
     { length: 1 + labels.values.reduce((most, label) => Math.max(most, label), 0) },
     (_, label) => String(label),
   );
-  return divided(images.values, labels.values, names, [height, width, channels]);
+  return opened(images.values, labels.values, names, [height, width, channels]);
 }

@@ -40,7 +40,7 @@ const drawings = [];
 /** @type {[number, number, number][]} */
 const points = [];
 let pen = 0; // the label of the next point
-/** @type {Samples | null} */
+/** @type {import("./files.js").Opened | null} */
 let given = null; // the images of the user's files
 /** @type {Description[] | null} */
 let weights = null; // of a model that was opened, for the next start
@@ -93,7 +93,7 @@ function samplesOf(found) {
 async function load() {
   const found = held.find(({ name }) => name === state.data);
   if (found) samples = await samplesOf(found);
-  else if (state.data === "files" && given !== null) samples = given;
+  else if (state.data === "files" && given !== null) samples = given.samples;
   else if (state.data === "mine") samples = drawnSamples(drawings, names, [20, 20, 1]);
   else if (state.data === "mine_points") samples = ownPoints(points);
   else samples = pointSamples(state.data, state.size, state.seed);
@@ -256,7 +256,8 @@ function showControls() {
   byId("drawing").hidden = samples.isPoints;
   byId("own").hidden = state.data !== "mine";
   byId("mistaken").hidden = samples.isPoints;
-  byId("source").textContent = held.find(({ name }) => name === state.data)?.source ?? "";
+  const read = state.data === "files" ? given?.note : held.find(({ name }) => name === state.data)?.source;
+  byId("source").textContent = read ?? "";
   showOwn();
 }
 
@@ -293,9 +294,9 @@ async function openModel(file) {
   const found = stateOf(state, model.layers);
   if (found === null) throw new Error(`${file.name}: its layers cannot be shown here.`);
   const [wanted, there] = [samples, model].map(({ shape, classes }) =>
-    `${shape.join("×")} and ${classes.length} classes`
+    `${shape.join("×")}, classes ${classes.join(", ")}`
   );
-  if (wanted !== there) throw new Error(`${file.name} is for images of ${there}; the data have ${wanted}.`);
+  if (wanted !== there) throw new Error(`${file.name} is for ${there}; the data have ${wanted}.`.slice(0, 400));
   if (model.preprocessing.mode !== "unit_range") {
     throw new Error(`${file.name} reads pixels in another way (${model.preprocessing.mode}).`);
   }

@@ -119,9 +119,6 @@ export class Picture {
         if (isPlane) paintValues(canvas, side, side, (at) => values[unit * each + at] / scale, colours);
         else if (fromImage !== null) this.paintWeights(canvas, fromImage, channels, unit, colours);
         else paintValues(canvas, width, height, (at) => values[at * channels + unit] / scale, colours);
-        if (!isPlane && height * width === 1) {
-          canvas.style.setProperty("--strength", String(Math.abs(values[unit]) / most));
-        }
       });
     });
     if (answer !== null) {

@@ -180,8 +180,10 @@ export function stateOf(state, layers) {
   });
   /** @type {State} */
   const made = { ...state, layers: words, activation: [...names][0] ?? state.activation, dropout: [...rates][0] ?? 0 };
-  const again = described(made, layers[layers.length - 1].outputs);
-  const isSame = again.length === layers.length &&
-    again.every((layer, place) => Object.entries(layer).every(([name, value]) => layers[place][name] === value));
+  /** @type {(list: import("../engine/layers.js").Description[]) => import("../engine/layers.js").Description[]} */
+  const shown = (list) => list.filter(({ type }) => type !== "flatten"); // Python leaves it out where it is understood
+  const [again, given] = [described(made, layers[layers.length - 1].outputs), layers].map(shown);
+  const isSame = again.length === given.length &&
+    again.every((layer, place) => Object.entries(layer).every(([name, value]) => given[place][name] === value));
   return isSame && words.length <= MOST_LAYERS ? made : null;
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The worker: it trains in slices, and tells the page what it has found a few times a second.
 
+import { sigmoid } from "../engine/activations.js";
 import { savedModel } from "../engine/modelfile.js";
 import { labelOf, LOSSES, Training } from "../engine/training.js";
 import { Random } from "../engine/random.js";
@@ -227,7 +228,7 @@ class Session {
 /** @type {(logits: Float32Array) => number[]} */
 function probabilities(logits) {
   if (logits.length > 1) return softmax(logits);
-  const one = 1 / (1 + Math.exp(-logits[0]));
+  const one = sigmoid(logits[0]);
   return [1 - one, one];
 }
 

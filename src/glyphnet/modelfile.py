@@ -21,7 +21,7 @@ from torch import nn
 
 from ._version import __version__
 from .conformal import Conformal
-from .data.dataset import UInt8Array
+from .data.dataset import UInt8Array, evenly_spaced
 from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
@@ -69,7 +69,7 @@ def library_versions() -> dict[str, str]:
 def pick_samples(images: UInt8Array, most: int) -> UInt8Array | None:
     """What a file carries of the held-out ``images``, (N, H, W, C): ``most``, evenly spaced, or what has room."""
     count = min(most, len(images), MOST_SAMPLE_BYTES // int(np.prod(images.shape[1:])))
-    return images[np.linspace(0, len(images) - 1, count).round().astype(int)] if count else None
+    return images[evenly_spaced(len(images), count)] if count else None
 
 
 class _Part(BaseModel):

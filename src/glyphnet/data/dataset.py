@@ -26,6 +26,11 @@ Int64Array = npt.NDArray[np.int64]
 _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
 
+def evenly_spaced(count: int, most: int) -> Int64Array:
+    """Rows out of ``count``, evenly spaced, the first and the last among them: int64, ``most`` of them at most."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
 def size_in_words(height: int, width: int) -> str:
     """ "28×28", or "24×32 (height × width)" where the order matters: height first, as ``--size`` reads it."""
     return f"{height}×{width}" + (" (height × width)" if height != width else "")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..conformal import BoolArray
+from ..data.dataset import evenly_spaced
 from ..errors import DataError, SettingsError
 from ..units import interval_text
 from .intervals import Figure, Interval, bootstrap_mean, proportion, wilson
@@ -348,7 +349,7 @@ def coverage_curve(confidence: npt.ArrayLike, correct: npt.ArrayLike, most: int 
     """
     confidence, right, ends = _by_confidence(np.asarray(confidence), np.asarray(correct, dtype=bool))
     if len(ends) > most:
-        ends = ends[np.linspace(0, len(ends) - 1, most).round().astype(np.int64)]
+        ends = ends[evenly_spaced(len(ends), most)]
     accepted = ends + 1
     return CoverageCurve(
         thresholds=confidence[ends].astype(np.float64),

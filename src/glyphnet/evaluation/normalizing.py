@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from ..classifier import Classifier
 from ..data import ImageDataset
-from ..data.dataset import Int64Array, UInt8Array
+from ..data.dataset import UInt8Array, evenly_spaced
 from ..data.decode import picture_from_image
 from ..data.ink import normalize_picture
 from ..errors import BadFileError
@@ -48,7 +48,7 @@ def decide_normalizing(classifier: Classifier, train: ImageDataset, validation: 
     asked, trained = _asked(train, validation)
     try:
         clean = _paired(classifier, asked, *(seen(asked, classifier, as_is=as_is).pixels for as_is in (True, False)))
-        few = asked.subset(_spread(len(asked), CHANGED))
+        few = asked.subset(evenly_spaced(len(asked), CHANGED))
         changed = {name: _changed(classifier, few, change) for name, change in CHANGES[spec.kind].items()}
     except BadFileError:
         return undecided
@@ -67,10 +67,10 @@ def is_earned(evidence: Normalizing) -> bool:
 
 def _asked(train: ImageDataset, validation: ImageDataset) -> tuple[ImageDataset, int]:
     """A sample of the validation pictures, filled up with training images if they are few, and how many these are."""
-    asked = validation.subset(_spread(len(validation), CLEAN))
+    asked = validation.subset(evenly_spaced(len(validation), CLEAN))
     if len(asked) >= FEW:
         return asked, 0
-    more = train.subset(_spread(len(train), 2 * FEW - len(asked)))
+    more = train.subset(evenly_spaced(len(train), 2 * FEW - len(asked)))
     both = replace(
         asked,
         images=np.concatenate([asked.images, more.images]),
@@ -79,11 +79,6 @@ def _asked(train: ImageDataset, validation: ImageDataset) -> tuple[ImageDataset,
         groups=None,
     )
     return both, len(more)
-
-
-def _spread(count: int, most: int) -> Int64Array:
-    """Rows out of ``count``, evenly spaced, ``most`` of them at most."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def _changed(classifier: Classifier, asked: ImageDataset, change: Change) -> Paired:

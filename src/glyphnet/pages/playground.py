@@ -12,7 +12,7 @@ import numpy as np
 
 from .._version import __version__
 from ..data import load
-from ..data.dataset import ImageDataset
+from ..data.dataset import ImageDataset, evenly_spaced
 from ..data.ink import measure_ink, page_spec
 from ..data.named import is_here
 from .bundle import bundle, environment, hash_of, read, script_json
@@ -70,12 +70,11 @@ def sets_here() -> Iterator[ImageSet]:
             continue
         splits = load(name)
         share = min(1.0, MOST_BYTES / (splits.train.images.nbytes + splits.test.images.nbytes))
-        yield ImageSet(name, source, _some(splits.train, share), _some(splits.test, max(share, 0.03)))
-
-
-def _some(part: ImageDataset, share: float) -> ImageDataset:
-    """A share of its images, evenly spaced."""
-    return part.subset(np.linspace(0, len(part) - 1, round(share * len(part))).round().astype(np.int64))
+        parts = (
+            part.subset(evenly_spaced(len(part), round(most * len(part))))
+            for part, most in ((splits.train, share), (splits.test, max(share, 0.03)))
+        )
+        yield ImageSet(name, source, *parts)
 
 
 def playground_page(sets: Iterable[ImageSet]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data import ImageDataset, Splits, look_over
-from ..data.dataset import size_in_words
+from ..data.dataset import evenly_spaced, size_in_words
 from ..data.inspect import DataReport
 from ..evaluation import Evaluation, LabelIssues
 from ..units import plural
@@ -145,7 +145,7 @@ def _means(part: ImageDataset, labels: list[int]) -> npt.NDArray[np.uint8]:
     means = np.empty((len(labels), *part.image_shape), dtype=np.uint8)
     for place, label in enumerate(labels):
         mine = np.flatnonzero(part.labels == label)
-        some = mine[np.linspace(0, len(mine) - 1, min(len(mine), _AVERAGED)).round().astype(np.int64)]
+        some = mine[evenly_spaced(len(mine), _AVERAGED)]
         means[place] = np.round(part.images[some].mean(axis=0, dtype=np.float32))
     return means
 

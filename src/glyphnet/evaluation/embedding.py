@@ -83,7 +83,7 @@ def embed(features: npt.NDArray[np.floating], rows: Int64Array) -> Embedding | N
         return None
     # One thread: for so few images two gain nothing, and the sums that they share out would make another picture of
     # every number of threads.
-    with threadpool_limits(1):
+    with threadpool_limits(1, user_api="blas"):
         components, explained = principal_components(points, _DIRECTIONS)
         pca = np.pad(components[:, :2], ((0, 0), (0, max(0, 2 - components.shape[1]))))
         start = pca / np.std(pca[:, 0]) * 1e-4  # the large distances then mean more than from chance

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from .inference import optimize_for_inference
@@ -231,16 +232,19 @@ def fit_prototypes(compared: Float32Array, labels: npt.NDArray[np.int64], seed: 
     counts = _counts(labels, features.shape[1])
     generator = np.random.default_rng(seed)
     groups = (labels == label for label in np.unique(labels)) if len(counts) > 1 else [np.ones(len(labels), dtype=bool)]
-    centres = np.concatenate(
-        [_centres(directions[group], count, generator) for group, count in zip(groups, counts, strict=True)]
-    )
-    rounded = np.rint(centres / np.abs(centres).max(axis=1, keepdims=True) * _STEPS).astype(np.int8)
-    plain = Prototypes(rounded, np.ones(len(rounded), dtype=np.float32))
+    # One thread: the products are small, and waiting for a second one took five to twenty times as long as they do.
+    with threadpool_limits(1, user_api="blas"):
+        centres = np.concatenate(
+            [_centres(directions[group], count, generator) for group, count in zip(groups, counts, strict=True)]
+        )
+        rounded = np.rint(centres / np.abs(centres).max(axis=1, keepdims=True) * _STEPS).astype(np.int8)
+        plain = Prototypes(rounded, np.ones(len(rounded), dtype=np.float32))
+        weights = _weights(directions, plain.unit)
     outliers = len(contrast) // 1000  # so few images say nothing of what is usual
     least, most = np.sort(contrast)[outliers], np.sort(roughness)[-1 - outliers]
     return Prototypes(
         rounded,
-        _weights(directions, plain.unit),
+        weights,
         contrast=float(least) * _MARGIN if least > FLAT else 0.0,
         roughness=float(most) / _MARGIN if most > 0 else math.inf,
         twice=True,

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..classifier import Classifier
 from ..evaluation import Evaluation
 from ..evaluation.embedding import Embedding, embed
 from ..units import page_percent as percent
 from ..units import plural
 from .sheets import Sheet, base64_of
 
+Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -39,12 +39,9 @@ class Projection:
     payload: dict[str, Any]
 
 
-def project(classifier: Classifier, evaluation: Evaluation, sheet: Sheet, sample: Int64Array) -> Projection | None:
-    """The embedding of those of ``sample`` that the page has images of; None where it would show nothing."""
-    rows = sample[np.isin(sample, sheet.rows)]
-    if len(rows) < 2:
-        return None
-    embedding = embed(classifier.features(np.asarray(evaluation.images[rows]), as_is=True), rows)
+def project(features: Float32Array, evaluation: Evaluation, sheet: Sheet, rows: Int64Array) -> Projection | None:
+    """The embedding of the images at ``rows``, which have these ``features``; None where it would show nothing."""
+    embedding = embed(features, rows)
     if embedding is None:
         return None
     around = neighbourhoods(evaluation, embedding)

@@ -6,6 +6,7 @@ import base64
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -132,9 +133,13 @@ def _pictures(evaluation: Evaluation, classifier: Classifier | None) -> dict[str
         return {"sheets": {"images": sheet.tiles}, "sheet": sheet, "saliency": None, "projection": None}
     sample = embedding_sample(evaluation)
     sheet = make_sheet(evaluation, also=sample)
-    saliency = saliency_sheet(classifier, evaluation, sheet)
+    rows = sample[np.isin(sample, sheet.rows)]
+    features = classifier.features(np.asarray(evaluation.images[rows]), as_is=True)
+    with ThreadPoolExecutor(1) as beside:  # NumPy arranges the images while PyTorch makes the maps
+        projected = beside.submit(project, features, evaluation, sheet, rows)
+        saliency = saliency_sheet(classifier, evaluation, sheet)
+        projection = projected.result()
     sheets: dict[str, Tiles] = {"images": sheet.tiles, "saliency": saliency.tiles}
-    projection = project(classifier, evaluation, sheet, sample)
     return {"sheets": sheets, "sheet": sheet, "saliency": saliency, "projection": projection}
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from typing import Any
 
 import pytest
 
-from glyphnet.labs import LABS, LabFolder, run_lab
+from glyphnet.labs import LABS, LabFolder, load_lab, run_lab
+from glyphnet.labs.lab import template_of
 
 SMALLER: dict[str, dict[str, int]] = {
     "digits": {"seeds": 1},
@@ -37,6 +39,23 @@ def quick_lab(tmp_path_factory: pytest.TempPathFactory):
         return folder
 
     return run
+
+
+@pytest.fixture(scope="session")
+def html_of():
+    """A function: the questions and answers of a lab's page, with some numbers."""
+
+    def html(name: str, numbers: dict[str, Any]) -> str:
+        template = template_of(load_lab(name))
+        return "".join(template.blocks["questions"](template.new_context({"n": numbers})))
+
+    return html
+
+
+@pytest.fixture(scope="session")
+def words_of(html_of):
+    """A function: the same in words alone."""
+    return lambda *asked: " ".join(re.sub(r"<[^>]*>", " ", html_of(*asked)).split())
 
 
 @pytest.fixture(params=list(LABS))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from glyphnet.labs.digits import _verdict
-from glyphnet.labs.digits_experiment import METHODS, START, WAYS, fitted, make_valley, read_digits, stopping_curve, walk
+from glyphnet.labs import load_lab
+from glyphnet.labs.digits import METHODS, START, WAYS, fitted, make_valley, read_digits, stopping_curve, walk
+from glyphnet.labs.lab import page_of
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +63,19 @@ def test_the_course_ends_converged_and_its_best_is_its_best(numbers):
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(0.001, 0.01, "helps"), (-0.012, -0.001, "harm"), (-0.01, 0.01, "cannot tell"), (None, None, "cannot tell")],
+    [
+        (0.001, 0.01, "Here it helps"),
+        (-0.012, -0.001, "Here it harms"),
+        (-0.01, 0.01, "cannot tell"),
+        (None, None, "cannot tell"),
+    ],
 )
-def test_the_verdict_on_stopping_follows_the_interval(low, high, said):
-    assert said in _verdict({"low": low, "high": high})
+def test_the_verdict_on_stopping_follows_the_interval(quick_lab, low, high, said):
+    folder = quick_lab("digits")
+    read = json.loads(folder.numbers.read_text(encoding="utf-8"))
+    read["numbers"]["stopping"] |= {"low": low, "high": high}
+    pngs = {path.stem: b"" for path in folder.path.glob("*.png")}
+    assert said in page_of(load_lab("digits"), read["numbers"], pngs, read["made"])
 
 
 def test_every_method_sees_the_same_splits_and_the_better_ones_are_better(numbers):

@@ -7,7 +7,7 @@ import pytest
 
 from glyphnet.data import load
 from glyphnet.errors import SettingsError
-from glyphnet.labs import load_lab, run_lab
+from glyphnet.labs import run_lab
 from glyphnet.labs.first_net import experiment, gradients, known_recipe, measure
 from glyphnet.labs.training import TrainingSettings
 
@@ -78,7 +78,7 @@ def test_quick_needs_no_other_data(tmp_path):
         run_lab("first-net", {"quick": True, "data": "mnist"}, out=tmp_path)
 
 
-def test_the_answer_on_sigmoids_comes_from_the_numbers(numbers):
-    answer = load_lab("first-net").questions[2].answer(numbers)
+def test_the_answer_on_sigmoids_comes_from_the_numbers(numbers, words_of):
+    answer = words_of("first-net", numbers)
     assert "0.25 multiplied 5 times is 0.00098" in answer
     assert f"{numbers['gradients']['sigmoid'][0]:.1e}" in answer

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from glyphnet.evaluation.intervals import Repeats
-from glyphnet.labs import load_lab
+from glyphnet.labs.lab import with_interval
 from glyphnet.labs.networks import experiment, measure
-from glyphnet.labs.training import TrainingSettings, with_interval
+from glyphnet.labs.training import TrainingSettings
 
 
 def test_the_kinds_are_there_with_their_costs(numbers):
@@ -29,11 +29,11 @@ def test_all_kinds_learn(numbers):
     assert any(row["accuracy"]["spread"] for row in numbers["networks"].values()), "seeds differ"
 
 
-def test_seeds_and_epochs_are_settings():
+def test_seeds_and_epochs_are_settings(words_of):
     read = measure(experiment(TrainingSettings(quick=True, seeds=1, epochs=1), lambda *_: None))
     assert read["epochs"] == 1
     assert read["networks"]["mlp"]["accuracy"]["n"] == 1
-    assert "run it with `--seeds 3`" in load_lab("networks").questions[0].answer(read)
+    assert "run it with --seeds 3" in words_of("networks", read)
 
 
 def test_the_mean_of_repeats_has_students_interval():

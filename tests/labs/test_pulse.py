@@ -20,7 +20,7 @@ def test_one_unit_misses_the_pulse_and_two_make_it(numbers):
 
 def test_the_steps_of_the_best_two_units_lie_at_the_pulses_edges(numbers):
     best = numbers["widths"][1]["best_start"]
-    edges = sorted(-bias / weight for weight, bias in zip(best["inward"], best["biases"], strict=True))
+    edges = sorted(-unit["bias"] / unit["inward"] for unit in best["units"])
     np.testing.assert_allclose(edges, [-1, 1], atol=0.1)
 
 

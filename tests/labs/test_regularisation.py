@@ -7,7 +7,6 @@ import pytest
 
 from glyphnet.data import load
 from glyphnet.evaluation.intervals import Repeats
-from glyphnet.labs import load_lab
 from glyphnet.labs.regularisation import RegularisationSettings, base, remedies, verdict
 from glyphnet.labs.training import fewer
 
@@ -93,7 +92,7 @@ def test_fewer_images_keep_their_shares_and_the_test_images(digits):
     assert fewer(digits, 10**6, 0) is digits
 
 
-def test_an_answer_compares_remedies_with_images(numbers):
-    answer = load_lab("regularisation").questions[2].answer(numbers)
+def test_an_answer_compares_remedies_with_images(numbers, words_of):
+    answer = words_of("regularisation", numbers)
     more = numbers["many"]["none"]["accuracy"]["mean"] - numbers["few"]["none"]["accuracy"]["mean"]
     assert f"{100 * more:+.2f} points" in answer

@@ -1,18 +1,359 @@
-"""The lab of small digits: when the known network converges, and what a stop and a split change."""
+"""The lab of small digits: the known network stopped early, other methods, and four ways down a valley."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from matplotlib.figure import Figure
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+from torch import nn
+from torch.nn import functional as F
 
+from ..data import load
+from ..data.dataset import ImageDataset, Int64Array, Splits, UInt8Array
 from ..evaluation.intervals import bootstrap_mean
 from ..plots.style import BLUE, COOL, HEAT, INK, LINE, RED, SOFT, percent_axis
 from ..progress import Progress
-from . import digits_experiment as experiment
-from .digits_experiment import METHODS, NEAR, PAIR, START, STOPS, Digits, Float64Array, StoppingCurve, Valley
+from ..runs.preparation import recipe_of
+from ..sklearn import GlyphClassifier
+from ..training.optimizers import LBFGS, SGD, Adam, Optimizer
 from .drawing import TEXT, panel, sheet
-from .lab import Columns, Findings, Lab, LabSettings, Numbers, Picture, Question, Section, Table, percent
+from .lab import Findings, Lab, LabSettings, Numbers
+from .points import Float64Array
+from .training import Trainer
+
+KNOWN: dict[str, Any] = {"hidden_layer_sizes": (16,), "solver": "lbfgs", "random_state": 1}
+"""The known system's network, as scikit-learn's MLPClassifier takes it."""
+
+ENOUGH = 1000
+"""Iterations after which every one of these networks has converged; the largest of the known three."""
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """All 1,797 images."""
+
+    images: UInt8Array  # (N, 8, 8, 1), 0 to 255
+    pixels: Float64Array  # (N, 64), 0 to 16, as scikit-learn has them
+    labels: Int64Array  # (N,)
+
+    def divide(self, seed: int) -> tuple[Int64Array, Int64Array]:
+        """scikit-learn's default split, three quarters and one: the numbers of training and test images."""
+        train, test = train_test_split(np.arange(len(self.labels)), random_state=seed)
+        return train, test
+
+    def score(self, estimator: Any, train: Int64Array, test: Int64Array) -> float:
+        """Test accuracy of a scikit-learn estimator after training."""
+        trained = estimator.fit(self.pixels[train], self.labels[train])
+        return float(trained.score(self.pixels[test], self.labels[test]))
+
+
+def read_digits() -> Digits:
+    """The images from our data path; scikit-learn's values come back exactly: see `glyphnet.data.named`."""
+    splits = load("digits", validation_fraction=0.0, test_fraction=0.0)
+    images, labels = splits.train.images, splits.train.labels
+    pixels = np.rint(images.reshape(len(images), -1) * (16 / 255))
+    return Digits(images, pixels, labels)
+
+
+STOPS = (300, 500, 1000)
+"""The known system's three stopping points."""
+
+_SPLIT = 0  # of the known figure
+_HELD_OUT = 0.2  # of the training images, as validation
+
+
+def fitted(pixels: Float64Array, labels: Int64Array, iterations: int, **other: Any) -> MLPClassifier:
+    """The known network after so many iterations of L-BFGS, or fewer if it converges before.
+
+    L-BFGS has nothing random in it, so to stop after k iterations is to run it with ``max_iter=k``.
+    """
+    # Its matrices are so small that a second thread only waits, and long where other programs run.
+    with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # to be stopped early is the point
+        return MLPClassifier(**{**KNOWN, **other}, max_iter=iterations).fit(pixels, labels)
+
+
+def three_stops(digits: Digits) -> list[dict[str, Any]]:
+    """The known experiment: three stopping points, with the learning rate that it set."""
+    train, test = digits.divide(_SPLIT)
+    rows = []
+    for stop in STOPS:
+        network = fitted(digits.pixels[train], digits.labels[train], stop, learning_rate_init=0.1)
+        right = int((network.predict(digits.pixels[test]) == digits.labels[test]).sum())
+        rows.append(
+            {
+                "max_iter": stop,
+                "iterations": int(network.n_iter_),
+                "right": right,
+                "images": len(test),
+                "accuracy": right / len(test),
+            }
+        )
+    return rows
+
+
+def ignored(digits: Digits, iterations: int) -> dict[str, Any]:
+    """Whether ``learning_rate_init`` changes any weight under L-BFGS, and what our own classifier says to it."""
+    train, _ = digits.divide(_SPLIT)
+    values = (0.1, 0.001, 10.0)
+    networks = [
+        fitted(digits.pixels[train], digits.labels[train], iterations, learning_rate_init=value) for value in values
+    ]
+    weights = [np.concatenate([each.ravel() for each in network.coefs_]) for network in networks]
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        GlyphClassifier((16,), solver="lbfgs", learning_rate_init=0.1, max_iter=1, random_state=1).fit(
+            digits.pixels[train], digits.labels[train]
+        )
+    warned = [str(each.message) for each in raised if "without effect" in str(each.message)]
+    return {
+        "setting": "learning_rate_init",
+        "values": list(values),
+        "largest_difference": float(max(np.abs(weights[0] - other).max() for other in weights[1:])),
+        "ours_says": warned[0] if warned else "",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class StoppingCurve:
+    """What stopping after each of some numbers of iterations gives, on one split: arrays (M,)."""
+
+    iterations: Int64Array  # rising; the last is where it converged
+    loss: Float64Array  # of training
+    train: Float64Array  # accuracy
+    validation: Float64Array  # accuracy
+
+    @property
+    def best(self) -> int:
+        """The place of the best validation accuracy, the earliest of equals."""
+        return int(self.validation.argmax())
+
+
+def stopping_curve(
+    digits: Digits, seed: int, iterations: Sequence[int], progress: Callable[[int], None] | None = None
+) -> StoppingCurve:
+    """Train up to each of these iterations, and to the end, on four fifths of the training images of a split."""
+    train, _ = digits.divide(seed)
+    learnt, held = train_test_split(train, test_size=_HELD_OUT, random_state=seed, stratify=digits.labels[train])
+    rows: list[tuple[int, float, float, float]] = []
+    for done, stop in enumerate([*iterations, ENOUGH]):
+        network = fitted(digits.pixels[learnt], digits.labels[learnt], stop)
+        if rows and network.n_iter_ == rows[-1][0]:
+            break  # converged: it is the same network again
+        scores = [network.score(digits.pixels[part], digits.labels[part]) for part in (learnt, held)]
+        rows.append((network.n_iter_, network.loss_, scores[0], scores[1]))
+        if network.n_iter_ < stop:
+            break
+        if progress:
+            progress(done + 1)
+    columns = np.array(rows).T
+    return StoppingCurve(columns[0].astype(np.int64), columns[1], columns[2], columns[3])
+
+
+def stop_on_split(digits: Digits, seed: int, iterations: Sequence[int]) -> dict[str, Any]:
+    """Choose the stop by validation, train on all training images for so long, and test; beside no stop at all."""
+    seen = stopping_curve(digits, seed, iterations)
+    train, test = digits.divide(seed)
+    chosen = int(seen.iterations[seen.best])
+    accuracy = {
+        name: float(
+            fitted(digits.pixels[train], digits.labels[train], stop).score(digits.pixels[test], digits.labels[test])
+        )
+        for name, stop in (("stopped", chosen), ("converged", ENOUGH))
+    }
+    return {"split": seed, "stop": chosen, **accuracy}
+
+
+def _cnn_score(digits: Digits, train: Int64Array, test: Int64Array, seed: int, quick: bool) -> float:
+    names = tuple(str(digit) for digit in range(10))
+    learnt, none, held = (
+        ImageDataset(digits.images[part], digits.labels[part], names, [f"{number:04}" for number in part])
+        for part in (train, np.empty(0, np.int64), test)
+    )
+    splits = Splits("digits", learnt, none, held)
+    # The fast preset moves whole batches by a pixel; the balanced one gets shifts only.
+    changes: dict[str, Any] = {"seed": seed} if quick else {"seed": seed, "augment": {"shift": 1}}
+    recipe = recipe_of("fast" if quick else "balanced", splits, None, changes)
+    return Trainer(lambda *_: None, 1).train(splits, recipe, "CNN").evaluation.accuracy
+
+
+METHODS: dict[str, tuple[str, Callable[[], Any] | None]] = {
+    "mlp": ("MLP, 16 units, L-BFGS", lambda: MLPClassifier(**KNOWN, max_iter=ENOUGH)),
+    "scaled": (
+        "the same, standardised",
+        lambda: make_pipeline(StandardScaler(), MLPClassifier(**KNOWN, max_iter=ENOUGH)),
+    ),
+    "ours": (
+        "ours, 16 units, L-BFGS",
+        lambda: GlyphClassifier((16,), solver="lbfgs", max_iter=ENOUGH, random_state=1),
+    ),
+    "svm": ("SVM", SVC),
+    "cnn": ("small CNN, 1-pixel shifts", None),
+}
+"""Key → (name, function that makes the estimator; None: `_cnn_score`)."""
+
+
+def compare(digits: Digits, splits: int, quick: bool, progress: Callable[[int, str], None]) -> list[dict[str, Any]]:
+    """Every method on the splits of the seeds 0, 1, …: a row per method; ``progress`` gets the number of fits done."""
+    rows = []
+    for place, (key, (name, make)) in enumerate(METHODS.items()):
+        scores = []
+        for seed in range(splits):
+            progress(place * splits + seed, name)
+            with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # ours: not converged, where the loss still gained
+                parts = digits.divide(seed)
+                scores.append(digits.score(make(), *parts) if make else _cnn_score(digits, *parts, seed, quick))
+        interval = bootstrap_mean(scores)
+        rows.append(
+            {
+                "method": key,
+                "name": name,
+                "accuracies": scores,
+                "mean": float(np.mean(scores)),
+                "spread": float(np.std(scores, ddof=1)) if splits > 1 else 0.0,
+                "lowest": min(scores),
+                "highest": max(scores),
+                "low": interval.low if interval else None,
+                "high": interval.high if interval else None,
+            }
+        )
+    return rows
+
+
+PAIR = (2, 7)
+START = (3.0, 1.0)
+STEPS = 100
+NEAR = 0.001
+"""Arrived: all but this share of the way down from the start to the lowest loss is done."""
+
+
+class Way(NamedTuple):
+    """A way down, by ``batch`` images a step; None is all."""
+
+    name: str
+    optimizer: Optimizer
+    batch: int | None = None
+
+
+WAYS = (
+    Way("gradient descent", SGD(lr=10.0, momentum=0.0)),
+    Way("SGD, 16 images a step", SGD(lr=3.0, momentum=0.0), batch=16),
+    Way("Adam", Adam(lr=0.5)),
+    Way("L-BFGS", LBFGS(tolerance=1e-7)),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Valley:
+    """The loss over two weights."""
+
+    features: Float64Array  # (N, 2), standardised: ink of the whole image, ink of its upper half
+    labels: Float64Array  # (N,): 1 for the second digit of ``PAIR``
+    lowest: Float64Array  # (2,): where the loss is lowest
+
+    def loss(self, weights: Float64Array) -> Float64Array:
+        """Mean cross-entropy at weights (..., 2)."""
+        logits = weights @ self.features.T
+        mean: Float64Array = (np.logaddexp(0, logits) - self.labels * logits).mean(axis=-1)
+        return mean
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        """The curvature at the lowest place, along the valley and across it."""
+        chance = 1 / (1 + np.exp(-self.features @ self.lowest))
+        hessian = (self.features.T * (chance * (1 - chance))) @ self.features / len(self.features)
+        along, across = np.linalg.eigvalsh(hessian)
+        return float(along), float(across)
+
+
+def make_valley(digits: Digits) -> Valley:
+    """The two digits of ``PAIR``, by two features of each image."""
+    own = np.isin(digits.labels, PAIR)
+    images = digits.pixels[own].reshape(-1, 8, 8)
+    features = np.stack([images.mean(axis=(1, 2)), images[:, :4].mean(axis=(1, 2))], axis=1)
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    labels = (digits.labels[own] == PAIR[1]).astype(np.float64)
+    # Solved exactly by another hand: the mark against which the four ways are measured.
+    model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10, max_iter=1000).fit(features, labels)
+    return Valley(features, labels, model.coef_[0])
+
+
+def walk(valley: Valley, way: Way, *, steps: int = STEPS, seed: int = 0) -> tuple[Float64Array, int]:
+    """The weights after each step, float64 (steps + 1, 2), from ``START``, and the images looked at in all."""
+    features, labels = torch.from_numpy(valley.features), torch.from_numpy(valley.labels)
+    line = nn.Linear(2, 1, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        line.weight.copy_(torch.tensor([START]))
+    optimizer = way.optimizer.build(line)
+    rng = np.random.default_rng(seed)
+    path, looked = [np.array(START)], 0
+    for _ in range(steps):
+        batch = np.arange(len(labels)) if way.batch is None else rng.choice(len(labels), way.batch, replace=False)
+        inputs, targets = features[batch], labels[batch]
+
+        def closure(inputs: torch.Tensor = inputs, targets: torch.Tensor = targets) -> torch.Tensor:
+            nonlocal looked
+            looked += len(targets)
+            optimizer.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(line(inputs)[:, 0], targets)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)  # type: ignore[arg-type]
+        path.append(line.weight.detach().numpy()[0].copy())
+    return np.array(path), looked
+
+
+def walk_all(digits: Digits) -> tuple[Valley, list[Float64Array], dict[str, Any]]:
+    """The valley, the four paths, and the numbers: how many steps and images each needs to arrive."""
+    valley = make_valley(digits)
+    lowest, highest = float(valley.loss(valley.lowest)), float(valley.loss(np.array(START)))
+    paths, rows = [], []
+    for way in WAYS:
+        path, looked = walk(valley, way)
+        left = (valley.loss(path) - lowest) / (highest - lowest)
+        there = np.flatnonzero(left <= NEAR)
+        arrived = int(there[0]) if len(there) else None
+        needed = None if arrived is None else walk(valley, way, steps=arrived)[1]
+        rows.append(
+            {
+                "name": way.name,
+                "arrived": arrived,
+                "images": needed,
+                "left_at_the_end": float(left[-1]),
+                "looked": looked,
+            }
+        )
+        paths.append(path)
+    along, across = valley.steepness
+    numbers = {
+        "pair": list(PAIR),
+        "near": NEAR,
+        "loss_at_start": highest,
+        "lowest_loss": lowest,
+        "along": along,
+        "across": across,
+        "steps": STEPS,
+        "ways": rows,
+    }
+    return valley, paths, numbers
+
+
+# The lab and its figures
 
 _ITERATIONS = {False: [*range(1, 30), *range(30, 300, 5)], True: list(range(10, 300, 20))}
 _STOPS = {False: [20, 40, 60, 80, 100, 120, 160], True: [40, 80, 120]}
@@ -21,36 +362,39 @@ _WAYS = ((INK, "-"), (SOFT, "-"), (RED, "-"), (BLUE, "-"))
 
 
 def investigate(settings: LabSettings, progress: Progress) -> Findings:
-    """Run the published experiment and its extensions, and write the findings."""
-    digits = experiment.read_digits()
+    """Run the published experiment and its extensions, and draw what they found."""
+    digits = read_digits()
     points, splits = _ITERATIONS[settings.quick], settings.repetitions(full=20, quick=2)
     total = len(points) + splits + len(METHODS) * splits
-    known = experiment.three_stops(digits)
-    numbers: dict[str, Any] = {"known": known, "ignored": experiment.ignored(digits, known[0]["iterations"])}
-    seen = experiment.stopping_curve(
-        digits, 0, points, lambda done: progress(done, total, "stopping at every iteration")
-    )
+    known = three_stops(digits)
+    numbers: dict[str, Any] = {
+        "images": len(digits.labels),
+        "known": known,
+        "ignored": ignored(digits, known[0]["iterations"]),
+    }
+    seen = stopping_curve(digits, 0, points, lambda done: progress(done, total, "stopping at every iteration"))
     numbers["course"] = _course(seen)
     stops = []
     for split in range(splits):
         progress(len(points) + split, total, "stopping by validation")
-        stops.append(experiment.stop_on_split(digits, split, _STOPS[settings.quick]))
+        stops.append(stop_on_split(digits, split, _STOPS[settings.quick]))
     numbers["stopping"] = _stopping(stops)
     before = len(points) + splits
-    numbers["methods"] = experiment.compare(
+    numbers["methods"] = compare(
         digits, splits, settings.quick, lambda done, what: progress(before + done, total, what)
     )
-    valley, paths, numbers["valley"] = experiment.walk_all(digits)
+    mlp, svm = (row["accuracies"] for row in numbers["methods"] if row["method"] in ("mlp", "svm"))
+    numbers["svm_wins"] = sum(b > a for a, b in zip(mlp, svm, strict=True))
+    valley, paths, numbers["valley"] = walk_all(digits)
     progress(total, total, "done")
-    sections = (
-        _known(digits, numbers),
-        _ignored(numbers),
-        _iterations(seen, numbers),
-        _worth(numbers),
-        _spread(numbers),
-        _valley(valley, paths, numbers),
-    )
-    return Findings(_lead(numbers), sections, numbers)
+    figures = {
+        "images": _images(digits),
+        "iterations": _iterations(seen),
+        "stopping": _stopping_lines(stops),
+        "spread": _spread(numbers["methods"]),
+        "valley": _valley(valley, paths, numbers["valley"]["ways"]),
+    }
+    return Findings(numbers, figures)
 
 
 def _course(seen: StoppingCurve) -> dict[str, Any]:
@@ -80,218 +424,32 @@ def _stopping(stops: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _lead(numbers: Numbers) -> str:
-    accuracies = sorted({row["accuracy"] for row in numbers["known"]})
-    scores = " or ".join(percent(each, 2) for each in accuracies)
-    mlp, best = method(numbers, "mlp"), max(numbers["methods"], key=lambda row: row["mean"])
-    return (
-        f"Stopped at {', '.join(f'{stop:,}' for stop in STOPS)} iterations, the known network scores {scores}: it had "
-        f"converged after {numbers['known'][0]['iterations']}. Over {len(mlp['accuracies'])} splits its mean is "
-        f"{percent(mlp['mean'], 1)}, and that of the best method here ({best['name']}) {percent(best['mean'], 1)}."
-    )
-
-
-def _known(digits: Digits, numbers: Numbers) -> Section:
-    rows = numbers["known"]
-    same = len({row["accuracy"] for row in rows}) == 1
-    title = (
-        f"Three stopping points, one result: it converged after {rows[0]['iterations']} iterations" if same
-        else "Three stopping points"
-    )  # fmt: skip
-    text = (
-        f"{len(digits.labels):,} digits of 8×8 pixels, three quarters for training. A network with one hidden layer "
-        "of 16 units, scikit-learn's `MLPClassifier`, is trained by L-BFGS, which uses all images in each iteration "
-        "and estimates the curvature of the loss from its last steps.",
-        "The experiment was meant to show early stopping with `max_iter` 300, 500 and 1,000. But a limit that is "
-        "never reached stops nothing.",
-    )
-    columns: Columns = {
-        "max_iter": "{max_iter:,}",
-        "Iterations made": "{iterations}",
-        "Right": "{right} of {images}",
-        "Test accuracy": lambda row: percent(row["accuracy"], 2),
-    }
+def _images(digits: Digits) -> Figure:
     figure, ax = panel(3.7)
     firsts = [np.flatnonzero(digits.labels == digit)[:5] for digit in range(10)]
     gap = ((0, 0), (1, 1), (1, 1))
     wall = np.block([list(np.pad(digits.images[first, :, :, 0], gap)) for first in zip(*firsts, strict=True)])
     ax.imshow(wall, cmap="gray_r", interpolation="nearest")
     ax.set_axis_off()
-    picture = Picture(
-        "images", figure,
-        alt="Five images of each digit, eight by eight pixels: coarse, but a person can read them.",
-        caption=f"Some of the {len(digits.labels):,} images, 8×8 pixels of 17 shades.",
-    )  # fmt: skip
-    return Section(title, text, (picture, Table.of(rows, columns)))
+    return figure
 
 
-def _ignored(numbers: Numbers) -> Section:
-    found = numbers["ignored"]
-    values = ", ".join(f"{value:g}" for value in found["values"])
-    nothing = found["largest_difference"] == 0
-    title = f"{found['setting']} {'was ignored' if nothing else 'had an effect'}"
-    text = [
-        f"The experiment also set `{found['setting']}=0.1`. L-BFGS finds the length of each step by a line search and "
-        f"has no use for a rate. With {values} the largest difference between any two weights is "
-        f"{found['largest_difference']:g}. No warning was given."
-    ]
-    if found["ours_says"]:
-        text.append(f"Our classifier warns: “{found['ours_says']}”")
-    return Section(title, text)
-
-
-def _iterations(seen: StoppingCurve, numbers: Numbers) -> Section:
-    found = numbers["course"]
-    fell = found["best_validation"] > found["last_validation"]
-    title = (
-        f"Validation is best at iteration {found['best_at']}, the loss falls on until {found['converged_at']}" if fell
-        else f"Validation is as good at the end, iteration {found['converged_at']}, as anywhere"
-    )  # fmt: skip
-    text = (
-        "To see what stopping would do, a fifth of the training images is held out for validation, and the same "
-        "network is stopped after different numbers of iterations. The test images choose nothing.",
-        f"At iteration {found['best_at']} validation accuracy is {percent(found['best_validation'], 1)}, at the end "
-        f"{percent(found['last_validation'], 1)}. The training loss falls throughout: a lower training loss does not "
-        "mean a higher validation accuracy.",
-    )
+def _iterations(seen: StoppingCurve) -> Figure:
     figure, axes = sheet(1, 2, height=3.4)
     loss, accuracy = axes[0]
     loss.semilogy(seen.iterations, seen.loss, color=BLUE, linewidth=2)
     loss.set(title="training loss", xlabel="iteration of L-BFGS")
     accuracy.plot(seen.iterations, seen.train, color=BLUE, linewidth=2, label="training")
     accuracy.plot(seen.iterations, seen.validation, color=RED, linewidth=2, linestyle="--", label="validation")
-    best, end = seen.best, int(seen.iterations[-1])
+    best = seen.best
     accuracy.plot(seen.iterations[best], seen.validation[best], "o", color=INK, markersize=7, label="best")
     accuracy.set(title="accuracy", xlabel="iteration of L-BFGS", ylim=(0.7, 1.01))
     accuracy.legend(frameon=False, fontsize=TEXT - 1, loc="lower right")
     percent_axis(accuracy.yaxis)
-    picture = Picture(
-        "iterations", figure,
-        alt=f"By iteration: the training loss falls to {seen.loss[-1]:.1e} at iteration {end}, where it converges; "
-        f"the validation accuracy is highest, {percent(seen.validation[best], 1)}, at iteration "
-        f"{seen.iterations[best]} and {percent(seen.validation[-1], 1)} at the end.",
-        caption="The loss, left, on a scale of powers of ten. Validation: a fifth of the training images, held out. "
-        "The accuracy axis begins at 70 %.",
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _worth(numbers: Numbers) -> Section:
-    found = numbers["stopping"]
-    count = len(found["splits"])
-    title = f"Stopping by validation: {100 * found['gain']:+.1f} points of test accuracy, mean of {count} splits"
-    between = ""
-    if found["low"] is not None:
-        between = f" (95 % interval {100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
-    text = (
-        "One split may be lucky. So on each split the stop with the best validation accuracy is chosen, the network "
-        "is trained for that long on all its training images, and then tested, beside one that ran until it "
-        "converged.",
-        f"Stopping was better on {found['better']} of {count} splits and worse on {found['worse']}; the mean change "
-        f"is {100 * found['gain']:+.1f} points{between}. {_verdict(found)} A stop is chosen by few validation images "
-        "and may be chance.",
-    )
-    return Section(title, text, (_stopping_picture(found["splits"]),))
-
-
-def _verdict(found: dict[str, Any]) -> str:
-    """What the interval of the mean change allows to say."""
-    if found["low"] is None or found["low"] <= 0 <= found["high"]:
-        return "These splits cannot tell it from no change."
-    return "Here it helps." if found["low"] > 0 else "Here it harms: let this network converge."
-
-
-def _spread(numbers: Numbers) -> Section:
-    mlp, best = method(numbers, "mlp"), max(numbers["methods"], key=lambda row: row["mean"])
-    known = numbers["known"][0]["accuracy"]
-    text = (
-        f"On the published split the network scores {percent(known, 2)}. On {len(mlp['accuracies'])} splits it scores "
-        f"from {percent(mlp['lowest'], 1)} to {percent(mlp['highest'], 1)}, with a mean of {percent(mlp['mean'], 2)}: "
-        + ("the published figure is below the mean, by an unlucky split." if known < mlp["mean"]
-           else "about the published figure."),
-        "The others use the same splits. Standardised: each pixel scaled to mean 0 and standard deviation 1. Ours: "
-        "`GlyphClassifier` with 16 units, which standardises too and stops when the loss no longer falls. SVM: "
-        "scikit-learn's defaults. The CNN detects the same patterns everywhere, and is trained with shifts by a pixel.",
-    )  # fmt: skip
-    columns: Columns = {
-        "Method": "{name}",
-        "Mean": lambda row: percent(row["mean"], 2),
-        "Spread (points)": lambda row: f"{100 * row['spread']:.2f}",
-        "Lowest to highest": lambda row: f"{percent(row['lowest'], 1)} to {percent(row['highest'], 1)}",
-    }
-    title = (
-        f"The split moves the result by {100 * (mlp['highest'] - mlp['lowest']):.0f} points, the method by "
-        f"{100 * (best['mean'] - mlp['mean']):.0f}"
-    )
-    return Section(title, text, (_spread_picture(numbers["methods"]), Table.of(numbers["methods"], columns)))
-
-
-def _valley(found: Valley, paths: list[Float64Array], numbers: Numbers) -> Section:
-    valley = numbers["valley"]
-    there = [row for row in valley["ways"] if row["arrived"] is not None]
-    title = "Optimizers: four paths down one valley"
-    if there:
-        first = min(there, key=lambda row: row["arrived"])
-        title = f"Optimizers: {first['name']} arrives in {first['arrived']} steps"
-    text = (
-        "Training moves downhill on the loss. This one has two weights, so it can be drawn: logistic regression "
-        f"separates {PAIR[0]} from {PAIR[1]} by the ink of the image and the ink of its upper half. These correlate, "
-        f"so the loss is a valley, {valley['across'] / valley['along']:.0f} times as steep across as along.",
-        "Gradient descent steps straight downhill, mostly across: it oscillates. SGD does the same with 16 images per "
-        "step: cheap, but noisy. Adam has a step size per weight and momentum. L-BFGS estimates the curvature and "
-        "follows the valley.",
-        f"Arrived means that all but {percent(NEAR, 1)} of the descent is done, by the optimizers that trainings use.",
-    )
-    return Section(title, text, (_valley_picture(found, paths, valley), _valley_table(numbers)))
-
-
-def _valley_table(numbers: Numbers) -> Table:
-    columns: Columns = {
-        "Optimizer": "{name}",
-        "Steps": lambda row: "–" if row["arrived"] is None else str(row["arrived"]),
-        "Images looked at": lambda row: "–" if row["images"] is None else f"{row['images']:,}",
-        "Left at the end": "{left_at_the_end:.1e}",
-    }
-    caption = "Until it has arrived; and the share of the way that is left after the last step"
-    return Table.of(numbers["valley"]["ways"], columns, caption)
-
-
-def method(numbers: Numbers, key: str) -> dict[str, Any]:
-    """The row of a method."""
-    row: dict[str, Any] = next(row for row in numbers["methods"] if row["method"] == key)
-    return row
-
-
-def _why_same(numbers: Numbers) -> str:
-    facts = "; ".join(
-        f"max_iter {row['max_iter']:,}: {row['iterations']} iterations, {row['right']} of {row['images']} right"
-        for row in numbers["known"]
-    )
-    return f"{facts}. L-BFGS ended when it had converged: a larger limit changes nothing."
-
-
-def _when(numbers: Numbers) -> str:
-    found, gain = numbers["course"], numbers["stopping"]
-    return (
-        f"By validation at iteration {found['best_at']} of {found['converged_at']}: "
-        f"{percent(found['best_validation'], 1)} there, {percent(found['last_validation'], 1)} at the end. But that is "
-        f"one split. On {len(gain['splits'])}, chosen so, stopping changed the test accuracy by "
-        f"{100 * gain['gain']:+.1f} points in the mean: better on {gain['better']}, worse on {gain['worse']}."
-    )
-
-
-def _one_split(numbers: Numbers) -> str:
-    mlp, svm, cnn = (method(numbers, key) for key in ("mlp", "svm", "cnn"))
-    wins = sum(b > a for a, b in zip(mlp["accuracies"], svm["accuracies"], strict=True))
-    return (
-        f"The network's accuracy ranges from {percent(mlp['lowest'], 1)} to {percent(mlp['highest'], 1)} by the split "
-        "alone: a difference of that size on one split says nothing. On the same splits "
-        f"the SVM ({percent(svm['mean'], 1)} in the mean) was better on {wins} of {len(mlp['accuracies'])}, and the "
-        f"CNN has a mean of {percent(cnn['mean'], 1)}."
-    )
-
-
-def _stopping_picture(stops: list[dict[str, Any]]) -> Picture:
+def _stopping_lines(stops: list[dict[str, Any]]) -> Figure:
     figure, ax = panel()
     ordered = sorted(stops, key=lambda row: row["converged"])
     for place, row in enumerate(ordered):
@@ -302,16 +460,10 @@ def _stopping_picture(stops: list[dict[str, Any]]) -> Picture:
     ax.set(xlabel="split, ordered", ylabel="test accuracy", xticks=[])
     percent_axis(ax.yaxis)
     ax.legend(frameon=False, fontsize=TEXT - 1, loc="best")
-    better = sum(row["stopped"] > row["converged"] for row in stops)
-    return Picture(
-        "stopping", figure,
-        alt=f"Test accuracy on {len(stops)} splits, stopped where validation was best and converged: stopping is "
-        f"better on {better} of them.",
-        caption="A line a split: the same images and the same beginning, stopped or not.",
-    )  # fmt: skip
+    return figure
 
 
-def _spread_picture(rows: list[dict[str, Any]]) -> Picture:
+def _spread(rows: list[dict[str, Any]]) -> Figure:
     figure, ax = panel()
     for place, row in enumerate(rows):
         scores = np.array(row["accuracies"])
@@ -323,51 +475,30 @@ def _spread_picture(rows: list[dict[str, Any]]) -> Picture:
     ax.grid(False, axis="y")
     ax.set(xlabel="test accuracy")
     percent_axis(ax.xaxis)
-    facts = "; ".join(f"{row['name']}: mean {percent(row['mean'], 1)}" for row in rows)
-    return Picture(
-        "spread", figure,
-        alt=f"Test accuracy of {len(rows)} methods on {len(rows[0]['accuracies'])} splits. {facts}.",
-        caption="A dot a split, a bar at the mean.",
-    )  # fmt: skip
+    return figure
 
 
-def _valley_picture(valley: Valley, paths: list[Float64Array], numbers: Numbers) -> Picture:
+def _valley(valley: Valley, paths: list[Float64Array], ways: Sequence[Numbers]) -> Figure:
     figure, axes = sheet(2, 2, height=6.0, sharex=True, sharey=True)
     low, high = np.array([-5.0, -3.0]), np.array([5.0, 7.0])
     across, up = (np.linspace(low[axis], high[axis], 120) for axis in range(2))
     grid = np.stack(np.meshgrid(across, up), axis=-1)
     loss = valley.loss(grid)
     levels = loss.min() + (loss.max() - loss.min()) * np.linspace(0.02, 1, 12) ** 2.5
-    facts: list[str] = []
-    for ax, path, row, (colour, line) in zip(axes.flat, paths, numbers["ways"], _WAYS, strict=True):
+    for ax, path, row, (colour, line) in zip(axes.flat, paths, ways, _WAYS, strict=True):
         ax.grid(False)
         ax.contour(across, up, loss, levels=levels, colors=[COOL], linewidths=0.8, alpha=0.7)
         ax.plot(*path.T, color=colour, linestyle=line, linewidth=1.3, marker=".", markersize=5)
         ax.plot(*START, "o", color=HEAT, markersize=8, zorder=3)
         ax.plot(*valley.lowest, "*", color=INK, markersize=12, zorder=3)
-        facts.append(f"{row['name']}: " + ("not there" if row["arrived"] is None else f"{row['arrived']} steps"))
-        ax.set_title(facts[-1], fontsize=TEXT)
+        steps = "not there" if row["arrived"] is None else f"{row['arrived']} steps"
+        ax.set_title(f"{row['name']}: {steps}", fontsize=TEXT)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     for ax in axes[1]:
         ax.set_xlabel("weight of the ink")
     for ax in axes[:, 0]:
         ax.set_ylabel("weight of the upper half")
-    return Picture(
-        "valley", figure,
-        alt="Contour lines of a long narrow valley, and the paths of four optimizers from the same place. "
-        f"{'; '.join(facts)}.",
-        caption=f"Disc: the start. Star: the lowest place. A dot a step, {numbers['steps']} at most.",
-    )  # fmt: skip
+    return figure
 
 
-LAB = Lab(
-    "digits",
-    "Small digits, and when to stop",
-    LabSettings,
-    investigate,
-    (
-        Question("Why do max_iter 300, 500 and 1,000 give the same network?", _why_same),
-        Question("When should this network have been stopped, and what would that have been worth?", _when),
-        Question("One split, two methods, one point apart: which is better?", _one_split),
-    ),
-)
+LAB = Lab("digits", "Small digits, and when to stop", LabSettings, investigate)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from scipy.special import expit
 
 from ..plots.style import BLUE, COOL, HEAT, INK, RED, dress, percent_axis, whole_axis
-from .lab import Numbers, Picture
-from .points import Float64Array, Nets, Points, solved_of
+from .lab import Numbers
+from .points import Float64Array, Nets, Points
 
 WIDTH = 7.0
 TEXT = 11  # points; readable on a phone, where the sheet is half as wide
@@ -131,7 +131,7 @@ def twin_curves(ax: Axes, loss: Sequence[float], accuracy: Sequence[float]) -> A
     return right
 
 
-def solved_picture(numbers: Numbers, height: float, what: str, caption: str) -> Picture:
+def solved_bars(numbers: Numbers, height: float, what: str) -> Figure:
     """Bars of the share of starts of each width that ``what`` ("find the pulse"), with intervals."""
     rows = numbers["widths"]
     figure, ax = panel(height)
@@ -140,13 +140,13 @@ def solved_picture(numbers: Numbers, height: float, what: str, caption: str) -> 
     ax.bar(places, share, width=0.6, color=[COOL if row["solved"] else HEAT for row in rows])
     ax.errorbar(places, share, [share - low, high - share], fmt="none", color=INK, capsize=5, linewidth=1.4)
     for place, row in enumerate(rows):
-        ax.text(place, min(1.02, row["high"]) + 0.03, solved_of(row), ha="center", color=INK, fontsize=10)
+        solved = f"{row['solved']} of {row['starts']}"
+        ax.text(place, min(1.02, row["high"]) + 0.03, solved, ha="center", color=INK, fontsize=10)
     ax.set_xticks(places, labels=[str(row["hidden"]) for row in rows])
     ax.set(ylim=(0, 1.16), yticks=[0, 0.25, 0.5, 0.75, 1], xlabel="hidden units", ylabel=f"starts that {what}")
     ax.grid(False, axis="x")
     percent_axis(ax.yaxis)
-    facts = "; ".join(f"{row['hidden']}: {solved_of(row)}" for row in rows)
-    return Picture("solved", figure, f"Bars: starts that {what} by number of hidden units. {facts}.", caption)
+    return figure
 
 
 def _line(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from markupsafe import Markup, escape
+from jinja2 import Template
 from matplotlib.figure import Figure
 from pydantic import Field
 
@@ -34,9 +33,6 @@ from ..training.device import hardware
 Numbers: TypeAlias = Mapping[str, Any]
 """Measured values, as plain JSON."""
 
-Columns: TypeAlias = Mapping[str, str | Callable[[Any], str]]
-"""Heading → the cell of a row of numbers: a format string over its values ("{error[lowest]:.3f}"), or a function."""
-
 
 class LabSettings(Settings):
     """Settings of every lab; a lab with more settings has a subclass.
@@ -53,63 +49,11 @@ class LabSettings(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """One figure of a lab's page, saved as ``name``.png. ``alt`` states the finding, not only the kind of plot."""
-
-    name: str
-    figure: Figure
-    alt: str
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of formatted cells under a header; ``prose`` cells hold words, left-aligned and wrapped."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    caption: str = ""
-    prose: bool = False
-
-    @classmethod
-    def of(cls, rows: Iterable[Numbers], columns: Columns, caption: str = "") -> Table:
-        """A table of rows of numbers.json: see `Columns`."""
-        cells = [
-            [cell.format_map(row) if isinstance(cell, str) else cell(row) for cell in columns.values()] for row in rows
-        ]
-        return cls(list(columns), cells, caption)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A step of the explanation.
-
-    Attributes:
-        title: a finding or a question, not a topic.
-        text: paragraphs; ```code``` between backticks, otherwise plain text.
-        show: pictures and tables, in their order.
-    """
-
-    title: str
-    text: Sequence[str] = ()
-    show: Sequence[Picture | Table] = ()
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question at the end of a lab, answered from the numbers of this run."""
-
-    text: str
-    answer: Callable[[Numbers], str]
-
-
-@dataclass(frozen=True, eq=False)
 class Findings:
-    """Findings of a lab: the lead in one or two sentences, the explanation, and the content of numbers.json."""
+    """What a lab measured, the content of numbers.json, and the figures of its page by name."""
 
-    lead: str
-    sections: Sequence[Section]
     numbers: dict[str, Any]
+    figures: Mapping[str, Figure]
 
 
 S = TypeVar("S", bound=LabSettings)
@@ -117,21 +61,19 @@ S = TypeVar("S", bound=LabSettings)
 
 @dataclass(frozen=True)
 class Lab(Generic[S]):
-    """One guided experiment.
+    """One guided experiment. Its page is the template of its name in this folder: `first_net.html` for "first-net".
 
     Attributes:
         name: as in ``glyphnet lab NAME``.
         title: of its page.
         settings: its settings.
         investigate: runs the experiment, given settings and progress.
-        questions: three, for the end of the page.
     """
 
     name: str
     title: str
     settings: type[S]
     investigate: Callable[[S, Progress], Findings]
-    questions: tuple[Question, Question, Question]
 
 
 _ABOUT = {
@@ -166,6 +108,25 @@ def load_lab(name: str) -> Lab[Any]:
 def percent(share: float, digits: int = 0) -> str:
     """A percentage as the pages write it: 0.955 is "95.5 %" with one digit."""
     return units.page_percent(share, digits)
+
+
+def points(share: float, sign: str = "") -> str:
+    """A difference of shares in points: "0.12 points"; ``sign`` "+" writes plus signs too."""
+    return f"{100 * share:{sign}.2f} points".replace("-", "−")
+
+
+def with_interval(figure: Numbers, digits: int = 2) -> str:
+    """``97.83 % ± 0.12``: the mean of `Repeats.to_dict` and half its interval.
+
+    Of one repetition, and of equal ones, the mean only: "± 0.00" would claim too much.
+    """
+    mean = percent(figure["mean"], digits)
+    return mean if not figure["half_width"] else f"{mean} ± {100 * figure['half_width']:.{digits}f}"
+
+
+def spread_of(figure: Numbers) -> str:
+    """Standard deviation over the seeds, in points; "–" for one seed."""
+    return f"{100 * figure['spread']:.2f}" if figure["n"] > 1 else "–"
 
 
 # Running a lab: its folder, with a page that is one HTML file without scripts
@@ -227,12 +188,9 @@ def run_lab(
     numbers = json.dumps(
         {"lab": name, "made": made, "numbers": found.numbers}, ensure_ascii=False, allow_nan=False, indent=2
     )
-    # The answers come from the content of numbers.json, so that page and file agree.
-    read_back = json.loads(numbers)["numbers"]
-    answers = [(question.text, question.answer(read_back)) for question in lab.questions]
-    shown = [each for section in found.sections for each in section.show if isinstance(each, Picture)]
-    pngs = {picture.name: _png(picture) for picture in shown}
-    page = _page(lab.title, found, pngs, answers, made)
+    pngs = {figure: _png(found.figures[figure]) for figure in found.figures}
+    # The page is made from the content of numbers.json, so that both agree.
+    page = page_of(lab, json.loads(numbers)["numbers"], pngs, made)
     with FolderLock(folder.path):
         rules.check_in(folder.path, (folder.page.name, folder.numbers.name, *(f"{picture}.png" for picture in pngs)))
         for picture, png in pngs.items():
@@ -243,29 +201,36 @@ def run_lab(
     return folder
 
 
-def _png(picture: Picture) -> bytes:
+def _png(figure: Figure) -> bytes:
     file = BytesIO()
-    picture.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": "GlyphNet"})
+    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": "GlyphNet"})
     return file.getvalue()
 
 
-def _page(
-    title: str, found: Findings, pngs: Mapping[str, bytes], answers: Sequence[tuple[str, str]], made: Mapping[str, Any]
-) -> str:
-    templates = environment("labs")
-    templates.filters["code"] = _with_code
-    return templates.get_template("page.html").render(
-        title=title,
-        found=found,
-        images={name: base64.b64encode(png).decode() for name, png in pngs.items()},
-        answers=answers,
+def page_of(lab: Lab[Any], numbers: Numbers, pngs: Mapping[str, bytes], made: Mapping[str, Any]) -> str:
+    """The page of a lab: its template, with the numbers as ``n`` and the pictures by name as ``png``."""
+    return template_of(lab).render(
+        title=lab.title,
+        n=numbers,
+        png={name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pngs.items()},
         made=made,
-        is_picture=lambda shown: isinstance(shown, Picture),
         style="\n".join(map(read, STYLES)),
         version=__version__,
     )
 
 
-def _with_code(text: str) -> Markup:
-    """Escape plain text and mark up `code` between backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+def template_of(lab: Lab[Any]) -> Template:
+    """The template of a lab's page, with the filters that write its numbers."""
+    templates = environment("labs")
+    templates.filters |= {
+        "duration": units.duration,
+        "interval": with_interval,
+        "number": lambda value, spec=",": format(value, spec),
+        "p_value": units.p_value,
+        "percent": percent,
+        "plural": units.plural,
+        "points": points,
+        "size": units.size,
+        "spread": spread_of,
+    }
+    return templates.get_template(f"{lab.name.replace('-', '_')}.html")

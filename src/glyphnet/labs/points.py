@@ -20,8 +20,7 @@ from ..errors import BadFileError, SettingsError
 from ..evaluation.intervals import wilson
 from ..files import open_text
 from ..settings import suggestion
-from ..units import plural
-from .lab import LabSettings, Numbers
+from .lab import LabSettings
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -363,16 +362,6 @@ class Result:
             "low": interval.low,
             "high": interval.high,
         }
-
-
-def units_of(row: Numbers) -> str:
-    """The width of a row of numbers.json: "1 unit", "3 units"."""
-    return plural(row["hidden"], "unit")
-
-
-def solved_of(row: Numbers) -> str:
-    """How many starts of a row of numbers.json solve it: "12 of 50"."""
-    return f"{row['solved']} of {row['starts']}"
 
 
 def lowest_median_highest(values: Float64Array) -> dict[str, float]:

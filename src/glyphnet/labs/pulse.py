@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from pydantic import Field
 from scipy.special import expit
 
 from ..plots.style import BLUE, COOL, HEAT, INK, RED, SOFT
 from ..progress import Progress
+from ..units import plural
 from . import points
-from .drawing import TEXT, hidden_space, legend_above, sheet, solved_picture
-from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .points import SOLVED, Float64Array, Points, WidthSettings, solved_of, units_of
+from .drawing import TEXT, hidden_space, legend_above, sheet, solved_bars
+from .lab import Findings, Lab, Numbers
+from .points import SOLVED, Float64Array, Points, WidthSettings
 
 STEEPNESS = (1, 3, 10, 40)
 """Weights of the two sigmoids that are subtracted by hand."""
@@ -88,7 +91,16 @@ def measure(settings: PulseSettings, result: Result) -> dict[str, Any]:
         "solved_from": SOLVED,
         "by_hand": [{"steepness": steep, "error": float(error)} for steep, error in zip(STEEPNESS, hand, strict=True)],
         "widths": [_width(result, width) for width in settings.hidden],
+        "two_units": {name: float(result.error[net]) for name, net in _of_two_units(result).items()},
     }
+
+
+def _of_two_units(result: Result) -> dict[str, int]:
+    """The best start with two units and, if some are stuck, the worst; nothing if there is no such width."""
+    if not len(result.of(2)):
+        return {}
+    best = {"best start": result.best(2)}
+    return {**best, "worst start": result.worst(2)} if result.solved(2)["stuck"] else best
 
 
 def _width(result: Result, width: int) -> dict[str, Any]:
@@ -99,15 +111,16 @@ def _width(result: Result, width: int) -> dict[str, Any]:
         "error": points.lowest_median_highest(result.error[own]),
         "best_accuracy": float(result.accuracy[own].max()),
         "best_start": {
-            "inward": best.inward[0, :width, 0].tolist(),
-            "biases": best.inward[1, :width, 0].tolist(),
-            "outward": best.outward[:width, 0].tolist(),
+            "units": [
+                {"inward": float(inward), "bias": float(bias), "outward": float(outward)}
+                for (inward, bias), outward in zip(best.inward[:, :width, 0].T, best.outward[:width, 0], strict=True)
+            ],
             "bias": float(best.outward[-1, 0]),
         },
     }
 
 
-# The page
+# The figures of the page
 
 
 _FINE = np.linspace(-3, 3, 601)[:, np.newaxis]
@@ -115,44 +128,21 @@ _UNITS = (BLUE, RED, COOL, HEAT, SOFT)
 
 
 def investigate(settings: PulseSettings, progress: Progress) -> Findings:
-    """Run the experiment and write its findings."""
+    """Run the experiment and draw what it found."""
     result = train(settings, progress)
     numbers = measure(settings, result)
-    sections = [_by_hand(settings, numbers), _fits(result, numbers), _parts(result, numbers)]
-    if hidden := _hidden_picture(result, numbers):
-        text = (
-            "Two hidden units map each x to a point in a square. The x axis becomes a bent path, and the output "
-            "unit's straight line cuts off the bend. With a single unit the outputs keep the order of x, and one cut "
-            "leaves only two pieces.",
-        )
-        sections.append(Section("The hidden units bend the axis, the output cuts off the bend", text, (hidden,)))
-    sections.append(_shares(numbers))
-    return Findings(_lead(numbers), tuple(sections), numbers)
+    figures = {
+        "by-hand": _by_hand(settings),
+        "fits": _fits(result, numbers["widths"]),
+        "parts": _parts(result, numbers["widths"][:3]),
+        "solved": solved_bars(numbers, 3.2, "find the pulse"),
+    }
+    if nets := _of_two_units(result):
+        figures["hidden-space"] = _hidden_space(result, nets)
+    return Findings(numbers, figures)
 
 
-def _lead(numbers: Numbers) -> str:
-    first, others = numbers["widths"][0], numbers["widths"][1:]
-    facts = (
-        f"With {units_of(first)} the best of {first['starts']} starts misses the pulse by "
-        f"{first['error']['lowest']:.3f}"
-    )
-    if others:
-        facts += f", with {units_of(others[0])} by {others[0]['error']['lowest']:.3f}"
-    return (
-        f"{facts} (root mean square; a constant output misses by {numbers['error_of_a_constant']:.3f}). A pulse is the "
-        "difference of two steps."
-    )
-
-
-def _by_hand(settings: PulseSettings, numbers: Numbers) -> Section:
-    text = (
-        "The task has one input. The target is 1 inside an interval and 0 outside: a square pulse.",
-        "A logistic unit is a soft step that only rises or only falls, so one unit cannot make a pulse. The "
-        "difference of two steps that rise at different positions can. The larger the weight of x, the steeper the "
-        "steps and the squarer the pulse.",
-    )
-    columns: Columns = {"Steepness": "{steepness}", "Error": "{error:.3f}"}
-    table = Table.of(numbers["by_hand"], columns, "Root mean square error of the difference of two steps")
+def _by_hand(settings: PulseSettings) -> Figure:
     figure, axes = sheet(1, 2, height=3.3, sharey=True)
     left, right = axes[0]
     x = _FINE[:, 0]
@@ -166,34 +156,10 @@ def _by_hand(settings: PulseSettings, numbers: Numbers) -> Section:
     right.set(title="first less second", xlabel="x", ylim=(-0.05, 1.3))
     right.legend(title="steepness", frameon=False, fontsize=TEXT - 2, ncols=len(STEEPNESS), loc="upper center",
                  handlelength=1.0, columnspacing=0.9)  # fmt: skip
-    first, last = numbers["by_hand"][0], numbers["by_hand"][-1]
-    picture = Picture(
-        "by-hand", figure,
-        alt="Left, two sigmoids that rise one after the other. Right, the first less the second: a bump, which "
-        f"becomes a square pulse as they get steeper; the error falls from {first['error']:.2f} to "
-        f"{last['error']:.2f}.",
-        caption="Nothing is learnt here. The steepness is the weight of x.",
-    )  # fmt: skip
-    return Section("A pulse is the difference of two steps", text, (picture, table))
+    return figure
 
 
-def _fits(result: Result, numbers: Numbers) -> Section:
-    enough = next((row for row in numbers["widths"] if row["solved"]), None)
-    title = (
-        f"Learnt from points: {units_of(enough)} find it" if enough
-        else "Learnt from points: none of these widths finds it"
-    )  # fmt: skip
-    text = [
-        f"Gradient descent trains {numbers['networks']} networks of one input, a few hidden sigmoids and one output "
-        f"sigmoid on {numbers['points']} points, of which {numbers['inside']} lie inside."
-    ]
-    alone = next((row for row in numbers["widths"] if row["hidden"] == 1), None)
-    if alone:
-        text.append(
-            f"With one hidden unit the whole network only rises or only falls. Its best start gets "
-            f"{percent(alone['best_accuracy'])} of the points right, with an error of {alone['error']['lowest']:.3f}."
-        )
-    rows = numbers["widths"]
+def _fits(result: Result, rows: Sequence[Numbers]) -> Figure:
     columns = min(3, len(rows))
     figure, axes = sheet(-(-len(rows) // columns), columns, height=0.6 + 2.3 * -(-len(rows) // columns), sharey=True)
     for ax, row in zip(axes.flat, rows, strict=False):
@@ -201,26 +167,13 @@ def _fits(result: Result, numbers: Numbers) -> Section:
         for net, colour, style in ((result.worst(row["hidden"]), RED, "--"), (result.best(row["hidden"]), BLUE, "-")):
             outputs = expit(result.log.nets.take([net]).logits(_FINE))[:, 0]
             ax.plot(_FINE[:, 0], outputs, color=colour, linestyle=style, linewidth=2)
-        ax.set_title(f"{units_of(row)}: {row['error']['lowest']:.3f}", fontsize=TEXT)
+        ax.set_title(f"{plural(row['hidden'], 'unit')}: {row['error']['lowest']:.3f}", fontsize=TEXT)
     for ax in axes.flat[len(rows) :]:
         ax.set_axis_off()
-    facts = "; ".join(f"{units_of(row)}: error {row['error']['lowest']:.3f}" for row in rows)
-    picture = Picture(
-        "fits", figure,
-        alt=f"The pulse and what networks of each width make of it. Best starts: {facts}.",
-        caption="Grey: the pulse. Solid blue: the best start of the width, with its error (root mean square) in the "
-        "title. Dashed: the worst start.",
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _parts(result: Result, numbers: Numbers) -> Section:
-    text = (
-        "Read each column from top to bottom. The hidden units are soft steps at different positions. Each is "
-        "multiplied by its weight; a negative weight flips the step. The sum is positive inside the pulse and "
-        "negative outside, and the last sigmoid turns that into nearly 1 and nearly 0.",
-    )
-    rows = numbers["widths"][:3]
+def _parts(result: Result, rows: Sequence[Numbers]) -> Figure:
     figure, axes = sheet(3, len(rows), height=6.4, sharex=True)
     for column, row in zip(axes.T, rows, strict=True):
         net = result.log.nets.take([result.best(row["hidden"])])
@@ -234,86 +187,18 @@ def _parts(result: Result, numbers: Numbers) -> Section:
         column[1].axhline(0, color=SOFT, linewidth=0.8)
         _target(column[2], result)
         column[2].plot(_FINE[:, 0], expit(logits), color=INK, linewidth=2)
-        column[0].set_title(units_of(row), fontsize=TEXT)
+        column[0].set_title(plural(row["hidden"], "unit"), fontsize=TEXT)
         column[0].set_ylim(-0.05, 1.05)
         column[2].set_xlabel("x", fontsize=TEXT)
     for ax, name in zip(axes[:, 0], ("each unit", "weighted sum", "the fit"), strict=True):
         ax.set_ylabel(name, fontsize=TEXT)
-    picture = Picture(
-        "parts", figure,
-        alt="From top to bottom: what each hidden unit answers, the units times their weights and their sum, and the "
-        f"sigmoid of the sum, for {', '.join(units_of(row) for row in rows)}. Errors: "
-        f"{', '.join(format(row['error']['lowest'], '.3f') for row in rows)}.",
-        caption="Top: the hidden units. Middle: each times its weight (dashed), and the sum with the bias (solid). "
-        "Bottom: the sigmoid of the sum, over the pulse in grey.",
-    )  # fmt: skip
-    return Section("What each hidden unit adds", text, (picture,))
+    return figure
 
 
-def _shares(numbers: Numbers) -> Section:
-    columns: Columns = {
-        "Hidden units": "{hidden}",
-        "Found": solved_of,
-        "95 % interval": lambda row: f"{percent(row['low'])} to {percent(row['high'])}",
-        "Best error": "{error[lowest]:.3f}",
-        "Median": "{error[median]:.3f}",
-        "Worst": "{error[highest]:.3f}",
-    }
-    table = Table.of(numbers["widths"], columns)
-    text = (
-        f"Found means: at least {percent(SOLVED)} of the points on the right side of one half after "
-        f"{numbers['epochs']:,} epochs.",
-        "More units than needed hardly improve the best fit. They improve the worst start: among many steps some lie "
-        "at the right positions from the beginning.",
-    )
-    facts = ", ".join(f"{solved_of(row)} with {row['hidden']}" for row in numbers["widths"])
-    picture = solved_picture(numbers, 3.2, "find the pulse", "Whiskers: Wilson's 95 % interval.")
-    return Section(f"Starts that find it: {facts}", text, (picture, table))
-
-
-def _why_not_one(numbers: Numbers) -> str:
-    narrow = numbers["widths"][0]
-    share = max(numbers["inside"], numbers["points"] - numbers["inside"]) / numbers["points"]
-    return (
-        f"The more frequent answer is right for {percent(share)} of the points. A network of one hidden unit only "
-        f"rises or only falls with x, so it cannot be right on both sides and inside. Here {units_of(narrow)} got at "
-        f"best {percent(narrow['best_accuracy'])} right, with an error of {narrow['error']['lowest']:.3f} against "
-        f"{numbers['error_of_a_constant']:.3f} of a constant."
-    )
-
-
-def _signs(numbers: Numbers) -> str:
-    row = next((row for row in numbers["widths"] if row["hidden"] >= 2), numbers["widths"][0])
-    best = row["best_start"]
-    units = list(zip(best["inward"], best["biases"], best["outward"], strict=True))
-    parts = [f"{weight:+.1f} · σ({inward:+.1f} x {bias:+.1f})" for inward, bias, weight in units]
-    edges = [f"x = {-bias / inward:+.2f}" for inward, bias, _ in units if inward]
-    return (
-        f"The best start with {units_of(row)} says σ({' '.join(parts)} {best['bias']:+.1f}). The steps "
-        f"lie at {' and '.join(edges)}. A falling step is 1 less a rising one, so weights of one sign on a rising and "
-        "a falling step do the same as subtracting two rising ones; the bias takes up the 1."
-    )
-
-
-def _more(numbers: Numbers) -> str:
-    facts = "; ".join(
-        f"{units_of(row)}: best {row['error']['lowest']:.3f}, worst {row['error']['highest']:.3f}, "
-        f"{solved_of(row)} starts"
-        for row in numbers["widths"]
-    )
-    return f"{facts}. More units improve the worst start more than the best."
-
-
-def _hidden_picture(result: Result, numbers: Numbers) -> Picture | None:
-    """The line of x bent into the square of two units' answers; None without width 2."""
-    if not len(result.of(2)):
-        return None
-    row = next(row for row in numbers["widths"] if row["hidden"] == 2)
-    shown = [("best start", result.best(2))]
-    if row["stuck"]:
-        shown.append(("worst start", result.worst(2)))
-    figure, axes = sheet(1, len(shown), height=3.7)
-    for ax, (name, number) in zip(axes[0], shown, strict=True):
+def _hidden_space(result: Result, nets: dict[str, int]) -> Figure:
+    """The line of x bent into the square of two units' answers."""
+    figure, axes = sheet(1, len(nets), height=3.7)
+    for ax, (name, number) in zip(axes[0], nets.items(), strict=True):
         net = result.log.nets.take([number])
         path: Float64Array = net.hidden(_FINE)[:, :2, 0]
         ax.plot(*path.T, color=SOFT, linewidth=1)
@@ -321,13 +206,7 @@ def _hidden_picture(result: Result, numbers: Numbers) -> Picture | None:
         ax.set_title(f"{name}: error {result.error[number]:.3f}", fontsize=TEXT)
     axes[0, 0].set_ylabel("what unit 2 answers", fontsize=TEXT)
     legend_above(axes[0, 0])
-    return Picture(
-        "hidden-space", figure,
-        alt="The points of the x axis where two hidden units put them: a bent path, of which the output's straight "
-        "line cuts off the part inside the pulse; "
-        f"{'; '.join(f'{name}: error {result.error[net]:.3f}' for name, net in shown)}.",
-        caption="The grey path is the x axis, bent. The solid line is the output unit's.",
-    )  # fmt: skip
+    return figure
 
 
 def _target(ax: Axes, result: Result) -> None:
@@ -336,14 +215,4 @@ def _target(ax: Axes, result: Result) -> None:
     ax.set_ylim(-0.05, 1.12)
 
 
-LAB = Lab(
-    "pulse",
-    "A square pulse out of soft steps",
-    PulseSettings,
-    investigate,
-    (
-        Question("Why can a network with one hidden unit never make a pulse?", _why_not_one),
-        Question("Read the weights of the best start with two units: where is the subtraction?", _signs),
-        Question("If two units are enough, what are more of them good for?", _more),
-    ),
-)
+LAB = Lab("pulse", "A square pulse out of soft steps", PulseSettings, investigate)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..data import ImageDataset, Splits, load
@@ -20,8 +21,8 @@ from ..progress import Progress
 from ..scratch import GradientCheck, NeuralNetMLP, Weights
 from ..scratch.network import Array, backpropagate, cross_entropy, forward, random_weights, split
 from .drawing import TEXT, by_epoch, panel, sheet
-from .lab import Columns, Findings, Lab, Numbers, Picture, Question, Section, Table, percent
-from .training import TrainingSettings, fewer, lead_with_note, repeats
+from .lab import Findings, Lab, Numbers
+from .training import TrainingSettings, fewer, repeats
 
 KNOWN: dict[str, Any] = {
     "l1": 0.0,
@@ -43,6 +44,8 @@ _LOOKS = 50  # at the test accuracy on the way; each costs as much as half an ep
 _SMALL_HIDDEN = 10  # for BFGS, whose matrix has a row and a column for each weight
 _SATURATED = 0.01
 _SOLVERS_L2, _SOLVERS_IMAGES = 0.1, 5000
+_MANY = 32  # images of one class
+_COLUMNS, _LINES = 6, 5  # of misclassified images
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,24 +171,36 @@ def _train_solvers(splits: Splits, *, quick: bool, progress: Progress) -> dict[s
 
 def measure(result: Result) -> dict[str, Any]:
     """The numbers of the lab, as numbers.json holds them."""
-    net, test = result.net, result.splits.test
-    right = int((net.predict(rows(test)) == test.labels).sum())
+    net, train, test = result.net, result.splits.train, result.splits.test
+    predicted = net.predict(rows(test))
+    wrong = np.flatnonzero(predicted != test.labels)
+    right = len(test) - len(wrong)
     interval = wilson(right, len(test))
+    sgd, lbfgs = result.solvers["sgd"], result.solvers["lbfgs"]
     return {
         "data": result.splits.name,
+        "size": list(result.splits.image_shape[:2]),
+        "shown": {"classes": len(train.classes), "class": train.classes[_last(train)], "images": len(_many(train))},
         "hidden": HIDDEN,
         "known": {
-            **KNOWN, "dtype": net.dtype, "images": len(result.splits.train), "test_images": len(test),
+            **KNOWN, "dtype": net.dtype, "images": len(train), "test_images": len(test),
             "epochs": net.n_iter_, "steps": len(net.cost_), "seconds_per_epoch": result.seconds / net.n_iter_,
             "first_cost": net.epoch_cost_[0], "last_cost": net.epoch_cost_[-1],
-            "train_accuracy": float(net.score(rows(result.splits.train), result.splits.train.labels)),
+            "train_accuracy": float(net.score(rows(train), train.labels)),
             "test_accuracy": right / len(test), "low": interval.low, "high": interval.high,
-            "wrong": len(test) - right,
+            "wrong": len(wrong),
             "looks": [{"epoch": epoch, "test_accuracy": accuracy} for epoch, accuracy in result.looks],
         },
+        "wrong": [
+            {"row": int(row), "true": test.classes[test.labels[row]], "predicted": test.classes[predicted[row]]}
+            for row in wrong[: _COLUMNS * _LINES]
+        ],
         "saturated": {"as_they_are": result.saturated[0], "divided_by_255": result.saturated[1]},
         "gradient": {name: check.relative_errors for name, check in result.checks.items()},
         "solvers": {name: _solver_numbers(solver) for name, solver in result.solvers.items()},
+        "reached": next(  # the iteration at which L-BFGS has the loss of SGD
+            (place for place, loss in enumerate(lbfgs.train_loss_, start=1) if loss <= sgd.train_loss_[-1]), None
+        ),
         "by_size": result.by_size,
         "by_penalty": result.by_penalty,
     }  # fmt: skip
@@ -237,75 +252,45 @@ def _loss(net: NeuralNetMLP, X: Array, labels: Array) -> float:
     return float(cross_entropy(logits, np.eye(logits.shape[1])[labels]).sum()) / len(X)
 
 
-# The page
-
-_MANY = 32
-_WRONG = (6, 5)  # columns and rows of misclassified images
+# The figures of the page
 
 
 def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
-    """Run the experiment and write its findings."""
+    """Run the experiment and draw what it found."""
     result = experiment(settings, progress)
     numbers = measure(result)
-    sections = [_data(result, numbers), _run(result, numbers), _accuracy(result, numbers)]
-    if picture := _wrong_picture(result):
-        text = ("Some of these are hard for a person too; others show what the network missed.",)
-        sections.append(Section(f"{numbers['known']['wrong']:,} test images are misclassified", text, (picture,)))
-    sections += [_gradient(numbers), _solvers(numbers), _sizes(numbers), _penalties(numbers)]
-    return Findings(_lead(settings, numbers), tuple(sections), numbers)
+    figures = {
+        "images": _images(result.splits.train),
+        "cost": _cost(result.net),
+        "accuracy": _accuracy(result),
+        "solvers": _solvers(numbers),
+        "fewer-images": _sizes(numbers["by_size"]),
+        "penalties": _penalties(numbers),
+    }
+    if numbers["wrong"]:
+        figures["misclassified"] = _misclassified(result.splits.test, numbers["wrong"])
+    return Findings(numbers, figures)
 
 
-def _lead(settings: TrainingSettings, numbers: Numbers) -> str:
-    known = numbers["known"]
-    phrases = (
-        f"A network of {numbers['hidden']} hidden units, written in NumPy alone, classifies "
-        f"{percent(known['test_accuracy'], 1)} of {known['test_images']:,} new digits correctly "
-        f"({percent(known['low'], 1)} to {percent(known['high'], 1)}) after {known['epochs']:,} epochs of "
-        f"{known['seconds_per_epoch']:.2g} s."
-    )
-    return lead_with_note(phrases, numbers)
+def _last(train: ImageDataset) -> int:
+    """The class that many images are shown of; of ten digits 7, with and without a bar."""
+    return 3 * len(train.classes) // 4
 
 
-def _data(result: Result, numbers: Numbers) -> Section:
-    height, width, _ = result.splits.image_shape
-    text = (
-        f"An image is {height} × {width} pixels from 0 to 255, a row of {height * width} numbers. The network is "
-        f"trained on {numbers['known']['images']:,} such rows with their classes and tested on "
-        f"{numbers['known']['test_images']:,} others. It is never taught what a stroke is.",
-    )
-    train = result.splits.train
+def _many(train: ImageDataset) -> Any:
+    return np.flatnonzero(train.labels == _last(train))[:_MANY]
+
+
+def _images(train: ImageDataset) -> Figure:
     first = [int(np.flatnonzero(train.labels == label)[0]) for label in range(len(train.classes))]
-    last = 3 * len(train.classes) // 4  # of ten digits 7, with and without a bar
-    many = np.flatnonzero(train.labels == last)[:_MANY]
+    many = _many(train)
     figure, axes = sheet(2, 1, height=6.3, height_ratios=[1, 1.35])
     _tiles(axes[0, 0], train.images[first], list(train.classes), columns=5)
     gallery(train.images[many], [""] * len(many), columns=8, ax=axes[1, 0])
-    picture = Picture(
-        "images", figure,
-        alt=f"One image of each of {len(first)} classes, then {len(many)} images of class {train.classes[last]}, "
-        "each drawn otherwise.",
-        caption=f"Above: the first image of each class. Below: {len(many)} of class {train.classes[last]}, by many "
-        "hands.",
-    )  # fmt: skip
-    return Section("The task: one class, many handwritings", text, (picture,))
+    return figure
 
 
-def _run(result: Result, numbers: Numbers) -> Section:
-    known, saturated = numbers["known"], numbers["saturated"]
-    text = (
-        "Each hidden unit weighs all pixels, adds a bias and applies a sigmoid. Ten output units do the same with "
-        "the hidden units. The cost measures the error; `backpropagate` computes its gradient.",
-        f"Settings: l2 {known['l2']:g}, l1 {known['l1']:g}, learning rate {known['learning_rate']:g}, momentum "
-        f"{known['momentum']:g}, {known['minibatches']} mini-batches, decay {known['decay']:g}. The published code "
-        "divides the rate again in every epoch, contrary to its documentation; the run repeats that as "
-        f"`cumulative_decay`. It computes in {known['dtype']}.",
-        f"Pixels are not scaled. Before training, {percent(saturated['as_they_are'])} of the hidden outputs are "
-        "within 0.01 of 0 or 1, where the sigmoid is flat; with pixels divided by 255 it would be "
-        f"{percent(saturated['divided_by_255'])}.",
-    )
-    falls = f"from {known['first_cost']:,.0f} to {known['last_cost']:,.0f}"
-    title = f"The cost falls {falls}, in {known['steps']:,} jumpy steps"
-    net = result.net
+def _cost(net: NeuralNetMLP) -> Figure:
     figure, axes = sheet(2, 1, height=5.2)
     steps = range(EVERY, len(net.cost_) + 1, EVERY)
     axes[0, 0].plot(steps, net.cost_[EVERY - 1 :: EVERY], color=BLUE, linewidth=0.8)
@@ -316,79 +301,28 @@ def _run(result: Result, numbers: Numbers) -> Section:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
-    picture = Picture(
-        "cost", figure,
-        alt=f"Cost by step and by epoch: the mean of an epoch falls from {known['first_cost']:,.0f} to "
-        f"{known['last_cost']:,.0f}.",
-        caption=f"Each step sees another mini-batch, so its cost jumps. The mean over the {known['minibatches']} steps "
-        "of an epoch, below, is smooth. Both scales are logarithmic.",
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _accuracy(result: Result, numbers: Numbers) -> Section:
-    known = numbers["known"]
-    gap = 100 * (known["train_accuracy"] - known["test_accuracy"])
-    title = (
-        f"Training accuracy is {gap:.1f} points above test accuracy" if gap > 0
-        else "Test accuracy is as high as training accuracy"
-    )  # fmt: skip
-    text = (
-        f"Training accuracy is {percent(known['train_accuracy'], 1)}, test accuracy "
-        f"{percent(known['test_accuracy'], 1)}. Only the second says what to expect on new images.",
-    )
+def _accuracy(result: Result) -> Figure:
     figure, ax = panel(3.4)
     by_epoch(ax, result.net.train_accuracy_, color=BLUE, label="training", linewidth=2)
-    looks = known["looks"]
-    ax.plot(
-        [look["epoch"] for look in looks], [look["test_accuracy"] for look in looks],
-        color=RED, linestyle="--", linewidth=2, label="test",
-    )  # fmt: skip
-    ax.set(xlabel="epoch", ylabel="accuracy", ylim=(max(0.0, looks[-1]["test_accuracy"] - 0.25), 1.0))
+    epochs, accuracies = zip(*result.looks, strict=True)
+    ax.plot(epochs, accuracies, color=RED, linestyle="--", linewidth=2, label="test")
+    ax.set(xlabel="epoch", ylabel="accuracy", ylim=(max(0.0, accuracies[-1] - 0.25), 1.0))
     percent_axis(ax.yaxis)
     _legend(ax)
-    picture = Picture(
-        "accuracy", figure,
-        alt=f"Accuracy by epoch, at the end {percent(known['train_accuracy'], 1)} in training and "
-        f"{percent(known['test_accuracy'], 1)} on test images.",
-        caption="The training curve is counted during each epoch, while the weights still move.",
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _gradient(numbers: Numbers) -> Section:
-    checked = numbers["gradient"]
-    written = max(checked["as written here"].values())
-    table = Table.of(
-        [{"what": what, **errors} for what, errors in checked.items()],
-        {"Backpropagation": "{what}", **{name: f"{{{name}:.0e}}" for name in checked["as written here"]}},
-        "Relative error of each matrix, against central differences. Below 1e-07 it is right.",
-    )
-    text = (
-        "A network with a wrong gradient often still learns, a little worse, and nobody notices. So check it: move "
-        "one weight slightly up and down and measure the cost. That slope needs no calculus.",
-        "Two errors were planted. The first is in the published code: its cost has `l1/2`, its gradient `l1`. The "
-        "biases have no penalty, so they look right: check each matrix separately.",
-    )
-    return Section(f"The gradient is right to {written:.0e}, and the check finds two planted errors", text, (table,))
+def _misclassified(test: ImageDataset, wrong: list[dict[str, Any]]) -> Figure:
+    figure, ax = panel(1.45 * math.ceil(len(wrong) / _COLUMNS))
+    names = [f"t: {each['true']}  p: {each['predicted']}" for each in wrong]
+    _tiles(ax, test.images[[each["row"] for each in wrong]], names, columns=_COLUMNS)
+    return figure
 
 
-def _solvers(numbers: Numbers) -> Section:
-    solvers = numbers["solvers"]
-    sgd, lbfgs, bfgs = solvers["sgd"], solvers["lbfgs"], solvers["small bfgs"]
-    reached = next((place for place, loss in enumerate(lbfgs["losses"], start=1) if loss <= sgd["loss"]), None)
-    title = (
-        f"L-BFGS needs {reached} iterations for the loss of {sgd['passes']} epochs of SGD" if reached
-        else f"In {lbfgs['passes']} iterations L-BFGS does not reach the loss of SGD"
-    )  # fmt: skip
-    text = (
-        f"The weights are a point in a space of {lbfgs['weights']:,} dimensions, and SciPy needs only the cost and "
-        "the gradient at that point. All solvers start at the same weights, with pixels divided by 255 and the same "
-        "penalty per epoch.",
-        "L-BFGS uses all images and estimates the curvature from its last few steps. BFGS keeps the whole estimate, "
-        f"a matrix of weights × weights: {8 * bfgs['weights'] ** 2 / 1e6:,.0f} MB for {bfgs['weights']:,} weights, "
-        f"{8 * lbfgs['weights'] ** 2 / 1e6:,.0f} MB for the network on the left. Hence a small network on 8×8 digits.",
-    )
+def _solvers(numbers: Numbers) -> Figure:
     figure, axes = sheet(1, 2, height=3.3)
     panels = (
         (f"{numbers['hidden']} hidden units", (("sgd", "SGD", RED, "--"), ("lbfgs", "L-BFGS", BLUE, "-"))),
@@ -396,157 +330,31 @@ def _solvers(numbers: Numbers) -> Section:
     )
     for ax, (heading, lines) in zip(axes[0], panels, strict=True):
         for key, label, colour, style in lines:
-            by_epoch(ax, solvers[key]["losses"], style, color=colour, label=label, linewidth=2)
+            by_epoch(ax, numbers["solvers"][key]["losses"], style, color=colour, label=label, linewidth=2)
         ax.set(xlabel="epoch or iteration", title=heading, yscale="log")
         _legend(ax)
     axes[0, 0].set_ylabel("loss an image")
-    facts = "; ".join(f"{key} {row['loss']:.3g} after {row['passes']}" for key, row in solvers.items())
-    picture = Picture(
-        "solvers", figure,
-        alt=f"Loss by pass over the data, from the same weights: {facts}.",
-        caption="Cross-entropy of the training images, without the penalty. An iteration of L-BFGS or BFGS looks at "
-        "all images at once, at times more than once; an epoch of SGD takes a step for each mini-batch.",
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _sizes(numbers: Numbers) -> Section:
-    fits = numbers["by_size"]
-    few, many = fits[0], fits[-1]
-    title = (
-        f"{few['images']:,} images are memorised: test loss {few['test_loss']['mean']:.2g}, with "
-        f"{many['images']:,} it is {many['test_loss']['mean']:.2g}"
-    )
-    text = (
-        "Here there is no penalty, pixels are divided by 255, and L-BFGS nearly reaches the minimum. With few images "
-        "there are far more weights than facts, and every training image is fitted, noise included. The gap between "
-        "the curves is over-fitting. More data reduce it best.",
-    )
+def _sizes(fits: list[dict[str, Any]]) -> Figure:
     figure, ax = panel()
-    _losses(ax, [fit["images"] for fit in fits], fits)
+    sizes = [fit["images"] for fit in fits]
+    _losses(ax, sizes, fits)
     ax.set(xlabel="training images", ylabel="loss an image", xscale="log")
-    ax.set_xticks([fit["images"] for fit in fits], [f"{fit['images']:,}" for fit in fits])
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.minorticks_off()
-    draws = few["test_loss"]["n"]
-    picture = Picture(
-        "fewer-images", figure,
-        alt=f"Test loss {few['test_loss']['mean']:.2g} with {few['images']:,} images and "
-        f"{many['test_loss']['mean']:.2g} with {many['images']:,}; training loss never above "
-        f"{max(fit['train_loss']['mean'] for fit in fits):.1g}.",
-        caption="No penalty. " + (
-            f"Bars: the 95 % interval of the mean over {draws} draws of images and weights." if draws > 1
-            else "One draw of images and weights."
-        ),
-    )  # fmt: skip
-    return Section(title, text, (picture,))
+    return figure
 
 
-def _penalties(numbers: Numbers) -> Section:
-    penalties = numbers["by_penalty"]
-    without = penalties["l2"][0]["test_loss"]["mean"]
-    best = {name: _best(fits) for name, fits in penalties.items()}
-    least = min(fit["test_loss"]["mean"] for fit in best.values())
-    title = (
-        f"A penalty on the weights brings the test loss from {without:.2g} down to {least:.2g}" if least < without
-        else "No penalty tried here helps"
-    )  # fmt: skip
-    columns: Columns = {
-        "Penalty": "{name}",
-        "Training loss": "{train_loss[mean]:.2g}",
-        "Test loss": "{test_loss[mean]:.2g}",
-        "Test accuracy": lambda fit: percent(fit["test_accuracy"]["mean"], 1),
-        f"|w| < {NEARLY_ZERO:g}": lambda fit: percent(fit["gone"]["mean"]),
-    }
-    fits = [
-        {"name": f"{name} {fit[name]:g}" if fit[name] else "none", **fit}
-        for name, some in penalties.items()
-        for fit in (some if name == "l2" else some[1:])
-    ]
-    table = Table.of(fits, columns)
-    text = (
-        "A penalty makes large weights costly: the network fits a detail only if that lowers the loss by more. `l2` "
-        "shrinks all weights. `l1` pulls each with the same force and so removes unneeded ones. With `l1` "
-        f"{best['l1']['l1']:g}, {percent(best['l1']['gone']['mean'])} are nearly 0; with `l2` {best['l2']['l2']:g}, "
-        f"{percent(best['l2']['gone']['mean'])}.",
-    )
-    return Section(title, text, (_penalties_picture(numbers), table))
-
-
-def _best(fits: list[dict[str, Any]]) -> dict[str, Any]:
-    return min(fits, key=lambda fit: float(fit["test_loss"]["mean"]))
-
-
-def _memory(numbers: Numbers) -> str:
-    fit = numbers["by_size"][0]
-    known = numbers["known"]
-    return (
-        f"No. With {fit['images']:,} images the training loss is {fit['train_loss']['mean']:.1g}, nearly perfect, "
-        f"and the test loss {fit['test_loss']['mean']:.2g}. In the long run above the two accuracies are "
-        f"{percent(known['train_accuracy'], 2)} and {percent(known['test_accuracy'], 2)}."
-    )
-
-
-def _slip(numbers: Numbers) -> str:
-    parts = []
-    for name, errors in numbers["gradient"].items():
-        wrong = [f"{matrix} ({error:.1e})" for matrix, error in errors.items() if error >= 1e-7]
-        parts.append(f"{name}: {', '.join(wrong) if wrong else 'none'}")
-    return (
-        f"Those with relative errors of 1e-7 or more. {'; '.join(parts)}. Where it is wrong says what is wrong: a slip "
-        "in the penalty cannot touch the biases, and one on the way back from the outputs cannot touch the last layer."
-    )
-
-
-def _strength(numbers: Numbers) -> str:
-    parts = []
-    for name, fits in numbers["by_penalty"].items():
-        best, most = _best(fits), fits[-1]
-        parts.append(
-            f"{name}: {best[name]:g} (test loss {best['test_loss']['mean']:.2g}, training loss "
-            f"{best['train_loss']['mean']:.2g}); at {most[name]:g} both are high ({most['test_loss']['mean']:.2g} and "
-            f"{most['train_loss']['mean']:.2g})"
-        )
-    return (
-        f"{'; '.join(parts)}. Two high losses mean under-fitting, a high test loss alone over-fitting. A real choice "
-        "needs validation images."
-    )
-
-
-def _wrong_picture(result: Result) -> Picture | None:
-    test = result.splits.test
-    predicted = result.net.predict(rows(test))
-    columns, lines = _WRONG
-    wrong = np.flatnonzero(predicted != test.labels)[: columns * lines]
-    if not len(wrong):
-        return None
-    names = [f"t: {test.classes[test.labels[row]]}  p: {test.classes[predicted[row]]}" for row in wrong]
-    figure, ax = panel(1.45 * math.ceil(len(wrong) / columns))
-    _tiles(ax, test.images[wrong], names, columns=columns)
-    return Picture(
-        "misclassified", figure,
-        alt=f"{len(wrong)} test images taken for another class, the first one a {test.classes[test.labels[wrong[0]]]} "
-        f"taken for a {test.classes[predicted[wrong[0]]]}.",
-        caption="t: the true class; p: the predicted one. The first ones in the order of the test images.",
-    )  # fmt: skip
-
-
-def _penalties_picture(numbers: Numbers) -> Picture:
+def _penalties(numbers: Numbers) -> Figure:
     figure, axes = sheet(1, 2, height=3.5, sharey=True)
-    phrases = []
     for ax, (name, fits) in zip(axes[0], numbers["by_penalty"].items(), strict=True):
         _losses(ax, list(range(len(fits))), fits)
         ax.set_xticks(range(len(fits)), [f"{fit[name]:g}" for fit in fits])
         ax.set(xlabel=name)
-        best = min(fits, key=lambda fit: fit["test_loss"]["mean"])
-        phrases.append(f"{name} {best[name]:g} has the lowest test loss, {best['test_loss']['mean']:.2g}")
     axes[0, 0].set_ylabel("loss an image")
-    without = numbers["by_penalty"]["l2"][0]
-    return Picture(
-        "penalties", figure,
-        alt=f"{'; '.join(phrases)}; without any it is {without['test_loss']['mean']:.2g}.",
-        caption=f"{without['images']:,} training images. To the left no penalty; to the right so much that the network "
-        "cannot even fit what it sees.",
-    )  # fmt: skip
+    return figure
 
 
 def _losses(ax: Axes, places: list[Any], fits: list[Any]) -> None:
@@ -574,14 +382,4 @@ def _legend(ax: Axes) -> None:
         text.set_fontsize(TEXT - 1)
 
 
-LAB = Lab(
-    "scratch",
-    "A network written from scratch",
-    TrainingSettings,
-    investigate,
-    (
-        Question("Nearly every training image is right. Is the network good?", _memory),
-        Question("Which matrices reveal an error in backpropagation, and why those?", _slip),
-        Question("How strong a penalty is best, and how do you see that it is too strong?", _strength),
-    ),
-)
+LAB = Lab("scratch", "A network written from scratch", TrainingSettings, investigate)

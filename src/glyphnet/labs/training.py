@@ -1,4 +1,4 @@
-"""What the labs that train networks share: settings, data, training with progress, tables and figures in words."""
+"""What the labs that train networks share: settings, data, training with progress, and their numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..progress import Progress
 from ..runs.conclusion import classifier_of
 from ..runs.preparation import fitting_of
 from ..training import Callback, HistoryRow, Recipe, StepInfo, TrainingState
-from .lab import LabSettings, Numbers, Table, percent
+from .lab import LabSettings
 
 _STEPS = 1000  # of the progress, per training
 _CLASSIC_FITS = 10  # pixels: smaller images must be padded
@@ -186,37 +186,11 @@ def data_numbers(splits: Splits, run: TrainedNetwork) -> dict[str, Any]:
     return {"data": splits.name, "images": images, "epochs": len(run.history)}
 
 
-def lead_with_note(lead: str, numbers: Numbers) -> str:
-    """The lead, with a note if the data are the bundled digits, the small version of the experiment."""
-    note = "This is the small version, on the bundled 8×8 digits; the published figures are for MNIST's 28×28 images."
-    return f"{lead} {note}" if numbers["data"] == "digits" else lead
-
-
-def layer_table(trained: TrainedNetwork, caption: str) -> Table:
-    """The layers of a network, with shapes, parameters and FLOPs."""
+def layers_of(trained: TrainedNetwork) -> list[dict[str, Any]]:
+    """The layers of a network and their total, with shapes, parameters and FLOPs, for numbers.json."""
     counted = trained.classifier.summary()
-    rows = [
-        (row.name, row.layer, "×".join(map(str, row.output_shape)), f"{row.parameters:,}", f"{row.flops:,}")
-        for row in counted.rows
+    layers = [
+        (row.name, row.layer, "×".join(map(str, row.output_shape)), row.parameters, row.flops) for row in counted.rows
     ]
-    total = ("total", "", "", f"{counted.parameters:,}", f"{counted.flops:,}")
-    return Table(("Name", "Layer", "Output", "Parameters", "FLOPs"), (*rows, total), caption)
-
-
-def points(share: float, sign: str = "") -> str:
-    """A difference of shares in points: "0.12 points"; ``sign`` "+" writes plus signs too."""
-    return f"{100 * share:{sign}.2f} points".replace("-", "−")
-
-
-def spread_of(figure: Numbers) -> str:
-    """Standard deviation over the seeds, in points; "–" for one seed."""
-    return f"{100 * figure['spread']:.2f}" if figure["n"] > 1 else "–"
-
-
-def with_interval(figure: Numbers, digits: int = 2) -> str:
-    """``97.83 % ± 0.12``: the mean of `Repeats.to_dict` and half its interval.
-
-    Of one repetition, and of equal ones, the mean only: "± 0.00" would claim too much.
-    """
-    mean = percent(figure["mean"], digits)
-    return mean if not figure["half_width"] else f"{mean} ± {100 * figure['half_width']:.{digits}f}"
+    total = ("total", "", "", counted.parameters, counted.flops)
+    return [dict(zip(("name", "layer", "output", "parameters", "flops"), row, strict=True)) for row in (*layers, total)]

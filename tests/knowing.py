@@ -8,7 +8,8 @@ import numpy as np
 from torch import nn
 
 from glyphnet.conformal import Conformal
-from glyphnet.nn.prototypes import Prototypes, compared_width
+from glyphnet.nn.prototypes import Prototypes
+from glyphnet.nn.scoring import compared_width
 
 
 def knowing(network: nn.Module) -> dict[str, Any]:

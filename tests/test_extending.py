@@ -22,7 +22,7 @@ from glyphnet.errors import ExportError, PluginError, SettingsError
 from glyphnet.nn import BaseSpec, build, parse_network
 from glyphnet.nn.kinds import LinearSpec
 from glyphnet.nn.layers import LAYERS, Dense, LayerType, Residual, layers_of, parted_layers, plain_layers
-from glyphnet.nn.prototypes import parts_of
+from glyphnet.nn.scoring import parts_of
 from glyphnet.plugins import GROUPS, Table
 from glyphnet.settings import by_tag, not_a
 from glyphnet.training import Recipe

@@ -28,7 +28,7 @@ from glyphnet.errors import DataError
 from glyphnet.explain import explain_image
 from glyphnet.export import export
 from glyphnet.images import Batch, read_image, seen
-from glyphnet.nn.prototypes import NearestPrototype
+from glyphnet.nn.scoring import NearestPrototype
 from glyphnet.onnxmodel import load_onnx
 
 from .browsing import wait_until

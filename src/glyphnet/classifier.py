@@ -33,8 +33,9 @@ from .modelfile import (
 )
 from .nn import BaseSpec, NetworkSummary, Preprocessing, summary, without_head
 from .nn.inference import logits_in_batches
-from .nn.networks import head_of
-from .nn.prototypes import Compared, Prototypes, WithScore, compared_width
+from .nn.modules import head_of
+from .nn.prototypes import Prototypes
+from .nn.scoring import Compared, WithScore, compared_width
 from .units import first_line
 
 Float32Array = npt.NDArray[np.float32]
@@ -149,7 +150,7 @@ class Classifier(Predictor):
         return self.prototypes is not None and self.prototypes.twice
 
     def compared(self, images: Images, *, batch_size: int | None = None) -> Float32Array:
-        """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.prototypes.Compared`."""
+        """What images are compared with `prototypes` by: float32 (N, F + 2), see `nn.scoring.Compared`."""
         batches = self._answers(Compared(self.network), images, batch_size, None)
         return self._gather(batches, width=compared_width(self.network) + 2)
 

@@ -12,24 +12,29 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from torch import nn
 
 from ._version import __version__
 from .conformal import Conformal
 from .data.dataset import UInt8Array, evenly_spaced
 from .data.ink import InkSpec
 from .data.values import Reading
-from .errors import CorruptFileError, ModelFileError, SettingsError, UnsupportedFileError
+from .errors import CorruptFileError, GlyphNetError, ModelFileError, SettingsError, UnsupportedFileError
 from .nn import Preprocessing, SavedNetworkSpec, build
-from .nn.prototypes import MOST_VALUES, Prototypes, compared_width
+from .nn.plain import Loaded, Parted, parted
+from .nn.prototypes import MOST_VALUES, Prototypes
+from .nn.spec import Described
 from .plugins import packages
-from .tensorfile import Header, TensorInfo, read_tensors, write_tensors
+from .tensorfile import DTYPES, Header, TensorInfo, read_arrays, read_tensors, write_tensors
 from .units import fault_of, percent
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 FORMAT_VERSION = 2
 """The version that is written. Raise it when a file could be misunderstood by the code of before. Version 1 lacks only
@@ -57,6 +62,8 @@ _FROM_THE_FUTURE = {"extra_forbidden", "union_tag_invalid", "literal_error"}
 
 def library_versions() -> dict[str, str]:
     """The versions of what computes: Python, torch, NumPy, GlyphNet itself and the packages that extend it."""
+    import torch
+
     return {
         **packages(),
         "glyphnet": __version__,
@@ -186,6 +193,11 @@ class ForeignSpec(_Part):
             threshold=threshold, twice=prototypes.twice,
         )  # fmt: skip
 
+    def bank(self, directions: npt.NDArray[np.int8], weights: npt.NDArray[np.float32]) -> Prototypes:
+        """The bank with these numbers."""
+        roughness = math.inf if self.roughness is None else self.roughness
+        return Prototypes(directions, weights, self.contrast, roughness, self.twice)
+
     @model_validator(mode="after")
     def _bounded(self) -> ForeignSpec:
         if self.prototypes > 1 and self.prototypes * self.features > MOST_VALUES:
@@ -223,7 +235,7 @@ class ModelHeader(BaseModel):
     conformal: Conformal | None = None
     recipe: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
-    provenance: Provenance = Provenance()
+    provenance: Provenance = Field(default_factory=Provenance)
     samples: Annotated[int, Field(ge=0)] = 0
     ink: InkSpec | None = None
     normalize: bool | None = None
@@ -290,6 +302,8 @@ def write_model(
             the header is too large or holds what JSON cannot.
         OSError: the file cannot be written.
     """
+    import torch
+
     tensors = network.state_dict()
     if samples is not None and len(samples):
         tensors[SAMPLES] = torch.from_numpy(np.array(samples))
@@ -318,6 +332,8 @@ def read_whole_model(
         UnsupportedFileError: a checkpoint, or written by a newer GlyphNet.
         ModelFileError: it is not there or cannot be read.
     """
+    from .nn.scoring import compared_width
+
     found: list[tuple[ModelHeader, nn.Module]] = []
 
     def check(raw: Header, layout: Mapping[str, TensorInfo]) -> None:
@@ -339,17 +355,61 @@ def read_whole_model(
     [(header, network)] = found
     samples, prototypes = tensors.pop(SAMPLES, None), None
     if header.foreign is not None:
-        directions, weights = (tensors.pop(name).cpu().numpy() for name in (PROTOTYPES, PROTOTYPE_WEIGHTS))
-        limits = header.foreign
-        roughness = math.inf if limits.roughness is None else limits.roughness
-        prototypes = Prototypes(directions, weights, limits.contrast, roughness, limits.twice)
+        bank = (tensors.pop(name).cpu().numpy() for name in (PROTOTYPES, PROTOTYPE_WEIGHTS))
+        prototypes = header.foreign.bank(*bank)
     network.load_state_dict(tensors, assign=True)
     _check_answers(path, header, network.eval())
     return header, network, None if samples is None else samples.cpu().numpy(), prototypes
 
 
+def read_described_model(
+    path: str | os.PathLike[str], most_work: int
+) -> tuple[ModelHeader, Parted, Prototypes | None] | None:
+    """The same without torch: the header, the plain layers, and the prototypes.
+
+    None where that takes torch: the network is not described, or takes more than ``most_work`` multiplications, or the
+    file is not as `read_whole_model` wants it. That one says why.
+    """
+    found: list[tuple[ModelHeader, Described]] = []
+
+    def check(raw: Header, layout: Mapping[str, TensorInfo]) -> None:
+        header = _parse_header(path, raw)
+        stack = header.network.stack(header.input_shape, len(header.classes))
+        network = None if stack is None else stack.described()
+        if stack is None or network is None or stack.multiplications > most_work:
+            raise UnsupportedFileError("its network is not described, or large")
+        wanted = {
+            name: ("I64" if name.endswith("num_batches_tracked") else "F32", shape) for name, shape in network.tensors()
+        }
+        if header.samples:
+            wanted[SAMPLES] = "U8", (header.samples, *header.input_shape)
+        if (foreign := header.foreign) is not None:
+            wanted[PROTOTYPES] = "I8", (foreign.prototypes, foreign.features)
+            wanted[PROTOTYPE_WEIGHTS] = "F32", (foreign.prototypes,)
+            members = network.parts.get("members")
+            head = network.parts["head"].settings["in_features"] // (1 if members is None else len(members.parts))
+            if foreign.features != head:
+                raise CorruptFileError("its prototypes have other features")
+        if wanted != {name: (info.dtype, info.shape) for name, info in layout.items()}:
+            raise CorruptFileError("its tensors are others")
+        found.append((header, network))
+
+    try:
+        _, arrays = read_arrays(path, kind="model", newest=FORMAT_VERSION, check=check)
+    except GlyphNetError:
+        return None
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        return None
+    [(header, network)] = found
+    foreign = header.foreign
+    prototypes = None if foreign is None else foreign.bank(arrays[PROTOTYPES], arrays[PROTOTYPE_WEIGHTS])
+    return header, parted(Loaded(network, arrays)), prototypes
+
+
 def _check_answers(path: str | os.PathLike[str], header: ModelHeader, network: nn.Module) -> None:
     """Let a network answer three images, the brightest and the darkest among them: finite weights may overflow."""
+    import torch
+
     device = next(network.parameters()).device
     ramp = torch.arange(math.prod(header.input_shape)) % 256
     images = torch.stack([torch.zeros_like(ramp), torch.full_like(ramp, 255), ramp]).to(torch.uint8)
@@ -395,12 +455,16 @@ def _listed(error: ValidationError) -> str:
 
 
 def _described_network(header: ModelHeader) -> nn.Module:
+    import torch
+
     with torch.device("meta"):
         return build(header.network, header.input_shape, len(header.classes))
 
 
 def _described_tensors(header: ModelHeader, network: nn.Module) -> dict[str, torch.Tensor]:
     """Every tensor that the file of such a model holds, without its values."""
+    import torch
+
     tensors = dict(network.state_dict())
     if header.samples:
         tensors[SAMPLES] = torch.empty(header.samples, *header.input_shape, dtype=torch.uint8, device="meta")
@@ -426,14 +490,17 @@ def _check_tensors(
             raise error(f"{what} {words} {len(names)} tensors of its network: {some}.")
     for name, tensor in wanted.items():
         there = given[name]
-        if there.dtype != tensor.dtype or tuple(there.shape) != tuple(tensor.shape):
+        dtype = f"torch.{DTYPES[there.dtype].torch}" if isinstance(there, TensorInfo) else str(there.dtype)
+        if dtype != str(tensor.dtype) or tuple(there.shape) != tuple(tensor.shape):
             raise error(
-                f"{what} has {name!r} as {there.dtype} of shape {tuple(there.shape)}, and its network needs "
+                f"{what} has {name!r} as {dtype} of shape {tuple(there.shape)}, and its network needs "
                 f"{tensor.dtype} of shape {tuple(tensor.shape)}."
             )
 
 
 def _check_finite(tensors: Mapping[str, torch.Tensor], what: str, error: type[ModelFileError]) -> None:
+    import torch
+
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise error(f"{what}: {name!r} holds NaN or infinity; the training that made it diverged.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +48,19 @@ _ROUNDING = 1e-3  # by which a probability, or the sum of all, may be off
 _UNSEALED = "This file was exported before files had a checksum, so damage goes unnoticed: export it again."
 
 
+class Session(Protocol):
+    """What computes an `OnnxModel`: ONNX Runtime, or `plainmodel.PlainSession`."""
+
+    def run(self, wanted: Sequence[str], inputs: Mapping[str, UInt8Array]) -> list[Float32Array]:
+        """The outputs of these names for ``images``, uint8 (N, H, W, C)."""
+
+
 @dataclass(frozen=True, eq=False)
 class OnnxModel(Predictor):
     """An exported model, which predicts as the `Classifier` that it was made of: see `Predictor`.
 
     Attributes:
-        session: ONNX Runtime's.
+        session: what computes.
         temperature: already applied to the probabilities.
         scores: whether the graph scores how unlike the training images an image is; older ones do not.
         scores_twice: whether it also scores what a picture was before normalising changed it.
@@ -64,7 +71,7 @@ class OnnxModel(Predictor):
     Everything else: see `Classifier`.
     """
 
-    session: InferenceSession = field(repr=False)
+    session: Session = field(repr=False)
     input_shape: ImageShape
     classes: tuple[str, ...]
     temperature: float = 1.0
@@ -129,13 +136,16 @@ class OnnxModel(Predictor):
         return " ".join(filter(None, [super().lacking, "" if self.sealed else _UNSEALED]))
 
 
-def load_predictor(path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None) -> Predictor:
+def load_predictor(
+    path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None, pictures: int | None = None
+) -> Predictor:
     """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
 
     Args:
         path: the file.
         device: where a model file computes.
         threads: of an ONNX file; a model file computes on those that torch is set to.
+        pictures: how many it will be asked, where they are few: a model file may then do without torch.
 
     Raises:
         ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
@@ -144,6 +154,11 @@ def load_predictor(path: str | os.PathLike[str], device: str = "cpu", *, threads
         if device not in ("auto", "cpu"):
             raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
         return load_onnx(path, threads)
+    if pictures is not None and device == "cpu":
+        from .plainmodel import load_plain
+
+        if (plain := load_plain(path, pictures)) is not None:
+            return plain
     from .classifier import load_model  # torch, which takes a second to load
 
     return load_model(path, device)

@@ -3,6 +3,7 @@
 A valid safetensors file whose ``__metadata__`` holds ``glyphnet``, our header as JSON text, and ``sha256``, the seal:
 the SHA-256 of the whole file with the seal's own 64 characters replaced by ``0``. It stands at a known offset and is
 checked before one character of JSON is parsed. It does not show who made the file: everything in it is checked anyway.
+`read_arrays` reads one without torch.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import os
 from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .errors import CorruptFileError, ModelFileError, UnsupportedFileError
 from .filekinds import looks_like
 from .files import atomic_write, open_input
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_HEADER = 1 << 20
 """Largest safetensors header, in bytes, that is written or read."""
@@ -79,13 +82,14 @@ def _head_of(
     end = 0
     # Widest items first, then by name, as the library does it: so each begins at a multiple of its item size.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
-        if tensor.dtype not in DTYPE_NAMES or name == "__metadata__" or not _is_encodable(name):
+        dtype = dtype_name(tensor.dtype)
+        if dtype is None or name == "__metadata__" or not _is_encodable(name):
             raise ModelFileError(
                 f"{path}: the tensor {name!r} ({tensor.dtype}) cannot be stored in a safetensors file."
             )
         raw.append(_bytes_of(tensor))
         offsets = [end, end := end + raw[-1].nbytes]
-        layout[name] = {"dtype": DTYPE_NAMES[tensor.dtype], "shape": [*tensor.shape], "data_offsets": offsets}
+        layout[name] = {"dtype": dtype, "shape": [*tensor.shape], "data_offsets": offsets}
     head = json.dumps(layout, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 8)
     if len(head) > MAX_HEADER:
@@ -118,12 +122,52 @@ def read_tensors(
         UnsupportedFileError: sound, but of another kind, or of a version newer than ``newest``.
         ModelFileError: it is not there or cannot be read.
     """
+    import torch
+
+    def read(info: TensorInfo) -> torch.Tensor:
+        raw = torch.empty(info.end - info.start, dtype=torch.uint8)
+        fill(info, _memory(raw))
+        return raw.view(getattr(torch, DTYPES[info.dtype].torch)).reshape(info.shape).to(device)
+
     with _open(path) as file:
-        header, layout, start = _verify(file, path)
-        _check_kind(path, header, kind, newest)
+        header, layout, fill = _opened(file, path, kind, newest)
         if check is not None:
             check(header, layout)
-        return header, {name: _read_tensor(file, path, name, start, info).to(device) for name, info in layout.items()}
+        return header, {name: read(info) for name, info in layout.items()}
+
+
+def read_arrays(
+    path: str | os.PathLike[str], *, kind: str, newest: int, check: Check
+) -> tuple[Header, dict[str, npt.NDArray[Any]]]:
+    """The same as arrays, without torch; a KeyError for a dtype that NumPy lacks."""
+
+    def read(info: TensorInfo) -> npt.NDArray[Any]:
+        array = np.empty(info.shape, _NUMPY[info.dtype])
+        fill(info, array.reshape(-1).view(np.uint8).data)
+        return array
+
+    with _open(path) as file:
+        header, layout, fill = _opened(file, path, kind, newest)
+        check(header, layout)
+        return header, {name: read(info) for name, info in layout.items()}
+
+
+def _opened(
+    file: BufferedReader, path: str | os.PathLike[str], kind: str, newest: int
+) -> tuple[Header, dict[str, TensorInfo], Callable[[TensorInfo, memoryview], None]]:
+    """The header and the tensors' places of a file that was checked, and what fills memory with a tensor."""
+    header, layout, start = _verify(file, path)
+    _check_kind(path, header, kind, newest)
+
+    def fill(info: TensorInfo, memory: memoryview) -> None:
+        file.seek(start + info.start)
+        if memory.nbytes and file.readinto(memory) != memory.nbytes:
+            raise CorruptFileError(f"{path}: became shorter while it was read.")
+        if info.dtype == "BOOL" and memory.nbytes and max(memory) > 1:
+            name = next(name for name, each in layout.items() if each is info)
+            raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
+
+    return header, layout, fill
 
 
 def _open(path: str | os.PathLike[str]) -> BufferedReader:
@@ -203,20 +247,10 @@ def _check_kind(path: str | os.PathLike[str], header: Header, kind: str, newest:
         )
 
 
-def _read_tensor(
-    file: BufferedReader, path: str | os.PathLike[str], name: str, start: int, info: TensorInfo
-) -> torch.Tensor:
-    raw = torch.empty(info.end - info.start, dtype=torch.uint8)
-    file.seek(start + info.start)
-    if raw.numel() and file.readinto(_memory(raw)) != raw.numel():
-        raise CorruptFileError(f"{path}: became shorter while it was read.")
-    if info.dtype == torch.bool and bool((raw > 1).any()):
-        raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
-    return raw.view(info.dtype).reshape(info.shape)
-
-
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
     """The elements of a tensor, row-major, as bytes; copied only where they do not lie so already."""
+    import torch
+
     return _memory(tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8))
 
 
@@ -241,34 +275,47 @@ def _is_encodable(name: str) -> bool:
 # What the header of a safetensors file says about its tensors, read with distrust
 
 
-DTYPES: dict[str, torch.dtype] = {
-    "BOOL": torch.bool,
-    "U8": torch.uint8,
-    "I8": torch.int8,
-    "U16": torch.uint16,
-    "I16": torch.int16,
-    "U32": torch.uint32,
-    "I32": torch.int32,
-    "U64": torch.uint64,
-    "I64": torch.int64,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "F8_E8M0": torch.float8_e8m0fnu,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-    "C64": torch.complex64,
+class DType(NamedTuple):
+    """A type of numbers: torch's name for it, and the bytes that one takes."""
+
+    torch: str
+    itemsize: int
+
+
+DTYPES: dict[str, DType] = {
+    "BOOL": DType("bool", 1),
+    "U8": DType("uint8", 1),
+    "I8": DType("int8", 1),
+    "U16": DType("uint16", 2),
+    "I16": DType("int16", 2),
+    "U32": DType("uint32", 4),
+    "I32": DType("int32", 4),
+    "U64": DType("uint64", 8),
+    "I64": DType("int64", 8),
+    "F8_E4M3": DType("float8_e4m3fn", 1),
+    "F8_E5M2": DType("float8_e5m2", 1),
+    "F8_E8M0": DType("float8_e8m0fnu", 1),
+    "F16": DType("float16", 2),
+    "BF16": DType("bfloat16", 2),
+    "F32": DType("float32", 4),
+    "F64": DType("float64", 8),
+    "C64": DType("complex64", 8),
 }
-DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_NUMPY = {name: row.torch for name, row in DTYPES.items() if not name.startswith(("F8", "BF"))}
+
+
+def dtype_name(dtype: torch.dtype) -> str | None:
+    """The name that a file has for torch's dtype; None if it has none."""
+    return next((name for name, row in DTYPES.items() if str(dtype) == f"torch.{row.torch}"), None)
+
 
 _LARGEST = 1 << 62  # of a tensor's bytes, with sizes 0 taken as 1: strides stay within 64 bits
 
 
 class TensorInfo(NamedTuple):
-    """One tensor before it is read: its dtype, its shape, and where its bytes lie in the data part."""
+    """One tensor before it is read: its dtype (of `DTYPES`), its shape, and where its bytes lie in the data part."""
 
-    dtype: torch.dtype
+    dtype: str
     shape: tuple[int, ...]
     start: int
     end: int
@@ -320,7 +367,7 @@ def _tensor_info(name: str, entry: object) -> TensorInfo:
     needed = math.prod(shape) * width
     if end - start != needed:
         raise ValueError(f"the tensor {name[:80]!r} takes {end - start} bytes, and its shape needs {needed}")
-    return TensorInfo(DTYPES[kind], tuple(shape), start, end)
+    return TensorInfo(kind, tuple(shape), start, end)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

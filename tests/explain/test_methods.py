@@ -16,7 +16,8 @@ from glyphnet.data.ink import InkSpec, normalize_picture
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.explain import METHODS, activations, explain_image, saliency
 from glyphnet.nn import NETWORKS
-from glyphnet.nn.networks import EnsembleSpec, join
+from glyphnet.nn.modules import join
+from glyphnet.nn.networks import EnsembleSpec
 
 KINDS = [*NETWORKS, "bidirectional", "ensemble of cnn"]
 PAIRS = [(method, kind) for method in METHODS for kind in KINDS]

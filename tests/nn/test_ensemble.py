@@ -8,7 +8,8 @@ from torch import nn
 
 from glyphnet.errors import SettingsError
 from glyphnet.nn import NETWORKS, build, parse_network
-from glyphnet.nn.networks import MOST_MEMBERS, EnsembleSpec, join, summands
+from glyphnet.nn.modules import join, summands
+from glyphnet.nn.networks import MOST_MEMBERS, EnsembleSpec
 from glyphnet.sklearn import GlyphClassifier
 from glyphnet.training import preset
 

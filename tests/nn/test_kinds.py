@@ -8,7 +8,7 @@ from torch import nn
 
 from glyphnet.errors import SettingsError
 from glyphnet.nn import build, parse_network
-from glyphnet.nn.spec import ACTIVATIONS
+from glyphnet.nn.modules import ACTIVATION_TYPES
 
 
 def names(network: nn.Module) -> list[str]:
@@ -49,10 +49,10 @@ def test_mlp_without_hidden_layers_says_which_settings_do_nothing() -> None:
     assert parse_network({"kind": "mlp", "dropout": 0.5}).without_effect() == ()
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", ACTIVATION_TYPES)
 def test_every_activation_can_be_named(name: str) -> None:
     network = make("mlp", hidden=[8], activation=name)
-    assert type(network.activation1) is ACTIVATIONS[name]
+    assert type(network.activation1) is ACTIVATION_TYPES[name]
 
 
 def test_cnn_strides_then_pools() -> None:

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from glyphnet.nn import NETWORKS, build, parse_network, without_head
-from glyphnet.nn.prototypes import Compared, Prototypes, WithScore, compared_width, fit_prototypes, parts_of, texture
+from glyphnet.nn.prototypes import Prototypes, fit_prototypes
+from glyphnet.nn.scoring import Compared, WithScore, compared_width, parts_of, texture
 
 SHAPE = (16, 12, 1)
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glyphnet import load, load_model
-from glyphnet.nn.kinds import ClassicCNNSpec, MLPSpec, ResidualBlock
-from glyphnet.nn.spec import ACTIVATIONS, Flatten
+from glyphnet.nn.kinds import ClassicCNNSpec, MLPSpec
+from glyphnet.nn.modules import ACTIVATION_TYPES, Flatten, ResidualBlock
 from glyphnet.training.callbacks import Callback, StepInfo
 from glyphnet.training.examples import Examples, epoch_order
 from glyphnet.training.fit import fit
@@ -84,7 +84,7 @@ def described(layer: nn.Module) -> list[dict[str, Any]]:
             parts = {"branch": branch, "shortcut": (layer.shortcut,)}
             inner = {name: [each for one in part for each in described(one)] for name, part in parts.items()}
             return [{"type": "residual", **inner}, *described(layer.activation2)]
-    [name] = [name for name, make in ACTIVATIONS.items() if type(make()) is type(layer)]
+    [name] = [name for name, kind in ACTIVATION_TYPES.items() if kind is type(layer)]
     return [{"type": "activation", "name": name}]
 
 
@@ -145,7 +145,7 @@ CASES: dict[str, tuple[tuple[int, int, int], Callable[[], nn.Sequential]]] = {
             (2, 2, 1),
             lambda make=make: nn.Sequential(Flatten(), nn.Linear(4, 9), make(), nn.Linear(9, 3)),
         )
-        for name, make in ACTIVATIONS.items()
+        for name, make in ACTIVATION_TYPES.items()
         if name != "identity"
     },
 }

@@ -163,10 +163,12 @@ def _say_remade(ink: InkSpec) -> None:
 def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
+    from ..filekinds import PICTURE_SUFFIXES
     from ..onnxmodel import load_predictor
     from ..predictfiles import Answering, left_out, predict_files
 
-    classifier = load_predictor(model, options.device)
+    alone = all(Path(path).suffix.lower() in PICTURE_SUFFIXES for path in paths)  # each is one picture
+    classifier = load_predictor(model, options.device, pictures=len(paths) if alone else None)
     answering = Answering(classifier, options.asked())
     say_lacking(classifier)
     unreadable = 0

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import SettingsError
-from ..nn.networks import summands
-from ..nn.spec import ACTIVATIONS
+from ..nn.modules import ACTIVATION_TYPES, summands
 from ..settings import Settings
 
 
@@ -123,7 +122,7 @@ def _integral(
     return mean * (x - baseline)
 
 
-_ACTIVATIONS = tuple({type(make()) for make in ACTIVATIONS.values()})
+_ACTIVATIONS = tuple(ACTIVATION_TYPES.values())
 
 
 class GradCam(Method):

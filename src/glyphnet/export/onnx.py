@@ -188,7 +188,7 @@ def _network_input(builder: Builder, preprocessing: Preprocessing) -> Value:
 
 
 def _foreign(builder: Builder, given: Value, features: Value, prototypes: Prototypes, input_shape: ImageShape) -> None:
-    """`nn.prototypes.WithScore`, as the outputs ``foreign`` and ``distance``."""
+    """`nn.scoring.WithScore`, as the outputs ``foreign`` and ``distance``."""
     columns = builder.constant("compared", [prototypes.features], np.int64)
     start, along = builder.constant("first", [0], np.int64), builder.constant("axis", [1], np.int64)
     compared = builder.node("Slice", features.name, start, columns, along)

@@ -26,8 +26,9 @@ from ..errors import ExportError
 from ..images import normalizing_spec
 from ..nn import Preprocessing
 from ..nn.layers import Custom, Float32Array, parted_layers
-from ..nn.prototypes import FLAT, OUTSIDE, NearestPrototype, Prototypes, score
-from ..nn.spec import ACTIVATIONS
+from ..nn.modules import ACTIVATION_TYPES
+from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
+from ..nn.scoring import NearestPrototype, score
 from ..pages.bundle import bundle, environment, hash_of, read, script_json
 from ..units import THIN, digits_for, page_percent
 from .proof import Given, HeldOutImages, compare
@@ -310,7 +311,7 @@ _LAYERS: dict[str, Callable[[Tensor, dict[str, Any], Tensors], Tensor]] = {
     "maxPool": lambda x, layer, _: F.max_pool2d(x, layer["size"]),
     "meanPixel": lambda x, _, __: x.mean(dim=(2, 3), keepdim=True),
     "flatten": lambda x, _, __: x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x,
-    "activation": lambda x, layer, _: ACTIVATIONS[layer["name"]]()(x),
+    "activation": lambda x, layer, _: ACTIVATION_TYPES[layer["name"]]()(x),
     "residual": _residual,
     "sideBySide": _side_by_side,
     "recurrent": _recurrent,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
-from torch import nn
 
 from ..errors import SettingsError
 from ..settings import Settings
 from .kinds import Kernel, Stride
-from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width
+from .spec import Activation, BaseSpec, Described, Dropout, Flag, InputShape, Stack, Width
 
 Padding = Annotated[int, Field(strict=True, ge=0, le=7)]
 PoolSize = Annotated[int, Field(strict=True, ge=2, le=16)]
@@ -78,7 +77,7 @@ class ChainSpec(BaseSpec):
     kind: Literal["chain"] = "chain"
     layers: Annotated[tuple[Annotated[Part, Field(discriminator="type")], ...], Field(strict=False, max_length=64)] = ()
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """layer1, layer2, …, head.
 
         Raises:
@@ -94,7 +93,7 @@ class ChainSpec(BaseSpec):
             _put(stack, f"layer{number}", part)
         if not stack.features:
             stack.flatten()
-        return stack.network(classes)
+        return stack.closed(classes)
 
 
 def _put(stack: Stack, name: str, part: Part) -> None:
@@ -110,8 +109,8 @@ def _put(stack: Stack, name: str, part: Part) -> None:
         case ActivationPart():
             stack.activation(name, part.name)
         case DropoutPart():
-            stack.add(name, nn.Dropout(part.rate))
+            stack.add(name, Described("Dropout", {"p": part.rate}))
         case PlainPart(type="flatten"):
             stack.flatten()
         case PlainPart():
-            stack.add(name, nn.BatchNorm1d(stack.features) if stack.features else nn.BatchNorm2d(stack.channels))
+            stack.batch_norm(name)

@@ -13,9 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .networks import SideBySide
+from .modules import SideBySide, pooled_first
 from .preprocessing import Inputs, Preprocessing, as_tensor
-from .spec import pooled_first
 
 LARGEST_OUTPUT, MOST_AT_ONCE = 5 << 20, 1000
 """Bytes of a layer's largest output, and inputs, computed at once. Processors are quickest so, by up to a third: less

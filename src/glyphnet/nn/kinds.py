@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
-from .spec import ACTIVATIONS, Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width, Widths
+from .spec import (
+    Activation,
+    BaseSpec,
+    Described,
+    Dropout,
+    Flag,
+    InputShape,
+    Stack,
+    Width,
+    Widths,
+    activation,
+    batch_norm,
+    convolution,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Kernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 Stride = Annotated[int, Field(strict=True, ge=1, le=8)]
@@ -36,7 +50,7 @@ class MLPSpec(BaseSpec):
     input_dropout: Dropout = 0.0
     batch_norm: Flag = False
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """flatten, [input_dropout], then dense, [norm], activation, [dropout] for each width, head."""
         stack = Stack(self.kind, input_shape)
         stack.flatten()
@@ -44,10 +58,10 @@ class MLPSpec(BaseSpec):
         for index, width in enumerate(self.hidden, start=1):
             stack.dense(f"dense{index}", width, bias=not self.batch_norm)
             if self.batch_norm:
-                stack.add(f"norm{index}", nn.BatchNorm1d(width))
+                stack.batch_norm(f"norm{index}")
             stack.activation(f"activation{index}", self.activation)
             stack.dropout(f"dropout{index}", self.dropout)
-        return stack.network(classes)
+        return stack.closed(classes)
 
     def without_effect(self) -> tuple[str, ...]:
         """With no hidden layer most settings do nothing."""
@@ -63,11 +77,11 @@ class LinearSpec(BaseSpec):
     takes_vectors: ClassVar[bool] = True
     kind: Literal["linear"] = "linear"
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """flatten, head."""
         stack = Stack(self.kind, input_shape)
         stack.flatten()
-        return stack.network(classes)
+        return stack.closed(classes)
 
 
 # Convolutional: a small strided network, the classical one with pooling, and a residual one
@@ -103,7 +117,7 @@ class CNNSpec(BaseSpec):
     batch_norm: Flag = False
     activation: Activation = "relu"
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """Stem; for each of channels conv, [pool], [norm], activation; flatten, [dense], [dropout], head."""
         remedy = "Give channels fewer entries, set stem_stride to 1, or make the images larger (size)."
         stack = Stack(self.kind, input_shape, remedy)
@@ -118,11 +132,11 @@ class CNNSpec(BaseSpec):
                 # (ReLU, tanh, …) the order makes no difference to the result.
                 stack.pool(f"pool{index}")
             self._after(stack, f"norm{index}", f"activation{index}")
-        return stack.flat_network(self.dense, self.activation, self.dropout, classes)
+        return stack.flat(self.dense, self.activation, self.dropout, classes)
 
     def _after(self, stack: Stack, norm: str, activation: str) -> None:
         if self.batch_norm:
-            stack.add(norm, nn.BatchNorm2d(stack.channels))
+            stack.batch_norm(norm)
         stack.activation(activation, self.activation)
 
 
@@ -151,7 +165,7 @@ class ClassicCNNSpec(BaseSpec):
     padding: Flag = False
     activation: Activation = "relu"
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """Stages of (conv, [norm], activation) × convs_per_stage, pool; flatten, [dense], [dropout], head."""
         remedy = "Set network.padding to true, give channels fewer entries, or make the images larger (size)."
         stack = Stack(self.kind, input_shape, remedy)
@@ -160,10 +174,10 @@ class ClassicCNNSpec(BaseSpec):
                 suffix = f"{stage}" if self.convs_per_stage == 1 else f"{stage}_{repeat}"
                 stack.convolution(f"conv{suffix}", channels, 3, padding=int(self.padding), bias=not self.batch_norm)
                 if self.batch_norm:
-                    stack.add(f"norm{suffix}", nn.BatchNorm2d(channels))
+                    stack.batch_norm(f"norm{suffix}")
                 stack.activation(f"activation{suffix}", self.activation)
             stack.pool(f"pool{stage}")
-        return stack.flat_network(self.dense, self.activation, self.dropout, classes)
+        return stack.flat(self.dense, self.activation, self.dropout, classes)
 
 
 class ResNetSpec(BaseSpec):
@@ -185,11 +199,11 @@ class ResNetSpec(BaseSpec):
     dropout: Dropout = 0.0
     activation: Activation = "relu"
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """stem, stem_norm, stem_activation, blocks, pool (the mean pixel), flatten, [dropout], head."""
         stack = Stack(self.kind, input_shape)
         stack.convolution("stem", self.channels[0], 3, stride=self.stem_stride, padding=1, bias=False)
-        stack.add("stem_norm", nn.BatchNorm2d(self.channels[0]))
+        stack.batch_norm("stem_norm")
         stack.activation("stem_activation", self.activation)
         for stage, channels in enumerate(self.channels, start=1):
             for repeat in range(1, self.blocks + 1):
@@ -197,53 +211,38 @@ class ResNetSpec(BaseSpec):
                 stack.height, stack.width = -(-stack.height // stride), -(-stack.width // stride)
                 inputs = 9 * (stack.channels + channels) + stack.channels  # two 3×3 convolutions and the shortcut
                 stack.count(inputs, stack.height * stack.width * channels)
-                block = ResidualBlock(stack.channels, channels, stride, self.activation)
+                block = residual_block(stack.channels, channels, stride, self.activation)
                 stack.add(f"stage{stage}_block{repeat}", block)
                 stack.channels = channels
-        stack.add("pool", nn.AdaptiveAvgPool2d(1))
+        stack.add("pool", Described("AdaptiveAvgPool2d", {"output_size": 1}))
         stack.height = stack.width = 1
-        network = stack.flat_network((), self.activation, self.dropout, classes)
-        for layer in network.modules():
-            # On the meta device there is nothing to set, and PyTorch would load its compiler for it.
-            if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        return network
+        return stack.flat((), self.activation, self.dropout, classes)
+
+    def network(self, input_shape: InputShape, classes: int) -> nn.Module:
+        """The layers, with He's initial weights for the convolutions."""
+        from .modules import initialise_convolutions
+
+        return initialise_convolutions(super().network(input_shape, classes))
 
 
-class ResidualBlock(nn.Module):
-    """Two normalised 3×3 convolutions, and the input added to what they give.
-
-    The second normalisation starts with weight 0, so that a new block passes its input on and a deep stack
-    trains from the first step (Goyal et al., 2017, https://arxiv.org/abs/1706.02677, §5.1).
-
-    Args:
-        inputs: channels of the input.
-        outputs: channels of the output.
-        stride: 1, or 2 to halve the image (rounded up).
-        activation_name: a name of ``ACTIVATIONS``.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int, activation_name: str) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.activation1 = ACTIVATIONS[activation_name]()
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-        self.activation2 = ACTIVATIONS[activation_name]()
-        nn.init.zeros_(self.norm2.weight)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """float (N, inputs, H, W) to (N, outputs, H/stride, W/stride)."""
-        branch = self.activation1(self.norm1(self.conv1(x)))
-        branch = self.norm2(self.conv2(branch))
-        output: torch.Tensor = self.activation2(branch + self.shortcut(x))
-        return output
+def residual_block(inputs: int, outputs: int, stride: int, which: str) -> Described:
+    """A `modules.ResidualBlock`, which takes the same."""
+    parts = {
+        "conv1": convolution(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        "norm1": batch_norm(outputs, of_image=True),
+        "activation1": activation(which),
+        "conv2": convolution(outputs, outputs, 3, padding=1, bias=False),
+        "norm2": batch_norm(outputs, of_image=True),
+        "shortcut": Described("Identity"),
+        "activation2": activation(which),
+    }
+    if stride != 1 or inputs != outputs:
+        shortcut = {
+            "0": convolution(inputs, outputs, 1, stride=stride, bias=False), "1": batch_norm(outputs, of_image=True)
+        }  # fmt: skip
+        parts["shortcut"] = Described("Sequential", parts=shortcut)
+    settings = {"inputs": inputs, "outputs": outputs, "stride": stride, "activation_name": which}
+    return Described("ResidualBlock", settings, parts=parts)
 
 
 # Recurrent: an LSTM that reads the image row by row
@@ -265,49 +264,39 @@ class RNNSpec(BaseSpec):
     bidirectional: Flag = False
     dropout: Dropout = 0.0
 
-    def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
+    def stack(self, input_shape: InputShape, classes: int) -> Stack:
         """rows, lstm, last, [dropout], head."""
         stack = Stack(self.kind, input_shape)
-        stack.add("rows", Rows())
+        stack.add("rows", Described("Rows"))
         directions = 1 + self.bidirectional
         inputs = stack.width * stack.channels
         for _ in range(self.layers):
             stack.count(4 * (inputs + self.hidden), stack.height * directions * self.hidden)
             inputs = directions * self.hidden
-        lstm = nn.LSTM(
-            stack.width * stack.channels,
-            self.hidden,
-            num_layers=self.layers,
-            batch_first=True,
-            dropout=self.dropout if self.layers > 1 else 0.0,
-            bidirectional=self.bidirectional,
-        )
-        stack.add("lstm", lstm)
-        stack.add("last", LastState(directions))
+        stack.add("lstm", self._lstm(stack.width * stack.channels))
+        stack.add("last", Described("LastState", {"directions": directions}))
         stack.features = self.hidden * directions
         stack.dropout("dropout", self.dropout)
-        return stack.network(classes)
+        return stack.closed(classes)
 
-
-class Rows(nn.Module):
-    """An image as a sequence of rows: (N, C, H, W) to (N, H, W·C)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """No copy is made of an image in channels-last memory."""
-        return x.permute(0, 2, 3, 1).flatten(2)
-
-
-class LastState(nn.Module):
-    """The state in which the uppermost LSTM ends: what ``nn.LSTM`` returns to (N, directions·hidden).
-
-    Args:
-        directions: 1, or 2 for a bidirectional LSTM, whose two states are joined.
-    """
-
-    def __init__(self, directions: int) -> None:
-        super().__init__()
-        self.directions = directions
-
-    def forward(self, result: tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-        """The second part of ``result`` is (h, c), each (layers·directions, N, hidden)."""
-        return torch.cat(list(result[1][0][-self.directions :].unbind()), dim=1)
+    def _lstm(self, inputs: int) -> Described:
+        gates, shapes = 4 * self.hidden, dict[str, tuple[int, ...]]()
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        for level in range(self.layers):
+            given = self.hidden * len(directions) if level else inputs
+            for end in directions:
+                shapes |= {
+                    f"weight_ih_l{level}{end}": (gates, given),
+                    f"weight_hh_l{level}{end}": (gates, self.hidden),
+                    f"bias_ih_l{level}{end}": (gates,),
+                    f"bias_hh_l{level}{end}": (gates,),
+                }
+        settings = {
+            "input_size": inputs,
+            "hidden_size": self.hidden,
+            "num_layers": self.layers,
+            "batch_first": True,
+            "dropout": self.dropout if self.layers > 1 else 0.0,
+            "bidirectional": self.bidirectional,
+        }
+        return Described("LSTM", settings, shapes)

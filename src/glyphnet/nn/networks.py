@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import BeforeValidator, Field
-from torch import Tensor, nn
 
 from ..errors import SettingsError
 from ..plugins import Table
 from ..settings import MOST_MULTIPLICATIONS, OneOf, by_tag, not_a, parse_settings, suggestion
 from .chain import ChainSpec
 from .kinds import ClassicCNNSpec, CNNSpec, LinearSpec, MLPSpec, ResNetSpec, RNNSpec
-from .spec import BaseSpec, InputShape
+from .spec import BaseSpec, Described, InputShape, Stack, dense
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # One row a network. Everything else here, and every contract test, is made from it.
 NETWORKS: Table[type[BaseSpec]] = Table(
@@ -50,15 +50,34 @@ class EnsembleSpec(BaseSpec):
         Raises:
             SettingsError: all members together are too large.
         """
+        from .modules import side_by_side
+
         first = self.member.network(input_shape, classes)
-        layers, work = sum(1 for _ in first.modules()), getattr(first, "multiplications", 0)
+        self._check(sum(1 for _ in first.modules()), getattr(first, "multiplications", 0))
+        others = [self.member.network(input_shape, classes) for _ in range(self.members - 1)]
+        return side_by_side([first, *others])
+
+    def stack(self, input_shape: InputShape, classes: int) -> Stack | None:
+        """The same; None where the members cannot be described."""
+        stack = self.member.stack(input_shape, classes)
+        network = None if stack is None else stack.described()
+        if stack is None or network is None:
+            return None
+        self._check(network.modules, stack.multiplications)
+        head = network.parts["head"].settings["in_features"]
+        member = Described("Sequential", parts={**network.parts, "head": Described("Identity")})
+        joined = Stack(self.kind, input_shape)
+        joined.add("members", Described("SideBySide", parts={str(n): member for n in range(self.members)}))
+        joined.add("head", dense(self.members * head, classes))
+        joined.multiplications = self.members * stack.multiplications
+        return joined
+
+    def _check(self, layers: int, work: int) -> None:
         if layers * self.members > MOST_LAYERS or work * self.members > MOST_MULTIPLICATIONS:
             raise SettingsError(
                 f'network "ensemble": {self.members} members of {layers} layers and {work:,} multiplications are more '
                 f"than {MOST_LAYERS:,} layers or {MOST_MULTIPLICATIONS:,} multiplications."
             )
-        others = [self.member.network(input_shape, classes) for _ in range(self.members - 1)]
-        return side_by_side([first, *others])
 
 
 NETWORKS["ensemble"] = EnsembleSpec  # a row like the others, whose member is one of them
@@ -133,85 +152,3 @@ def build(spec: BaseSpec, input_shape: InputShape, classes: int) -> nn.Module:
             f"{input_shape[0]} features. Use {vectors}, which take vectors."
         )
     return spec.network(input_shape, classes)
-
-
-# Other modules over the same weights: shallow copies, and an ensemble of trained networks as one network
-
-
-def shallow_copy(module: nn.Module) -> nn.Module:
-    """A network of its own over the same weights: its hooks, modes and layers can change without the first one's.
-
-    Hooks of the first one are not taken over.
-    """
-    other = module.__class__.__new__(module.__class__)
-    other.__dict__ = {name: type(value)() if "_hooks" in name else value for name, value in module.__dict__.items()}
-    other.__dict__["_modules"] = {name: child and shallow_copy(child) for name, child in module._modules.items()}
-    return other
-
-
-def without_head(network: nn.Module) -> nn.Module:
-    """The network up to its last layer, over the same weights: it gives what ``head`` would take."""
-    other = shallow_copy(network)
-    other.add_module("head", nn.Identity())
-    return other
-
-
-class SideBySide(nn.ModuleList):
-    """Networks over the same input."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Their vectors (N, F) joined to (N, members·F)."""
-        return torch.cat([member(x) for member in self], dim=1)
-
-
-def join(networks: Sequence[nn.Module]) -> nn.Sequential:
-    """One network whose logits are the mean of the logits of ``networks``, which do not change.
-
-    The mean of several last layers is one last layer over all their inputs: its weights are theirs, divided by
-    their number. So the ensemble ends in a Linear called ``head``, as every network does.
-
-    Args:
-        networks: built from one description, for the same input and classes.
-    """
-    with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
-        joined = side_by_side(networks)
-    head, heads = head_of(joined), [head_of(network) for network in networks]
-    with torch.no_grad():
-        head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
-        head.bias.copy_(torch.stack([each.bias for each in heads]).double().mean(dim=0))
-    return joined.eval()
-
-
-def summands(network: nn.Module) -> list[nn.Module]:
-    """Networks over the same weights whose logits, without the head's bias, add up to those of ``network``.
-
-    The members of an ensemble, their heads its head's part for each; a network that is no ensemble is its own.
-    """
-    members = getattr(network, "members", None)
-    if not isinstance(members, SideBySide):
-        return [network]
-    weights = head_of(network).weight.detach().chunk(len(members), dim=1)
-    return [_with_head(member, weight) for member, weight in zip(members, weights, strict=True)]
-
-
-def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-    layer.weight = nn.Parameter(weight, requires_grad=False)
-    whole = shallow_copy(member)
-    whole.add_module("head", layer)
-    return whole
-
-
-def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
-    """The bodies of networks, over the same weights, and a new head."""
-    head = head_of(networks[0])
-    members = SideBySide(without_head(network) for network in networks)
-    joined = nn.Linear(len(networks) * head.in_features, head.out_features, device=head.weight.device)
-    return nn.Sequential(OrderedDict(members=members, head=joined))
-
-
-def head_of(network: nn.Module) -> nn.Linear:
-    """A network's last layer, which gives the logits."""
-    head = network.get_submodule("head")
-    assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
-    return head

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from math import isqrt
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
-from torch import Tensor
 
 from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Mode = Literal["standardize", "unit_range", "unit_norm"]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -38,6 +40,8 @@ class _StatisticsOnDevices:
         kept = self._kept.get(device)
         if kept is None or kept[0] is not mean or kept[1] is not std:
             # Made as ordinary tensors even when prediction comes first: gradients may be asked for later.
+            import torch  # a description loads none
+
             with torch.inference_mode(False):
                 pair = torch.from_numpy(np.array([mean, std], dtype=np.float32)).to(device)
             kept = self._kept[device] = (mean, std, pair)
@@ -98,6 +102,8 @@ class Preprocessing(BaseModel):
 
     def to_float(self, inputs: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, C) to float32 (N, C, H, W) in [0, 1], channels last; float (N, D) to float32."""
+        import torch
+
         if inputs.dtype == torch.uint8 and inputs.ndim == 4:
             return inputs.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
         return inputs.to(torch.float32)
@@ -107,6 +113,8 @@ class Preprocessing(BaseModel):
         if self.mode == "unit_range":
             return x
         if self.mode == "unit_norm":
+            import torch
+
             norm: torch.Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
             return x / norm.clamp_min(torch.finfo(x.dtype).tiny)
         mean, std = self._tensors.on(x.device, self.mean, self.std)
@@ -119,12 +127,14 @@ class Preprocessing(BaseModel):
         return self.normalise(self.to_float(inputs))
 
 
-Inputs = npt.NDArray[Any] | Tensor
+Inputs: TypeAlias = "npt.NDArray[Any] | Tensor"
 
 
 def as_tensor(inputs: Inputs) -> Tensor:
     """An array or memory map as a tensor over the same memory; a tensor as it is."""
-    if isinstance(inputs, Tensor):
+    import torch
+
+    if isinstance(inputs, torch.Tensor):
         return inputs
     with warnings.catch_warnings():
         # A read-only memory map cannot be written through a tensor either: nothing here writes to inputs.
@@ -211,4 +221,4 @@ def _parts(inputs: Inputs, itemsize: int, size: int) -> Iterator[Tensor]:
     for start in range(0, inputs.shape[0], step):
         part = inputs[start : start + step]
         # An array may run backwards, which no tensor can.
-        yield (part if isinstance(part, Tensor) else as_tensor(np.ascontiguousarray(part))).detach().cpu()
+        yield as_tensor(np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part).detach().cpu()

@@ -1,17 +1,22 @@
-"""The parts of network descriptions: bounds, activations, and a stack of layers that follows the shape."""
+"""The parts of network descriptions: bounds, activations, layers, and a stack of layers that follows the shape.
+
+Nothing here loads torch: `modules` makes the layers that are described here, `plain` what the exports write.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import Annotated, ClassVar
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
-from torch import Tensor, nn
 
 from ..errors import SettingsError
 from ..settings import MOST_MULTIPLICATIONS, MOST_VALUES, Settings, batch_size, suggestion
+
+if TYPE_CHECKING:
+    from torch import nn
 
 InputShape = tuple[int, int, int] | tuple[int]
 """(height, width, channels) of an image, or (features,) of a vector."""
@@ -27,7 +32,7 @@ class BaseSpec(Settings, ABC):
     """The description of one kind of network: closed, serialisable, compared by value.
 
     A new kind is a subclass, and one row in ``networks.py``. The subclass narrows ``kind`` to a Literal with the kind's
-    name and adds its settings, each with a default and bounds.
+    name, adds its settings, each with a default and bounds, and has `stack`, or `network` where that cannot say it.
     """
 
     kind: str
@@ -35,7 +40,11 @@ class BaseSpec(Settings, ABC):
     takes_vectors: ClassVar[bool] = False
     """Whether feature vectors (D,) will do as input; images always do."""
 
-    @abstractmethod
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "network" in vars(cls) and "stack" not in vars(cls):
+            cls.stack = BaseSpec.stack  # type: ignore[method-assign]  # the inherited one describes another network
+
     def network(self, input_shape: InputShape, classes: int) -> nn.Module:
         """The untrained network; called by :func:`glyphnet.nn.build`, which has checked the arguments.
 
@@ -45,6 +54,18 @@ class BaseSpec(Settings, ABC):
         Raises:
             SettingsError: the settings do not go with ``input_shape``.
         """
+        stack = self.stack(input_shape, classes)
+        if stack is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither `stack` nor `network`.")
+        return stack.build()
+
+    def stack(self, input_shape: InputShape, classes: int) -> Stack | None:
+        """The network's layers up to and with the head, described without torch; None if only `network` knows them.
+
+        Raises:
+            SettingsError: see `network`.
+        """
+        return None
 
     def without_effect(self) -> tuple[str, ...]:
         """A sentence for every setting that was given and cannot have an effect with the others."""
@@ -53,15 +74,16 @@ class BaseSpec(Settings, ABC):
 
 # Activations
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "leaky_relu": nn.LeakyReLU,
-    "identity": nn.Identity,
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "leaky_relu": "LeakyReLU",
+    "identity": "Identity",
 }
+"""Each activation with torch's class for it."""
 
 
 def _known(name: str) -> str:
@@ -74,35 +96,63 @@ Activation = Annotated[str, AfterValidator(_known)]
 """The name of one of :data:`ACTIVATIONS`."""
 
 
-_RISING = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
+# Layers
 
 
-def pooled_first(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    """The same layers, with each max-pooling in front of the activation before it, which then sees a quarter of the
-    pixels: of an activation that rises the largest stays the largest.
-    """
-    ordered = list(layers)
-    for index in range(1, len(ordered)):
-        first, second = ordered[index - 1 : index + 1]
-        if isinstance(first, _RISING) and isinstance(second, nn.MaxPool2d):
-            ordered[index - 1 : index + 1] = second, first
-    return ordered
+@dataclass(frozen=True)
+class Described:
+    """A layer before it is built.
 
-
-ACTIVATION_TYPES = frozenset(type(make()) for make in ACTIVATIONS.values())
-
-
-class Flatten(nn.Module):
-    """Lays images (N, C, H, W) out as vectors (N, H·W·C), in the order (row, column, channel); vectors stay.
-
-    ``nn.Flatten`` has the order (channel, row, column). Images lie in memory channels last: it would copy them, forward
-    and backward, and leave the pooling before it a gradient in the wrong order. That cost as much as the rest of a
-    small network.
+    Attributes:
+        type: the name of its class: torch's, or one of `modules`.
+        settings: what the class takes.
+        shapes: its tensors with their shapes.
+        parts: the layers in it.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The vectors; of channels-last images a view."""
-        return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+    type: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    parts: Mapping[str, Described] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> int:
+        """How many layers it is, itself counted too."""
+        return 1 + sum(part.modules for part in self.parts.values())
+
+    def tensors(self, prefix: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The names and shapes of all tensors, as in torch's ``state_dict``."""
+        yield from ((f"{prefix}{name}", shape) for name, shape in self.shapes.items())
+        for name, part in self.parts.items():
+            yield from part.tensors(f"{prefix}{name}.")
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True
+) -> Described:
+    """A square convolution."""
+    settings = {"in_channels": inputs, "out_channels": outputs, "kernel_size": kernel, "stride": stride}
+    shapes = {"weight": (outputs, inputs, kernel, kernel), **({"bias": (outputs,)} if bias else {})}
+    return Described("Conv2d", {**settings, "padding": padding, "bias": bias}, shapes)
+
+
+def dense(inputs: int, outputs: int, *, bias: bool = True) -> Described:
+    """A fully connected layer."""
+    shapes = {"weight": (outputs, inputs), **({"bias": (outputs,)} if bias else {})}
+    return Described("Linear", {"in_features": inputs, "out_features": outputs, "bias": bias}, shapes)
+
+
+def batch_norm(values: int, *, of_image: bool) -> Described:
+    """Batch normalisation of the channels of an image, or of features."""
+    shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (values,))
+    return Described(
+        "BatchNorm2d" if of_image else "BatchNorm1d", {"num_features": values}, {**shapes, "num_batches_tracked": ()}
+    )
+
+
+def activation(which: str) -> Described:
+    """An activation by its name in :data:`ACTIVATIONS`."""
+    return Described(ACTIVATIONS[which])
 
 
 class Stack:
@@ -120,13 +170,13 @@ class Stack:
         self._kind = kind
         self._input_shape = input_shape
         self._remedy = remedy
-        self._layers: OrderedDict[str, nn.Module] = OrderedDict()
+        self._layers: dict[str, Described | nn.Module] = {}
         self.height, self.width, self.channels = input_shape if len(input_shape) == 3 else (1, 1, 0)
         self.features = input_shape[0] if len(input_shape) == 1 else 0
         self.multiplications = 0
         self._batch = batch_size(input_shape)
 
-    def add(self, name: str, layer: nn.Module) -> None:
+    def add(self, name: str, layer: Described | nn.Module) -> None:
         """Put on a layer that changes no shape."""
         self._layers[name] = layer
 
@@ -136,51 +186,69 @@ class Stack:
         """Put on a square convolution; raises SettingsError if the kernel is larger than the padded image."""
         self._shrink(name, kernel, stride, padding)
         self.count(kernel * kernel * self.channels, self.height * self.width * channels)
-        layer = nn.Conv2d(self.channels, channels, kernel, stride=stride, padding=padding, bias=bias)
+        self.add(name, convolution(self.channels, channels, kernel, stride=stride, padding=padding, bias=bias))
         self.channels = channels
-        self.add(name, layer)
 
     def pool(self, name: str, size: int = 2) -> None:
         """Add a max-pooling over squares, incomplete ones at the border dropped. Raises SettingsError if none fits."""
         self._shrink(name, size, size, 0)
-        self.add(name, nn.MaxPool2d(size))
+        self.add(name, Described("MaxPool2d", {"kernel_size": size}))
 
     def flatten(self) -> None:
         """Lay the image out as one vector, in the order (row, column, channel); a vector stays as it is."""
         if self.channels:
             self.features = self.height * self.width * self.channels
-        self.add("flatten", Flatten())
+        self.add("flatten", Described("Flatten"))
 
     def dense(self, name: str, width: int, *, bias: bool = True) -> None:
         """Put on a fully connected layer."""
         self.count(self.features, width)
-        self.add(name, nn.Linear(self.features, width, bias=bias))
+        self.add(name, dense(self.features, width, bias=bias))
         self.features = width
+
+    def batch_norm(self, name: str) -> None:
+        """Normalise the channels of the image, or the features."""
+        self.add(name, batch_norm(self.features or self.channels, of_image=not self.features))
 
     def activation(self, name: str, which: str) -> None:
         """Put on an activation by its name in :data:`ACTIVATIONS`."""
-        self.add(name, ACTIVATIONS[which]())
+        self.add(name, activation(which))
 
     def dropout(self, name: str, probability: float) -> None:
         """Add dropout, or nothing if the probability is 0."""
         if probability:
-            self.add(name, nn.Dropout(probability))
+            self.add(name, Described("Dropout", {"p": probability}))
 
-    def flat_network(self, dense: Iterable[int], which: str, dropout: float, classes: int) -> nn.Sequential:
+    def flat(self, dense: Iterable[int], which: str, dropout: float, classes: int) -> Stack:
         """The layers so far, then flatten, [dense, activation] for each width, [dropout] and head."""
         self.flatten()
         for index, width in enumerate(dense, start=1):
             self.dense(f"dense{index}", width)
             self.activation(f"dense{index}_activation", which)
         self.dropout("dropout", dropout)
-        return self.network(classes)
+        return self.closed(classes)
 
-    def network(self, classes: int) -> nn.Sequential:
+    def closed(self, classes: int) -> Stack:
         """The layers so far, closed by the head that gives the logits."""
         self.dense("head", classes)
-        network = nn.Sequential(self._layers)
+        return self
+
+    def network(self, classes: int) -> nn.Sequential:
+        """The network of the layers so far and the head."""
+        return self.closed(classes).build()
+
+    def build(self) -> nn.Sequential:
+        """The network of the layers so far."""
+        from .modules import sequential
+
+        network = sequential(self._layers)
         network.multiplications = self.multiplications  # type: ignore[assignment]
         return network
+
+    def described(self) -> Described | None:
+        """The network of the layers so far as one layer; None if one of them is torch's own."""
+        layers = {name: layer for name, layer in self._layers.items() if isinstance(layer, Described)}
+        return Described("Sequential", parts=layers) if len(layers) == len(self._layers) else None
 
     def count(self, each: int, values: int) -> None:
         """Count the multiplications of a layer before it is built: ``each`` for each output value.

@@ -19,7 +19,8 @@ from ...evaluation.normalizing import decide_normalizing
 from ...files import atomic_write_text, make_folder
 from ...locks import FolderLock, temporary_folder
 from ...modelfile import library_versions
-from ...nn.networks import MOST_MEMBERS, EnsembleSpec, join
+from ...nn.modules import join
+from ...nn.networks import MOST_MEMBERS, EnsembleSpec
 from ...progress import SILENT, Reporter
 from ...runs import RunFolder, write_judgement
 from ...runs.conclusion import calibrated, judge_after_training

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ...nn.spec import Flatten
+from ...nn.modules import Flatten
 
 
 class Backpropagation:

@@ -1,0 +1,215 @@
+"""The layers that `spec` describes as torch's modules, our own kinds of layers, and networks over the same weights."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .kinds import residual_block
+from .spec import ACTIVATIONS, Described
+
+# From descriptions to modules
+
+
+def sequential(layers: Mapping[str, Described | nn.Module]) -> nn.Sequential:
+    """The layers one after the other; those that are described are built, in this order."""
+    built = {name: module_of(layer) if isinstance(layer, Described) else layer for name, layer in layers.items()}
+    return nn.Sequential(OrderedDict(built))
+
+
+def module_of(layer: Described) -> nn.Module:
+    """A layer as its description says."""
+    if layer.type == "Sequential":
+        return sequential(layer.parts)
+    kind = _OWN.get(layer.type) or getattr(nn, layer.type)
+    module: nn.Module = kind(**layer.settings)
+    return module
+
+
+def initialise_convolutions(network: nn.Module) -> nn.Module:
+    """The network with new weights of its convolutions, normal with the variance 2 / (outputs · kernel²)."""
+    for layer in network.modules():
+        # On the meta device there is nothing to set, and PyTorch would load its compiler for it.
+        if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+ACTIVATION_TYPES: dict[str, type[nn.Module]] = {name: getattr(nn, made) for name, made in ACTIVATIONS.items()}
+"""Each activation by its name in `spec.ACTIVATIONS`."""
+
+_RISING = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
+
+
+def pooled_first(layers: Iterable[nn.Module]) -> list[nn.Module]:
+    """The same layers, with each max-pooling in front of the activation before it, which then sees a quarter of the
+    pixels: of an activation that rises the largest stays the largest.
+    """
+    ordered = list(layers)
+    for index in range(1, len(ordered)):
+        first, second = ordered[index - 1 : index + 1]
+        if isinstance(first, _RISING) and isinstance(second, nn.MaxPool2d):
+            ordered[index - 1 : index + 1] = second, first
+    return ordered
+
+
+# Our own layers
+
+
+class Flatten(nn.Module):
+    """Lays images (N, C, H, W) out as vectors (N, H·W·C), in the order (row, column, channel); vectors stay.
+
+    ``nn.Flatten`` has the order (channel, row, column). Images lie in memory channels last: it would copy them, forward
+    and backward, and leave the pooling before it a gradient in the wrong order. That cost as much as the rest of a
+    small network.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The vectors; of channels-last images a view."""
+        return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised 3×3 convolutions, and the input added to what they give.
+
+    The second normalisation starts with weight 0, so that a new block passes its input on and a deep stack
+    trains from the first step (Goyal et al., 2017, https://arxiv.org/abs/1706.02677, §5.1).
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        stride: 1, or 2 to halve the image (rounded up).
+        activation_name: a name of ``ACTIVATIONS``.
+    """
+
+    conv1: nn.Conv2d
+    norm1: nn.BatchNorm2d
+    activation1: nn.Module
+    conv2: nn.Conv2d
+    norm2: nn.BatchNorm2d
+    shortcut: nn.Module
+    activation2: nn.Module
+
+    def __init__(self, inputs: int, outputs: int, stride: int, activation_name: str) -> None:
+        super().__init__()
+        for name, part in residual_block(inputs, outputs, stride, activation_name).parts.items():
+            self.add_module(name, module_of(part))
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """float (N, inputs, H, W) to (N, outputs, H/stride, W/stride)."""
+        branch = self.activation1(self.norm1(self.conv1(x)))
+        branch = self.norm2(self.conv2(branch))
+        output: torch.Tensor = self.activation2(branch + self.shortcut(x))
+        return output
+
+
+class Rows(nn.Module):
+    """An image as a sequence of rows: (N, C, H, W) to (N, H, W·C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """No copy is made of an image in channels-last memory."""
+        return x.permute(0, 2, 3, 1).flatten(2)
+
+
+class LastState(nn.Module):
+    """The state in which the uppermost LSTM ends: what ``nn.LSTM`` returns to (N, directions·hidden).
+
+    Args:
+        directions: 1, or 2 for a bidirectional LSTM, whose two states are joined.
+    """
+
+    def __init__(self, directions: int) -> None:
+        super().__init__()
+        self.directions = directions
+
+    def forward(self, result: tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """The second part of ``result`` is (h, c), each (layers·directions, N, hidden)."""
+        return torch.cat(list(result[1][0][-self.directions :].unbind()), dim=1)
+
+
+class SideBySide(nn.ModuleList):
+    """Networks over the same input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Their vectors (N, F) joined to (N, members·F)."""
+        return torch.cat([member(x) for member in self], dim=1)
+
+
+_OWN: dict[str, type[nn.Module]] = {each.__name__: each for each in (Flatten, ResidualBlock, Rows, LastState)}
+
+# Other modules over the same weights: shallow copies, and an ensemble of trained networks as one network
+
+
+def shallow_copy(module: nn.Module) -> nn.Module:
+    """A network of its own over the same weights: its hooks, modes and layers can change without the first one's.
+
+    Hooks of the first one are not taken over.
+    """
+    other = module.__class__.__new__(module.__class__)
+    other.__dict__ = {name: type(value)() if "_hooks" in name else value for name, value in module.__dict__.items()}
+    other.__dict__["_modules"] = {name: child and shallow_copy(child) for name, child in module._modules.items()}
+    return other
+
+
+def without_head(network: nn.Module) -> nn.Module:
+    """The network up to its last layer, over the same weights: it gives what ``head`` would take."""
+    other = shallow_copy(network)
+    other.add_module("head", nn.Identity())
+    return other
+
+
+def join(networks: Sequence[nn.Module]) -> nn.Sequential:
+    """One network whose logits are the mean of the logits of ``networks``, which do not change.
+
+    The mean of several last layers is one last layer over all their inputs: its weights are theirs, divided by
+    their number. So the ensemble ends in a Linear called ``head``, as every network does.
+
+    Args:
+        networks: built from one description, for the same input and classes.
+    """
+    with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
+        joined = side_by_side(networks)
+    head, heads = head_of(joined), [head_of(network) for network in networks]
+    with torch.no_grad():
+        head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
+        head.bias.copy_(torch.stack([each.bias for each in heads]).double().mean(dim=0))
+    return joined.eval()
+
+
+def summands(network: nn.Module) -> list[nn.Module]:
+    """Networks over the same weights whose logits, without the head's bias, add up to those of ``network``.
+
+    The members of an ensemble, their heads its head's part for each; a network that is no ensemble is its own.
+    """
+    members = getattr(network, "members", None)
+    if not isinstance(members, SideBySide):
+        return [network]
+    weights = head_of(network).weight.detach().chunk(len(members), dim=1)
+    return [_with_head(member, weight) for member, weight in zip(members, weights, strict=True)]
+
+
+def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    whole = shallow_copy(member)
+    whole.add_module("head", layer)
+    return whole
+
+
+def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
+    """The bodies of networks, over the same weights, and a new head."""
+    head = head_of(networks[0])
+    members = SideBySide(without_head(network) for network in networks)
+    joined = nn.Linear(len(networks) * head.in_features, head.out_features, device=head.weight.device)
+    return nn.Sequential(OrderedDict(members=members, head=joined))
+
+
+def head_of(network: nn.Module) -> nn.Linear:
+    """A network's last layer, which gives the logits."""
+    head = network.get_submodule("head")
+    assert isinstance(head, nn.Linear)  # every network ends in one: see `nn.build`
+    return head

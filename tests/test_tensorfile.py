@@ -71,7 +71,7 @@ def test_header_and_tensors_come_back_exactly(tmp_path: Path) -> None:
 
 @st.composite
 def tensors_of_any_kind(draw: st.DrawFn) -> torch.Tensor:
-    dtype = getattr(torch, DTYPES[draw(st.sampled_from(sorted(DTYPES)))].torch)
+    dtype = getattr(torch, DTYPES[draw(st.sampled_from(sorted(DTYPES)))])
     shape = tuple(draw(st.lists(st.integers(0, 4), max_size=4)))
     size = int(np.prod(shape)) * dtype.itemsize
     content = bytearray(draw(st.binary(min_size=size, max_size=size)))

@@ -490,7 +490,7 @@ def _check_tensors(
             raise error(f"{what} {words} {len(names)} tensors of its network: {some}.")
     for name, tensor in wanted.items():
         there = given[name]
-        dtype = f"torch.{DTYPES[there.dtype].torch}" if isinstance(there, TensorInfo) else str(there.dtype)
+        dtype = f"torch.{DTYPES[there.dtype]}" if isinstance(there, TensorInfo) else str(there.dtype)
         if dtype != str(tensor.dtype) or tuple(there.shape) != tuple(tensor.shape):
             raise error(
                 f"{what} has {name!r} as {dtype} of shape {tuple(there.shape)}, and its network needs "

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,7 @@ def _head_of(
     end = 0
     # Widest items first, then by name, as the library does it: so each begins at a multiple of its item size.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
-        dtype = dtype_name(tensor.dtype)
+        dtype = DTYPE_NAMES.get(str(tensor.dtype))
         if dtype is None or name == "__metadata__" or not _is_encodable(name):
             raise ModelFileError(
                 f"{path}: the tensor {name!r} ({tensor.dtype}) cannot be stored in a safetensors file."
@@ -124,50 +124,48 @@ def read_tensors(
     """
     import torch
 
-    def read(info: TensorInfo) -> torch.Tensor:
+    def make(info: TensorInfo) -> tuple[torch.Tensor, memoryview]:
         raw = torch.empty(info.end - info.start, dtype=torch.uint8)
-        fill(info, _memory(raw))
-        return raw.view(getattr(torch, DTYPES[info.dtype].torch)).reshape(info.shape).to(device)
+        return raw.view(getattr(torch, DTYPES[info.dtype])).reshape(info.shape), _memory(raw)
 
-    with _open(path) as file:
-        header, layout, fill = _opened(file, path, kind, newest)
-        if check is not None:
-            check(header, layout)
-        return header, {name: read(info) for name, info in layout.items()}
+    header, tensors = _read(path, kind, newest, check, make)
+    return header, {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def read_arrays(
     path: str | os.PathLike[str], *, kind: str, newest: int, check: Check
 ) -> tuple[Header, dict[str, npt.NDArray[Any]]]:
-    """The same as arrays, without torch; a KeyError for a dtype that NumPy lacks."""
+    """The same as arrays, without torch; ``check`` must refuse what NumPy lacks: bfloat16 and float8."""
 
-    def read(info: TensorInfo) -> npt.NDArray[Any]:
-        array = np.empty(info.shape, _NUMPY[info.dtype])
-        fill(info, array.reshape(-1).view(np.uint8).data)
-        return array
+    def make(info: TensorInfo) -> tuple[npt.NDArray[Any], memoryview]:
+        array = np.empty(info.shape, DTYPES[info.dtype])
+        return array, array.reshape(-1).view(np.uint8).data
 
+    return _read(path, kind, newest, check, make)
+
+
+Made = TypeVar("Made")
+
+
+def _read(
+    path: str | os.PathLike[str], kind: str, newest: int, check: Check | None,
+    make: Callable[[TensorInfo], tuple[Made, memoryview]],
+) -> tuple[Header, dict[str, Made]]:  # fmt: skip
+    """Read a file into what ``make`` gives for each tensor, beside its memory."""
+    found: dict[str, Made] = {}
     with _open(path) as file:
-        header, layout, fill = _opened(file, path, kind, newest)
-        check(header, layout)
-        return header, {name: read(info) for name, info in layout.items()}
-
-
-def _opened(
-    file: BufferedReader, path: str | os.PathLike[str], kind: str, newest: int
-) -> tuple[Header, dict[str, TensorInfo], Callable[[TensorInfo, memoryview], None]]:
-    """The header and the tensors' places of a file that was checked, and what fills memory with a tensor."""
-    header, layout, start = _verify(file, path)
-    _check_kind(path, header, kind, newest)
-
-    def fill(info: TensorInfo, memory: memoryview) -> None:
-        file.seek(start + info.start)
-        if memory.nbytes and file.readinto(memory) != memory.nbytes:
-            raise CorruptFileError(f"{path}: became shorter while it was read.")
-        if info.dtype == "BOOL" and memory.nbytes and max(memory) > 1:
-            name = next(name for name, each in layout.items() if each is info)
-            raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
-
-    return header, layout, fill
+        header, layout, start = _verify(file, path)
+        _check_kind(path, header, kind, newest)
+        if check is not None:
+            check(header, layout)
+        for name, info in layout.items():
+            found[name], memory = make(info)
+            file.seek(start + info.start)
+            if memory.nbytes and file.readinto(memory) != memory.nbytes:
+                raise CorruptFileError(f"{path}: became shorter while it was read.")
+            if info.dtype == "BOOL" and max(memory, default=0) > 1:
+                raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
+    return header, found
 
 
 def _open(path: str | os.PathLike[str]) -> BufferedReader:
@@ -275,38 +273,33 @@ def _is_encodable(name: str) -> bool:
 # What the header of a safetensors file says about its tensors, read with distrust
 
 
-class DType(NamedTuple):
-    """A type of numbers: torch's name for it, and the bytes that one takes."""
-
-    torch: str
-    itemsize: int
-
-
-DTYPES: dict[str, DType] = {
-    "BOOL": DType("bool", 1),
-    "U8": DType("uint8", 1),
-    "I8": DType("int8", 1),
-    "U16": DType("uint16", 2),
-    "I16": DType("int16", 2),
-    "U32": DType("uint32", 4),
-    "I32": DType("int32", 4),
-    "U64": DType("uint64", 8),
-    "I64": DType("int64", 8),
-    "F8_E4M3": DType("float8_e4m3fn", 1),
-    "F8_E5M2": DType("float8_e5m2", 1),
-    "F8_E8M0": DType("float8_e8m0fnu", 1),
-    "F16": DType("float16", 2),
-    "BF16": DType("bfloat16", 2),
-    "F32": DType("float32", 4),
-    "F64": DType("float64", 8),
-    "C64": DType("complex64", 8),
+DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
 }
-_NUMPY = {name: row.torch for name, row in DTYPES.items() if not name.startswith(("F8", "BF"))}
+"""The types of numbers in such files, with torch's names; all but bfloat16 and float8 are NumPy's, too."""
+
+DTYPE_NAMES = {f"torch.{name}": kind for kind, name in DTYPES.items()}
 
 
-def dtype_name(dtype: torch.dtype) -> str | None:
-    """The name that a file has for torch's dtype; None if it has none."""
-    return next((name for name, row in DTYPES.items() if str(dtype) == f"torch.{row.torch}"), None)
+def _item_size(kind: str) -> int:
+    """Bytes that one number takes."""
+    return 1 if kind == "BOOL" else int("".join(filter(str.isdigit, kind.partition("_")[0]))) // 8
 
 
 _LARGEST = 1 << 62  # of a tensor's bytes, with sizes 0 taken as 1: strides stay within 64 bits
@@ -361,7 +354,7 @@ def _tensor_info(name: str, entry: object) -> TensorInfo:
         raise ValueError(f"the tensor {name[:80]!r} has the unknown dtype {kind[:20]!r}")
     if not all(type(number) is int and 0 <= number < _LARGEST for number in (*shape, start, end)):
         raise ValueError(f"the tensor {name[:80]!r} has sizes or offsets that are not whole numbers in range")
-    width = DTYPES[kind].itemsize
+    width = _item_size(kind)
     if len(shape) > 32 or math.prod(max(size, 1) for size in shape) * width > _LARGEST:
         raise ValueError(f"the tensor {name[:80]!r} has an impossible shape")
     needed = math.prod(shape) * width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from .spec import (
     activation,
     batch_norm,
     convolution,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from torch import nn
@@ -237,10 +238,8 @@ def residual_block(inputs: int, outputs: int, stride: int, which: str) -> Descri
         "activation2": activation(which),
     }
     if stride != 1 or inputs != outputs:
-        shortcut = {
-            "0": convolution(inputs, outputs, 1, stride=stride, bias=False), "1": batch_norm(outputs, of_image=True)
-        }  # fmt: skip
-        parts["shortcut"] = Described("Sequential", parts=shortcut)
+        shortcut = convolution(inputs, outputs, 1, stride=stride, bias=False), batch_norm(outputs, of_image=True)
+        parts["shortcut"] = Described("Sequential", parts=dict(zip("01", shortcut, strict=True)))
     settings = {"inputs": inputs, "outputs": outputs, "stride": stride, "activation_name": which}
     return Described("ResidualBlock", settings, parts=parts)
 
@@ -281,16 +280,11 @@ class RNNSpec(BaseSpec):
 
     def _lstm(self, inputs: int) -> Described:
         gates, shapes = 4 * self.hidden, dict[str, tuple[int, ...]]()
-        directions = ("", "_reverse") if self.bidirectional else ("",)
-        for level in range(self.layers):
-            given = self.hidden * len(directions) if level else inputs
-            for end in directions:
-                shapes |= {
-                    f"weight_ih_l{level}{end}": (gates, given),
-                    f"weight_hh_l{level}{end}": (gates, self.hidden),
-                    f"bias_ih_l{level}{end}": (gates,),
-                    f"bias_hh_l{level}{end}": (gates,),
-                }
+        ends = ("", "_reverse") if self.bidirectional else ("",)
+        for level, end in product(range(self.layers), ends):
+            place, given = f"l{level}{end}", self.hidden * len(ends) if level else inputs
+            shapes |= {f"weight_ih_{place}": (gates, given), f"weight_hh_{place}": (gates, self.hidden)}
+            shapes |= {f"bias_ih_{place}": (gates,), f"bias_hh_{place}": (gates,)}
         settings = {
             "input_size": inputs,
             "hidden_size": self.hidden,

@@ -25,9 +25,9 @@ from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, GlyphNetError, ModelFileError, SettingsError, UnsupportedFileError
 from .nn import Preprocessing, SavedNetworkSpec, build
+from .nn.described import Described
 from .nn.plain import Loaded, Parted, parted
 from .nn.prototypes import MOST_VALUES, Prototypes
-from .nn.spec import Described
 from .plugins import packages
 from .tensorfile import DTYPES, Header, TensorInfo, read_arrays, read_tensors, write_tensors
 from .units import fault_of, percent

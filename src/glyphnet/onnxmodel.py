@@ -20,7 +20,6 @@ from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading, check_page, check_range
 from .errors import (
     CorruptFileError,
-    DeviceError,
     MissingExtraError,
     ModelFileError,
     SettingsError,
@@ -49,7 +48,7 @@ _UNSEALED = "This file was exported before files had a checksum, so damage goes 
 
 
 class Session(Protocol):
-    """What computes an `OnnxModel`: ONNX Runtime, or `plainmodel.PlainSession`."""
+    """What computes an `OnnxModel`: ONNX Runtime, or `predictor.PlainSession`."""
 
     def run(self, wanted: Sequence[str], inputs: Mapping[str, UInt8Array]) -> list[Float32Array]:
         """The outputs of these names for ``images``, uint8 (N, H, W, C)."""
@@ -134,34 +133,6 @@ class OnnxModel(Predictor):
     def lacking(self) -> str:
         """What this model lacks beside those of today, in one or two sentences, or ""."""
         return " ".join(filter(None, [super().lacking, "" if self.sealed else _UNSEALED]))
-
-
-def load_predictor(
-    path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None, pictures: int | None = None
-) -> Predictor:
-    """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
-
-    Args:
-        path: the file.
-        device: where a model file computes.
-        threads: of an ONNX file; a model file computes on those that torch is set to.
-        pictures: how many it will be asked, where they are few: a model file may then do without torch.
-
-    Raises:
-        ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
-    """
-    if os.fspath(path).lower().endswith(".onnx"):
-        if device not in ("auto", "cpu"):
-            raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
-        return load_onnx(path, threads)
-    if pictures is not None and device == "cpu":
-        from .plainmodel import load_plain
-
-        if (plain := load_plain(path, pictures)) is not None:
-            return plain
-    from .classifier import load_model  # torch, which takes a second to load
-
-    return load_model(path, device)
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:

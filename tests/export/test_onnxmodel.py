@@ -28,7 +28,8 @@ from glyphnet.errors import (
     UnsupportedFileError,
 )
 from glyphnet.export.onnx import make
-from glyphnet.onnxmodel import load_onnx, load_predictor, parse_onnx
+from glyphnet.onnxmodel import load_onnx, parse_onnx
+from glyphnet.predictor import load_predictor
 
 ROOT = Path(__file__).parents[2]
 

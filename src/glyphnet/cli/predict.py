@@ -164,8 +164,8 @@ def _print(model: Path, paths: list[str], options: PredictOptions) -> int:
     """Print the answers as they come; how many images could not be read."""
     from ..data.traits import TraitCounts
     from ..filekinds import PICTURE_SUFFIXES
-    from ..onnxmodel import load_predictor
     from ..predictfiles import Answering, left_out, predict_files
+    from ..predictor import load_predictor
 
     alone = all(Path(path).suffix.lower() in PICTURE_SUFFIXES for path in paths)  # each is one picture
     classifier = load_predictor(model, options.device, pictures=len(paths) if alone else None)

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from ..errors import SettingsError
 from ..settings import Settings
+from .described import Described
 from .kinds import Kernel, Stride
-from .spec import Activation, BaseSpec, Described, Dropout, Flag, InputShape, Stack, Width
+from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width
 
 Padding = Annotated[int, Field(strict=True, ge=0, le=7)]
 PoolSize = Annotated[int, Field(strict=True, ge=2, le=16)]

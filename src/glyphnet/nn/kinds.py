@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .spec import (
-    Activation,
-    BaseSpec,
-    Described,
-    Dropout,
-    Flag,
-    InputShape,
-    Stack,
-    Width,
-    Widths,
-    activation,
-    batch_norm,
-    convolution,
-)  # fmt: skip
+from .described import Described, residual_block
+from .spec import Activation, BaseSpec, Dropout, Flag, InputShape, Stack, Width, Widths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -224,24 +212,6 @@ class ResNetSpec(BaseSpec):
         from .modules import initialise_convolutions
 
         return initialise_convolutions(super().network(input_shape, classes))
-
-
-def residual_block(inputs: int, outputs: int, stride: int, which: str) -> Described:
-    """A `modules.ResidualBlock`, which takes the same."""
-    parts = {
-        "conv1": convolution(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        "norm1": batch_norm(outputs, of_image=True),
-        "activation1": activation(which),
-        "conv2": convolution(outputs, outputs, 3, padding=1, bias=False),
-        "norm2": batch_norm(outputs, of_image=True),
-        "shortcut": Described("Identity"),
-        "activation2": activation(which),
-    }
-    if stride != 1 or inputs != outputs:
-        shortcut = convolution(inputs, outputs, 1, stride=stride, bias=False), batch_norm(outputs, of_image=True)
-        parts["shortcut"] = Described("Sequential", parts=dict(zip("01", shortcut, strict=True)))
-    settings = {"inputs": inputs, "outputs": outputs, "stride": stride, "activation_name": which}
-    return Described("ResidualBlock", settings, parts=parts)
 
 
 # Recurrent: an LSTM that reads the image row by row

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..errors import ExportError
 from ..plugins import Table
 from . import modules
+from .described import ACTIVATIONS
 from .plain import (
     TYPES,
     Activation,
@@ -37,7 +38,6 @@ from .plain import (
 from .plain import Flatten as Flatten
 from .plain import SideBySide as SideBySide
 from .scoring import parts_of
-from .spec import ACTIVATIONS
 
 __all__ = [
     "LAYERS", "Activation", "Affine", "Convolution", "Custom", "Dense", "Flatten", "Float32Array", "Graph", "Layer",

@@ -1,4 +1,4 @@
-"""The layers that `spec` describes as torch's modules, our own kinds of layers, and networks over the same weights."""
+"""Described layers as modules of torch, our own kinds of layers, and networks over the same weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from .kinds import residual_block
-from .spec import ACTIVATIONS, Described
+from .described import ACTIVATIONS, Described, residual_block
 
 # From descriptions to modules
 
@@ -39,7 +38,7 @@ def initialise_convolutions(network: nn.Module) -> nn.Module:
 
 
 ACTIVATION_TYPES: dict[str, type[nn.Module]] = {name: getattr(nn, made) for name, made in ACTIVATIONS.items()}
-"""Each activation by its name in `spec.ACTIVATIONS`."""
+"""Each activation by its name in `described.ACTIVATIONS`."""
 
 _RISING = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
 

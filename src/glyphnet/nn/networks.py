@@ -11,8 +11,9 @@ from ..errors import SettingsError
 from ..plugins import Table
 from ..settings import MOST_MULTIPLICATIONS, OneOf, by_tag, not_a, parse_settings, suggestion
 from .chain import ChainSpec
+from .described import Described, dense
 from .kinds import ClassicCNNSpec, CNNSpec, LinearSpec, MLPSpec, ResNetSpec, RNNSpec
-from .spec import BaseSpec, Described, InputShape, Stack, dense
+from .spec import BaseSpec, InputShape, Stack
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .spec import ACTIVATIONS, Described
+from .described import ACTIVATIONS, Described
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -1,19 +1,17 @@
-"""The parts of network descriptions: bounds, activations, layers, and a stack of layers that follows the shape.
-
-Nothing here loads torch: `modules` makes the layers that are described here, `plain` what the exports write.
-"""
+"""The parts of network descriptions: bounds, activations, and a stack of layers that follows the shape."""
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from ..errors import SettingsError
 from ..settings import MOST_MULTIPLICATIONS, MOST_VALUES, Settings, batch_size, suggestion
+from .described import ACTIVATIONS as ACTIVATIONS
+from .described import Described, activation, batch_norm, convolution, dense
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,17 +72,6 @@ class BaseSpec(Settings, ABC):
 
 # Activations
 
-ACTIVATIONS = {
-    "relu": "ReLU",
-    "tanh": "Tanh",
-    "sigmoid": "Sigmoid",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "leaky_relu": "LeakyReLU",
-    "identity": "Identity",
-}
-"""Each activation with torch's class for it."""
-
 
 def _known(name: str) -> str:
     if name not in ACTIVATIONS:
@@ -94,65 +81,6 @@ def _known(name: str) -> str:
 
 Activation = Annotated[str, AfterValidator(_known)]
 """The name of one of :data:`ACTIVATIONS`."""
-
-
-# Layers
-
-
-@dataclass(frozen=True)
-class Described:
-    """A layer before it is built.
-
-    Attributes:
-        type: the name of its class: torch's, or one of `modules`.
-        settings: what the class takes.
-        shapes: its tensors with their shapes.
-        parts: the layers in it.
-    """
-
-    type: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    parts: Mapping[str, Described] = field(default_factory=dict)
-
-    @property
-    def modules(self) -> int:
-        """How many layers it is, itself counted too."""
-        return 1 + sum(part.modules for part in self.parts.values())
-
-    def tensors(self, prefix: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The names and shapes of all tensors, as in torch's ``state_dict``."""
-        yield from ((f"{prefix}{name}", shape) for name, shape in self.shapes.items())
-        for name, part in self.parts.items():
-            yield from part.tensors(f"{prefix}{name}.")
-
-
-def convolution(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True
-) -> Described:
-    """A square convolution."""
-    settings = {"in_channels": inputs, "out_channels": outputs, "kernel_size": kernel, "stride": stride}
-    shapes = {"weight": (outputs, inputs, kernel, kernel), **({"bias": (outputs,)} if bias else {})}
-    return Described("Conv2d", {**settings, "padding": padding, "bias": bias}, shapes)
-
-
-def dense(inputs: int, outputs: int, *, bias: bool = True) -> Described:
-    """A fully connected layer."""
-    shapes = {"weight": (outputs, inputs), **({"bias": (outputs,)} if bias else {})}
-    return Described("Linear", {"in_features": inputs, "out_features": outputs, "bias": bias}, shapes)
-
-
-def batch_norm(values: int, *, of_image: bool) -> Described:
-    """Batch normalisation of the channels of an image, or of features."""
-    shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (values,))
-    return Described(
-        "BatchNorm2d" if of_image else "BatchNorm1d", {"num_features": values}, {**shapes, "num_batches_tracked": ()}
-    )
-
-
-def activation(which: str) -> Described:
-    """An activation by its name in :data:`ACTIVATIONS`."""
-    return Described(ACTIVATIONS[which])
 
 
 class Stack:

@@ -13,7 +13,7 @@ from ..data.hub import content_of
 from ..errors import DataError, MissingExtraError, ModelFileError
 from ..files import new_file, read_input
 from ..locks import temporary_folder
-from ..onnxmodel import load_predictor
+from ..predictor import load_predictor
 from .answers import ERROR, REASON, SET, Answering, Asked, arrow_table
 from .pictures import Picture
 from .predicting import predictions

@@ -32,7 +32,7 @@ from ..files import (
     subfolder,
 )
 from ..locks import FolderLock, temporary_folder
-from ..onnxmodel import load_predictor
+from ..predictor import load_predictor
 from ..progress import SILENT, Reporter
 from .answers import About, Answer, Answering, Asked, Format, format_of
 from .pictures import OnBadFile, Picture, left_out, pictures_in

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from ..errors import SettingsError
-from ..onnxmodel import load_predictor
+from ..predictor import load_predictor
 from .app import SECURITY, Gate, HostPolicy, OnAnswer, make_app, predict_directly
 from .connections import Acceptor, ConnectionPool, GuardedProtocol
 from .limits import Limits

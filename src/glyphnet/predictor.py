@@ -1,4 +1,4 @@
-"""A model file that predicts a few pictures by NumPy, in the time that torch would take to load."""
+"""Any model ready to predict: by torch, by ONNX Runtime, or a few pictures by NumPy, while torch would still load."""
 
 from __future__ import annotations
 
@@ -8,16 +8,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .answers import Float32Array
+from .answers import Float32Array, Predictor
 from .data.dataset import UInt8Array
+from .errors import DeviceError
 from .modelfile import ModelHeader, read_described_model
 from .nn.forward import compute, distance, network_input, score
 from .nn.plain import Parted
 from .nn.prototypes import Prototypes
-from .onnxmodel import OnnxModel
+from .onnxmodel import OnnxModel, load_onnx
 
 MOST_WORK = 1_000_000_000
 """Multiplications, of all pictures together: half a second. Beyond it torch is quicker, with its own start."""
+
+
+def load_predictor(
+    path: str | os.PathLike[str], device: str = "cpu", *, threads: int | None = None, pictures: int | None = None
+) -> Predictor:
+    """A model file (``.safetensors``) or what was exported from one (``.onnx``), ready to predict.
+
+    Args:
+        path: the file.
+        device: where a model file computes.
+        threads: of an ONNX file; a model file computes on those that torch is set to.
+        pictures: how many it will be asked, where they are few: a model file may then do without torch.
+
+    Raises:
+        ModelFileError, MissingExtraError, DeviceError: see `glyphnet.load_model` and `load_onnx`.
+    """
+    if os.fspath(path).lower().endswith(".onnx"):
+        if device not in ("auto", "cpu"):
+            raise DeviceError(f"An ONNX model is run on the processor: the device {device!r} has no part in it.")
+        return load_onnx(path, threads)
+    if pictures is not None and device == "cpu" and (plain := load_plain(path, pictures)) is not None:
+        return plain
+    from .classifier import load_model  # torch, which takes a second to load
+
+    return load_model(path, device)
 
 
 @dataclass(frozen=True, eq=False)

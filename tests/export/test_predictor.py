@@ -20,8 +20,8 @@ from glyphnet.nn.forward import ACTIVATIONS as COMPUTED
 from glyphnet.nn.kinds import MLPSpec
 from glyphnet.nn.plain import TYPES
 from glyphnet.nn.spec import ACTIVATIONS, InputShape
-from glyphnet.onnxmodel import OnnxModel, load_predictor
-from glyphnet.plainmodel import MOST_WORK, load_plain
+from glyphnet.onnxmodel import OnnxModel
+from glyphnet.predictor import MOST_WORK, load_plain, load_predictor
 from glyphnet.tensorfile import read_tensors, write_tensors
 
 from .test_onnx import NETWORKS_AND_TWISTS

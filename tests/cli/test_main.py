@@ -284,6 +284,23 @@ def test_an_interrupt_is_one_line_and_status_130(environment: dict[str, str], tm
     assert (process.returncode, rest) == (130, "glyphnet: interrupted\n")
 
 
+def test_an_interrupt_while_the_commands_are_built_shows_no_traceback():
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from glyphnet import __main__
+from glyphnet.cli import verbs
+build = verbs.get_command
+def interrupted(app):
+    os.kill(os.getpid(), signal.SIGINT)
+    return build(app)
+verbs.get_command = interrupted
+verbs.main()
+"""
+    run = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_who_leaves_is_no_error(environment: dict[str, str], tmp_path: Path, unbuffered: str):
     command = [sys.executable, "-c", START, "trial", "--what", "lines"]

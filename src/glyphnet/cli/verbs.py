@@ -58,6 +58,8 @@ class VerbGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; the two endings on which Typer would say nothing are reported here."""
         try:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`; before, nothing would catch it
             return super().invoke(ctx)
         except (KeyboardInterrupt, OSError) as error:
             if isinstance(error, BrokenPipeError) and _reader_has_left():
@@ -162,6 +164,4 @@ def glyphnet(
 
 def main() -> None:
     """The command ``glyphnet``."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`
     get_command(app).main()

@@ -25,9 +25,10 @@ demo: $(VENV)/.core ## Train on the embedded digits and show what came out (runs
 	@$(VENV)/bin/glyphnet train digits --out runs/demo --overwrite
 
 # Four workers, each with the tests of whole files: two cores are then busy also while tests wait for what they
-# started. One thread of computing each, for more would only wait for another.
+# started. One thread of computing each, for more would only wait for another. Python may keep bytecode even where the
+# environment forbids it: otherwise each worker, and each of the hundreds of processes that tests start, compiles again.
 test: $(VENV)/.test ## Run the whole test suite; ARGS are pytest's.
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(VENV)/.test ## Read damaged files for SECONDS (600): no reader may fail in another way than by a typed error.
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz $(SECONDS)

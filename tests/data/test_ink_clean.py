@@ -26,7 +26,7 @@ KINDS += ["specks", "random"]
 @pytest.fixture(scope="module")
 def drawings():
     """Bundled digits drawn larger, with sharp edges, on paper of 0: uint8 (N, 24, 24, 1)."""
-    images = load("digits").train.images[:240, :, :, 0]
+    images = load("digits").train.images[:120, :, :, 0]
     large = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)) for image in images]
     inked = np.clip((np.stack(large).astype(np.int32) - 90) * 4, 0, 255).astype(np.uint8)
     return np.pad(inked, ((0, 0), (4, 4), (4, 4)))[..., np.newaxis]

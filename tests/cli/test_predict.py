@@ -22,6 +22,7 @@ from glyphnet import processes as parallel
 from glyphnet.classifier import Classifier, load_model
 from glyphnet.cli import app
 from glyphnet.errors import BadFileError
+from glyphnet.export import export
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import answers, image_files, predict_files, predicting, writing
 
@@ -54,6 +55,14 @@ def model(tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
     classifier.save(tmp_path / "model" / "m.safetensors")
     return tmp_path / "model" / "m.safetensors"
+
+
+@pytest.fixture
+def onnx_model(model: Path) -> Path:
+    """The same model in a file that needs no torch: for tests in processes of their own."""
+    path = model.with_suffix(".onnx")
+    export(load_model(model), path)
+    return path
 
 
 def picture(path: Path, seed: int = 0) -> Path:
@@ -95,14 +104,13 @@ def test_names_are_kept_exactly_in_csv_and_json(model: Path, tmp_path: Path, mon
     assert [row["file"] for row in json.loads(result.stdout)["predictions"]] == ["./plain.png", *ODD_NAMES]
 
 
-def test_a_name_that_is_no_utf8_comes_out_as_the_same_bytes(model: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_utf8_comes_out_as_the_same_bytes(onnx_model: Path, tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9.png"
     picture(tmp_path / "a.png").rename(os.fsdecode(name))
-    run = subprocess.run([sys.executable, "-m", "glyphnet", "predict", model, name], capture_output=True, check=True)
+    command = [sys.executable, "-m", "glyphnet", "predict", onnx_model, name]
+    run = subprocess.run(command, capture_output=True, check=True)
     assert run.stdout.splitlines()[1].startswith(name + b",")
-    run = subprocess.run(
-        [sys.executable, "-m", "glyphnet", "predict", "--json", model, name], capture_output=True, check=True
-    )
+    run = subprocess.run([*command, "--json"], capture_output=True, check=True)
     assert os.fsencode(json.loads(run.stdout)["predictions"][0]["file"]) == name
 
 
@@ -272,12 +280,12 @@ def test_a_picture_in_place_of_the_model_is_named(tmp_path: Path) -> None:
     assert "a.png: looks like a PNG image; a .safetensors file that GlyphNet wrote is needed" in result.stderr
 
 
-def test_on_a_terminal_there_is_a_table_and_no_markup_is_obeyed(model: Path, tmp_path: Path) -> None:
+def test_on_a_terminal_there_is_a_table_and_no_markup_is_obeyed(onnx_model: Path, tmp_path: Path) -> None:
     for seed in range(8):
         picture(tmp_path / "p" / f"[bold]{seed}[/bold]\x1b[31m.png", seed)
     main, terminal = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "glyphnet", "predict", "--topk", "4", model, "p"],
+        [sys.executable, "-m", "glyphnet", "predict", "--topk", "4", onnx_model, "p"],
         cwd=tmp_path,
         stdout=terminal,
         env=os.environ | {"COLUMNS": "100", "TERM": "xterm"},

@@ -49,6 +49,9 @@ PROTOTYPES, PROTOTYPE_WEIGHTS = "prototypes", "prototype_weights"
 MOST_SAMPLE_BYTES = 100_000
 """Of the held-out images in a file, all together."""
 
+MOST_WEIGHT = 1e6
+"""Beyond it a model is left to torch."""
+
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Count = Annotated[int, Field(ge=0, le=10**9)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -376,7 +379,8 @@ def read_described_model(
         header = _parse_header(path, raw)
         stack = header.network.stack(header.input_shape, len(header.classes))
         network = None if stack is None else stack.described()
-        if stack is None or network is None or stack.multiplications > most_work:
+        values = math.prod(header.input_shape)
+        if stack is None or network is None or max(stack.multiplications, 100 * values) > most_work:
             raise UnsupportedFileError("its network is not described, or large")
         wanted = {
             name: ("I64" if name.endswith("num_batches_tracked") else "F32", shape) for name, shape in network.tensors()
@@ -398,7 +402,8 @@ def read_described_model(
         _, arrays = read_arrays(path, kind="model", newest=FORMAT_VERSION, check=check)
     except GlyphNetError:
         return None
-    if not all(np.isfinite(array).all() for array in arrays.values()):
+    # Not NaN, not infinite, and no overflow that comes in one order of sums and not in another.
+    if not all((np.abs(array) < MOST_WEIGHT).all() for array in arrays.values() if array.dtype == np.float32):
         return None
     [(header, network)] = found
     foreign = header.foreign

@@ -17,8 +17,8 @@ from .nn.plain import Parted
 from .nn.prototypes import Prototypes
 from .onnxmodel import OnnxModel, load_onnx
 
-MOST_WORK = 1_000_000_000
-"""Multiplications, of all pictures together: half a second. Beyond it torch is quicker, with its own start."""
+MOST_WORK = 200_000_000
+"""Multiplications, of all pictures together, up to which NumPy is done long before torch is loaded."""
 
 
 def load_predictor(

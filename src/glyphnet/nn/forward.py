@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from . import plain
 from .plain import Float32Array, Layer
@@ -67,8 +67,12 @@ def score(x: Float32Array, nearest: Float32Array, prototypes: Prototypes) -> Flo
 
 def _convolution(layer: plain.Convolution, x: Float64Array) -> Float64Array:
     padded = np.pad(x, ((0, 0), (layer.padding,) * 2, (layer.padding,) * 2, (0, 0)))
-    windows = sliding_window_view(padded, (layer.kernel,) * 2, axis=(1, 2))[:, :: layer.stride, :: layer.stride]
-    return np.tensordot(windows, layer.weight.astype(np.float64), axes=((3, 4, 5), (1, 2, 3))) + layer.bias
+    height, width = (layer.stride * ((side - layer.kernel) // layer.stride) + 1 for side in padded.shape[1:3])
+    total: Float64Array = layer.bias.astype(np.float64)
+    for row, column in product(range(layer.kernel), repeat=2):  # one place of the kernel needs no copies of the image
+        seen = padded[:, row : row + height : layer.stride, column : column + width : layer.stride]
+        total = total + seen @ layer.weight[:, :, row, column].T.astype(np.float64)
+    return total
 
 
 def _max_pool(layer: plain.MaxPool, x: Float64Array) -> Float64Array:

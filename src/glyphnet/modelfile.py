@@ -12,7 +12,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ from .nn.described import Described
 from .nn.plain import Loaded, Parted, parted
 from .nn.prototypes import MOST_VALUES, Prototypes
 from .plugins import packages
-from .tensorfile import DTYPES, Header, TensorInfo, read_arrays, read_tensors, write_tensors
+from .tensorfile import DTYPE_NAMES, DTYPES, Header, TensorInfo, read_arrays, read_tensors, write_tensors
 from .units import fault_of, percent
 
 if TYPE_CHECKING:
@@ -313,8 +313,8 @@ def write_model(
     if prototypes is not None:
         tensors[PROTOTYPES] = torch.from_numpy(np.array(prototypes.directions))
         tensors[PROTOTYPE_WEIGHTS] = torch.from_numpy(np.array(prototypes.weights))
-    described = _described_tensors(header, _described_network(header))
-    _check_tensors(described, tensors, f"{path}: the network to save", ModelFileError)
+    described = _in_file(header, _kinds(_described_network(header).state_dict()))
+    _check_tensors(described, _kinds(tensors), f"{path}: the network to save", ModelFileError)
     _check_finite(tensors, f"{path}: not written", ModelFileError)
     optional = ("ink", "normalize", "normalizing", "foreign", "conformal")  # what was not measured is not written
     unknown = {name for name in optional if getattr(header, name) is None}
@@ -345,7 +345,8 @@ def read_whole_model(
             network = _described_network(header)
         except SettingsError as error:
             raise CorruptFileError(f"{path}: describes an impossible network: {error}") from None
-        _check_tensors(_described_tensors(header, network), layout, f"{path}: the file", CorruptFileError)
+        described = _in_file(header, _kinds(network.state_dict()))
+        _check_tensors(described, _kinds_in(layout), f"{path}: the file", CorruptFileError)
         width = compared_width(network)
         if header.foreign is not None and header.foreign.features != width:
             raise CorruptFileError(
@@ -382,20 +383,13 @@ def read_described_model(
         values = math.prod(header.input_shape)
         if stack is None or network is None or max(stack.multiplications, 100 * values) > most_work:
             raise UnsupportedFileError("its network is not described, or large")
-        wanted = {
-            name: ("I64" if name.endswith("num_batches_tracked") else "F32", shape) for name, shape in network.tensors()
-        }
-        if header.samples:
-            wanted[SAMPLES] = "U8", (header.samples, *header.input_shape)
-        if (foreign := header.foreign) is not None:
-            wanted[PROTOTYPES] = "I8", (foreign.prototypes, foreign.features)
-            wanted[PROTOTYPE_WEIGHTS] = "F32", (foreign.prototypes,)
+        if header.foreign is not None:
             members = network.parts.get("members")
             head = network.parts["head"].settings["in_features"] // (1 if members is None else len(members.parts))
-            if foreign.features != head:
+            if header.foreign.features != head:
                 raise CorruptFileError("its prototypes have other features")
-        if wanted != {name: (info.dtype, info.shape) for name, info in layout.items()}:
-            raise CorruptFileError("its tensors are others")
+        kinds = {name: ("F32" if shape else "I64", shape) for name, shape in network.tensors()}  # a count has none
+        _check_tensors(_in_file(header, kinds), _kinds_in(layout), "it", CorruptFileError)
         found.append((header, network))
 
     try:
@@ -466,25 +460,30 @@ def _described_network(header: ModelHeader) -> nn.Module:
         return build(header.network, header.input_shape, len(header.classes))
 
 
-def _described_tensors(header: ModelHeader, network: nn.Module) -> dict[str, torch.Tensor]:
-    """Every tensor that the file of such a model holds, without its values."""
-    import torch
+Kinds: TypeAlias = dict[str, tuple[str, tuple[int, ...]]]
+"""Tensors by name: the dtype, of `tensorfile.DTYPES`, and the shape."""
 
-    tensors = dict(network.state_dict())
+
+def _kinds(tensors: Mapping[str, torch.Tensor]) -> Kinds:
+    return {name: (DTYPE_NAMES.get(str(each.dtype), "?"), tuple(each.shape)) for name, each in tensors.items()}
+
+
+def _kinds_in(layout: Mapping[str, TensorInfo]) -> Kinds:
+    return {name: (info.dtype, info.shape) for name, info in layout.items()}
+
+
+def _in_file(header: ModelHeader, network: Kinds) -> Kinds:
+    """Every tensor that the file of such a model holds, beside those of its network."""
+    kinds = dict(network)
     if header.samples:
-        tensors[SAMPLES] = torch.empty(header.samples, *header.input_shape, dtype=torch.uint8, device="meta")
+        kinds[SAMPLES] = "U8", (header.samples, *header.input_shape)
     if (foreign := header.foreign) is not None:
-        tensors[PROTOTYPES] = torch.empty(foreign.prototypes, foreign.features, dtype=torch.int8, device="meta")
-        tensors[PROTOTYPE_WEIGHTS] = torch.empty(foreign.prototypes, dtype=torch.float32, device="meta")
-    return tensors
+        kinds[PROTOTYPES] = "I8", (foreign.prototypes, foreign.features)
+        kinds[PROTOTYPE_WEIGHTS] = "F32", (foreign.prototypes,)
+    return kinds
 
 
-def _check_tensors(
-    wanted: Mapping[str, torch.Tensor],
-    given: Mapping[str, TensorInfo] | Mapping[str, torch.Tensor],
-    what: str,
-    error: type[ModelFileError],
-) -> None:
+def _check_tensors(wanted: Kinds, given: Kinds, what: str, error: type[ModelFileError]) -> None:
     """Hold names, shapes and dtypes of what is given against the tensors of the network described."""
     for words, names in (
         ("lacks", wanted.keys() - given.keys()),
@@ -493,14 +492,12 @@ def _check_tensors(
         if names:
             some = ", ".join(repr(name[:80]) for name in sorted(names)[:3])
             raise error(f"{what} {words} {len(names)} tensors of its network: {some}.")
-    for name, tensor in wanted.items():
-        there = given[name]
-        dtype = f"torch.{DTYPES[there.dtype]}" if isinstance(there, TensorInfo) else str(there.dtype)
-        if dtype != str(tensor.dtype) or tuple(there.shape) != tuple(tensor.shape):
-            raise error(
-                f"{what} has {name!r} as {dtype} of shape {tuple(there.shape)}, and its network needs "
-                f"{tensor.dtype} of shape {tuple(tensor.shape)}."
+    for name in wanted:
+        if given[name] != wanted[name]:
+            has, needs = (
+                f"torch.{DTYPES.get(kind, kind)} of shape {shape}" for kind, shape in (given[name], wanted[name])
             )
+            raise error(f"{what} has {name!r} as {has}, and its network needs {needs}.")
 
 
 def _check_finite(tensors: Mapping[str, torch.Tensor], what: str, error: type[ModelFileError]) -> None:

@@ -3,7 +3,8 @@
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules load: no traceback; `VerbGroup.invoke` sets it back
+    # Ctrl-C while modules load: no traceback. `VerbGroup.invoke` sets it back.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from .cli import main
 

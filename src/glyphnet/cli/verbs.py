@@ -59,7 +59,7 @@ class VerbGroup(TyperGroup):
         """Run the verb; the two endings on which Typer would say nothing are reported here."""
         try:
             if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-                signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`; before, nothing would catch it
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`
             return super().invoke(ctx)
         except (KeyboardInterrupt, OSError) as error:
             if isinstance(error, BrokenPipeError) and _reader_has_left():

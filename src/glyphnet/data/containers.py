@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import math
 import os
-import pickletools
+import pickle
 import re
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..files import open_input
 from ..processes import WorkerDiedError, Workers
+from ..units import first_line
 from .arrays import MAX_BYTES, RawArrays, RawPart, raw_arrays
 from .filetree import AnyFile, ArchivePath, opened
 
@@ -66,24 +67,17 @@ def read_matlab(path: AnyFile) -> RawArrays:
 def _matlab(path: AnyFile) -> dict[str, _Array]:
     if is_hdf5(path):  # which counts axes from the other end
         return {name: array.T for name, array in hdf5_arrays(path).items()}
-    return _in_worker("matlab", path)
+    return _in_worker("a MATLAB", path)
 
 
 def _matlab_arrays(file: Source, where: str, limit: int) -> dict[str, _Array]:
     from scipy.io import loadmat, whosmat
 
-    try:
-        sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(_stream(file))}
-        if (total := sum(sizes.values())) > limit:
-            raise BadFileError(where, f"holds {total:,} values; the limit is {limit:,}", "Save it as .npy files.")
-        _refuse_large(file, where, limit)
-        found = loadmat(_stream(file), variable_names=list(sizes))
-    except BadFileError:
-        raise
-    except Exception as error:  # SciPy checks little of what it reads, and fails in many ways
-        reason = f"damaged, or not a MATLAB file ({' '.join(str(error).split())[:120]})"
-        raise BadFileError(where, reason, _AGAIN) from None
-    return dict(_flat_matlab(found))
+    sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(_stream(file))}
+    if (total := sum(sizes.values())) > limit:
+        raise BadFileError(where, f"holds {total:,} values; the limit is {limit:,}", "Save it as .npy files.")
+    _refuse_large(file, where, limit)
+    return dict(_flat_matlab(loadmat(_stream(file), variable_names=list(sizes))))
 
 
 def _flat_matlab(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, _Array]]:
@@ -209,7 +203,7 @@ def hdf5_arrays(path: AnyFile) -> dict[str, _Array]:
     """Every array in an HDF5 file by name; raises as `read_hdf5` does."""
     if find_spec("h5py") is None:
         raise MissingExtraError("Reading HDF5 files", "hdf5")
-    return _in_worker("hdf5", path)
+    return _in_worker("an HDF5", path)
 
 
 def _hdf5_arrays(source: Source, where: str, limit: int) -> dict[str, _Array]:
@@ -227,20 +221,14 @@ def _hdf5_arrays(source: Source, where: str, limit: int) -> dict[str, _Array]:
             values = item.asstr()[()] if item.dtype.kind == "O" else item[()]
             found[name.replace("/", "_")] = np.asarray(values).astype(str) if item.dtype.kind == "O" else values
 
-    try:
-        with h5py.File(_stream(source), "r") as file:
-            file.visititems(visit)
-    except BadFileError:
-        raise
-    except Exception as error:  # of many kinds, as the library does
-        reason = f"damaged, or not an HDF5 file ({' '.join(str(error).split())[:120]})"
-        raise BadFileError(where, reason, _AGAIN) from None
+    with h5py.File(_stream(source), "r") as file:
+        file.visititems(visit)
     return found
 
 
 # --- in a worker --------------------------------------------------------------------------------------------
 
-_READERS = {"matlab": _matlab_arrays, "hdf5": _hdf5_arrays}
+_READERS = {"a MATLAB": _matlab_arrays, "an HDF5": _hdf5_arrays}
 _SECONDS = 300.0
 """For one file in a worker."""
 
@@ -278,6 +266,9 @@ def answer_parent(request: Mapping[str, Any], content: bytes) -> tuple[dict[str,
         arrays = _READERS[request["reader"]](request["path"] or content, request["where"], request["limit"])
     except BadFileError as error:
         return {"bad": (error.reason, error.remedy)}, b""
+    except Exception as error:  # the libraries check little of what they read, and fail in many ways
+        reason = f"damaged, or not {request['reader']} file ({' '.join(str(error).split())[:120]})"
+        return {"bad": (reason, _AGAIN)}, b""
     described = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
     return {"arrays": described}, b"".join(array.tobytes() for array in arrays.values())
 
@@ -288,10 +279,8 @@ def _stream(source: Source) -> Any:
 
 # --- CIFAR --------------------------------------------------------------------------------------------------
 
-_CIFAR_SIDE = 32
-_PIXELS = 3 * _CIFAR_SIDE * _CIFAR_SIDE
-
-
+_CIFAR_SHAPE = (3, 32, 32)
+_PIXELS = math.prod(_CIFAR_SHAPE)
 _CIFAR_FILES = re.compile(
     r"data_batch(_\d+)?(\.bin)?|test_batch(\.bin)?|(train|test)(\.bin)?|batches\.meta(\.txt)?|meta|fine_label_names\.txt"
 )
@@ -332,13 +321,11 @@ def read_cifar_folder(path: AnyFile) -> RawArrays:
         else:
             read = _binary_batch if name.endswith(".bin") else _pickled_batch
             found["test" if name.startswith("test") else "train"].append(read(content, file, fine))
-    parts = {
-        part: RawPart(
-            np.concatenate([i for i, _ in batches]), np.concatenate([y for _, y in batches]), f"{part} data", part
-        )
-        for part, batches in found.items()
-        if batches
-    }
+    parts = {}
+    for part, batches in found.items():
+        if batches:
+            images, labels = map(np.concatenate, zip(*batches, strict=True))
+            parts[part] = RawPart(images, labels, f"{part} data", part)
     if "train" not in parts:
         raise BadFileError(path, "has no training batch", "Put data_batch_1 and so on there too.")
     return RawArrays(parts, classes)
@@ -351,7 +338,7 @@ def _binary_batch(content: bytes, path: AnyFile, fine: bool) -> tuple[_Array, _A
         reason = f"has {len(content):,} bytes, which is no number of records of {labels + _PIXELS:,}"
         raise BadFileError(path, reason, _AGAIN)
     table = np.frombuffer(content, np.uint8).reshape(-1, labels + _PIXELS)
-    return table[:, labels:].reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE), table[:, labels - 1].astype(np.int64)
+    return table[:, labels:].reshape(-1, *_CIFAR_SHAPE), table[:, labels - 1].astype(np.int64)
 
 
 def _pickled_batch(content: bytes, path: AnyFile, _: bool) -> tuple[_Array, _Array]:
@@ -360,7 +347,7 @@ def _pickled_batch(content: bytes, path: AnyFile, _: bool) -> tuple[_Array, _Arr
     labels = next((batch[key] for key in ("labels", "fine_labels") if key in batch), None) if data is not None else None
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != _PIXELS or not isinstance(labels, list):
         raise BadFileError(path, "holds no batch of CIFAR: data (N, 3072) and labels", _AGAIN)
-    return data.reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE), np.array(labels, dtype=np.int64)
+    return data.reshape(-1, *_CIFAR_SHAPE), np.array(labels, dtype=np.int64)
 
 
 def _cifar_names(path: AnyFile, table: Any) -> tuple[str, ...]:
@@ -370,122 +357,79 @@ def _cifar_names(path: AnyFile, table: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-@dataclass
+_CALLS = {"numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray", "numpy dtype",
+          "_codecs encode"}  # fmt: skip
+
+
+@dataclass(eq=False)
 class _Made:
-    """An object that a pickle describes: the name of its constructor and the arguments. Nothing is called."""
+    """What a pickle would make: a name that it calls, the arguments and the state. Calling it only records them."""
 
     name: str
-    arguments: Any = None
+    arguments: tuple[Any, ...] = ()
     state: Any = None
+
+    def __call__(self, *arguments: Any) -> _Made:
+        return _Made(self.name, arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle._Unpickler):
+    """The one in Python: the one in C allocates whatever size a damaged file names, as does this opcode."""
+
+    dispatch: ClassVar = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+
+    def find_class(self, module: str, name: str) -> _Made:
+        if (wanted := f"{module} {name}") not in _CALLS:
+            raise ValueError(f"it wants {wanted!r}")
+        return _Made(wanted)
 
 
 def read_pickle(content: bytes, path: AnyFile) -> Any:
     """The dicts, lists, texts, numbers and NumPy arrays that a pickle describes; nothing in it is imported or called.
 
-    The opcodes are read by `pickletools.genops`, which runs nothing, and only those are known here that plain values
-    and arrays need. Texts come as str, read as Latin-1 where they are bytes.
+    Texts come as str, read as Latin-1 where they are bytes.
 
     Raises:
         BadFileError: damaged, or it describes anything else.
     """
     try:
-        return _value(_interpreted(content))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, UnicodeError) as error:
-        reason = f"not a pickle of plain values and arrays ({' '.join(str(error).split())[:120]}); nothing was run"
+        return _value(_Unpickler(io.BytesIO(content), encoding="latin-1").load())
+    except Exception as error:  # of many kinds, as above
+        reason = f"not a pickle of plain values and arrays ({first_line(error)[:120]}); nothing was run"
         raise BadFileError(path, reason, "Give CIFAR's own batches, or save the arrays by numpy.savez.") from None
 
 
-_PLAIN = {
-    "BININT", "BININT1", "BININT2", "INT", "LONG1", "LONG", "FLOAT", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
-    "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING", "SHORT_BINBYTES", "BINBYTES",
-}  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
-}  # fmt: skip
-_CALLS = {"numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray", "numpy dtype",
-          "_codecs encode"}  # fmt: skip
-
-
-def _interpreted(content: bytes) -> Any:
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    mark = object()
-
-    def since_mark() -> list[Any]:
-        at = len(stack) - 1 - stack[::-1].index(mark)
-        items = stack[at + 1 :]
-        del stack[at:]
-        return items
-
-    for opcode, argument, _ in pickletools.genops(content):
-        name = opcode.name
-        if name in _PLAIN:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name]())
-        elif name == "MARK":
-            stack.append(mark)
-        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
-            memo[int(str(argument))] = stack[-1]
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(memo[int(str(argument))])
-        elif name == "TUPLE":
-            stack.append(tuple(since_mark()))
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            count = int(name[-1])
-            stack[-count:] = [tuple(stack[-count:])]
-        elif name in ("LIST", "DICT"):
-            items = since_mark()
-            stack.append(items if name == "LIST" else dict(zip(items[::2], items[1::2], strict=True)))
-        elif name in ("APPENDS", "APPEND"):
-            items = since_mark() if name == "APPENDS" else [stack.pop()]
-            stack[-1].extend(items)
-        elif name in ("SETITEMS", "SETITEM"):
-            items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            stack[-1].update(zip(map(_value, items[::2]), items[1::2], strict=True))
-        elif name in ("GLOBAL", "STACK_GLOBAL"):
-            wanted = argument if name == "GLOBAL" else " ".join(reversed([stack.pop(), stack.pop()]))
-            if wanted not in _CALLS:
-                raise ValueError(f"it wants {wanted!r}")
-            stack.append(_Made(wanted))
-        elif name == "REDUCE":
-            arguments, made = stack.pop(), stack.pop()
-            stack.append(_Made(made.name, arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            stack[-1].state = state
-        elif name == "STOP":
-            [result] = stack
-            return result
-        elif name not in ("PROTO", "FRAME"):
-            raise ValueError(f"it holds {name}")
-    raise ValueError("it ends too early")
-
-
-def _value(thing: Any) -> Any:
-    """The value, with each described array built, at any depth."""
-    if isinstance(thing, list):
-        return [_value(each) for each in thing]
-    if isinstance(thing, dict):
-        return {_value(key): _value(value) for key, value in thing.items()}
+def _value(thing: Any, level: int = 0) -> Any:
+    """The value, with each described array built; a list in a list could stand for more than memory holds."""
+    if isinstance(thing, (list, dict)) and level < 2:
+        if isinstance(thing, list):
+            return [_value(each, level + 1) for each in thing]
+        return {_value(key, level + 1): _value(value, level + 1) for key, value in thing.items()}
     if isinstance(thing, bytes):
         return thing.decode("latin-1")
-    if not isinstance(thing, _Made):
-        return thing
-    if thing.name == "_codecs encode":
+    if isinstance(thing, _Made) and thing.name == "_codecs encode":
         text, codec = thing.arguments
         if codec not in ("latin1", "latin-1"):
             raise ValueError(f"bytes in {codec!r}")
         return text
-    _, shape, kind, by_columns, values = thing.state
+    if isinstance(thing, _Made):
+        return _array(*thing.state)
+    if thing is None or isinstance(thing, (str, int, float, tuple)):
+        return thing
+    raise ValueError(f"it holds a {type(thing).__name__} at level {level}")
+
+
+def _array(_: int, shape: tuple[int, ...], kind: _Made, by_columns: bool, values: Any) -> _Array:
+    """The array of such a state, as NumPy pickles it."""
     described = str(_value(kind.arguments[0]))
     if kind.name != "numpy dtype" or not re.fullmatch(r"[<>|]?[uif][1248]|[<>|]?b1", described):
         raise ValueError(f"an array of {described!r}")
-    values = _value(values).encode("latin-1")
-    flat: _Array = np.frombuffer(values, np.dtype(described))
+    flat: _Array = np.frombuffer(_value(values).encode("latin-1"), np.dtype(described))
     return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
 
 

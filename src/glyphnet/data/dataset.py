@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -187,8 +186,8 @@ class Splits:
         return iter((("train", self.train), ("validation", self.validation), ("test", self.test)))
 
 
-# Splits for child processes: every child maps the arrays into memory instead of copying them. How the original pictures
-# are read is pickled, for it is code: only this user may be able to write to the folder.
+# Splits for child processes: every child maps the images into memory instead of copying them. The rest is pickled, for
+# how the original pictures are read is code: only this user may be able to write to the folder.
 
 
 def share_splits(splits: Splits, folder: Path) -> None:
@@ -197,63 +196,27 @@ def share_splits(splits: Splits, folder: Path) -> None:
     Raises:
         DataError: the original pictures lie where another process cannot read them.
     """
-    described = {
-        "name": splits.name,
-        "classes": splits.classes,
-        "notes": splits.notes,
-        "warnings": splits.warnings,
-        "reading": asdict(splits.reading),
-        "group_by": splits.group_by,
-        "bad_files": splits.bad_files,
-        "names": {part: list(dataset.names) for part, dataset in splits},
-    }
-    with new_file(folder / "data.json") as file:
-        file.write(json.dumps(described).encode())
+    facts, parts = dict(vars(splits)), {}
     for part, dataset in splits:
-        for name in ("images", "labels", "groups"):
-            array = getattr(dataset, name)
-            if array is not None:
-                with new_file(folder / f"{part}-{name}.npy") as file:
-                    np.save(file, array)
-        if dataset.originals is not None:
-            with new_file(folder / f"{part}-originals.pickle") as file:
-                file.write(_pickled(dataset.originals, splits.name))
-
-
-def _pickled(originals: Originals, name: str) -> bytes:
+        with new_file(folder / f"{part}-images.npy") as file:
+            np.save(file, dataset.images)
+        parts[part] = {each.name: getattr(dataset, each.name) for each in fields(dataset) if each.name != "images"}
+        del facts[part]
     try:
-        return pickle.dumps(originals)
+        content = pickle.dumps((facts, parts))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{name}: its pictures cannot be read by several processes at once, because they were loaded in this one. "
-            "Give the path of the data instead of loaded splits, or train one after another: at_once=1."
+            f"{splits.name}: its pictures cannot be read by several processes at once, because they were loaded in "
+            "this one. Give the path of the data instead of loaded splits, or train one after another: at_once=1."
         ) from error
+    with new_file(folder / "data.pickle") as file:
+        file.write(content)
 
 
 def shared_splits(folder: Path) -> Splits:
     """The splits that `share_splits` wrote; their images are read-only memory maps."""
-    described = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    classes, names = tuple(described["classes"]), described["names"]
-    value_range = described["reading"]["value_range"]
-    described["reading"]["value_range"] = value_range and tuple(value_range)
-    return Splits(
-        described["name"],
-        **{part: _shared_part(folder, part, classes, names[part]) for part in names},
-        notes=tuple(described["notes"]),
-        warnings=tuple(described["warnings"]),
-        reading=Reading(**described["reading"]),
-        group_by=described["group_by"],
-        bad_files=tuple(BadFile(*bad) for bad in described["bad_files"]),
-    )
-
-
-def _shared_part(folder: Path, part: str, classes: tuple[str, ...], names: list[str]) -> ImageDataset:
-    groups, originals = folder / f"{part}-groups.npy", folder / f"{part}-originals.pickle"
-    return ImageDataset(
-        np.load(folder / f"{part}-images.npy", mmap_mode="r" if names else None),  # no map of 0 bytes
-        np.load(folder / f"{part}-labels.npy"),
-        classes,
-        names,
-        originals=pickle.loads(originals.read_bytes()) if originals.exists() else None,
-        groups=np.load(groups) if groups.exists() else None,
-    )
+    facts, parts = pickle.loads((folder / "data.pickle").read_bytes())
+    for part, given in parts.items():
+        mode: Literal["r"] | None = "r" if len(given["labels"]) else None  # there is no map of 0 bytes
+        facts[part] = ImageDataset(np.load(folder / f"{part}-images.npy", mmap_mode=mode), **given)
+    return Splits(**facts)

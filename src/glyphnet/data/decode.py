@@ -3,6 +3,8 @@
 A picture is decoded to what a person sees: upright (EXIF), its transparent parts white, or black under a drawing in one
 light colour. Values of more than 8 bits become brightness on the scale of the data set; of several pages one is read,
 or their mean or maximum (`Reading`). `Traits` records what was done.
+
+What cannot be read (missing, no picture, damaged, too large, without a brightness on the scale) is a BadFileError.
 """
 
 from __future__ import annotations
@@ -94,37 +96,22 @@ def fit_image(image: Image.Image, image_shape: ImageShape, reading: Reading = ST
     """The pixels of a PIL image of any mode: uint8 (H, W, C) for ``image_shape`` (H, W, C), C 1 or 3.
 
     An image that has that size and colour already comes back bit for bit.
-
-    Raises:
-        BadFileError: the image cannot be read, is too large, or its values have no brightness on the scale.
     """
     return fit_seen(picture_from_image(image, reading), image_shape)
 
 
 def read_picture(path: AnyPath, reading: Reading = STANDARD) -> Image.Image:
-    """The picture in a file as a person sees it, at its own size: a PIL image of mode L or RGB.
-
-    Raises:
-        BadFileError: the file is missing, unreadable, not a picture, damaged or too large.
-    """
+    """The picture in a file as a person sees it, at its own size: a PIL image of mode L or RGB."""
     return see_bytes(read_bytes(path), path, reading).image
 
 
 def picture_from_bytes(data: bytes, name: AnyPath, reading: Reading = STANDARD) -> Image.Image:
-    """The encoded picture ``data`` as a person sees it, at its own size: a PIL image of mode L or RGB.
-
-    Raises:
-        BadFileError: the bytes are not a picture, or damaged, or it is too large.
-    """
+    """The encoded picture ``data`` as a person sees it, at its own size: a PIL image of mode L or RGB."""
     return see_bytes(data, name, reading).image
 
 
 def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image.Image:
-    """A PIL image of any mode as a person sees it, at its own size: a PIL image of mode L or RGB.
-
-    Raises:
-        BadFileError: it cannot be read, is too large, or its values have no brightness on the scale.
-    """
+    """A PIL image of any mode as a person sees it, at its own size: a PIL image of mode L or RGB."""
     name = str(getattr(image, "filename", "") or "image")
     if image.tell():
         image = image.copy()  # its current page, whatever page is read of files
@@ -139,20 +126,12 @@ def see_bytes(data: bytes, name: AnyPath, reading: Reading) -> Seen:
 
 
 def look_at(data: bytes, name: AnyPath, page: Page) -> Pixels:
-    """The encoded picture ``data`` before its values become brightness.
-
-    Returns:
-        A PIL image of mode L or RGB where it has 8 bits, else the values as they are stored, (h, w) or (h, w, 3) of
-        any type.
-
-    Raises:
-        BadFileError: the bytes are not a picture, or damaged, or it is too large.
-    """
+    """The encoded picture ``data`` before its values become brightness."""
     return _picked_bytes(data, name, page).pixels
 
 
 def _picked_bytes(data: bytes, name: AnyPath, page: Page) -> _Picked:
-    if is_array(data):
+    if data[:6] == np.lib.format.MAGIC_PREFIX:
         return _guarded(lambda: _Picked(_as_picture(_one_array(data, name))), name)
     check_inside(data, name, MAX_PIXELS)
     if not data or plain_size(data) is not None:
@@ -166,11 +145,7 @@ def _decoded(data: bytes, name: AnyPath, page: Page) -> _Picked:
 
 
 def header_size(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height of an encoded picture, as its header says.
-
-    Raises:
-        BadFileError: the bytes are not a picture, or it is far too large.
-    """
+    """Width and height of an encoded picture, as its header says."""
     return _guarded(lambda: _open(data, name).size, name)
 
 
@@ -189,17 +164,8 @@ def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, An
     return {**facts, "traits": picked.traits.value, "pages": picked.pages}, body
 
 
-def is_array(data: bytes) -> bool:
-    """Whether a file holds an array in NumPy's format, one of whose suffixes is ``.npy``."""
-    return data[:6] == np.lib.format.MAGIC_PREFIX
-
-
 def _one_array(data: bytes, name: AnyPath) -> npt.NDArray[Any]:
-    """The image in a .npy file: (h, w) or (h, w, 3). Nothing is unpickled.
-
-    Raises:
-        BadFileError: it holds anything else, or not as much as it announces.
-    """
+    """The image in a .npy file: (h, w) or (h, w, 3). Nothing is unpickled."""
     remedy = "Save one image, (height, width) or (height, width, 3)."
     file = io.BytesIO(data)
     numpy_format = np.lib.format
@@ -253,11 +219,7 @@ def _formats(suffix: str) -> tuple[str, ...]:
 
 
 def read_bytes(path: AnyPath, limit: int = MAX_FILE_BYTES) -> bytes:
-    """The content of a file of at most ``limit`` bytes.
-
-    Raises:
-        BadFileError: it is missing, unreadable, no regular file or too large.
-    """
+    """The content of a regular file of at most ``limit`` bytes."""
     try:
         with open_input(path) as file:
             if (size := os.fstat(file.fileno()).st_size) > limit:
@@ -310,12 +272,7 @@ def _check_size(image: Image.Image, name: AnyPath, more: int = 0) -> None:
 
 
 def most_pixels(image: Image.Image, more: int = 0) -> int:
-    """Pixels that a picture of this format may have, so that reading it takes at most `guard.MEMORY`.
-
-    Args:
-        image: opened, not loaded.
-        more: further bytes that each pixel needs.
-    """
+    """Pixels that a picture, opened but not loaded, may have, so that reading it takes at most `guard.MEMORY`."""
     return min(MAX_PIXELS, int((MEMORY - _STRIP_BYTES) / (_peak_bytes(image) + more)))
 
 
@@ -381,7 +338,8 @@ def _as_brightness(picked: _Picked, name: AnyPath, reading: Reading) -> Seen:
 def _picked(image: Image.Image, name: AnyPath, page: Page, *, lower: bool = False) -> _Picked:
     """The page that the user asked for; ``lower`` reads the lower 8 of 16 bits a colour."""
     _check_size(image, name)
-    if image.format == "JPEG" and _reads_halved(image):
+    pixels = image.width * image.height
+    if image.format == "JPEG" and (pixels > WHOLE_PIXELS or pixels * (4 + _coefficient_bytes(image)) > MEMORY):
         image.draft(None, (max(1, image.width // 2), max(1, image.height // 2)))
     if _is_plain(image):
         image.load()
@@ -391,28 +349,22 @@ def _picked(image: Image.Image, name: AnyPath, page: Page, *, lower: bool = Fals
     traits = found.traits | _wide_colour(image)
     if lower:
         _to_other_order(image)
-    pixels = found.pixels
-    if isinstance(pixels, np.ndarray):
-        return _Picked(_as_picture(pixels), traits, found.pages)
-    pixels.load()
-    turn = _TURNS.get(_orientation(pixels))
+    page_image = found.pixels
+    if isinstance(page_image, np.ndarray):
+        return _Picked(_as_picture(page_image), traits, found.pages)
+    page_image.load()
+    turn = _TURNS.get(_orientation(page_image))
     if turn is not None:
         traits |= Traits.ROTATED
-    if is_wide(pixels):
-        return _Picked(values_of(pixels if turn is None else pixels.transpose(turn)), traits, found.pages)
-    made, converted = eight_bits(pixels)
+    if is_wide(page_image):
+        return _Picked(values_of(page_image if turn is None else page_image.transpose(turn)), traits, found.pages)
+    made, converted = eight_bits(page_image)
     if turn is not None:
         made = made.transpose(turn)
         made.info = {}  # EXIF there would turn it again
-    if made is pixels and found.pages > 1:
-        made = pixels.copy()  # without the other pages
+    if made is page_image and found.pages > 1:
+        made = page_image.copy()  # without the other pages
     return _Picked(made, traits | converted, found.pages)
-
-
-def _reads_halved(image: Image.Image) -> bool:
-    """Whether a JPEG is decoded at half its size: it is large, or takes too much memory otherwise."""
-    pixels = image.width * image.height
-    return pixels > WHOLE_PIXELS or pixels * (4 + _coefficient_bytes(image)) > MEMORY
 
 
 def _needs_scaling(image: Image.Image, reading: Reading) -> bool:
@@ -432,9 +384,6 @@ def _is_plain(image: Image.Image) -> bool:
     return image.mode in ("L", "RGB") and "transparency" not in image.info
 
 
-_OTHER_PAGE = "Choose another by --page N, mean or max."
-
-
 def _page_of(image: Image.Image, page: Page, name: AnyPath) -> _Picked:
     """The page that the user asked for, or the values made of all pages."""
     is_stack = PAGED[image.format or ""] == "pages"
@@ -446,7 +395,9 @@ def _page_of(image: Image.Image, page: Page, name: AnyPath) -> _Picked:
     if isinstance(page, int):
         if page > max(1, count):
             what = f"{count} {PAGED[image.format or '']}" if count > 1 else "one page only"
-            raise BadFileError(name, f"{what}, and page {page} is asked for", _OTHER_PAGE)
+            raise BadFileError(
+                name, f"{what}, and page {page} is asked for", "Choose another by --page N, mean or max."
+            )
         if count > 1 and numbers[page - 1]:
             image.seek(numbers[page - 1])
             _check_size(image, name)

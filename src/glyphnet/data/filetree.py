@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import io
 import os
 import posixpath
@@ -35,7 +36,6 @@ MAX_UNPACKED = 2 << 30  # bytes of a compressed tar, which can only be read from
 MAX_RATIO = 1032  # deflate turns at most so many bytes into one (zlib's technical notes)
 _LARGE = 1 << 20  # bytes; the last larger member stays in memory: it is recognised first and then read
 PIECE = 1 << 20  # bytes to read at a time: small beside memory, large beside Python's overhead
-_PACKED_PIECE = 1 << 16  # bytes of gzip to read at a time: what does not fit into a piece is copied for the next
 _GZIP_MAGIC = b"\x1f\x8b"
 _AGAIN = "Copy or download the file again."
 
@@ -162,7 +162,6 @@ class ArchivePath:
 AnyFile: TypeAlias = Path | ArchivePath
 """A file or folder, on disk or in an archive."""
 
-
 _File: TypeAlias = io.BytesIO | io.BufferedReader
 
 
@@ -224,11 +223,10 @@ def is_gzipped(path: AnyFile) -> bool:
 
 
 @contextlib.contextmanager
-def unpacked(path: AnyFile) -> Iterator[_File | _Gunzip]:
+def unpacked(path: AnyFile) -> Iterator[_File | gzip.GzipFile]:
     """A file, open for reading, gunzipped where it is gzip.
 
-    Raises:
-        BadFileError: on reading a gzip stream that is truncated, damaged, or followed by something else.
+    Reading gzip that is truncated, damaged, or followed by something else raises BadFileError.
     """
     with opened(path) as file, _gunzipping(file, path) as content:
         yield content
@@ -244,52 +242,17 @@ def gunzipped(content: bytes, path: str | os.PathLike[str], limit: int) -> bytes
 
 
 @contextlib.contextmanager
-def _gunzipping(file: _File, path: str | os.PathLike[str]) -> Iterator[_File | _Gunzip]:
+def _gunzipping(file: _File, path: str | os.PathLike[str]) -> Iterator[_File | gzip.GzipFile]:
     is_packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
     try:
-        yield _Gunzip(file) if is_packed else file
+        yield gzip.GzipFile(fileobj=file) if is_packed else file
     except EOFError:
         raise BadFileError(path, "the gzip data end too early: the file is truncated", _AGAIN) from None
-    except zlib.error as error:
-        junk = "incorrect header check" in str(error)  # of a second member
+    except (zlib.error, gzip.BadGzipFile) as error:
+        junk = "Not a gzipped file" in str(error)  # of a second member
         reason = "followed by bytes that are not gzip" if junk else f"damaged ({error})"
         raise BadFileError(path, f"the gzip data are {reason}", _AGAIN) from None
-
-
-class _Gunzip:
-    """Reads a gzip file unpacked, in four fifths of the time of `gzip.GzipFile`.
-
-    Raises:
-        EOFError, zlib.error: the file is truncated; damaged, or followed by something else.
-    """
-
-    def __init__(self, file: _File) -> None:
-        self._file, self._packed = file, b""
-        self._inflate = zlib.decompressobj(wbits=31)  # 31: gzip's own header and checksum are checked
-
-    def read(self, size: int) -> bytes:
-        """``size`` bytes, fewer only at the end."""
-        pieces = []
-        while size > 0 and (piece := self.read1(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
-
-    def read1(self, most: int) -> bytes:
-        """At most so many bytes, more than 0; none only at the end."""
-        while True:
-            packed = self._packed or self._file.read(_PACKED_PIECE)
-            if self._inflate.eof:
-                if not packed:
-                    return b""
-                self._inflate = zlib.decompressobj(wbits=31)  # gzip allows several members, one after another
-            piece = self._inflate.decompress(packed, most)
-            self._packed = self._inflate.unconsumed_tail or self._inflate.unused_data
-            if piece:
-                return piece
-            if not packed and not self._inflate.eof:
-                raise EOFError
 
 
 # Folders
@@ -298,8 +261,7 @@ class _Gunzip:
 def folder_tree(root: Path) -> FileTree:
     """The files below a folder. Links are followed, except to a folder that contains the link.
 
-    Raises:
-        DataError: the folder, or one in it, cannot be listed.
+    A folder that cannot be listed is a DataError.
     """
     names: list[str] = []
     faults: dict[str, str] = {}
@@ -321,7 +283,7 @@ def folder_tree(root: Path) -> FileTree:
         start = f"{folder}/" if folder else ""
         for entry in wanted:
             name = start + entry.name
-            if _is_plain_file(entry):  # nearly all: the quickest test first
+            if _says(entry.is_file, follow_symlinks=False):  # nearly all: the quickest test first
                 names.append(name)
             elif is_folder(entry):
                 if entry.is_symlink():  # however many links lead to it, it is read once below each top folder
@@ -331,7 +293,7 @@ def folder_tree(root: Path) -> FileTree:
                         continue
                     linked.add(target)
                 waiting.append((name, above | {identity}))
-            elif folder or not _leads_to_itself(entry):
+            elif folder or _says(entry.is_file) is not None:
                 names.append(name)
                 if fault := _fault(entry):
                     faults[name] = fault
@@ -353,27 +315,17 @@ def _scan(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from error
 
 
-def _is_plain_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file(follow_symlinks=False)
-    except OSError:
-        return False
-
-
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder or a link to one; a link that leads to itself is none."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
+    return bool(_says(entry.is_dir))
 
 
-def _leads_to_itself(entry: os.DirEntry[str]) -> bool:
+def _says(is_so: Callable[..., bool], **how: bool) -> bool | None:
+    """What an entry says of itself; None for a link that leads to itself."""
     try:
-        entry.is_file()
+        return is_so(**how)
     except OSError:
-        return True
-    return False
+        return None
 
 
 def _fault(entry: os.DirEntry[str]) -> str:
@@ -405,8 +357,7 @@ def _is_packed(head: bytes) -> bool:
 def archive_tree(path: Path) -> FileTree:
     """The members of a zip or tar archive that are files.
 
-    Raises:
-        DataError: it is damaged, encrypted, has too many members, two of one name, or unpacks to too much.
+    One that is damaged, has too many members, two of one name, or unpacks to too much is a DataError.
     """
     head = head_of(path)
     members: dict[str, Callable[[], bytes]] = {}

@@ -21,19 +21,14 @@ from PIL import Image
 from ..errors import BadFileError
 from ..processes import WORKERS, WorkerDiedError, Workers
 
-SECONDS = 60.0
-"""For one picture in a worker."""
+SECONDS = 60.0  # for one picture in a worker
 MEMORY = 200_000_000
 """Bytes that reading one may take, beyond the file's own: the header refuses pictures that need more."""
-MOST_SCANS = 100
-"""Of a JPEG: encoders write up to about 20."""
+MOST_SCANS = 100  # of a JPEG: encoders write up to about 20
 QUICK_SCANS = 16
-QUICK_CHUNKS, QUICK_CHUNK_BYTES = 64, 4096
-"""A plain PNG has at most QUICK_CHUNKS chunks, and one more for each QUICK_CHUNK_BYTES bytes."""
-QUICK_PACKED = 4
-"""Packed texts and colour profiles among these chunks, at most."""
-QUICK_BYTES, QUICK_PIXELS = 16 << 10, 1 << 20
-"""A file of another common format is plain up to these."""
+QUICK_CHUNKS, QUICK_CHUNK_BYTES = 64, 4096  # a plain PNG has so many chunks, and one more for each so many bytes
+QUICK_PACKED = 4  # packed texts and colour profiles among these chunks, at most
+QUICK_BYTES, QUICK_PIXELS = 16 << 10, 1 << 20  # a file of another common format is plain up to these
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _SCAN = b"\xff\xda"
@@ -58,11 +53,7 @@ def plain_size(data: bytes) -> Size | None:
 
 
 def check_inside(data: bytes, name: str | os.PathLike[str], most_pixels: int) -> None:
-    """Refuse what is no honest picture by its bytes.
-
-    Raises:
-        BadFileError: a JPEG of too many scans, or an icon whose pictures have too many pixels.
-    """
+    """Raise BadFileError for a JPEG of too many scans, and for an icon whose pictures have too many pixels."""
     if data.startswith(_JPEG):
         if (scans := data.count(_SCAN)) > MOST_SCANS:
             raise BadFileError(name, f"{scans:,} scans, more than the limit of {MOST_SCANS}", "Save it again.")
@@ -150,12 +141,9 @@ def ask(
     try:
         answer, body = workers(request, data, end)
     except (TimeoutError, WorkerDiedError) as error:
-        took_long = isinstance(error, TimeoutError)
-        reason = (
-            f"takes longer than {seconds:g} s to decode"
-            if took_long
-            else "cannot be decoded: the decoder crashed on it"
-        )
+        reason = "cannot be decoded: the decoder crashed on it"
+        if isinstance(error, TimeoutError):
+            reason = f"takes longer than {seconds:g} s to decode"
         raise BadFileError(request["name"], reason, "Save it smaller, or as a plain PNG or JPEG.") from None
     if "bad" in answer:
         raise BadFileError(request["name"], *answer["bad"])

@@ -21,24 +21,16 @@ from .filetree import MAX_RATIO, PIECE, AnyFile, ArchivePath, as_file, byte_coun
 from .listing import PARTS
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
 MAX_BYTES = 2 << 30  # unpacked into memory; a plain file is memory-mapped and has no limit
-
 MAP_FROM = 64 << 20  # a plain file of at least this many bytes is mapped, not read
-
 _AGAIN = "Copy or download the file again."
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """Read one IDX file, gzipped or not.
+    """The array in an IDX file, gzipped or not, in native byte order.
 
-    Returns:
-        An array of the type and shape that the file announces, native byte order; a read-only memory map
-        where the file is large, plain and of single bytes.
-
-    Raises:
-        BadFileError: not IDX, or not of the size it announces. Nothing is allocated before the announced size was
-            compared with the size of the file.
+    It is a read-only memory map where the file is large, plain and of single bytes. Nothing is allocated before the
+    announced size was compared with the size of the file. What is not IDX, or of another size, is a BadFileError.
     """
     path = as_file(path)
     stored, packed = byte_count(path), is_gzipped(path)
@@ -54,7 +46,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
         values, done = np.empty(size, np.uint8), 0
         announced = f"the {size:,} bytes of values that its header announces"
-        while piece := file.read1(PIECE):
+        while piece := file.read(PIECE):
             if done + len(piece) > size:
                 raise BadFileError(path, f"goes on after {announced}", _AGAIN)
             values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
@@ -85,11 +77,8 @@ def _check_size(path: AnyFile, shape: tuple[int, ...], expected: int, stored: in
     if packed and expected > stored * MAX_RATIO + 64:
         raise BadFileError(path, f"{announced} which {stored:,} bytes of gzip cannot hold", _AGAIN)
     if packed and expected > MAX_BYTES:
-        raise BadFileError(
-            path,
-            f"{announced} more than the limit of {MAX_BYTES:,} for unpacking into memory",
-            "Unpack it with gunzip: a plain file is not loaded but memory-mapped.",
-        )
+        reason = f"{announced} more than the limit of {MAX_BYTES:,} for unpacking into memory"
+        raise BadFileError(path, reason, "Unpack it with gunzip: a plain file is not loaded but memory-mapped.")
 
 
 def is_idx(path: AnyFile) -> bool:
@@ -106,14 +95,9 @@ def is_idx_folder(path: str | os.PathLike[str]) -> bool:
 def read_idx_folder(path: str | os.PathLike[str]) -> RawArrays:
     """Read the IDX files of a data set, such as ``train-images-idx3-ubyte[.gz]`` and its three companions.
 
-    Files are recognised by their content; their names only say which belong together and to which part.
-
-    Args:
-        path: the folder, or one of the files where the folder holds several data sets (EMNIST).
-
-    Raises:
-        BadFileError: a file is missing or damaged, or images and labels differ in number.
-        DataError: there are several data sets in the folder.
+    Files are recognised by their content; their names only say which belong together and to which part. Give one of
+    the files where the folder holds several data sets (EMNIST): the folder is a DataError then. A file that is missing
+    or damaged, or labels that differ in number from the images, are a BadFileError.
     """
     path = as_file(path)
     is_folder = path.is_dir()
@@ -195,14 +179,13 @@ def _with_names(table: AnyFile, parts: dict[str, RawPart]) -> dict[str, RawPart]
         rows = [list(map(int, line.split())) for line in lines if line.strip()]
         names = {row[0]: chr(row[1]) for row in rows}
     except (ValueError, IndexError, OverflowError):
-        raise BadFileError(table, "not a table of labels and code points", "Copy or download the file again.") from None
+        raise BadFileError(table, "not a table of labels and code points", _AGAIN) from None
     characters = np.array([names.get(label, "") for label in range(max(names) + 1)])
     named = {}
     for part, raw in parts.items():
         if raw.labels.size and (raw.labels.max() > max(names) or raw.labels.min() < 0):
-            raise BadFileError(
-                table, f"has no line for the label {raw.labels.max()}", "Give the table of these labels."
-            )
+            reason = f"has no line for the label {raw.labels.max()}"
+            raise BadFileError(table, reason, "Give the table of these labels.")
         named[part] = raw._replace(labels=characters[raw.labels])
     return named
 
@@ -221,9 +204,6 @@ def _read_pair(folder: AnyFile, images_path: AnyFile | None, labels_path: AnyFil
     if labels.ndim == 2:  # QMNIST: eight numbers an image, the class first
         labels = labels[:, 0]
     if len(images) != len(labels):
-        raise BadFileError(
-            labels_path,
-            f"holds {len(labels):,} labels for the {len(images):,} images of {images_path.name}",
-            "Give the labels that belong to these images.",
-        )
+        reason = f"holds {len(labels):,} labels for the {len(images):,} images of {images_path.name}"
+        raise BadFileError(labels_path, reason, "Give the labels that belong to these images.")
     return RawPart(images, labels.astype(np.int64), images_path.name, labels_path.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,31 +67,15 @@ def load(
 ) -> Splits:
     """Load a labelled image data set, divided into training, validation and test.
 
+    The other arguments are the fields of `DataSettings`, which describes them; docs/data.md shows every form of data.
+
     Args:
         source: the name of a data set ("digits", "mnist", …), or a path: a folder, a table, Parquet, an archive, or a
-            file of arrays; docs/data.md shows each. Where a file or folder has the name of a data set, write
-            ``./mnist`` for it and ``name:mnist`` for the data set. A `DataSettings` holds the source and its options:
-            give none of them beside it.
-        size: the side of the images in pixels, or (height, width); None chooses from the data.
-        color: "grey", "rgb", or "auto", which chooses from the data.
-        validation_fraction: the share of the training images to validate on, where no such part is given.
-        test_fraction: the share of all images to test on, where no such part is given.
-        seed: the same seed and data give the same division.
-        on_bad_file: "error", or "skip" to leave out files that cannot be used and say so in the warnings.
-        layout: "auto", or what each level of folders is, such as "class", "part/class", "class/part" or "any/class"
-            ("any" has no meaning); for a table of pixels without a header "label,pixels" or "pixels,label".
-        only: read only pictures in folders of this name, such as "images" beside "masks".
-        label_column: of a table with several columns of labels the one to learn; None recognises it by its name.
+            file of arrays. Where a file or folder has the name of a data set, write ``./mnist`` for it and
+            ``name:mnist`` for the data set. A `DataSettings` holds the source and its options: give none beside it.
+        reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
         to_train: refuse data that nothing can be learned from: a single class, or no training part. Pass False to
             evaluate a model.
-        labels: a table of decisions on doubtful labels, applied once the data are divided: see `apply_decisions`.
-        value_range: (low, high), the values that become black and white in all images; None takes pictures and arrays
-            of 8 bits as they are, and chooses one range for any others from the values of the whole set.
-        page: of files with several pages or frames the one to read, from 1; or "mean" or "max" of all.
-        reading: how a model reads its images, in place of ``value_range`` and ``page``: for data to judge it by.
-        group_by: which pictures stay on one side of every division: "folder", "prefix", "burst", "neighbours",
-            "copies", "column:NAME", a regular expression with one group, "FILE.csv", "none", or "auto", which keeps
-            together what likely belongs together; docs/data.md explains each.
         progress: called as ``progress(done, total, what)`` now and then.
 
     Raises:
@@ -151,7 +135,7 @@ def known_name(source: str | os.PathLike[str]) -> str | None:
 
 def _read(source: str | os.PathLike[str], options: Options) -> Splits:
     if (name := known_name(source)) is not None:
-        return NAMED[name](name, options)
+        return _load_named(name, options)
     path = Path(source).expanduser()
     try:
         if not os.fspath(source) or not path.exists():
@@ -284,28 +268,23 @@ def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
     root = path if archive is None else ArchivePath(archive)
     if found := _arrays_below(root):
         return _read_arrays(root, *found, options)
-    return read_tree(filetree.folder_tree(path) if archive is None else archive, options)
-
-
-def _load_digits(name: str, options: Options) -> Splits:
-    images, labels, classes = named.read_digits()
-    return from_arrays(name, name, Conformed({"all": (images, labels)}, classes), options)
+    return read_tree(archive or filetree.folder_tree(path), options)
 
 
 def _load_named(name: str, options: Options) -> Splits:
+    if name == "digits":
+        images, labels, classes = named.read_digits()
+        return from_arrays(name, name, Conformed({"all": (images, labels)}, classes), options)
     said: list[str] = []
     splits = _from_raw(name, name, named.read_named(name, options.progress, said.append), options)
     return replace(splits, warnings=(*said, *splits.warnings))
 
 
-def _read_parquet(path: Path, options: Options) -> ImageFiles:
-    if is_hub_table(path):
-        return read_hub(file_alone(path), [(path.name, None)], options.label_column)
-    return _read_path_table(path, options)
-
-
-def _read_path_table(path: Path, options: Options) -> ImageFiles:
-    return read_path_tables(file_alone(path), [(path.name, None)], options)
+def _read_table(path: Path, options: Options) -> ImageFiles:
+    tree, tables = file_alone(path), [(path.name, None)]
+    if path.suffix.lower() == ".parquet" and is_hub_table(path):
+        return read_hub(tree, tables, options.label_column)
+    return read_path_tables(tree, tables, options)
 
 
 def _archive_pictures(path: str) -> Unlabelled | BadFileError:
@@ -380,27 +359,21 @@ def _from_files(files: ImageFiles, options: Options) -> Splits:
 
 def _stamp(path: Path) -> str:
     """Changes when the file, or a file of the folder, does."""
-    if path.is_dir():
-        files = sorted(path.rglob("*"))
-    else:
-        files = sorted(path.parent.iterdir()) if path.suffix == ".npy" else [path]
-    text = repr([state_of(file) for file in files if file.is_file()])
+    files = path.rglob("*") if path.is_dir() else path.parent.iterdir() if path.suffix == ".npy" else [path]
+    text = repr([state_of(file) for file in sorted(files) if file.is_file()])
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
-NAMED: dict[str, Callable[[str, Options], Splits]] = {
-    "digits": _load_digits,
-    **dict.fromkeys(named.NAMED, _load_named),
-}
-
+NAMED = ("digits", *named.NAMED)
+"""The names of all known data sets."""
 
 # In this order: a folder that is nothing else is a folder of class folders.
 PATHS: tuple[Source, ...] = (
     holding_arrays("an .npz file", is_file(".npz"), arrays.read_npz, arrays.npz_images),
     holding_arrays(".npy files", is_file(".npy"), arrays.read_npy_pair, lambda path: {"images": arrays.map_npy(path)}),
-    Source("a Parquet table", is_file(".parquet"), _read_parquet, unlabelled_parquet),
+    Source("a Parquet table", is_file(".parquet"), _read_table, unlabelled_parquet),
     Source("a table of pixels", is_pixel_table, read_pixel_table, unlabelled_pixels),
-    Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_path_table, unlabelled_paths, inside=False),
+    Source("a table of paths", is_file(*TEXT_SUFFIXES), _read_table, unlabelled_paths, inside=False),
     Source("a zip or tar archive", filetree.is_archive, _read_below, _archive_pictures, inside=False),
     holding_arrays("a MATLAB file", containers.is_matlab, containers.read_matlab, containers.matlab_images),
     holding_arrays("an HDF5 file", containers.is_hdf5, containers.read_hdf5, containers.hdf5_arrays),
@@ -423,7 +396,7 @@ def source_of(path: Path) -> Source | None:
 
 
 _ACCEPTED = (
-    f"Give one of {', '.join(list(NAMED)[:3])} … (docs/data.md lists all), or a path: a folder, a table, Parquet, an "
+    f"Give one of {', '.join(NAMED[:3])} … (docs/data.md lists all), or a path: a folder, a table, Parquet, an "
     "archive, IDX, .npz, .npy, .mat, HDF5 or CIFAR. `glyphnet data --help` has more."
 )
 

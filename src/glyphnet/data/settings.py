@@ -30,7 +30,8 @@ class DataSettings(Settings):
         test_fraction: share of all images to test on, where the data have no such part.
         seed: of the division; it is not the training's seed.
         on_bad_file: stop at a file that is no sound image ("error"), or leave it out and count it ("skip").
-        layout: what each level of folders is ("class", "part/class", …), or "auto".
+        layout: what each level of folders is ("class", "part/class", "any/class", …), or "auto"; for a table of pixels
+            without a header "label,pixels" or "pixels,label".
         only: read only pictures in folders of this name; None for all.
         label_column: of a table with several columns of labels the one to learn; None recognises it by its name.
         labels: a table of decisions on doubtful labels (`glyphnet data --review` writes one); None for none.

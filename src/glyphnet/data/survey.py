@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import SettingsError
-from .dataset import size_in_words
+from .dataset import evenly_spaced, size_in_words
 from .decode import ImageShape
 
 LARGEST_SIDE = 96  # what the networks here are made for
@@ -93,23 +93,18 @@ def choose_shape(
     channels = COLORS[wish.color] or (3 if any_colored else 1)
     if wish.size is not None:
         return (*wish.size, channels), ""
-    size, note = _choose_size(sizes, details)
-    return (*size, channels), note
-
-
-def _choose_size(sizes: Iterable[tuple[int, int]], details: Sequence[Detail]) -> tuple[tuple[int, int], str]:
     table = np.array(list(sizes), dtype=np.int64)
     middle = np.median(table, axis=0)
     largest = min(LARGEST_SIDE, round(middle.max()))
     side, why = choose_side(details, largest) if details and middle.max() > SMALL else (largest, "")
     if (table == table[0]).all() and side == largest == table.max():
-        return (int(table[0, 0]), int(table[0, 1])), ""
+        return (int(table[0, 0]), int(table[0, 1]), channels), ""
     middle *= min(1.0, side / middle.max())
     height, width = np.clip(np.rint(middle / 4) * 4, 4, LARGEST_SIDE).astype(int).tolist()
     if side == largest:
-        return (height, width), ""
+        return (height, width, channels), ""
     times = (largest / side) ** 2
-    return (height, width), (
+    return (height, width, channels), (
         f"At {size_in_words(height, width)} {why}; --size {largest} is the largest, and takes about {times:.0f} times "
         "as long."
     )
@@ -137,8 +132,8 @@ def shape_in_words(shape: ImageShape) -> str:
 
 def sample_rows(count: int) -> list[int]:
     """At most `SAMPLE` rows of ``count``, evenly spread."""
-    spread = np.linspace(0, count - 1, min(count, SAMPLE))
-    return [int(row) for row in np.unique(spread.round())]
+    rows: list[int] = evenly_spaced(count, SAMPLE).tolist()
+    return rows
 
 
 # How large images must be to keep their content
@@ -171,7 +166,9 @@ def measure_detail(picture: Image.Image) -> Detail:
     drawn = ink >= 0.5
     shape = _shape_of(drawn)
     kept = tuple(float(_shape_of(_small(ink, side)) == shape) for side in SIDES)
-    return Detail(True, kept, _stroke_width(drawn) / max(grey.size))
+    outline = np.count_nonzero(drawn[1:] != drawn[:-1]) + np.count_nonzero(drawn[:, 1:] != drawn[:, :-1])
+    width = 8 / np.pi * float(np.count_nonzero(drawn)) / max(1.0, float(outline))  # twice the area over the outline
+    return Detail(True, kept, width / max(grey.size))
 
 
 def choose_side(details: Sequence[Detail], longest: int) -> tuple[int, str]:
@@ -223,20 +220,10 @@ def _shape_of(ink: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """How many parts of ink there are, and how many parts of what they leave."""
     from scipy.ndimage import label
 
-    eight = np.ones((3, 3), dtype=int)
     least = max(1, int(_SPECK * ink.size))
-
-    def count(mask: npt.NDArray[np.bool_], structure: npt.NDArray[np.int_] | None) -> int:
-        parts, _ = label(mask, structure)
-        return int(np.count_nonzero(np.bincount(parts.ravel())[1:] >= least))
-
-    return count(ink, eight), count(~np.pad(ink, 1), None)
-
-
-def _stroke_width(ink: npt.NDArray[np.bool_]) -> float:
-    """Twice the area over the outline."""
-    outline = np.count_nonzero(ink[1:] != ink[:-1]) + np.count_nonzero(ink[:, 1:] != ink[:, :-1])
-    return 8 / np.pi * float(np.count_nonzero(ink)) / max(1.0, float(outline))
+    labelled = label(ink, np.ones((3, 3), dtype=int))[0], label(~np.pad(ink, 1))[0]
+    parts, left = (int(np.count_nonzero(np.bincount(each.ravel())[1:] >= least)) for each in labelled)
+    return parts, left
 
 
 def _brightness_kept(grey: Image.Image, values: npt.NDArray[np.float64], side: int) -> float:

@@ -44,7 +44,6 @@ _FAR = 3  # an end that lies farther out than this many times the range of the o
 _SAMPLE = 1_000_000  # values that the percentiles are taken from
 _PIECE = 1 << 20  # values scaled in one go
 
-
 Page: TypeAlias = int | Literal["mean", "max"]
 """Which page of a file is read, from 1; or the mean or the maximum of all."""
 
@@ -72,22 +71,14 @@ STANDARD = Reading()
 
 
 def check_page(value: Any) -> Page:
-    """The page that the user asked for.
-
-    Raises:
-        SettingsError: it is no number from 1 up, "mean" or "max".
-    """
+    """The page that the user asked for; raises SettingsError for any other value."""
     if value in ("mean", "max") or (type(value) is int and value >= 1):
         return value  # type: ignore[no-any-return]
     raise SettingsError(f"page (={value!r}) must be a number from 1 up, mean or max.")
 
 
 def check_range(value: Any) -> ValueRange | None:
-    """The range that the user asked for, or None.
-
-    Raises:
-        SettingsError: it is no pair (low, high) of finite numbers, low below high.
-    """
+    """The range that the user asked for, or None; raises SettingsError unless it is (low, high), low below high."""
     if value is None:
         return None
     try:
@@ -187,10 +178,7 @@ def choose_for_8_bits(high: float) -> ValueRange | None:
 def scaled_to_8_bits(values: npt.NDArray[Any], value_range: ValueRange) -> tuple[UInt8Array, int]:
     """Values of any numeric type as brightness, uint8 of the same shape, and how many lie outside the range.
 
-    Those outside become black or white.
-
-    Raises:
-        DataError: a value that is no number (NaN).
+    Those outside become black or white. NaN is a DataError.
     """
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255), 0
@@ -256,8 +244,7 @@ def _are_fractions(values: npt.NDArray[Any], low: float, high: float, value_rang
 def brightness_of(values: npt.NDArray[Any], name: str | os.PathLike[str], reading: Reading) -> tuple[UInt8Array, int]:
     """The values of a picture called ``name``, of any type, as brightness; and how many lie outside the range.
 
-    Raises:
-        BadFileError: they have no brightness on the scale.
+    Values without a brightness on the scale are a BadFileError.
     """
     value_range = reading.value_range
     if value_range is None:

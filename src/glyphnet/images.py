@@ -16,8 +16,7 @@ from PIL import Image
 from .data.cache import IN_MEMORY_BYTES, ImageWriter, cache_key, entry, in_memory
 from .data.dataset import ImageDataset, Originals, UInt8Array
 from .data.decode import ImageShape, picture_from_bytes, picture_from_image, read_picture
-from .data.ink import InkSpec, NoDrawing, Normalized, normalize_picture, normalizer_version
-from .data.ink.clean import already_normal
+from .data.ink import InkSpec, NoDrawing, Normalized, already_normal, normalize_picture, normalizer_version
 from .data.values import Reading, on_scale
 from .errors import BadFileError, DataError
 from .files import nameless_file

@@ -10,8 +10,7 @@ from scipy import ndimage
 
 from glyphnet.data import load
 from glyphnet.data.decode import fit_image
-from glyphnet.data.ink import measure_ink, normalize_picture
-from glyphnet.data.ink.clean import already_normal
+from glyphnet.data.ink import already_normal, measure_ink, normalize_picture
 from glyphnet.data.values import STANDARD
 from glyphnet.errors import BadFileError
 from glyphnet.images import normalized_together, read_image

@@ -100,19 +100,16 @@ def _read_header(file: IO[bytes], path: AnyFile, what: str) -> _Announced:
     if any(side < 0 for side in shape):
         raise BadFileError(path, f"{what} announces the shape {shape}", _AGAIN)
     if dtype.hasobject:
-        raise BadFileError(
-            path,
-            f"{what} holds Python objects, which only pickle could read; it was not read and nothing was run",
-            "Save plain numbers or strings: numpy.stack(images), labels.astype('int64') or astype('str').",
-        )
+        reason = f"{what} holds Python objects, which only pickle could read; it was not read and nothing was run"
+        remedy = "Save plain numbers or strings: numpy.stack(images), labels.astype('int64') or astype('str')."
+        raise BadFileError(path, reason, remedy)
     return _Announced(shape, dtype, head.tell() + math.prod(shape) * dtype.itemsize)
 
 
 def map_npy(path: str | os.PathLike[str]) -> _Array:
     """Memory-map a .npy file, read-only: an array larger than memory can be used.
 
-    Raises:
-        BadFileError: not such a file, truncated, or an array of Python objects.
+    Any other file, a truncated one and an array of Python objects raise BadFileError.
     """
     path = as_file(path)
     with opened(path) as file:
@@ -130,10 +127,8 @@ def map_npy(path: str | os.PathLike[str]) -> _Array:
 def npz_arrays(path: str | os.PathLike[str], choose: Callable[[list[str]], Iterable[str]]) -> dict[str, _Array]:
     """The arrays of a .npz archive that ``choose`` picks from all names.
 
-    Nothing is unpacked before all of them were found to be as large as they say and, together, within the limit.
-
-    Raises:
-        BadFileError: not a zip archive, damaged, too large, with an array twice or of Python objects.
+    Nothing is unpacked before all of them were found to be as large as they say and, together, within the limit. An
+    archive that is damaged, too large, or has an array twice or of Python objects raises BadFileError.
     """
     path = as_file(path)
     file = openable(path)
@@ -150,11 +145,9 @@ def npz_arrays(path: str | os.PathLike[str], choose: Callable[[list[str]], Itera
         try:
             total = sum(_checked_size(archive, name, path) for name in chosen)
             if total > MAX_BYTES:
-                raise BadFileError(
-                    path,
-                    f"{', '.join(chosen)} unpack to {total:,} bytes; the limit is {MAX_BYTES:,}",
-                    "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit.",
-                )
+                reason = f"{', '.join(chosen)} unpack to {total:,} bytes; the limit is {MAX_BYTES:,}"
+                remedy = "Save them as .npy files (images.npy, labels.npy): those are mapped and have no limit."
+                raise BadFileError(path, reason, remedy)
             return {name: _unpacked(archive, name) for name in chosen}
         except BadFileError:
             raise
@@ -195,9 +188,7 @@ def _unpacked(archive: zipfile.ZipFile, name: str) -> _Array:
 def read_npz(path: str | os.PathLike[str]) -> RawArrays:
     """Read a .npz archive; its arrays are called as in `NAMES`, and ``classes`` (strings) may be among them.
 
-    Raises:
-        BadFileError: not an archive, damaged, too large, or with arrays of Python objects.
-        DataError: the arrays are no images and labels.
+    It raises as `npz_arrays` and `find_roles` do.
     """
     return raw_arrays(path, npz_arrays(path, lambda names: _needed(path, names)))
 
@@ -215,16 +206,11 @@ def is_npy_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def read_npy_pair(path: str | os.PathLike[str]) -> RawArrays:
-    """Read .npy files that lie side by side; the images are memory-mapped.
+    """Read .npy files that lie side by side, of which ``path`` is the folder or one; the images are memory-mapped.
 
-    Args:
-        path: the folder, or one of the files. They are called ``images.npy`` and ``labels.npy``, or
-            ``x_train.npy``, ``y_train.npy`` and so on as in `NAMES`, with or without one common beginning
-            (``cats-images.npy``, ``cats-labels.npy``). A ``classes.npy`` of strings may lie beside them.
-
-    Raises:
-        BadFileError: a file is damaged or of Python objects.
-        DataError: the files are not all there, or are no images and labels.
+    They are called ``images.npy`` and ``labels.npy``, or ``x_train.npy``, ``y_train.npy`` and so on as in `NAMES`, with
+    or without one common beginning (``cats-images.npy``, ``cats-labels.npy``). A ``classes.npy`` of strings may lie
+    beside them. It raises as `map_npy` and `find_roles` do.
     """
     path = as_file(path)
     folder = path if path.is_dir() else path.parent
@@ -260,8 +246,7 @@ def _by_prefix(folder: AnyFile) -> dict[str, dict[str, AnyFile]]:
 def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Which arrays are the images and labels of which part: part → (images, labels).
 
-    Raises:
-        DataError: the names are none of `NAMES`, or some are missing or there twice.
+    Names that are none of `NAMES`, are missing or there twice raise DataError.
     """
     there = {name.lower(): name for name in names}
     roles: dict[str, tuple[str, str]] = {}
@@ -288,11 +273,7 @@ def find_roles(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, 
 
 
 def raw_arrays(path: str | os.PathLike[str], arrays: Mapping[str, _Array]) -> RawArrays:
-    """A data set out of arrays that are called as in `NAMES`, and maybe ``classes``.
-
-    Raises:
-        DataError: the arrays are no images and labels, or the class names are no list of text.
-    """
+    """A data set out of arrays that are called as in `NAMES`, and maybe ``classes``, a list of text, else DataError."""
     roles = find_roles(path, arrays)
     classes = next((array for name, array in arrays.items() if name.lower() == "classes"), None)
     parts = {part: RawPart(arrays[images], arrays[labels], images, labels) for part, (images, labels) in roles.items()}
@@ -308,6 +289,5 @@ def _class_names(classes: _Array) -> tuple[str, ...]:
     try:
         return tuple(map(str, (np.char.decode(classes, "utf-8") if classes.dtype.kind == "S" else classes).tolist()))
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"classes has a name that is no UTF-8, {error.object[:40]!r}. Write the names as text."
-        ) from None
+        what = f"classes has a name that is no UTF-8, {error.object[:40]!r}"
+        raise DataError(f"{what}. Write the names as text.") from None

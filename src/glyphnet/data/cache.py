@@ -27,18 +27,14 @@ import numpy.typing as npt
 import platformdirs
 
 from ..errors import DataError, RunFolderError
-from ..files import atomic_write, atomic_write_text, make_folder, open_input, remove, remove_folder
+from ..files import atomic_write, atomic_write_text, make_folder, open_input, read_input, remove, remove_folder
 from ..locks import FolderLock
 from .dataset import Int64Array, UInt8Array
 
 CACHE_VERSION = 2
 LIMIT_BYTES = 20 * 10**9
-
-# Entries used within the last hour stay: a data set of several entries must not remove its own.
-RECENT_SECONDS = 3600
-
-# Images up to this size are read into memory, which is faster for training.
-IN_MEMORY_BYTES = 256 * 1024 * 1024
+RECENT_SECONDS = 3600  # entries used since then stay: a data set of several entries must not remove its own
+IN_MEMORY_BYTES = 256 * 1024 * 1024  # images up to this size are read into memory, which is faster for training
 _BLOCK_BYTES = 16 * 1024 * 1024
 _SEAL = 32  # bytes of a SHA-256
 _log = logging.getLogger("glyphnet")
@@ -157,11 +153,7 @@ def blocks(count: int, image_shape: Sequence[int]) -> Iterator[slice]:
 
 
 def images_at(images: UInt8Array, rows: Int64Array, key: str) -> UInt8Array:
-    """``images[rows]``, in memory; of a large memory map, another memory map.
-
-    Args:
-        key: says which images these are: their cache key or fingerprint.
-    """
+    """``images[rows]``, in memory; of a large memory map, another one. ``key``: their cache key or fingerprint."""
     if np.array_equal(rows, np.arange(len(images))):
         return in_memory(images)
     if not isinstance(images, np.memmap) or images.nbytes <= IN_MEMORY_BYTES:
@@ -227,11 +219,7 @@ def _make(
     build: Callable[[ImageWriter], Mapping[str, object]],
     derive: Mapping[str, Callable[[UInt8Array], Int64Array]],
 ) -> Entry:
-    """Write an entry and read it back.
-
-    Raises:
-        DataError: what was written cannot be read back.
-    """
+    """Write an entry and read it back, else DataError."""
     if leftovers := list(folder.glob("*.[nj]*")):
         _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
     for old in leftovers:
@@ -272,8 +260,7 @@ def _digest(file: BinaryIO) -> str:
 def _open(folder: Path, images: UInt8Array | None = None) -> Entry | None:
     """The entry in ``folder``, or None if it is absent, unfinished or damaged; ``images`` if they were read already."""
     try:
-        with open_input(folder / "entry.json") as file:
-            content = file.read().decode()
+        content = read_input(folder / "entry.json").decode()
         record = json.loads(json.loads(content)["entry"])
         if content != _sealed(record) or record["key"] != folder.name:
             return None
@@ -287,11 +274,7 @@ def _open(folder: Path, images: UInt8Array | None = None) -> Entry | None:
 
 
 def _load(path: Path, digest: str) -> npt.NDArray[Any]:
-    """The array in a file, mapped.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
+    """The array in a file, mapped; a damaged one raises ValueError."""
     with open_input(path) as file:
         if _digest(file) != digest:
             raise ValueError("damaged")

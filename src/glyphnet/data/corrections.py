@@ -29,16 +29,11 @@ _FEW = 20_000  # images: a name is compared with all others at once
 def apply_decisions(splits: Splits, path: AnyPath) -> Splits:
     """The splits with labels changed and images left out as a table of decisions says.
 
-    The division into parts stays, and images are found by their names. Decisions on test images are applied with a
-    warning: only images that a model disagreed with were reviewed, so the test has become easier.
+    ``glyphnet data DATA --review FILE`` writes the table, whose column ``decision`` a person fills in. The division
+    into parts stays, and images are found by their names. Decisions on test images are applied with a warning: only
+    images that a model disagreed with were reviewed, so the test has become easier.
 
-    Args:
-        splits: the data, as they were when the table was written.
-        path: a table as `glyphnet data DATA --review FILE` writes it, with its column ``decision`` filled in.
-
-    Raises:
-        DataError: the table cannot be read or does not fit the data, with its line; or what would be left of
-            the data is of no use.
+    A table that does not fit the data, and data of which too little would be left, are a DataError.
     """
     outcomes = _outcomes(splits, path)
     found: dict[str, Any] = {}
@@ -54,7 +49,7 @@ def apply_decisions(splits: Splits, path: AnyPath) -> Splits:
     check_classes(splits.classes, labels, numbers, f"{os.fspath(path)}: with these decisions")
     words = "; ".join(f"{name}: {change}" for name, change in changes.items()) or "nothing is changed"
     note = f"Labels corrected as {os.fspath(path)} says; {words}."
-    warnings = [_about_test(changes["test"])] if "test" in changes else []
+    warnings = [_ABOUT_TEST.format(changes["test"])] if "test" in changes else []
     return replace(splits, **found, notes=(*splits.notes, note), warnings=(*splits.warnings, *warnings))
 
 
@@ -97,10 +92,8 @@ def _place(decision: Decision, named: Sequence[_Place], splits: Splits, path: An
         raise DataError(f"{line}, and several images are called so. Give each image a name of its own.")
     known = [name for _, part in splits for name in part.names]
     near = difflib.get_close_matches(decision.file, known, n=1, cutoff=0.8) if len(known) <= _FEW else []
-    remedy = (
-        f"Did you mean {near[0]!r}?" if near else "Remove the line, save the table as UTF-8, or review the data again."
-    )
-    raise DataError(f"{line}, which is not among these data. {remedy}")
+    remedy = "Remove the line, save the table as UTF-8, or review the data again."
+    raise DataError(f"{line}, which is not among these data. {f'Did you mean {near[0]!r}?' if near else remedy}")
 
 
 def _corrected(part: ImageDataset, changes: Mapping[int, str | None]) -> ImageDataset:
@@ -122,13 +115,11 @@ def _in_words(changes: Mapping[int, str | None]) -> str:
     return ", ".join(f"{counts[what]:,} {what}" for what in ("relabelled", "left out") if counts[what])
 
 
-def _about_test(words: str) -> str:
-    return (
-        f"The test part was changed after a model had disagreed with it ({words}): its figures look better than they "
-        "are and must not be compared with others'. Removing test images because a model disagrees is not honest; "
-        "decide on test images without looking at predictions, or leave them as they are."
-    )
-
+_ABOUT_TEST = (
+    "The test part was changed after a model had disagreed with it ({}): its figures look better than they are and "
+    "must not be compared with others'. Removing test images because a model disagrees is not honest; decide on test "
+    "images without looking at predictions, or leave them as they are."
+)
 
 # The table of decisions on doubtful labels: written for a person to fill in, read strictly
 
@@ -163,10 +154,7 @@ class Decision:
         """The class that the image gets, None where it is to be dropped.
 
         Where a class has the name of a decision the word means the decision; ``relabel`` with the class in the
-        column ``suggested`` reaches it.
-
-        Raises:
-            DataError: the decision is neither a word nor a class.
+        column ``suggested`` reaches it. A decision that is neither a word nor a class is a DataError.
         """
         word = self.decision if self.decision in classes else self.decision.lower()
         if word in ("", KEEP):
@@ -186,11 +174,7 @@ class Decision:
 
 
 def write_decisions(path: AnyPath, decisions: Iterable[Decision]) -> None:
-    """Write the table, all or nothing, in UTF-8; a file name that is no valid Unicode keeps its bytes.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write the table, all or nothing, in UTF-8; a file name that is no valid Unicode keeps its bytes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -202,8 +186,7 @@ def write_decisions(path: AnyPath, decisions: Iterable[Decision]) -> None:
 def read_decisions(path: AnyPath) -> list[Decision]:
     """Read the table; commas, semicolons (as spreadsheets write them) or tabs between the columns.
 
-    Raises:
-        DataError: it cannot be read, a column is missing, unknown or repeated, or a line is incomplete.
+    A column that is missing, unknown or repeated, and an incomplete line, are a DataError.
     """
     try:
         with open_text(path, encoding="utf-8-sig", errors="surrogateescape", newline="", piped=True) as file:

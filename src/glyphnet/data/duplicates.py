@@ -35,14 +35,12 @@ class Duplicates:
         groups: int64 (N,): images with the same number are the same pixel for pixel; numbers count from 0 in
             the order of first appearance.
         near: pairs of different images that show the same picture, by the first of their *groups*.
-        blank: bool (N,): images with next to nothing on them.
-        searched: whether near duplicates were searched for.
     """
 
     groups: Int64Array
     near: NearPairs
-    blank: npt.NDArray[np.bool_]
-    searched: bool = True
+    blank: npt.NDArray[np.bool_]  # (N,): images with next to nothing on them
+    searched: bool = True  # for near duplicates
 
 
 def duplicate_groups(images: UInt8Array) -> Int64Array:
@@ -58,11 +56,11 @@ def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
 def find_duplicates(parts: Sequence[UInt8Array], *, most_seconds: float = float("inf")) -> Duplicates:
     """Find exact and near duplicates within and between parts, each uint8 (N, H, W, C).
 
-    Args:
-        most_seconds: search for near duplicates only if that takes no longer, or if the cache has the result.
+    Near ones are searched only if that takes at most ``most_seconds``, or if the cache has the result.
     """
     groups, digests = _numbered(parts)
-    blank = _blank(parts)
+    ranges = [np.ptp(piece.reshape(len(piece), -1), axis=1) for piece in _pieces(parts)]
+    blank = np.concatenate([np.empty(0, dtype=np.uint8), *ranges]) <= BLANK_RANGE
     order = sorted(range(len(digests)), key=digests.__getitem__)  # the same whatever the division
     first = np.unique(groups, return_index=True)[1]
     usable = np.array([number for number in order if not blank[first[number]]], dtype=np.int64)
@@ -92,8 +90,7 @@ def search_seconds(count: int, image_shape: Sequence[int]) -> float:
 def same_picture_groups(found: Duplicates, *, mirrored: bool) -> Int64Array:
     """Number the images, exact copies and those that show the same picture alike: int64 (N,).
 
-    Args:
-        mirrored: whether an image and its mirror image show the same: true of photographs, but not of drawings.
+    ``mirrored``: whether an image and its mirror image show the same: true of photographs, but not of drawings.
     """
     chosen = found.near.same & (mirrored | ~found.near.mirrored)
     count = int(found.groups.max(initial=-1)) + 1
@@ -106,8 +103,7 @@ def connected(edges: Int64Array, count: int) -> Int64Array:
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    numbers: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)
-    return numbers
+    return np.asarray(connected_components(graph, directed=False)[1].astype(np.int64))
 
 
 def cross_pairs(found: Duplicates, part: npt.NDArray[np.integer], a: int, b: int) -> tuple[Int64Array, NearPairs]:
@@ -150,12 +146,6 @@ def _pieces(parts: Sequence[UInt8Array]) -> Iterator[UInt8Array]:
     for images in parts:
         for start in range(0, len(images), _PIECE):
             yield images[start : start + _PIECE]
-
-
-def _blank(parts: Sequence[UInt8Array]) -> npt.NDArray[np.bool_]:
-    """Which images have next to nothing on them: bool (N,)."""
-    ranges = [np.ptp(piece.reshape(len(piece), -1), axis=1) for piece in _pieces(parts)]
-    return np.concatenate([np.empty(0, dtype=np.uint8), *ranges]) <= BLANK_RANGE
 
 
 def gathered(parts: Sequence[UInt8Array], rows: Int64Array) -> UInt8Array:

@@ -69,12 +69,6 @@ Finder: TypeAlias = Callable[[Pictures, bool], Groups | None]
 """Finds groups of one kind, or None; the second argument says whether the user asked: then they need not be likely."""
 
 
-def likely_groups(pictures: Pictures) -> Groups | None:
-    """The groups that the pictures most likely come in, or None."""
-    found = (find(pictures, False) for find in FINDERS.values())
-    return next((groups for groups in found if groups is not None), None)
-
-
 def by_folder(pictures: Pictures, asked: bool) -> Groups | None:
     """The folders inside the class folders; a folder named by a number belongs to its class alone."""
     if not pictures.are_files:
@@ -133,7 +127,8 @@ def by_prefix(pictures: Pictures, asked: bool) -> Groups | None:
     """What file names have before their counter: the shortest prefix by which classes consist of several groups."""
     if not pictures.are_files:
         return None
-    split = [_split_counter(_stem(name), asked=asked) for name in pictures.names]
+    stems = (name.rpartition("/")[2].rpartition(".")[0] for name in pictures.names)
+    split = [_split_counter(stem, asked=asked) for stem in stems]
     for length in range(1, 1 + max((len(tokens) for tokens, _ in split), default=0)):
         keys = _prefix_keys(pictures, [tokens[:length] for tokens, _ in split])
         numbers = number_keys(keys)
@@ -141,13 +136,12 @@ def by_prefix(pictures: Pictures, asked: bool) -> Groups | None:
             continue
         counters = np.array([counter for _, counter in split])
         named = [str(key[0]) for key in keys if isinstance(key, tuple)]
-        convincing = (
+        if (
             asked
             or _mostly(_UNIT.search, named)
             or _counts_frames(numbers, counters, pictures.labels)
             or _alike_within(pictures.images, numbers, pictures.labels)
-        )
-        if convincing:
+        ):
             return described(numbers, "prefix", "file names with a common prefix and a counter", pictures.names)
     return None
 
@@ -155,10 +149,6 @@ def by_prefix(pictures: Pictures, asked: bool) -> Groups | None:
 def _below_part(name: str) -> str:
     part, _, rest = name.partition("/")
     return rest if part.lower() in _PARTS and "/" in rest else name
-
-
-def _stem(name: str) -> str:
-    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 def _split_counter(stem: str, *, asked: bool = False) -> tuple[list[str], int]:
@@ -340,11 +330,8 @@ def by_copies(pictures: Pictures, asked: bool) -> Groups | None:
 
 
 FINDERS: dict[str, Finder] = {
-    "folder": by_folder,
-    "prefix": by_prefix,
-    "burst": by_burst,
-    "neighbours": by_neighbours,
-}
+    "folder": by_folder, "prefix": by_prefix, "burst": by_burst, "neighbours": by_neighbours,
+}  # fmt: skip
 """How likely groups are found, the most certain first."""
 
 WHERE_ASKED: dict[str, Finder] = {**FINDERS, "copies": by_copies}
@@ -367,8 +354,8 @@ _DATED = re.compile(
 def times_taken(files: ImageFiles, names: Sequence[str], key: str) -> Int64Array:
     """When each picture was taken: int64 (N,), seconds since 1970 by the camera's clock, -1 where unknown.
 
-    Times in the pictures precede those in names, for copies and exports get new names. ``key`` determines the pictures:
-    the cache keeps the result under it.
+    Times in the pictures precede those in names, for copies and exports get new names. The cache keeps the result under
+    ``key``, which determines the pictures.
     """
     usable = [row for row, name in enumerate(names) if name.lower().endswith(_WITH_EXIF)]
     times = np.fromiter(map(_named_time, names), dtype=np.int64, count=len(names))
@@ -410,16 +397,13 @@ def _time_taken(files: ImageFiles, name: str) -> int:
 def make_groups(group_by: GroupBy, pictures: Pictures, where: str) -> Groups | None:
     """The groups that ``group_by`` asks for; None for "none", and for "auto" where nothing was found.
 
-    Args:
-        where: what errors call the data.
-
-    Raises:
-        DataError: these data have no such groups; the message says what they have.
+    Where the data, called ``where``, have no such groups, it is a DataError that says what they have.
     """
     if group_by.kind == "none" or not len(pictures.labels):
         return None
-    if group_by.kind == "auto":
-        return likely_groups(pictures)
+    if group_by.kind == "auto":  # the groups that the pictures most likely come in
+        found_by = (find(pictures, False) for find in FINDERS.values())
+        return next((groups for groups in found_by if groups is not None), None)
     if group_by.kind in WHERE_ASKED:
         found = WHERE_ASKED[group_by.kind](pictures, True)
         if found is None:
@@ -487,11 +471,7 @@ def _is_tail(a: str, b: str) -> bool:
 
 
 def read_group_table(path: str) -> dict[str, str]:
-    """The group of each file in a table with the columns ``file_name`` and ``group``.
-
-    Raises:
-        DataError: the table cannot be read, a column is missing, or a file has two groups.
-    """
+    """The group of each file in a table with the columns ``file_name`` and ``group``, else DataError."""
     try:
         with open_text(os.path.expanduser(path), encoding="utf-8-sig", newline="", piped=True) as file:
             head = file.readline()

@@ -24,8 +24,7 @@ from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, read_pat
 def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     """The labelled images below a folder or in an archive.
 
-    Raises:
-        DataError: none has a class, a table is wrong, or two readings are possible.
+    Where none has a class, a table is wrong, or two readings are possible, it is a DataError.
     """
     found = _read(tree, options)
     if not tree.outputs:
@@ -126,9 +125,8 @@ def _by_folders(tree: FileTree, pictures: list[str], others: Counter[str], optio
         what = "file that is no picture was" if count == 1 else "files that are no pictures were"
         arranged.notes.append(f"{count:,} {what} skipped ({count_in_words(others)}).")
     if packed := sum(count for suffix, count in others.items() if suffix.endswith(".gz")):
-        arranged.warnings.append(
-            f"{packed:,} files are packed by gzip and were not read. Unpack them: gunzip -r FOLDER."
-        )
+        said = f"{packed:,} files are packed by gzip and were not read. Unpack them: gunzip -r FOLDER."
+        arranged.warnings.append(said)
     return _as_files(tree, arranged)
 
 

@@ -1,7 +1,7 @@
 """Which pictures belong together: the frames of a track, the tiles of a slide, all pages of one writer.
 
 Pictures of one group stay in one part of every division. ``group_by`` says what a group is; "auto" keeps together the
-groups that `likely_groups` finds.
+groups that `find_groups.FINDERS` find.
 """
 
 from __future__ import annotations
@@ -40,50 +40,29 @@ NO_GROUPS = GroupBy("none")
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What groups can be made from.
+    """What groups can be made from."""
 
-    Attributes:
-        names: N names, with forward slashes.
-        labels: int64 (N,).
-        images: uint8 (N, H, W, C).
-        are_files: whether the names are those of files.
-        column: the table's group of each picture, where a column was asked for.
-        taken: returns when each picture was taken: int64 (N,), seconds, -1 where unknown.
-    """
-
-    names: Sequence[str]
-    labels: Int64Array
-    images: UInt8Array
-    are_files: bool = True
-    column: Sequence[str | None] | None = None
-    taken: Callable[[], Int64Array] | None = None
+    names: Sequence[str]  # N, with forward slashes
+    labels: Int64Array  # (N,)
+    images: UInt8Array  # (N, H, W, C)
+    are_files: bool = True  # whether the names are those of files
+    column: Sequence[str | None] | None = None  # the table's group of each picture, where a column was asked for
+    taken: Callable[[], Int64Array] | None = None  # returns seconds (N,), -1 where unknown
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Groups of pictures.
+    """Groups of pictures."""
 
-    Attributes:
-        numbers: int64 (N,): pictures with the same number stay together.
-        group_by: what to write in a recipe to get the same groups.
-        words: how they were found, for a sentence.
-        example: the names of a group's first picture and of its second, where there is a group of two.
-        unmatched: pictures that the pattern, table or column does not cover; each is a group of its own.
-    """
-
-    numbers: Int64Array
-    group_by: str
-    words: str
-    example: tuple[str, ...] = ()
-    unmatched: int = 0
+    numbers: Int64Array  # (N,): pictures with the same number stay together
+    group_by: str  # what to write in a recipe to get the same groups
+    words: str  # how they were found, for a sentence
+    example: tuple[str, ...] = ()  # names of a group's first two pictures, where there is a group of two
+    unmatched: int = 0  # pictures that the pattern, table or column does not cover; each is a group of its own
 
 
 def parse_group_by(text: str) -> GroupBy:
-    """Read the option's text.
-
-    Raises:
-        SettingsError: it is none of the choices, or a pattern that does not work.
-    """
+    """Read the option's text; none of the choices, and a pattern that does not work, are a SettingsError."""
     if text in KEYWORDS:
         return GroupBy(text)
     if text.startswith("column:") and len(text) > len("column:"):

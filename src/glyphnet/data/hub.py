@@ -43,9 +43,7 @@ class Table:
         column: the column that the pictures are in.
         name: the column with the names of the rows; None where there is none.
 
-    Raises:
-        BadFileError: it cannot be read, or holds no pictures.
-        MissingExtraError: pyarrow is not installed.
+    A table that cannot be read or holds no pictures raises BadFileError; an absent pyarrow, MissingExtraError.
     """
 
     def __init__(self, file: AnyFile) -> None:
@@ -69,11 +67,7 @@ class Table:
         return f"{self.path}#{row}"
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
-        """The picture of each row from ``start``, a few rows at a time.
-
-        Raises:
-            DataError: the table is damaged.
-        """
+        """The picture of each row from ``start``, a few rows at a time; a damaged table raises BadFileError."""
         row = start
         try:
             for cell, name in self._cells(start):
@@ -108,11 +102,7 @@ class Table:
         return int(self._ends[group - 1]) if group else 0
 
     def content(self, row: int) -> bytes:
-        """The encoded picture of a row; the groups of rows that were read last stay in memory.
-
-        Raises:
-            BadFileError: there is none.
-        """
+        """The encoded picture of a row, else BadFileError; the groups of rows that were read last stay in memory."""
         group = int(np.searchsorted(self._ends, row, side="right"))
         cell = self._group(group)[row - self._start_of(group)].as_py()
         place = self.place(row)
@@ -139,8 +129,7 @@ class Table:
     def labels(self, asked: str | None) -> tuple[list[str], str, tuple[str, ...] | None]:
         """The label of each row, the column's name, and the class names in order where the file lists them.
 
-        Raises:
-            DataError: there is no column of labels, or a label is missing or unknown.
+        No column of labels, and a label that is missing or unknown, are a DataError.
         """
         titles = self._schema.names
         column = label_column_of(titles, asked, self.path)
@@ -218,12 +207,9 @@ def _class_names(metadata: dict[bytes, bytes], column: str) -> tuple[str, ...] |
 
 
 def content_of(cell: Any, place: str, file_of: Callable[[str], Content]) -> tuple[Content, str | None]:
-    """The content of a picture, and the path that its cell has, if any.
+    """The content of the picture at ``place``, and the path that its cell has, if any.
 
-    Args:
-        cell: bytes, a path, or a dict of ``bytes`` and ``path``, as on the Hugging Face Hub.
-        place: where it lies.
-        file_of: from a path in a cell to that of a file.
+    A cell is bytes, a path, or a dict of both, as on the Hugging Face Hub; ``file_of`` finds the file of a path.
     """
     content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     if content is None:
@@ -239,18 +225,13 @@ def content_of(cell: Any, place: str, file_of: Callable[[str], Content]) -> tupl
 
 
 def hub_tables(tree: FileTree) -> list[tuple[str, int | None]]:
-    """The Parquet tables of a folder that hold pictures, each with the part that its name or its folder says.
-
-    Raises:
-        BadFileError: one cannot be read.
-        MissingExtraError: pyarrow is not installed.
-    """
+    """The Parquet tables of a folder that hold pictures, each with the part that its name or its folder says."""
     names = [name for name in tree.names if name.lower().endswith(".parquet")]
     return [(name, _part_of(name)) for name in names if is_hub_table(tree.file(name))]
 
 
 def is_hub_table(path: AnyFile) -> bool:
-    """Whether a Parquet table holds pictures, not only their names; raises as `hub_tables` does."""
+    """Whether a Parquet table holds pictures, not only their names; raises as `parquet_file` does."""
     with parquet_file(path) as file:
         return any(_holds_bytes(field.type) for field in file.schema_arrow)
 
@@ -263,16 +244,9 @@ def _part_of(name: str) -> int | None:
 
 
 def read_hub(tree: FileTree, tables: Sequence[tuple[str, int | None]], label_column: str | None = None) -> ImageFiles:
-    """The labelled pictures in Parquet tables.
+    """The labelled pictures in Parquet tables, (name, part); a part is None where the data come undivided.
 
-    Args:
-        tree: the folder or archive.
-        tables: (name, part); None for data that come undivided.
-        label_column: the column with the class; None recognises it.
-
-    Raises:
-        DataError: there is no column of labels, a label is missing, or some names say a part and some do not.
-        MissingExtraError: pyarrow is not installed.
+    It raises as `Table` does, and DataError where some names say a part and some do not.
     """
     unknown = [name for name, part in tables if part is None]
     if unknown and len(unknown) < len(tables):

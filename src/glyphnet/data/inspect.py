@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..files import atomic_write
 from ..units import listed, plural
-from .dataset import Int64Array, Splits, UInt8Array
+from .dataset import Int64Array, Splits, UInt8Array, evenly_spaced
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
 
 EXAMPLES = 20  # named in each finding
@@ -96,7 +96,6 @@ class DataReport:
     """The contents and faults of a data set.
 
     Attributes:
-        image_shape: height, width, channels.
         counts: for each part, images a class, in the order of ``classes``.
         exact_duplicates: images that are copies of an earlier one, in any part.
         near_duplicates: pairs that show the same picture, changed; none where they were not searched for.
@@ -149,8 +148,7 @@ class DataReport:
 def inspect(splits: Splits, *, bad_files: Sequence[tuple[str, str]] = ()) -> DataReport:
     """Check a data set: a minute for 70,000 small images, seconds when the cache has the near duplicates.
 
-    Args:
-        bad_files: (name, reason) of files that were skipped while reading.
+    ``bad_files``: (name, reason) of files that were skipped while reading.
     """
     found = find_duplicates([data.images for _, data in splits if len(data)])
     report = _report(splits, found, bad_files=tuple((name, reason) for name, reason in bad_files))
@@ -182,17 +180,14 @@ def _report(
         not_checked=not_checked,
     )
     read = [Finding("reading", sentence) for sentence in splits.warnings]
-    blank_is_meant = _blank_is_meant(rows.labels, found.blank)
+    blank = np.unique(rows.labels[found.blank])  # a class of their own: all in one, and almost all of it
+    blank_is_meant = len(blank) == 1 and bool(found.blank[rows.labels == blank[0]].mean() > 0.9)
     images = _about_images(report, blank_is_meant=blank_is_meant)
     return replace(report, findings=(*read, *images, *_about_copies(report), *_about_classes(report)))
 
 
 def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
-    """Write pairs as CSV, a line each.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write pairs as CSV, a line each."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(
@@ -226,16 +221,10 @@ def look_over(splits: Splits, *, most_seconds: float = 0.0) -> DataReport:
     return report
 
 
-def _blank_is_meant(labels: Int64Array, blank: npt.NDArray[np.bool_]) -> bool:
-    """Whether the blank images are a class of their own: all in one, and almost all of it."""
-    classes = np.unique(labels[blank])
-    return len(classes) == 1 and bool(blank[labels == classes[0]].mean() > 0.9)
-
-
 def _levels(images: UInt8Array) -> tuple[int, int, int]:
     """How many different brightnesses a sample of the images has, the least and the greatest."""
     present = np.zeros(256, dtype=np.bool_)
-    for row in np.unique(np.linspace(0, len(images) - 1, min(_SAMPLE, len(images))).astype(int)):
+    for row in evenly_spaced(len(images), _SAMPLE):
         present[images[row]] = True
     found = np.flatnonzero(present)
     return len(found), int(found[0]), int(found[-1])
@@ -243,21 +232,13 @@ def _levels(images: UInt8Array) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """All images of all parts, in one numbering.
+    """All images of all parts, in one numbering."""
 
-    Attributes:
-        names: the parts' names.
-        part: (N,), the part of each image.
-        starts: the first row of each part.
-        labels: (N,).
-        images: the image names of each part.
-    """
-
-    names: tuple[str, ...]
-    part: npt.NDArray[np.integer]
-    starts: npt.NDArray[np.integer]
-    labels: Int64Array
-    images: tuple[Sequence[str], ...]
+    names: tuple[str, ...]  # of the parts
+    part: npt.NDArray[np.integer]  # (N,), the part of each image
+    starts: npt.NDArray[np.integer]  # the first row of each part
+    labels: Int64Array  # (N,)
+    images: tuple[Sequence[str], ...]  # the image names of each part
 
     @classmethod
     def of(cls, splits: Splits) -> _Rows:
@@ -276,8 +257,7 @@ class _Rows:
         return Occurrences(len(rows), examples)
 
     def disagreeing(self, pairs: Int64Array) -> Int64Array:
-        differ = self.labels[pairs[:, 0]] != self.labels[pairs[:, 1]]
-        return np.asarray(pairs[differ])
+        return np.asarray(pairs[self.labels[pairs[:, 0]] != self.labels[pairs[:, 1]]])
 
     def place(self, row: int) -> tuple[str, str]:
         """The part of an image, and its name."""

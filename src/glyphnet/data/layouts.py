@@ -47,16 +47,11 @@ _LEVELS = ("class", "part", "any")
 
 @dataclass
 class Arrangement:
-    """The meaning of the folders.
+    """The meaning of the folders."""
 
-    Attributes:
-        rows: (name, class, part) of each picture.
-        notes, warnings: sentences on what was concluded, and on what was left out.
-    """
-
-    rows: list[tuple[str, str, int]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    rows: list[tuple[str, str, int]] = field(default_factory=list)  # (name, class, part) of each picture
+    notes: list[str] = field(default_factory=list)  # sentences on what was concluded
+    warnings: list[str] = field(default_factory=list)  # and on what was left out
 
 
 class _File(NamedTuple):
@@ -92,10 +87,9 @@ def part_word(name: str) -> int | None:
 
 
 def arrange(names: Sequence[str], where: str, layout: str = "auto", only: str | None = None) -> Arrangement:
-    """The class and the part of each picture, from its path.
+    """The class and the part of each picture, from its path, with forward slashes.
 
     Args:
-        names: paths of pictures, with forward slashes.
         where: what messages call the folder.
         layout: "auto", or what each level is: see `check_layout`.
         only: leave out pictures that do not lie below a folder of this name.
@@ -223,8 +217,7 @@ def _words(name: str) -> list[str]:
 def _parts_of(names: Collection[str]) -> dict[str, int]:
     """The part of each name that means one. Words that all these names share ("asl_alphabet_train") do not count.
 
-    Raises:
-        ValueError: two names, which it gives, are the same part.
+    Two names that are the same part are a ValueError, which gives them.
     """
     with_part = [name for name in names if _PART_WORDS.keys() & set(_words(name))]
     shared = frozenset.intersection(*(frozenset(_words(name)) for name in with_part)) if len(with_part) > 1 else None
@@ -296,7 +289,14 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
     others = [top for top in tops if top not in parts]
     level = "any/" * depth
     if deep and (not others or len(parts) > 1):
-        _check_not_both(tops, subs, parts, where, level)
+        below = set().union(*subs.values())
+        if len(below) > 1 and all(_part(name) is not None for name in below):
+            inner = listed(sorted(below), 3)
+            raise _two_readings(
+                where,
+                f"{listed(sorted(parts), 3)} are parts and {inner} classes: --layout {level}part/class",
+                f"{listed(sorted(tops), 3)} are classes and {inner} parts: --layout {level}class/part",
+            )
         _read_parts(tops, parts, where, level, result)
         for top in sorted(others):
             result.warnings.append(
@@ -323,18 +323,6 @@ def _arrange_level(files: list[_File], where: str, depth: int, result: Arrangeme
 
 def _two_readings(where: str, first: str, second: str) -> DataError:
     return DataError(f"{where}: can be read in two ways.\n  1. {first}.\n  2. {second}.")
-
-
-def _check_not_both(
-    tops: dict[str, list[_File]], subs: dict[str, set[str]], parts: dict[str, int], where: str, level: str
-) -> None:
-    below = set().union(*subs.values())
-    if len(below) > 1 and all(_part(name) is not None for name in below):
-        raise _two_readings(
-            where,
-            f"{listed(sorted(parts), 3)} are parts and {listed(sorted(below), 3)} classes: --layout {level}part/class",
-            f"{listed(sorted(tops), 3)} are classes and {listed(sorted(below), 3)} parts: --layout {level}class/part",
-        )
 
 
 def _read_parts(

@@ -74,8 +74,7 @@ class ImageFiles:
     def stamp(self) -> str:
         """SHA-256 (hex) over place, name, size, times and inode of each file: any change of a file shows.
 
-        No program can set back the time of the last status change, so that a file replaced by one of the same size
-        and date is noticed.
+        Even a file replaced by one of the same size and date: no program sets back the time of the status change.
         """
         digest = hashlib.sha256(os.fsencode("\0".join([os.path.realpath(self.root), self.state, *self.names])))
         if self.read is None:
@@ -159,16 +158,12 @@ def unlabelled_rows(
 
 
 def unlabelled_arrays(path: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Unlabelled:
-    """The images of an array file, those of all its arrays one after the other.
+    """The images of an array file, (N, H, W), (N, H, W, C) or (N, D) as they were saved, array by array.
 
-    Args:
-        path: the file.
-        arrays: name to images (N, H, W), (N, H, W, C) or (N, D), of any numeric type: the values as they were
-            saved. Where there is more than one array, its name is part of the place: ``FILE#x_test/7``.
+    Where there is more than one array, its name is part of the place: ``FILE#x_test/7``.
     """
-    several = len(arrays) > 1
     rows = [(name, row) for name, array in arrays.items() for row in range(len(array))]
-    places = [f"{path}#{name}/{row}" if several else f"{path}#{row}" for name, row in rows]
+    places = [f"{path}#{name}/{row}" if len(arrays) > 1 else f"{path}#{row}" for name, row in rows]
 
     def content(number: int) -> npt.NDArray[Any]:
         name, row = rows[number]
@@ -206,11 +201,7 @@ def look_alikes(classes: Sequence[str]) -> list[str]:
 
 
 def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray[np.int8], where: str) -> None:
-    """Refuse data that nothing can be learnt from.
-
-    Raises:
-        DataError: fewer than two classes with images, or a class of validation or test that training lacks.
-    """
+    """Raise DataError for fewer than two classes with images, or a class of validation or test that training lacks."""
     in_training = np.bincount(labels[parts == TRAIN], minlength=len(classes)) > 0
     for part, title in ((VALIDATION, "validation"), (TEST, "test")):
         unknown = [classes[label] for label in np.unique(labels[parts == part]) if not in_training[label]]
@@ -227,11 +218,7 @@ def check_classes(classes: Sequence[str], labels: Int64Array, parts: npt.NDArray
 
 
 def refuse_bad_files(root: Path, bad: Sequence[BadFile], total: int) -> None:
-    """Raise the one error that names the first few of the bad files and counts them all.
-
-    Raises:
-        DataError: there is a bad file (BadFileError if there is exactly one).
-    """
+    """Raise DataError that names the first few bad files and counts them, BadFileError if there is exactly one."""
     if not bad:
         return
     remedy = "or pass --on-bad-file skip."
@@ -243,10 +230,7 @@ def refuse_bad_files(root: Path, bad: Sequence[BadFile], total: int) -> None:
 
 
 def bad_in_words(bad: Sequence[BadFile]) -> str:
-    """The first few bad files with what is wrong with them, and how many more there are.
-
-    Files with the same fault are named together.
-    """
+    """The first few bad files, those of the same fault together, and how many more there are."""
     alike: dict[str, list[str]] = {}
     for name, reason in bad:
         alike.setdefault(reason, []).append(name)

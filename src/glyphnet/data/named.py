@@ -41,44 +41,31 @@ class NamedFile:
     """One file of a data set.
 
     Attributes:
-        name: its name on the mirrors.
         size: bytes, unpacked where the file is gzip; where ``is_whole``, the most that it may have.
-        sha256: of the unpacked content, however it was gzipped; "" where nobody has published it.
-        gzip_sha256: of the gzip file itself; the check where ``sha256`` is "".
         is_whole: check the file as it is, by ``md5``, or, where that is "" too, by the SHA-256 of the first download.
-        md5: of the file itself, where its publisher gives no SHA-256.
     """
 
-    name: str
+    name: str  # on the mirrors
     size: int
-    sha256: str = ""
-    gzip_sha256: str = ""
+    sha256: str = ""  # of the unpacked content, however it was gzipped; "" where nobody has published it
+    gzip_sha256: str = ""  # of the gzip file itself; the check where ``sha256`` is ""
     is_whole: bool = False
-    md5: str = ""
+    md5: str = ""  # of the file itself, where its publisher gives no SHA-256
 
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """A data set with a name.
-
-    Attributes:
-        source: page of its authors.
-        classes: () where the files say them.
-        mirrors: addresses that the file names are appended to, in the order they are tried.
-        read: reads the folder of its files.
-        folder: the name of this folder, where several sets share it; "" for the name of the set.
-        query: what follows the file names in addresses.
-    """
+    """A data set with a name."""
 
     title: str
     licence: str
-    source: str
-    classes: tuple[str, ...]
+    source: str  # page of its authors
+    classes: tuple[str, ...]  # () where the files say them
     files: tuple[NamedFile, ...]
-    mirrors: tuple[str, ...]
-    read: Callable[[Path], RawArrays] = read_idx_folder
-    folder: str = ""
-    query: str = ""
+    mirrors: tuple[str, ...]  # addresses that the file names are appended to, in the order they are tried
+    read: Callable[[Path], RawArrays] = read_idx_folder  # reads the folder of its files
+    folder: str = ""  # the name of this folder, where several sets share it; "" for the name of the set
+    query: str = ""  # what follows the file names in addresses
 
 
 def _files(*hashes: str, of_gzip: bool = False) -> tuple[NamedFile, ...]:

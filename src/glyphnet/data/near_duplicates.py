@@ -28,19 +28,14 @@ Complex64Array = npt.NDArray[np.complex64]
 SEARCH_VERSION = 2
 """Raise it when the search finds other pairs: results in the cache are then not used."""
 
+# What the similarity of pixels, and of their fine detail, may lack in two very similar pictures, at most; and in the
+# same picture, at most and whatever other pictures lack.
 _SIMILAR = 0.05, 0.3
-"""What the similarity of pixels, and of their fine detail, may lack in two very similar pictures, at most."""
-
 _SAME, _STRICTEST = (0.015, 0.1), (0.002, 0.01)
-"""The same for the same picture: at most, and whatever other pictures lack."""
-
+# Least evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and its least
+# multiple of what three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs.
 _EVIDENCE, _BEYOND_USUAL = 40, 5
-"""Least evidence, in nats, that the fine detail of very similar pictures agrees by more than chance; and its least
-multiple of what three of four pictures have with the last neighbour kept. 60,000 pictures have e²¹ pairs."""
-
-_FULL_DETAIL = 500
-"""Pixels. Smaller pictures have less that could differ: they may lack less in proportion."""
-
+_FULL_DETAIL = 500  # pixels: smaller pictures have less that could differ, and may lack less in proportion
 SIDE = 32  # pixels: larger pictures are averaged down to it
 GRID = 26  # of the vectors' coarse pictures
 _BLUR = 0.7  # cells, or pixels where these are larger: spread of their blur
@@ -85,23 +80,15 @@ _IS_MIRRORED = np.array([version.mirrored for version in VERSIONS])
 
 @dataclass(frozen=True, eq=False)
 class NearPairs:
-    """Pairs of pictures that show the same.
+    """Pairs of pictures that show the same."""
 
-    Attributes:
-        pairs: int64 (M, 2), rows of the pictures, the smaller first.
-        similarity: float32 (M,), correlation of their pixels once one is moved onto the other.
-        same: bool (M,): the same picture; the others are very similar.
-        mirrored: bool (M,): one of the two is mirrored.
-        degrees, scale, shift: float32 (M,), by what one is turned, enlarged and moved (in pixels) to fit the other.
-    """
-
-    pairs: Int64Array
-    similarity: Float32Array
-    same: npt.NDArray[np.bool_]
-    mirrored: npt.NDArray[np.bool_]
-    degrees: Float32Array
-    scale: Float32Array
-    shift: Float32Array
+    pairs: Int64Array  # (M, 2), rows of the pictures, the smaller first
+    similarity: Float32Array  # (M,), correlation of their pixels once one is moved onto the other
+    same: npt.NDArray[np.bool_]  # (M,): the same picture; the others are very similar
+    mirrored: npt.NDArray[np.bool_]  # (M,): one of the two is mirrored
+    degrees: Float32Array  # (M,), by what one is turned to fit the other
+    scale: Float32Array  # (M,), by what it is enlarged
+    shift: Float32Array  # (M,), by how many pixels it is moved
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -129,8 +116,7 @@ class NearPairs:
 def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPairs:
     """The pairs among ``count`` pictures that are all different; half a millisecond for a picture of 28 × 28.
 
-    Args:
-        images: returns the pictures at some rows, uint8 (n, H, W, C).
+    ``images`` returns the pictures at some rows, uint8 (n, H, W, C).
     """
     if count < 2:
         return no_pairs()
@@ -143,37 +129,24 @@ def near_pairs(images: Callable[[Int64Array], UInt8Array], count: int) -> NearPa
     usual = float(np.quantile(evidence, 0.75)) if len(evidence) >= 20 else math.inf
     alike |= fits.evidence >= max(_EVIDENCE, _BEYOND_USUAL * usual)
     swapped = found.pairs[:, 0] > found.pairs[:, 1]
-    result = NearPairs(
-        np.sort(found.pairs, axis=1),
-        fits.similarity,
-        same,
-        _IS_MIRRORED[found.version],
-        np.degrees(np.angle(fits.turn)).astype(np.float32),
-        (np.abs(fits.turn) ** np.where(swapped, -1, 1)).astype(np.float32),
-        np.abs(fits.shift).astype(np.float32),
-    )
-    return result.of(same | alike)
+    degrees, scale = np.degrees(np.angle(fits.turn)), np.abs(fits.turn) ** np.where(swapped, -1, 1)
+    changes = (each.astype(np.float32) for each in (degrees, scale, np.abs(fits.shift)))
+    pairs = np.sort(found.pairs, axis=1)
+    return NearPairs(pairs, fits.similarity, same, _IS_MIRRORED[found.version], *changes).of(same | alike)
 
 
 def _judged(fits: _Fits, found: _Candidates, share: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which pairs are the same picture, and which are very similar; ``share``: of the limits, for small pictures."""
-    chance = _chance(fits, found)
+    # What similarity and detail lack in the best fits of different pictures: those that do not stand out. In MNIST
+    # every one fits some other almost perfectly, as do plain trousers; photographs do not.
+    others, chance = ~found.stands_out, [1.0, 1.0]
+    if others.sum() >= 50:
+        chance = [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
     limits = [min(max(0.5 * c, least), most) * share for c, least, most in zip(chance, _STRICTEST, _SAME, strict=True)]
     fit = _within(fits, limits)
     same = fit & ((found.nearness <= _SURELY_NEARER) | _within(fits, [least * share for least in _STRICTEST]))
     wider = [min(2 * c, most) * share for c, most in zip(chance, _SIMILAR, strict=True)]
     return same, fit | (_within(fits, wider) & found.stands_out)
-
-
-def _chance(fits: _Fits, found: _Candidates) -> list[float]:
-    """What similarity and detail lack in the best fits of different pictures: those that do not stand out.
-
-    In MNIST every one fits some other almost perfectly, as do plain trousers; photographs do not.
-    """
-    others = ~found.stands_out
-    if others.sum() < 50:
-        return [1.0, 1.0]
-    return [float(np.quantile(1 - fit[others], 0.005)) for fit in (fits.similarity, fits.detail)]
 
 
 def _within(fits: _Fits, may_lack: Sequence[float]) -> npt.NDArray[np.bool_]:
@@ -518,9 +491,9 @@ def _sampled(pictures: Float32Array, at: Complex64Array, *, cubic: bool = False)
     return seen, valid.astype(np.float32)
 
 
-def _cubic_weights(beyond: Float32Array) -> list[Float32Array]:
-    """Of the two pixels before a point that is so far ``beyond`` the second of them, and of the two after."""
-    t, u = beyond, 1 - beyond
+def _cubic_weights(t: Float32Array) -> list[Float32Array]:
+    """Of the two pixels before a point that is ``t`` beyond the second of them, and of the two after."""
+    u = 1 - t
     return [-0.5 * t * u * u, 1 + t * t * (1.5 * t - 2.5), 1 + u * u * (1.5 * u - 2.5), -0.5 * u * t * t]
 
 

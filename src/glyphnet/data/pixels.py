@@ -39,19 +39,13 @@ _FAR_APART = 100  # times that the values of one part may exceed those of anothe
 
 @dataclass(frozen=True, eq=False)
 class Conformed:
-    """A data set of arrays, ready to be divided.
-
-    Attributes:
-        parts: images uint8 (N, H, W, C) and labels int64 (N,) of "train", "validation" and "test", or of "all".
-        classes: the K class names, in label order.
-        reading: how values became brightness.
-        notes: sentences for the user.
-    """
+    """A data set of arrays, ready to be divided."""
 
     parts: Mapping[str, tuple[UInt8Array, Int64Array]]
-    classes: tuple[str, ...]
-    reading: Reading = STANDARD
-    notes: tuple[str, ...] = ()
+    """Images (N, H, W, C) and labels (N,) of "train", "validation" and "test", or of "all"."""
+    classes: tuple[str, ...]  # in label order
+    reading: Reading = STANDARD  # how values became brightness
+    notes: tuple[str, ...] = ()  # sentences for the user
 
 
 def conform(
@@ -80,7 +74,9 @@ def conform(
         targets, classes, more = conform_labels(
             {part.labels_name: part.labels for part in raw.parts.values()}, raw.classes
         )
-        _check_same_shape(pixels)
+        if len({array.shape[1:] for array in pixels.values()}) > 1:
+            shapes = ", ".join(f"{name} {array.shape[1:]}" for name, array in pixels.items())
+            raise DataError(f"the images differ in size or channels: {shapes}. Save all parts at one size.")
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     parts = {name: (pixels[part.images_name], targets[part.labels_name]) for name, part in raw.parts.items()}
@@ -92,9 +88,8 @@ def conform_images(
 ) -> tuple[dict[str, UInt8Array], Reading, tuple[str, ...]]:
     """Bring image arrays to uint8 (N, H, W, C); arguments and errors as for `conform`.
 
-    Returns:
-        The arrays by the same names (uint8 arrays that need no change as views), how values became brightness, and
-        notes for the user.
+    Returns the arrays by the same names (uint8 arrays that need no change as views), how values became brightness, and
+    notes for the user.
     """
     notes: list[str] = []
     shaped = {name: _conform_shape(name, array, size, notes) for name, array in arrays.items()}
@@ -213,13 +208,6 @@ def _refuse_no_numbers(name: str, start: int, piece: _Array) -> None:
         raise DataError(f"{name}[{index}] = {piece[place]} is no number. Replace such values before saving.")
 
 
-def _check_same_shape(images: Mapping[str, UInt8Array]) -> None:
-    shapes = {name: array.shape[1:] for name, array in images.items()}
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise DataError(f"the images differ in size or channels: {listed}. Save all parts at one size.")
-
-
 # Labels
 
 
@@ -229,12 +217,12 @@ def conform_labels(
     """Bring label arrays to int64 (N,) in [0, K), the same classes for all.
 
     Args:
-        arrays: by name, whole numbers (N,) or (N, 1), one-hot (N, K), or strings.
+        arrays: by name, whole numbers (N,) or (N, 1), one-hot (N, K), or strings. Numbers with gaps (0, 1, 3) become
+            0, 1, 2, and the classes are called by the numbers.
         classes: the class names, in label order, where they are known.
 
     Returns:
-        The labels by the same names, the class names, and notes for the user. Numbers with gaps (0, 1, 3) become
-        0, 1, 2, and the classes are called by the numbers.
+        The labels by the same names, the class names, and notes for the user.
 
     Raises:
         DataError: negative, fractional, missing or unknown labels; it names the array, the place and the value.

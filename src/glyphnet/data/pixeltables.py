@@ -178,10 +178,8 @@ def _is_square(count: int) -> bool:
 def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) -> RawArrays:
     """The labelled images of tables of pixels that lie in a folder or an archive.
 
-    Several tables are parts by their names (``train.csv``, ``test.csv``); one without labels is not read.
-
-    Raises:
-        DataError: none has labels, the parts are not clear, or a table is not sound.
+    Several tables are parts by their names (``train.csv``, ``test.csv``); one without labels is not read. Where none
+    has labels, the parts are not clear, or a table is not sound, it is a DataError.
     """
     parts: dict[str, RawPart] = {}
     described = {name: table for name in names if (table := pixel_table_of(tree, name)) is not None}
@@ -206,11 +204,7 @@ def read_pixel_tables(tree: FileTree, names: Sequence[str], options: Options) ->
 
 
 def read_pixel_table(path: Path, options: Options) -> RawArrays:
-    """The labelled images of one table of pixels.
-
-    Raises:
-        DataError: it has no labels, or is not sound.
-    """
+    """The labelled images of one table of pixels: see `read_pixel_tables`."""
     return read_pixel_tables(file_alone(path), [path.name], options)
 
 
@@ -220,11 +214,9 @@ def _read_labelled(tree: FileTree, name: str, table: PixelTable, options: Option
     assert label is not None
     if table.doubtful is not None:
         if options.layout not in LABEL_LAYOUTS:
-            raise DataError(
-                f"{where}: can be read in two ways.\n"
-                f"  1. The first column is the label: --layout label,pixels\n"
-                f"  2. The last column is the label: --layout pixels,label"
-            )
+            first, last = "  1. The first column is the label", "  2. The last column is the label"
+            how = f"{first}: --layout label,pixels\n{last}: --layout pixels,label"
+            raise DataError(f"{where}: can be read in two ways.\n{how}")
         label = min(label, table.doubtful) if options.layout == "label,pixels" else max(label, table.doubtful)
         everything = {*table.pixels, table.label, table.doubtful}
         pixels = tuple(sorted(column for column in everything if column is not None and column != label))
@@ -242,8 +234,8 @@ def _load(content: bytes, where: str, table: PixelTable) -> tuple[_Array, _Array
     if table.packed:
         return _load_packed(content, where, table)
     text, _ = read_text(content, where)
-    skip, separator, label = bool(table.header), table.separator or None, table.label
-    read = partial(np.loadtxt, delimiter=separator, skiprows=int(skip), quotechar='"')
+    skip, separator, label = int(bool(table.header)), table.separator or None, table.label
+    read = partial(np.loadtxt, delimiter=separator, skiprows=skip, quotechar='"')
     labels: _Array = np.array([], dtype=np.int64)
     try:
         is_text = label is not None and not _is_number(text[:_HEAD].splitlines()[skip].split(separator)[label].strip())
@@ -315,11 +307,7 @@ def unlabelled_table(content: bytes, path: str) -> Unlabelled | BadFileError:
 
 
 def as_image(values: _Array, image_shape: ImageShape) -> _Array:
-    """The D values of one image as the model's images are laid out, or else as a square.
-
-    Raises:
-        DataError: D is neither the model's number of pixels nor a square.
-    """
+    """The D values of one image as the model's images are laid out, or else as a square, or else DataError."""
     if values.size == math.prod(image_shape):
         return values.reshape(image_shape)
     if _is_square(values.size):

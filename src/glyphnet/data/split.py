@@ -40,17 +40,13 @@ def divide(
     """Divide images into parts, as far as the data do not say them.
 
     A given test or validation part stays as it is. Otherwise test takes ``test_fraction`` of the training images, then
-    validation takes ``validation_fraction`` of the rest.
+    validation takes ``validation_fraction`` of the rest. The same seed and data give the same division.
 
     Args:
         labels: int64 (N,), in [0, K).
         groups: int64 (N,): images with the same number are duplicates, and stay in one part.
-        parts: int8 (N,): 0 train, 1 validation, 2 test, as given with the data.
+        parts: int8 (N,): 0 train, 1 validation, 2 test, as given with the data; what is returned has the same form.
         together: int64 (N,): images with the same number belong together, and stay in one part as well.
-        seed: the same seed and data give the same division.
-
-    Returns:
-        int8 (N,), as ``parts``.
 
     Raises:
         SettingsError: a fraction lies outside [0, 1).
@@ -89,9 +85,13 @@ def hold_out(
     lowest = np.minimum.reduceat(labels[order], starts)
     pure = lowest == np.maximum.reduceat(labels[order], starts)
     is_held = np.zeros(len(starts), dtype=np.bool_)
-    for label, quota in enumerate(quotas):
-        units = rng.permutation(np.flatnonzero(pure & (lowest == label)))
-        is_held[_fill(units, sizes, int(quota))] = True
+    for label, quota in enumerate(quotas.tolist()):
+        for unit in rng.permutation(np.flatnonzero(pure & (lowest == label))).tolist():
+            if sizes[unit] <= quota:  # or as many below it as one pass finds
+                is_held[unit] = True
+                quota -= int(sizes[unit])
+            if not quota:
+                break
     held[order] = np.repeat(is_held, sizes)
     return held
 
@@ -106,18 +106,6 @@ def _quotas(counts: Int64Array, fraction: float, rng: np.random.Generator) -> In
     quotas[by_remainder[:left]] += 1
     np.minimum(quotas, np.maximum(counts - 1, 0), out=quotas)
     return quotas
-
-
-def _fill(units: Int64Array, sizes: Int64Array, quota: int) -> list[int]:
-    """The first of ``units`` that together hold ``quota`` images, or as many below it as one pass finds."""
-    chosen = []
-    for unit in units.tolist():
-        if sizes[unit] <= quota:
-            chosen.append(unit)
-            quota -= int(sizes[unit])
-        if not quota:
-            break
-    return chosen
 
 
 def hold_out_groups(
@@ -215,14 +203,8 @@ def stratified_folds(labels: Int64Array, groups: Int64Array, folds: int, rng: np
     """The fold of each image, int64 (N,) in [0, ``folds``): each class in equal shares, whole groups.
 
     Without duplicates the folds differ by at most one image of a class, and by one image in all. A group whose
-    images have different labels counts as one of its first image's class.
-
-    Args:
-        labels: int64 (N,).
-        groups: int64 (N,): images with the same number are duplicates, and stay in one fold.
-
-    Raises:
-        SettingsError: fewer than 2 folds, or more than groups.
+    images have different labels counts as one of its first image's class. Fewer than 2 folds, and more than groups,
+    are a SettingsError.
     """
     _, first, unit, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if not 2 <= folds <= len(first):

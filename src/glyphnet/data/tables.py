@@ -106,11 +106,7 @@ def plain(name: str) -> str:
 
 
 def read_text(content: bytes, where: str) -> tuple[str, str]:
-    """A table's text, gunzipped and decoded, and a note on its encoding ("" for UTF-8).
-
-    Raises:
-        DataError: it is not text, or damaged gzip.
-    """
+    """A table's text, gunzipped and decoded, and a note on its encoding ("" for UTF-8); DataError if it is no text."""
     if content[:2] == b"\x1f\x8b":
         content = gunzipped(content, where, MAX_TEXT)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -130,11 +126,7 @@ def separator_of(head: str) -> str:
 
 
 def csv_cells(content: bytes, where: str) -> Cells:
-    """The cells of CSV, TSV or the like.
-
-    Raises:
-        DataError: it is not sound CSV; the message has the line.
-    """
+    """The cells of CSV, TSV or the like; a line that is not sound is a DataError."""
     text, note = read_text(content, where)
     delimiter = separator_of(text.lstrip().partition("\n")[0]) or ","
     csv.field_size_limit(1 << 20)
@@ -157,11 +149,7 @@ def csv_cells(content: bytes, where: str) -> Cells:
 
 
 def json_cells(content: bytes, where: str) -> Cells:
-    """The cells of JSON lines: one object a row.
-
-    Raises:
-        DataError: a line is no JSON object.
-    """
+    """The cells of JSON lines, one object a row; any other line is a DataError."""
     text, _ = read_text(content, where)
     objects: list[tuple[str, dict[str, object]]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -183,9 +171,7 @@ def json_cells(content: bytes, where: str) -> Cells:
 def parquet_file(path: AnyFile, **options: Any) -> Iterator[Any]:
     """A Parquet file, open for reading.
 
-    Raises:
-        BadFileError: it is damaged, which may show only while rows are read.
-        MissingExtraError: pyarrow is not installed.
+    Damage, which may show only while rows are read, is a BadFileError; an absent pyarrow, a MissingExtraError.
     """
     try:
         import pyarrow
@@ -203,8 +189,7 @@ def parquet_file(path: AnyFile, **options: Any) -> Iterator[Any]:
 def sound(rows: Rows) -> Rows:
     """A batch, table or column that pyarrow has read, checked whole: offsets within their buffers, text valid.
 
-    Raises:
-        pyarrow.ArrowException: it is damaged. Otherwise its values would be read from somewhere else.
+    A damaged one raises ArrowException; else its values would be read from somewhere else.
     """
     rows.validate(full=True)  # type: ignore[attr-defined]
     return rows
@@ -238,8 +223,7 @@ def cells_of(tree: FileTree, name: str) -> Cells:
 def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int | None:
     """The column ``asked``, else the column of labels by its name; None where none has such a name.
 
-    Raises:
-        DataError: there is no column ``asked``, or several may have labels.
+    No column ``asked``, and several that may have labels, are a DataError.
     """
     names = [plain(title) for title in titles]
     if asked is not None:
@@ -259,8 +243,7 @@ def label_column_of(titles: Sequence[str], asked: str | None, where: str) -> int
 def choose_columns(table: Cells, where: str, *, labelled: bool = True, label_column: str | None = None) -> Columns:
     """Which column names the files and which the class, by their names or, failing that, by what is in them.
 
-    Raises:
-        DataError: no or several columns may; the message has the columns.
+    Where none or several may, it is a DataError.
     """
     sample = [cells for _, cells in table.rows[:50]]
     cells = {c: [row[c] for row in sample if c < len(row)] for c in range(len(table.columns))}
@@ -327,14 +310,9 @@ def _split_column(table: Cells, file: int) -> int | None:
 
 
 class Finder:
-    """Finds the file that a cell means, below the table's folder and nowhere else.
+    """Finds the file that a cell means, below the table's folder (``inside`` the tree) and nowhere else.
 
     A table is often somebody else's: it must not be able to name any file of this machine.
-
-    Args:
-        tree: the archive, or the folder, of which only ``root`` counts.
-        inside: the table's folder in it.
-        part: what the table's rows belong to, if that is known.
     """
 
     def __init__(self, tree: FileTree, inside: str = "", part: int | None = None) -> None:
@@ -348,8 +326,7 @@ class Finder:
     def find(self, cell: str) -> tuple[str, str]:
         """The name of the file, relative to the folder, and what is wrong with it ("" if nothing).
 
-        Raises:
-            ValueError: the cell leads outside the folder.
+        A cell that leads outside the folder raises ValueError.
         """
         name = self._normal(cell)
         if self._is_file(name):
@@ -435,18 +412,11 @@ class _Rows:
 
 
 def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], options: Options) -> ImageFiles:
-    """The labelled picture files that tables list.
+    """The labelled picture files that tables, (name, part), list.
 
-    Args:
-        tree: the folder or the archive.
-        tables: (name, part): file names in a table are relative to its own folder. The part is that of all its rows;
-            None where a column ``split`` or nothing says it.
-        options: may name the columns of the class and of the groups.
-
-    Raises:
-        DataError: a table cannot be read, a column is missing, a row is incomplete, listed twice or leads outside
-            the table's folder; the message has the line.
-        MissingExtraError: a Parquet table without pyarrow.
+    File names in a table are relative to its own folder. The part is that of all its rows; None where a column
+    ``split`` or nothing says it. A missing column, and a row that is incomplete, listed twice or leads outside the
+    table's folder, are a DataError.
     """
     found = _Rows()
     for name, part in tables:
@@ -455,10 +425,8 @@ def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], o
     if not found.rows:
         reason = f" First: {found.bad[0].name}: {found.bad[0].reason}." if found.bad else ""
         read_as = found.notes[0].partition(": ")[2].partition("; ")[0].rstrip(".")
-        raise DataError(
-            f"{where} was read as a table of paths: {read_as}, and no row names an image that is there.{reason} Check "
-            "the file names."
-        )
+        what = f"{where} was read as a table of paths: {read_as}, and no row names an image that is there"
+        raise DataError(f"{what}.{reason} Check the file names.")
     found.rows.sort()
     files = image_files(
         tree.root, found.rows, bad=tuple(found.bad), notes=tuple(found.notes), read=tree.read, state=tree.state,
@@ -579,11 +547,10 @@ def unlabelled_paths(path: str) -> Unlabelled | BadFileError:
         return BadFileError(path, "not a table of pictures", str(error).removeprefix(f"{path}: "))
     finder = Finder(tree)
 
-    def place(row: int) -> str:
-        return f"{path}#{row}"
+    places = [f"{path}#{row}" for row in range(len(table.rows))]
+    names = [cells[columns.file] if columns.file < len(cells) else "" for _, cells in table.rows]
 
-    def cell(row: int) -> str:
-        cells = table.rows[row][1]
-        return cells[columns.file] if columns.file < len(cells) else ""
+    def content(row: int) -> str | BadFileError:
+        return finder.content(names[row], places[row])
 
-    return unlabelled_rows(len(table.rows), place, lambda row: finder.content(cell(row), place(row)), cell)
+    return unlabelled_rows(len(names), places.__getitem__, content, names.__getitem__)

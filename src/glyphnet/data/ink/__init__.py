@@ -47,7 +47,10 @@ How MNIST was made is described at http://yann.lecun.com/exdb/mnist/ (LeCun, Cor
 """
 
 from .measure import measure_ink
-from .normalize import NoDrawing, Normalized, normalize_picture
+from .normalize import NoDrawing, Normalized, already_normal, normalize_picture
 from .spec import InkSpec, normalizer_version, page_spec
 
-__all__ = ["InkSpec", "NoDrawing", "Normalized", "measure_ink", "normalize_picture", "normalizer_version", "page_spec"]
+__all__ = [
+    "InkSpec", "NoDrawing", "Normalized", "already_normal", "measure_ink", "normalize_picture", "normalizer_version",
+    "page_spec",
+]  # fmt: skip

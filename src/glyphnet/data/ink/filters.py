@@ -75,8 +75,7 @@ def mass_centres(weights: Levels) -> npt.NDArray[np.float64]:
     """The centre of mass of each of (…, H, W), none of them without mass: (2, …), y and x from the corner."""
     rows, columns = weights.sum(axis=-1), weights.sum(axis=-2)
     y, x = (sums @ (2 * np.arange(sums.shape[-1]) + 1) for sums in (rows, columns))
-    centres: npt.NDArray[np.float64] = np.array([y, x]) / (2 * rows.sum(axis=-1))
-    return centres
+    return np.asarray(np.array([y, x]) / (2 * rows.sum(axis=-1)))
 
 
 def upper_median(values: npt.NDArray[np.integer]) -> int:
@@ -156,8 +155,7 @@ def box_mean(values: IntArray, reach: int) -> IntArray:
     sums = values.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
     rows = sums[size:-1] - sums[: -size - 1]
     total = rows[:, size:-1] - rows[:, : -size - 1]
-    mean: IntArray = ((2 * total + size * size) // (2 * size * size)).astype(np.int32)
-    return mean
+    return np.asarray(((2 * total + size * size) // (2 * size * size)).astype(np.int32))
 
 
 def opened(values: IntArray, reach: int, wider: int = 0) -> IntArray:

@@ -51,48 +51,30 @@ CROSSING = 70  # per cent of the picture that a line on the paper crosses
 REACH = 5  # per cent of its length that the side of a box is longer than what stands in the box, at either end
 RIM = 12  # an open frame lies along the sides of its bounding box, within this part of its size
 
-
 Box = tuple[int, int, int, int]
+"""(top, bottom, left, right) of a drawing, the ends excluded."""
 
 
 class Found(NamedTuple):
-    """A drawing in a picture, cut out with some paper around it.
+    """A drawing in a picture, cut out with some paper around it."""
 
-    Attributes:
-        depth: int (h, w), distance from the paper towards ink, 0 where the drawing is not; ``full`` is full ink.
-        full: the depth of full ink.
-        box: (top, bottom, left, right) of the drawing, the ends excluded.
-    """
-
-    depth: IntArray
-    full: int
+    depth: IntArray  # (h, w), distance from the paper towards ink, 0 where the drawing is not
+    full: int  # the depth of full ink
     box: Box
 
 
 class _Coarse(NamedTuple):
-    """A drawing in the reduced picture, light on dark.
+    """A drawing in the reduced picture, light on dark."""
 
-    Attributes:
-        mask: bool (h, w), where the drawing is.
-        depth: int (h, w), 0 to 255, how far pixels are above the paper.
-        level: the lightness of the drawing, less half of its depth.
-        box: (top, bottom, left, right) of ``mask``, the ends excluded.
-        ground: uint8 (h, w), the paper; (1, 1) where it is even.
-        room: the usual distance from the paper to the end of the scale.
-        offset: how far the paper's median is above ``ground``.
-        ruled: whether there are lines on the paper.
-        is_whole: whether it is one piece.
-    """
-
-    mask: BoolArray
-    depth: IntArray
-    level: int
-    box: Box
-    ground: UInt8Array
-    room: int
-    offset: int
-    ruled: bool
-    is_whole: bool
+    mask: BoolArray  # (h, w), where the drawing is
+    depth: IntArray  # (h, w), 0 to 255, how far pixels are above the paper
+    level: int  # the lightness of the drawing, less half of its depth
+    box: Box  # of ``mask``
+    ground: UInt8Array  # (h, w), the paper; (1, 1) where it is even
+    room: int  # the usual distance from the paper to the end of the scale
+    offset: int  # how far the paper's median is above ``ground``
+    ruled: bool  # whether there are lines on the paper
+    is_whole: bool  # whether it is one piece
 
 
 def find_drawing(grey: UInt8Array) -> Found | None:
@@ -154,11 +136,9 @@ def _cut_from_picture(grey: UInt8Array, factor: int, light: bool, found: _Coarse
 def _closer_depth(
     grey: UInt8Array, factor: int, size: int, light: bool, found: _Coarse, place: tuple[slice, slice]
 ) -> IntArray:
-    """The depth in a place of the reduced picture, read again in the given one, ``FINE`` pixels large or a little more.
+    """The depth in a place of the picture reduced by ``factor``, read again in the given one.
 
-    Args:
-        factor: by which the picture was reduced.
-        size: of the drawing in the reduced picture.
+    The drawing, of ``size`` in the reduced picture, becomes ``FINE`` pixels large or a little more.
     """
     height, width = found.mask[place].shape
     part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
@@ -288,109 +268,98 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
             return None, mask
         return _Strokes(mask, is_whole=True), mask
-    pieces = np.zeros(mask.shape, dtype=labelled.dtype)
-    pieces[inner] = labelled
-    places = ndimage.find_objects(pieces)
+    labels = np.zeros(mask.shape, dtype=labelled.dtype)
+    labels[inner] = labelled
+    places = ndimage.find_objects(labels)
     boxes = np.array([(p[0].start, p[0].stop, p[1].start, p[1].stop) for p in places], dtype=np.int64)
-    areas, contact = (np.bincount(each.ravel(), minlength=count + 1)[1:] for each in (pieces, border(pieces)))
-    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    size = np.maximum(tall, wide)
+    areas, contact = (np.bincount(each.ravel(), minlength=count + 1)[1:] for each in (labels, border(labels)))
+    pieces = _Pieces(labels, areas, boxes.T)
     good = (4 * contact <= longest) & (areas >= 6)
     apart = good & (contact == 0)
     if apart.any():
-        largest = int(size[apart].max())
+        largest = int(pieces.size[apart].max())
         if 20 * largest >= longest:  # a drawing need not touch the border where something does not
-            good &= (contact == 0) | (2 * size <= largest)
-    good &= ~_frames(boxes, areas, good)
+            good &= (contact == 0) | (2 * pieces.size <= largest)
+    good &= ~_frames(pieces, good)
     if not good.any():
         return None, mask
-    good &= ~_underlines(boxes, good)
-    good &= ~_sides(boxes, good)
-    good &= ~_open_frames(pieces, boxes, areas, good)
-    weight = np.where(good, areas, 0)
-    main = int(weight.argmax())
+    for is_no_stroke in (_underlines, _sides, _open_frames):
+        good &= ~is_no_stroke(pieces, good)
+    main = int(np.where(good, areas, 0).argmax())
     similar = np.count_nonzero(good & (4 * areas >= areas[main]))
     if similar > MANY // 4:
         return None, mask
     good &= SPECK * areas >= areas[main]
-    good = _near(boxes, main, good)
-    kept = np.concatenate([[False], good])
-    return _Strokes(kept[pieces], is_whole=False), mask
+    kept = np.concatenate([[False], _near(boxes, main, good)])
+    return _Strokes(kept[labels], is_whole=False), mask
 
 
-def _frames(boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+class _Pieces:
+    """The pieces of a mask: where each is (from 1), its pixels, and its bounding box, the ends excluded."""
+
+    def __init__(self, labels: npt.NDArray[np.integer], areas: IntArray, boxes: npt.NDArray[np.int64]) -> None:
+        self.labels, self.areas = labels, areas
+        self.top, self.bottom, self.left, self.right = boxes
+        self.tall, self.wide = self.bottom - self.top, self.right - self.left
+        self.size = np.maximum(self.tall, self.wide)
+
+
+def _frames(of: _Pieces, good: BoolArray) -> BoolArray:
     """Pieces that run around another one which is a drawing by its size: boxes, ovals, borders."""
-    frames = np.zeros(len(boxes), dtype=bool)
-    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    for one in np.flatnonzero(good):
-        if 2 * areas[one] > tall[one] * wide[one]:
-            continue
-        inside = (
-            good
-            & (boxes[:, 0] > boxes[one, 0])
-            & (boxes[:, 1] < boxes[one, 1])
-            & (boxes[:, 2] > boxes[one, 2])
-            & (boxes[:, 3] < boxes[one, 3])
-            & (10 * np.maximum(tall, wide) >= 3 * max(tall[one], wide[one]))
-        )
-        frames[one] = inside.any()
+    frames = np.zeros(len(of.size), dtype=bool)
+    for one in np.flatnonzero(good & (2 * of.areas <= of.tall * of.wide)):
+        inside = (of.top > of.top[one]) & (of.bottom < of.bottom[one])
+        inside &= (of.left > of.left[one]) & (of.right < of.right[one])
+        frames[one] = (good & inside & (10 * of.size >= 3 * of.size[one])).any()
     return frames
 
 
-def _underlines(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+def _underlines(of: _Pieces, good: BoolArray) -> BoolArray:
     """Long thin lying pieces, where another piece above or below is a drawing by its size.
 
     Below a piece that it spans a line may be twice as long as elsewhere.
     """
-    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    lines = np.zeros(len(boxes), dtype=bool)
-    for one in np.flatnonzero(good & (wide >= 5 * tall)):
-        top, _, left, right = boxes[one]
-        below = (2 * top >= boxes[:, 0] + boxes[:, 1]) & (boxes[:, 2] >= left) & (boxes[:, 3] <= right)
-        others = good & ((3 * tall >= wide[one]) | (below & (6 * tall >= wide[one])))
-        others &= (boxes[:, 2] < right) & (boxes[:, 3] > left)
+    lines = np.zeros(len(of.size), dtype=bool)
+    for one in np.flatnonzero(good & (of.wide >= 5 * of.tall)):
+        left, right, wide = of.left[one], of.right[one], of.wide[one]
+        below = (2 * of.top[one] >= of.top + of.bottom) & (of.left >= left) & (of.right <= right)
+        others = good & ((3 * of.tall >= wide) | (below & (6 * of.tall >= wide)))
+        others &= (of.left < right) & (of.right > left)
         others[one] = False
         lines[one] = others.any()
     return lines
 
 
-def _sides(boxes: npt.NDArray[np.int64], good: BoolArray) -> BoolArray:
+def _sides(of: _Pieces, good: BoolArray) -> BoolArray:
     """Two long thin standing pieces, level with each other, with another piece between: the sides of a box."""
-    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    sides = np.zeros(len(boxes), dtype=bool)
-    thin = good & (tall >= 5 * wide)
+    sides = np.zeros(len(of.size), dtype=bool)
+    thin = good & (of.tall >= 5 * of.wide)
     for one in np.flatnonzero(thin):
-        level = (5 * np.abs(boxes[:, :2] - boxes[one, :2]) <= tall[one]).all(axis=1)
-        for other in np.flatnonzero(thin & level & (boxes[:, 2] > boxes[one, 3])):
-            between = good & (boxes[:, 2] >= boxes[one, 3]) & (boxes[:, 3] <= boxes[other, 2])
-            if between.any():
+        apart = np.maximum(np.abs(of.top - of.top[one]), np.abs(of.bottom - of.bottom[one]))
+        for other in np.flatnonzero(thin & (5 * apart <= of.tall[one]) & (of.left > of.right[one])):
+            if (good & (of.left >= of.right[one]) & (of.right <= of.left[other])).any():
                 sides[[one, other]] = True
     return sides
 
 
-def _open_frames(
-    pieces: npt.NDArray[np.integer], boxes: npt.NDArray[np.int64], areas: npt.NDArray[np.int64], good: BoolArray
-) -> BoolArray:
+def _open_frames(of: _Pieces, good: BoolArray) -> BoolArray:
     """Straight pieces that reach past another one, which is a drawing by its size, on two sides: the rest of a box.
 
     The picture's border, or lines that went before, may have taken the other sides of the box.
     """
-    tall, wide = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    size, narrow = np.maximum(tall, wide), np.minimum(tall, wide)
-    solid = good & (4 * narrow >= size)
-    frames = np.zeros(len(boxes), dtype=bool)
-    for one in np.flatnonzero(good & (wide < 5 * tall)):
-        top, bottom, left, right = boxes[one]
-        thin = tall[one] >= 5 * wide[one]
-        reach = REACH * size[one]
-        past = (100 * (boxes[:, 0] - top) >= reach) & (100 * (bottom - boxes[:, 1]) >= reach)
+    solid = good & (4 * np.minimum(of.tall, of.wide) >= of.size)
+    frames = np.zeros(len(of.size), dtype=bool)
+    for one in np.flatnonzero(good & (of.wide < 5 * of.tall)):
+        top, bottom, left, right, size = (each[one] for each in (of.top, of.bottom, of.left, of.right, of.size))
+        thin = of.tall[one] >= 5 * of.wide[one]
+        past = (100 * (of.top - top) >= REACH * size) & (100 * (bottom - of.bottom) >= REACH * size)
         if not thin:
-            past |= (100 * (boxes[:, 2] - left) >= reach) & (100 * (right - boxes[:, 3]) >= reach)
-        if not (solid & past & (5 * size >= 2 * size[one])).any():
+            past |= (100 * (of.left - left) >= REACH * size) & (100 * (right - of.right) >= REACH * size)
+        if not (solid & past & (5 * of.size >= 2 * size)).any():
             continue
-        margin = max(2, int(size[one]) // RIM)
-        inner = pieces[top + margin : bottom - margin, left + margin : right - margin] == one + 1
-        frames[one] = thin or 10 * np.count_nonzero(inner) <= areas[one]
+        margin = max(2, int(size) // RIM)
+        inner = of.labels[top + margin : bottom - margin, left + margin : right - margin] == one + 1
+        frames[one] = thin or 10 * np.count_nonzero(inner) <= of.areas[one]
     return frames
 
 
@@ -443,11 +412,8 @@ def _count_thin_runs(mask: BoolArray, thickest: int) -> int:
     left = mask
     for step in doubled(thickest + 1):
         left = left[step:] & left[:-step]
-    return _count_runs(mask) - _count_runs(left)
-
-
-def _count_runs(mask: BoolArray) -> int:
-    return int(np.count_nonzero(mask[:1])) + int(np.count_nonzero(mask[1:] > mask[:-1]))
+    runs, long = (np.count_nonzero(each[:1]) + np.count_nonzero(each[1:] > each[:-1]) for each in (mask, left))
+    return int(runs - long)
 
 
 def _thin_runs(mask: BoolArray, thickest: int) -> IntArray:
@@ -501,5 +467,4 @@ def _take_lines(runs: IntArray, slope: int, lines: BoolArray, fewest: int) -> In
         votes[max(0, at - 4) : at + 5] = 0
         for x, top, end in runs[:, on & (long <= limit)].T.tolist():
             lines[top:end, x] = True
-    left: IntArray = runs[:, ~near[places]]
-    return left
+    return np.asarray(runs[:, ~near[places]])

@@ -211,8 +211,7 @@ def _tilted_plane(grey: IntArray) -> IntArray:
     y, x = 2 * np.arange(height) + 1 - height, 2 * np.arange(width) + 1 - width
     fall = (y * down) // (2 * height) if abs(down) >= FAINTEST else 0 * y
     side = (x * across) // (2 * width) if abs(across) >= FAINTEST else 0 * x
-    plane: IntArray = (fall[:, np.newaxis] + side).astype(np.int32)
-    return plane
+    return np.asarray((fall[:, np.newaxis] + side).astype(np.int32))
 
 
 def without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
@@ -296,8 +295,7 @@ def _explained(frame: IntArray, places: IntArray, waves: IntArray) -> npt.NDArra
     size = PHASES * len(waves)
     counts = np.bincount(phase.ravel(), minlength=size)
     sums = np.bincount(phase.ravel(), weights=np.tile(frame, len(waves)), minlength=size).astype(np.int64)
-    found: npt.NDArray[np.int64] = (sums**2 // np.maximum(counts, 1)).reshape(-1, PHASES).sum(axis=1)
-    return found
+    return np.asarray((sums**2 // np.maximum(counts, 1)).reshape(-1, PHASES).sum(axis=1))
 
 
 def _with_headroom(depth: IntArray, stripes: IntArray, light: bool) -> IntArray:

@@ -51,30 +51,22 @@ class RawPart(NamedTuple):
     """Images and labels of one part, as they were saved.
 
     Attributes:
-        images: (N, …), of any shape and numeric type that `pixels.conform` accepts.
-        labels: (N,), (N, 1) or one-hot (N, K), numbers or text.
         images_name, labels_name: what messages call them.
     """
 
-    images: _Array
-    labels: _Array
+    images: _Array  # (N, …), of any shape and numeric type that `pixels.conform` accepts
+    labels: _Array  # (N,), (N, 1) or one-hot (N, K), numbers or text
     images_name: str = "images"
     labels_name: str = "labels"
 
 
 @dataclass(frozen=True, eq=False)
 class RawArrays:
-    """A data set as it was saved, before its values become pixels and it is divided.
+    """A data set as it was saved, before its values become pixels and it is divided."""
 
-    Attributes:
-        parts: by name "train", "validation" and "test", or "all".
-        classes: the K class names, in label order; None where they are not known.
-        notes: sentences for the user.
-    """
-
-    parts: Mapping[str, RawPart]
-    classes: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
+    parts: Mapping[str, RawPart]  # by name "train", "validation" and "test", or "all"
+    classes: tuple[str, ...] | None = None  # the K class names, in label order; None where they are not known
+    notes: tuple[str, ...] = ()  # sentences for the user
 
 
 # Files of arrays

@@ -63,33 +63,25 @@ class Labelled:
     """Images of one shape before they are divided; fields that `Splits` and `ImageDataset` share are described there.
 
     Attributes:
-        where: what errors call the data.
-        key: determines the images and their order, for the cache.
-        images: uint8 (N, H, W, C), in memory or memory-mapped.
-        parts: int8 (N,): 0 train, 1 validation, 2 test, as the data come.
-        groups: int64 (N,): equal for duplicates.
-        are_files: whether the names are those of files.
-        is_known: whether this is a data set known by name, whose pictures are not searched for groups.
-        column: the group of each picture that a column of a table says.
         taken: returns when each picture was taken, int64 (N,), seconds, -1 where that is not known.
     """
 
     name: str
-    where: str
-    key: str
-    images: UInt8Array
+    where: str  # what errors call the data
+    key: str  # determines the images and their order, for the cache
+    images: UInt8Array  # (N, H, W, C), in memory or memory-mapped
     labels: Int64Array
     classes: tuple[str, ...]
     names: Sequence[str]
-    parts: npt.NDArray[np.int8]
-    groups: Int64Array
+    parts: npt.NDArray[np.int8]  # (N,): 0 train, 1 validation, 2 test, as the data come
+    groups: Int64Array  # (N,): equal for duplicates
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     originals: Originals | None = None
     reading: Reading = STANDARD
-    are_files: bool = False
-    is_known: bool = False
-    column: Sequence[str | None] | None = None
+    are_files: bool = False  # whether the names are those of files
+    is_known: bool = False  # whether this is a data set known by name, whose pictures are not searched for groups
+    column: Sequence[str | None] | None = None  # the group of each picture that a column of a table says
     taken: Callable[[], Int64Array] | None = None
     bad_files: tuple[BadFile, ...] = ()
 

@@ -130,25 +130,15 @@ KEEP, RELABEL, DROP = DECISIONS = ("keep", "relabel", "drop")
 
 @dataclass(frozen=True)
 class Decision:
-    """One line of the table.
+    """One line of the table."""
 
-    Attributes:
-        part: "train", "validation" or "test", where several parts have an image of that name.
-        file: the image's name, as in `ImageDataset.names`.
-        given: the name of its class as the data say.
-        suggested: the name of the class that it seems to be.
-        score: how certain that is, as text.
-        decision: "" or "keep", "relabel" (to what is suggested), "drop", or the name of a class.
-        line: its number in the file, from 1.
-    """
-
-    part: str
-    file: str
-    given: str
-    suggested: str
-    score: str = ""
-    decision: str = ""
-    line: int = 0
+    part: str  # "train", "validation" or "test", where several parts have an image of that name
+    file: str  # the image's name, as in `ImageDataset.names`
+    given: str  # the name of its class as the data say
+    suggested: str  # the name of the class that it seems to be
+    score: str = ""  # how certain that is, as text
+    decision: str = ""  # "" or "keep", "relabel" (to what is suggested), "drop", or the name of a class
+    line: int = 0  # its number in the file, from 1
 
     def outcome(self, classes: Sequence[str], path: AnyPath) -> str | None:
         """The class that the image gets, None where it is to be dropped.

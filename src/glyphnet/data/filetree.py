@@ -45,22 +45,16 @@ class FileTree:
     """The files below a folder or in an archive; no picture is opened.
 
     Attributes:
-        root: the folder or the archive.
         names: sorted paths of the files from ``root``, with forward slashes, without debris and GlyphNet's own output.
-        faults: what is wrong with those that cannot be read: a broken link, a pipe.
-        folders: the folders below ``root`` that hold no file at all.
-        outputs: the folders that hold GlyphNet's own output and were skipped.
-        read: returns the content of a member of an archive; None for a folder.
-        state: changes with the archive; "" for a folder.
     """
 
-    root: Path
+    root: Path  # the folder or the archive
     names: tuple[str, ...]
-    faults: Mapping[str, str]
-    folders: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    read: Callable[[str], bytes] | None = None
-    state: str = ""
+    faults: Mapping[str, str]  # what is wrong with those that cannot be read: a broken link, a pipe
+    folders: tuple[str, ...] = ()  # the folders below ``root`` that hold no file at all
+    outputs: tuple[str, ...] = ()  # the folders that hold GlyphNet's own output and were skipped
+    read: Callable[[str], bytes] | None = None  # returns the content of a member of an archive; None for a folder
+    state: str = ""  # changes with the archive; "" for a folder
 
     def content(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
         """The content of a file, at most ``limit`` bytes on disk; raises BadFileError if it cannot be read."""

@@ -41,17 +41,11 @@ _SAMPLE = 2000  # images of which the brightness levels are counted
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or may be, with data, a training or a model's answers.
+    """One thing that is wrong, or may be, with data, a training or a model's answers."""
 
-    Attributes:
-        code: its kind, the same wherever it is shown: "imbalance", "blank", "overfitting".
-        sentence: what was found, and what to do.
-        numbers: the evidence, ready for JSON.
-    """
-
-    code: str
-    sentence: str
-    numbers: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    code: str  # its kind, the same wherever it is shown: "imbalance", "blank", "overfitting"
+    sentence: str  # what was found, and what to do
+    numbers: Mapping[str, int | float | str | None] = field(default_factory=dict)  # the evidence, ready for JSON
 
     def __str__(self) -> str:
         return self.sentence
@@ -96,37 +90,27 @@ class DataReport:
     """The contents and faults of a data set.
 
     Attributes:
-        counts: for each part, images a class, in the order of ``classes``.
-        exact_duplicates: images that are copies of an earlier one, in any part.
-        near_duplicates: pairs that show the same picture, changed; none where they were not searched for.
-        similar: pairs that are very similar.
         conflicts, near_conflicts: copies and near duplicates whose labels differ.
-        leaks: pairs of parts that share images.
-        blank: images with next to nothing on them.
-        bad_files: (name, reason) of files that were skipped.
-        notes: sentences for the user from reading the data.
         levels: different brightnesses in a sample of the images, the least and the greatest.
-        not_checked: checks that were not run.
-        pairs: every pair of duplicates, exact copies first; only from `inspect`.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
-    counts: dict[str, tuple[int, ...]]
-    exact_duplicates: Occurrences
-    near_duplicates: Occurrences
-    similar: Occurrences
+    counts: dict[str, tuple[int, ...]]  # for each part, images a class, in the order of ``classes``
+    exact_duplicates: Occurrences  # images that are copies of an earlier one, in any part
+    near_duplicates: Occurrences  # pairs that show the same picture, changed; none where they were not searched for
+    similar: Occurrences  # pairs that are very similar
     conflicts: Occurrences
     near_conflicts: Occurrences
-    leaks: tuple[Leak, ...]
-    blank: Occurrences
-    bad_files: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
+    leaks: tuple[Leak, ...]  # pairs of parts that share images
+    blank: Occurrences  # images with next to nothing on them
+    bad_files: tuple[tuple[str, str], ...] = ()  # (name, reason) of files that were skipped
+    notes: tuple[str, ...] = ()  # sentences for the user from reading the data
     levels: tuple[int, int, int] = (0, 0, 0)
-    not_checked: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()  # checks that were not run
     findings: tuple[Finding, ...] = ()
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[Pair, ...] = ()  # every pair of duplicates, exact copies first; only from `inspect`
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -35,33 +35,22 @@ class ImageFiles:
     """Labelled image files, in the order of their names.
 
     Attributes:
-        root: the folder that the names start from.
-        names: N paths relative to ``root``, with forward slashes.
-        labels: int64 (N,), each in [0, K).
-        classes: K class names, in label order.
-        parts: int8 (N,): 0 train, 1 validation, 2 test; all 0 where the data do not come divided.
-        bad: files that were found unusable while listing.
-        notes: sentences for the user: what was concluded.
-        warnings: what was left out, and what is doubtful.
-        read: returns the content of a file that does not lie in a folder (in an archive, in a Parquet table);
-            None: the names are paths below ``root``. Several threads call it.
-        state: changes with the file that holds all pictures; unused where ``read`` is None.
-        groups: the group of each picture, where the user named a column for it.
-        label_column: the column with the classes, where the user named it.
+        read: returns the content of a file that does not lie in a folder (in an archive, in a Parquet table); None: the
+            names are paths below ``root``. Several threads call it.
     """
 
-    root: Path
-    names: Sequence[str]
-    labels: Int64Array
-    classes: tuple[str, ...]
-    parts: npt.NDArray[np.int8]
-    bad: tuple[BadFile, ...] = ()
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    root: Path  # the folder that the names start from
+    names: Sequence[str]  # N paths relative to ``root``, with forward slashes
+    labels: Int64Array  # (N,), each in [0, K)
+    classes: tuple[str, ...]  # K class names, in label order
+    parts: npt.NDArray[np.int8]  # (N,): 0 train, 1 validation, 2 test; all 0 where the data do not come divided
+    bad: tuple[BadFile, ...] = ()  # files that were found unusable while listing
+    notes: tuple[str, ...] = ()  # sentences for the user: what was concluded
+    warnings: tuple[str, ...] = ()  # what was left out, and what is doubtful
     read: Callable[[str], bytes] | None = None
-    state: str = ""
-    groups: Sequence[str | None] | None = None
-    label_column: str | None = None
+    state: str = ""  # changes with the file that holds all pictures; unused where ``read`` is None
+    groups: Sequence[str | None] | None = None  # the group of each picture, where the user named a column for it
+    label_column: str | None = None  # the column with the classes, where the user named it
 
     def content(self, name: str) -> bytes:
         """The encoded picture of this name; raises BadFileError if it cannot be read."""
@@ -104,15 +93,10 @@ Content: TypeAlias = str | bytes | npt.NDArray[Any] | BadFileError
 
 
 class Picture(NamedTuple):
-    """A picture to classify.
+    """A picture to classify."""
 
-    Attributes:
-        file: the name of its answer: its path as given (in a folder, with the rest appended), or its name in a table.
-        place: where it lies: its path, or ``FILE#ROW``, rows counted from 0.
-    """
-
-    file: str
-    place: str
+    file: str  # the name of its answer: its path as given (in a folder, with the rest appended), or its name in a table
+    place: str  # where it lies: its path, or ``FILE#ROW``, rows counted from 0
     content: Content
 
 
@@ -121,15 +105,13 @@ class Unlabelled:
     """The pictures in one file that holds many, for prediction; labels beside them are ignored.
 
     Attributes:
-        place: where the picture of a row, counted from 0, lies.
         pictures: yields the picture of each row from the given one on, with a few at a time in memory.
-        whole: the array of a file that holds one alone, which may be a single image.
     """
 
     count: int
-    place: Callable[[int], str]
+    place: Callable[[int], str]  # where the picture of a row, counted from 0, lies
     pictures: Callable[[int], Iterator[Picture]]
-    whole: npt.NDArray[Any] | None = None
+    whole: npt.NDArray[Any] | None = None  # the array of a file that holds one alone, which may be a single image
 
     def is_one_image(self, image_shape: tuple[int, int, int]) -> bool:
         """Whether the file is one image rather than many, for a model of ``image_shape`` (H, W, C)."""

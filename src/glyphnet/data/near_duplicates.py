@@ -379,17 +379,15 @@ class _Fits(NamedTuple):
     """How well the first picture of each pair, mirrored or not, fits the second once it is moved onto it.
 
     Attributes:
-        similarity: float32 (M,), correlation of the pixels that both have.
-        detail: float32 (M,), the same without what a blur keeps.
         evidence: float32 (M,), in nats, that the detail agrees by more than chance: the log-likelihood of that
-            correlation against none, for as many pixels as carry the detail. A busy texture has hundreds of them, a
-            far ship on the sea a few, and the same correlation says little.
+            correlation against none, for as many pixels as carry the detail. A busy texture has hundreds of them, a far
+            ship on the sea a few, and the same correlation says little.
         turn, shift: complex64 (M,): the pixel z of the second shows the pixel turn · z + shift of the first, from the
             middle of the pictures.
     """
 
-    similarity: Float32Array
-    detail: Float32Array
+    similarity: Float32Array  # (M,), correlation of the pixels that both have
+    detail: Float32Array  # (M,), the same without what a blur keeps
     evidence: Float32Array
     turn: Complex64Array
     shift: Complex64Array

@@ -49,21 +49,13 @@ BLOCK_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The decoded pictures of a listing.
+    """The decoded pictures of a listing."""
 
-    Attributes:
-        key: the cache key of exactly these pixels in this order.
-        images: uint8 (M, H, W, C), in memory or memory-mapped.
-        rows: int64 (M,): the row of each image in the listing; bad files are left out.
-        groups: int64 (M,): equal for duplicates.
-        bad: the files that could not be decoded.
-    """
-
-    key: str
-    images: UInt8Array
-    rows: Int64Array
-    groups: Int64Array
-    bad: tuple[BadFile, ...]
+    key: str  # the cache key of exactly these pixels in this order
+    images: UInt8Array  # (M, H, W, C), in memory or memory-mapped
+    rows: Int64Array  # (M,): the row of each image in the listing; bad files are left out
+    groups: Int64Array  # (M,): equal for duplicates
+    bad: tuple[BadFile, ...]  # the files that could not be decoded
     reading: Reading
     notes: tuple[str, ...]
 

@@ -39,23 +39,14 @@ _Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class PixelTable:
-    """The meaning of a table's columns.
+    """The meaning of a table's columns."""
 
-    Attributes:
-        header: the names of the columns; () without a header.
-        separator: between the cells; "" for blanks.
-        label: the column of the label; None for none.
-        pixels: the columns of the pixels, in order.
-        packed: one column holds all pixels, with blanks between.
-        doubtful: another column that could be the label.
-    """
-
-    header: tuple[str, ...]
-    separator: str
-    label: int | None
-    pixels: tuple[int, ...]
-    packed: bool = False
-    doubtful: int | None = None
+    header: tuple[str, ...]  # the names of the columns; () without a header
+    separator: str  # between the cells; "" for blanks
+    label: int | None  # the column of the label; None for none
+    pixels: tuple[int, ...]  # the columns of the pixels, in order
+    packed: bool = False  # one column holds all pixels, with blanks between
+    doubtful: int | None = None  # another column that could be the label
 
 
 # Recognising

@@ -140,15 +140,10 @@ def hold_out_groups(
 
 @dataclass
 class _Choice:
-    """Groups that are held out, and how far their images are from the share ``fraction``.
+    """Groups that are held out, and how far their images are from the share ``fraction``."""
 
-    Attributes:
-        counts: images of each class.
-        smallest: images of each class in the group that has fewest of them.
-    """
-
-    counts: list[int]
-    smallest: list[int]
+    counts: list[int]  # images of each class
+    smallest: list[int]  # images of each class in the group that has fewest of them
     fraction: float
 
     def __post_init__(self) -> None:

@@ -144,14 +144,12 @@ class Detail:
     """What stays of one picture at each of `SIDES`.
 
     Attributes:
-        is_drawing: whether it has two levels only.
         kept: 1 where a drawing keeps its shape, else 0; the share of the variance that another picture keeps.
-        stroke: mean width of a drawing's strokes, as a share of the longer side.
     """
 
-    is_drawing: bool
+    is_drawing: bool  # whether it has two levels only
     kept: tuple[float, ...]
-    stroke: float = 0.0
+    stroke: float = 0.0  # mean width of a drawing's strokes, as a share of the longer side
 
 
 def measure_detail(picture: Image.Image) -> Detail:

@@ -55,17 +55,11 @@ Rows = TypeVar("Rows")
 
 @dataclass(frozen=True)
 class Cells:
-    """A table as text.
+    """A table as text."""
 
-    Attributes:
-        columns: their names; "" for each where the table has no header.
-        rows: ("line 3", the cells).
-        notes: how it was read, where that is not obvious.
-    """
-
-    columns: tuple[str, ...]
-    rows: list[tuple[str, list[str]]]
-    notes: tuple[str, ...] = ()
+    columns: tuple[str, ...]  # their names; "" for each where the table has no header
+    rows: list[tuple[str, list[str]]]  # ("line 3", the cells)
+    notes: tuple[str, ...] = ()  # how it was read, where that is not obvious
 
     def values(self, column: int) -> set[str]:
         """All different cells of a column."""
@@ -80,21 +74,13 @@ class Cells:
 
 @dataclass(frozen=True)
 class Columns:
-    """The meaning of a table's columns.
+    """The meaning of a table's columns."""
 
-    Attributes:
-        file: the one that names files.
-        label: the one with the class; None where ``one_hot`` or nothing says it.
-        one_hot: columns of zeros and ones, one a class.
-        split: the one that names the part.
-        unused: the names of all others.
-    """
-
-    file: int
-    label: int | None
-    one_hot: tuple[int, ...]
-    split: int | None
-    unused: tuple[str, ...]
+    file: int  # the one that names files
+    label: int | None  # the one with the class; None where ``one_hot`` or nothing says it
+    one_hot: tuple[int, ...]  # columns of zeros and ones, one a class
+    split: int | None  # the one that names the part
+    unused: tuple[str, ...]  # the names of all others
 
 
 def plain(name: str) -> str:

@@ -55,15 +55,13 @@ class Reading:
     Attributes:
         value_range: the values that become black and white, for pictures of more than 8 bits. None, from models older
             than ranges: 16 bits by 65,535, floats by the range that each file seems to have.
-        page: which page of a file of several.
         window: the range was set by the user: pictures of 8 bits are put on it too, and values may lie outside.
-        strict: refuse pictures that cannot be on the scale: more than half of their values lie outside.
     """
 
     value_range: ValueRange | None = EIGHT_BITS
-    page: Page = 1
+    page: Page = 1  # which page of a file of several
     window: bool = False
-    strict: bool = True
+    strict: bool = True  # refuse pictures that cannot be on the scale: more than half of their values lie outside
 
 
 STANDARD = Reading()

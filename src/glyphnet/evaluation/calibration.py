@@ -308,16 +308,11 @@ class CoverageCurve:
 
     At ``thresholds[i]`` an image is accepted if its confidence is at least that. The first point is that of the
     surest images, the last one of all images: coverage 1, the accuracy of the whole.
-
-    Attributes:
-        thresholds: float64 (M,), falling; each is the confidence of some image.
-        coverage: float64 (M,), rising: the share of images that is accepted.
-        accuracy: float64 (M,): the share of the accepted images that is right.
     """
 
-    thresholds: Float64Array = field(repr=False)
-    coverage: Float64Array = field(repr=False)
-    accuracy: Float64Array = field(repr=False)
+    thresholds: Float64Array = field(repr=False)  # float64 (M,), falling; each is the confidence of some image
+    coverage: Float64Array = field(repr=False)  # float64 (M,), rising: the share of images that is accepted
+    accuracy: Float64Array = field(repr=False)  # float64 (M,): the share of the accepted images that is right
 
     def __len__(self) -> int:
         return len(self.thresholds)

@@ -29,21 +29,13 @@ Float64Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Images as points in the plane.
+    """Images as points in the plane."""
 
-    Attributes:
-        rows: int64 (M,), ascending: which images of the evaluation.
-        pca: float64 (M, 2): the two principal components; zeros where there is no second one.
-        explained: the share of the features' variance in each of the two.
-        tsne: float64 (M, 2), or None for fewer than 10 images.
-        neighbours: int64 (M, n), n at most 10: places (not rows) of the nearest other images by the features.
-    """
-
-    rows: Int64Array
-    pca: Float64Array
-    explained: tuple[float, float]
-    tsne: Float64Array | None
-    neighbours: Int64Array
+    rows: Int64Array  # (M,), ascending: which images of the evaluation
+    pca: Float64Array  # float64 (M, 2): the two principal components; zeros where there is no second one
+    explained: tuple[float, float]  # the share of the features' variance in each of the two
+    tsne: Float64Array | None  # float64 (M, 2), or None for fewer than 10 images
+    neighbours: Int64Array  # (M, n), n at most 10: places (not rows) of the nearest other images by the features
 
 
 def embedding_sample(evaluation: Evaluation, *, most: int = MOST, seed: int = 0) -> Int64Array:

@@ -54,20 +54,16 @@ class LabelIssues:
     """Images whose labels are doubtful, the surest suspect first.
 
     Attributes:
-        indices: int64 (M,), which images.
-        given: int64 (M,), their labels as they are.
-        suggested: int64 (M,), the likeliest other class; never the given one.
-        scores: float64 (M,) in [0, 1], falling: the estimated probability that the label is wrong, times how
-            improbable the given label is, which orders those that are all but certain; `LISTED` at least. Of images
-            that fill a list: `LISTED` times how much more probable the other class is.
-        n: images looked at.
+        scores: float64 (M,) in [0, 1], falling: the estimated probability that the label is wrong, times how improbable
+            the given label is, which orders those that are all but certain; `LISTED` at least. Of images that fill a
+            list: `LISTED` times how much more probable the other class is.
     """
 
-    indices: Int64Array
-    given: Int64Array
-    suggested: Int64Array
+    indices: Int64Array  # (M,), which images
+    given: Int64Array  # (M,), their labels as they are
+    suggested: Int64Array  # (M,), the likeliest other class; never the given one
     scores: Float64Array
-    n: int
+    n: int  # images looked at
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -42,17 +42,11 @@ _Integer = TypeVar("_Integer", bound=np.integer[Any])
 
 
 class Depth(NamedTuple):
-    """How far each pixel is from the paper, towards ink.
+    """How far each pixel is from the paper, towards ink."""
 
-    Attributes:
-        values: int32 (h, w), 0 paper; ``full`` is full ink.
-        full: the depth of full ink.
-        repaired: whether noise, stripes or blur were taken out.
-    """
-
-    values: IntArray
-    full: int
-    repaired: bool
+    values: IntArray  # int32 (h, w), 0 paper; ``full`` is full ink
+    full: int  # the depth of full ink
+    repaired: bool  # whether noise, stripes or blur were taken out
 
 
 def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:

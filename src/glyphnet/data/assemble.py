@@ -87,23 +87,14 @@ class Labelled:
 
 
 def assemble(data: Labelled, options: Options) -> Splits:
-    """Divide ``data``; each part is a contiguous slice of one array or memory map.
-
-    Raises:
-        DataError: fewer than two classes, or classes that differ between the parts.
-    """
+    """Divide ``data``, unless `check_classes` refuses them; each part is a slice of one array or memory map."""
     if options.to_train:
         check_classes(data.classes, data.labels, data.parts, data.where)
     groups = _groups(data, options)
     parts = divide(
-        data.labels,
-        data.groups,
-        data.parts,
-        together=groups.numbers if groups else None,
-        validation_fraction=options.validation_fraction,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
-    )
+        data.labels, data.groups, data.parts, together=groups.numbers if groups else None, seed=options.seed,
+        validation_fraction=options.validation_fraction, test_fraction=options.test_fraction,
+    )  # fmt: skip
     order = np.argsort(parts, kind="stable")  # train, validation, test, each in the order of the names
     images = images_at(data.images, order, data.key)
     ends = np.cumsum(np.bincount(parts, minlength=3)).tolist()
@@ -174,13 +165,9 @@ def _shares(parts: npt.NDArray[np.int8], given: npt.NDArray[np.int8], options: O
 
 
 def from_arrays(name: str, where: str, data: Conformed, options: Options, stamp: str = "") -> Splits:
-    """Splits from the parts of an array file.
+    """Splits from the parts of an array file, unless `check_classes` refuses them.
 
-    Args:
-        stamp: changes whenever the file does; "" for a data set known by name, which stays in memory.
-
-    Raises:
-        DataError: fewer than two classes, or classes that differ between the parts.
+    ``stamp`` changes whenever the file does; it is "" for a data set known by name, which stays in memory.
     """
     stacks = [images for images, _ in data.parts.values()]
     labels = np.concatenate([labels for _, labels in data.parts.values()])

@@ -46,12 +46,8 @@ def read_matlab(path: AnyFile) -> RawArrays:
     """The images and labels in a .mat file, read by SciPy.
 
     Variables are called as in `arrays.NAMES`. Where images lie along the last axis, (H, W, N) or (H, W, C, N), as is
-    usual there, that axis becomes the first. In SVHN's files the label 10 is the digit 0.
-
-    Raises:
-        BadFileError: damaged, too large, or not such a file.
-        DataError: no images and labels.
-        MissingExtraError: a file of version 7.3 without h5py.
+    usual there, that axis becomes the first. In SVHN's files the label 10 is the digit 0. A file that is damaged or too
+    large is a BadFileError; one without images and labels, a DataError; version 7.3 needs h5py.
     """
     arrays = _matlab(path)
     raw = raw_arrays(path, {name: array for name, array in arrays.items() if name.lower() != "classes"})
@@ -188,13 +184,8 @@ def is_hdf5(path: AnyFile) -> bool:
 def read_hdf5(path: AnyFile) -> RawArrays:
     """The images and labels in an HDF5 file, read by h5py.
 
-    Data sets are called as in `arrays.NAMES`; one in a group is called by both names: ``train/data`` is
-    ``train_data``.
-
-    Raises:
-        BadFileError: damaged or too large.
-        DataError: no images and labels.
-        MissingExtraError: h5py is not installed.
+    Data sets are called as in `arrays.NAMES`; one in a group is called by both names: ``train/data`` is ``train_data``.
+    A file that is damaged or too large is a BadFileError, an absent h5py a MissingExtraError.
     """
     return raw_arrays(path, hdf5_arrays(path))
 
@@ -229,9 +220,7 @@ def _hdf5_arrays(source: Source, where: str, limit: int) -> dict[str, _Array]:
 # --- in a worker --------------------------------------------------------------------------------------------
 
 _READERS = {"a MATLAB": _matlab_arrays, "an HDF5": _hdf5_arrays}
-_SECONDS = 300.0
-"""For one file in a worker."""
-
+_SECONDS = 300.0  # for one file
 _workers: Workers | None = None
 
 
@@ -302,11 +291,7 @@ def is_cifar_folder(path: AnyFile) -> bool:
 
 
 def read_cifar_folder(path: AnyFile) -> RawArrays:
-    """CIFAR-10 or CIFAR-100 out of its batches.
-
-    Raises:
-        BadFileError: a batch is damaged, or holds what batches do not.
-    """
+    """CIFAR-10 or CIFAR-100 out of its batches; BadFileError for one that holds anything else."""
     found: dict[str, list[tuple[_Array, _Array]]] = {"train": [], "test": []}
     classes: tuple[str, ...] | None = None
     files = _cifar_files(path)
@@ -392,10 +377,7 @@ class _Unpickler(pickle._Unpickler):
 def read_pickle(content: bytes, path: AnyFile) -> Any:
     """The dicts, lists, texts, numbers and NumPy arrays that a pickle describes; nothing in it is imported or called.
 
-    Texts come as str, read as Latin-1 where they are bytes.
-
-    Raises:
-        BadFileError: damaged, or it describes anything else.
+    Texts come as str, read as Latin-1 where they are bytes. Anything else is a BadFileError.
     """
     try:
         return _value(_Unpickler(io.BytesIO(content), encoding="latin-1").load())
@@ -437,11 +419,7 @@ def _array(_: int, shape: tuple[int, ...], kind: _Made, by_columns: bool, values
 
 
 def read_usps(train: str, test: str) -> RawArrays:
-    """USPS from LIBSVM's text: a label from 1 to 10 and 256 values from −1 to 1 a line.
-
-    Raises:
-        DataError: a line is none of these.
-    """
+    """USPS from LIBSVM's text: a label from 1 to 10 and 256 values from −1 to 1 a line, else DataError."""
     return RawArrays({"train": _libsvm(train, "train"), "test": _libsvm(test, "test")}, tuple("0123456789"))
 
 

@@ -191,11 +191,7 @@ class Splits:
 
 
 def share_splits(splits: Splits, folder: Path) -> None:
-    """Write the splits into an existing folder.
-
-    Raises:
-        DataError: the original pictures lie where another process cannot read them.
-    """
+    """Write the splits into an existing folder; DataError if no other process could read their original pictures."""
     facts, parts = dict(vars(splits)), {}
     for part, dataset in splits:
         with new_file(folder / f"{part}-images.npy") as file:

@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -31,7 +31,6 @@ from ..files import AnyPath, open_input
 from ..units import first_line
 from .dataset import UInt8Array, size_in_words
 from .guard import MEMORY, check_inside, in_worker, packed, plain_size, unpacked
-from .modes import WHOLE_PIXELS, eight_bits, halved, is_wide, letterbox, values_of
 from .traits import Seen, Traits, depth_of
 from .values import EIGHT_BITS, NEARLY_BLACK, STANDARD, Page, Reading, brightness_of
 
@@ -56,8 +55,8 @@ DECODER_VERSION = 5
 # Raster formats that Pillow reads by itself. Left out: EPS (runs Ghostscript), WMF and the stubs (need a handler), and
 # formats that hold documents rather than pictures.
 FORMATS = (
-    "AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI",
-    "SUN", "TIFF", "WEBP", "XBM", "XPM",
+    "AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "SUN",
+    "TIFF", "WEBP", "XBM", "XPM",
 )  # fmt: skip
 COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
 # TGA files have no mark at their head, so nearly any file may pass for one: the name has to say it.
@@ -78,15 +77,15 @@ _IN_PLACE = ("PNG", "BMP", "DIB", "PPM", "GIF")  # formats that are decoded into
 PAGED = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames"}
 MAX_PAGES = 1000  # that a mean or maximum is taken over
 
+STRIP_PIXELS = 1 << 20  # of a large picture that are worked on at a time
+WHOLE_PIXELS = 20_000_000  # a larger picture is halved while it is decoded: a network sees some thousand of its pixels
+_MOSTLY_OPAQUE = [0] * 128 + [255] * 128
+
 _TURNS = {  # EXIF orientation → what makes it upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}
+}  # fmt: skip
 
 # A process that runs out of memory or of file handles says nothing about the file at hand.
 _OUR_OWN_TROUBLE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -346,7 +345,10 @@ def _picked(image: Image.Image, name: AnyPath, page: Page, *, lower: bool = Fals
         if _orientation(image) == 1:
             return _Picked(halved(image))
     found = _page_of(image, page, name) if image.format in PAGED else _Picked(image)
-    traits = found.traits | _wide_colour(image)
+    traits = found.traits
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) and image.format in ("PNG", "TIFF") else []
+    if not is_wide(image) and any(";16" in str(tile) for tile in tiles):  # Pillow reads the upper 8 of these bits
+        traits |= Traits.WIDE_COLOUR
     if lower:
         _to_other_order(image)
     page_image = found.pixels
@@ -439,13 +441,6 @@ def _over_pages(image: Image.Image, numbers: list[int], how: str, name: AnyPath)
     return (total if kind.kind == "f" else np.rint(total)).astype(kind)
 
 
-def _wide_colour(image: Image.Image) -> Traits:
-    """Whether Pillow drops the lower 8 of 16 bits a colour: it has no mode for them."""
-    if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or is_wide(image):
-        return Traits(0)
-    return Traits.WIDE_COLOUR if any(";16" in str(tile) for tile in image.tile) else Traits(0)
-
-
 def _too_large(name: AnyPath, size: str) -> BadFileError:
     return BadFileError(name, f"{size}, more than the limit of {MAX_PIXELS:,}", "Save it smaller or remove it.")
 
@@ -468,9 +463,8 @@ def fit_seen(picture: Image.Image, image_shape: ImageShape) -> UInt8Array:
 
 
 class _Quiet(contextlib.ContextDecorator):
-    """Silences Pillow's warnings while any thread decodes.
+    """Silences Pillow's warnings, of what fails our own checks or does not matter, while any thread decodes.
 
-    Pillow warns of large images and odd metadata, which either fail our own checks or do not matter.
     ``warnings.catch_warnings`` changes the whole process and is not thread-safe: the first thread in enters it and the
     last one out leaves it.
     """
@@ -497,3 +491,110 @@ class _Quiet(contextlib.ContextDecorator):
 
 pillow_is_quiet = _Quiet()
 """A context or decorator for decoding many pictures: entered once, it costs each of them less."""
+
+
+# Pillow's modes: as 8 bits a channel (L or RGB), or as the values that they hold. Large pictures are converted by
+# strips, as whole copies would fill the memory.
+
+
+def is_wide(image: Image.Image) -> bool:
+    """Whether a picture has more than 8 bits a pixel."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def eight_bits(image: Image.Image) -> tuple[Image.Image, Traits]:
+    """A picture of 8 bits a channel, of any mode, as L or RGB, and what was done; large ones are halved.
+
+    Transparent parts are laid on white, or on black under a drawing in one light colour.
+    """
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return halved(image), Traits(0)
+    traits = Traits.PALETTE if image.mode in ("P", "PA") else Traits.CMYK if image.mode == "CMYK" else Traits(0)
+    if not image.has_transparency_data:
+        mode = "L" if image.mode == "1" else "RGB"
+        return _by_strips(image, mode, lambda strip: strip.convert(mode)), traits
+    ground = _ground_of(image)
+    if ground is None:
+        return _by_strips(image, "RGB", lambda strip: strip.convert("RGBA").convert("RGB")), traits
+
+    def laid(strip: Image.Image) -> Image.Image:
+        return Image.alpha_composite(Image.new("RGBA", strip.size, ground), strip.convert("RGBA")).convert("RGB")
+
+    return _by_strips(image, "RGB", laid), traits | (Traits.ON_BLACK if ground == "black" else Traits.ON_WHITE)
+
+
+def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The result of ``convert`` on a picture, halved if that is large."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return convert(image)
+    by = 2 if image.width * image.height > WHOLE_PIXELS else 1
+    made = Image.new(mode, (-(-image.width // by), -(-image.height // by)))
+    for strip, top in _strips(image):
+        made.paste(convert(strip).reduce(by), (0, top // by))
+    return made
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """The picture in strips of about STRIP_PIXELS and an even height, and the top of each."""
+    height = max(2, STRIP_PIXELS // image.width // 2 * 2)
+    for top in range(0, image.height, height):
+        yield image.crop((0, top, image.width, min(top + height, image.height))), top
+
+
+def _ground_of(image: Image.Image) -> str | None:
+    """White, or black under a drawing in one light colour, as a white pen leaves on a transparent sheet.
+
+    None where nothing is transparent.
+    """
+    is_opaque = True
+    counts = np.zeros((3, 256), dtype=np.int64)  # of each level in each channel of the opaque parts
+    for strip, _ in _strips(image):
+        coloured = strip.convert("RGBA")
+        alpha = coloured.getchannel("A")
+        is_opaque = is_opaque and alpha.getextrema() == (255, 255)
+        counts += np.reshape(coloured.convert("RGB").histogram(alpha.point(_MOSTLY_OPAQUE)), (3, 256))
+    if is_opaque:
+        return None
+    if not counts.any():
+        return "white"
+    found = counts > 0
+    least, most = found.argmax(axis=1), 255 - found[:, ::-1].argmax(axis=1)
+    one_colour = (most - least <= 8).all()
+    return "black" if one_colour and most @ (299, 587, 114) >= 128_000 else "white"
+
+
+def values_of(image: Image.Image) -> npt.NDArray[Any]:
+    """The values of a picture of more than 8 bits, (h, w). `np.asarray` would hold them three times."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return np.asarray(image)
+    values: npt.NDArray[Any] = np.empty((image.height, image.width), np.asarray(image.crop((0, 0, 1, 1))).dtype)
+    for strip, top in _strips(image):
+        values[top : top + strip.height] = np.asarray(strip)
+    return values
+
+
+def halved(image: Image.Image) -> Image.Image:
+    """A picture (L or RGB), at half its size if it is large."""
+    return image if image.width * image.height <= WHOLE_PIXELS else image.reduce(2)
+
+
+def letterbox(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The whole picture in ``height`` × ``width``: proportions kept, the rest in its border's colour."""
+    # Proportions are kept as they carry meaning (an l stretched to a square is a block), and the border's
+    # own colour is the fill because black bars on a white scan would be the strongest edges in it.
+    # Bicubic: Pillow widens it when it shrinks, so nothing aliases; box weighs pixels unevenly at ratios like
+    # 32:28, and Lanczos rings more around strokes.
+    scale = min(width / picture.width, height / picture.height)
+    inner_width, inner_height = round(picture.width * scale), round(picture.height * scale)
+    # A bar of one pixel is only rounding: fill it.
+    inner_width = width if width - inner_width <= 1 else max(1, inner_width)
+    inner_height = height if height - inner_height <= 1 else max(1, inner_height)
+    inner = picture.resize((inner_width, inner_height), Image.Resampling.BICUBIC)
+    if inner.size == (width, height):
+        return inner
+    pixels = np.asarray(picture).reshape(picture.height, picture.width, -1)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    fill = tuple(int(value) for value in np.median(border, axis=0))
+    whole = Image.new(picture.mode, (width, height), fill if len(fill) > 1 else fill[0])
+    whole.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
+    return whole

@@ -135,8 +135,7 @@ def ask(
 ) -> tuple[dict[str, Any], bytes]:
     """The answer of workers on the picture ``request["name"]``, until ``end``, ``seconds`` after the request.
 
-    Raises:
-        BadFileError: the answer says so, or decoding takes too long or too much memory.
+    A bad answer, and decoding that takes too long or too much memory, are a BadFileError.
     """
     try:
         answer, body = workers(request, data, end)

@@ -116,8 +116,7 @@ def load(
 def known_name(source: str | os.PathLike[str]) -> str | None:
     """The name of the known data set that ``source`` means; None for a path.
 
-    Raises:
-        DataError: a file or folder here has this name too, or ``name:`` stands before an unknown name.
+    A file or folder here that has this name too, and ``name:`` before an unknown name, are a DataError.
     """
     if not isinstance(source, str):
         return None
@@ -387,11 +386,7 @@ PATHS: tuple[Source, ...] = (
 
 
 def source_of(path: Path) -> Source | None:
-    """The row of `OTHERS` or `PATHS` for a path that exists; None if there is none.
-
-    Raises:
-        DataError: rows of two packages claim it.
-    """
+    """The row of `OTHERS` or `PATHS` for a path that exists; None if there is none; raises as `claimed`."""
     return claimed(path) or next((kind for kind in PATHS if kind.matches(path)), None)
 
 

@@ -73,11 +73,8 @@ class _Block(NamedTuple):
 def decode_all(files: ImageFiles, options: Options) -> Pictures:
     """Every picture of ``files`` at one size, colour and scale of brightness.
 
-    The cache keeps the result, bad files included: a second call with unchanged files reads no picture.
-
-    Raises:
-        DataError: bad files with ``on_bad_file`` "error"; no good file; files that change while they are
-            read.
+    The cache keeps the result, bad files included: a second call with unchanged files reads no picture. Bad files with
+    ``on_bad_file`` "error", no good file, and files that change while they are read, are a DataError.
     """
     stamp, wish = files.stamp(), options.wish
     asked = options.reading and astuple(options.reading)

@@ -75,9 +75,5 @@ class DataSettings(Settings):
         return value
 
     def with_values(self, values: Mapping[str, Any]) -> DataSettings:
-        """These settings with some changed.
-
-        Raises:
-            SettingsError: all wrong settings at once.
-        """
+        """These settings with some changed; SettingsError names all wrong ones at once."""
         return parse_settings(DataSettings, {**self.model_dump(), **values}, where="data")

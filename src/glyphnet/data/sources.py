@@ -91,11 +91,7 @@ OTHERS: Table[Source] = Table("sources", {}, _fault)
 
 
 def claimed(path: Path) -> Source | None:
-    """The row of `OTHERS` for a path that exists; None if there is none.
-
-    Raises:
-        DataError: several claim it.
-    """
+    """The row of `OTHERS` for a path that exists; None if there is none, DataError if several claim it."""
     claims = [name for name, kind in OTHERS.items() if kind.matches(path)]
     if len(claims) > 1:
         readers = " and ".join(f'"{name}" of {OTHERS.package(name)}' for name in claims)

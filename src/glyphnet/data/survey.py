@@ -47,11 +47,7 @@ class ShapeWish:
 
     @classmethod
     def parse(cls, size: int | Sequence[int] | None, color: str) -> ShapeWish:
-        """Check the arguments of `glyphnet.data.load`.
-
-        Raises:
-            SettingsError: the size is no integer from 1 to 1024 or pair of them, or the colour is unknown.
-        """
+        """Check the arguments of `glyphnet.data.load`; SettingsError names both where they are wrong."""
         wrong = []
         pair = size if isinstance(size, (tuple, list)) else (size, size)
         right = len(pair) == 2 and all(type(side) is int and 1 <= side <= LARGEST_ASKED for side in pair)

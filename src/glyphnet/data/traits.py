@@ -92,8 +92,7 @@ class Depths:
     def check(self, where: str, reading: Reading) -> None:
         """Refuse pictures that ``reading``, chosen from the data, does not put on one scale.
 
-        Raises:
-            DataError: there are 8 bits beside values whose white is not known, or some use a small part of the scale.
+        There are 8 bits beside values whose white is not known, or some use a small part of the scale: a DataError.
         """
         value_range = reading.value_range or EIGHT_BITS
         scale = range_in_words(value_range)

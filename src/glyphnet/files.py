@@ -394,11 +394,14 @@ def atomic_write_json(path: AnyPath, value: object) -> None:
     atomic_write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
 
 
-def atomic_write_csv(path: AnyPath, rows: Iterable[Iterable[object]]) -> None:
-    """Write rows as CSV, all or nothing: see `atomic_write_text`."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    atomic_write_text(path, text.getvalue())
+def atomic_write_csv(
+    path: AnyPath, rows: Iterable[Iterable[object]], *, follow: bool = False, line_end: str = "\n"
+) -> None:
+    """Write rows as CSV in UTF-8: see `atomic_write`. A file name in them that is no valid Unicode keeps its bytes."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=line_end).writerows(rows)
+    with atomic_write(path, follow=follow) as file:
+        file.write(text.getvalue().encode(errors="surrogateescape"))
 
 
 def new_file(path: AnyPath) -> BinaryIO:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from ..errors import DataError
-from ..files import AnyPath, atomic_write, open_text
+from ..files import AnyPath, atomic_write_csv, open_text
 from ..units import plural
 from .cache import images_at
 from .dataset import ImageDataset, Splits
@@ -165,12 +164,8 @@ class Decision:
 
 def write_decisions(path: AnyPath, decisions: Iterable[Decision]) -> None:
     """Write the table, all or nothing, in UTF-8; a file name that is no valid Unicode keeps its bytes."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(decision, name) for name in COLUMNS] for decision in decisions)
-    with atomic_write(path, follow=True) as file:
-        file.write(text.getvalue().encode(errors="surrogateescape"))
+    rows = ([getattr(decision, name) for name in COLUMNS] for decision in decisions)
+    atomic_write_csv(path, (COLUMNS, *rows), follow=True, line_end="\r\n")
 
 
 def read_decisions(path: AnyPath) -> list[Decision]:

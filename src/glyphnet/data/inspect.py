@@ -6,8 +6,6 @@ for near duplicates only where there is time or the cache has the result, so 60,
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..files import atomic_write
+from ..files import atomic_write_csv
 from ..units import listed, plural
 from .dataset import Int64Array, Splits, UInt8Array, evenly_spaced
 from .duplicates import Duplicates, cross_pairs, find_duplicates, not_searched, search_seconds
@@ -172,16 +170,11 @@ def _report(
 
 def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
     """Write pairs as CSV, a line each."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(
-        ["kind", "level", "similarity", "part", "image", "class", "other_part", "other_image", "other_class"]
-    )
+    rows = [["kind", "level", "similarity", "part", "image", "class", "other_part", "other_image", "other_class"]]
     for pair in pairs:
         places = zip(pair.parts, pair.images, pair.classes, strict=True)
-        lines.writerow([pair.kind, pair.level, pair.similarity, *(text for place in places for text in place)])
-    with atomic_write(path, follow=True) as file:
-        file.write(text.getvalue().encode(errors="surrogateescape"))
+        rows.append([pair.kind, pair.level, f"{pair.similarity}", *(text for place in places for text in place)])
+    atomic_write_csv(path, rows, follow=True)
 
 
 _looked_over: WeakKeyDictionary[Splits, DataReport] = WeakKeyDictionary()

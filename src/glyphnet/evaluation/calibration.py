@@ -73,15 +73,13 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
 def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Probabilities of logits (N, K), of the same shape and dtype. SciPy's takes 0.2 s to import."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.floating] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """The logarithm of `softmax`, precise for tiny probabilities too."""
     less = logits - logits.max(axis=1, keepdims=True)
-    logs: npt.NDArray[np.floating] = less - np.log(np.exp(less).sum(axis=1, keepdims=True))
-    return logs
+    return np.asarray(less - np.log(np.exp(less).sum(axis=1, keepdims=True)))
 
 
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -180,8 +178,7 @@ def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float
         return probabilities
     with np.errstate(divide="ignore"):  # log 0 is -inf, and softmax makes 0 of it
         logits = temperature * np.log(probabilities.astype(np.float64))
-    before: npt.NDArray[np.floating] = softmax(logits).astype(probabilities.dtype)
-    return before
+    return np.asarray(softmax(logits).astype(probabilities.dtype))
 
 
 @dataclass(frozen=True)

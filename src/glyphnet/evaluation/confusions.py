@@ -102,8 +102,7 @@ def resample(matrix: Int64Array, *, resamples: int = RESAMPLES, seed: int = 0) -
 
 
 def _ratio(above: Int64Array, below: Int64Array) -> Float64Array:
-    ratio: Float64Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-    return ratio
+    return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0))
 
 
 def _known_mean(values: Float64Array) -> Float64Array:

@@ -171,8 +171,7 @@ def affinities(points: Float64Array, perplexity: float) -> Float32Array:
         low, high = np.where(surplus > 0, sharpness, low), np.where(surplus > 0, high, sharpness)
         sharpness = np.where(np.isinf(high), 2 * sharpness, (low + high) / 2)
     shares = weights / total[:, None]
-    both: Float32Array = ((shares + shares.T) / (2 * count)).astype(np.float32)
-    return both
+    return np.asarray(((shares + shares.T) / (2 * count)).astype(np.float32))
 
 
 def nearness(places: Float32Array, out: Float32Array) -> None:
@@ -189,5 +188,4 @@ def nearness(places: Float32Array, out: Float32Array) -> None:
 def squared_distances(points: Float64Array) -> Float64Array:
     """Between each two of ``points`` (N, D): float64 (N, N)."""
     squares = (points * points).sum(axis=1)
-    distances: Float64Array = np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0.0)
-    return distances
+    return np.asarray(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import os
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from ..answers import Rules
 from ..conformal import Conformal
 from ..errors import DataError
-from ..files import atomic_write
+from ..files import atomic_write_csv
 from ..units import page_percent
 from . import calibration
 from .calibration import CoverageCurve, Rejection, ReliabilityBin, Sets
@@ -113,20 +112,17 @@ class Evaluation:
     @cached_property
     def predictions(self) -> Int64Array:
         """The most probable class of each image: int64 (N,)."""
-        predictions: Int64Array = self.probabilities.argmax(axis=1).astype(np.int64)
-        return predictions
+        return np.asarray(self.probabilities.argmax(axis=1).astype(np.int64))
 
     @cached_property
     def confidence(self) -> FloatArray:
         """The probability of the predicted class: float (N,)."""
-        confidence: FloatArray = self.probabilities.max(axis=1)
-        return confidence
+        return np.asarray(self.probabilities.max(axis=1))
 
     @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Which images were named rightly: bool (N,)."""
-        correct: npt.NDArray[np.bool_] = self.predictions == self.labels
-        return correct
+        return np.asarray(self.predictions == self.labels)
 
     @cached_property
     def losses(self) -> Float64Array:
@@ -439,21 +435,13 @@ class Evaluation:
         }
 
     def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line an image: file, true, predicted, probability, correct (1 or 0).
-
-        UTF-8; a file name that is not valid Unicode keeps its bytes.
-        """
+        """Write one line an image: file, true, predicted, probability, correct (1 or 0)."""
         columns = (self.names, self.labels, self.predictions, self.confidence.tolist(), self.correct)
         rows = (
             (name, self.classes[label], self.classes[guess], f"{confidence:.6f}", int(right))
             for name, label, guess, confidence, right in zip(*columns, strict=True)
         )
-        with atomic_write(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
-            writer = csv.writer(text)
-            writer.writerow(COLUMNS)
-            writer.writerows(rows)
-            text.detach()  # flushes, and leaves the file open for its owner
+        atomic_write_csv(path, (COLUMNS, *rows), line_end="\r\n")
 
 
 # Files: evaluation.json and predictions.csv

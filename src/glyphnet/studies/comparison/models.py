@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from ...errors import DataError
 from ...evaluation import Evaluation, evaluate
 from ...evaluation.evaluate import HeldOut, held_out
 from ...evaluation.intervals import Paired, paired, plain
-from ...files import atomic_write, atomic_write_json, make_folder
+from ...files import atomic_write_csv, atomic_write_json, make_folder
 from ...progress import Progress
 from .comparing import JSON_FILE
 
@@ -95,18 +93,13 @@ class ModelComparison:
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write comparison.json and differences.csv, each all or nothing, into a folder, which is created if needed.
 
-        differences.csv has a line for each image that the two name differently: see `COLUMNS`. It is UTF-8; a file
-        name that is not valid Unicode keeps its bytes.
+        differences.csv has a line for each image that the two name differently: see `COLUMNS`.
         """
         target = Path(folder)
         make_folder(target)
         atomic_write_json(target / JSON_FILE, self.to_dict())
-        with atomic_write(target / "differences.csv") as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
-            writer = csv.writer(text)
-            writer.writerow(COLUMNS)
-            writer.writerows([getattr(each, name) for name in COLUMNS] for each in self.differences)
-            text.detach()
+        rows = ([getattr(each, name) for name in COLUMNS] for each in self.differences)
+        atomic_write_csv(target / "differences.csv", (COLUMNS, *rows), line_end="\r\n")
 
 
 def compare_models(

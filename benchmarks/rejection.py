@@ -32,7 +32,8 @@ from glyphnet.answers import Answers
 from glyphnet.classifier import Classifier
 from glyphnet.conformal import Conformal, choose_score
 from glyphnet.data import ImageDataset
-from glyphnet.images import Batch, Images, default_batch_size, image_batches, normalizing_spec
+from glyphnet.images import Batch, Images, image_batches, normalizing_spec
+from glyphnet.settings import default_batch_size
 
 FONTS = Path("/usr/share/fonts/truetype")
 ALIKE = "OoQDIilLJjZzSsGbTBgq"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from .errors import MissingExtraError
-from .settings import MOST_MULTIPLICATIONS, MOST_VALUES, batch_size
+from .settings import MOST_MULTIPLICATIONS, MOST_VALUES, default_batch_size
 
 Shape: TypeAlias = tuple[int, ...]
 Setting: TypeAlias = int | float | str | Shape
@@ -326,7 +326,7 @@ def check_graph(graph: Graph) -> None:
     [(name, sides)] = graph.inputs.items() if len(graph.inputs) == 1 else [("", ())]
     if name != "images" or len(sides) != 4 or not all(1 <= side <= 4096 for side in sides[1:]):
         raise ValueError("its input is not `images`, uint8 (N, H, W, C)")
-    count = batch_size(sides[1:])
+    count = default_batch_size(sides[1:])
     shapes: dict[str, Shape] = {name: constant.shape for name, constant in graph.constants.items()}
     if name in shapes:
         raise ValueError("its input is a constant")

@@ -21,7 +21,7 @@ from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading
 from .errors import DeviceError, SettingsError
-from .images import Batch, Images, default_batch_size, image_batches
+from .images import Batch, Images, image_batches
 from .modelfile import (
     ForeignSpec,
     ModelHeader,
@@ -36,6 +36,7 @@ from .nn.inference import logits_in_batches
 from .nn.modules import head_of
 from .nn.prototypes import Prototypes
 from .nn.scoring import Compared, WithScore, compared_width
+from .settings import default_batch_size
 from .units import first_line
 
 Float32Array = npt.NDArray[np.float32]

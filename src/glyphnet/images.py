@@ -22,7 +22,7 @@ from .errors import BadFileError, DataError
 from .files import nameless_file
 from .processes import map_in_order
 from .progress import Progress
-from .settings import batch_size
+from .settings import default_batch_size
 
 AnyArray: TypeAlias = npt.NDArray[np.generic]
 Opened: TypeAlias = Image.Image | UInt8Array
@@ -94,11 +94,6 @@ class Batch(NamedTuple):
 
 Images: TypeAlias = OneImage | ImageDataset | Batch | Iterable[OneImage]
 """What can be classified: see `image_batches`."""
-
-
-def default_batch_size(image_shape: ImageShape) -> int:
-    """Images a batch: large enough to be quick, small enough for the activations of large images."""
-    return batch_size(image_shape)
 
 
 def normalizing_spec(model: Reader, as_is: bool | None = None) -> InkSpec | None:

@@ -27,7 +27,8 @@ from .errors import (
 )
 from .filekinds import looks_like
 from .files import open_input
-from .images import Images, default_batch_size, image_batches
+from .images import Images, image_batches
+from .settings import default_batch_size
 from .units import fault_of, first_line
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ BATCH_IMAGES, BATCH_VALUES = 512, 1 << 20
 """Images in such a batch, and pixels times channels of all of them: activations are many times as large."""
 
 
-def batch_size(image_shape: Iterable[int]) -> int:
+def default_batch_size(image_shape: Iterable[int]) -> int:
     """Images predicted at once: large enough to be quick, small enough for the activations of large images."""
     return max(1, min(BATCH_IMAGES, BATCH_VALUES // math.prod(image_shape)))
 

@@ -18,10 +18,10 @@ from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
 from ..errors import DataError, SettingsError
 from ..files import atomic_write
-from ..images import Batch, Images, default_batch_size, image_batches
+from ..images import Batch, Images, image_batches
 from ..nn import as_tensor, shallow_copy
 from ..nn.layers import layer_type
-from ..settings import parse_settings, suggestion
+from ..settings import default_batch_size, parse_settings, suggestion
 from .inside import LayerActivation, activations, one_image
 from .methods import METHODS, Method, suited
 

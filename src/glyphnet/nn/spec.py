@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from ..errors import SettingsError
-from ..settings import MOST_MULTIPLICATIONS, MOST_VALUES, Settings, batch_size, suggestion
+from ..settings import MOST_MULTIPLICATIONS, MOST_VALUES, Settings, default_batch_size, suggestion
 from .described import ACTIVATIONS as ACTIVATIONS
 from .described import Described, activation, batch_norm, convolution, dense
 
@@ -102,7 +102,7 @@ class Stack:
         self.height, self.width, self.channels = input_shape if len(input_shape) == 3 else (1, 1, 0)
         self.features = input_shape[0] if len(input_shape) == 1 else 0
         self.multiplications = 0
-        self._batch = batch_size(input_shape)
+        self._batch = default_batch_size(input_shape)
 
     def add(self, name: str, layer: Described | nn.Module) -> None:
         """Put on a layer that changes no shape."""

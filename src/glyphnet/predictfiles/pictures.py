@@ -6,13 +6,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..data.decode import ImageShape
 from ..data.filetree import count_in_words, files_in, head_of
-from ..data.listing import Content, Picture, Unlabelled
+from ..data.listing import Content, Picture, Unlabelled, unlabelled_rows
 from ..data.load import source_of
 from ..data.pixeltables import as_image
 from ..data.tables import METADATA
@@ -53,29 +54,21 @@ def pictures_in(
     skipped = on_skipped or (lambda _: None)
     ignored = Counter() if ignored is None else ignored
     for found in _contents(paths, ignored, only):
-        if isinstance(found, Unlabelled) and image_shape is not None and found.is_one_image(image_shape):
-            assert found.whole is not None
-            place, content = found.place(0).rpartition("#")[0], np.asarray(found.whole)
-            if skip:
-                skip -= 1
-                skipped(place)
-            else:
-                yield Picture(place, place, content)
-            continue
-        if isinstance(found, Unlabelled):
-            passed = min(skip, found.count)
-            skip -= passed
-            for row in range(passed):
-                skipped(found.place(row))
-            for picture in found.pictures(passed):
-                yield _shaped(picture, image_shape)
-            continue
-        place = found if isinstance(found, str) else found.path
-        if skip:
-            skip -= 1
-            skipped(place)
-        else:
-            yield Picture(place, place, found)
+        many = found if isinstance(found, Unlabelled) else _alone(found)
+        if many.whole is not None and image_shape is not None and many.is_one_image(image_shape):
+            many = _alone(np.asarray(many.whole), many.place(0).rpartition("#")[0])
+        passed = min(skip, many.count)
+        skip -= passed
+        for row in range(passed):
+            skipped(many.place(row))
+        for picture in many.pictures(passed):
+            yield _shaped(picture, image_shape)
+
+
+def _alone(content: str | npt.NDArray[Any] | BadFileError, place: str = "") -> Unlabelled:
+    """A file of one picture; its place is its path."""
+    where = place or (content.path if isinstance(content, BadFileError) else str(content))
+    return unlabelled_rows(1, lambda _: where, lambda _: content)
 
 
 def left_out(ignored: Counter[str]) -> Iterator[str]:
@@ -113,9 +106,9 @@ def _contents(
             yield BadFileError(path, f"no picture in it lies in a folder {only!r}", "Check the name after --only.")
         elif not found and (others := ignored - before):
             kind = commonest_kind(others.elements())
-            reason = (
-                f"there is no picture in it, only {count_in_words(others)}{'' if kind is None else f': {kind.what}'}"
-            )
+            reason = f"there is no picture in it, only {count_in_words(others)}"
+            if kind is not None:
+                reason += f": {kind.what}"
             yield BadFileError(path, reason, "Check the path." if kind is None else kind.remedy)
 
 

@@ -21,17 +21,9 @@ from ..data.ink import InkSpec, NoDrawing, Normalized
 from ..data.traits import EIGHT, TraitCounts, Traits, depth_of
 from ..data.values import on_scale
 from ..errors import BadFileError
-from ..images import (
-    Batch,
-    Opened,
-    Reader,
-    default_batch_size,
-    normalized,
-    normalized_together,
-    normalizing_spec,
-    open_image,
-)
+from ..images import Batch, Opened, Reader, normalized, normalized_together, normalizing_spec, open_image
 from ..processes import map_in_order
+from ..settings import default_batch_size
 from .pictures import OnBadFile, Picture, pictures_in
 
 LIGHT_FLOPS = 4_000_000  # of a picture: such a network is quicker, on one thread, than a small picture is decoded
@@ -181,9 +173,7 @@ _NONE = np.empty((0, 0, 0), dtype=np.uint8)  # pixels that are still to come
 class Decoding:
     """How pictures become pixels like the training images.
 
-    Args:
-        as_is: see `image_batches`.
-        find_remade: find out which pictures were remade; it takes time, and is switched off once one was.
+    ``find_remade``: find out which pictures were remade; it takes time, and is switched off once one was.
     """
 
     def __init__(self, model: Reader, as_is: bool | None, *, find_remade: bool) -> None:

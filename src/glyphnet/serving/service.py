@@ -21,8 +21,9 @@ from starlette.requests import Request
 from ..answers import Answers, Predictor
 from ..errors import ModelFileError, SettingsError
 from ..files import open_input
-from ..images import Batch, Opened, default_batch_size, normalized_together, normalizing_spec
+from ..images import Batch, Opened, normalized_together, normalizing_spec
 from ..processes import usable_cores
+from ..settings import default_batch_size
 from .api import JSON, APIError
 from .bodies import Bodies, contents_of
 from .decoding import Decoder

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ..progress import Progress
 from ..units import listed
+from . import survey
 from .cache import IN_MEMORY_BYTES, ImageWriter, blocks, cache_key, entry, images_at, keep_arrays, kept_arrays
 from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8Array
 from .decode import ImageShape, fit_image
@@ -25,17 +26,7 @@ from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_wo
 from .listing import PARTS, TEST, TRAIN, VALIDATION, check_classes, look_alikes
 from .pixels import Conformed
 from .split import divide
-from .survey import (
-    LOOKED_AT,
-    SMALL,
-    Detail,
-    ShapeWish,
-    choose_shape,
-    is_colored,
-    measure_detail,
-    sample_rows,
-    shape_in_words,
-)
+from .survey import ShapeWish
 from .values import STANDARD, Page, Reading
 
 
@@ -198,20 +189,22 @@ def _array_shape(stacks: Sequence[UInt8Array], wish: ShapeWish) -> tuple[ImageSh
     count = sum(len(stack) for stack in stacks)
     height, width, channels = stacks[0].shape[1:]
     any_colored = channels == 3 and any(
-        is_colored(Image.fromarray(np.asarray(stack[row]))) for stack in stacks for row in sample_rows(len(stack))
+        survey.is_colored(Image.fromarray(np.asarray(stack[row])))
+        for stack in stacks
+        for row in survey.sample_rows(len(stack))
     )
-    details = _details(stacks) if wish.size is None and max(height, width) > SMALL else ()
-    shape, size_note = choose_shape([(height, width)], any_colored, wish, details)
-    was = shape_in_words((height, width, channels))
-    became = was if shape == (height, width, channels) else f"{was}; brought to {shape_in_words(shape)}"
+    details = _details(stacks) if wish.size is None and max(height, width) > survey.SMALL else ()
+    shape, size_note = survey.choose_shape([(height, width)], any_colored, wish, details)
+    was = survey.shape_in_words((height, width, channels))
+    became = was if shape == (height, width, channels) else f"{was}; brought to {survey.shape_in_words(shape)}"
     return shape, f"{count:,} images of {became} ({wish.source}). {size_note}".rstrip()
 
 
-def _details(stacks: Sequence[UInt8Array]) -> list[Detail]:
+def _details(stacks: Sequence[UInt8Array]) -> list[survey.Detail]:
     """How much of a few images remains at smaller sizes."""
-    most = max(1, LOOKED_AT // len(stacks))
+    most = max(1, survey.LOOKED_AT // len(stacks))
     return [
-        measure_detail(_picture(np.asarray(stack[row])))
+        survey.measure_detail(_picture(np.asarray(stack[row])))
         for stack in stacks
         for row in range(0, len(stack), max(1, len(stack) // most))
     ]

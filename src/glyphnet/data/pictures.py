@@ -13,24 +13,14 @@ from PIL import Image
 
 from ..errors import BadFileError, DataError
 from ..processes import map_in_order
+from . import survey
 from .assemble import Options
 from .cache import ImageWriter, cache_key, entry
 from .dataset import BadFile, Int64Array, UInt8Array
 from .decode import DECODER_VERSION, ImageShape, fit_seen, look_at, pillow_is_quiet, see_bytes
 from .duplicates import duplicate_groups
 from .listing import ImageFiles, bad_in_words, refuse_bad_files
-from .survey import (
-    LOOKED_AT,
-    SAMPLE,
-    SMALL,
-    Detail,
-    ShapeWish,
-    choose_shape,
-    is_colored,
-    measure_detail,
-    sample_rows,
-    shape_in_words,
-)
+from .survey import ShapeWish
 from .traits import EIGHT, Depths, TraitCounts, depth_of
 from .values import (
     EIGHT_BITS,
@@ -123,9 +113,9 @@ def _decode_into(writer: ImageWriter, files: ImageFiles, options: Options, stamp
 def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange | None, str]:
     """The shape for all pictures, their scale of brightness and a note on the size, chosen from an even sample."""
     if options.reading is not None and options.wish.is_complete:
-        return choose_shape([], False, options.wish)[0], options.reading.value_range, ""
-    rows = sample_rows(len(files.names))
-    measured = set(rows[:: max(1, len(rows) // LOOKED_AT)]) if options.wish.size is None else set()
+        return survey.choose_shape([], False, options.wish)[0], options.reading.value_range, ""
+    rows = survey.sample_rows(len(files.names))
+    measured = set(rows[:: max(1, len(rows) // survey.LOOKED_AT)]) if options.wish.size is None else set()
     look = partial(_look_at, files, options.page, len(rows), measured)
     bad: dict[str, BadFileError] = {}
     good: list[_Look] = []
@@ -146,7 +136,9 @@ def _survey(files: ImageFiles, options: Options) -> tuple[ImageShape, ValueRange
             f"{remedies.pop() if len(remedies) == 1 else 'Check that this is a folder of images.'}"
         )
     details = [each.detail for each in good if each.detail is not None]
-    shape, note = choose_shape([each.size for each in good], any(each.colored for each in good), options.wish, details)
+    shape, note = survey.choose_shape(
+        [each.size for each in good], any(each.colored for each in good), options.wish, details
+    )
     if options.reading is not None:
         return shape, options.reading.value_range, note
     if not depths.wide:
@@ -164,7 +156,7 @@ class _Look(NamedTuple):
     depth: str  # see `traits.depth_of`
     values: ValueSurvey | None  # of a picture of more than 8 bits
     brightest: int  # the greatest value of a picture of 8 bits
-    detail: Detail | None  # how large it must stay, for a few large pictures
+    detail: survey.Detail | None  # how large it must stay, for a few large pictures
 
 
 def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: int) -> _Look | BadFileError:
@@ -181,15 +173,15 @@ def _look_at(files: ImageFiles, page: Page, of: int, measured: Set[int], row: in
         values.add(finite, of)
         height, width = picture.shape[:2]
         colored, detail = False, None
-        is_measured = row in measured and max(height, width) > SMALL
+        is_measured = row in measured and max(height, width) > survey.SMALL
         if is_measured or picture.ndim == 3:
             limits = (values.low, values.high) if values.low < values.high else EIGHT_BITS
             scaled = Image.fromarray(scaled_to_8_bits(np.nan_to_num(picture), limits)[0])
-            colored, detail = is_colored(scaled), measure_detail(scaled) if is_measured else None
+            colored, detail = survey.is_colored(scaled), survey.measure_detail(scaled) if is_measured else None
         return _Look((height, width), colored, depth_of(picture), values, 0, detail)
     brightest = int(np.max(picture.getextrema()))
-    detail = measure_detail(picture) if row in measured and max(picture.size) > SMALL else None
-    return _Look((picture.height, picture.width), is_colored(picture), EIGHT, None, brightest, detail)
+    detail = survey.measure_detail(picture) if row in measured and max(picture.size) > survey.SMALL else None
+    return _Look((picture.height, picture.width), survey.is_colored(picture), EIGHT, None, brightest, detail)
 
 
 def _blocks(files: ImageFiles, shape: ImageShape, reading: Reading) -> Iterator[_Block]:
@@ -217,7 +209,7 @@ def _decode_block(files: ImageFiles, names: Sequence[str], *, shape: ImageShape,
         traits.depths.add(seen.depth, name)
         images[good] = fit_seen(picture, shape)
         sizes.add((picture.height, picture.width))
-        colors_lost += shape[2] == 1 and is_colored(picture)
+        colors_lost += shape[2] == 1 and survey.is_colored(picture)
         good += 1
     return _Block(images[:good], sizes, bad, colors_lost, traits)
 
@@ -231,7 +223,7 @@ def _notes(
         was, became = "of one size", "kept at"
     else:
         was, became = "of one size" if only else f"of {sizes:,} sizes", "resized to"
-    words = shape_in_words((height, width, channels))
+    words = survey.shape_in_words((height, width, channels))
     notes = [f"{len(images):,} images {was}; {became} {words} ({wish.source})."]
     if facts["size_note"]:
         notes.append(cast(str, facts["size_note"]))
@@ -239,7 +231,7 @@ def _notes(
     if lost and wish.color == "auto":
         have, were = ("image has", "it was") if lost == 1 else ("images have", "they were")
         notes.append(
-            f"{lost:,} {have} colour, though none of the {SAMPLE:,} that were looked at to choose had: "
+            f"{lost:,} {have} colour, though none of the {survey.SAMPLE:,} that were looked at to choose had: "
             f"{were} turned grey. Pass --color rgb to keep it."
         )
     traits = TraitCounts.from_dict(cast(dict[str, Any], facts["traits"]))

@@ -14,25 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..dataset import UInt8Array
-from .filters import (
-    EIGHT_NEIGHBOURS,
-    BoolArray,
-    IntArray,
-    binomial,
-    border,
-    doubled,
-    extents,
-    extremes,
-    histogram,
-    opened,
-    otsu_threshold,
-    ranked,
-    reduced,
-    resized,
-    rimmed,
-    threshold_of,
-    upper_median,
-)
+from . import filters
+from .filters import BoolArray, IntArray
 
 FAINTEST = 10  # levels between ink and paper; below it there is nothing but noise
 COARSE = 160  # pixels of the longer side, at most, in which drawings are looked for
@@ -83,8 +66,8 @@ def find_drawing(grey: UInt8Array) -> Found | None:
     It is looked for in a reduced picture, and cut out of the given one.
     """
     factor = -(-max(grey.shape) // COARSE)
-    smooth = binomial(reduced(grey, factor))
-    light = int(smooth.sum()) >= upper_median(smooth) * smooth.size
+    smooth = filters.binomial(filters.reduced(grey, factor))
+    light = int(smooth.sum()) >= filters.upper_median(smooth) * smooth.size
     best: tuple[int, bool, _Coarse] | None = None
     for is_light in (light, not light):
         upright = smooth if is_light else 255 - smooth
@@ -121,15 +104,15 @@ def _cut_from_picture(grey: UInt8Array, factor: int, light: bool, found: _Coarse
     else:
         depth = _closer_depth(grey, factor, size, light, found, place)
         tall, wide = depth.shape
-        depth *= resized(near.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
-    ink = depth > otsu_threshold(depth) // (1 if found.ruled else 2)
+        depth *= filters.resized(near.view(np.uint8), tall, wide, Image.Resampling.BOX) > 0
+    ink = depth > filters.otsu_threshold(depth) // (1 if found.ruled else 2)
     is_same = found.is_whole and np.array_equal(ink, found.mask[place])
     strokes, _ = _strokes(ink, is_whole=is_same)  # what lies close together is parted only here
     if strokes is None:
         return None
     if not is_same:
         depth *= _dilated(strokes.mask, 2)
-    full = upper_median(depth[strokes.mask])
+    full = filters.upper_median(depth[strokes.mask])
     return Found(depth, full, _box(2 * depth >= full))
 
 
@@ -144,15 +127,15 @@ def _closer_depth(
     part = grey[tuple(slice(side.start * factor, side.stop * factor) for side in place)]
     part = part[: height * factor, : width * factor]
     if size * factor >= FINE:
-        part = reduced(part, size * factor // FINE)
+        part = filters.reduced(part, size * factor // FINE)
     else:
         enlarged = -(-FINE // (size * factor))
-        part = resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
-    upright = binomial(part)
+        part = filters.resized(part, part.shape[0] * enlarged, part.shape[1] * enlarged, Image.Resampling.BICUBIC)
+    upright = filters.binomial(part)
     ground = found.ground
     if ground.size > 1:
         tall, wide = part.shape
-        ground = resized(ground[place], tall, wide, Image.Resampling.BILINEAR)
+        ground = filters.resized(ground[place], tall, wide, Image.Resampling.BILINEAR)
     depth = _depth(upright if light else 255 - upright, ground, found.room)
     return (depth - found.offset).clip(0, 255)
 
@@ -176,27 +159,27 @@ def _background(upright: IntArray) -> UInt8Array:
     rows = padded.reshape(tall // BLOCK, BLOCK, wide).min(axis=1)
     blocks = functools.reduce(np.minimum, [rows[:, k::BLOCK] for k in range(BLOCK)])
     # One block wider, so that the darker side of an edge in the light counts on both sides of it.
-    ground = opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
+    ground = filters.opened(blocks, max(blocks.shape) // (2 * WIDEST) + 1, wider=1).clip(0, 255).astype(np.uint8)
     if (ground == ground[0, 0]).all():
         return ground[:1, :1]
-    return resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
+    return filters.resized(ground, tall, wide, Image.Resampling.BILINEAR)[:height, :width]
 
 
 def _light_drawing(upright: IntArray) -> _Coarse | None:
     """The light drawing on darker paper."""
     ground = _background(upright)
-    room = max(255 - upper_median(ground), LEAST_ROOM)
+    room = max(255 - filters.upper_median(ground), LEAST_ROOM)
     depth = _depth(upright, ground, room)
-    counts = histogram(depth)
+    counts = filters.histogram(depth)
     offset = int(counts.cumsum().searchsorted(depth.size // 2, side="right"))
-    noise = 0 if counts[offset] > depth.size // 2 else upper_median(np.abs(depth - offset))
+    noise = 0 if counts[offset] > depth.size // 2 else filters.upper_median(np.abs(depth - offset))
     if offset or len(counts) > 256:
         depth = (depth - offset).clip(0, 255)
-        counts = histogram(depth)
+        counts = filters.histogram(depth)
     over_paper = depth
     least = max(FAINTEST, 5 * noise)
     for _ in range(ROUNDS):
-        threshold = max(int(threshold_of(counts)), least // 2)
+        threshold = max(int(filters.threshold_of(counts)), least // 2)
         above = counts[threshold + 1 :]
         if not above.any() or int(above @ np.arange(threshold + 1, 256)) < least * int(above.sum()):
             return None
@@ -209,13 +192,13 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
             if not ruled:
                 strokes = _with_faint_ink(weak, strokes)
             kept = strokes.mask
-            full, box = upper_median(depth[kept]), _box(kept)
+            full, box = filters.upper_median(depth[kept]), _box(kept)
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
-            level = upper_median(upright[kept]) - full // 2
+            level = filters.upper_median(upright[kept]) - full // 2
             return _Coarse(kept, over_paper, level, box, ground, room, offset, ruled, strokes.is_whole)
         depth = np.where(_dilated(gone if lines is None else gone | lines, 2), 0, depth)
-        counts = histogram(depth)
+        counts = filters.histogram(depth)
     return None
 
 
@@ -229,7 +212,7 @@ class _Strokes(NamedTuple):
 def _with_faint_ink(weak: BoolArray, strokes: _Strokes) -> _Strokes:
     """The strokes and the fainter ink beside them, unless that is too much."""
     found, _ = _strokes(weak, is_whole=strokes.is_whole and _grows_from(strokes.mask, weak))
-    if found is None or (strokes.mask & ~found.mask).any() or border(found.mask).any():
+    if found is None or (strokes.mask & ~found.mask).any() or filters.border(found.mask).any():
         return strokes
     is_too_much = np.count_nonzero(found.mask) > MOST_FAINT * np.count_nonzero(strokes.mask)
     return strokes if is_too_much else found
@@ -245,13 +228,13 @@ def _grows_from(core: BoolArray, ink: BoolArray) -> bool:
 
 
 def _box(mask: BoolArray) -> Box:
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     return int(top), int(bottom), int(left), int(right)
 
 
 def _dilated(mask: BoolArray, by: int) -> BoolArray:
     """The mask and what is within ``by`` pixels of it, along rows and columns."""
-    return extremes(rimmed(mask, by), 2 * by + 1, np.bitwise_or)
+    return filters.extremes(filters.rimmed(mask, by), 2 * by + 1, np.bitwise_or)
 
 
 def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | None, BoolArray]:
@@ -262,9 +245,9 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
     if not is_whole:
         top, bottom, left, right = _box(mask)
         inner = (slice(top, bottom), slice(left, right))
-        labelled, count = ndimage.label(mask[inner], EIGHT_NEIGHBOURS)
+        labelled, count = ndimage.label(mask[inner], filters.EIGHT_NEIGHBOURS)
     if is_whole or count < 2:  # nothing to compare it with
-        touching = np.count_nonzero(border(mask))
+        touching = np.count_nonzero(filters.border(mask))
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
             return None, mask
         return _Strokes(mask, is_whole=True), mask
@@ -272,7 +255,7 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
     labels[inner] = labelled
     places = ndimage.find_objects(labels)
     boxes = np.array([(p[0].start, p[0].stop, p[1].start, p[1].stop) for p in places], dtype=np.int64)
-    areas, contact = (np.bincount(each.ravel(), minlength=count + 1)[1:] for each in (labels, border(labels)))
+    areas, contact = (np.bincount(each.ravel(), minlength=count + 1)[1:] for each in (labels, filters.border(labels)))
     pieces = _Pieces(labels, areas, boxes.T)
     good = (4 * contact <= longest) & (areas >= 6)
     apart = good & (contact == 0)
@@ -410,7 +393,7 @@ def _level_lines(mask: BoolArray) -> BoolArray | None:
 def _count_thin_runs(mask: BoolArray, thickest: int) -> int:
     """How many vertical runs are at most ``thickest`` long: all but those that shrinking by so many pixels leaves."""
     left = mask
-    for step in doubled(thickest + 1):
+    for step in filters.doubled(thickest + 1):
         left = left[step:] & left[:-step]
     runs, long = (np.count_nonzero(each[:1]) + np.count_nonzero(each[1:] > each[:-1]) for each in (mask, left))
     return int(runs - long)
@@ -462,7 +445,7 @@ def _take_lines(runs: IntArray, slope: int, lines: BoolArray, fewest: int) -> In
         if 100 * int(votes[at]) < fewest:
             break
         on = np.abs(places - at) <= 2
-        limit = ranked(long[on], 3, 4) + 2
+        limit = filters.ranked(long[on], 3, 4) + 2
         near[max(0, at - 2) : at + 3] = True
         votes[max(0, at - 4) : at + 5] = 0
         for x, top, end in runs[:, on & (long <= limit)].T.tolist():

@@ -8,17 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ..dataset import UInt8Array
-from .filters import (
-    BoolArray,
-    IntArray,
-    border,
-    extents,
-    full_ink,
-    mass_centres,
-    softness,
-    stroke_lengths,
-    stroke_widths,
-)
+from . import filters
+from .filters import BoolArray, IntArray
 from .repair import FEWEST_STRIPED, above_background, background_noise, specks, without_stripes
 from .spec import InkSpec
 
@@ -49,7 +40,7 @@ def measure_ink(images: UInt8Array) -> InkSpec:
     if not len(sample) or _is_coloured(sample):
         return InkSpec(kind="photo")
     grey = sample[..., 0]
-    ring = border(grey)
+    ring = filters.border(grey)
     background = int(np.bincount(ring.ravel(), minlength=256).argmax())
     if np.mean(np.abs(ring.astype(np.int32) - background) < EVEN) < _EVEN_SHARE:
         return InkSpec(kind="photo")
@@ -93,17 +84,17 @@ def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:
     mask = 4 * depth >= contrast
     there = mask.any(axis=(1, 2))
     mask, depth = mask[there], depth[there]
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     heights, widths = bottom - top, right - left
     box = _typical(heights, heights >= widths), _typical(widths, widths >= heights)
     filled = np.maximum(heights / box[0], widths / box[1])
-    by_mass = mass_centres(np.maximum(depth, 0))
+    by_mass = filters.mass_centres(np.maximum(depth, 0))
     by_box = np.stack([top + bottom, left + right]) / 2
     # Squares, as the mean of both directions: one may be filled by every image, and be centred for free.
     mass_spread, box_spread = (float(centres.var(axis=1).sum()) for centres in (by_mass, by_box))
     centring, centres = ("mass", by_mass) if mass_spread <= box_spread else ("box", by_box)
     centre = np.median(centres, axis=1)
-    widths_of_strokes = stroke_widths(np.clip(depth, 0, contrast))
+    widths_of_strokes = filters.stroke_widths(np.clip(depth, 0, contrast))
     return {
         "box": box,
         "centring": centring,
@@ -124,9 +115,9 @@ def _quality(grey: UInt8Array) -> dict[str, Any]:
     """How much noise, blur and contrast there is in training: what exceeds it is repaired in a picture."""
     some = grey[:: max(1, -(-len(grey) // QUALITY_SAMPLE))]
     found = [above_background(image.astype(np.int32))[0] for image in some]
-    full = np.array([full_ink(depth) for depth in found])
-    widths = [float(softness(depth, max(1, level))) for depth, level in zip(found, full, strict=True)]
-    lengths = [float(stroke_lengths(depth, level)) for depth, level in zip(found, full, strict=True)]
+    full = np.array([filters.full_ink(depth) for depth in found])
+    widths = [float(filters.softness(depth, max(1, level))) for depth, level in zip(found, full, strict=True)]
+    lengths = [float(filters.stroke_lengths(depth, level)) for depth, level in zip(found, full, strict=True)]
     return {
         "noise": max(LEAST_NOISE, 5 * max(background_noise(depth) for depth in found) // 4),
         "specks": 2 + max(specks(depth) for depth in found),

@@ -11,24 +11,8 @@ from PIL import Image
 
 from ..dataset import UInt8Array
 from ..decode import ImageShape, fit_image, picture_from_image
-from .filters import (
-    BoolArray,
-    IntArray,
-    border,
-    extents,
-    mass_centres,
-    ramp,
-    ranked,
-    reduced,
-    resized,
-    rimmed,
-    softness,
-    stroke_lengths,
-    stroke_widths,
-    thicken,
-    threshold_of,
-    upper_median,
-)
+from . import filters
+from .filters import BoolArray, IntArray
 from .find import Found, find_drawing
 from .repair import FEWEST, FRAME, Depth, is_ink, lone_pixels, roughness, sharpened, small_depth, without_pieces
 from .spec import InkSpec
@@ -156,7 +140,7 @@ def _difference(one: UInt8Array, other: UInt8Array) -> UInt8Array:
 
 def _contrast(plane: UInt8Array) -> int:
     """The range of the values of a plane, the 500th part at both ends apart."""
-    return ranked(plane, 499, 500) - ranked(plane, 1, 500)
+    return filters.ranked(plane, 499, 500) - filters.ranked(plane, 1, 500)
 
 
 # --- pictures near the model's size --------------------------------------------------------------------------
@@ -182,13 +166,13 @@ def _in_place(found: Depth, spec: InkSpec, image_shape: ImageShape) -> UInt8Arra
     mask = 4 * amount >= contrast
     if not mask.any():
         return None
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     filled = max((bottom - top) / spec.box[0], (right - left) / spec.box[1])
     if not 0.9 * spec.sizes[0] <= filled <= 1.05 * spec.sizes[1]:
         return None
     centre = [(top + bottom) / 2, (left + right) / 2]
     if spec.centring == "mass":
-        centre = mass_centres(amount).tolist()
+        centre = filters.mass_centres(amount).tolist()
     down, across = (
         0 if abs(is_at - wanted) <= spec.drift + 0.5 else int(np.floor(wanted - is_at + 0.5))
         for is_at, wanted in zip(centre, spec.centre, strict=True)
@@ -213,13 +197,13 @@ def _enlarged(found: Depth, spec: InkSpec) -> UInt8Array:
     stretched = depth.shape[0] == depth.shape[1] and all(
         side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     )
-    inner = rimmed(depth.astype(np.uint8), 2)
+    inner = filters.rimmed(depth.astype(np.uint8), 2)
     factor = -(-SMALLEST // max(inner.shape))
     height, width = (side * factor for side in inner.shape)
-    large = resized(inner, height, width, Image.Resampling.BICUBIC)
+    large = filters.resized(inner, height, width, Image.Resampling.BICUBIC)
     if stretched:
-        large = resized(large, height, max(1, int(width * spec.aspect + 0.5)), Image.Resampling.BICUBIC)
-    amount = without_pieces(ramp(large, 255, *RAMP))
+        large = filters.resized(large, height, max(1, int(width * spec.aspect + 0.5)), Image.Resampling.BICUBIC)
+    amount = without_pieces(filters.ramp(large, 255, *RAMP))
     return _cut_out(amount)
 
 
@@ -232,14 +216,14 @@ def _as_given(seen: Image.Image, made: UInt8Array, spec: InkSpec, image_shape: I
     """
     assert spec.background is not None
     grey = fit_image(seen, (*image_shape[:2], 1))[..., 0]
-    level = upper_median(border(grey.astype(np.int32)))
+    level = filters.upper_median(filters.border(grey.astype(np.int32)))
     if abs(255 - level - spec.background) < abs(level - spec.background):
         grey, level = 255 - grey, 255 - level
     if np.array_equal(grey, made):
         return None
     mask = np.abs(grey.astype(np.int32) - level) >= FAINTEST
     if mask.any():
-        top, bottom, left, right = extents(mask)
+        top, bottom, left, right = filters.extents(mask)
         part = grey[top:bottom, left:right]
         if max(seen.size) < max(image_shape[:2]):
             part = _in_box(part, spec.box, Image.Resampling.BICUBIC)
@@ -258,7 +242,7 @@ def _large_drawing(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> 
     if soft is not None:
         return _drawn(_enlarged(soft, spec), spec, image_shape)
     top, bottom, left, right = found.box
-    return _drawn(ramp(found.depth[top:bottom, left:right], found.full, *RAMP), spec, image_shape)
+    return _drawn(filters.ramp(found.depth[top:bottom, left:right], found.full, *RAMP), spec, image_shape)
 
 
 def _blurred(found: Found, spec: InkSpec) -> Depth | None:
@@ -267,7 +251,7 @@ def _blurred(found: Found, spec: InkSpec) -> Depth | None:
     size = max(bottom - top, right - left)
     margin = size // 4
     part = found.depth[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
-    if softness(part, found.full) * max(spec.box) <= spec.softness * size:
+    if filters.softness(part, found.full) * max(spec.box) <= spec.softness * size:
         return None
     tall, wide = (max(1, 3 * side // 2) for side in spec.box)
     values = _in_box(np.minimum(part, 255).astype(np.uint8), (tall, wide), Image.Resampling.BOX).astype(np.int32)
@@ -292,12 +276,12 @@ def _as_thick_as(amount: UInt8Array, spec: InkSpec) -> UInt8Array:
     """The ink in the size of the box, with strokes as wide as in training."""
     patch = _in_box(amount, spec.box, Image.Resampling.BOX)
     scale = max(amount.shape) / max(patch.shape)
-    width = float(stroke_widths(amount)) / scale
+    width = float(filters.stroke_widths(amount)) / scale
     missing = min(max(width, spec.strokes[0]), spec.strokes[1]) - width
     steps = int(np.floor(missing * scale * (2 / np.pi) + 0.5))
     if not steps:
         return patch
-    changed = thicken(rimmed(amount, max(0, steps)), steps)
+    changed = filters.thicken(filters.rimmed(amount, max(0, steps)), steps)
     return _in_box(_cut_out(changed), spec.box, Image.Resampling.BOX) if (changed >= 128).any() else patch
 
 
@@ -306,7 +290,7 @@ def _cut_out(amount: UInt8Array) -> UInt8Array:
     mask = amount >= 128
     if not mask.any():
         return amount
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     return amount[top:bottom, left:right]
 
 
@@ -315,8 +299,8 @@ def _in_box(grey: UInt8Array, box: tuple[int, int], method: Image.Resampling) ->
     height, width = grey.shape
     tall, wide = box
     if height * wide >= width * tall:
-        return resized(grey, tall, max(1, (2 * width * tall + height) // (2 * height)), method)
-    return resized(grey, max(1, (2 * height * wide + width) // (2 * width)), wide, method)
+        return filters.resized(grey, tall, max(1, (2 * width * tall + height) // (2 * height)), method)
+    return filters.resized(grey, max(1, (2 * height * wide + width) // (2 * width)), wide, method)
 
 
 def _placed(patch: UInt8Array, spec: InkSpec, image_shape: ImageShape, around: int) -> UInt8Array:
@@ -325,7 +309,7 @@ def _placed(patch: UInt8Array, spec: InkSpec, image_shape: ImageShape, around: i
     middle_y, middle_x = height / 2, width / 2
     mass = np.abs(patch.astype(np.int32) - around)
     if spec.centring == "mass" and mass.any():
-        middle_y, middle_x = mass_centres(mass).tolist()
+        middle_y, middle_x = filters.mass_centres(mass).tolist()
     top = min(max(int(np.floor(spec.centre[0] - middle_y + 0.5)), 0), image_shape[0] - height)
     left = min(max(int(np.floor(spec.centre[1] - middle_x + 0.5)), 0), image_shape[1] - width)
     whole = np.full(image_shape[:2], around, dtype=np.uint8)
@@ -344,15 +328,15 @@ def _photograph(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UIn
                 return candidate
     longest = max(grey.shape)
     if longest >= SMALLEST:
-        return _subject(reduced(grey, -(-longest // LARGEST)), spec, image_shape)
+        return _subject(filters.reduced(grey, -(-longest // LARGEST)), spec, image_shape)
     height, width = (side * -(-SMALLEST // longest) for side in grey.shape)
-    return _subject(resized(grey, height, width, Image.Resampling.BICUBIC), spec, image_shape)
+    return _subject(filters.resized(grey, height, width, Image.Resampling.BICUBIC), spec, image_shape)
 
 
 def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:
     """Whether no more of the border is near the background's opposite than near the background."""
     assert spec.background is not None
-    ring = border(grey.astype(np.int32))
+    ring = filters.border(grey.astype(np.int32))
     near, opposite = (np.abs(ring - level) < EVEN for level in (spec.background, 255 - spec.background))
     return bool(near.sum() >= opposite.sum())
 
@@ -360,8 +344,8 @@ def _has_the_background(grey: UInt8Array, spec: InkSpec) -> bool:
 def _subject(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8Array | None:
     background = spec.background or 0
     values: IntArray = grey.astype(np.int32)
-    ring = border(values)
-    level = upper_median(ring)
+    ring = filters.border(values)
+    level = filters.upper_median(ring)
     if 10 * np.count_nonzero(np.abs(ring - level) < EVEN) < 8 * ring.size:
         return None
     if abs(255 - level - background) < abs(level - background):
@@ -369,7 +353,7 @@ def _subject(grey: UInt8Array, spec: InkSpec, image_shape: ImageShape) -> UInt8A
     mask = without_pieces(np.where(np.abs(values - level) >= FAINTEST, 255, 0)) > 0
     if not mask.any():
         return None
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     cut = np.clip(values[top:bottom, left:right] - level + background, 0, 255).astype(np.uint8)
     return _placed(_in_box(cut, spec.box, Image.Resampling.BICUBIC), spec, image_shape, around=background)
 
@@ -403,7 +387,7 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
     fine = (flat.min(axis=1) >= 0) & _even_border(grey, upright) & _on_its_background(grey, spec, light)
 
     counts = _histograms(flat)
-    threshold = threshold_of(counts)
+    threshold = filters.threshold_of(counts)
     ink = depth > threshold[:, np.newaxis, np.newaxis]
     many = ink.sum(axis=(1, 2))
     above = np.where(np.arange(256) > threshold[:, np.newaxis], counts, 0).cumsum(axis=1)
@@ -411,8 +395,8 @@ def _as_in_training(grey: IntArray, spec: InkSpec) -> BoolArray:
     fine &= (many > 0) & (full >= max(FAINTEST, spec.noise // 4))
     fine &= (full >= spec.levels[0]) & (full <= spec.levels[1])
     fine &= _little_noise(depth, ink, spec) & (lone_pixels(ink) <= max(spec.specks, 1000 // ink[0].size))
-    fine &= softness(depth, np.maximum(full, 1)) <= spec.softness
-    fine &= stroke_lengths(depth, full) <= spec.length
+    fine &= filters.softness(depth, np.maximum(full, 1)) <= spec.softness
+    fine &= filters.stroke_lengths(depth, full) <= spec.length
     return np.asarray(fine & _in_its_place(depth, spec))
 
 
@@ -424,7 +408,7 @@ def _even_border(grey: IntArray, upright: IntArray) -> BoolArray:
         framed = np.ones((height, width), dtype=np.bool_)
         framed[FRAME:-FRAME, FRAME:-FRAME] = False
         fine &= _spread(grey[:, framed], 9, 1, 10) < FAINTEST
-        fine &= _spread(border(upright), 19, 1, 20) < FAINTEST
+        fine &= _spread(filters.border(upright), 19, 1, 20) < FAINTEST
     sides = (grey[:, 0], grey[:, -1], grey[..., 0], grey[..., -1])
     top, bottom, left, right = (np.sort(side, axis=1)[:, side.shape[1] // 2] for side in sides)
     return np.asarray(fine & (np.abs(bottom - top) < FAINTEST) & (np.abs(right - left) < FAINTEST))
@@ -439,7 +423,7 @@ def _on_its_background(grey: IntArray, spec: InkSpec, light: bool) -> BoolArray:
     """Ink is on the side of the paper where training has it, and most of the paper has exactly its level."""
     flat = grey.reshape(len(grey), -1)
     scaled = flat - flat.min(axis=1, keepdims=True)
-    above = (scaled > threshold_of(_histograms(scaled))[:, np.newaxis]).reshape(grey.shape)
+    above = (scaled > filters.threshold_of(_histograms(scaled))[:, np.newaxis]).reshape(grey.shape)
     paper = ~above if light else above
     exact = (paper & (grey == spec.background)).sum(axis=(1, 2))
     return np.asarray((is_ink(above) == light) & (2 * exact > paper.sum(axis=(1, 2))))
@@ -460,13 +444,13 @@ def _in_its_place(depth: IntArray, spec: InkSpec) -> BoolArray:
     """Whether the ink has the size and the place of training."""
     mask = 4 * depth >= abs(spec.ink - spec.background) if spec.background is not None else depth > 0
     there = np.asarray(mask.any(axis=(1, 2)))
-    top, bottom, left, right = extents(mask)
+    top, bottom, left, right = filters.extents(mask)
     filled = np.maximum((bottom - top) / spec.box[0], (right - left) / spec.box[1])
     centres = np.stack([top + bottom, left + right]) / 2
     if spec.centring == "mass":
         weights = depth.copy()
         weights[~there] = 1  # a centre must exist
-        centres = mass_centres(weights)
+        centres = filters.mass_centres(weights)
     near = np.abs(centres - np.array(spec.centre)[:, np.newaxis]) <= spec.drift + 0.5
     return np.asarray(there & (filled >= 0.9 * spec.sizes[0]) & (filled <= 1.05 * spec.sizes[1]) & near.all(axis=0))
 

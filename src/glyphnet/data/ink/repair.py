@@ -7,23 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .filters import (
-    EIGHT_NEIGHBOURS,
-    BoolArray,
-    IntArray,
-    binomial,
-    border,
-    box_mean,
-    extents,
-    full_ink,
-    opened,
-    otsu_threshold,
-    ramp,
-    ranked,
-    softness,
-    stroke_lengths,
-    upper_median,
-)
+from . import filters
+from .filters import BoolArray, IntArray
 from .spec import InkSpec
 
 FAINTEST = 24  # levels between ink and paper; below it there is nothing but noise
@@ -62,17 +47,17 @@ def small_depth(grey: npt.NDArray[np.uint8], spec: InkSpec) -> Depth | None:
         depth = _without_specks(depth)
         noisy = noisy or background_noise(depth) > spec.noise
     if noisy:
-        depth = binomial(depth)
+        depth = filters.binomial(depth)
     depth = np.maximum(depth, 0)
-    full = full_ink(depth)
-    if full < max(FAINTEST, noise // 4) or stroke_lengths(depth, full) > spec.length:
+    full = filters.full_ink(depth)
+    if full < max(FAINTEST, noise // 4) or filters.stroke_lengths(depth, full) > spec.length:
         return None
     repaired = noisy or stripes is not None
     if repaired:
-        depth = ramp(depth, full, *RAMP).astype(np.int32)
+        depth = filters.ramp(depth, full, *RAMP).astype(np.int32)
         full = 255
         depth = without_pieces(depth)
-    if softness(depth, full) > spec.softness:
+    if filters.softness(depth, full) > spec.softness:
         depth, full = sharpened(depth, spec)
         repaired = True
     return Depth(depth, full, repaired)
@@ -83,11 +68,11 @@ def background_noise(depth: IntArray) -> int:
     height, width = depth.shape
     if min(height, width) < 3:
         return 0
-    ink = depth > otsu_threshold(np.clip(depth, 0, 255))
+    ink = depth > filters.otsu_threshold(np.clip(depth, 0, 255))
     away, rough = roughness(depth, ink)
     if np.count_nonzero(away) < max(64, away.size // 10):
         return 0
-    return upper_median(rough[away])
+    return filters.upper_median(rough[away])
 
 
 def roughness(depth: IntArray, ink: BoolArray) -> tuple[BoolArray, IntArray]:
@@ -103,9 +88,9 @@ def without_pieces(depth: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
     from scipy import ndimage
 
     ink = depth >= 64
-    top, bottom, left, right = extents(ink)
+    top, bottom, left, right = filters.extents(ink)
     part = depth[top:bottom, left:right]
-    pieces, count = ndimage.label(ink[top:bottom, left:right], EIGHT_NEIGHBOURS)
+    pieces, count = ndimage.label(ink[top:bottom, left:right], filters.EIGHT_NEIGHBOURS)
     if count < 2:
         return depth
     mass = np.bincount(pieces.ravel(), weights=part.ravel())
@@ -119,13 +104,13 @@ def without_pieces(depth: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
 
 def sharpened(depth: IntArray, spec: InkSpec) -> tuple[IntArray, int]:
     """Unsharp masking, as much as makes edges as sharp as in training."""
-    blurred = box_mean(box_mean(depth, 2), 2)
+    blurred = filters.box_mean(filters.box_mean(depth, 2), 2)
     made, full = depth, 1
     for strength in STRENGTHS:
         made = np.maximum(depth + strength * (depth - blurred), 0)
-        level = full_ink(made * 255 // max(1, int(made.max())))
+        level = filters.full_ink(made * 255 // max(1, int(made.max())))
         full = max(1, level * int(made.max()) // 255)
-        if softness(made, full) <= spec.softness:
+        if filters.softness(made, full) <= spec.softness:
             break
     return np.minimum(made * 255 // full, 255), 255
 
@@ -143,13 +128,13 @@ def above_background(grey: IntArray) -> tuple[IntArray, bool]:
             grey, plain, parted = grey - plane, flat, better
     depth, light = _above_level(grey, plain)
     upright = grey if light else -grey
-    ring = border(upright)
-    if min(grey.shape) < FEWEST or ranked(ring, 19, 20) - ranked(ring, 1, 20) < FAINTEST:
+    ring = filters.border(upright)
+    if min(grey.shape) < FEWEST or filters.ranked(ring, 19, 20) - filters.ranked(ring, 1, 20) < FAINTEST:
         return depth, light
-    ground = opened(binomial(binomial(upright)), max(2, max(grey.shape) // 5))
-    if ranked(ground, 19, 20) - ranked(ground, 1, 20) >= FAINTEST:
+    ground = filters.opened(filters.binomial(filters.binomial(upright)), max(2, max(grey.shape) // 5))
+    if filters.ranked(ground, 19, 20) - filters.ranked(ground, 1, 20) >= FAINTEST:
         over = upright - ground
-        over -= max(0, ranked(over, 1, 3))
+        over -= max(0, filters.ranked(over, 1, 3))
         if _split_by_level(np.clip(over, 0, 255))[1] > parted + GAIN:
             return over, light
     return depth, light
@@ -159,7 +144,7 @@ def _split_by_level(values: IntArray) -> tuple[BoolArray, float]:
     """The pixels above Otsu's threshold, and the share of the variance that lies between them and the others."""
     low, high = int(values.min()), int(values.max())
     scaled = values - low if high - low <= 255 else (values - low) * 255 // (high - low)
-    above = scaled > otsu_threshold(scaled)
+    above = scaled > filters.otsu_threshold(scaled)
     n, total = scaled.size, int(scaled.sum())
     variance = n * int((scaled * scaled).sum(dtype=np.int64)) - total * total
     many, mass = int(np.count_nonzero(above)), int(scaled[above].sum())
@@ -183,7 +168,7 @@ def is_ink(above: BoolArray) -> Any:
     Paper is what most of the border shows, its corners, and most of the picture: weighed 2 to 1 to 1.
     """
     height, width = above.shape[-2:]
-    ring = border(above)
+    ring = filters.border(above)
     around, pixels = ring.shape[-1], height * width
     corners = ring[..., [0, width - 1, width, 2 * width - 1]].sum(axis=-1)
     votes = 8 * pixels * ring.sum(axis=-1) + around * pixels * corners + 4 * around * above.sum(axis=(-2, -1))
@@ -194,14 +179,14 @@ def _level(paper: IntArray) -> int:
     """The level of even paper: the value that an eighth of it shares, as paper without noise does, or the median."""
     values, counts = np.unique(paper, return_counts=True)
     most = int(counts.argmax())
-    return int(values[most]) if 8 * int(counts[most]) >= paper.size else upper_median(paper)
+    return int(values[most]) if 8 * int(counts[most]) >= paper.size else filters.upper_median(paper)
 
 
 def _tilted_plane(grey: IntArray) -> IntArray:
     """The plane through the medians of opposite sides, where they differ; 0 in the middle."""
     height, width = grey.shape
-    down = upper_median(grey[-1]) - upper_median(grey[0])
-    across = upper_median(grey[:, -1]) - upper_median(grey[:, 0])
+    down = filters.upper_median(grey[-1]) - filters.upper_median(grey[0])
+    across = filters.upper_median(grey[:, -1]) - filters.upper_median(grey[:, 0])
     y, x = 2 * np.arange(height) + 1 - height, 2 * np.arange(width) + 1 - width
     fall = (y * down) // (2 * height) if abs(down) >= FAINTEST else 0 * y
     side = (x * across) // (2 * width) if abs(across) >= FAINTEST else 0 * x
@@ -219,7 +204,7 @@ def without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
     framed = np.ones(grey.shape, dtype=np.bool_)
     framed[FRAME:-FRAME, FRAME:-FRAME] = False
     frame = grey[framed]
-    if ranked(frame, 9, 10) - ranked(frame, 1, 10) < FAINTEST:
+    if filters.ranked(frame, 9, 10) - filters.ranked(frame, 1, 10) < FAINTEST:
         return grey, None
     places: IntArray = np.indices(grey.shape, dtype=np.int32)
     wave = _wave(frame, places[:, framed], grey.shape)
@@ -227,9 +212,9 @@ def without_stripes(grey: IntArray) -> tuple[IntArray, IntArray | None]:
         return grey, None
     phase = ((places[0] * wave[0] + places[1] * wave[1]) % CYCLE) * PHASES // CYCLE
     parts = [frame[phase[framed] == k] for k in range(PHASES)]
-    profile = np.array([upper_median(part) if part.size else 0 for part in parts], dtype=np.int32)
+    profile = np.array([filters.upper_median(part) if part.size else 0 for part in parts], dtype=np.int32)
     left = grey - profile[phase]
-    middle = upper_median(frame)
+    middle = filters.upper_median(frame)
     cycles = ((places[0] * wave[0] + places[1] * wave[1]) // CYCLE)[framed]
     there = profile[phase[framed]] - middle
     if not _is_everywhere(np.abs(frame - middle), np.abs(left[framed]), np.abs(there), cycles - cycles.min()):
@@ -323,7 +308,7 @@ def _neighbours(values: IntArray) -> IntArray:
 
 def specks(depth: IntArray) -> int:
     """`lone_pixels` of the ink in a picture."""
-    return int(lone_pixels(depth > otsu_threshold(np.clip(depth, 0, 255))))
+    return int(lone_pixels(depth > filters.otsu_threshold(np.clip(depth, 0, 255))))
 
 
 def lone_pixels(ink: BoolArray) -> Any:

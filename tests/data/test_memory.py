@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from glyphnet.data import decode, guard, modes
+from glyphnet.data import decode, guard
 from glyphnet.errors import BadFileError
 
 # Forks for each large file, so that the peak of each is its own, and prints how much it grew. The small file of the
@@ -128,9 +128,8 @@ def test_a_halved_picture_shows_the_same(monkeypatch, mode, kind):
         pytest.skip("there is no such file")
     content = encoded(ring(mode, 301, 200), kind, {})
     whole = decode._decoded(content, "a", 1).pixels
-    for module in (decode, modes):
-        monkeypatch.setattr(module, "WHOLE_PIXELS", 50_000)
-    monkeypatch.setattr(modes, "STRIP_PIXELS", 9_000)
+    monkeypatch.setattr(decode, "WHOLE_PIXELS", 50_000)
+    monkeypatch.setattr(decode, "STRIP_PIXELS", 9_000)
     halved = decode._decoded(content, "a", 1).pixels
     assert (whole.size, halved.size) == ((301, 200), (151, 100))
     expected = np.asarray(whole.convert(halved.mode).reduce(2), dtype=int)

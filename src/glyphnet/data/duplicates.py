@@ -43,13 +43,8 @@ class Duplicates:
     searched: bool = True  # for near duplicates
 
 
-def duplicate_groups(images: UInt8Array) -> Int64Array:
-    """Number the images of uint8 (N, H, W, C), those with the same pixels alike: int64 (N,)."""
-    return number_images([images])
-
-
-def number_images(parts: Sequence[UInt8Array]) -> Int64Array:
-    """`duplicate_groups` of several parts in one numbering."""
+def duplicate_groups(*parts: UInt8Array) -> Int64Array:
+    """Number the images of all parts, each uint8 (N, H, W, C), those with the same pixels alike: int64."""
     return _numbered(parts)[0]
 
 

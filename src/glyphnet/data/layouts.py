@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -411,13 +412,13 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
     if twins:
         raise DataError(
             f"{where}: {cells}, with the same file names: they were not pooled.\n"
-            f"  Read one of them: --only {_quoted(_likeliest(names))}\n  Pool them all:    --layout {layout}"
+            f"  Read one of them: --only {shlex.quote(_likeliest(names))}\n  Pool them all:    --layout {layout}"
         )
     up = layout.removesuffix("class")
     raise _two_readings(
         where,
         f"{listed(sorted(stems), 3)} are the classes, and the folders in them are pooled: --layout {layout} "
-        f"(or one of them: --only {_quoted(_likeliest(names))})",
+        f"(or one of them: --only {shlex.quote(_likeliest(names))})",
         f"{listed(names, 3)} are the classes, and the folders above them are pooled: --layout {up}any/class",
     )
 
@@ -425,10 +426,6 @@ def _refuse_silent_pooling(files: list[_File], where: str, layout: str) -> None:
 def _likeliest(names: Sequence[str]) -> str:
     """The folder that more probably holds the pictures themselves."""
     return next((name for name in names if name.lower() in ("images", "image", "imgs", "img", "original")), names[0])
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else repr(name)
 
 
 def _twin_folders(inside: dict[str, set[str]]) -> tuple[str, str] | None:

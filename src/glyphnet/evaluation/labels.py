@@ -25,7 +25,7 @@ import torch
 from ..data import ImageDataset
 from ..data.cache import cache_folder
 from ..data.dataset import UInt8Array
-from ..data.duplicates import gathered, number_images
+from ..data.duplicates import duplicate_groups, gathered
 from ..data.groups import joined
 from ..data.split import group_folds, stratified_folds
 from ..errors import DataError, SettingsError
@@ -301,7 +301,7 @@ class _Pool:
         self.starts = np.cumsum([0, *map(len, parts)])  # of each set, and the end of the last
         self.count = int(self.starts[-1])
         # int64 (count,): equal for exact duplicates, and for images that belong together
-        self.groups = number_images([part.images for part in parts])
+        self.groups = duplicate_groups(*(part.images for part in parts))
         self._has_groups = any(part.groups is not None for part in parts)
         if self._has_groups:
             self.groups = joined(self.groups, _together(parts))

@@ -86,6 +86,7 @@ def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:
     mask, depth = mask[there], depth[there]
     top, bottom, left, right = filters.extents(mask)
     heights, widths = bottom - top, right - left
+    tall = heights > widths
     box = _typical(heights, heights >= widths), _typical(widths, widths >= heights)
     filled = np.maximum(heights / box[0], widths / box[1])
     by_mass = filters.mass_centres(np.maximum(depth, 0))
@@ -101,14 +102,9 @@ def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:
         "centre": tuple(round(float(value), 2) for value in centre),
         "drift": round(float(np.abs(centres - centre[:, np.newaxis]).max()), 2),
         "sizes": (round(float(filled.min()), 3), round(float(filled.max()), 3)),
-        "aspect": _aspect(heights, widths),
+        "aspect": round(float(np.exp(np.log(widths[tall] / heights[tall]).mean())), 3) if tall.any() else 1.0,
         "strokes": tuple(round(float(width), 3) for width in np.percentile(widths_of_strokes, USUAL)),
     }
-
-
-def _aspect(heights: IntArray, widths: IntArray) -> float:
-    tall = heights > widths
-    return round(float(np.exp(np.log(widths[tall] / heights[tall]).mean())), 3) if tall.any() else 1.0
 
 
 def _quality(grey: UInt8Array) -> dict[str, Any]:

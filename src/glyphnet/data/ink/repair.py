@@ -126,8 +126,10 @@ def above_background(grey: IntArray) -> tuple[IntArray, bool]:
         flat, better = _split_by_level(grey - plane)
         if better > parted + GAIN:
             grey, plain, parted = grey - plane, flat, better
-    depth, light = _above_level(grey, plain)
+    light = bool(is_ink(plain))
     upright = grey if light else -grey
+    paper = upright[~plain if light else plain]
+    depth = upright - _level(paper if paper.size else upright)
     ring = filters.border(upright)
     if min(grey.shape) < FEWEST or filters.ranked(ring, 19, 20) - filters.ranked(ring, 1, 20) < FAINTEST:
         return depth, light
@@ -152,14 +154,6 @@ def _split_by_level(values: IntArray) -> tuple[BoolArray, float]:
         return above, 0.0
     difference = float(mass * n - total * many)
     return above, difference / many * difference / (n - many) / variance
-
-
-def _above_level(grey: IntArray, above: BoolArray) -> tuple[IntArray, bool]:
-    """(depth over even paper, whether the ink is light)."""
-    light = bool(is_ink(above))
-    if not light:
-        grey, above = -grey, ~above
-    return grey - _level(grey[~above] if not above.all() else grey), light
 
 
 def is_ink(above: BoolArray) -> Any:
@@ -300,12 +294,6 @@ def _with_headroom(depth: IntArray, stripes: IntArray, light: bool) -> IntArray:
     return made
 
 
-def _neighbours(values: IntArray) -> IntArray:
-    padded = np.pad(values, 1, mode="edge")
-    height, width = values.shape
-    return np.stack([padded[y : y + height, x : x + width] for y in range(3) for x in range(3) if (y, x) != (1, 1)])
-
-
 def specks(depth: IntArray) -> int:
     """`lone_pixels` of the ink in a picture."""
     return int(lone_pixels(depth > filters.otsu_threshold(np.clip(depth, 0, 255))))
@@ -322,8 +310,11 @@ def lone_pixels(ink: BoolArray) -> Any:
 
 def _without_specks(values: IntArray) -> IntArray:
     """Pixels unlike nearly all of their neighbours become these' median."""
+    height, width = values.shape
+    places = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
     for _ in range(2):
-        around = _neighbours(values)
+        padded = np.pad(values, 1, mode="edge")
+        around = np.stack([padded[y : y + height, x : x + width] for y, x in places])
         apart = np.abs(around - values) >= FAINTEST * 2
         values = np.where(apart.sum(axis=0) >= 7, np.sort(around, axis=0)[4], values)
     return values

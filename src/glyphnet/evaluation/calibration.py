@@ -167,12 +167,7 @@ def _no_worse(margins: Float64Array, right: npt.NDArray[np.bool_], best: float) 
 def undo_temperature(probabilities: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.floating]:
     """The probabilities before temperature scaling: softmax(z) out of softmax(z / T), which is p**T over its sum.
 
-    Args:
-        probabilities: float (N, K), after scaling; rows sum to one.
-        temperature: T, above 0.
-
-    Returns:
-        float (N, K) of the same dtype. A probability too small for its dtype, 0, stays 0.
+    Float (N, K), rows sum to one, before and after. A probability too small for its dtype, 0, stays 0.
     """
     if temperature == 1:
         return probabilities
@@ -258,13 +253,10 @@ def choose_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, precis
     Args:
         probabilities: float (N, K) of validation images, after temperature scaling.
         labels: int (N,).
-        precision: the share of accepted images that shall be right, in (0, 1].
+        precision: the share of accepted images that shall be right, in (0, 1], else SettingsError.
 
     Returns:
         The threshold; 0.0 if all can be accepted; None if no threshold reaches the precision, or without images.
-
-    Raises:
-        SettingsError: the precision is not in (0, 1].
     """
     if not 0 < precision <= 1:
         raise SettingsError(f"precision (={precision}) must lie above 0 and at most at 1.")

@@ -92,9 +92,8 @@ def embed(features: npt.NDArray[np.floating], rows: Int64Array) -> Embedding | N
 def principal_components(points: Float64Array, most: int) -> tuple[Float64Array, Float64Array]:
     """Coordinates of ``points`` (N, F), not all alike, along the directions of most variance.
 
-    Returns:
-        float64 (N, n), the widest direction first, each with its largest coordinate positive, and each direction's
-        share of the variance, (n,). n is ``most``, N or F, whichever is least.
+    Float64 (N, n), the widest direction first, each with its largest coordinate positive, and each direction's share of
+    the variance, (n,). n is ``most``, N or F, whichever is least.
     """
     centred = points - points.mean(axis=0)
     count, features = centred.shape

@@ -164,13 +164,15 @@ def held_out(
     settings = data if isinstance(data, DataSettings) else DataSettings(source=os.fspath(data))
     told = classifier.recipe.get("data") or {}
     how: dict[str, Any] = {"size": (height, width), "color": "grey" if channels == 1 else "rgb"}
-    if told.get("source") == settings.source:
-        how |= {name: told[name] for name in _as_in_training(settings) if name in told}
+    if told.get("source") == settings.source:  # what the user did not set is as in training
+        given, folders = settings.model_fields_set, {"layout", "only"}
+        wanted = {"on_bad_file", "label_column"} - given | (folders if given.isdisjoint(folders) else set())
+        how |= {name: told[name] for name in wanted if name in told}
     settings = settings.with_values(how)
 
     def read(division: Mapping[str, Any]) -> Splits:
-        given = settings.with_values({"labels": None, **division})
-        return load(given, to_train=False, reading=classifier.reading, progress=progress)
+        divided = settings.with_values({"labels": None, **division})
+        return load(divided, to_train=False, reading=classifier.reading, progress=progress)
 
     division = {"group_by": "none", **{name: told[name] for name in _DIVISION if name in told}}
     try:
@@ -205,14 +207,6 @@ def held_out(
     return HeldOut(splits.train, f"{splits.name}, all images", "all", splits.notes, tuple(findings))
 
 
-def _as_in_training(settings: DataSettings) -> set[str]:
-    """The settings to take from the training: those that the user did not set."""
-    given = settings.model_fields_set
-    return {"on_bad_file", "label_column"} - given | (
-        {"layout", "only"} if given.isdisjoint({"layout", "only"}) else set()
-    )
-
-
 def _with_decisions(splits: Splits, table: str | None) -> Splits:
     """The splits with the decisions on labels of the training, where they fit: of other data they need not."""
     try:
@@ -241,11 +235,8 @@ def held_out_in_training(splits: Splits) -> HeldOut:
 def part_of(judged: Mapping[str, Any], data: str) -> Part:
     """The part by which something was judged, from what a file holds on it; older files only have a name, ``data``."""
     endings: dict[str, Part] = {
-        "training part": "train",
-        "validation part": "validation",
-        "test part": "test",
-        "all images": "all",
-    }
+        "training part": "train", "validation part": "validation", "test part": "test", "all images": "all",
+    }  # fmt: skip
     part: Part = judged["part"] if "part" in judged else endings.get(data.rpartition(", ")[2], "")
     return part
 

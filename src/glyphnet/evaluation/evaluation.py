@@ -174,10 +174,7 @@ class Evaluation:
     def top_k_accuracy(self, k: int) -> float:
         """The share of images whose class is among the ``k`` most probable (``sklearn.metrics.top_k_accuracy_score``).
 
-        Of equal probabilities with ``k`` of 1, that of `predictions` counts.
-
-        Raises:
-            ValueError: ``k`` is less than 1.
+        Of equal probabilities with ``k`` of 1, that of `predictions` counts. ``k`` below 1 is a ValueError.
         """
         return self._top_k_hits(k) / len(self)
 
@@ -278,9 +275,8 @@ class Evaluation:
             return calibration.reject(self.correct, self.reasons)
         if self.threshold is None:
             return None
-        return calibration.reject(
-            self.correct, ["low_confidence" if unsure else None for unsure in self.confidence < self.threshold]
-        )
+        unsure = self.confidence < self.threshold
+        return calibration.reject(self.correct, ["low_confidence" if each else None for each in unsure])
 
     @cached_property
     def sets(self) -> tuple[Sets, ...]:
@@ -291,11 +287,7 @@ class Evaluation:
         return tuple(self.sets_at(level) for level in levels)
 
     def sets_at(self, level: float) -> Sets:
-        """What sets at a level give on these images.
-
-        Raises:
-            SettingsError: the classifier gives no sets, or not at this level.
-        """
+        """What sets at a level give on these images; SettingsError if the classifier gives none."""
         inside = Rules(conformal=self.conformal).need_conformal().sets(self.probabilities, level)
         return calibration.judge_sets(inside, self.labels, level)
 

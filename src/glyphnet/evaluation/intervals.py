@@ -58,16 +58,12 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
     """Wilson's score interval for a proportion of ``successes`` out of ``trials``.
 
     Unlike value ± 1.96 standard errors it stays in [0, 1] and is honest for few trials and for none wrong:
-    ten of ten right gives 72 % to 100 %. Source: Wilson (1927), "Probable inference, the law of succession,
-    and statistical inference".
-
-    Raises:
-        ValueError: no trials, or more successes than trials.
+    ten of ten right gives 72 % to 100 %. Without trials, or with more successes, it is a ValueError. Source: Wilson
+    (1927), "Probable inference, the law of succession, and statistical inference".
     """
     if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(
-            f"{successes} successes in {trials} trials have no interval: there must be trials, and no fewer."
-        )
+        what = f"{successes} successes in {trials} trials have no interval"
+        raise ValueError(f"{what}: there must be trials, and no fewer.")
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = successes / trials
     centre = share + z * z / (2 * trials)
@@ -80,11 +76,7 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
 
 
 def proportion(successes: int, trials: int) -> Figure:
-    """The share of ``successes`` in ``trials`` with Wilson's interval; without trials it counts 0, with no interval.
-
-    Raises:
-        ValueError: more successes than trials.
-    """
+    """The share of ``successes`` in ``trials`` with Wilson's interval; without trials it counts 0, with no interval."""
     if not trials:
         return Figure(0.0, None, 0)
     return Figure(successes / trials, wilson(successes, trials), trials)
@@ -93,9 +85,8 @@ def proportion(successes: int, trials: int) -> Figure:
 def percentiles(resampled: Float64Array) -> Interval | None:
     """The bootstrap's 95 % percentile interval of resampled figures (R,); NaN are left out.
 
-    Returns:
-        None where nothing is left, or where all are the same: without any mistake, or of one image alone, every
-        resample is alike. The bootstrap is blind there, and an interval of no length would be a boast.
+    None where nothing is left, or where all are the same: without any mistake, or of one image alone, every resample is
+    alike. The bootstrap is blind there, and an interval of no length would be a boast.
     """
     known = resampled[~np.isnan(resampled)]
     if not len(known) or np.ptp(known) <= 1e-12 * abs(known[0]):
@@ -105,12 +96,9 @@ def percentiles(resampled: Float64Array) -> Interval | None:
 
 
 def bootstrap_mean(values: npt.ArrayLike, *, seed: int = 0) -> Interval | None:
-    """The bootstrap's 95 % interval of the mean of ``values`` (N,), or None: see `percentiles`.
+    """The bootstrap's 95 % interval of the mean of ``values`` (N,), N ≥ 1, or None: see `percentiles`.
 
     Source: Efron (1979), "Bootstrap methods: another look at the jackknife".
-
-    Raises:
-        ValueError: no values.
     """
     values = np.asarray(values, dtype=np.float64)
     if not len(values):
@@ -190,11 +178,7 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Paired:
-    """Two classifiers, A and B, on the same images: how many both, only one, or neither named rightly.
-
-    Raises:
-        ValueError: a count is negative, or there is no image.
-    """
+    """Two classifiers, A and B, on the same images: how many both, only one, or neither named rightly."""
 
     both_right: int
     only_a: int
@@ -297,11 +281,7 @@ class Paired:
 
 
 def paired(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> Paired:
-    """Count on which of the same images two classifiers were right: bool (N,) each.
-
-    Raises:
-        ValueError: there is no image, or not as many of each.
-    """
+    """Count on which of the same images, N ≥ 1, two classifiers were right: bool (N,) each."""
     first, second = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f"Answers of shape {first.shape} and {second.shape} are not on the same images.")

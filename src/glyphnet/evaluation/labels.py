@@ -141,13 +141,10 @@ def _of_pair(margins: Float64Array, usual: Float64Array) -> Float64Array:
     errors is counted where no confusions are (as Storey, 2002, counts true null hypotheses among p-values): above the
     median of the images labelled k, and further down for as long as no more images are there than errors explain.
 
-    Args:
-        margins: float64 (M,), falling and above 0: how much surer of k than of j the networks are, in logarithms.
-        usual: float64 (U,), rising: the same of the images labelled k.
-
-    Returns:
-        float64 (M,), falling. One where the rate was counted. Below, each image takes what is expected at that rate
-        down to its margin and was not taken yet, one error at most; isotonic regression makes that monotone.
+    ``margins`` (M,), falling and above 0: how much surer of k than of j the networks are, in logarithms; ``usual``
+    (U,), rising: the same of the images labelled k. The result (M,) falls: one where the rate was counted. Below, each
+    image takes what is expected at that rate down to its margin and was not taken yet, one error at most; isotonic
+    regression makes that monotone.
     """
     # A hair more: equal numbers may differ in their last bit.
     place = np.searchsorted(usual, margins + 1e-9) / len(usual)  # of each image among those labelled k

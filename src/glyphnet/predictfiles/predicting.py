@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple, TypeAlias
 
@@ -71,7 +71,7 @@ def predictions(
     decoding = Decoding(classifier, only_resize, find_remade=on_remade is not None)
     decoded = decode_ahead(pictures, decoding)
     size = batch_size or default_batch_size(classifier.input_shape)
-    sharing = _Sharing(classifier)
+    threads: Callable[[], AbstractContextManager[None]] | None = None
     while batch := list(islice(decoded, size)):
         if traits is not None:
             for each in batch:
@@ -81,7 +81,9 @@ def predictions(
         if on_remade and decoding.find_remade and ink and any(each.remade for each in batch):
             decoding.find_remade = False
             on_remade(ink)
-        with sharing.processor() if len(batch) == size else nullcontext():
+        if threads is None and len(batch) == size:  # summing up a network takes a while
+            threads = _threads(classifier)
+        with threads() if threads is not None and len(batch) == size else nullcontext():
             predicted = _classified(classifier, batch)
         yield predicted
 
@@ -110,28 +112,18 @@ def predict_files(
                 yield FilePrediction(file, outcome)
 
 
-class _Sharing:
-    """The processor, shared between a network and the threads that decode.
+def _threads(classifier: Predictor) -> Callable[[], AbstractContextManager[None]]:
+    """What to compute a batch in: one thread for a light network, which leaves the processor to those that decode.
 
     Threads of torch that wait for work keep their cores busy: beside a light network decoding took twice as long.
     """
-
-    def __init__(self, classifier: Predictor) -> None:
-        self._classifier = classifier
-
-    @cached_property
-    def _is_light(self) -> bool:
+    if "torch" in sys.modules:  # an .onnx is run without it
         from ..classifier import Classifier
-
-        return isinstance(self._classifier, Classifier) and self._classifier.summary().flops < LIGHT_FLOPS
-
-    def processor(self) -> AbstractContextManager[None]:
-        """What to compute a batch in. It does not depend on what came before, so no value does."""
-        if "torch" not in sys.modules or not self._is_light:  # an .onnx is run without it
-            return nullcontext()
         from ..training.device import using_threads
 
-        return using_threads(1)
+        if isinstance(classifier, Classifier) and classifier.summary().flops < LIGHT_FLOPS:
+            return partial(using_threads, 1)
+    return nullcontext
 
 
 def _classified(classifier: Predictor, batch: list[Decoded]) -> list[Prediction]:

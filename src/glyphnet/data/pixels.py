@@ -175,7 +175,12 @@ def _choose_range(arrays: Mapping[str, _Array]) -> ValueRange | None:
             own.add(piece, parts)
         highs[name] = max(abs(own.low), abs(own.high))
         every.merge(own)
-    _refuse_two_scales(highs)
+    low, high = (choose(highs, key=highs.__getitem__) for choose in (min, max))
+    if highs[high] > _FAR_APART * highs[low] > 0:  # such as fractions and 0 to 255
+        raise DataError(
+            f"{high} runs to {highs[high]:g} and {low} only to {highs[low]:g}: they are not on one scale. Save both on "
+            "the same."
+        )
     return every.choose()
 
 
@@ -187,16 +192,6 @@ def _choose_for_bytes(arrays: Sequence[_Array]) -> ValueRange | None:
         if highest > NEARLY_BLACK:
             return None
     return choose_for_8_bits(max(int(array.max()) for array in arrays))
-
-
-def _refuse_two_scales(highs: Mapping[str, float]) -> None:
-    """Refuse parts on different scales, such as fractions and 0 to 255."""
-    low, high = (choose(highs, key=highs.__getitem__) for choose in (min, max))
-    if highs[high] > _FAR_APART * highs[low] > 0:
-        raise DataError(
-            f"{high} runs to {highs[high]:g} and {low} only to {highs[low]:g}: they are not on one scale. Save both on "
-            "the same."
-        )
 
 
 def _refuse_no_numbers(name: str, start: int, piece: _Array) -> None:

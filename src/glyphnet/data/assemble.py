@@ -22,7 +22,7 @@ from .dataset import BadFile, ImageDataset, Int64Array, Originals, Splits, UInt8
 from .decode import ImageShape, fit_image
 from .duplicates import duplicate_groups
 from .find_groups import make_groups
-from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, groups_in_words
+from .groups import NO_GROUPS, GroupBy, Groups, Pictures, crossing, described, groups_in_words
 from .listing import PARTS, TEST, TRAIN, VALIDATION, check_classes, look_alikes
 from .pixels import Conformed
 from .split import divide
@@ -120,15 +120,12 @@ def _groups(data: Labelled, options: Options) -> Groups | None:
     if (kept := kept_arrays("groups", key)) is not None and {"numbers", "words"} <= kept.keys():
         if not len(kept["words"]):
             return None
-        group_by, said, unmatched, *rows = kept["words"].tolist()
-        example = tuple(data.names[int(row)] for row in rows)
-        return Groups(kept["numbers"], group_by, said, example, int(unmatched))
+        group_by, words, unmatched = kept["words"].tolist()
+        return described(kept["numbers"], group_by, words, data.names, int(unmatched))
     found = make_groups(options.group_by, pictures, data.where)
-    numbers, words = np.zeros(0, np.int64), np.array([], dtype="U1")
-    if found is not None:
-        rows = [str(data.names.index(name)) for name in found.example]
-        numbers, words = found.numbers, np.array([found.group_by, found.words, str(found.unmatched), *rows])
-    keep_arrays("groups", key, {"numbers": numbers, "words": words})
+    said = [found.group_by, found.words, str(found.unmatched)] if found else []
+    numbers = found.numbers if found else np.zeros(0, dtype=np.int64)
+    keep_arrays("groups", key, {"numbers": numbers, "words": np.array(said, dtype=np.str_)})
     return found
 
 

@@ -383,8 +383,8 @@ def _download(dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str,
             time.sleep(wait)
             for url in list(urls):
                 try:
-                    received = _receive(url, room / file.name, file, progress)
-                    move(received, folder / file.name)
+                    _receive(url, room / file.name, file, progress)
+                    move(room / file.name, folder / file.name)
                     return
                 except (RequestException, ValueError) as error:  # ValueError: a header that is no number, too
                     reasons[url], again = _judge(error)
@@ -396,12 +396,8 @@ def _download(dataset: NamedDataset, file: NamedFile, folder: Path, remedy: str,
     raise DownloadError(f"{file.name} could not be downloaded. {failures}. {remedy}")
 
 
-class _RefusedError(ValueError):
-    """What a mirror sends is not the file."""
-
-
-def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -> Path:
-    """Download ``url`` to ``path`` and check the content."""
+def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -> None:
+    """Download ``url`` to ``path``; ValueError if what a mirror sends is not the file."""
     import requests
 
     # Deflate's worst case adds five bytes to 16 thousand.
@@ -415,13 +411,12 @@ def _receive(url: str, path: Path, file: NamedFile, progress: Progress | None) -
         for piece in response.iter_content(1 << 16):
             done += len(piece)
             if max(done, total) > limit:
-                raise _RefusedError(f"sends more than the {limit:,} bytes that the file can have")
+                raise ValueError(f"sends more than the {limit:,} bytes that the file can have")
             target.write(piece)
             if progress is not None:
                 progress(done, total, file.name)
     if wrong := _measure(path, file):
-        raise _RefusedError(wrong)
-    return path
+        raise ValueError(wrong)
 
 
 def _judge(error: Exception) -> tuple[str, bool]:

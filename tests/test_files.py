@@ -478,7 +478,6 @@ READ_ELSEWHERE = {
     ("studies/comparison/methods.py", "read_bytes"),
     ("data/dataset.py", "load"),
     ("data/dataset.py", "read_bytes"),
-    ("data/dataset.py", "read_text"),
     ("export/onnx.py", "read_bytes"),
     ("predictfiles/answers.py", "ParquetFile"),
     ("predictfiles/answers.py", "read_bytes"),

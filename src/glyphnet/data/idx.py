@@ -46,7 +46,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             return np.memmap(path, dtype.newbyteorder("="), "r", start, shape)
         values, done = np.empty(size, np.uint8), 0
         announced = f"the {size:,} bytes of values that its header announces"
-        while piece := file.read(PIECE):
+        while piece := file.read1(PIECE):
             if done + len(piece) > size:
                 raise BadFileError(path, f"goes on after {announced}", _AGAIN)
             values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)

@@ -482,7 +482,7 @@ def content_sha256(path: Path, limit: int) -> tuple[str, int]:
     """SHA-256 (hex) of the content, gunzipped, and its size in bytes; reads at most one byte more than ``limit``."""
     digest, size = hashlib.sha256(), 0
     with unpacked(path) as file:
-        while size <= limit and (piece := file.read(min(PIECE, limit + 1 - size))):
+        while size <= limit and (piece := file.read1(min(PIECE, limit + 1 - size))):
             digest.update(piece)
             size += len(piece)
     return digest.hexdigest(), size

@@ -163,9 +163,9 @@ def test_tiny_sets(count, size):
 
 
 def test_very_many_alike_do_not_blow_up():
-    images = np.repeat(smooth_images(1), 1000, axis=0)
-    images[:, :3, :3, 0] += RNG.integers(0, 5, (1000, 3, 3), dtype=np.uint8)
-    assert len(duplicates.find_duplicates([images]).near) <= 1000 * 8
+    images = np.repeat(smooth_images(1), 200, axis=0)  # 19,900 pairs
+    images[:, :3, :3, 0] += RNG.integers(0, 5, (200, 3, 3), dtype=np.uint8)
+    assert len(duplicates.find_duplicates([images]).near) <= 200 * 8
 
 
 @pytest.mark.skipif("GLYPHNET_DATA" not in os.environ, reason="needs $GLYPHNET_DATA")

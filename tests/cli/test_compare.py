@@ -49,7 +49,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "0", "0s", "1d", "5 m s", "1e3", "１０"])
 def test_no_durations(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"is no duration: write seconds \(90 or 90s\), minutes \(5m\)"):
+    with pytest.raises(typer.BadParameter, match=r"is not a duration: write seconds \(90 or 90s\), minutes \(5m\)"):
         parse_duration(text)
 
 
@@ -105,7 +105,7 @@ def test_where_no_method_finishes_the_status_is_1(tmp_path: Path) -> None:
         (["digits", "--methods", "fast,forrest"], 'unknown method "forrest"; did you mean "forest"?'),
         (
             ["digits", "--budget", "soon"],
-            "'soon' is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).",
+            "'soon' is not a duration: write seconds (90 or 90s), minutes (5m) or hours (1h).",
         ),
         (["digits", "--data", "mnist"], "DATA (digits) and --data (mnist) are the same thing: give one of them."),
         (

@@ -202,12 +202,12 @@ def test_without_a_verb_the_help_goes_to_standard_error_and_the_status_is_usage(
         ),
         (
             ["trial", "--size", "28,28"],
-            "invalid value for '--size': '28,28' is no size: write one number (28), "
+            "invalid value for '--size': '28,28' is not a size: write one number (28), "
             "or height x width (28x32). See: glyphnet trial --help",
         ),
         (
             ["trial", "--size", "0x28"],
-            "invalid value for '--size': '0x28' is no size: each side must lie in 1 to 4096 pixels. "
+            "invalid value for '--size': '0x28' is not a size: each side must lie in 1 to 4096 pixels. "
             "See: glyphnet trial --help",
         ),
         (["a\nb\x1b[2J"], r"no such command 'a\nb\x1b[2J'. See: glyphnet --help"),

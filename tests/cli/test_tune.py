@@ -65,7 +65,7 @@ def test_a_search_is_shown_and_the_same_command_goes_on(tmp_path: Path, monkeypa
         (["--search", "optimizer.lr"], 2, "--search optimizer.lr: write NAME=WHAT, such as optimizer.lr=1e-4..1e-1:"),
         ([*SEARCH, *SEARCH], 2, "--search optimizer.lr is given twice"),
         (["--search", "optimizer.lrr=0.1..1"], 1, 'glyphnet: search: unknown setting "optimizer.lrr"; did you mean'),
-        (["--time", "soon"], 2, "'soon' is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h)"),
+        (["--time", "soon"], 2, "'soon' is not a duration: write seconds (90 or 90s), minutes (5m) or hours (1h)"),
         (["--recipe", "recipe.yaml"], 2, "--recipe and --preset exclude each other: choose one"),
     ],
 )

@@ -147,10 +147,10 @@ def test_of_several_processes_one_tells_what_stops_all() -> None:
     first, second = (Collective(Place(rank, 2, rank, 2), store) for rank in range(2))
     with pytest.raises(ZeroDivisionError), first.first_in_turn():
         raise ZeroDivisionError
-    assert first.may_tell()
+    assert first.may_report()
     with pytest.raises(PeerLostError, match="the first process could not begin"), second.first_in_turn():
         pytest.fail("it must not begin either")
-    assert not second.may_tell()
+    assert not second.may_report()
 
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}

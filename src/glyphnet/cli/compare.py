@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -32,7 +31,6 @@ from .train import data_name
 
 if TYPE_CHECKING:
     from ..data.settings import DataSettings
-    from ..studies.comparison.comparing import Comparison
     from ..studies.comparison.models import ModelComparison
 
 SHOWN = 20  # differing images on the terminal; the files have them all
@@ -98,6 +96,7 @@ def compare(ctx: typer.Context, *, data: DataArgument = "digits", options: Compa
         _compare_models(options.models, how.settings(data), out, rules, options.device, options.as_json)
         return
     from ..data import load, look_over
+    from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
     from ..studies.comparison.comparing import compare as run
     from ..studies.comparison.methods import choose
     from .live import ComparisonDisplay
@@ -126,7 +125,7 @@ def compare(ctx: typer.Context, *, data: DataArgument = "digits", options: Compa
     if options.as_json:
         emit_json({"folder": str(folder), **found.to_dict()})
     else:
-        _show(found)
+        show_table([HEADINGS, *cells(found)], left=LEFT, title=found.data, below=below(found))
         show("", f"Written: {folder / 'comparison.json'}, comparison.png")
     if found.best is None:
         raise typer.Exit(FAILED)
@@ -151,16 +150,6 @@ def _ending_as_on_ctrl_c() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _show(found: Comparison) -> None:
-    """Print the table and the lines below it: fitted to a terminal, else as plain text."""
-    from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
-
-    if sys.stdout.isatty():
-        show_table([HEADINGS, *cells(found)], left=LEFT, title=found.data, below=below(found))
-    else:
-        show(*str(found).split("\n"))
 
 
 def _compare_models(

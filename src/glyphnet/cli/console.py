@@ -21,6 +21,7 @@ import typer
 from ..errors import GlyphNetError
 from ..progress import Progress
 from ..units import printable as printable  # the verbs have it from here
+from ..units import table as plain_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -64,7 +65,7 @@ def show_table(
     below: Iterable[str] = (),
     mark_first: bool = True,
 ) -> None:
-    """Print a table on standard output, fitted to the terminal; in full where there is none.
+    """Print a table on standard output: fitted to the terminal, or as plain text in full where there is none.
 
     Args:
         rows: the first holds the headings.
@@ -73,19 +74,22 @@ def show_table(
         below: sentences below it, wrapped to the terminal.
         mark_first: show the first row in bold, as the best one.
     """
+    titled = [title] if title else []
+    if not sys.stdout.isatty():
+        show(*titled, *plain_table(rows, left), *below)
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for at, name in enumerate(rows[0]):
         table.add_column(name, justify="left" if at in left else "right", no_wrap=at not in left)
     for number, row in enumerate(rows[1:]):
         cells = (Text(printable(cell)) for cell in row)
         table.add_row(*cells, style="bold" if mark_first and not number else "")
-    shown = [*([Text(printable(title))] if title else []), table, *(Text(printable(line)) for line in below)]
-    for each in shown:
+    for each in [*(Text(printable(line)) for line in titled), table, *(Text(printable(line)) for line in below)]:
         console.print(each)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,14 +15,7 @@ from ..files import Replacing, is_stream
 from ..progress import Progress
 from ..units import percent, table
 from .console import emit_json, progress, say, show, show_table
-from .options import (
-    DataArgument,
-    DataOptions,
-    JsonOption,
-    OverwriteOption,
-    replacing,
-    train_command,
-)
+from .options import DataArgument, DataOptions, JsonOption, OverwriteOption, replacing, train_command
 
 if TYPE_CHECKING:
     from ..data import Splits
@@ -40,23 +32,16 @@ def data(
     *,
     data: DataArgument = "digits",
     how: DataOptions,
-    review: Annotated[
-        Path | None,
-        typer.Option(
-            "--review",
-            metavar="FILE",
-            help="Look for wrong labels instead, and write the suspects into this CSV file for your decisions.",
-        ),
-    ] = None,
+    review: Annotated[Path | None, typer.Option(
+        "--review", metavar="FILE", help="Look for wrong labels instead, and write the suspects into this CSV file "
+        "for your decisions.",
+    )] = None,
     overwrite: OverwriteOption = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FILE", help="Write every pair of copies and of similar images into this CSV file."
-        ),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="FILE", help="Write every pair of copies and of similar images into this CSV file.",
+    )] = None,
     as_json: JsonOption = False,
-) -> None:
+) -> None:  # fmt: skip
     """Check a data set before training: counts, sizes, duplicates, leaks, bad files.
 
     Images are compared with mirrored, turned, shifted and enlarged versions of each other: a minute for 60,000 small
@@ -103,10 +88,7 @@ def _show(report: DataReport) -> None:
     rows = [["class", *counts]]
     rows += [[name, *(f"{each[label]:,}" for each in counts.values())] for label, name in enumerate(report.classes)]
     rows.append(["all", *(f"{sum(each):,}" for each in counts.values())])
-    if sys.stdout.isatty():
-        show_table(rows, title=title, below=_details(report), mark_first=False)
-    else:
-        show(title, *table(rows), *_details(report))
+    show_table(rows, title=title, below=_details(report), mark_first=False)
 
 
 def _occurrences(report: DataReport) -> Iterator[tuple[str, Occurrences]]:

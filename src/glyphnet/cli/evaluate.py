@@ -10,15 +10,7 @@ import typer
 
 from ..locks import FolderLock, refuse_if_in_use
 from .console import command_line, emit_json, progress, say, say_lacking, show
-from .options import (
-    DataArgument,
-    DeviceOption,
-    JsonOption,
-    ModelArgument,
-    ModelDataOptions,
-    OverwriteOption,
-    replacing,
-)
+from .options import DataArgument, DeviceOption, JsonOption, ModelArgument, ModelDataOptions, OverwriteOption, replacing
 from .train import data_name
 
 if TYPE_CHECKING:

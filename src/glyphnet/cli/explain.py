@@ -13,15 +13,7 @@ import typer
 from ..files import Replacing, is_stdout, is_stream, make_folder
 from ..locks import refuse_if_in_use
 from .console import FAILED, emit_json, progress, say, show
-from .options import (
-    DeviceOption,
-    JsonOption,
-    ModelArgument,
-    ModelDataOptions,
-    OptionGroup,
-    OverwriteOption,
-    replacing,
-)
+from .options import DeviceOption, JsonOption, ModelArgument, ModelDataOptions, OptionGroup, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..classifier import Classifier

@@ -11,14 +11,7 @@ import typer
 from .. import units
 from ..files import is_stdout
 from .console import emit_json, printable, progress, say, say_lacking
-from .options import (
-    JsonOption,
-    ModelArgument,
-    ModelDataOptions,
-    OptionGroup,
-    OverwriteOption,
-    replacing,
-)
+from .options import JsonOption, ModelArgument, ModelDataOptions, OptionGroup, OverwriteOption, replacing
 
 if TYPE_CHECKING:
     from ..classifier import Classifier

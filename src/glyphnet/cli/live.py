@@ -177,10 +177,6 @@ class StopSearchOnSignal(StopOnSignal, SearchCallback):
     def at_end(self, state: TrainingState) -> None:
         """Keep the signals: another trial follows."""
 
-    def stop_requested(self) -> bool:
-        """Whether a signal was received."""
-        return self.received is not None
-
     def search_ended(self) -> None:
         """Restore the signal handlers."""
         self._put_back()
@@ -192,10 +188,6 @@ class StopSeedsOnSignal(StopOnSignal, SeedsCallback):
     def began(self, seeds: Sequence[int], at_once: int) -> None:
         """Handle the signals."""
         self._listen()
-
-    def stop_requested(self) -> bool:
-        """Whether a signal was received."""
-        return self.received is not None
 
     def ended(self) -> None:
         """Restore the signal handlers."""

@@ -45,10 +45,10 @@ def parse_size(text: str) -> Size:
     """``"28"`` → (28, 28), ``"28x32"`` → (28, 32), height first."""
     match = re.fullmatch(r"(\d{1,9})(?:[x×](\d{1,9}))?", text.strip().lower(), flags=re.ASCII)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is no size: write one number (28), or height x width (28x32).")
+        raise typer.BadParameter(f"{text!r} is not a size: write one number (28), or height x width (28x32).")
     size = Size(int(match[1]), int(match[2] or match[1]))
     if not all(1 <= side <= LARGEST_SIDE for side in size):
-        raise typer.BadParameter(f"{text!r} is no size: each side must lie in 1 to {LARGEST_SIDE} pixels.")
+        raise typer.BadParameter(f"{text!r} is not a size: each side must lie in 1 to {LARGEST_SIDE} pixels.")
     return size
 
 
@@ -60,7 +60,7 @@ def parse_range(text: str) -> Range:
     except ValueError:
         ends = Range(0.0, 0.0)
     if not colon or not (-math.inf < ends.low < ends.high < math.inf):
-        raise typer.BadParameter(f"{text!r} is no range: write LOW:HIGH, two numbers, low below high (0:4095).")
+        raise typer.BadParameter(f"{text!r} is not a range: write LOW:HIGH, two numbers, low below high (0:4095).")
     return ends
 
 
@@ -70,7 +70,7 @@ def parse_page(text: str) -> int | str:
     if word in ("mean", "max"):
         return word
     if not re.fullmatch(r"[1-9]\d{0,8}", word, flags=re.ASCII):
-        raise typer.BadParameter(f"{text!r} is no page: write a number from 1 up, mean or max.")
+        raise typer.BadParameter(f"{text!r} is not a page: write a number from 1 up, mean or max.")
     return int(word)
 
 
@@ -78,7 +78,7 @@ def parse_duration(text: str) -> float:
     """``"60s"``, ``"90"``, ``"5m"``, ``"1.5h"`` → seconds."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|)", text.strip().lower(), flags=re.ASCII)
     if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
+        raise typer.BadParameter(f"{text!r} is not a duration: write seconds (90 or 90s), minutes (5m) or hours (1h).")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -95,25 +95,14 @@ _SizeOption = Annotated[Size | None, typer.Option(
 _ColorOption = Annotated[Literal["auto", "grey", "rgb"] | None, typer.Option(
     "--color", help="Whether images become grey or colour; auto, the default, looks at the data.",
 )]  # fmt: skip
-_RangeOption = Annotated[
-    Range | None,  # a plain tuple would take two words
-    typer.Option(
-        "--range",
-        metavar="LOW:HIGH",
-        parser=parse_range,
-        help="The values that become black and white in all images. Default: 8-bit values as they are; for others one "
-        "range, chosen from the whole data set.",
-    ),
-]
-_PageOption = Annotated[
-    Any,  # int | Literal["mean", "max"], which Typer does not know
-    typer.Option(
-        "--page",
-        metavar="N|mean|max",
-        parser=parse_page,
-        help="Of files with several pages or frames: the one to read, 1 unless given, or the mean or maximum of all.",
-    ),
-]
+_RangeOption = Annotated[Range | None, typer.Option(  # a plain tuple would take two words
+    "--range", metavar="LOW:HIGH", parser=parse_range, help="The values that become black and white in all images. "
+    "Default: 8-bit values as they are; for others one range, chosen from the whole data set.",
+)]  # fmt: skip
+_PageOption = Annotated[Any, typer.Option(  # int | Literal["mean", "max"], which Typer does not know
+    "--page", metavar="N|mean|max", parser=parse_page, help="Of files with several pages or frames: the one to read, "
+    "1 unless given, or the mean or maximum of all.",
+)]  # fmt: skip
 _OnBadFileOption = Annotated[Literal["error", "skip"] | None, typer.Option(
     "--on-bad-file", help="Stop at an unreadable image file, or skip and count it; unless given, only glyphnet data "
     "skips.",

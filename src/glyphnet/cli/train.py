@@ -197,7 +197,7 @@ def _reported_once() -> Iterator[None]:
     try:
         yield
     except PeerLostError as error:
-        if not error.told and not is_launched():
+        if not error.reported and not is_launched():
             raise
         raise typer.Exit(LOST) from error
 

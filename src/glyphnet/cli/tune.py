@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,14 +120,14 @@ def _search(searched: list[str]) -> dict[str, str] | None:
 
 
 def _show(found: Tuning) -> None:
-    """Print the table and the lines below it: fitted to a terminal, else as plain lines."""
+    """Print the table, the lines below it, and what was written."""
     from ..studies.tuning.results import HEADINGS, LEFT, below, cells, heading
 
-    if sys.stdout.isatty() and found.best is not None:
-        show_table([HEADINGS, *cells(found)], left=LEFT, title=heading(found), below=below(found))
-    else:
-        show(*str(found).split("\n"))
-    if found.folder is not None and found.best is not None:
+    if found.best is None:
+        show(heading(found))
+        return
+    show_table([HEADINGS, *cells(found)], left=LEFT, title=heading(found), below=below(found))
+    if found.folder is not None:
         folder = found.folder
         show(
             "",

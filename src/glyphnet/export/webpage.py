@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias, get_args
@@ -30,7 +30,7 @@ from ..nn.modules import ACTIVATION_TYPES
 from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
 from ..nn.scoring import NearestPrototype, score
 from ..pages.bundle import bundle, environment, hash_of, read, script_json
-from ..units import THIN, digits_for, page_percent
+from ..units import digits_for, page_percent, percent_number
 from .proof import Given, HeldOutImages, compare
 
 Encoding: TypeAlias = Literal["int16", "float32"]
@@ -75,10 +75,19 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
     style, script = "\n".join(map(read, _STYLES)), bundle("pages/js/drawing.js")
-    text = environment("pages").get_template("drawing.html").render(
-        card=card_of(classifier), classes=model["classes"], ink=model["ink"]["kind"] == "ink",
-        threshold=model["threshold"], model=script_json(model), weights=weights.base64(), style=style, script=script,
-        hash_of=hash_of, version=__version__,
+    (height, width, channels), metrics = classifier.input_shape, classifier.metrics
+    judged = None
+    if {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():  # else the model was never evaluated
+        judged = {"headline": "accuracy", "headline_interval": None, **metrics}
+    templates = environment("pages")
+    templates.filters |= {"percent": page_percent, "percent_number": percent_number}
+    text = templates.get_template("drawing.html").render(
+        origin=classifier.provenance, kind=classifier.spec.kind, size=size_in_words(height, width), grey=channels == 1,
+        parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
+        judged=judged, digits=digits_for(metrics["n"]) if judged else None,
+        foreign=classifier.foreign_threshold is not None, threshold=classifier.threshold,
+        classes=model["classes"], ink=model["ink"]["kind"] == "ink", model=script_json(model), weights=weights.base64(),
+        style=style, script=script, hash_of=hash_of, version=__version__,
     )  # fmt: skip
     # Lone surrogates in a class name become character references.
     return text.encode("utf-8", "xmlcharrefreplace")
@@ -101,53 +110,6 @@ def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, 
         "threshold": classifier.foreign_threshold,
         "twice": prototypes.twice,
     }
-
-
-def card_of(classifier: Classifier) -> dict[str, Any]:
-    """The page's summary of a classifier: origin, size, accuracy, when it rejects."""
-    height, width, channels = classifier.input_shape
-    origin, metrics = classifier.provenance, classifier.metrics
-    parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
-    accuracy, how_sure = _judged(metrics)
-    rows = {
-        "Trained on": origin.data,
-        "Trained": origin.created,
-        "Network": f"{classifier.spec.kind}, {parameters:,} weights",
-        "Images": f"{size_in_words(height, width)} pixels, {'grey' if channels == 1 else 'colour'}",
-        "Accuracy": f"{_share(metrics['accuracy'], metrics)} on {metrics['judged_on']}" if accuracy else "",
-        "Says “none of these”": _rejects(classifier),
-        "Made with": f"GlyphNet {origin.versions.get('glyphnet', '')}".strip(),
-    }
-    return {
-        "title": origin.data or "Model",
-        "accuracy": accuracy,
-        "measure": "balanced accuracy" if metrics.get("headline") == "balanced_accuracy" else "accuracy",
-        "how_sure": how_sure,
-        "rows": [(name, value) for name, value in rows.items() if value],
-    }
-
-
-def _rejects(classifier: Classifier) -> str:
-    rules = {
-        "if a picture is unlike its training images": classifier.foreign_threshold is not None,
-        f"below {page_percent(classifier.threshold or 0, 0)} sure": bool(classifier.threshold),
-    }
-    return " or ".join(name for name, holds in rules.items() if holds)
-
-
-def _judged(metrics: Mapping[str, Any]) -> tuple[str, str]:
-    """The headline figure, and its interval with the count; both empty if the model was never evaluated."""
-    if not {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():
-        return "", ""
-    headline, interval = metrics.get("headline", "accuracy"), metrics.get("headline_interval") or metrics["interval"]
-    low, high = (_share(side, metrics) for side in interval)
-    sure = f"95{THIN}% interval {low.removesuffix(f'{THIN}%')}–{high}, n{THIN}={THIN}{metrics['n']:,}"
-    return _share(metrics[headline], metrics), sure
-
-
-def _share(share: float, metrics: Mapping[str, Any]) -> str:
-    """A percentage with the digits that the number of images supports."""
-    return page_percent(share, digits_for(metrics["n"]))
 
 
 class Weights:

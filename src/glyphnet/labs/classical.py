@@ -71,7 +71,6 @@ class _Callback(ComparisonCallback):
 def _measure(comparison: Comparison, runs: list[Comparison]) -> dict[str, Any]:
     """The content of numbers.json: the first seed's rows, and accuracies of the others."""
     methods = [_one(row, comparison, runs) for row in comparison.rows]
-    finished = [row for row in methods if row["status"] == "finished"]
     return {
         "data": comparison.data,
         "images": dict(comparison.counts),
@@ -80,8 +79,7 @@ def _measure(comparison: Comparison, runs: list[Comparison]) -> dict[str, Any]:
         "seeds": len(runs),
         "verdict": comparison.verdict,
         "methods": methods,
-        "finished": finished,
-        "frontier": _frontier(finished),
+        "frontier": _frontier([row for row in methods if row["status"] == "finished"]),
     }
 
 
@@ -102,13 +100,13 @@ def _one(row: Row, comparison: Comparison, runs: list[Comparison]) -> dict[str, 
     return found
 
 
-def _frontier(finished: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The methods that no other beats in both accuracy and time, the fastest first."""
+def _frontier(finished: list[dict[str, Any]]) -> list[str]:
+    """The titles of the methods that no other beats in both accuracy and time, the fastest first."""
     kept: list[dict[str, Any]] = []
     for row in sorted(finished, key=lambda row: (row["fit_seconds"], -row["accuracy"])):
         if not kept or row["accuracy"] > kept[-1]["accuracy"]:
             kept.append(row)
-    return kept
+    return [row["title"] for row in kept]
 
 
 LAB = Lab("classical", "From K-means to networks: what each method takes and gives", ClassicalSettings, investigate)

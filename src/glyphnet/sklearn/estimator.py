@@ -141,27 +141,13 @@ class GlyphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         device: Any = "cpu",
         verbose: Any = False,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.l2 = l2
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.dropout = dropout
-        self.network = network
-        self.augment = augment
-        self.class_weight = class_weight
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.device = device
-        self.verbose = verbose
+        self.hidden_layer_sizes, self.activation, self.solver = hidden_layer_sizes, activation, solver
+        self.l2, self.batch_size, self.learning_rate_init = l2, batch_size, learning_rate_init
+        self.momentum, self.nesterovs_momentum = momentum, nesterovs_momentum
+        self.max_iter, self.tol, self.n_iter_no_change = max_iter, tol, n_iter_no_change
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.dropout, self.network, self.augment, self.class_weight = dropout, network, augment, class_weight
+        self.random_state, self.warm_start, self.device, self.verbose = random_state, warm_start, device, verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GlyphClassifier:
         """Train from new weights, or with ``warm_start`` from the weights of the last fit.

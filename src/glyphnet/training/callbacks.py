@@ -111,13 +111,17 @@ class StopOnSignal(Callback):
         if not self._listens:
             self._listen()
 
+    def stop_requested(self) -> bool:
+        """Whether a signal was received."""
+        return self.received is not None
+
     def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Stop if a signal was received."""
-        return self.received is not None
+        return self.stop_requested()
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Stop if a signal was received."""
-        return self.received is not None
+        return self.stop_requested()
 
     def at_end(self, state: TrainingState) -> None:
         """Restore the signal handlers."""

@@ -52,9 +52,9 @@ _READING = timedelta(days=7)
 
 
 class PeerLostError(TrainingError):
-    """Another process of the training has ended or does not answer; ``told`` if another one reports why."""
+    """Another process of the training has ended or does not answer; ``reported`` if another one says why."""
 
-    told = False
+    reported = False
 
 
 def is_launched() -> bool:
@@ -164,12 +164,12 @@ class Collective:
         try:
             yield
         except BaseException:
-            self.may_tell()
+            self.may_report()
             self._store.set("turn", "failed")
             raise
         self._store.set("turn", "done")
 
-    def may_tell(self) -> bool:
+    def may_report(self) -> bool:
         """Whether this process reports what went wrong: the first one that asks may, also if it asks again.
 
         What stops one stops all, and one message is enough.
@@ -244,16 +244,16 @@ def joined(place: Place, device: str) -> Iterator[Collective]:
             yield group
     except Exception as error:
         lost = isinstance(error, RuntimeError) and _is_of_a_peer(error)
-        if not lost and group.may_tell():
+        if not lost and group.may_report():
             raise
-        told = PeerLostError(
+        lost_peer = PeerLostError(
             "another process of this training has ended or does not answer "
             f"({_first_sentence(error)}). Resume with --resume; the number of processes may be another."
         )
-        told.told = not group.may_tell()
+        lost_peer.reported = not group.may_report()
         if is_launched():
             time.sleep(1)  # the one that failed may still be saying why: the launcher ends all when one has ended
-        raise told from error
+        raise lost_peer from error
     finally:
         dist.destroy_process_group()
 
@@ -364,7 +364,7 @@ class Pulse(threading.Thread):
         if last and first <= self._next < first + self._place.local_size:
             with contextlib.suppress(OSError):
                 os.kill(int(last.split()[1]), signal.SIGCONT)
-        if Collective(self._place, self._store).may_tell():
+        if Collective(self._place, self._store).may_report():
             print(
                 f"glyphnet: process {self._next + 1} of {self._place.size} has given no sign of life for "
                 f"{SILENCE * BEAT:.0f} s: it is stopped, or its machine is gone. The training has ended. Resume with "

@@ -95,9 +95,9 @@ def _why(error: ChildFailedError, processes: int) -> TrainingError:
                 "Resume with --resume; the number of processes may be another."
             )
         if failure.exitcode != LOST:
-            told = WorkerFailedError(f"process {rank + 1} of {processes} has failed; it has said why.")
-            told.status = failure.exitcode
-            return told
+            failed = WorkerFailedError(f"process {rank + 1} of {processes} has failed; it has said why.")
+            failed.status = failure.exitcode
+            return failed
     return TrainingError(
         "the processes of this training have lost one another. Resume with --resume; the number of processes may be "
         "another."

@@ -186,7 +186,7 @@ class Regularizer(NamedTuple):
 
 
 def _fault(name: str, row: object) -> str:
-    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is no glyphnet.training.losses.Regularizer"
+    return "" if isinstance(row, Regularizer) else f"{row!r:.80} is not a glyphnet.training.losses.Regularizer"
 
 
 REGULARIZERS: Table[Regularizer] = Table(

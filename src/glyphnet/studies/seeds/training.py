@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -184,42 +184,40 @@ def _how_many(at_once: int | None, plan: Plan, splits: Splits, device: str, *, r
     return best if at_once is None else min(at_once, len(plan.seeds))
 
 
+@dataclass(eq=False)
 class _Work:
     """The trainings that are left to do, with the tables kept up to date in a folder that this process has locked."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        splits: Splits,
-        folder: SeedsFolder,
-        at_once: int,
-        device: str,
-        callbacks: Sequence[SeedsCallback],
-    ) -> None:
-        self._plan, self._splits, self._folder = plan, splits, folder
-        self._at_once, self._device, self._callbacks = at_once, device, callbacks
-        self._began = time.monotonic()
-        self._runs = {seed: self._read(seed) for seed in plan.seeds}
+    plan: Plan
+    splits: Splits
+    folder: SeedsFolder
+    at_once: int
+    device: str
+    callbacks: Sequence[SeedsCallback]
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+        self.runs = {seed: self._read(seed) for seed in self.plan.seeds}
 
     def run(self, reporter: Reporter, command: str) -> SeedRuns:
         """Train the unfinished seeds, and average the networks if requested."""
         self._write("running")
-        left = [seed for seed, run in self._runs.items() if run is None]
-        for each in self._callbacks:
-            each.began(left, self._at_once)
+        left = [seed for seed, run in self.runs.items() if run is None]
+        for each in self.callbacks:
+            each.began(left, self.at_once)
         try:
             done = self._train(left)
         except TrainingError:
             self._write("failed")
             raise
         finally:
-            for each in self._callbacks:
+            for each in self.callbacks:
                 each.ended()
         ensemble = None
-        if done and self._plan.ensemble:
+        if done and self.plan.ensemble:
             members = [run.classifier for run in self._finished()]
-            folder = self._folder.ensemble if self._folder.stays else None
-            ensemble = _conclude(members, self._plan, self._splits, folder, reporter, command)
+            folder = self.folder.ensemble if self.folder.stays else None
+            ensemble = _conclude(members, self.plan, self.splits, folder, reporter, command)
         found = self._write("finished" if done else "stopped", ensemble)
         if found.runs:  # each model decides by itself how it reads pictures
             first, on = found.runs[0], sum(run.classifier.normalize is True for run in found.runs)
@@ -229,10 +227,10 @@ class _Work:
 
     def _train(self, seeds: Sequence[int]) -> bool:
         """Train ``seeds``; return whether all are finished."""
-        if self._at_once == 1 or self._stop_requested():
+        if self.at_once == 1 or self._stop_requested():
             return all(map(self._train_here, seeds))
         return train_side_by_side(
-            self._plan, seeds, self._at_once, self._splits, self._folder, self._device,
+            self.plan, seeds, self.at_once, self.splits, self.folder, self.device,
             running=self._running, finished=self._record, stop_requested=self._stop_requested,
         )  # fmt: skip
 
@@ -242,8 +240,8 @@ class _Work:
         callback = SeedReporter(seed, self._running, self._stop_requested)
         try:
             ending = train_one(
-                self._plan.of(seed), self._splits, self._folder.of(seed), self._device, callback,
-                report=self._folder.stays, threads=self._plan.threads,
+                self.plan.of(seed), self.splits, self.folder.of(seed), self.device, callback,
+                report=self.folder.stays, threads=self.plan.threads,
             )  # fmt: skip
         except DivergedError as error:
             raise TrainingError(f"seed {seed}: {error}") from error
@@ -253,38 +251,38 @@ class _Work:
         return True
 
     def _running(self, progress: SeedProgress) -> None:
-        for each in self._callbacks:
+        for each in self.callbacks:
             each.running(progress)
 
     def _stop_requested(self) -> bool:
-        return any(each.stop_requested() for each in self._callbacks)
+        return any(each.stop_requested() for each in self.callbacks)
 
     def _record(self, seed: int) -> None:
         """Record a finished training."""
-        run = self._runs[seed] = self._read(seed)
+        run = self.runs[seed] = self._read(seed)
         if run is None:
-            raise TrainingError(f"{self._folder.of(seed).path}: holds no finished training, though it was just made.")
+            raise TrainingError(f"{self.folder.of(seed).path}: holds no finished training, though it was just made.")
         self._write("running")
-        for each in self._callbacks:
+        for each in self.callbacks:
             each.finished(run)
 
     def _read(self, seed: int) -> SeedRun | None:
-        return read_run(self._folder.of(seed), self._plan.of(seed), keep=self._folder.stays)
+        return read_run(self.folder.of(seed), self.plan.of(seed), keep=self.folder.stays)
 
     def _finished(self) -> list[SeedRun]:
-        return [run for run in self._runs.values() if run is not None]
+        return [run for run in self.runs.values() if run is not None]
 
     def _write(self, ending: Ending, ensemble: Ensemble | None = None) -> SeedRuns:
         """The results so far, also written as files."""
         found = SeedRuns(
-            plan=self._plan,
+            plan=self.plan,
             runs=tuple(self._finished()),
             ensemble=ensemble,
             ending=ending,
-            seconds=time.monotonic() - self._began,
-            at_once=self._at_once,
-            images={name: len(part) for name, part in self._splits},
-            folder=self._folder.path if self._folder.stays else None,
+            seconds=time.monotonic() - self.began,
+            at_once=self.at_once,
+            images={name: len(part) for name, part in self.splits},
+            folder=self.folder.path if self.folder.stays else None,
         )
         found.write()
         return found

@@ -110,9 +110,7 @@ def tune(
         if earlier := len(study.trials()):
             reporter.say(f"Resuming {file}: {earlier} trials have ended.")
         budget = Budget(trials, seconds)
-        runner = TrialRunner(
-            base, splits, device=device, threads=threads, pruning=pruning, budget=budget, callbacks=callbacks
-        )
+        runner = TrialRunner(base, splits, device, threads, pruning, budget, callbacks)
         try:
             ending = search_for(study, runner, budget, callbacks)
         finally:
@@ -167,7 +165,9 @@ def _prepare(
             "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."
         )
     space = read_space(default_search(base) if search is None else search, base)
-    reporter.say(*look_over(splits).lines, *base.without_effect(given=tuple(changes)), *_introduction(space, changes))
+    reporter.say(*look_over(splits).lines, *base.without_effect(given=tuple(changes)), f"Searched: {space}.")
+    if both := [name for name in space.to_dict() if name in changes]:
+        reporter.say(f"{', '.join(both)}: searched, so the given value is only the starting point.")
     return base, splits, space
 
 
@@ -181,13 +181,6 @@ def _check_search(search: Search | None, preset: str, recipe: Recipe | None, cha
     stand_in = recipe or recipe_of_preset(preset, (28, 28, 1), 10_000, 10)
     others = {name: value for name, value in changes.items() if name.partition(".")[0] != "data"}
     read_space(search, stand_in.override(others), effects=False)
-
-
-def _introduction(space: Space, changes: Mapping[str, Any]) -> list[str]:
-    """The searched settings, and which of the user's settings they override."""
-    both = [name for name in space.to_dict() if name in changes]
-    overlap = f"{', '.join(both)}: searched, so the given value is only the starting point."
-    return [f"Searched: {space}.", *([overlap] if both else [])]
 
 
 def _why_nothing(found: Tuning, seconds: float | None) -> str:
@@ -368,37 +361,30 @@ def _best(trials: Sequence[Trial]) -> Trial | None:
 # One trial
 
 
+@dataclass(frozen=True, eq=False)
 class TrialRunner:
     """Trains one trial after another on the same images; the test images are never read.
 
     When the time of the budget is over, every trial stops, and if a callback requests a stop, the trial is "stopped".
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        splits: Splits,
-        *,
-        device: str,
-        pruning: bool,
-        budget: Budget,
-        callbacks: Sequence[training.Callback],
-        threads: int | None,
-    ) -> None:
-        self._recipe, self._device, self._threads = recipe, device, threads
-        self._train, self._validation = (
-            Examples.of(part.images, part.labels) for part in (splits.train, splits.validation)
-        )
-        self._classes = len(splits.classes)
-        self._pruning, self._budget, self._callbacks = pruning, budget, callbacks
+    recipe: Recipe
+    splits: Splits
+    device: str
+    threads: int | None
+    pruning: bool
+    budget: Budget
+    callbacks: Sequence[training.Callback]
 
     def run(self, trial: optuna.Trial, settings: Mapping[str, Value]) -> Outcome:
         """Train and validate. A failure that the settings cause is an outcome, not an error."""
-        watch = _Watch(trial, len(self._validation), self._budget, pruning=self._pruning)
+        splits = self.splits
+        train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+        watch = _Watch(trial, len(validation), self.budget, pruning=self.pruning)
         try:
             result = fit(
-                self._recipe.override(settings), self._train, self._validation, classes=self._classes,
-                device=self._device, threads=self._threads, callbacks=(watch, *self._callbacks),
+                self.recipe.override(settings), train, validation, classes=len(splits.classes), device=self.device,
+                threads=self.threads, callbacks=(watch, *self.callbacks),
             )  # fmt: skip
         except SettingsError as error:
             return Outcome("impossible", str(error))
@@ -409,12 +395,12 @@ class TrialRunner:
         if result.ending == "stopped":
             ending: TrialEnding = "pruned" if watch.pruned else "out of time" if watch.expired else "stopped"
             return Outcome(ending, "", watch.correct, None, result.best_epoch, watch.epochs, result.seconds)
-        return self._validate(result)
+        return self._validate(result, validation)
 
-    def _validate(self, result: FitResult) -> Outcome:
+    def _validate(self, result: FitResult, validation: Examples) -> Outcome:
         """The weights of the best epoch on the validation images, as the classifier will use them."""
-        inputs, labels = self._validation.inputs, self._validation.labels.numpy()
-        network = result.network.to(choose_device(self._device))
+        inputs, labels = validation.inputs, validation.labels.numpy()
+        network = result.network.to(choose_device(self.device))
         with using_threads(result.threads):
             answers = list(logits_in_batches(network, result.preprocessing, inputs))
         logits = torch.cat(answers).double().cpu().numpy()

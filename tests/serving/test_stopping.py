@@ -150,28 +150,6 @@ def test_all_that_was_admitted_is_answered_after_ctrl_c_too(model_file):
             connection.close()
 
 
-def test_an_interrupt_that_compiled_code_drops_ends_the_start(model_file):
-    code = """
-import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from glyphnet import serving
-from glyphnet.cli import main
-load = serving.load
-def dropping(path):
-    try:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
-    except KeyboardInterrupt:
-        print("dropped", file=sys.stderr)
-    return load(path)
-serving.load = dropping
-main()
-"""
-    command = [sys.executable, "-c", code, "serve", str(model_file), "--port", "0"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert (run.returncode, run.stderr) == (-signal.SIGINT, "")
-
-
 def test_interrupted_before_it_is_ready(model_file):
     """Ctrl-C at any moment of the start: no traceback, and at once."""
     command = [sys.executable, "-m", "glyphnet", "serve", str(model_file), "--port", "0"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -47,15 +44,13 @@ def serve(
     body_bytes, json_bytes, buffered_bytes, picture_pixels, images, queue, connections, head_bytes, head_seconds,
     body_seconds, decoders, decode_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
     """
-    with ExitStack() as stack:
-        with _ctrl_c_ends_at_once():
-            from ..serving import Server, listen, load, parse_limits
+    from ..serving import Server, listen, load, parse_limits
 
-            limits = parse_limits(limit or ())
-            # Before the model is loaded: a port that is taken is refused at once.
-            listener = stack.enter_context(listen(host, port))
-            loaded = load(model)
-            say_lacking(loaded.predictor)
+    limits = parse_limits(limit or ())
+    listener = listen(host, port)  # before the model is loaded: a port that is taken is refused at once
+    try:
+        loaded = load(model)
+        say_lacking(loaded.predictor)
         server = Server(
             loaded,
             listener,
@@ -65,23 +60,8 @@ def serve(
             on_answer=_tell if access_log else None,
         )
         server.run(_announce(model.name, server.address, as_json))
-
-
-@contextmanager
-def _ctrl_c_ends_at_once() -> Iterator[None]:
-    """End the process on SIGINT instead of raising KeyboardInterrupt, which compiled code (pydantic) may drop.
-
-    For the start of a service: there is nothing to clean up yet.
-    """
-    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not raises or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        listener.close()
 
 
 def _announce(name: str, address: str, as_json: bool) -> Callable[[], None]:

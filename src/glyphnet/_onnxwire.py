@@ -420,7 +420,7 @@ def _reduced(call: _Call) -> _Followed:
 
 def _convolved(call: _Call) -> _Followed:
     (count, channels, *sides), (outputs, inputs, *kernel) = call.shapes[:2]
-    if channels != inputs or tuple(kernel) != call.window("kernel_shape", 2):
+    if channels != inputs * call.whole("group", 1) or tuple(kernel) != call.window("kernel_shape", 2):
         raise ValueError("its weights do not fit")
     result = (count, outputs, *_windows(call, sides, kernel, call.window("pads", 4)))
     return [result], math.prod(result) * inputs * math.prod(kernel)
@@ -449,11 +449,11 @@ def _flattened(call: _Call) -> _Followed:
 
 
 def _dense(call: _Call) -> _Followed:
-    (count, inputs), weights = call.shapes[:2]
+    (*rows, inputs), weights = call.shapes[:2]
     outputs, fitting = weights if call.whole("transB", 0) else weights[::-1]
     if inputs != fitting:
         raise ValueError("its weights do not fit")
-    return [(count, outputs)], count * inputs * outputs
+    return [(*rows, outputs)], math.prod(rows) * inputs * outputs
 
 
 def _joined(call: _Call) -> _Followed:
@@ -518,13 +518,13 @@ _REDUCTION = Operator(_reduced, ("axes", "keepdims"))
 _LSTM = Operator(_recurrent, ("hidden_size", "direction"))
 
 OPERATORS: dict[str, Operator] = {
-    **dict.fromkeys(("Add", "Div", "Greater", "Max", "Mul", "Sub", "Where"), Operator(_broadcast)),
+    **dict.fromkeys(("Add", "Div", "Greater", "Max", "Min", "Mul", "Sub", "Where"), Operator(_broadcast)),
     **dict.fromkeys(("Abs", "Erf", "Identity", "Relu", "Sigmoid", "Sqrt", "Tanh"), Operator(_same)),
     **dict.fromkeys(("ReduceL2", "ReduceMean", "ReduceMin"), _REDUCTION),
     "ArgMax": Operator(_reduced, ("axis", "keepdims")),
     "Cast": Operator(_same, ("to",)),
     "Concat": Operator(_joined, ("axis",)),
-    "Conv": Operator(_convolved, ("kernel_shape", "pads", "strides")),
+    "Conv": Operator(_convolved, ("group", "kernel_shape", "pads", "strides")),
     "Flatten": Operator(_flattened, ("axis",)),
     "Gemm": Operator(_dense, ("transB",)),
     "GlobalAveragePool": Operator(_mean_pixel),

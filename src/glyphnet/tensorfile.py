@@ -122,13 +122,7 @@ def read_tensors(
         UnsupportedFileError: sound, but of another kind, or of a version newer than ``newest``.
         ModelFileError: it is not there or cannot be read.
     """
-    import torch
-
-    def make(info: TensorInfo) -> tuple[torch.Tensor, memoryview]:
-        raw = torch.empty(info.end - info.start, dtype=torch.uint8)
-        return raw.view(getattr(torch, DTYPES[info.dtype])).reshape(info.shape), _memory(raw)
-
-    header, tensors = _read(path, kind, newest, check, make)
+    header, tensors = _read(path, kind, newest, check, _empty_tensor)
     return header, {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
@@ -152,20 +146,54 @@ def _read(
     make: Callable[[TensorInfo], tuple[Made, memoryview]],
 ) -> tuple[Header, dict[str, Made]]:  # fmt: skip
     """Read a file into what ``make`` gives for each tensor, beside its memory."""
-    found: dict[str, Made] = {}
     with _open(path) as file:
         header, layout, start = _verify(file, path)
         _check_kind(path, header, kind, newest)
         if check is not None:
             check(header, layout)
-        for name, info in layout.items():
-            found[name], memory = make(info)
-            file.seek(start + info.start)
-            if memory.nbytes and file.readinto(memory) != memory.nbytes:
-                raise CorruptFileError(f"{path}: became shorter while it was read.")
-            if info.dtype == "BOOL" and max(memory, default=0) > 1:
-                raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
-    return header, found
+        return header, _filled(file, path, layout, start, make)
+
+
+def _filled(
+    file: BufferedReader, path: str | os.PathLike[str], layout: Mapping[str, TensorInfo], start: int,
+    make: Callable[[TensorInfo], tuple[Made, memoryview]],
+) -> dict[str, Made]:  # fmt: skip
+    """Every tensor of a file whose data begin at byte ``start``."""
+    found: dict[str, Made] = {}
+    for name, info in layout.items():
+        found[name], memory = make(info)
+        file.seek(start + info.start)
+        if memory.nbytes and file.readinto(memory) != memory.nbytes:
+            raise CorruptFileError(f"{path}: became shorter while it was read.")
+        if info.dtype == "BOOL" and max(memory, default=0) > 1:
+            raise CorruptFileError(f"{path}: the tensor {name!r} holds truth values other than 0 and 1.")
+    return found
+
+
+def _empty_tensor(info: TensorInfo) -> tuple[torch.Tensor, memoryview]:
+    import torch
+
+    raw = torch.empty(info.end - info.start, dtype=torch.uint8)
+    return raw.view(getattr(torch, DTYPES[info.dtype])).reshape(info.shape), _memory(raw)
+
+
+def read_plain_tensors(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file of somebody else's, by name.
+
+    Raises:
+        CorruptFileError: it is no such file, or damaged.
+        ModelFileError: it is not there or cannot be read.
+    """
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            if not 2 <= length <= min(MAX_HEADER, size - 8):
+                raise ValueError("its header has an impossible length")
+            _, layout = parse_layout(file.read(length), size - 8 - length)
+        except (ValueError, RecursionError) as error:
+            raise CorruptFileError(f"{path}: is no sound safetensors file: {str(error)[:300]}.") from None
+        return _filled(file, path, layout, 8 + length, _empty_tensor)
 
 
 def _open(path: str | os.PathLike[str]) -> BufferedReader:
@@ -324,7 +352,7 @@ def parse_layout(head: bytes, data_size: int) -> tuple[dict[str, str], dict[str,
     table = strict_json(head.decode())
     if not isinstance(table, dict):
         raise ValueError("its header is not a JSON object")
-    metadata = table.pop("__metadata__")
+    metadata = table.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("its metadata are not strings")
     layout = {name: _tensor_info(name, entry) for name, entry in table.items()}

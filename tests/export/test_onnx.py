@@ -43,7 +43,8 @@ def test_every_network_answers_as_in_torch(make_classifier, images_of, network, 
     probabilities, labels = run(content, images)
     expected = classifier.predict_proba(images)
     assert len(set(expected.argmax(axis=1))) > 1, "one class for all images would prove nothing"
-    np.testing.assert_allclose(probabilities, expected, atol=2e-5)
+    # Folding a norm rounds its weights: of 50 random layers more is left than of a few.
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4 if network == "efficientnet-lite0" else 2e-5)
     np.testing.assert_array_equal(labels, expected.argmax(axis=1))
 
 

@@ -28,17 +28,19 @@ def test_lists_and_tuples_are_the_same() -> None:
 def test_an_unknown_kind_gets_the_near_miss() -> None:
     assert message("cnn_classic") == 'unknown network kind "cnn_classic"; did you mean "cnn-classic"?'
     assert message("zzz") == (
-        'unknown network kind "zzz" (known: linear, mlp, cnn, cnn-classic, resnet, rnn, chain, ensemble)'
+        'unknown network kind "zzz" (known: linear, mlp, cnn, cnn-classic, resnet, rnn, chain, efficientnet-lite0, '
+        "ensemble)"
     )
 
 
 def test_a_missing_kind_and_a_wrong_type_say_what_is_possible() -> None:
     assert message({"hidden": [3]}) == (
-        "network has no kind. Add one of: linear, mlp, cnn, cnn-classic, resnet, rnn, chain, ensemble."
+        "network has no kind. Add one of: linear, mlp, cnn, cnn-classic, resnet, rnn, chain, efficientnet-lite0,"
+        " ensemble."
     )
     assert message(5) == (
-        "network must be a kind (linear, mlp, cnn, cnn-classic, resnet, rnn, chain, ensemble) or a mapping with a "
-        "kind, not int."
+        "network must be a kind (linear, mlp, cnn, cnn-classic, resnet, rnn, chain, efficientnet-lite0, ensemble) or a "
+        "mapping with a kind, not int."
     )
 
 

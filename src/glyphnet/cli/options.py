@@ -263,6 +263,10 @@ class RecipeOptions(OptionGroup):
     network: Annotated[str | None, typer.Option(
         "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",
     )] = None  # fmt: skip
+    backbone: Annotated[str | None, typer.Option(
+        "--backbone", metavar="NAME|FILE",
+        help="Begin with weights trained on other pictures: efficientnet-lite0 for photographs, or a model file.",
+    )] = None  # fmt: skip
     settings: Annotated[list[str] | None, typer.Option(
         "--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01.",
     )] = None  # fmt: skip
@@ -281,7 +285,7 @@ class RecipeOptions(OptionGroup):
             if not equals or not name.strip():
                 raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
             changes[name.strip()] = value
-        given = {"network": self.network, "seed": self.seed}
+        given = {"network": self.network, "backbone": self.backbone, "seed": self.seed}
         return changes | {name: value for name, value in given.items() if value is not None}
 
     def read(self, given: Mapping[str, str]) -> Recipe | None:

@@ -48,7 +48,7 @@ NAME_PREFIX = "name:"
 def load(
     source: str | os.PathLike[str] | DataSettings = "digits",
     *,
-    size: int | Sequence[int] | None = None,
+    size: int | Sequence[int] | str | None = None,
     color: str = "auto",
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,

@@ -68,7 +68,9 @@ def decode_all(files: ImageFiles, options: Options) -> Pictures:
     """
     stamp, wish = files.stamp(), options.wish
     asked = options.reading and astuple(options.reading)
-    key = cache_key("pictures", DECODER_VERSION, PIL.__version__, wish.size, wish.color, asked, options.page, stamp)
+    key = cache_key(
+        "pictures", DECODER_VERSION, PIL.__version__, wish.size, wish.own_size, wish.color, asked, options.page, stamp
+    )
     kept = entry(key, lambda writer: _decode_into(writer, files, options, stamp), {"groups": duplicate_groups})
     bad = tuple(BadFile(name, reason) for name, reason in cast(list[list[str]], kept.facts["bad"]))
     if options.on_bad_file == "error":

@@ -24,7 +24,8 @@ class DataSettings(Settings):
 
     Attributes:
         source: the name of a data set or a path.
-        size: side of the images in pixels, or (height, width); None chooses from the data.
+        size: side of the images in pixels, or (height, width); "own" keeps that of the pictures, up to 224; None
+            chooses from the data.
         color: "grey", "rgb", or "auto", which chooses from the data.
         validation_fraction: share of the training images to validate on, where the data have no such part.
         test_fraction: share of all images to test on, where the data have no such part.
@@ -43,7 +44,7 @@ class DataSettings(Settings):
     """
 
     source: str = "digits"
-    size: int | tuple[int, int] | None = None
+    size: int | tuple[int, int] | Literal["own"] | None = None
     color: Literal["auto", "grey", "rgb"] = "auto"
     validation_fraction: Fraction = 0.1
     test_fraction: Fraction = 0.2

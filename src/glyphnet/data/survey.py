@@ -19,6 +19,7 @@ from .dataset import evenly_spaced, size_in_words
 from .decode import ImageShape
 
 LARGEST_SIDE = 96  # what the networks here are made for
+LARGEST_OWN = 224  # what pretrained networks are made for
 LARGEST_ASKED = 1024
 COLORS = {"auto": None, "grey": 1, "rgb": 3}
 
@@ -40,24 +41,32 @@ _MOST_INK = 0.35
 
 @dataclass(frozen=True)
 class ShapeWish:
-    """What the user asked for: ``size`` (height, width) or None, and ``color``, one of `COLORS`."""
+    """What the user asked for.
+
+    Attributes:
+        size: (height, width), or None.
+        color: one of `COLORS`.
+        own_size: keep the pictures' own size, up to `LARGEST_OWN`.
+    """
 
     size: tuple[int, int] | None = None
     color: str = "auto"
+    own_size: bool = False
 
     @classmethod
-    def parse(cls, size: int | Sequence[int] | None, color: str) -> ShapeWish:
+    def parse(cls, size: int | Sequence[int] | str | None, color: str) -> ShapeWish:
         """Check the arguments of `glyphnet.data.load`; SettingsError names both where they are wrong."""
         wrong = []
+        own_size, size = size == "own", None if size == "own" else size
         pair = size if isinstance(size, (tuple, list)) else (size, size)
         right = len(pair) == 2 and all(type(side) is int and 1 <= side <= LARGEST_ASKED for side in pair)
         if size is not None and not right:
-            wrong.append(f"size (={size!r}) must be a side from 1 to {LARGEST_ASKED} pixels, or (height, width)")
+            wrong.append(f'size (={size!r}) must be a side from 1 to {LARGEST_ASKED} pixels, (height, width) or "own"')
         if color not in COLORS:
             wrong.append(f"color (={color!r}) must be one of {', '.join(COLORS)}")
         if wrong:
             raise SettingsError("; ".join(wrong) + ".")
-        return cls((pair[0], pair[1]) if size is not None else None, color)
+        return cls((pair[0], pair[1]) if size is not None else None, color, own_size)
 
     @property
     def is_complete(self) -> bool:
@@ -82,21 +91,22 @@ def choose_shape(
     """Height, width and channels for pictures of these ``sizes`` (height, width), and a note on the size or "".
 
     One size up to 48×48 is kept. The median height and width of larger pictures (a few odd pictures do not move them)
-    shrink together to the smallest longer side at which the content stays, at most 96; without ``details`` to 96. Each
-    side is rounded to a multiple of 4, so that the networks can halve it twice. One coloured picture makes the data
-    RGB: grey pictures lose nothing by it.
+    shrink together to the smallest longer side at which the content stays, at most 96; without ``details`` to 96, or to
+    224 where their own size is wished for. Each side is rounded to a multiple of 4, so that the networks can halve it
+    twice. One coloured picture makes the data RGB: grey pictures lose nothing by it.
     """
     channels = COLORS[wish.color] or (3 if any_colored else 1)
     if wish.size is not None:
         return (*wish.size, channels), ""
+    most, details = (LARGEST_OWN, ()) if wish.own_size else (LARGEST_SIDE, details)
     table = np.array(list(sizes), dtype=np.int64)
     middle = np.median(table, axis=0)
-    largest = min(LARGEST_SIDE, round(middle.max()))
+    largest = min(most, round(middle.max()))
     side, why = choose_side(details, largest) if details and middle.max() > SMALL else (largest, "")
     if (table == table[0]).all() and side == largest == table.max():
         return (int(table[0, 0]), int(table[0, 1]), channels), ""
     middle *= min(1.0, side / middle.max())
-    height, width = np.clip(np.rint(middle / 4) * 4, 4, LARGEST_SIDE).astype(int).tolist()
+    height, width = np.clip(np.rint(middle / 4) * 4, 4, most).astype(int).tolist()
     if side == largest:
         return (height, width, channels), ""
     times = (largest / side) ** 2

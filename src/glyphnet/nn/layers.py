@@ -160,7 +160,7 @@ _WEIGHTS = {
     "LSTM": WeightImages("a gate's weights: a row for each unit, over the pixels of a row", _gate_images),
 }
 _UNSEEN = ("Dropout", "Rows", "Flatten", "Identity")
-_WITH_BEFORE = ("BatchNorm1d", "BatchNorm2d", "LastState", *ACTIVATIONS.values())
+_WITH_BEFORE = ("BatchNorm1d", "BatchNorm2d", "LastState", "ReLU6", *ACTIVATIONS.values())
 
 
 def _row(name: str) -> LayerType:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .described import ACTIVATIONS, Described, residual_block
@@ -104,6 +105,67 @@ class ResidualBlock(nn.Module):
         branch = self.norm2(self.conv2(branch))
         output: torch.Tensor = self.activation2(branch + self.shortcut(x))
         return output
+
+
+class Enlarge(nn.Module):
+    """Images of one size in a larger one, interpolated along rows and columns.
+
+    Args:
+        given, wanted: (height, width) before and after.
+    """
+
+    def __init__(self, given: tuple[int, int], wanted: tuple[int, int]) -> None:
+        super().__init__()
+        self.given, self.wanted = given, wanted
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether there is anything to do."""
+        return self.given != self.wanted
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, height, width)."""
+        return _resized(x, self.wanted) if self.enlarges else x
+
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """The same as products, along columns and along rows: float32 (H, height) and (W, width)."""
+        rows, columns = (
+            _resized(torch.eye(before)[None, None], (before, after))[0, 0]
+            for before, after in zip(self.given, self.wanted, strict=True)
+        )
+        return rows, columns
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+class InvertedResidual(nn.Module):
+    """Expand the channels, convolve each by itself, project back; the input is added where the shape is the same.
+
+    Sandler et al., 2018 (https://arxiv.org/abs/1801.04381).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = inputs * expansion
+        self.expand: nn.Module = nn.Identity()
+        if expansion > 1:
+            self.expand = nn.Sequential(nn.Conv2d(inputs, inner, 1, bias=False), published_norm(inner), nn.ReLU6())
+        depthwise = nn.Conv2d(inner, inner, kernel, stride=stride, padding=kernel // 2, groups=inner, bias=False)
+        self.depthwise = nn.Sequential(depthwise, published_norm(inner), nn.ReLU6())
+        self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), published_norm(outputs))
+        self.adds_input = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (N, inputs, H, W) to (N, outputs, H/stride, W/stride), rounded up."""
+        output: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + output if self.adds_input else output
+
+
+def published_norm(channels: int) -> nn.BatchNorm2d:
+    """A batch norm as in the training of EfficientNet's published weights."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class Rows(nn.Module):

@@ -12,6 +12,7 @@ from ..plugins import Table
 from ..settings import MOST_MULTIPLICATIONS, OneOf, by_tag, not_a, parse_settings, suggestion
 from .chain import ChainSpec
 from .described import Described, dense
+from .efficientnet import EfficientNetLiteSpec
 from .kinds import ClassicCNNSpec, CNNSpec, LinearSpec, MLPSpec, ResNetSpec, RNNSpec
 from .spec import BaseSpec, InputShape, Stack
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 # One row a network. Everything else here, and every contract test, is made from it.
 NETWORKS: Table[type[BaseSpec]] = Table(
-    "networks", by_tag(LinearSpec, MLPSpec, CNNSpec, ClassicCNNSpec, ResNetSpec, RNNSpec, ChainSpec), not_a(BaseSpec)
+    "networks",
+    by_tag(LinearSpec, MLPSpec, CNNSpec, ClassicCNNSpec, ResNetSpec, RNNSpec, ChainSpec, EfficientNetLiteSpec),
+    not_a(BaseSpec),
 )
 """Each kind of network with the class of its description."""
 

@@ -119,6 +119,9 @@ class Graph(Protocol):
     def constant(self, name: str, values: npt.ArrayLike, dtype: type = np.float32) -> str:
         """Add a constant; returns its name."""
 
+    def channels_first(self, value: Value) -> str:
+        """The name of an image as (N, C, H, W)."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -137,6 +140,50 @@ class Custom(ABC):
     @abstractmethod
     def onnx(self, graph: Graph, value: Value) -> Value:
         """Write the layer into a graph of opset 17, with operators that ``_onnxwire`` lets through."""
+
+
+@dataclass(frozen=True, eq=False)
+class Depthwise(Custom):
+    """Square convolution of each channel by itself: weight float32 (C, 1, kernel, kernel), bias float32 (C,)."""
+
+    weight: Float32Array
+    bias: Float32Array
+    kernel: int
+    stride: int
+    padding: int
+
+    def onnx(self, graph: Graph, value: Value) -> Value:
+        """A convolution with as many groups as channels."""
+        weight, bias = graph.constant("weight", self.weight), graph.constant("bias", self.bias)
+        result = graph.node(
+            "Conv", graph.channels_first(value), weight, bias, group=len(self.bias),
+            kernel_shape=[self.kernel] * 2, strides=[self.stride] * 2, pads=[self.padding] * 4,
+        )  # fmt: skip
+        return Value(result, channels_first=True)
+
+
+@dataclass(frozen=True)
+class Relu6(Custom):
+    """The value within 0 and 6."""
+
+    def onnx(self, graph: Graph, value: Value) -> Value:
+        """Two nodes."""
+        return replace(value, name=graph.node("Min", graph.node("Relu", value.name), graph.constant("six", 6)))
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolation(Custom):
+    """An image whose rows and columns are weighted sums of its own: float32 (H, height) and (W, width)."""
+
+    rows: Float32Array
+    columns: Float32Array
+
+    def onnx(self, graph: Graph, value: Value) -> Value:
+        """A product for each axis; the operator for it would need the size of the batch, or round sides down."""
+        wide = graph.node("MatMul", graph.channels_first(value), graph.constant("columns", self.columns))
+        turned = graph.node("Transpose", wide, perm=[0, 1, 3, 2])
+        tall = graph.node("MatMul", turned, graph.constant("rows", self.rows))
+        return Value(graph.node("Transpose", tall, perm=[0, 1, 3, 2]), channels_first=True)
 
 
 Layer: TypeAlias = (
@@ -161,7 +208,7 @@ def folded(layers: Iterable[Layer]) -> list[Layer]:
     result: list[Layer] = []
     for layer in layers:
         before = result[-1] if result else None
-        if isinstance(layer, Affine) and isinstance(before, (Convolution, Dense)):
+        if isinstance(layer, Affine) and isinstance(before, (Convolution, Dense, Depthwise)):
             weight, bias = _scaled(before.weight, before.bias, layer)
             result[-1] = replace(before, weight=weight, bias=bias)
         else:
@@ -192,9 +239,10 @@ def _side(value: Any) -> int:
 
 
 def _convolution(layer: Any, _: Plain) -> list[Layer]:
-    # Our builders make square ones without dilation or groups.
+    # Our builders make square ones without dilation, of all channels together or of each by itself.
     kernel, stride, padding = map(_side, (layer.kernel_size, layer.stride, layer.padding))
-    return [Convolution(_array(layer.weight), _bias(layer), kernel, stride, padding)]
+    made = Convolution if getattr(layer, "groups", 1) == 1 else Depthwise
+    return [made(_array(layer.weight), _bias(layer), kernel, stride, padding)]
 
 
 def _norm(layer: Any, _: Plain) -> list[Layer]:
@@ -210,6 +258,15 @@ def _residual(block: Any, plain: Plain) -> list[Layer]:
     branch = folded(layer for part in parts for layer in plain(part))
     shortcut = folded(plain(block.shortcut))
     return [Residual(tuple(branch), tuple(shortcut)), *plain(block.activation2)]
+
+
+def _inverted_residual(block: Any, plain: Plain) -> list[Layer]:
+    branch = folded(layer for part in (block.expand, block.depthwise, block.project) for layer in plain(part))
+    return [Residual(tuple(branch), ())] if block.adds_input else branch
+
+
+def _enlarged(layer: Any, _: Plain) -> list[Layer]:
+    return [Interpolation(*map(_array, layer.matrices()))] if layer.enlarges else []
 
 
 def _recurrent(lstm: Any, _: Plain) -> list[Layer]:
@@ -245,6 +302,9 @@ TYPES: dict[str, Callable[[Any, Plain], list[Layer]]] = {
     "LastState": lambda layer, _: [],  # and the last state
     "Flatten": lambda layer, _: [Flatten()],
     "ResidualBlock": _residual,
+    "InvertedResidual": _inverted_residual,
+    "Enlarge": _enlarged,
+    "ReLU6": lambda layer, _: [Relu6()],
     "SideBySide": lambda members, plain: [SideBySide(tuple(tuple(folded(plain(each))) for each in members))],
     **{made: _activation(name) for name, made in ACTIVATIONS.items()},
 }

@@ -20,9 +20,10 @@ from ..training import preset as recipe_of_preset
 from ..training.callbacks import Callback, StepInfo
 from ..training.collective import ALONE, Collective
 from ..training.fit import validate
-from ..training.recipe import read_value
+from ..training.recipe import fine_tuned, read_value
 from ..training.state import HistoryRow, TrainingState
 from ..units import plural
+from .backbone import images_for, read_backbone
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -55,17 +56,37 @@ def prepare(
             name.partition(".")[2]: read_value(own[name]) if isinstance(own[name], str) else own[name] for name in own
         }
         settings = _data_settings(data, recipe).with_values(values)
+        weights = _backbone_in(changes) or (recipe and recipe.backbone and recipe.backbone.weights)
+        if weights:
+            settings = images_for(weights, settings)
         splits = load(settings, progress=progress)
         settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for later readings
     if recipe is None:
         return recipe_of(preset, splits, settings, changes), splits
-    return _changed(recipe, settings, changes), splits
+    return with_backbone(_changed(recipe, settings, changes), splits), splits
 
 
 def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
     """The recipe that a preset has for these data, read as in ``data`` (None if from memory), with changes."""
-    recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
-    return _changed(recipe, data, changes)
+    if (weights := _backbone_in(changes)) is None:
+        recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
+    else:
+        backbone = read_backbone(weights, splits.image_shape)
+        recipe = fine_tuned(backbone.network, splits.image_shape, len(splits.train))
+    return with_backbone(_changed(recipe, data, changes), splits)
+
+
+def with_backbone(recipe: Recipe, splits: Splits) -> Recipe:
+    """The recipe with the SHA-256 of its backbone's weights, if it has one."""
+    if recipe.backbone is None:
+        return recipe
+    found = read_backbone(recipe.backbone.weights, splits.image_shape, recipe.backbone.sha256)
+    return recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"sha256": found.sha256})})
+
+
+def _backbone_in(changes: Mapping[str, Any]) -> str | None:
+    found = changes.get("backbone", changes.get("backbone.weights"))
+    return found if isinstance(found, str) else None
 
 
 def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
@@ -99,7 +120,10 @@ def fitting_of(
         collective.check_same("The training data", splits.train.fingerprint)
     train, validation = _examples(splits)
     held_out = validation if len(validation) else None
-    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads)
+    pretrained = None
+    if (backbone := recipe.backbone) is not None:
+        pretrained = read_backbone(backbone.weights, splits.image_shape, backbone.sha256).pretrained
+    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained)
 
 
 def _examples(splits: Splits) -> tuple[Examples, Examples]:
@@ -166,6 +190,8 @@ def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int
         return
     if not 0 < seconds < float("inf"):
         raise SettingsError(f"the time for the training is {seconds:g} s: it must be more than 0.")
+    if _backbone_in(changes) is not None:
+        raise SettingsError("a time for the training does not go with a backbone yet: give epochs instead.")
     if "epochs" in changes:
         raise SettingsError("a time for the training and epochs exclude each other: give one of them.")
     if processes > 1:

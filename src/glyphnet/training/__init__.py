@@ -8,10 +8,11 @@ from .device import choose_device
 from .examples import Examples
 from .fit import FitResult, Fitting, fit, validate
 from .recipe import PRESETS, EarlyStopping, Recipe, preset
-from .state import HISTORY_KEYS, HistoryRow, TrainingState, initial_network
+from .state import HISTORY_KEYS, HistoryRow, Pretrained, TrainingState, initial_network
 
 __all__ = [
     "HISTORY_KEYS", "PRESETS", "Callback", "CheckpointWriter", "DataSettings", "EarlyStopping", "Examples",
-    "FitResult", "Fitting", "HistoryRow", "Recipe", "StepInfo", "StopOnSignal", "TrainingState", "choose_device",
-    "fit", "initial_network", "keep_freed_memory", "preset", "read_checkpoint", "validate", "write_checkpoint",
+    "FitResult", "Fitting", "HistoryRow", "Pretrained", "Recipe", "StepInfo", "StopOnSignal", "TrainingState",
+    "choose_device", "fit", "initial_network", "keep_freed_memory", "preset", "read_checkpoint", "validate",
+    "write_checkpoint",
 ]  # fmt: skip

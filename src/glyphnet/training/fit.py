@@ -13,20 +13,26 @@ import torch
 from torch import nn
 
 from ..errors import DivergedError, SettingsError, TrainingError
-from ..nn import Preprocessing, build, logits_in_batches
+from ..nn import Preprocessing, build, logits_in_batches, without_head
 from ..nn.inference import keep_freed_memory
+from ..nn.kinds import LinearSpec
+from ..nn.modules import head_of
 from ..seeding import derived_seed
 from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective
 from .device import Arithmetic, flushing_denormals, using_threads
 from .examples import Batches, Examples, balanced_order, batch_count, epoch_order
+from .optimizers import LBFGS
 from .recipe import Recipe
-from .state import HISTORY_KEYS, HistoryRow, TrainingState
+from .state import HISTORY_KEYS, HistoryRow, Pretrained, TrainingState
 from .steps import make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
+
+HEAD_L2 = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Strengths of l2 that are tried for the last layer over a backbone."""
 
 Ending = Literal["finished", "early_stopping", "converged", "stopped"]
 
@@ -70,7 +76,7 @@ class Fitting:
 
     def __init__(
         self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto",
-        collective: Collective = ALONE, threads: int | None = None,
+        collective: Collective = ALONE, threads: int | None = None, pretrained: Pretrained | None = None,
     ) -> None:  # fmt: skip
         check_together(recipe, train, validation, classes)
         self.recipe, self.classes, self.collective = recipe, classes, collective
@@ -79,8 +85,13 @@ class Fitting:
             recipe, train.input_shape, classes, len(train), device, collective.place, threads
         )
         where = self.arithmetic.device
-        preprocessing = Preprocessing.measure(train.inputs, recipe.preprocessing)
-        self.state = TrainingState.start(recipe, train.input_shape, classes, preprocessing, where, collective)
+        if pretrained is None:
+            if recipe.backbone is not None:
+                raise SettingsError("the recipe has a backbone, and its weights were not given.")
+            pretrained = Pretrained({}, Preprocessing.measure(train.inputs, recipe.preprocessing))
+        self.state = TrainingState.start(
+            recipe, train.input_shape, classes, pretrained.preprocessing, where, collective, pretrained.weights
+        )
         self.validation = validation.on(where) if validation is not None and len(validation) else None
         self.learn_from(train)
 
@@ -194,8 +205,12 @@ class Fitting:
             state.totals.zero_()
         if not state.network.training:
             state.network.train()
-        batches = self._batches()
-        self.batches.expect(batches, first)
+        if self.recipe.backbone is not None and state.epoch == 0:
+            self._fit_head()
+            batches = []
+        else:
+            batches = self._batches()
+            self.batches.expect(batches, first)
         for batch in batches[first:]:
             self._before_step(len(batches))
             self._step(batch)
@@ -221,6 +236,42 @@ class Fitting:
         self._keep(row)
         return True
 
+    def _fit_head(self) -> None:
+        """Fit the last layer on the backbone's features, which are computed once: logistic regression.
+
+        Its l2 is that with the smallest loss on validation.
+        """
+        state, body = self.state, without_head(self.state.network)
+        parts = [
+            Examples(self._features(body, part), part.labels, part.weights)
+            for part in (self.train, self.validation)
+            if part is not None
+        ]
+        best: FitResult | None = None
+        for l2 in HEAD_L2 if len(parts) > 1 else (0.1,):
+            recipe = Recipe(
+                network=LinearSpec(), loss=self.recipe.loss, optimizer=LBFGS(), l2=l2, epochs=100, keep_best=False
+            )
+            found = fit(recipe, *parts, classes=self.classes, device=str(state.device), threads=self.arithmetic.threads)
+            if best is None or (found.history[-1]["val_loss"] or 0) < (best.history[-1]["val_loss"] or 0):
+                best = found
+        assert best is not None
+        mean, std = (
+            torch.tensor(each, device=state.device) for each in (best.preprocessing.mean, best.preprocessing.std)
+        )
+        fitted, head = head_of(best.network).to(state.device), head_of(state.network)
+        with torch.no_grad():
+            head.weight.copy_(fitted.weight / std)
+            head.bias.copy_(fitted.bias - head.weight @ mean)
+        if state.average:
+            state.average.network.load_state_dict(state.network.state_dict())
+        last = best.history[-1]
+        state.totals.copy_(torch.tensor([last["loss"] or 0.0, last["accuracy"] or 0.0]) * len(self.train))
+
+    def _features(self, body: nn.Module, examples: Examples) -> torch.Tensor:
+        """What the last layer is given: float32 (N, F)."""
+        return torch.cat(list(logits_in_batches(body, self.state.preprocessing, examples.inputs)))
+
     def _batches(self) -> list[torch.Tensor]:
         """The indices of each step of the running epoch, on the device."""
         if self.recipe.optimizer.full_batch:
@@ -236,7 +287,7 @@ class Fitting:
     def _before_step(self, steps: int) -> None:
         """Set the scheduled learning rate of the next optimizer step, of ``steps`` in an epoch."""
         state, recipe = self.state, self.recipe
-        done = (state.total_steps + 0.5) / (steps * recipe.epochs)
+        done = (state.total_steps + 0.5) / (steps * (recipe.epochs - (recipe.backbone is not None)))
         set_learning_rate(state, recipe.schedule.factor(min(done, 1.0), state.epoch))
         if self.collective.size > 1:  # each its own, and newly drawn: one checkpoint holds but one process' numbers
             purpose = f"steps of process {self.collective.rank}"

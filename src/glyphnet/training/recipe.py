@@ -13,17 +13,17 @@ from pydantic import Field, field_validator, model_validator
 from ..augment import Augmenter
 from ..data.settings import DataSettings, Fraction
 from ..errors import SettingsError
-from ..nn import NetworkSpec
+from ..nn import BaseSpec, NetworkSpec
 from ..nn.kinds import ClassicCNNSpec, CNNSpec
 from ..settings import Settings, parse_settings, suggestion
 from .losses import REGULARIZERS, AnyLoss, CrossEntropy, Regularizer
-from .optimizers import Adam, AnyOptimizer, Muon
+from .optimizers import Adam, AdamW, AnyOptimizer, Muon
 from .schedules import AnySchedule, Constant, OneCycle
 
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 # The sections that are one of several kinds, and the key that says which: naming another kind starts it afresh.
-_KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule": "name"}
+_KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule": "name", "backbone": "weights"}
 
 
 class EarlyStopping(Settings):
@@ -40,12 +40,26 @@ class EarlyStopping(Settings):
     monitor: Literal["val_loss", "val_accuracy", "loss"] = "val_loss"
 
 
+class Backbone(Settings):
+    """Weights from which a training begins. Its first epoch fits the last layer alone; the others change all weights.
+
+    Attributes:
+        weights: a name ("efficientnet-lite0"), or the path of a file of weights.
+        sha256: of that file; a training writes here what it found.
+    """
+
+    weights: str
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
 class Recipe(Settings):
     """Every setting of one training. Nothing is trained that a recipe does not describe.
 
     Attributes:
         data: which images; None where arrays are given instead.
         network: the network's kind and sizes.
+        backbone: weights to begin with, of the same network trained on other pictures, and with them its preprocessing;
+            None begins at random.
         preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
             image has length 1).
         augment: strength of each random change of the training images, by name.
@@ -72,6 +86,7 @@ class Recipe(Settings):
 
     data: DataSettings | None = None
     network: NetworkSpec
+    backbone: Backbone | None = None
     preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
     augment: dict[str, float] = Field(default_factory=dict)
     loss: AnyLoss = CrossEntropy()
@@ -122,6 +137,8 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
         if self.optimizer.full_batch:
+            if self.backbone is not None:
+                raise ValueError(f"optimizer {self.optimizer.name} has no use for a backbone: take another optimizer")
             random = [f"augment.{name}" for name, strength in self.augment.items() if strength]
             random += [f"network.{name}" for name in ("dropout", "input_dropout") if getattr(self.network, name, 0)]
             if random:
@@ -176,7 +193,7 @@ class Recipe(Settings):
             section, _, name = path.partition(".")
             if _names_kind(path) and isinstance(value, str):
                 key = _KIND_KEYS[section]
-                if values[section][key] != value:
+                if (values[section] or {}).get(key) != value:
                     values[section] = {key: value}
             elif not name:
                 values[section] = value
@@ -297,6 +314,20 @@ def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
         augment={"rotate": 10, "scale": 0.1, "shear": 5, "shift": _shift(image_shape)},
         epochs=_epochs(images, at_60_000=20),
         batch_size=_batch_size(images, largest=256),
+        ema=0.99,
+    )
+
+
+def fine_tuned(network: BaseSpec, image_shape: ImageShape, images: int) -> Recipe:
+    """From the weights of a backbone: small steps, and few of them, for the weights are good already."""
+    return Recipe(
+        network=network,
+        optimizer=AdamW(lr=5e-4, weight_decay=0.01),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.1),
+        augment={"scale": 0.1, "shift": _shift(image_shape), "brightness": 0.2, "contrast": 0.2},
+        epochs=1 + max(1, min(20, round(4 * math.sqrt(3_000 / max(images, 1))))),
+        batch_size=_batch_size(images, largest=64),
         ema=0.99,
     )
 

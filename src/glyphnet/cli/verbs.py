@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": (".train", "Train a classifier on labelled images and write its run folder."),
     "evaluate": (".evaluate", "Judge a model on labelled images: accuracy, mistakes, report."),
     "predict": (".predict", "Name the class of images, with probabilities."),
+    "suggest": (".suggest", "Say which unlabelled pictures to label next."),
     "explain": (".explain", "Show what a model looked at: saliency, layers, weights, dead units."),
     "export": (".export", "Write a model as a web page, as ONNX or as a PyTorch program."),
     "serve": (".serve", "Serve a model over HTTP: an interface for programs, a page to draw on."),

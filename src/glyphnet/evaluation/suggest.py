@@ -1,0 +1,171 @@
+"""What to label next: unlabelled pictures of which a model is unsure, and which are unlike each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.ink import Normalized
+from ..errors import BadFileError, SettingsError
+from ..files import AnyPath, atomic_write
+from ..images import Batch, default_batch_size
+from ..predictfiles.pictures import OnBadFile, pictures_in
+from ..predictfiles.predicting import Decoding, decode_ahead
+from ..progress import Progress
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..images import Images
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+
+CANDIDATES = 20
+"""Times as many of the least certain pictures are looked at as are chosen, and `FEWEST` at least."""
+FEWEST = 1000
+
+
+class Suggestion(NamedTuple):
+    """A picture that is worth a label.
+
+    Attributes:
+        row: its place in the pool.
+        label: the name of the likeliest class.
+        probability: of that class.
+        margin: by how much it is more probable than the next class; small where the model is unsure.
+        reason: why the model should not be trusted here, "foreign" for instance, or None: see `Answers`.
+    """
+
+    row: int
+    label: str
+    probability: float
+    margin: float
+    reason: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Unlabelled pictures as a model sees them.
+
+    Attributes:
+        files: what each picture is called.
+        probabilities: float32 (N, K).
+        features: float32 (N, F).
+        reasons: see `Suggestion`.
+    """
+
+    files: list[str]
+    probabilities: Float32Array
+    features: Float32Array
+    reasons: list[str | None]
+
+    def suggestions(self, classes: tuple[str, ...], count: int) -> list[Suggestion]:
+        """The ``count`` pictures that `choose` takes, in its order."""
+        ranked = np.sort(self.probabilities, axis=1)
+        margins = ranked[:, -1] - ranked[:, -2] if len(classes) > 1 else ranked[:, -1]
+        return [
+            Suggestion(
+                int(row), classes[int(self.probabilities[row].argmax())], float(ranked[row, -1]), float(margins[row]),
+                self.reasons[row],
+            )
+            for row in choose(margins, self.features, count)
+        ]  # fmt: skip
+
+
+def suggest(classifier: Classifier, pool: Images, count: int) -> list[Suggestion]:
+    """Which pictures of a pool to label next, the most informative first.
+
+    Args:
+        classifier: trained on the labels that there are.
+        pool: as for `Classifier.predict`.
+        count: how many; all of a smaller pool.
+
+    Raises:
+        SettingsError: ``count`` is below 1.
+    """
+    answers = classifier.answer(pool)
+    features = classifier.features(pool)
+    files = [str(row) for row in range(len(answers))]
+    return Pool(files, answers.probabilities, features, list(answers.reasons)).suggestions(classifier.classes, count)
+
+
+def read_pool(
+    classifier: Classifier, paths: Iterable[str], on_bad_file: OnBadFile, progress: Progress | None = None
+) -> Pool:
+    """The pictures in files, folders, tables and archives, as for `predict_files`."""
+    pictures = pictures_in(paths, image_shape=classifier.input_shape)
+    decoded = decode_ahead(pictures, Decoding(classifier, None, find_remade=False))
+    files: list[str] = []
+    reasons: list[str | None] = []
+    probabilities: list[Float32Array] = []
+    features: list[Float32Array] = []
+
+    while several := list(islice(decoded, default_batch_size(classifier.input_shape))):
+        good: list[Normalized] = []
+        for each in several:
+            if isinstance(each.pixels, BadFileError):
+                on_bad_file(each.pixels)
+            else:
+                good.append(Normalized(each.pixels, each.reason, each.given))
+                files.append(each.place)
+        batch = Batch.of(good) if good else Batch.as_seen(np.empty((0, *classifier.input_shape), np.uint8))
+        answers = classifier.answer(batch)
+        reasons += answers.reasons
+        probabilities.append(answers.probabilities)
+        features.append(classifier.features(batch))
+        if progress is not None:
+            progress(len(files), 0, "reading the pool")
+    if not files:
+        return Pool([], np.empty((0, len(classifier.classes)), np.float32), np.empty((0, 1), np.float32), [])
+    return Pool(files, np.concatenate(probabilities), np.concatenate(features), reasons)
+
+
+def write_suggestions(path: AnyPath, pool: Pool, suggestions: Iterable[Suggestion]) -> None:
+    """A CSV file of the suggestions, the column ``label`` empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "label", "suggested", "probability", "margin", "reason"))
+    for each in suggestions:
+        figures = f"{each.probability:.4f}", f"{each.margin:.4f}"
+        writer.writerow((pool.files[each.row], "", each.label, *figures, each.reason or ""))
+    with atomic_write(path, follow=True) as file:
+        file.write(text.getvalue().encode("utf-8", errors="surrogateescape"))
+
+
+def choose(margins: Float32Array, features: Float32Array, count: int) -> Int64Array:
+    """The rows to label: each the one with the largest product of two figures, given those before it.
+
+    They are how unsure the model is, 1 − margin (Scheffer et al., 2001), and how far the picture is from those chosen
+    before it, by the cosine of their features: many pictures that raise the same doubt need one label.
+
+    Args:
+        margins: float (N,), from 0 (unsure) to 1.
+        features: float (N, F).
+        count: how many rows, N at most.
+
+    Returns:
+        int64 (min(count, N),), the most informative first.
+
+    Raises:
+        SettingsError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise SettingsError(f"count is {count}: it must be 1 at least.")
+    candidates = np.argsort(margins, kind="stable")[: max(FEWEST, CANDIDATES * count)]
+    unsure = 1 - margins[candidates].astype(np.float64) + 1e-6  # where the model is sure of all, distance decides
+    unit = features[candidates] / np.maximum(np.linalg.norm(features[candidates], axis=1, keepdims=True), 1e-12)
+    apart = np.ones(len(candidates))
+    chosen: list[int] = []
+    for _ in range(min(count, len(candidates))):
+        worth = unsure * (np.maximum(apart, 0) + 1e-6)  # of copies of what was chosen, the unsure ones
+        worth[chosen] = -1
+        chosen.append(int(worth.argmax()))
+        apart = np.minimum(apart, 1 - unit @ unit[chosen[-1]])
+    return candidates[chosen]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +12,12 @@ import numpy.typing as npt
 
 from ..data.ink import Normalized
 from ..errors import BadFileError, SettingsError
-from ..files import AnyPath, atomic_write
-from ..images import Batch, default_batch_size
+from ..files import AnyPath, atomic_write_csv
+from ..images import Batch
 from ..predictfiles.pictures import OnBadFile, pictures_in
 from ..predictfiles.predicting import Decoding, decode_ahead
 from ..progress import Progress
+from ..settings import default_batch_size
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -129,14 +128,12 @@ def read_pool(
 
 def write_suggestions(path: AnyPath, pool: Pool, suggestions: Iterable[Suggestion]) -> None:
     """A CSV file of the suggestions, the column ``label`` empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "label", "suggested", "probability", "margin", "reason"))
-    for each in suggestions:
-        figures = f"{each.probability:.4f}", f"{each.margin:.4f}"
-        writer.writerow((pool.files[each.row], "", each.label, *figures, each.reason or ""))
-    with atomic_write(path, follow=True) as file:
-        file.write(text.getvalue().encode("utf-8", errors="surrogateescape"))
+    rows = [
+        (pool.files[each.row], "", each.label, f"{each.probability:.4f}", f"{each.margin:.4f}", each.reason or "")
+        for each in suggestions
+    ]
+    header = ("file", "label", "suggested", "probability", "margin", "reason")
+    atomic_write_csv(path, [header, *rows], follow=True)
 
 
 def choose(margins: Float32Array, features: Float32Array, count: int) -> Int64Array:

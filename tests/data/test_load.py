@@ -232,12 +232,11 @@ def test_one_coloured_picture_makes_the_data_rgb(make_folder: MakeFolder) -> Non
 
 
 def test_colour_that_the_sample_missed_is_told(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glyphnet.data import pictures, survey
+    from glyphnet.data import survey
 
     root = make_folder({"a": 5, "b": 5})
     Image.new("RGB", (8, 8), "red").save(root / "a" / "red.png")
-    for module in (pictures, survey):
-        monkeypatch.setattr(module, "SAMPLE", 2)
+    monkeypatch.setattr(survey, "SAMPLE", 2)
     splits = load(root)
     assert splits.image_shape == (8, 8, 1)
     assert splits.notes[1].startswith("1 image has colour, though none of the 2 that were looked at to choose had")

@@ -61,7 +61,7 @@ class ShapeWish:
         pair = size if isinstance(size, (tuple, list)) else (size, size)
         right = len(pair) == 2 and all(type(side) is int and 1 <= side <= LARGEST_ASKED for side in pair)
         if size is not None and not right:
-            wrong.append(f'size (={size!r}) must be a side from 1 to {LARGEST_ASKED} pixels, (height, width) or "own"')
+            wrong.append(f'size (={size!r}) must be a side from 1 to {LARGEST_ASKED} pixels, or two, or "own"')
         if color not in COLORS:
             wrong.append(f"color (={color!r}) must be one of {', '.join(COLORS)}")
         if wrong:

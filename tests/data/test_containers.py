@@ -145,6 +145,16 @@ def test_plain_values_and_arrays_come_back(tmp_path, protocol):
     np.testing.assert_array_equal(found["d"], GREY[0])
 
 
+def test_what_a_pickle_names_many_times_is_built_once(tmp_path):
+    inner = [0] * 10_000
+    content = pickle.dumps({"labels": inner, "again": [inner] * 10_000})
+    assert len(content) < 100_000
+    with pytest.raises(BadFileError, match="it holds a list at level 2"):
+        containers.read_pickle(content, tmp_path / "x")
+    found = containers.read_pickle(pickle.dumps([inner] * 10_000), tmp_path / "x")
+    assert all(each is found[0] for each in found)
+
+
 def test_cut_and_altered_pickles_are_bad_files(tmp_path):
     content = pickle.dumps({b"data": GREY, b"labels": [0, 1]}, protocol=2)
     for length in range(0, len(content) - 1, 23):

@@ -380,18 +380,24 @@ def read_pickle(content: bytes, path: AnyFile) -> Any:
     Texts come as str, read as Latin-1 where they are bytes. Anything else is a BadFileError.
     """
     try:
-        return _value(_Unpickler(io.BytesIO(content), encoding="latin-1").load())
+        return _value(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
     except Exception as error:  # of many kinds, as above
         reason = f"not a pickle of plain values and arrays ({first_line(error)[:120]}); nothing was run"
         raise BadFileError(path, reason, "Give CIFAR's own batches, or save the arrays by numpy.savez.") from None
 
 
-def _value(thing: Any, level: int = 0) -> Any:
-    """The value, with each described array built; a list in a list could stand for more than memory holds."""
+def _value(thing: Any, seen: dict[int, Any], level: int = 0) -> Any:
+    """The value, with each described array built.
+
+    What a pickle names many times is built once, and nothing lies deeper than a list in a dict: a short file could
+    otherwise stand for more than memory holds.
+    """
     if isinstance(thing, (list, dict)) and level < 2:
-        if isinstance(thing, list):
-            return [_value(each, level + 1) for each in thing]
-        return {_value(key, level + 1): _value(value, level + 1) for key, value in thing.items()}
+        if id(thing) not in seen:
+            parts = [_value(each, seen, level + 1) for each in thing]
+            inside = [_value(each, seen, level + 1) for each in thing.values()] if isinstance(thing, dict) else ()
+            seen[id(thing)] = dict(zip(parts, inside, strict=True)) if isinstance(thing, dict) else parts
+        return seen[id(thing)]
     if isinstance(thing, bytes):
         return thing.decode("latin-1")
     if isinstance(thing, _Made) and thing.name == "_codecs encode":
@@ -408,10 +414,10 @@ def _value(thing: Any, level: int = 0) -> Any:
 
 def _array(_: int, shape: tuple[int, ...], kind: _Made, by_columns: bool, values: Any) -> _Array:
     """The array of such a state, as NumPy pickles it."""
-    described = str(_value(kind.arguments[0]))
+    described = str(_value(kind.arguments[0], {}))
     if kind.name != "numpy dtype" or not re.fullmatch(r"[<>|]?[uif][1248]|[<>|]?b1", described):
         raise ValueError(f"an array of {described!r}")
-    flat: _Array = np.frombuffer(_value(values).encode("latin-1"), np.dtype(described))
+    flat: _Array = np.frombuffer(_value(values, {}).encode("latin-1"), np.dtype(described))
     return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
 
 

@@ -100,11 +100,15 @@ class Kill(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 changes = {"backbone": sys.argv[1], "epochs": 4}
-glyphnet.train("digits", changes=changes, out=sys.argv[2], threads=1, callbacks=[Kill()], checkpoint_every=0)
+glyphnet.train("digits.npz", changes=changes, out=sys.argv[2], threads=1, callbacks=[Kill()], checkpoint_every=0)
 """
 
 
-def test_a_killed_training_resumes_to_the_same_bytes(model: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_bytes(
+    digits: Splits, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("digits.npz", images=digits.train.images[:200], labels=digits.train.labels[:200])
     for name, killed_after in (("unbroken", 9), ("first", 1), ("third", 3)):
         arguments = [sys.executable, "-c", TRAIN, str(model), str(tmp_path / name), str(killed_after)]
         child = subprocess.run(arguments, capture_output=True)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -386,6 +387,21 @@ def test_the_temporary_folder_of_a_killed_process_is_removed_and_others_stay(tmp
     with temporary_folder(tmp_path) as folder:
         assert sorted(os.listdir(tmp_path)) == sorted(["glyphnet-abcdefgh", folder.name])
     assert os.listdir(tmp_path) == ["glyphnet-abcdefgh"]
+
+
+def test_temporary_folders_that_are_made_at_the_same_time_leave_each_other_alone(tmp_path: Path) -> None:
+    """A lock's file is there a moment before the lock: the others must not take its folder for abandoned."""
+
+    def work(number: int) -> None:
+        for turn in range(60):
+            with temporary_folder(tmp_path) as folder:
+                (folder / "own").write_text(f"{number} {turn}")
+                assert (folder / "own").read_text() == f"{number} {turn}"
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, number) for number in range(8)]:
+            done.result()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_temporary_folder_of_a_process_that_was_killed_before_it_had_its_lock_is_removed_later(tmp_path) -> None:

@@ -172,12 +172,20 @@ def temporary_folder(near: AnyPath | None = None) -> Iterator[Path]:
     """
     base = Path(tempfile.gettempdir() if near is None else near)
     _remove_abandoned(base)
-    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
-    try:
-        with FolderLock(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        yield _new_folder(base, held)
+
+
+def _new_folder(base: Path, held: contextlib.ExitStack) -> Path:
+    """A new folder, locked, and removed when ``held`` ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            held.enter_context(FolderLock(folder))
+        except (FileNotFoundError, RunFolderError):
+            continue  # between the making of the lock's file and the lock another process took it for abandoned
+        return folder
 
 
 def _remove_abandoned(base: Path) -> None:

@@ -48,6 +48,7 @@ OUTPUTS = (
     Output("train", "--out", ("in",), ("recipe.yaml", "model.safetensors", "report.html")),
     Output("evaluate", "--out", ("m.safetensors", "in"), ("evaluation.json", "predictions.csv", "report.html")),
     Output("predict", "--out", ("m.safetensors", "in"), suffix=".csv"),
+    Output("suggest", "--out", ("m.safetensors", "in"), suffix=".csv"),
     Output("explain", "--out", ("m.safetensors", "in/a/0.png"), ("0-explained.png",)),
     Output("explain", "--out", ("m.safetensors", "in/a/0.png"), suffix=".png"),
     Output("export", "--out", ("m.safetensors",), suffix=".html"),

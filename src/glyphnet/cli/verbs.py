@@ -15,6 +15,7 @@ import threading
 from _thread import interrupt_main
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -46,6 +47,8 @@ READER_GONE = 141  # 128 + SIGPIPE: what the shell shows for any program whose r
 class VerbGroup(TyperGroup):
     """The verbs as Typer sees them: a name and a help line each, until one is called."""
 
+    _interrupted = False
+
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for verb, (_, line) in VERBS.items():
@@ -60,12 +63,16 @@ class VerbGroup(TyperGroup):
         """Run the verb; the two endings on which Typer would say nothing are reported here."""
         try:
             if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-                signal.signal(signal.SIGINT, signal.default_int_handler)  # see `__main__`
+                signal.signal(signal.SIGINT, self._interrupt)  # see `__main__`
             return super().invoke(ctx)
         except (KeyboardInterrupt, OSError) as error:
             if isinstance(error, BrokenPipeError) and _reader_has_left():
                 raise typer.Exit(READER_GONE) from None
             raise typer.Exit(report(error, debug=ctx.obj)) from error
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        signal.default_int_handler(number, frame)
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Parse, run, end the process with the verb's status: the one place where errors become lines."""
@@ -78,7 +85,8 @@ class VerbGroup(TyperGroup):
         try:
             status = super().main(words, "glyphnet", standalone_mode=False, obj=debug) or 0
         except Exception as error:
-            status = report(error, debug=debug)
+            # Compiled code (pydantic) makes an error of its own of a Ctrl-C.
+            status = report(KeyboardInterrupt() if self._interrupted else error, debug=debug)
         lost = _flush_output()
         if status == 0 and lost is not None:
             status = READER_GONE if isinstance(lost, BrokenPipeError) else report(lost, debug=debug)

@@ -51,7 +51,7 @@ class EfficientNetLiteSpec(BaseSpec):
     def network(self, input_shape: InputShape, classes: int) -> nn.Sequential:
         """enlarge, stem, stem_norm, stem_activation, block1 to block16, top, top_norm, top_activation, pool, flatten,
         [dropout], head."""
-        from .modules import Enlarge, InvertedResidual, published_norm
+        from .modules import Enlarge, InvertedResidual, initialise_convolutions, published_norm
 
         stack = Stack(self.kind, input_shape)
         larger = max(1.0, self.side / min(stack.height, stack.width))
@@ -76,7 +76,9 @@ class EfficientNetLiteSpec(BaseSpec):
         stack.add("top_activation", Described("ReLU6"))
         stack.add("pool", Described("AdaptiveAvgPool2d", {"output_size": 1}))
         stack.height = stack.width = 1
-        return stack.flat((), "relu", self.dropout, classes).build()
+        network = stack.flat((), "relu", self.dropout, classes).build()
+        initialise_convolutions(network)
+        return network
 
 
 def _fitting(side: float) -> int:

@@ -30,11 +30,14 @@ def module_of(layer: Described) -> nn.Module:
 
 
 def initialise_convolutions(network: nn.Module) -> nn.Module:
-    """The network with new weights of its convolutions, normal with the variance 2 / (outputs · kernel²)."""
+    """The network with new weights of its convolutions, normal with the variance 2 / (outputs of a group · kernel²)."""
     for layer in network.modules():
         # On the meta device there is nothing to set, and PyTorch would load its compiler for it.
         if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.groups > 1:
+                with torch.no_grad():
+                    layer.weight *= layer.groups**0.5
     return network
 
 

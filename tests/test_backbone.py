@@ -139,6 +139,18 @@ def test_data_are_read_in_the_size_of_the_backbone(model: Path, tmp_path: Path) 
     assert run.classifier.input_shape == (8, 8, 1)
 
 
+def test_norms_keep_the_statistics_of_the_backbone(digits: Splits, model: Path) -> None:
+    """A few steps on few images would leave them between two networks."""
+    run = glyphnet.train(of(digits, range(5, 10), most=200), changes={"backbone": str(model), "epochs": 3})
+    assert run.best_epoch > 1
+    assert run.classifier is not None
+    before, after = load_model(model).network.state_dict(), run.classifier.network.state_dict()
+    running = [name for name in before if "running" in name]
+    assert running
+    assert all(torch.equal(before[name], after[name]) for name in running)
+    assert not torch.equal(before["stem.weight"], after["stem.weight"])
+
+
 def test_published_weights_train_and_export(published: Path, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(120) % 3

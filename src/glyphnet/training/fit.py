@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import DivergedError, SettingsError, TrainingError
 from ..nn import Preprocessing, build, logits_in_batches, without_head
@@ -203,8 +204,10 @@ class Fitting:
         if first == 0:
             state.seed_random(derived_seed(self.recipe.seed, "steps", state.epoch))
             state.totals.zero_()
-        if not state.network.training:
+        if not state.network.training or self.recipe.backbone is not None:
             state.network.train()
+            if self.recipe.backbone is not None:
+                freeze_norms(state.network)
         if self.recipe.backbone is not None and state.epoch == 0:
             self._fit_head()
             batches = []
@@ -249,9 +252,8 @@ class Fitting:
         ]
         best: FitResult | None = None
         for l2 in HEAD_L2 if len(parts) > 1 else (0.1,):
-            recipe = Recipe(
-                network=LinearSpec(), loss=self.recipe.loss, optimizer=LBFGS(), l2=l2, epochs=100, keep_best=False
-            )
+            loss = self.recipe.loss.model_copy(update={"label_smoothing": 0.0})
+            recipe = Recipe(network=LinearSpec(), loss=loss, optimizer=LBFGS(), l2=l2, epochs=100, keep_best=False)
             found = fit(recipe, *parts, classes=self.classes, device=str(state.device), threads=self.arithmetic.threads)
             if best is None or (found.history[-1]["val_loss"] or 0) < (best.history[-1]["val_loss"] or 0):
                 best = found
@@ -345,6 +347,13 @@ class Fitting:
             else:
                 state.stale += 1
         state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
+
+
+def freeze_norms(network: nn.Module) -> None:
+    """Let batch norms use the mean and variance of the backbone's training, which saw more images than these are."""
+    for layer in network.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
 
 
 def fit(

@@ -141,8 +141,8 @@ def test_data_are_read_in_the_size_of_the_backbone(model: Path, tmp_path: Path) 
 
 def test_norms_keep_the_statistics_of_the_backbone(digits: Splits, model: Path) -> None:
     """A few steps on few images would leave them between two networks."""
-    run = glyphnet.train(of(digits, range(5, 10), most=200), changes={"backbone": str(model), "epochs": 3})
-    assert run.best_epoch > 1
+    changes = {"backbone": str(model), "epochs": 3, "keep_best": False}
+    run = glyphnet.train(of(digits, range(5, 10), most=200), changes=changes)
     assert run.classifier is not None
     before, after = load_model(model).network.state_dict(), run.classifier.network.state_dict()
     running = [name for name in before if "running" in name]

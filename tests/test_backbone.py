@@ -23,6 +23,8 @@ from glyphnet.nn.efficientnet import EfficientNetLiteSpec
 from glyphnet.runs.backbone import read_backbone
 from glyphnet.training import Recipe
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
+
 
 @pytest.fixture(scope="module")
 def digits() -> Splits:
@@ -83,7 +85,7 @@ def test_later_epochs_change_all_weights_and_are_kept_only_where_validation_is_b
     accuracies = [row["val_accuracy"] for row in run.history]
     assert len(accuracies) == 4
     assert run.classifier is not None
-    right = run.classifier.predict_proba(few.validation.images).argmax(axis=1) == few.validation.labels
+    right = run.classifier.predict_proba(few.validation.images, as_is=True).argmax(axis=1) == few.validation.labels
     assert right.mean() == pytest.approx(max(a for a in accuracies if a is not None))
     wrecked = glyphnet.train(few, changes={"backbone": str(model), "epochs": 2, "optimizer.lr": 10})
     assert wrecked.best_epoch == 1
@@ -99,7 +101,7 @@ class Kill(Callback):
         if row["epoch"] == int(sys.argv[3]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-changes = {"backbone": sys.argv[1], "epochs": 4}
+changes = {"backbone": sys.argv[1], "epochs": 3}
 glyphnet.train("digits.npz", changes=changes, out=sys.argv[2], threads=1, callbacks=[Kill()], checkpoint_every=0)
 """
 
@@ -108,17 +110,16 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     digits: Splits, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    np.savez("digits.npz", images=digits.train.images[:200], labels=digits.train.labels[:200])
-    for name, killed_after in (("unbroken", 9), ("first", 1), ("third", 3)):
+    np.savez("digits.npz", images=digits.train.images[:120], labels=digits.train.labels[:120])
+    for name, killed_after in (("unbroken", 9), ("killed", 1)):
         arguments = [sys.executable, "-c", TRAIN, str(model), str(tmp_path / name), str(killed_after)]
         child = subprocess.run(arguments, capture_output=True)
         assert child.returncode == (0 if killed_after == 9 else -signal.SIGKILL), child.stderr.decode()
     unbroken = load_model(tmp_path / "unbroken" / "model.safetensors").network.state_dict()
-    for name in ("first", "third"):
-        run = glyphnet.resume(tmp_path / name, report=False)
-        assert run.classifier is not None
-        resumed = run.classifier.network.state_dict()
-        assert all(torch.equal(unbroken[each], resumed[each]) for each in unbroken)
+    run = glyphnet.resume(tmp_path / "killed", report=False)
+    assert run.classifier is not None
+    resumed = run.classifier.network.state_dict()
+    assert all(torch.equal(unbroken[each], resumed[each]) for each in unbroken)
 
 
 def test_weights_that_changed_since_are_refused(digits: Splits, model: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from ..browsing import wait_until
 
+pytestmark = pytest.mark.slow
+
 STROKES = {
     "0": [
         [

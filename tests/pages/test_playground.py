@@ -20,6 +20,8 @@ from glyphnet.pages.playground import ImageSet, playground_page
 
 from ..browsing import faults, wait_until
 
+pytestmark = pytest.mark.slow
+
 MNIST = Path("t10k-images-idx3-ubyte.gz"), Path("t10k-labels-idx1-ubyte.gz")
 
 

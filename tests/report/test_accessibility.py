@@ -8,6 +8,8 @@ from glyphnet.report import SuspectPart
 
 from ..browsing import faults
 
+pytestmark = pytest.mark.slow
+
 HISTORY = [
     {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.1 / epoch, "accuracy": 0.8, "val_accuracy": 0.7, "lr": 0.1}
     for epoch in range(1, 6)

@@ -10,6 +10,8 @@ from glyphnet.data import Finding
 
 from ..browsing import wait_until
 
+pytestmark = pytest.mark.slow
+
 HISTORY = [
     {
         "epoch": epoch,

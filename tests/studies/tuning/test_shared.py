@@ -19,7 +19,7 @@ from glyphnet.studies.tuning.study import Peers
 
 from ...processes import wait_for
 
-pytestmark = pytest.mark.usefixtures("little_ink")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 WORKER = """
 import sys, time

@@ -152,6 +152,18 @@ def test_norms_keep_the_statistics_of_the_backbone(digits: Splits, model: Path) 
     assert not torch.equal(before["stem.weight"], after["stem.weight"])
 
 
+def test_a_search_begins_with_the_same_weights(digits: Splits, model: Path) -> None:
+    pytest.importorskip("optuna")
+    few = of(digits, range(5, 10), most=60)
+    found = glyphnet.tune(
+        few, changes={"backbone": str(model), "epochs": 1}, search={"optimizer.lr": "1e-4..1e-3"}, trials=1
+    )
+    alone = glyphnet.train(few, changes={"backbone": str(model), "epochs": 1})
+    assert found.best is not None
+    assert alone.history[0]["val_accuracy"] is not None
+    assert found.best.outcome.correct == round(alone.history[0]["val_accuracy"] * len(few.validation))
+
+
 def test_published_weights_train_and_export(published: Path, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(120) % 3

@@ -48,7 +48,8 @@ class TrainingDisplay(Bars, Callback):
         epoch, epochs = int(row["epoch"] or 0), state.recipe.epochs
         last = epoch == epochs
         left = "" if last or self._left is None else f", {clock(self._left)} left"
-        text = f"epoch {epoch} of {epochs}: {_figures(row)}, {self._speed:,.0f} images/s{left}"
+        speed = f", {self._speed:,.0f} images/s" if self._speed else ""  # an epoch that fits the head has no steps
+        text = f"epoch {epoch} of {epochs}: {_figures(row)}{speed}{left}"
         self.line(text, now=last and not self.is_terminal)
         return False
 

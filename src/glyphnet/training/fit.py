@@ -88,7 +88,9 @@ class Fitting:
         where = self.arithmetic.device
         if pretrained is None:
             if recipe.backbone is not None:
-                raise SettingsError("the recipe has a backbone, and its weights were not given.")
+                raise SettingsError(
+                    "backbone: its weights were not given here. Set backbone to null to begin at random."
+                )
             pretrained = Pretrained({}, Preprocessing.measure(train.inputs, recipe.preprocessing))
         self.state = TrainingState.start(
             recipe, train.input_shape, classes, pretrained.preprocessing, where, collective, pretrained.weights

@@ -24,8 +24,8 @@ from ...evaluation.evaluate import part_of
 from ...files import Replacing, read_input
 from ...nn import logits_in_batches
 from ...progress import SILENT, Reporter
-from ...runs.preparation import Source, inputs_of, prepare
-from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device, fit
+from ...runs.preparation import Source, fitting_of, inputs_of, prepare
+from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, TrainingState, choose_device
 from ...training import preset as recipe_of_preset
 from ...training.device import Place, using_threads
 from .results import Ending, Outcome, TestResult, Trial, TrialEnding, Tuning, score
@@ -379,13 +379,11 @@ class TrialRunner:
     def run(self, trial: optuna.Trial, settings: Mapping[str, Value]) -> Outcome:
         """Train and validate. A failure that the settings cause is an outcome, not an error."""
         splits = self.splits
-        train, validation = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
+        validation = Examples.of(splits.validation.images, splits.validation.labels)
         watch = _Watch(trial, len(validation), self.budget, pruning=self.pruning)
         try:
-            result = fit(
-                self.recipe.override(settings), train, validation, classes=len(splits.classes), device=self.device,
-                threads=self.threads, callbacks=(watch, *self.callbacks),
-            )  # fmt: skip
+            fitting = fitting_of(self.recipe.override(settings), splits, self.device, threads=self.threads)
+            result = fitting.run(callbacks=(watch, *self.callbacks))
         except SettingsError as error:
             return Outcome("impossible", str(error))
         except DivergedError as error:

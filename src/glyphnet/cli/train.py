@@ -232,7 +232,7 @@ def _show(run: Run) -> None:
     print("\nWhat to try next:")
     if run.evaluation is not None:
         print("  open the report in a browser: it shows where the model fails, image by image")
-    for verb, rest, what in _NEXT:
+    for verb, rest, what in (*_NEXT, _EXPORT if run.recipe.backbone is None else _EXPORT_LARGE):
         command = f"glyphnet {verb} {model}{rest}"
         print(f"  {command}\n      {what}")
 
@@ -240,9 +240,10 @@ def _show(run: Run) -> None:
 _NEXT = (
     ("predict", " IMAGE...", "name the class of your own images"),
     ("explain", " IMAGE...", "show what it looked at"),
-    ("export", " --format html", "a page to draw on, in one file that works offline"),
 )
 """Verb, what follows the model, what for."""
+_EXPORT = "export", " --format html", "a page to draw on, in one file that works offline"
+_EXPORT_LARGE = "export", " --format onnx", "for ONNX Runtime, without PyTorch"  # a page cannot hold every backbone
 
 
 def _as_dict(run: Run) -> dict[str, object]:

@@ -112,7 +112,7 @@ BOMBS = {
     "many segments": lambda: segments(1_000_000),
     "an icon with a giant": lambda: icon(11_000),
     "an Apple icon with a giant": lambda: apple_icon(11_000),
-    "many frames": lambda: frames("GIF", 8_000),
+    "many frames": lambda: frames("GIF", 12_000),
     "many pages": lambda: tiff_pages(60_000),
     "many tiles": lambda: tiff_tiles(4992),
     "many profiles": lambda: png(64, 64, PROFILE * 6000),

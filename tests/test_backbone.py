@@ -132,6 +132,11 @@ def test_images_of_another_shape_are_refused_with_the_options_to_give(model: Pat
         read_backbone(str(model), (28, 28, 3))
 
 
+def test_another_network_than_the_backbones_is_refused(digits: Splits, model: Path) -> None:
+    with pytest.raises(SettingsError, match="the backbone's weights are of another network .* such as "):
+        glyphnet.train(digits, changes={"backbone": str(model), "network": "mlp"})
+
+
 def test_data_are_read_in_the_size_of_the_backbone(model: Path, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (60, 20, 20, 3), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(60) % 3)

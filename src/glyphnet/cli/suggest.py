@@ -54,22 +54,22 @@ def suggest(
 
     classifier = load_model(model, choose_device(device))
     with progress() as report_progress:
-        pool = read_pool(classifier, paths, on_bad_file, report_progress)
-    if not pool.files:
+        files, pool = read_pool(classifier, paths, on_bad_file, report_progress)
+    if not files:
         raise DataError("there is no picture in the pool. Name files or folders of pictures.")
     found = pool.suggestions(classifier.classes, count)
     if out is not None:
-        write_suggestions(out, pool, found)
+        write_suggestions(out, files, found)
     if as_json:
-        rows = [{"file": printable(pool.files[each.row]), **each._asdict()} for each in found]
-        emit_json({"model": str(model), "pool": len(pool.files), "unreadable": unreadable, "suggestions": rows})
+        rows = [{"file": printable(files[each.row]), **each._asdict()} for each in found]
+        emit_json({"model": str(model), "pool": len(files), "unreadable": unreadable, "suggestions": rows})
     else:
         table = [
-            [pool.files[each.row], each.label, f"{each.probability:.3f}", f"{each.margin:.3f}", each.reason or ""]
+            [files[each.row], each.label, f"{each.probability:.3f}", f"{each.margin:.3f}", each.reason or ""]
             for each in found[:_SHOWN]
         ]
         below = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-        below += [f"{len(found)} of {len(pool.files):,} pictures."] + ([] if out is None else [f"Written to {out}."])
+        below += [f"{len(found)} of {len(files):,} pictures."] + ([] if out is None else [f"Written to {out}."])
         show_table(
             [["file", "suggested", "probability", "margin", "reason"], *table], left=(0, 1, 4), below=below,
             mark_first=False,

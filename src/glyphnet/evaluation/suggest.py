@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..data.ink import Normalized
 from ..errors import BadFileError, SettingsError
 from ..files import AnyPath, atomic_write_csv
-from ..images import Batch
+from ..images import Batch, image_batches
 from ..predictfiles.pictures import OnBadFile, pictures_in
 from ..predictfiles.predicting import Decoding, decode_ahead
 from ..progress import Progress
@@ -39,7 +39,7 @@ class Suggestion(NamedTuple):
         label: the name of the likeliest class.
         probability: of that class.
         margin: by how much it is more probable than the next class; small where the model is unsure.
-        reason: why the model should not be trusted here, "foreign" for instance, or None: see `Answers`.
+        reason: why the model should not be trusted here, "unlike_training" for instance, or None: see `Answers`.
     """
 
     row: int
@@ -54,16 +54,27 @@ class Pool:
     """Unlabelled pictures as a model sees them.
 
     Attributes:
-        files: what each picture is called.
         probabilities: float32 (N, K).
         features: float32 (N, F).
         reasons: see `Suggestion`.
     """
 
-    files: list[str]
     probabilities: Float32Array
     features: Float32Array
     reasons: list[str | None]
+
+    @classmethod
+    def of(cls, classifier: Classifier, batches: Iterable[Batch]) -> Pool:
+        """The pictures of some batches, each seen once."""
+        probabilities = [np.empty((0, len(classifier.classes)), np.float32)]
+        features: list[Float32Array] = []
+        reasons: list[str | None] = []
+        for batch in batches:
+            answers = classifier.answer(batch)
+            reasons += answers.reasons
+            probabilities.append(answers.probabilities)
+            features.append(classifier.features(batch))
+        return cls(np.concatenate(probabilities), np.concatenate(features or [np.empty((0, 1), np.float32)]), reasons)
 
     def suggestions(self, classes: tuple[str, ...], count: int) -> list[Suggestion]:
         """The ``count`` pictures that `choose` takes, in its order."""
@@ -89,47 +100,40 @@ def suggest(classifier: Classifier, pool: Images, count: int) -> list[Suggestion
     Raises:
         SettingsError: ``count`` is below 1.
     """
-    answers = classifier.answer(pool)
-    features = classifier.features(pool)
-    files = [str(row) for row in range(len(answers))]
-    return Pool(files, answers.probabilities, features, list(answers.reasons)).suggestions(classifier.classes, count)
+    batches = image_batches(pool, classifier, default_batch_size(classifier.input_shape))
+    return Pool.of(classifier, batches).suggestions(classifier.classes, count)
 
 
 def read_pool(
     classifier: Classifier, paths: Iterable[str], on_bad_file: OnBadFile, progress: Progress | None = None
-) -> Pool:
-    """The pictures in files, folders, tables and archives, as for `predict_files`."""
+) -> tuple[list[str], Pool]:
+    """What each picture is called in files, folders, tables and archives, as for `predict_files`, and the pictures."""
     pictures = pictures_in(paths, image_shape=classifier.input_shape)
     decoded = decode_ahead(pictures, Decoding(classifier, None, find_remade=False))
     files: list[str] = []
-    reasons: list[str | None] = []
-    probabilities: list[Float32Array] = []
-    features: list[Float32Array] = []
 
-    while several := list(islice(decoded, default_batch_size(classifier.input_shape))):
-        good: list[Normalized] = []
-        for each in several:
-            if isinstance(each.pixels, BadFileError):
-                on_bad_file(each.pixels)
-            else:
-                good.append(Normalized(each.pixels, each.reason, each.given))
-                files.append(each.place)
-        batch = Batch.of(good) if good else Batch.as_seen(np.empty((0, *classifier.input_shape), np.uint8))
-        answers = classifier.answer(batch)
-        reasons += answers.reasons
-        probabilities.append(answers.probabilities)
-        features.append(classifier.features(batch))
-        if progress is not None:
-            progress(len(files), 0, "reading the pool")
-    if not files:
-        return Pool([], np.empty((0, len(classifier.classes)), np.float32), np.empty((0, 1), np.float32), [])
-    return Pool(files, np.concatenate(probabilities), np.concatenate(features), reasons)
+    def batches() -> Iterator[Batch]:
+        while several := list(islice(decoded, default_batch_size(classifier.input_shape))):
+            good: list[Normalized] = []
+            for each in several:
+                if isinstance(each.pixels, BadFileError):
+                    on_bad_file(each.pixels)
+                else:
+                    good.append(Normalized(each.pixels, each.reason, each.given))
+                    files.append(each.place)
+            if good:
+                yield Batch.of(good)
+            if progress is not None:
+                progress(len(files), 0, "reading the pool")
+
+    pool = Pool.of(classifier, batches())
+    return files, pool
 
 
-def write_suggestions(path: AnyPath, pool: Pool, suggestions: Iterable[Suggestion]) -> None:
+def write_suggestions(path: AnyPath, files: Sequence[str], suggestions: Iterable[Suggestion]) -> None:
     """A CSV file of the suggestions, the column ``label`` empty."""
     rows = [
-        (pool.files[each.row], "", each.label, f"{each.probability:.4f}", f"{each.margin:.4f}", each.reason or "")
+        (files[each.row], "", each.label, f"{each.probability:.4f}", f"{each.margin:.4f}", each.reason or "")
         for each in suggestions
     ]
     header = ("file", "label", "suggested", "probability", "margin", "reason")

@@ -73,7 +73,8 @@ def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: M
     else:
         backbone = read_backbone(weights, splits.image_shape)
         recipe = fine_tuned(backbone.network, splits.image_shape, len(splits.train))
-    return with_backbone(_changed(recipe, data, changes), splits)
+        changes = {**changes, "backbone.sha256": backbone.sha256}
+    return _changed(recipe, data, changes)
 
 
 def with_backbone(recipe: Recipe, splits: Splits) -> Recipe:

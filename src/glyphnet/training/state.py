@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..augment import Augmenter
+from ..errors import SettingsError
 from ..nn import Preprocessing, build
 from ..nn.spec import InputShape
 from ..seeding import derived_seed
@@ -83,7 +84,9 @@ class TrainingState:
         ``weights`` are those to begin with, but for the head; None for random ones.
         """
         network = initial_network(recipe, input_shape, classes)
-        network.load_state_dict(network.state_dict() | dict(weights or {}))
+        if weights:
+            _check_fit(network, weights)
+            network.load_state_dict(network.state_dict() | dict(weights))
         network = network.to(device=device)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         alone = device.type == "cpu" and collective.size == 1
@@ -174,6 +177,17 @@ class TrainingState:
         self.totals.copy_(values["totals"])
         for name in _PLAIN:
             setattr(self, name, values[name])
+
+
+def _check_fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Raise SettingsError unless weights are all those of a network but its head's."""
+    wanted = {name: tensor.shape for name, tensor in network.state_dict().items() if not name.startswith("head.")}
+    found = {name: tensor.shape for name, tensor in weights.items()}
+    if wrong := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
+        raise SettingsError(
+            f"network: the backbone's weights are of another network ({len(wrong)} do not fit, such as {wrong[0]}). "
+            "Leave out the network's settings: the backbone brings its own."
+        )
 
 
 def initial_network(recipe: Recipe, input_shape: InputShape, classes: int) -> nn.Module:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import socket
+import sys
 import time
 from dataclasses import replace
 
 import pytest
 
+from glyphnet.serving.connections import Acceptor
 from glyphnet.serving.service import Batcher
 
 from ..processes import wait_for
@@ -196,3 +200,39 @@ def test_requests_one_behind_the_other(serve, picture):
         )
         connection = client.connect((one + picture) * 3)
         assert statuses(connection, 3) == [200] * 3
+
+
+class _ClosesLate(socket.socket):
+    """A listener to which a client comes between the last accept and the close."""
+
+    def close(self):
+        if self.fileno() >= 0:
+            with socket.socket() as client:
+                client.settimeout(0.2)
+                self.found = client.connect_ex(self.getsockname())
+        super().close()
+
+
+class _Greeting(asyncio.Protocol):
+    def connection_made(self, transport) -> None:
+        transport.write(b"hello")
+        transport.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no filter of a listener's packets")
+def test_closing_the_listener_resets_nobody():
+    """Clients who came before are answered; one who comes in the last moment is not taken, so not reset."""
+
+    async def serve(listener: socket.socket) -> None:
+        acceptor = Acceptor(listener, _Greeting)
+        early.connect(listener.getsockname())
+        await acceptor.close()
+        await asyncio.sleep(0.01)
+
+    with socket.socket() as early, _ClosesLate() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        asyncio.run(serve(listener))
+        early.settimeout(5)
+        assert early.recv(10) == b"hello"
+        assert listener.found == errno.EAGAIN, "not connected within its time, so there is nothing to reset"

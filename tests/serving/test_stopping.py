@@ -65,13 +65,16 @@ class Asking(threading.Thread):
 
 
 def test_stopping_under_load(model_file):
-    with process(model_file, "--limit", "notice_seconds=1") as (served, client):
+    part = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc"
+    with (
+        process(model_file, "--limit", "notice_seconds=1") as (served, client),
+        client.connect(part),  # it is slow
+        client.connect(),  # and this one silent
+    ):
         picture = png(images(1)[0])
         asking = [Asking(client.port, picture) for _ in range(8)]
         for thread in asking:
             thread.start()
-        slow = client.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
-        silent = client.connect()
         wait_for(lambda: all(len(thread.statuses) > 5 for thread in asking))
         assert client.get("/readyz").status == 200
         began = time.monotonic()
@@ -88,8 +91,6 @@ def test_stopping_under_load(model_file):
             thread.join(5)
             assert thread.broken == ""
             assert set(thread.statuses) == {200}
-        slow.close()
-        silent.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,12 @@ It uses nothing of uvicorn but what every asyncio server has: a protocol with a 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import re
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -27,7 +30,11 @@ from .limits import Limits
 AT_ONCE = 64
 PAUSE_SECONDS = 0.5
 """Before the next attempt when the process has no file handle left."""
+HANDSHAKE_SECONDS = 0.05
+"""For the last packet of a handshake that has begun when the service stops."""
 
+_SO_ATTACH_FILTER = 26
+"""Linux's number of the option, which Python does not name."""
 _NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -47,13 +54,21 @@ class Acceptor:
         listener.setblocking(False)
         self._loop.add_reader(listener, self._accept)
 
-    def close(self) -> None:
-        """Take those who wait at the door, and no more: closed on, they would get a reset."""
-        if self._listener.fileno() >= 0:
-            while self._accept():
-                pass
-            self._loop.remove_reader(self._listener)
-            self._listener.close()
+    async def close(self) -> None:
+        """Accept the connections that are made already, and no more; returns once their protocols have them.
+
+        Closing the listener resets what it has not handed out yet. Therefore it first stops answering new clients,
+        who find the port closed when they try again, and then hands out the rest.
+        """
+        if self._listener.fileno() < 0:
+            return
+        self._loop.remove_reader(self._listener)
+        if _ignore_new_clients(self._listener):
+            await asyncio.sleep(HANDSHAKE_SECONDS)
+        while self._accept():
+            pass
+        self._listener.close()
+        await asyncio.gather(*self._beginning)
 
     def _accept(self) -> bool:
         """Take some; whether there may be more."""
@@ -85,10 +100,32 @@ class Acceptor:
             self._loop.add_reader(self._listener, self._accept)
 
 
+def _ignore_new_clients(listener: socket.socket) -> bool:
+    """Drop the first packet of every new client from now on; False where the system cannot do so.
+
+    A client's first packet has the SYN flag without the ACK flag, in byte 13 of the TCP header. All others pass, so
+    that a handshake that has begun ends well. The program is in the language of Linux's socket filters: load the
+    byte, mask both flags, compare, keep nothing or all of the packet.
+    """
+    program = [(0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    if sys.platform != "linux":
+        return False
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code))
+        )
+    except OSError:
+        return False
+    return True
+
+
 SWEEP_SECONDS = 0.25
 LEAVING_SECONDS = 0.5
 """For the client to read why it has to go: closed at once, with something unread, the answer could be lost."""
-GRACE_SECONDS = 0.3
+LAST_LEAVING_SECONDS = 2.0
+"""The same while the service stops: clients that are about to send another request read the end, not a reset."""
+GRACE_SECONDS = 0.5
 """For a request that is on its way when the service stops."""
 
 
@@ -346,7 +383,7 @@ class GuardedProtocol(asyncio.Protocol):
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.deadline = time.monotonic() + LEAVING_SECONDS
+        self.deadline = time.monotonic() + (LAST_LEAVING_SECONDS if pool.closing else LEAVING_SECONDS)
 
 
 class _Transport(asyncio.Transport):

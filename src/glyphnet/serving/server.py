@@ -184,7 +184,7 @@ class _Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._acceptor is not None:
-            self._acceptor.close()
+            await self._acceptor.close()
         self._pool.close_soon(self._service.limits.stop_seconds / 3)
         await super().shutdown(sockets)
         await self._pool.all_gone()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import GlyphNetError
     from .evaluation import Evaluation, evaluate
     from .evaluation.suggest import suggest
+    from .live import Live
     from .runs import Run, resume, train
     from .runs.review import review
     from .studies.comparison.comparing import compare
@@ -40,6 +41,7 @@ _HOMES = {
     ".errors": ("GlyphNetError",),
     ".evaluation": ("Evaluation", "evaluate"),
     ".evaluation.suggest": ("suggest",),
+    ".live": ("Live",),
     ".runs": ("Run", "resume", "train"),
     ".runs.review": ("review",),
     ".studies.comparison.comparing": ("compare",),
@@ -50,9 +52,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Evaluation", "GlyphNetError", "ImageDataset", "Recipe", "Run", "SeedRuns", "Splits", "__version__",
-    "compare", "compare_models", "evaluate", "explain", "inspect", "load", "load_model", "preset", "resume",
-    "resume_seeds", "review", "suggest", "train", "train_seeds", "tune",
+    "Classifier", "Evaluation", "GlyphNetError", "ImageDataset", "Live", "Recipe", "Run", "SeedRuns", "Splits",
+    "__version__", "compare", "compare_models", "evaluate", "explain", "inspect", "load", "load_model", "preset",
+    "resume", "resume_seeds", "review", "suggest", "train", "train_seeds", "tune",
 ]  # fmt: skip
 
 

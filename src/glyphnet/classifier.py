@@ -16,7 +16,7 @@ from torch import nn
 from .answers import NONE_OF_THESE as NONE_OF_THESE
 from .answers import Answers, Predictor, scored_twice
 from .conformal import Conformal
-from .data.dataset import Int64Array, UInt8Array
+from .data.dataset import Int64Array, UInt8Array, size_in_words
 from .data.decode import ImageShape
 from .data.ink import InkSpec, NoDrawing
 from .data.values import STANDARD, Reading
@@ -36,10 +36,13 @@ from .nn.inference import logits_in_batches
 from .nn.modules import head_of
 from .nn.prototypes import Prototypes
 from .nn.scoring import Compared, WithScore, compared_width
+from .notebook import render, strip
 from .settings import default_batch_size
-from .units import first_line
+from .units import first_line, listed, page_percent, plural, printable
 
 Float32Array = npt.NDArray[np.float32]
+
+_SHOWN = 16  # images in a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +189,40 @@ class Classifier(Predictor):
             OSError: the file cannot be written.
         """
         write_model(path, self._header(), self.network, self.samples, self.prototypes)
+
+    def _repr_html_(self) -> str:
+        """What it tells apart, how well it does, its layers and some images, for a notebook."""
+        found = self.summary()
+        height, width, channels = self.input_shape
+        size = f"{size_in_words(height, width)} pixels in {'grey' if channels == 1 else 'colour'}"
+        layers = [
+            {"name": row.name, "layer": row.layer, "output": "×".join(map(str, row.output_shape)),
+             "parameters": row.parameters}
+            for row in found.rows
+        ]  # fmt: skip
+        return render(
+            "classifier",
+            title=f"Tells {plural(len(self.classes), 'class', 'classes')} apart in images of {size}: "
+            f"{listed([printable(name) for name in self.classes], 12)}.",
+            sentences=self._known(),
+            layers=layers,
+            parameters=found.parameters,
+            flops=found.flops,
+            images="" if self.samples is None else strip(self.samples[:_SHOWN]),
+        )
+
+    def _known(self) -> list[str]:
+        """What is known of its accuracy, and when it does not answer, in sentences."""
+        sentences, interval = [], self.metrics.get("interval")
+        if "accuracy" in self.metrics and interval:
+            share, low, high = (page_percent(value, 2) for value in (self.metrics["accuracy"], *interval))
+            judged_on, count = self.metrics["judged_on"], self.metrics["n"]
+            sentences.append(
+                f"Accuracy {share} (95 % interval {low} to {high}), measured on {count:,} images: {judged_on}."
+            )
+        if self.threshold is not None:
+            sentences.append(f"It does not answer where its confidence is below {page_percent(self.threshold)}.")
+        return sentences
 
     def _header(self) -> ModelHeader:
         reading = self.reading

@@ -14,6 +14,8 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 class Reporter:
     """Where long work reports to; without arguments, nowhere.
 
+    A training also calls a reporter that is a `Callback` after each step and epoch, as `glyphnet.Live` is.
+
     Attributes:
         sentence: called with each sentence for the user: what was chosen, what has no effect. ``print`` will do.
         progress: called as ``progress(done, total, what)`` while data are read and judged.

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from glyphnet.cli.console import Bars, progress
-from glyphnet.cli.live import ComparisonDisplay, SearchDisplay, SeedsDisplay, TrainingDisplay
+from glyphnet.bars import Bars, progress
+from glyphnet.live import ComparisonDisplay, SearchDisplay, SeedsDisplay, TrainingDisplay
 from glyphnet.studies.comparison.comparing import FitProgress, Row
 from glyphnet.studies.comparison.methods import METHODS
 from glyphnet.studies.seeds import SeedProgress

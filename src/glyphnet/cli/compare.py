@@ -96,10 +96,10 @@ def compare(ctx: typer.Context, *, data: DataArgument = "digits", options: Compa
         _compare_models(options.models, how.settings(data), out, rules, options.device, options.as_json)
         return
     from ..data import load, look_over
+    from ..live import ComparisonDisplay
     from ..studies.comparison.comparing import HEADINGS, LEFT, below, cells
     from ..studies.comparison.comparing import compare as run
     from ..studies.comparison.methods import choose
-    from .live import ComparisonDisplay
 
     # Report a misspelt name before minutes are spent on reading data.
     chosen = list(

@@ -10,30 +10,20 @@ import json
 import re
 import shlex
 import sys
-import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
+from ..bars import progress as progress  # the verbs have these from here
+from ..bars import say as say
 from ..errors import GlyphNetError
-from ..progress import Progress
-from ..units import printable as printable  # the verbs have it from here
+from ..units import printable as printable
 from ..units import table as plain_table
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
-
     from ..answers import Predictor
-
-
-def say(*messages: str) -> None:
-    """Print messages on standard error, each one line, and an indented one for each reading or command."""
-    for message in messages:
-        print("\n  ".join(map(printable, message.split("\n  "))), file=sys.stderr, flush=True)
 
 
 def say_lacking(model: Predictor) -> None:
@@ -91,130 +81,6 @@ def show_table(
         table.add_row(*cells, style="bold" if mark_first and not number else "")
     for each in [*(Text(printable(line)) for line in titled), table, *(Text(printable(line)) for line in below)]:
         console.print(each)
-
-
-class Bars:
-    """Bars on standard error that vanish when closed; where there is no terminal, lines every few seconds.
-
-    A context manager, which removes the bars however the work ends.
-
-    Args:
-        columns: of each bar: names of fields, or "bar", "count", "elapsed", "left" and "spinner", which are drawn.
-        every: seconds between two lines where there is no terminal.
-        narrow: the columns on a narrow terminal.
-    """
-
-    REDRAW = 0.1  # seconds between two updates of a bar: a step may take less than a millisecond
-    NARROW = 75  # columns of a terminal
-
-    def __init__(self, *columns: str, every: float = 10.0, narrow: Sequence[str] = ()) -> None:
-        self._columns, self._narrow, self._every = columns, narrow or columns, every
-        self._bars: RichProgress | None = None
-        self._tasks: dict[object, TaskID] = {}
-        self._drawn: dict[object, float] = {}
-        self._said = time.monotonic()
-        self.is_terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def draw(
-        self, done: float, total: float | None = 1.0, *, key: object = None, now: bool = False, **fields: str
-    ) -> None:
-        """On a terminal, draw a bar, ten times a second at most unless ``now``.
-
-        Args:
-            done: of ``total``; None is unknown.
-            key: names the bar, where there are several.
-            fields: the texts of its columns; those left out stay as they are.
-        """
-        if not self.is_terminal or (not now and time.monotonic() - self._drawn.get(key, 0.0) < self.REDRAW):
-            return
-        self._drawn[key] = time.monotonic()
-        shown: dict[str, Any] = {name: printable(text) for name, text in fields.items()}
-        if self._bars is None:
-            self._bars = _rich(self._columns, self._narrow, self.NARROW)
-            self._bars.start()
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task("", **{**dict.fromkeys(self._columns, ""), **shown})
-        self._bars.update(self._tasks[key], completed=done, total=total, **shown)
-
-    def line(self, text: str, *, now: bool = False) -> None:
-        """Where there is no terminal, say a line, if the last one was some seconds ago.
-
-        With ``now`` say it in any case; on a terminal, above the bars.
-        """
-        if now or (not self.is_terminal and time.monotonic() - self._said >= self._every):
-            self._said = time.monotonic()
-            if self._bars is None:
-                say(text)
-            else:
-                from rich.text import Text
-
-                self._bars.console.print(Text(printable(text)))
-
-    def first_line_after(self, seconds: float) -> None:
-        """Say the next line after so many seconds."""
-        self._said = time.monotonic() - self._every + seconds
-
-    def remove(self, key: object = None) -> None:
-        """Remove one bar."""
-        if self._bars is not None and key in self._tasks:
-            self._bars.remove_task(self._tasks.pop(key))
-            self._drawn.pop(key, None)
-
-    def close(self) -> None:
-        """Remove all bars: what follows has the screen to itself."""
-        if self._bars is not None:
-            self._bars.stop()
-        self._bars, self._tasks, self._drawn = None, {}, {}
-
-
-def _rich(columns: Sequence[str], narrow: Sequence[str], width: int) -> RichProgress:
-    from rich import progress as rich
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    drawn: dict[str, Callable[[], rich.ProgressColumn]] = {
-        "bar": lambda: rich.BarColumn(bar_width=24),
-        "count": rich.MofNCompleteColumn,
-        "elapsed": rich.TimeElapsedColumn,
-        "left": lambda: rich.TimeRemainingColumn(compact=True),
-        "spinner": rich.SpinnerColumn,
-    }
-    made = [
-        drawn[name]() if name in drawn else rich.TextColumn(f"{{task.fields[{name}]}}", markup=False)
-        for name in (narrow if console.width < width else columns)
-    ]
-    return rich.Progress(*made, console=console, transient=True)
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show the progress of a long task.
-
-    Yields:
-        ``report(done, total, what)``: ``what`` names the work ("reading images"), and a new ``what`` starts a new bar;
-        ``total`` 0 means unknown. A bar on a terminal; elsewhere a line every few seconds, and none for quick work.
-    """
-    current = ""
-    with Bars("what", "bar", "count", "left", every=5.0) as bars:
-
-        def report(done: int, total: int, what: str) -> None:
-            nonlocal current
-            if what != current:
-                bars.close()
-                bars.first_line_after(5.0)
-                current = what
-            bars.draw(done, total or None, what=what)
-            bars.line(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
-            if total and done >= total:
-                bars.close()
-
-        yield report
 
 
 # What went wrong, in one line and an exit status; the traceback only with ``--debug``

@@ -154,8 +154,8 @@ def _train_one(options: TrainOptions, start: Start | None, place: Place) -> None
 
 def _run(options: TrainOptions, start: Start | None, place: Place) -> Run:
     from .. import runs
+    from ..live import TrainingDisplay
     from ..training import StopOnSignal
-    from .live import TrainingDisplay
 
     with (
         _reported_once(),
@@ -312,8 +312,9 @@ def concerns_seeds(given: dict[str, str], resume: Path | None) -> bool:
 
 def train_seeds(options: TrainOptions, start: Start | None) -> None:
     """Train with several seeds, or resume such trainings, and print the results."""
+    from ..live import SeedsDisplay
     from ..studies import seeds as verbs
-    from .live import SeedsDisplay, StopSeedsOnSignal
+    from .stopping import StopSeedsOnSignal
 
     folder = options.resume if start is None else start.out
     assert folder is not None

@@ -73,11 +73,12 @@ def tune(ctx: typer.Context, *, data: DataArgument = "digits", options: TuneOpti
     rules, given = replacing(ctx, options.overwrite), given_parameters(ctx)
     changes, search = options.changes(), _search(options.searched or [])
     recipe = options.read(given)
+    from ..live import SearchDisplay, TrainingDisplay
     from ..studies.tuning import tune as run
     from ..studies.tuning.study import require_optuna
     from ..studies.tuning.tuning import STUDY_FILE
     from ..training import StopOnSignal
-    from .live import SearchDisplay, StopSearchOnSignal, TrainingDisplay
+    from .stopping import StopSearchOnSignal
 
     require_optuna()
     source = how.settings(data if "data" in given else None, recipe.data if recipe else None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ from PIL import Image
 
 from ..errors import DataError
 from ..files import new_file
-from ..units import fault_of
+from ..notebook import render, strip
+from ..units import fault_of, plural
 from .values import STANDARD, Reading, ValueRange
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -110,6 +111,10 @@ class ImageDataset:
         shape = "×".join(map(str, self.image_shape))
         return f"ImageDataset({len(self):,} images of {shape}, {len(self.classes):,} classes)"
 
+    def _repr_html_(self) -> str:
+        """How many images each class has, and some of them, for a notebook."""
+        return render("dataset", title=_in_words(self), sentences=(), parts=(), heading="", **_shown(self))
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
@@ -181,9 +186,44 @@ class Splits:
         """Height, width and channels of every image."""
         return self.train.image_shape
 
+    def _repr_html_(self) -> str:
+        """The parts, what was said of the data, and some images of the largest part, for a notebook."""
+        name, largest = max(self, key=lambda part: len(part[1]))
+        return render(
+            "dataset",
+            title=f"{self.name}: {_in_words(*(part for _, part in self))}",
+            sentences=(*self.notes, *self.warnings),
+            parts=[(part, len(dataset)) for part, dataset in self],
+            heading=f"Images of the part {name}",
+            **_shown(largest),
+        )
+
     def __iter__(self) -> Iterator[tuple[str, ImageDataset]]:
         """The parts with their names, in the order train, validation, test."""
         return iter((("train", self.train), ("validation", self.validation), ("test", self.test)))
+
+
+# Notebooks
+
+_MOST_CLASSES = 20  # that are listed; of more, those with the most images
+_MOST_IMAGES = 10  # of each
+
+
+def _in_words(*datasets: ImageDataset) -> str:
+    height, width, channels = datasets[0].image_shape
+    images, classes = plural(sum(map(len, datasets)), "image"), plural(len(datasets[0].classes), "class", "classes")
+    return f"{images} of {size_in_words(height, width)} pixels in {'grey' if channels == 1 else 'colour'}, {classes}."
+
+
+def _shown(dataset: ImageDataset) -> dict[str, Any]:
+    """The rows of the table of classes, and what it leaves out."""
+    listed, rows = np.argsort(-dataset.counts, kind="stable")[:_MOST_CLASSES], []
+    for label in listed if len(dataset.classes) > _MOST_CLASSES else range(len(dataset.classes)):
+        at = np.flatnonzero(dataset.labels == label)[:_MOST_IMAGES]
+        images = strip(np.asarray(dataset.images[at])) if len(at) else ""
+        rows.append({"name": dataset.classes[label], "count": int(dataset.counts[label]), "strip": images})
+    others = len(dataset.classes) - len(rows)
+    return {"rows": rows, "more": f"And {plural(others, 'class', 'classes')} with fewer images." if others else ""}
 
 
 # Splits for child processes: every child maps the images into memory instead of copying them. The rest is pickled, for

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from importlib.resources import files
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +15,7 @@ from ..answers import Rules
 from ..conformal import Conformal
 from ..errors import DataError
 from ..files import atomic_write_csv
+from ..notebook import picture, render
 from ..units import page_percent
 from . import calibration
 from .calibration import CoverageCurve, Rejection, ReliabilityBin, Sets
@@ -25,7 +23,6 @@ from .confusions import ClassScores, Confusion, Tally, class_scores, confusion_m
 from .intervals import Figure, Interval, bootstrap_mean, percentiles, plain, proportion, wilson
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from matplotlib.axes import Axes
 
     from .labels import LabelIssues
@@ -388,7 +385,8 @@ class Evaluation:
         """
         rejection = self.rejection
         rejected = [("coverage", rejection.coverage), ("accuracy", rejection.accuracy)] if rejection else []
-        text = _template().render(
+        return render(
+            "evaluation",
             evaluation=self,
             figures=[_written(name, figure) for name, figure in self.figures.items()],
             rejected=[_written(name, figure) for name, figure in rejected],
@@ -396,7 +394,6 @@ class Evaluation:
             pairs=self.most_confused(),
             worst=[_image(self, row) for row in self.top_losses(_MOST_IMAGES) if not self.correct[row]],
         )
-        return text.encode("utf-8", "replace").decode()  # a file name that is no valid Unicode has lone surrogates
 
     # Files
 
@@ -479,26 +476,13 @@ def _shaded(matrix: npt.NDArray[np.int64]) -> list[list[tuple[int, int]]]:
 
 
 def _image(evaluation: Evaluation, row: int) -> dict[str, Any]:
-    from PIL import Image
-
-    pixels = evaluation.images[row]
-    file = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
     return {
-        "png": base64.b64encode(file.getvalue()).decode(),
+        "png": picture(evaluation.images[row]),
         "true": evaluation.classes[evaluation.labels[row]],
         "predicted": evaluation.classes[evaluation.predictions[row]],
         "confidence": page_percent(evaluation.confidence[row]),
         "file": evaluation.names[row],
     }
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files(__package__).joinpath("notebook.html").read_text(encoding="utf-8"))
 
 
 def _ends(figure: Figure) -> tuple[float, float]:

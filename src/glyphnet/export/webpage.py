@@ -29,7 +29,8 @@ from ..nn.layers import Custom, Float32Array, parted_layers
 from ..nn.modules import ACTIVATION_TYPES
 from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
 from ..nn.scoring import NearestPrototype, score
-from ..pages.bundle import bundle, environment, hash_of, read, script_json
+from ..pages.bundle import bundle, hash_of, script_json
+from ..templates import environment, read
 from ..units import digits_for, page_percent, percent_number
 from .proof import Given, HeldOutImages, compare
 

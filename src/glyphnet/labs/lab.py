@@ -24,10 +24,10 @@ from ..errors import SettingsError
 from ..files import Replacing, atomic_write, atomic_write_text
 from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
-from ..pages.bundle import environment, read
 from ..progress import Progress
 from ..runs.run import FileOf
 from ..settings import Settings, parse_settings, suggestion
+from ..templates import environment, read
 from ..training.device import hardware
 
 Numbers: TypeAlias = Mapping[str, Any]

@@ -17,9 +17,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from ..templates import read
 
 _IMPORT = re.compile(r'^import \{([^{}]*)\} from "([^"\n]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) ([A-Za-z_$][\w$]*))", re.MULTILINE)
@@ -113,12 +112,7 @@ def _as_function(module: _Module, modules: dict[str, _Module], numbers: dict[str
     return f"const module{number} = (() => {{ // {module.path}\n{''.join(lines)}{module.code}{result}\n}})();\n"
 
 
-# What every page needs: files of the package, data as JSON, templates, and hashes for the security policy
-
-
-def read(name: str) -> str:
-    """A file of the package by its path in it: ``pages/page.css``."""
-    return files("glyphnet").joinpath(name).read_text(encoding="utf-8")
+# What every page needs: data as JSON, and hashes for the security policy
 
 
 def hash_of(text: str) -> str:
@@ -135,14 +129,3 @@ def script_json(value: object) -> str:
     """
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
-
-
-def environment(folder: str) -> Environment:
-    """Templates of a folder of the package: what is filled in is escaped, and a forgotten value is an error."""
-    return Environment(
-        loader=FunctionLoader(lambda name: read(f"{folder}/{name}")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

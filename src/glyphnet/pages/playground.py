@@ -15,7 +15,8 @@ from ..data import load
 from ..data.dataset import ImageDataset, evenly_spaced
 from ..data.ink import measure_ink, page_spec
 from ..data.named import is_here
-from .bundle import bundle, environment, hash_of, read, script_json
+from ..templates import environment, read
+from .bundle import bundle, hash_of, script_json
 
 STYLES = ("pages/house.css", "pages/playground.css")
 

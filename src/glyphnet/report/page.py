@@ -21,7 +21,8 @@ from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.evaluate import findings_of
 from ..files import atomic_write
-from ..pages.bundle import bundle, environment, hash_of, read, script_json
+from ..pages.bundle import bundle, hash_of, script_json
+from ..templates import environment, read
 from ..units import digits_for, page_percent
 from . import text
 from .advice import advise

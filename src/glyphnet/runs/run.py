@@ -17,6 +17,7 @@ from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
 from ..files import Replacing, atomic_write_csv, is_ours, remove, remove_empty_folder
 from ..locks import FolderLock, refuse_if_in_use
+from ..notebook import curves, render
 from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
 
@@ -66,6 +67,20 @@ class Run:
                 "No image was held out, so how accurate it is is not known."
             )
         return f"{accuracy_sentence(self.evaluation)}, {self.seconds:.1f} s of training."
+
+    def _repr_html_(self) -> str:
+        """The result, the learning curves, and behind a click the evaluation and the classifier, for a notebook."""
+        nouns = (("Evaluation", self.evaluation), ("Classifier", self.classifier), ("Data", self.splits))
+        kept = f"The weights of epoch {self.best_epoch} of {len(self.history)} were kept." if self.best_epoch else ""
+        return render(
+            "run",
+            title=str(self),
+            findings=[str(finding) for finding in self.findings],
+            curves=curves(self.history, self.best_epoch or None) if self.history else "",
+            sentence=kept,
+            parts=[(name, noun._repr_html_()) for name, noun in nouns if noun is not None],
+            folder="" if self.folder is None else str(self.folder.path),
+        )
 
     def plot_history(
         self, *, panels: Sequence[str] = ("loss", "accuracy"), axes: Sequence[Axes] | None = None

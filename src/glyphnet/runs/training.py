@@ -62,7 +62,8 @@ def train(
         overwrite: whether to replace a run in ``out``; it stays until the new one begins.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         callbacks: called after every step and epoch.
-        reporter: is given sentences for the user, and the progress while data are read and judged.
+        reporter: is given sentences for the user, and the progress while data are read and judged; `glyphnet.Live`
+            shows the training, too.
         command: the command line that makes this again, for the report.
         check_labels: look for wrong labels as well, by cross-validation after the training: see `review`. The report
             shows them, and the folder's ``suspects.csv`` lists them.
@@ -205,6 +206,8 @@ def _fit(
     """Train, and keep the folder up to date; if the training diverges, write the last good weights."""
     if reporter.sentence is not None:
         callbacks = [*callbacks, Slowdown(reporter.sentence)]
+    if isinstance(reporter, Callback):
+        callbacks = [*callbacks, reporter]
     if folder is not None:
         # First: what other callbacks do with the state is never ahead of what is written.
         checkpoints = CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=checkpoint_every)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..answers import REASONS, Predictor
-from ..pages.bundle import bundle, environment, hash_of, read, script_json
+from ..pages.bundle import bundle, hash_of, script_json
+from ..templates import environment, read
 
 _STYLES = ("pages/house.css", "serving/service.css")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')

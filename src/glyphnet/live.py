@@ -1,18 +1,21 @@
-"""Live displays of a training, several seeds, a search and a comparison on standard error: see `Bars`."""
+"""Live displays of a training, several seeds, a search and a comparison, on a terminal or in a notebook: see `Bars`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from ..studies.comparison.comparing import ComparisonCallback, FitProgress, Row
-from ..studies.seeds import SeedProgress, SeedRun, SeedsCallback
-from ..studies.seeds.strategy import in_words
-from ..studies.tuning import SearchCallback, SearchProgress, Trial
-from ..studies.tuning.results import accuracy
-from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
-from ..units import clock, percent, plural
-from .console import Bars
+from .bars import Bars, Work, say
+from .notebook import curves
+from .progress import Progress, Reporter
+from .studies.comparison.comparing import ComparisonCallback, FitProgress, Row
+from .studies.seeds import SeedProgress, SeedRun, SeedsCallback
+from .studies.seeds.strategy import in_words
+from .studies.tuning import SearchCallback, SearchProgress, Trial
+from .studies.tuning.results import accuracy
+from .training import Callback, HistoryRow, StepInfo, TrainingState
+from .units import clock, percent, plural
 
 
 class TrainingDisplay(Bars, Callback):
@@ -33,24 +36,25 @@ class TrainingDisplay(Bars, Callback):
         done, took = info.share - self._share_at_start, now - self._began
         self._speed = info.images_per_second
         self._left = took / done * (1.0 - info.share) if done > 0 and took > 0.5 else None
-        if self.is_terminal:
+        if self.is_live:
             self.draw(
                 info.share,
                 epoch=f"epoch {info.epoch} of {info.epochs}",
                 figures=_figures(state.history[-1]).replace(" accuracy", "") if state.history else "",
                 speed=f"{self._speed:,.0f} images/s",
                 wait="" if self._left is None else f"{clock(self._left)} left",
+                picture=lambda: curves(state.history) if state.history else "",
             )
         return False
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
-        """Without a terminal, say a line: after the last epoch, and every few seconds."""
+        """Without bars, say a line: after the last epoch, and every few seconds."""
         epoch, epochs = int(row["epoch"] or 0), state.recipe.epochs
         last = epoch == epochs
         left = "" if last or self._left is None else f", {clock(self._left)} left"
         speed = f", {self._speed:,.0f} images/s" if self._speed else ""  # an epoch that fits the head has no steps
         text = f"epoch {epoch} of {epochs}: {_figures(row)}{speed}{left}"
-        self.line(text, now=last and not self.is_terminal)
+        self.line(text, now=last and not self.is_live)
         return False
 
     def at_end(self, state: TrainingState) -> None:
@@ -63,6 +67,31 @@ def _figures(row: HistoryRow) -> str:
     validation = row["val_accuracy"]
     name, share = ("training", row["accuracy"]) if validation is None else ("validation", validation)
     return f"loss {row['loss']:.4f}, {name} accuracy {percent(share or 0.0, 2)}"
+
+
+@dataclass(frozen=True)
+class Live(Reporter, Callback):
+    """A reporter that shows all that a training reports, while it runs: ``glyphnet.train("digits", reporter=Live())``.
+
+    A notebook shows a bar with the learning curves, which grow below it; a terminal a bar; everything else lines on
+    standard error.
+    """
+
+    sentence: Callable[[str], None] | None = say
+    progress: Progress | None = field(default_factory=Work)
+    training: TrainingDisplay = field(default_factory=TrainingDisplay, repr=False)
+
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Move the bar."""
+        return self.training.after_step(info, state)
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        """Without bars, say a line."""
+        return self.training.after_epoch(row, state)
+
+    def at_end(self, state: TrainingState) -> None:
+        """Remove the bar."""
+        self.training.at_end(state)
 
 
 class SeedsDisplay(Bars, SeedsCallback):
@@ -170,26 +199,3 @@ class ComparisonDisplay(Bars, ComparisonCallback):
     def finished(self, row: Row) -> None:
         """Say the result."""
         self.line(f"{row}.", now=True)
-
-
-class StopSearchOnSignal(StopOnSignal, SearchCallback):
-    """Stops the search on Ctrl-C or SIGTERM, from the first step of its first trial to its end."""
-
-    def at_end(self, state: TrainingState) -> None:
-        """Keep the signals: another trial follows."""
-
-    def search_ended(self) -> None:
-        """Restore the signal handlers."""
-        self._put_back()
-
-
-class StopSeedsOnSignal(StopOnSignal, SeedsCallback):
-    """Stops all trainings on Ctrl-C or SIGTERM, from the first one's start to the last one's end."""
-
-    def began(self, seeds: Sequence[int], at_once: int) -> None:
-        """Handle the signals."""
-        self._listen()
-
-    def ended(self) -> None:
-        """Restore the signal handlers."""
-        self._put_back()

@@ -267,6 +267,11 @@ class RecipeOptions(OptionGroup):
         "--backbone", metavar="NAME|FILE",
         help="Begin with weights trained on other pictures: efficientnet-lite0 for photographs, or a model file.",
     )] = None  # fmt: skip
+    unlabelled: Annotated[str | None, typer.Option(
+        "--unlabelled", metavar="MORE",
+        help="Learn from these pictures without labels as well: a folder, a table, Parquet, an archive, a file of "
+        "arrays. Labels that they have are not read. Unless given, a folder unlabelled in that of DATA.",
+    )] = None  # fmt: skip
     settings: Annotated[list[str] | None, typer.Option(
         "--set", metavar="NAME=VALUE", help="Change a setting of the recipe: optimizer.lr=0.01.",
     )] = None  # fmt: skip
@@ -278,14 +283,16 @@ class RecipeOptions(OptionGroup):
     )] = None  # fmt: skip
 
     def changes(self) -> dict[str, object]:
-        """The settings to change, by dotted name: of --set, --network and --seed."""
+        """The settings to change, by dotted name: of --set and of the options for single ones."""
         changes: dict[str, object] = {}
         for setting in self.settings or []:
             name, equals, value = setting.partition("=")
             if not equals or not name.strip():
                 raise typer.BadParameter(f"--set {setting}: write NAME=VALUE, such as optimizer.lr=0.01.")
             changes[name.strip()] = value
-        given = {"network": self.network, "backbone": self.backbone, "seed": self.seed}
+        given = {
+            "network": self.network, "backbone": self.backbone, "unlabelled": self.unlabelled, "seed": self.seed,
+        }  # fmt: skip
         return changes | {name: value for name, value in given.items() if value is not None}
 
     def read(self, given: Mapping[str, str]) -> Recipe | None:

@@ -23,6 +23,9 @@ from .values import STANDARD, Reading, ValueRange
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 
+UNLABELLED = -1
+"""The label of an image whose class is not known."""
+
 _HASHED_AT_ONCE = 16 * 1024 * 1024  # bytes
 
 
@@ -62,7 +65,8 @@ class ImageDataset:
 
     Attributes:
         images: uint8 (N, H, W, C), C 1 (grey) or 3 (RGB); in memory, or a read-only memory map.
-        labels: int64 (N,), each in [0, K).
+        labels: int64 (N,), each in [0, K), or -1 for an image whose class is not known: the three parts of `Splits`
+            have none of these, its ``unlabelled`` images no others.
         classes: the K class names, in label order.
         names: N strings: where each image came from (a path relative to the data's root, or ``train/00042``).
         originals: the pictures before they were resized; None: ``images`` are the originals.
@@ -98,10 +102,23 @@ class ImageDataset:
                 raise DataError(f"{name[:40]!r} cannot be the name of a class: {fault}. Rename it.")
         if len(self.names) != len(images):
             raise DataError(f"{len(self.names)} names were given for {len(images)} images.")
-        if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
+        if len(labels) and (labels.min() < UNLABELLED or labels.max() >= len(self.classes)):
             raise DataError(
                 f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.classes)} "
-                f"classes: they must lie in [0, {len(self.classes)})."
+                f"classes: they must lie in [0, {len(self.classes)}), or be -1 where the class is not known."
+            )
+
+    @classmethod
+    def without_labels(cls, images: UInt8Array, classes: tuple[str, ...], names: Sequence[str]) -> ImageDataset:
+        """Images whose classes are not known; arguments and errors as for the fields."""
+        return cls(images, np.full(len(images), UNLABELLED, dtype=np.int64), classes, names)
+
+    def refuse_unlabelled(self, purpose: str) -> None:
+        """Raise DataError if the class of an image is not known; ``purpose`` says what needs it, as a verb."""
+        if missing := int((self.labels == UNLABELLED).sum()):
+            raise DataError(
+                f"{missing:,} of {len(self):,} images have no label (-1), and {purpose} needs one for each. Leave them "
+                "out, or train with them as unlabelled images: unlabelled=…"
             )
 
     def __len__(self) -> int:
@@ -124,7 +141,8 @@ class ImageDataset:
     @cached_property
     def counts(self) -> Int64Array:
         """Images a class: int64 (K,)."""
-        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+        known = self.labels[self.labels != UNLABELLED]
+        return np.bincount(known, minlength=len(self.classes)).astype(np.int64)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -159,6 +177,7 @@ class Splits:
         reading: how the values of the images became brightness, and which page was read: for prediction.
         group_by: which pictures were kept together, as a recipe says it (``"prefix"``); "none" for none.
         bad_files: the files that were skipped because they cannot be used.
+        unlabelled: images of the same shape without labels, to train with; None where there are none.
     """
 
     name: str
@@ -170,6 +189,14 @@ class Splits:
     reading: Reading = STANDARD
     group_by: str = "none"
     bad_files: tuple[BadFile, ...] = ()
+    unlabelled: ImageDataset | None = None
+
+    def __post_init__(self) -> None:
+        for name, part in self:
+            part.refuse_unlabelled(f"the {name} part")
+        if self.unlabelled is not None and self.unlabelled.image_shape != self.image_shape:
+            shapes = ["×".join(map(str, part.image_shape)) for part in (self.unlabelled, self.train)]
+            raise DataError(f"the unlabelled images are {shapes[0]}, and the training images {shapes[1]}.")
 
     @property
     def value_range(self) -> ValueRange | None:
@@ -233,7 +260,8 @@ def _shown(dataset: ImageDataset) -> dict[str, Any]:
 def share_splits(splits: Splits, folder: Path) -> None:
     """Write the splits into an existing folder; DataError if no other process could read their original pictures."""
     facts, parts = dict(vars(splits)), {}
-    for part, dataset in splits:
+    unlabelled = [] if splits.unlabelled is None else [("unlabelled", splits.unlabelled)]
+    for part, dataset in (*splits, *unlabelled):
         with new_file(folder / f"{part}-images.npy") as file:
             np.save(file, dataset.images)
         parts[part] = {each.name: getattr(dataset, each.name) for each in fields(dataset) if each.name != "images"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..errors import DataError
 from ..filekinds import commonest_kind, foreign_kind
-from ..units import listed
+from ..units import listed, plural
 from .arrays import RawArrays
 from .assemble import Options
 from .dataset import BadFile
@@ -20,17 +20,32 @@ from .listing import TRAIN, ImageFiles, class_order, escaped, image_files
 from .pixeltables import pixel_table_of, read_pixel_tables
 from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, read_path_tables
 
+UNLABELLED_PARTS = ("unlabelled", "unlabeled")
+"""Folders, beside those of the classes or parts, that hold pictures without labels."""
+
 
 def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     """The labelled images below a folder or in an archive.
 
     Where none has a class, a table is wrong, or two readings are possible, it is a DataError.
     """
+    notes = []
+    if tree.outputs:
+        notes.append(f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.")
+    if options.layout == "auto" and (aside := [name for name in tree.names if is_unlabelled(name)]):
+        folder = aside[0].partition("/")[0]
+        tree = replace(tree, names=tuple(name for name in tree.names if not is_unlabelled(name)))
+        notes.append(
+            f"{folder}: {plural(len(aside), 'file')} without labels, for `glyphnet train` to learn from as well. If it "
+            "is a class: --layout class."
+        )
     found = _read(tree, options)
-    if not tree.outputs:
-        return found
-    note = f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read."
-    return replace(found, notes=(note, *found.notes))
+    return replace(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a path from the data's root, with forward slashes, lies in a folder of unlabelled pictures."""
+    return name.partition("/")[0].lower() in UNLABELLED_PARTS and "/" in name
 
 
 def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:

@@ -69,6 +69,7 @@ def evaluate(
     """
     if not len(dataset):
         raise DataError("There is no image to evaluate on: the data set is empty.")
+    dataset.refuse_unlabelled("evaluation")
     labels = _labels_as_the_classifier_counts(dataset, tuple(classifier.classes))
     given = seen(dataset, classifier, progress=progress) if isinstance(classifier, Reader) else None
     images = dataset.images if given is None else given.pixels

@@ -276,6 +276,8 @@ def check_group_gap(recipe: Recipe, splits: Splits, processes: int) -> None:
         raise SettingsError("the group gap is not measured by several processes: train with one.")
     if recipe.data is None:
         raise SettingsError("the group gap needs data that can be read again: give their name or path, not Splits.")
+    if recipe.unlabelled is not None:
+        raise SettingsError("the group gap is not measured with unlabelled pictures: leave out one of them.")
     if splits.group_by == "none":
         raise SettingsError("the group gap needs groups, and none were found: name them by --group-by (group_by).")
 

@@ -19,11 +19,13 @@ from ..training import PRESETS, DataSettings, Examples, Fitting, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.callbacks import Callback, StepInfo
 from ..training.collective import ALONE, Collective
+from ..training.consistency import semi_supervised
 from ..training.fit import validate
 from ..training.recipe import fine_tuned, read_value
 from ..training.state import HistoryRow, TrainingState
 from ..units import plural
 from .backbone import images_for, read_backbone
+from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -37,8 +39,11 @@ def prepare(
     recipe: Recipe | None,
     changes: Mapping[str, Any],
     progress: Progress | None,
+    pool: Pool | None = None,
 ) -> tuple[Recipe, Splits]:
     """The recipe, with the data's settings in it, and the data; arguments and errors as for `glyphnet.train`.
+
+    ``pool`` is the unlabelled pictures.
 
     Wrong settings are refused before the data are read where possible.
     """
@@ -61,15 +66,24 @@ def prepare(
             settings = images_for(weights, settings)
         splits = load(settings, progress=progress)
         settings = settings.model_copy(update={"group_by": splits.group_by})  # what was found, for later readings
+    source, splits = _with_unlabelled(pool, splits, settings, recipe, changes, progress)
+    if splits.unlabelled is not None:
+        changes = {name: value for name, value in changes.items() if name not in SOURCES}
     if recipe is None:
-        return recipe_of(preset, splits, settings, changes), splits
-    return with_backbone(_changed(recipe, settings, changes), splits), splits
+        made = recipe_of(preset, splits, settings, changes)
+    else:
+        made = with_backbone(_changed(recipe, settings, changes), splits)
+    return (made if splits.unlabelled is None else with_source(made, source)), splits
 
 
 def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
     """The recipe that a preset has for these data, read as in ``data`` (None if from memory), with changes."""
     if (weights := _backbone_in(changes)) is None:
-        recipe = recipe_of_preset(preset, splits.image_shape, len(splits.train), len(splits.classes))
+        shape, images, classes = splits.image_shape, len(splits.train), len(splits.classes)
+        if splits.unlabelled is None:
+            recipe = recipe_of_preset(preset, shape, images, classes)
+        else:
+            recipe = semi_supervised(preset, shape, images, len(splits.unlabelled), classes)
     else:
         backbone = read_backbone(weights, splits.image_shape)
         recipe = fine_tuned(backbone.network, splits.image_shape, len(splits.train))
@@ -95,21 +109,55 @@ def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, An
     return recipe.model_copy(update={"data": data}).override(others)
 
 
-def read_again(settings: DataSettings, progress: Progress | None) -> Splits:
+def _with_unlabelled(
+    pool: Pool | None, splits: Splits, settings: DataSettings | None, recipe: Recipe | None,
+    changes: Mapping[str, Any], progress: Progress | None,
+) -> tuple[str | None, Splits]:  # fmt: skip
+    """The path of a training's unlabelled pictures, and the splits with them, if it has any."""
+    if pool is not None and not isinstance(pool, str | os.PathLike):
+        if settings is not None:
+            raise SettingsError(
+                "unlabelled images in memory need labelled ones in memory, so that a run can be resumed: give "
+                "glyphnet.load(…) as data, or the path of the unlabelled pictures."
+            )
+        return None, with_pool(splits, pool, None, progress)
+    if source := source_of_pool(pool, settings, recipe, changes):
+        return source, with_pool(splits, source, settings, progress)
+    if splits.unlabelled is not None:
+        return None, with_pool(splits, splits.unlabelled, None, progress)
+    return None, splits
+
+
+def read_again(recipe: Recipe, progress: Progress | None) -> Splits:
     """The data of a training that is resumed; DataError if they are gone, or named relative to another folder."""
-    source = Path(settings.source).expanduser()
-    if known_name(settings.source) is None and not source.is_absolute() and not source.exists():
-        raise DataError(
-            f"{settings.source!r} is not in this folder. The training's images were named from the folder in which it "
-            "was started: resume it there."
-        )
-    return load(settings, progress=progress)
+    assert recipe.data is not None
+    for named in (recipe.data.source, recipe.unlabelled and recipe.unlabelled.source):
+        if not named:
+            continue
+        source = Path(named).expanduser()
+        if known_name(named) is None and not source.is_absolute() and not source.exists():
+            raise DataError(
+                f"{named!r} is not in this folder. The training's images were named from the folder in which it was "
+                "started: resume it there."
+            )
+    return with_pool_again(load(recipe.data, progress=progress), recipe, progress)
+
+
+def with_pool_again(splits: Splits, recipe: Recipe, progress: Progress | None) -> Splits:
+    """The splits with the recipe's unlabelled pictures, as the training had them when it began."""
+    if recipe.unlabelled is None:
+        return splits
+    pool: Pool | None = recipe.unlabelled.source or splits.unlabelled
+    if pool is None:
+        raise SettingsError("unlabelled: this run learned from unlabelled images in memory: give splits with them.")
+    return with_pool(splits, pool, recipe.data, progress)
 
 
 def inputs_of(recipe: Recipe) -> list[str]:
     """The files that a training reads: the data, the table of decisions, the table of groups."""
     data = recipe.data
-    return [] if data is None else [each for each in (data.source, data.labels, data.group_by) if each]
+    named = [] if data is None else [data.source, data.labels, data.group_by]
+    return [each for each in (*named, recipe.unlabelled and recipe.unlabelled.source) if each]
 
 
 def fitting_of(
@@ -119,12 +167,15 @@ def fitting_of(
     if collective.size > 1:
         collective.check_same("The recipe", recipe.model_dump_json(exclude={"data"}))
         collective.check_same("The training data", splits.train.fingerprint)
+    unlabelled = None
+    if recipe.unlabelled is not None and splits.unlabelled is not None:
+        unlabelled = Examples.of(splits.unlabelled.images, splits.unlabelled.labels)
     train, validation = _examples(splits)
     held_out = validation if len(validation) else None
     pretrained = None
     if (backbone := recipe.backbone) is not None:
         pretrained = read_backbone(backbone.weights, splits.image_shape, backbone.sha256).pretrained
-    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained)
+    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained, unlabelled)
 
 
 def _examples(splits: Splits) -> tuple[Examples, Examples]:
@@ -207,6 +258,10 @@ def fit_into(
     Args:
         changes: None to keep to ``recipe``; else any preset with these changes may be chosen.
     """
+    if recipe.unlabelled is not None:
+        raise SettingsError(
+            "a time for the training does not go with unlabelled pictures yet: give epochs instead, or unlabelled=null."
+        )
     candidates = {"": recipe}
     if changes is not None:
         candidates = {f"preset {name}": recipe_of(name, splits, recipe.data, changes) for name in reversed(PRESETS)}

@@ -27,8 +27,19 @@ from ..training.device import Place
 from ..training.fit import check_parts
 from ..training.launch import tell_end
 from .conclusion import check_group_gap, conclude, make_classifier, measure_group_gap
-from .preparation import Source, check_time, fit_into, fitting_of, inputs_of, prepare, read_again, read_recipe
+from .preparation import (
+    Source,
+    check_time,
+    fit_into,
+    fitting_of,
+    inputs_of,
+    prepare,
+    read_again,
+    read_recipe,
+    with_pool_again,
+)
 from .run import HistoryWriter, Run, RunFolder, Trained, today, write_history
+from .unlabelled import Pool
 
 
 def train(
@@ -49,6 +60,7 @@ def train(
     processes: int = 1,
     threads: int | None = None,
     group_gap: bool = False,
+    unlabelled: Pool | None = None,
 ) -> Run:
     """Train a classifier on labelled images, judge it on test data, and write the run folder.
 
@@ -73,6 +85,9 @@ def train(
         threads: of each process; the same number gives the same bits. None chooses: one for small steps, and one where
             other programs leave less than two cores free.
         group_gap: train once more with a random division, and report both accuracies: see `measure_group_gap`.
+        unlabelled: pictures without labels to learn from as well: the path of any that `glyphnet predict` reads, the
+            name of a data set, or, if ``data`` is splits, images uint8 (N, H, W, C) or an ImageDataset. Labels of
+            theirs are not read. None takes a folder "unlabelled" in that of the data, if there is one.
 
     Under torchrun all its processes call this alike, and train together; the first one writes and evaluates, and in
     the others the run has no evaluation.
@@ -89,19 +104,18 @@ def train(
         return _train_together(
             processes, data, preset=preset, recipe=recipe, changes=changes, out=out, overwrite=overwrite,
             device=device, callbacks=callbacks, reporter=reporter, command=command, check_labels=check_labels,
-            checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap,
+            checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap, unlabelled=unlabelled,
         )  # fmt: skip
     if place.rank:
         out, reporter = None, SILENT
-    folder = None if out is None else RunFolder(Path(out))
+    changes, folder = dict(changes or {}), None if out is None else RunFolder(Path(out))
     if folder is not None:
         folder.check(overwrite=overwrite)
     with contextlib.ExitStack() as held:
-        changes = dict(changes or {})
         with joined(place, device) as collective:
             with collective.first_in_turn():
                 chosen = recipe or preset
-                recipe, splits = prepare(data, preset or "balanced", recipe, changes, reporter.progress)
+                recipe, splits = prepare(data, preset or "balanced", recipe, changes, reporter.progress, unlabelled)
             if group_gap:
                 check_group_gap(recipe, splits, place.size)
             reporter.say(*look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
@@ -172,7 +186,7 @@ def resume(
         with joined(place, device) as collective:
             recipe = Recipe.parse(collective.from_first(written))  # the folder may be on the first machine's disk
             with collective.first_in_turn():
-                splits = splits or _read_again(folder, recipe, reporter)
+                splits = _read_again(folder, recipe, splits, reporter)
             reporter.say(*look_over(splits).lines)
             fitting = fitting_of(recipe, splits, device, collective, threads)
             began = today() if place.rank else restore(fitting, splits, folder)
@@ -184,14 +198,16 @@ def resume(
         return conclude(trained, folder, reporter, command, check_labels=check_labels, report=report)
 
 
-def _read_again(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Splits:
-    """The data of a run."""
+def _read_again(folder: RunFolder, recipe: Recipe, splits: Splits | None, reporter: Reporter) -> Splits:
+    """The data of a run; ``splits``, if the caller has them in memory."""
+    if splits is not None:
+        return with_pool_again(splits, recipe, reporter.progress)
     if recipe.data is None:
         raise RunFolderError(
             f"{folder.path}: this run was made from data in memory. Resume it from Python: "
             "glyphnet.resume(folder, splits=...)."
         )
-    return read_again(recipe.data, reporter.progress)
+    return read_again(recipe, reporter.progress)
 
 
 def _fit(
@@ -238,7 +254,8 @@ def _place_of(processes: int) -> Place:
 def _train_together(processes: int, data: Source | None, **arguments: Any) -> Run:
     """Start processes that train together; refuse first what cannot work."""
     preset, changes = arguments.pop("preset") or "balanced", arguments.pop("changes") or {}
-    recipe, splits = prepare(data, preset, arguments["recipe"], changes, arguments["reporter"].progress)
+    pool = arguments.pop("unlabelled")
+    recipe, splits = prepare(data, preset, arguments["recipe"], changes, arguments["reporter"].progress, pool)
     _check_together(processes, recipe, splits, arguments["device"])
     arguments["recipe"] = recipe
     return run_together("train", processes, splits, arguments, carried=recipe.data is None)
@@ -246,7 +263,7 @@ def _train_together(processes: int, data: Source | None, **arguments: Any) -> Ru
 
 def _resume_together(processes: int, folder: RunFolder, splits: Splits | None, **arguments: Any) -> Run:
     recipe, carried = read_recipe(folder.recipe), splits is not None
-    splits = splits or _read_again(folder, recipe, arguments["reporter"])
+    splits = _read_again(folder, recipe, splits, arguments["reporter"])
     _check_together(processes, recipe, splits, arguments["device"])
     return run_together("resume", processes, splits, {"out": folder.path, **arguments}, carried=carried)
 
@@ -270,6 +287,8 @@ def restore(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
 def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
     """What must be the same to resume the training, and the day on which it began, which is kept."""
     data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
+    if splits.unlabelled is not None:
+        data["unlabelled images"] = splits.unlabelled.fingerprint
     return {**fitting.terms, **data, "began": began}
 
 

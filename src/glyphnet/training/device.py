@@ -246,6 +246,8 @@ class Arithmetic:
         place = place or Place()
         where = place.device(device)
         images = min(AT_ONCE if recipe.optimizer.full_batch else recipe.batch_size, examples)
+        if recipe.unlabelled is not None:
+            images = recipe.batch_size * (1 + recipe.unlabelled.ratio)
         flops = summary(recipe.network, input_shape, classes).flops * (images // place.size)
         if recipe.precision == "auto" and recipe.optimizer.full_batch:
             dtype = torch.float32  # a line search compares losses that bfloat16 would round to the same number

@@ -22,12 +22,13 @@ from ..seeding import derived_seed
 from .callbacks import Callback, StepInfo
 from .checkpoint import read_checkpoint
 from .collective import ALONE, Collective
+from .consistency import ConsistencyStep, check_unlabelled, paired_batches, steps_an_epoch
 from .device import Arithmetic, flushing_denormals, using_threads
 from .examples import Batches, Examples, balanced_order, batch_count, epoch_order
 from .optimizers import LBFGS
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, Pretrained, TrainingState
-from .steps import make_step, set_learning_rate
+from .steps import Step, make_step, set_learning_rate
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the loss is still a number: a look waits for the device."""
@@ -78,8 +79,10 @@ class Fitting:
     def __init__(
         self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto",
         collective: Collective = ALONE, threads: int | None = None, pretrained: Pretrained | None = None,
+        unlabelled: Examples | None = None,
     ) -> None:  # fmt: skip
         check_together(recipe, train, validation, classes)
+        check_unlabelled(recipe, train, unlabelled, collective.size)
         self.recipe, self.classes, self.collective = recipe, classes, collective
         check_parts(collective.size, len(train), recipe)
         self.arithmetic = Arithmetic.choose(
@@ -96,6 +99,7 @@ class Fitting:
             recipe, train.input_shape, classes, pretrained.preprocessing, where, collective, pretrained.weights
         )
         self.validation = validation.on(where) if validation is not None and len(validation) else None
+        self.unlabelled = unlabelled.on(where) if unlabelled is not None and recipe.unlabelled else None
         self.learn_from(train)
 
     def read_checkpoint(self, path: str | os.PathLike[str], terms: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +121,16 @@ class Fitting:
     def learn_from(self, train: Examples) -> None:
         """Continue with other examples of the same shape and classes."""
         self.train = train.on(self.state.device)
-        self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
         self.batches = Batches(self.state, self.train, self.classes)
-        self._step = make_step(self.state, self.batches, self.arithmetic.dtype)
+        self._step: Step
+        if self.unlabelled is None:
+            self.steps_an_epoch = batch_count(len(train), self.recipe.batch_size)
+            self._looked_at = len(train)  # labelled images that an epoch looks at
+            self._step = make_step(self.state, self.batches, self.arithmetic.dtype)
+        else:
+            self.steps_an_epoch = steps_an_epoch(self.recipe, len(train), len(self.unlabelled))
+            self._looked_at = self.steps_an_epoch * self.recipe.batch_size
+            self._step = ConsistencyStep(self.state, self.batches, self.unlabelled, self.arithmetic.dtype)
 
     def _compute_as(self, terms: dict[str, Any], *, threads: bool = True) -> None:
         """Take over the precision of ``terms``, and the number of threads."""
@@ -215,7 +226,8 @@ class Fitting:
             batches = []
         else:
             batches = self._batches()
-            self.batches.expect(batches, first)
+            if self.unlabelled is None:
+                self.batches.expect(batches, first)
         for batch in batches[first:]:
             self._before_step(len(batches))
             self._step(batch)
@@ -229,7 +241,7 @@ class Fitting:
                 looked = now
             stop = False
             if callbacks:
-                speed = (state.step - first) * len(self.train) / len(batches) / (now - began)
+                speed = (state.step - first) * self._looked_at / len(batches) / (now - began)
                 info = StepInfo(state.epoch + 1, last, state.step, len(batches), speed)
                 asked = [callback.after_step(info, state) for callback in callbacks]
                 stop = any(asked)
@@ -281,6 +293,8 @@ class Fitting:
         if self.recipe.optimizer.full_batch:
             return [torch.arange(len(self.train), device=self.state.device)]
         seed, epoch = self.recipe.seed, self.state.epoch
+        if self.unlabelled is not None:
+            return paired_batches(self.recipe, self.train.labels, len(self.unlabelled), epoch)
         if self.recipe.sampler == "balanced":
             order = balanced_order(self.train.labels.cpu(), seed, epoch).to(self.state.device)
         else:
@@ -321,7 +335,7 @@ class Fitting:
 
     def _judge(self) -> HistoryRow:
         """The row of the finished epoch, without its time."""
-        state, count = self.state, len(self.train)
+        state, count = self.state, self._looked_at
         loss, right = state.totals.tolist()
         row: HistoryRow = dict.fromkeys(HISTORY_KEYS)
         row.update(epoch=float(state.epoch + 1), loss=loss / count, accuracy=right / count)
@@ -360,7 +374,7 @@ def freeze_norms(network: nn.Module) -> None:
 
 def fit(
     recipe: Recipe, train: Examples, validation: Examples | None = None, *, classes: int, device: str = "auto",
-    threads: int | None = None, callbacks: Sequence[Callback] = (),
+    threads: int | None = None, callbacks: Sequence[Callback] = (), unlabelled: Examples | None = None,
 ) -> FitResult:  # fmt: skip
     """Train a network as ``recipe`` says.
 
@@ -372,13 +386,15 @@ def fit(
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         threads: how many to compute with; None chooses.
         callbacks: called after every step and epoch.
+        unlabelled: further inputs, if the recipe learns from such; their labels are not read.
 
     Raises:
         SettingsError: the recipe does not go with these examples.
         DeviceError: the device is not there.
         DivergedError: the loss became NaN or infinite.
     """
-    return Fitting(recipe, train, validation, classes, device, threads=threads).run(callbacks=callbacks)
+    fitting = Fitting(recipe, train, validation, classes, device, threads=threads, unlabelled=unlabelled)
+    return fitting.run(callbacks=callbacks)
 
 
 # Checks: what cannot work is refused before training, and divergence is explained

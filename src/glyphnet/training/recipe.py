@@ -23,7 +23,14 @@ from .schedules import AnySchedule, Constant, OneCycle
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 # The sections that are one of several kinds, and the key that says which: naming another kind starts it afresh.
-_KIND_KEYS = {"network": "kind", "loss": "name", "optimizer": "name", "schedule": "name", "backbone": "weights"}
+_KIND_KEYS = {
+    "network": "kind",
+    "loss": "name",
+    "optimizer": "name",
+    "schedule": "name",
+    "backbone": "weights",
+    "unlabelled": "source",
+}
 
 
 class EarlyStopping(Settings):
@@ -52,6 +59,43 @@ class Backbone(Settings):
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
+class Unlabelled(Settings):
+    """Learning from pictures without labels as well, by consistency (FixMatch, Sohn et al., 2020).
+
+    The averaged network answers a picture that is changed weakly. Where it is sure, its answer is the label of the same
+    picture, changed strongly. An epoch is a pass over the larger of the two sets of pictures; the other is repeated.
+
+    Attributes:
+        source: the path of the pictures, of any form that is read; None for pictures in memory.
+        ratio: unlabelled pictures in a step for each labelled one.
+        threshold: the least probability of an answer that is taken for a label.
+        weight: factor of these pictures' loss.
+        align: bring the answers, on average, to the frequencies of the labels' classes (distribution alignment,
+            Berthelot et al., 2019). Turn it off if the labelled pictures do not show how frequent the classes are.
+        weak: augmentations of the pictures that are answered.
+        strong: augmentations of the pictures that are learned.
+    """
+
+    source: str | None = None
+    ratio: Annotated[int, Field(ge=1, le=64)] = 3
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    weight: NotNegative = 1.0
+    align: bool = True
+    weak: dict[str, float] = Field(default_factory=lambda: {"shift": 1.0})
+    strong: dict[str, float] = Field(
+        default_factory=lambda: {
+            "shift": 2.0, "scale": 0.15, "rotate": 10.0, "erase": 0.4, "contrast": 0.5, "brightness": 0.3,
+        }
+    )  # fmt: skip
+
+    @field_validator("weak", "strong")
+    @classmethod
+    def _known_augmentations(cls, value: dict[str, float]) -> dict[str, float]:
+        if Augmenter(value).mixes_targets:
+            raise ValueError("mixup and cutmix blend labels, which these pictures do not have: leave them out")
+        return value
+
+
 class Recipe(Settings):
     """Every setting of one training. Nothing is trained that a recipe does not describe.
 
@@ -60,6 +104,7 @@ class Recipe(Settings):
         network: the network's kind and sizes.
         backbone: weights to begin with, of the same network trained on other pictures, and with them its preprocessing;
             None begins at random.
+        unlabelled: how pictures without labels are learned from as well; None for labelled ones alone.
         preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
             image has length 1).
         augment: strength of each random change of the training images, by name.
@@ -87,6 +132,7 @@ class Recipe(Settings):
     data: DataSettings | None = None
     network: NetworkSpec
     backbone: Backbone | None = None
+    unlabelled: Unlabelled | None = None
     preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
     augment: dict[str, float] = Field(default_factory=dict)
     loss: AnyLoss = CrossEntropy()
@@ -136,6 +182,11 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
+        if self.unlabelled is not None:
+            if self.optimizer.full_batch:
+                raise ValueError(f"optimizer {self.optimizer.name} cannot learn from unlabelled pictures: take another")
+            if self.backbone is not None:
+                raise ValueError("unlabelled pictures do not go with a backbone yet: leave out one of them")
         if self.optimizer.full_batch:
             if self.backbone is not None:
                 raise ValueError(f"optimizer {self.optimizer.name} has no use for a backbone: take another optimizer")

@@ -49,6 +49,8 @@ class TrainingState:
         seconds: time spent in the epoch now running, before the last pause.
         best: weights and buffers of the epoch to keep, on the CPU; ``best_epoch`` is which that was.
         monitored, stale: early stopping's best value, and the epochs since then.
+        shares: the share of each class in the answers to unlabelled pictures, a moving average: float32 (K,), on the
+            device; None where there are no such pictures.
         converged: whether a full-batch optimizer has found nothing more to gain.
         random: torch's random numbers, by device, as they were when the training last paused.
     """
@@ -71,6 +73,7 @@ class TrainingState:
     best_epoch: int = 0
     monitored: float | None = None
     stale: int = 0
+    shares: Tensor | None = None
     converged: bool = False
     random: dict[str, Tensor] = field(default_factory=dict)
 
@@ -102,6 +105,7 @@ class TrainingState:
             average=WeightAverage(network, recipe.ema) if recipe.ema else None,
             metrics=Metrics(recipe.loss, device),
             full_rates=tuple(float(group["lr"]) for group in optimizer.param_groups),
+            shares=torch.zeros(classes, device=device) if recipe.unlabelled else None,
             collective=collective,
         )
 
@@ -157,6 +161,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.network.state_dict() if self.average else None,
             "totals": self.totals,
+            "shares": self.shares,
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
@@ -175,6 +180,8 @@ class TrainingState:
         if self.average:
             self.average.network.load_state_dict(values["average"])
         self.totals.copy_(values["totals"])
+        if self.shares is not None:
+            self.shares.copy_(values["shares"])
         for name in _PLAIN:
             setattr(self, name, values[name])
 

@@ -140,7 +140,7 @@ def resume_seeds(
                 f"{folder.path}: these trainings were started with data in memory. Resume them from Python: "
                 "glyphnet.resume_seeds(folder, splits=...)."
             )
-        splits = read_again(plan.recipe.data, reporter.progress)
+        splits = read_again(plan.recipe, reporter.progress)
     reporter.say(*look_over(splits).lines)
     at_once = _how_many(at_once, plan, splits, device, reports=True)
     plan = _with_threads(plan, splits, at_once, device, threads, reporter)

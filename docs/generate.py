@@ -99,11 +99,16 @@ def settings() -> str:
 def _section(name: str, model: type[BaseModel]) -> Iterator[str]:
     """One kind of a section: its name, what its class says of it, its keys."""
     for key in ("kind", "name"):
-        if key in model.model_fields:
+        if key in model.model_fields and not model.model_fields[key].is_required():
             yield f"### `{name}: {model.model_fields[key].default}`"
     yield _prose(model)
     if set(model.model_fields) - {"kind", "name"}:
         yield _table(model, f"{name}.")
+    for inner, field in model.model_fields.items():
+        kinds = models_in(field)
+        if len(kinds) == 1:
+            yield f"### {name}.{inner}"
+            yield from _section(f"{name}.{inner}", kinds[0])
 
 
 def _augmentations() -> Iterator[str]:
@@ -124,7 +129,7 @@ def _table(model: type[BaseModel], prefix: str = "") -> str:
     meanings = _meanings(model)
     rows = ["| key | default | may be | what it does |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        if name in ("kind", "name"):
+        if name in ("kind", "name") and not field.is_required():
             continue
         cells = [f"`{prefix}{name}`", _default(field), _may_be(field), meanings.get(name, "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

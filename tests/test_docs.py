@@ -82,7 +82,7 @@ def test_the_examples_run_as_they_stand(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ):
-    from glyphnet.training import recipe as presets
+    from glyphnet.training import presets
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains two networks instead of twelve

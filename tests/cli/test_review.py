@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from glyphnet.cli import app
 from glyphnet.data import load
 from glyphnet.data.corrections import COLUMNS
-from glyphnet.training.recipe import PRESETS, fast
+from glyphnet.training.presets import PRESETS, fast
 
 pytestmark = pytest.mark.usefixtures("little_ink")
 

@@ -75,6 +75,8 @@ def test_the_accuracy_that_is_printed_is_the_one_in_the_file(tmp_path: Path) -> 
     assert figures["value"] > 0.93
     said = run.stderr.splitlines()
     assert said[0] == "1,797 images of 8×8 grey (chosen from the data: pass --size and --color to override)."
+    assert any(line.startswith("Drawings (75 % of the borders have one level, ") for line in said)
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["pictures"]["kind"] == "drawings"
     assert f"The run is written to {out}." in said
     last = next(number for number, line in enumerate(said) if line.startswith("Normalising drawings: "))
     assert re.fullmatch(

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from glyphnet.data import load
 from glyphnet.data.decode import fit_image
-from glyphnet.data.ink import InkSpec, measure_ink, normalize_picture
+from glyphnet.data.ink import InkSpec, look_at, measure_ink, normalize_picture
 from glyphnet.data.ink.filters import extents, opened, stroke_widths
 from glyphnet.data.named import read_digits
 
@@ -124,6 +124,32 @@ def test_drawings_in_colour_are_photographs_and_grey_ones_in_three_channels_are_
     assert measure_ink(images.repeat(3, axis=3)).kind == "ink"
     tinted = images * np.array([1, 0.2, 0.2])
     assert measure_ink(tinted.astype(np.uint8)) == InkSpec(kind="photo")
+
+
+def on_one_level(colour: tuple[int, int, int], count: int = 40) -> UInt8:
+    """Shaded discs of two colours before a background of one level: uint8 (N, 32, 32, 3)."""
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    shade = np.where(x**2 + y**2 < 0.5, 0.6 + 0.4 * x, np.nan)[..., np.newaxis]
+    discs = [np.where(np.isnan(shade), colour, shade * (200, 40 + 3 * row, 90)) for row in range(count)]
+    return np.stack(discs).astype(np.uint8)
+
+
+def test_pictures_are_drawings_evenly_lit_objects_or_photographs(mnist: UInt8) -> None:
+    assert look_at(mnist).kind == "drawings"
+    assert look_at(255 - mnist).kind == "drawings"
+    assert look_at(read_digits()[0].reshape(-1, 8, 8, 1)).kind == "drawings"
+    assert look_at(named("fashion-mnist")).kind == "objects"
+    assert look_at(on_one_level((230, 200, 215))).kind == "objects"
+    assert look_at(on_one_level((0, 0, 0))).kind == "objects"
+    for channels in (1, 3):
+        assert look_at(photos(channels)).kind == "photographs"
+
+
+def test_objects_in_light_that_changes_from_picture_to_picture_are_photographs() -> None:
+    light = np.linspace(0.4, 1, 40)[:, np.newaxis, np.newaxis, np.newaxis]
+    look = look_at((on_one_level((230, 200, 215)) * light).astype(np.uint8))
+    assert (look.kind, look.half_tones) == ("photographs", None)
+    assert look.even < 0.5
 
 
 def test_no_contrast_and_no_images_are_photographs() -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from glyphnet.nn import build, summary
-from glyphnet.training import PRESETS, preset
+from glyphnet.training import PRESETS, Pictures, preset
+from glyphnet.training.recipe import Mirrored
 
 SHAPES = [(1, 1, 1), (4, 4, 1), (8, 8, 1), (10, 96, 3), (24, 40, 1), (28, 28, 1), (32, 32, 3), (96, 96, 3)]
 
@@ -45,3 +46,34 @@ def test_each_preset_takes_more_work_than_the_one_before() -> None:
 
     assert 5 * work("fast") < work("balanced")
     assert 5 * work("balanced") < work("best")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_kind_of_picture_has_augmentations_of_its_own(name: str) -> None:
+    def augment(kind: str | None, channels: int = 1, images: int = 1_000) -> dict[str, float]:
+        pictures = None if kind is None else Pictures(kind=kind)
+        return preset(name, (28, 28, channels), images, 10, pictures).augment
+
+    assert augment("objects") == augment(None)
+    assert "stroke" in augment("drawings")
+    photographs = augment("photographs", 3)
+    assert {"brightness", "contrast"} <= set(photographs)
+    assert "stroke" not in photographs
+    assert "brightness" not in augment("drawings")
+    assert not augment("photographs").get("colour"), "grey has no colour to change"
+
+
+def test_fast_on_many_drawings_is_as_fast_as_on_any_images() -> None:
+    pictures = Pictures(kind="drawings")
+    assert preset("fast", (28, 28, 1), 54_000, 10, pictures).augment == preset("fast", (28, 28, 1), 54_000, 10).augment
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("kind", ["drawings", "objects", "photographs"])
+def test_images_are_mirrored_only_where_that_was_shown_to_keep_their_class(name: str, kind: str) -> None:
+    for keep in (None, False, True):
+        mirrored = None if keep is None else Mirrored(n=500, right=400, right_mirrored=395, keep=keep)
+        pictures = Pictures.model_validate({"kind": kind, "mirrored": mirrored})
+        recipe = preset(name, (32, 32, 3), 1_000, 10, pictures)
+        assert bool(recipe.augment.get("flip")) == bool(keep)
+        assert recipe.pictures == pictures, "a run describes itself"

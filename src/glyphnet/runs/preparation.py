@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..data import Splits, load
+from ..data.ink import look_at
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
 from ..files import read_input
 from ..nn import summary
 from ..progress import Progress, Reporter
-from ..training import PRESETS, DataSettings, Examples, Fitting, Recipe
+from ..settings import parse_settings
+from ..training import PRESETS, DataSettings, Examples, Fitting, Pictures, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.callbacks import Callback, StepInfo
 from ..training.collective import ALONE, Collective
 from ..training.consistency import semi_supervised
 from ..training.fit import validate
-from ..training.recipe import fine_tuned, read_value
+from ..training.presets import fine_tuned
+from ..training.recipe import read_value
 from ..training.state import HistoryRow, TrainingState
 from ..units import plural
 from .backbone import images_for, read_backbone
+from .mirrored import ask_mirrored, is_worth_asking
 from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
@@ -48,6 +52,10 @@ def prepare(
     Wrong settings are refused before the data are read where possible.
     """
     _check_early(preset, recipe, changes)
+    if recipe is not None and (named := [name for name in changes if _section(name) == "pictures"]):
+        raise SettingsError(
+            f"{named[0]}: a recipe has its augmentations already. Set augment, or give a preset instead."
+        )
     own = {name: value for name, value in changes.items() if _section(name) == "data"}
     if isinstance(data, Splits):
         if own:
@@ -70,18 +78,28 @@ def prepare(
     if splits.unlabelled is not None:
         changes = {name: value for name, value in changes.items() if name not in SOURCES}
     if recipe is None:
-        made = recipe_of(preset, splits, settings, changes)
+        made = _by_pictures(preset, splits, settings, changes)
     else:
         made = with_backbone(_changed(recipe, settings, changes), splits)
     return (made if splits.unlabelled is None else with_source(made, source)), splits
 
 
-def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe that a preset has for these data, read as in ``data`` (None if from memory), with changes."""
+def recipe_of(
+    preset: str,
+    splits: Splits,
+    data: DataSettings | None,
+    changes: Mapping[str, Any],
+    pictures: Pictures | None = None,
+) -> Recipe:
+    """The recipe that a preset has for these data, read as in ``data`` (None if from memory), with changes.
+
+    Args:
+        pictures: what they are; None for a preset that knows no kind.
+    """
     if (weights := _backbone_in(changes)) is None:
         shape, images, classes = splits.image_shape, len(splits.train), len(splits.classes)
         if splits.unlabelled is None:
-            recipe = recipe_of_preset(preset, shape, images, classes)
+            recipe = recipe_of_preset(preset, shape, images, classes, pictures)
         else:
             recipe = semi_supervised(preset, shape, images, len(splits.unlabelled), classes)
     else:
@@ -89,6 +107,19 @@ def recipe_of(preset: str, splits: Splits, data: DataSettings | None, changes: M
         recipe = fine_tuned(backbone.network, splits.image_shape, len(splits.train))
         changes = {**changes, "backbone.sha256": backbone.sha256}
     return _changed(recipe, data, changes)
+
+
+def _by_pictures(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
+    """The preset's recipe for pictures as these look, unless the user names their kind."""
+    if _backbone_in(changes) is not None or splits.unlabelled is not None or not len(splits.train):
+        return recipe_of(preset, splits, data, changes)
+    asked = changes.get("pictures", changes.get("pictures.kind"))
+    pictures = Pictures.of(look_at(splits.train.images)) if asked is None else parse_settings(Pictures, {"kind": asked})
+    recipe = recipe_of(preset, splits, data, changes, pictures)
+    if is_worth_asking(recipe, splits) and not {"augment", "augment.flip"} & set(changes):
+        pictures = pictures.model_copy(update={"mirrored": ask_mirrored(splits)})
+        recipe = recipe_of(preset, splits, data, changes, pictures)
+    return recipe
 
 
 def with_backbone(recipe: Recipe, splits: Splits) -> Recipe:
@@ -264,7 +295,10 @@ def fit_into(
         )
     candidates = {"": recipe}
     if changes is not None:
-        candidates = {f"preset {name}": recipe_of(name, splits, recipe.data, changes) for name in reversed(PRESETS)}
+        candidates = {
+            f"preset {name}": recipe_of(name, splits, recipe.data, changes, recipe.pictures)
+            for name in reversed(PRESETS)
+        }
     train, validation = _examples(splits)
     plan = within(seconds, list(candidates.values()), train, validation, classes=len(splits.classes), device=device)
     name = list(candidates)[plan.index]

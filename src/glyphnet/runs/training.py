@@ -106,21 +106,21 @@ def train(
             device=device, callbacks=callbacks, reporter=reporter, command=command, check_labels=check_labels,
             checkpoint_every=checkpoint_every, threads=threads, group_gap=group_gap, unlabelled=unlabelled,
         )  # fmt: skip
-    if place.rank:
-        out, reporter = None, SILENT
-    changes, folder = dict(changes or {}), None if out is None else RunFolder(Path(out))
+    changes, reporter = dict(changes or {}), SILENT if place.rank else reporter
+    folder = None if out is None or place.rank else RunFolder(Path(out))
     if folder is not None:
         folder.check(overwrite=overwrite)
     with contextlib.ExitStack() as held:
         with joined(place, device) as collective:
             with collective.first_in_turn():
-                chosen = recipe or preset
-                recipe, splits = prepare(data, preset or "balanced", recipe, changes, reporter.progress, unlabelled)
+                given = recipe
+                recipe, splits = prepare(data, preset or "balanced", given, changes, reporter.progress, unlabelled)
             if group_gap:
                 check_group_gap(recipe, splits, place.size)
-            reporter.say(*look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
+            reporter.say(*look_over(splits).lines, *(() if given else recipe.about_pictures))
+            reporter.say(*recipe.without_effect(given=tuple(changes)))
             if seconds is not None:
-                recipe = fit_into(seconds, recipe, None if chosen else changes, splits, device, reporter)
+                recipe = fit_into(seconds, recipe, None if given or preset else changes, splits, device, reporter)
             began = today()
             if folder is not None:
                 folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
@@ -257,6 +257,8 @@ def _train_together(processes: int, data: Source | None, **arguments: Any) -> Ru
     pool = arguments.pop("unlabelled")
     recipe, splits = prepare(data, preset, arguments["recipe"], changes, arguments["reporter"].progress, pool)
     _check_together(processes, recipe, splits, arguments["device"])
+    if arguments["recipe"] is None:
+        arguments["reporter"].say(*recipe.about_pictures)
     arguments["recipe"] = recipe
     return run_together("train", processes, splits, arguments, carried=recipe.data is None)
 

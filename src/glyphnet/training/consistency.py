@@ -15,7 +15,8 @@ from ..seeding import derived_seed
 from .examples import Batches, Examples, balanced_order, batch_count, epoch_order
 from .losses import CrossEntropy
 from .optimizers import Muon
-from .recipe import Recipe, Unlabelled, preset
+from .presets import preset
+from .recipe import Recipe, Unlabelled
 from .schedules import OneCycle
 from .state import Answers, TrainingState
 from .steps import AutogradStep

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
 from ..augment import Augmenter
+from ..data.ink import Kind, Look
 from ..data.settings import DataSettings, Fraction
 from ..errors import SettingsError
-from ..nn import BaseSpec, NetworkSpec
-from ..nn.kinds import ClassicCNNSpec, CNNSpec
+from ..nn import NetworkSpec
 from ..settings import Settings, parse_settings, suggestion
 from .losses import REGULARIZERS, AnyLoss, CrossEntropy, Regularizer
-from .optimizers import Adam, AdamW, AnyOptimizer, Muon
-from .schedules import AnySchedule, Constant, OneCycle
+from .optimizers import Adam, AnyOptimizer
+from .schedules import AnySchedule, Constant
 
 NotNegative = Annotated[float, Field(ge=0.0)]
 
@@ -30,6 +29,7 @@ _KIND_KEYS = {
     "schedule": "name",
     "backbone": "weights",
     "unlabelled": "source",
+    "pictures": "kind",
 }
 
 
@@ -96,6 +96,74 @@ class Unlabelled(Settings):
         return value
 
 
+class Mirrored(Settings):
+    """Whether mirrored pictures keep their class: what a network answered that saw none in training.
+
+    Attributes:
+        n: held-out pictures that it was asked.
+        right: of them, right answers as they are.
+        right_mirrored: right answers when they are mirrored.
+        worst: the class that loses most, where it loses more than chance explains; "" where none does.
+        keep: whether the presets mirror images of these data.
+    """
+
+    n: Annotated[int, Field(ge=0)]
+    right: Annotated[int, Field(ge=0)]
+    right_mirrored: Annotated[int, Field(ge=0)]
+    worst: str = ""
+    keep: bool
+
+
+class Pictures(Settings):
+    """What a preset took the images for. It chose the augmentations by this; by itself it changes nothing.
+
+    Attributes:
+        kind: "drawings" (strokes on an even background), "objects" (evenly lit, before a background that is one level
+            in all pictures) or "photographs" (anything else).
+        even: share of the borders' pixels that have the level of the background; None where the user named the kind.
+        half_tones: share of the subject that is neither background nor full ink and lies on no edge; None in colour,
+            and where there is no background.
+        mirrored: whether mirrored pictures keep their class; None where that was not asked.
+    """
+
+    kind: Kind
+    even: Annotated[float, Field(ge=0, le=1)] | None = None
+    half_tones: NotNegative | None = None
+    mirrored: Mirrored | None = None
+
+    @classmethod
+    def of(cls, look: Look) -> Pictures:
+        """From what the training images look like."""
+        half_tones = None if look.half_tones is None else round(look.half_tones, 4)
+        return cls(kind=look.kind, even=round(look.even, 4), half_tones=half_tones)
+
+    @property
+    def keeps_class(self) -> bool:
+        """Whether the data show that mirrored pictures keep their class."""
+        return self.mirrored is not None and self.mirrored.keep
+
+    @property
+    def about_mirrored(self) -> str:
+        """A sentence about whether mirrored pictures keep their class, after a space; "" if that was not asked."""
+        if (found := self.mirrored) is None:
+            return ""
+        if not found.right:
+            return f" Not mirrored: {found.n} held-out pictures are too few to ask."
+        counts = f"of {found.n:,} held-out pictures {found.right:,} are right, {found.right_mirrored:,} mirrored"
+        loses = f", and {found.worst!r} loses most" if found.worst else ""
+        return f" {'Mirrored' if found.keep else 'Not mirrored'}: {counts}{loses}."
+
+    @property
+    def reason(self) -> str:
+        """Why they are of this kind, in a few words."""
+        if self.even is None:
+            return "as asked for"
+        border = f"{100 * self.even:.0f} % of the borders have one level"
+        if self.half_tones is None:
+            return border
+        return f"{border}, {100 * self.half_tones:.1f} % of the subject is flat grey"
+
+
 class Recipe(Settings):
     """Every setting of one training. Nothing is trained that a recipe does not describe.
 
@@ -105,6 +173,7 @@ class Recipe(Settings):
         backbone: weights to begin with, of the same network trained on other pictures, and with them its preprocessing;
             None begins at random.
         unlabelled: how pictures without labels are learned from as well; None for labelled ones alone.
+        pictures: what a preset took the images for, and why it chose these augmentations; None without a preset.
         preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
             image has length 1).
         augment: strength of each random change of the training images, by name.
@@ -133,6 +202,7 @@ class Recipe(Settings):
     network: NetworkSpec
     backbone: Backbone | None = None
     unlabelled: Unlabelled | None = None
+    pictures: Pictures | None = None
     preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
     augment: dict[str, float] = Field(default_factory=dict)
     loss: AnyLoss = CrossEntropy()
@@ -198,6 +268,15 @@ class Recipe(Settings):
                     f"set {', '.join(random)} to 0, or take another optimizer"
                 )
         return self
+
+    @property
+    def about_pictures(self) -> tuple[str, ...]:
+        """A sentence about what a preset took the images for, and what it augments them by; none without a preset."""
+        if (pictures := self.pictures) is None:
+            return ()
+        by = [f"{name} {strength:g}" for name, strength in self.augment.items() if strength]
+        made = f"augmented by {', '.join(by)}" if by else "not augmented"
+        return (f"{pictures.kind.capitalize()} ({pictures.reason}): {made}.{pictures.about_mirrored}",)
 
     @property
     def penalties(self) -> list[tuple[Regularizer, float]]:
@@ -300,127 +379,3 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
-
-
-# Presets: from the shape and size of the data to a recipe
-
-
-ImageShape = tuple[int, int, int]
-
-
-def preset(name: str, image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """The recipe of a preset for data of this shape and size.
-
-    Args:
-        name: "fast" (seconds), "balanced" (a minute) or "best" (as good as it gets).
-        image_shape: height, width, channels.
-        images: number of training images.
-        classes: number of classes.
-
-    Raises:
-        SettingsError: there is no such preset.
-    """
-    if name not in PRESETS:
-        raise SettingsError(f'unknown preset "{name}"{suggestion(name, PRESETS)}')
-    return PRESETS[name](image_shape, images, classes)
-
-
-def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """A small strided network and a few epochs: a first answer, in seconds."""
-    return Recipe(
-        network=_strided(image_shape, stem=16, channels=32),
-        # In so few steps an average over twenty gradients, as the others' is, would hang behind.
-        optimizer=Muon(lr=0.04, momentum=0.85, weight_decay=0.01, adam_lr=0.01),
-        schedule=OneCycle(),
-        loss=CrossEntropy(label_smoothing=0.05),
-        # One offset for the whole batch costs a slice; one for each image would cost a tenth of the step.
-        augment={"shift_batch": 1},
-        epochs=_epochs(images, at_60_000=2),
-        batch_size=_batch_size(images, largest=384),
-    )
-
-
-def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """Twice as wide, warped images, averaged weights, more epochs: about a minute for 60,000 images of 28×28."""
-    return Recipe(
-        network=_strided(image_shape, stem=32, channels=64),
-        optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
-        schedule=OneCycle(),
-        loss=CrossEntropy(label_smoothing=0.05),
-        augment={"rotate": 10, "scale": 0.1, "shift": _shift(image_shape)},
-        epochs=_epochs(images, at_60_000=12),
-        batch_size=_batch_size(images, largest=256),
-        ema=0.99,
-    )
-
-
-def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
-    """Pairs of convolutions that see every pixel, warped images, many passes: as good as it gets, in 17 minutes on
-    two cores for 60,000 images of 28×28."""
-    return Recipe(
-        network=_paired(image_shape, channels=128),
-        optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
-        schedule=OneCycle(),
-        loss=CrossEntropy(label_smoothing=0.05),
-        augment={"rotate": 10, "scale": 0.1, "shear": 5, "shift": _shift(image_shape)},
-        epochs=_epochs(images, at_60_000=20),
-        batch_size=_batch_size(images, largest=256),
-        ema=0.99,
-    )
-
-
-def fine_tuned(network: BaseSpec, image_shape: ImageShape, images: int) -> Recipe:
-    """From the weights of a backbone: small steps, and few of them, for the weights are good already."""
-    return Recipe(
-        network=network,
-        optimizer=AdamW(lr=2e-4, weight_decay=0.01),
-        schedule=OneCycle(),
-        loss=CrossEntropy(label_smoothing=0.1),
-        augment={"scale": 0.1, "shift": _shift(image_shape), "brightness": 0.2, "contrast": 0.2},
-        epochs=1 + max(1, min(20, round(3 * math.sqrt(3_000 / max(images, 1))))),
-        batch_size=_batch_size(images, largest=64),
-        ema=0.99,
-        precision="fp32",  # gradients of convolutions channel by channel take longer in bfloat16
-    )
-
-
-PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "balanced": balanced, "best": best}
-
-
-def _epochs(images: int, at_60_000: float) -> int:
-    """More epochs for fewer images, though fewer steps in all: a quarter of the images, twice the epochs."""
-    return max(1, round(at_60_000 * math.sqrt(60_000 / max(images, 1))))
-
-
-def _batch_size(images: int, largest: int) -> int:
-    """A power of two that leaves at least about twenty steps an epoch."""
-    return max(16, min(largest, 1 << int(math.log2(max(images / 20, 1)))))
-
-
-def _shift(image_shape: ImageShape) -> int:
-    """How far an image may be moved, in pixels: a fourteenth of its side, one at least."""
-    return max(1, round(min(image_shape[:2]) / 14))
-
-
-def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
-    """A network that sees images of 8 to 15 pixels at their full size, and larger ones through a strided stem.
-
-    Each doubling of the side beyond 48 pixels brings one more layer that halves it: the dense layer stays small.
-    """
-    side = min(image_shape[:2])
-    halvings = max(0, math.ceil(math.log2(side / 48)))
-    each = tuple(channels * 2**step for step in range(1 + halvings))
-    if side < 16:
-        return CNNSpec(stem=stem, stem_kernel=3, stem_stride=1, channels=each, batch_norm=True)
-    return CNNSpec(stem=stem, channels=each, batch_norm=True)
-
-
-def _paired(image_shape: ImageShape, channels: int) -> ClassicCNNSpec | CNNSpec:
-    """Two convolutions, then a pooling, until three to five pixels of a side are left; ``channels`` the last time, half
-    as many each time before, 16 at least. Images below 16 pixels have little to pool: `balanced`'s network for them."""
-    side = min(image_shape[:2])
-    if side < 16:
-        return _strided(image_shape, stem=channels // 4, channels=channels // 2)
-    stages = int(math.log2(side / 3))
-    each = tuple(max(16, channels >> step) for step in reversed(range(stages)))
-    return ClassicCNNSpec(channels=each, convs_per_stage=2, padding=True, batch_norm=True, dense=(128,), dropout=0.0)

@@ -46,11 +46,11 @@ in level, resized to the box and centred. Other photographs are resized whole.
 How MNIST was made is described at http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges).
 """
 
-from .measure import measure_ink
+from .measure import Kind, Look, look_at, measure_ink
 from .normalize import NoDrawing, Normalized, already_normal, normalize_picture
 from .spec import InkSpec, normalizer_version, page_spec
 
 __all__ = [
-    "InkSpec", "NoDrawing", "Normalized", "already_normal", "measure_ink", "normalize_picture", "normalizer_version",
-    "page_spec",
+    "InkSpec", "Kind", "Look", "NoDrawing", "Normalized", "already_normal", "look_at", "measure_ink",
+    "normalize_picture", "normalizer_version", "page_spec",
 ]  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from ..dataset import UInt8Array
+from ..dataset import UInt8Array, evenly_spaced
 from . import filters
 from .filters import BoolArray, IntArray
 from .repair import FEWEST_STRIPED, above_background, background_noise, specks, without_stripes
@@ -24,6 +25,26 @@ _HALF_TONES = 0.1  # of the ink. Measured: MNIST 0.001, digits 0.007, Fashion-MN
 LONGER = 1.25  # strokes longer than any in training by this factor are no drawing but noise or texture
 USUAL = (10, 90)  # per cent: strokes of other widths than most training images have are changed
 _NEAR_MARGIN = 24  # levels between channels: the noise of JPEG in grey
+LOOKED_AT = 500  # images of which `look_at` tells the kind: enough for shares that are far from their limits
+
+Kind = Literal["drawings", "objects", "photographs"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What kind of pictures these are, and the shares that say so.
+
+    Attributes:
+        kind: "drawings", strokes on an even background; "objects", evenly lit, on a background that is one level in all
+            pictures; "photographs", all others: light and surroundings differ from one to the next.
+        even: share of the pixels along the borders that have the level of the background.
+        half_tones: share of the subject that is neither background nor full ink and lies on no edge; None in colour,
+            and where there is no background.
+    """
+
+    kind: Kind
+    even: float
+    half_tones: float | None = None
 
 
 def measure_ink(images: UInt8Array) -> InkSpec:
@@ -40,24 +61,59 @@ def measure_ink(images: UInt8Array) -> InkSpec:
     if not len(sample) or _is_coloured(sample):
         return InkSpec(kind="photo")
     grey = sample[..., 0]
-    ring = filters.border(grey)
-    background = int(np.bincount(ring.ravel(), minlength=256).argmax())
-    if np.mean(np.abs(ring.astype(np.int32) - background) < EVEN) < _EVEN_SHARE:
+    background, even = _ground(sample[..., :1])
+    if even < _EVEN_SHARE:
         return InkSpec(kind="photo")
-    depth = grey.astype(np.int32) - background
-    sign = -1 if depth.sum(dtype=np.int64) < 0 else 1
-    depth *= sign
-    contrast = int(np.median(np.percentile(depth.reshape(len(depth), -1), 98, axis=1, method="nearest")))
+    depth, sign, contrast = _above(grey, background[0])
     if contrast < EVEN:
         return InkSpec(kind="photo")
     kind = "photo" if _half_tones(depth, contrast) > _HALF_TONES else "ink"
     return InkSpec(
         kind=kind,  # type: ignore[arg-type]  # mypy widens the literal
-        background=background,
-        ink=min(255, max(0, background + sign * contrast)),
+        background=background[0],
+        ink=min(255, max(0, background[0] + sign * contrast)),
         **_layout(depth, contrast),
         **(_quality(grey) if kind == "ink" else {}),
     )
+
+
+def look_at(images: UInt8Array) -> Look:
+    """What kind of pictures these are; exact and the same every time.
+
+    Args:
+        images: uint8 (N, H, W, C), the training images; up to 500, evenly spread, are looked at.
+    """
+    sample = np.asarray(images[evenly_spaced(len(images), LOOKED_AT)])
+    if not len(sample):
+        return Look("photographs", 0.0)
+    is_coloured = _is_coloured(sample)
+    background, even = _ground(sample if is_coloured else sample[..., :1])
+    if even < _EVEN_SHARE:
+        return Look("photographs", even)
+    if is_coloured:
+        return Look("objects", even)
+    depth, _, contrast = _above(sample[..., 0], background[0])
+    if contrast < EVEN:
+        return Look("photographs", even)
+    half_tones = _half_tones(depth, contrast)
+    return Look("objects" if half_tones > _HALF_TONES else "drawings", even, half_tones)
+
+
+def _ground(sample: UInt8Array) -> tuple[list[int], float]:
+    """The level that is most frequent along the border, by channel, and the share of the border that is about as it."""
+    rings = np.stack([filters.border(sample[..., channel]).ravel() for channel in range(sample.shape[3])])
+    levels = [int(np.bincount(ring, minlength=256).argmax()) for ring in rings]
+    near = np.abs(rings.astype(np.int32) - np.array(levels)[:, np.newaxis]) < EVEN
+    return levels, float(near.all(axis=0).mean())
+
+
+def _above(grey: UInt8Array, background: int) -> tuple[IntArray, int, int]:
+    """(how far pixels are from the background, towards ink; 1 for ink that is lighter, -1 for darker; its depth)."""
+    depth = grey.astype(np.int32) - background
+    sign = -1 if depth.sum(dtype=np.int64) < 0 else 1
+    depth *= sign
+    contrast = int(np.median(np.percentile(depth.reshape(len(depth), -1), 98, axis=1, method="nearest")))
+    return depth, sign, contrast
 
 
 def _is_coloured(sample: UInt8Array) -> bool:

@@ -89,8 +89,10 @@ def train_seeds(
     if folder is not None:
         folder.check(overwrite=overwrite)
     changes = dict(changes or {})
+    given = recipe
     recipe, splits = prepare(data, preset, recipe, changes, reporter.progress)
-    reporter.say(*look_over(splits).lines, *recipe.without_effect(given=tuple(changes)))
+    about = recipe.about_pictures if given is None else ()
+    reporter.say(*look_over(splits).lines, *about, *recipe.without_effect(given=tuple(changes)))
     plan = Plan(recipe, tuple(range(recipe.seed, recipe.seed + seeds)), ensemble)
     at_once = _how_many(at_once, plan, splits, device, reports=folder is not None)
     plan = _with_threads(plan, splits, at_once, device, threads, reporter)

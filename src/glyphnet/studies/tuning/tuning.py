@@ -165,7 +165,8 @@ def _prepare(
             "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."
         )
     space = read_space(default_search(base) if search is None else search, base)
-    reporter.say(*look_over(splits).lines, *base.without_effect(given=tuple(changes)), f"Searched: {space}.")
+    about = base.about_pictures if recipe is None else ()
+    reporter.say(*look_over(splits).lines, *about, *base.without_effect(given=tuple(changes)), f"Searched: {space}.")
     if both := [name for name in space.to_dict() if name in changes]:
         reporter.say(f"{', '.join(both)}: searched, so the given value is only the starting point.")
     return base, splits, space

@@ -1,0 +1,169 @@
+"""Presets: from the kind, shape and number of the images to a recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..data.ink import Kind
+from ..errors import SettingsError
+from ..nn import BaseSpec
+from ..nn.kinds import ClassicCNNSpec, CNNSpec
+from ..settings import suggestion
+from .losses import CrossEntropy
+from .optimizers import AdamW, Muon
+from .recipe import Pictures, Recipe
+from .schedules import OneCycle
+
+ImageShape = tuple[int, int, int]
+
+
+def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictures: Pictures | None = None) -> Recipe:
+    """The recipe of a preset for data of this shape and size.
+
+    Args:
+        name: "fast" (seconds), "balanced" (a minute) or "best" (as good as it gets).
+        image_shape: height, width, channels.
+        images: number of training images.
+        classes: number of classes.
+        pictures: of what kind the images are, as `look_at` tells; None for evenly lit objects. The recipe's
+            augmentations are those of the kind, and it keeps this.
+
+    Raises:
+        SettingsError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise SettingsError(f'unknown preset "{name}"{suggestion(name, PRESETS)}')
+    recipe = PRESETS[name](image_shape, images, classes)
+    if pictures is None:
+        return recipe
+    augment = {**recipe.augment, **_for_kind(name, pictures.kind, image_shape, images)}
+    if pictures.keeps_class:
+        augment["flip"] = 0.5
+    return recipe.model_copy(update={"pictures": pictures, "augment": augment})
+
+
+def fast(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """A small strided network and a few epochs: a first answer, in seconds."""
+    return Recipe(
+        network=_strided(image_shape, stem=16, channels=32),
+        # In so few steps an average over twenty gradients, as the others' is, would hang behind.
+        optimizer=Muon(lr=0.04, momentum=0.85, weight_decay=0.01, adam_lr=0.01),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.05),
+        # One offset for the whole batch costs a slice; one for each image would cost a tenth of the step.
+        augment={"shift_batch": 1},
+        epochs=_epochs(images, at_60_000=2),
+        batch_size=_batch_size(images, largest=384),
+    )
+
+
+def balanced(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """Twice as wide, warped images, averaged weights, more epochs: about a minute for 60,000 images of 28×28."""
+    return Recipe(
+        network=_strided(image_shape, stem=32, channels=64),
+        optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.05),
+        augment={"rotate": 10, "scale": 0.1, "shift": _shift(image_shape)},
+        epochs=_epochs(images, at_60_000=12),
+        batch_size=_batch_size(images, largest=256),
+        ema=0.99,
+    )
+
+
+def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """Pairs of convolutions that see every pixel, warped images, many passes: as good as it gets, in 17 minutes on
+    two cores for 60,000 images of 28×28."""
+    return Recipe(
+        network=_paired(image_shape, channels=128),
+        optimizer=Muon(lr=0.05, weight_decay=0.01, adam_lr=0.01),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.05),
+        augment={"rotate": 10, "scale": 0.1, "shear": 5, "shift": _shift(image_shape)},
+        epochs=_epochs(images, at_60_000=20),
+        batch_size=_batch_size(images, largest=256),
+        ema=0.99,
+    )
+
+
+def fine_tuned(network: BaseSpec, image_shape: ImageShape, images: int) -> Recipe:
+    """From the weights of a backbone: small steps, and few of them, for the weights are good already."""
+    return Recipe(
+        network=network,
+        optimizer=AdamW(lr=2e-4, weight_decay=0.01),
+        schedule=OneCycle(),
+        loss=CrossEntropy(label_smoothing=0.1),
+        augment={"scale": 0.1, "shift": _shift(image_shape), "brightness": 0.2, "contrast": 0.2},
+        epochs=1 + max(1, min(20, round(3 * math.sqrt(3_000 / max(images, 1))))),
+        batch_size=_batch_size(images, largest=64),
+        ema=0.99,
+        precision="fp32",  # gradients of convolutions channel by channel take longer in bfloat16
+    )
+
+
+ENOUGH_DRAWINGS = 10_000
+"""Training images from which `fast` leaves drawings as they are: in its two or three passes it has not seen them all
+often enough to gain by changed ones, and they would cost a quarter of its time."""
+
+
+def _for_kind(name: str, kind: Kind, image_shape: ImageShape, images: int) -> dict[str, float]:
+    """What a preset augments the images of a kind by, beside what it augments all by.
+
+    Drawings differ by pens and scanners: lines wider or narrower, soft, noisy; those below 16 pixels, whose lines are a
+    pixel wide, do not gain by it. Photographs differ by light and lens. Which and how much was chosen on validation
+    images of several data sets of each kind (benchmarks/RESULTS.md, "Kinds of picture").
+    """
+    side = min(image_shape[:2])
+    if kind == "drawings" and side >= 16 and (name != "fast" or images < ENOUGH_DRAWINGS):
+        pixels = round(min(0.5, side / 56), 2)
+        return {"stroke": pixels, "blur": pixels, "noise": 0.1}
+    if kind == "photographs":
+        light = {"brightness": 0.15, "contrast": 0.3} if name == "fast" else {"brightness": 0.2, "contrast": 0.4}
+        if name == "fast":
+            return light
+        colour = {"colour": 0.1} if image_shape[2] > 1 else {}
+        return {**light, **colour, "blur": 0.5}
+    return {}
+
+
+PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "balanced": balanced, "best": best}
+
+
+def _epochs(images: int, at_60_000: float) -> int:
+    """More epochs for fewer images, though fewer steps in all: a quarter of the images, twice the epochs."""
+    return max(1, round(at_60_000 * math.sqrt(60_000 / max(images, 1))))
+
+
+def _batch_size(images: int, largest: int) -> int:
+    """A power of two that leaves at least about twenty steps an epoch."""
+    return max(16, min(largest, 1 << int(math.log2(max(images / 20, 1)))))
+
+
+def _shift(image_shape: ImageShape) -> int:
+    """How far an image may be moved, in pixels: a fourteenth of its side, one at least."""
+    return max(1, round(min(image_shape[:2]) / 14))
+
+
+def _strided(image_shape: ImageShape, stem: int, channels: int) -> CNNSpec:
+    """A network that sees images of 8 to 15 pixels at their full size, and larger ones through a strided stem.
+
+    Each doubling of the side beyond 48 pixels brings one more layer that halves it: the dense layer stays small.
+    """
+    side = min(image_shape[:2])
+    halvings = max(0, math.ceil(math.log2(side / 48)))
+    each = tuple(channels * 2**step for step in range(1 + halvings))
+    if side < 16:
+        return CNNSpec(stem=stem, stem_kernel=3, stem_stride=1, channels=each, batch_norm=True)
+    return CNNSpec(stem=stem, channels=each, batch_norm=True)
+
+
+def _paired(image_shape: ImageShape, channels: int) -> ClassicCNNSpec | CNNSpec:
+    """Two convolutions, then a pooling, until three to five pixels of a side are left; ``channels`` the last time, half
+    as many each time before, 16 at least. Images below 16 pixels have little to pool: `balanced`'s network for them."""
+    side = min(image_shape[:2])
+    if side < 16:
+        return _strided(image_shape, stem=channels // 4, channels=channels // 2)
+    stages = int(math.log2(side / 3))
+    each = tuple(max(16, channels >> step) for step in reversed(range(stages)))
+    return ClassicCNNSpec(channels=each, convs_per_stage=2, padding=True, batch_norm=True, dense=(128,), dropout=0.0)

@@ -6,13 +6,14 @@ extending.md, the floors.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
@@ -34,7 +35,18 @@ WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false
 
 def pages() -> dict[str, str]:
     """File name → text of every page that is generated."""
-    return {"cli.md": command_line(), "settings.md": settings(), "extending.md": extending()}
+    written = {"cli.md": command_line(), "settings.md": settings(), "extending.md": extending()}
+    return {**written, **_course().notebooks()}
+
+
+def _course() -> ModuleType:
+    """``course/build.py``, which makes the notebooks."""
+    spec = importlib.util.spec_from_file_location("course_build", HERE / "course" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def extending() -> str:

@@ -101,6 +101,12 @@ def open_text(
     return io.TextIOWrapper(open_input(path, piped=piped), encoding=encoding, errors=errors, newline=newline)
 
 
+def separator_of(head: str) -> str:
+    """The separator of the cells in a first line: comma, semicolon, tab or bar; "" where there is one cell."""
+    best = max(",;\t|", key=head.count)
+    return best if best in head else ""
+
+
 def read_input(path: AnyPath, *, piped: bool = False) -> bytes:
     """The whole content of a file: see `open_input`."""
     with open_input(path, piped=piped) as file:

@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from ..errors import DataError
-from ..files import AnyPath, atomic_write_csv, open_text
+from ..files import AnyPath, atomic_write_csv, open_text, separator_of
 from ..units import plural
 from .cache import images_at
 from .dataset import ImageDataset, Splits
@@ -198,7 +198,7 @@ def refuse_to_lose_decisions(path: AnyPath) -> None:
 def _rows(path: AnyPath, file: TextIO) -> Iterator[Decision]:
     head = file.readline()
     file.seek(0)
-    reader = csv.reader(file, delimiter=max(",;\t", key=head.count), strict=True)
+    reader = csv.reader(file, delimiter=separator_of(head) or ",", strict=True)
     try:
         names = [name.strip().lower() for name in next(reader, [])]
         _check_columns(path, names)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import BadFileError, DataError
-from ..files import open_input, open_text
+from ..files import open_input, open_text, separator_of
 from ..processes import map_in_order
 from .cache import keep_arrays, kept_arrays
 from .dataset import Int64Array, UInt8Array
@@ -476,7 +476,7 @@ def read_group_table(path: str) -> dict[str, str]:
         with open_text(os.path.expanduser(path), encoding="utf-8-sig", newline="", piped=True) as file:
             head = file.readline()
             file.seek(0)
-            rows = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+            rows = csv.DictReader(file, delimiter=separator_of(head) or ",")
             columns = [name.strip() for name in rows.fieldnames or ()]
             if missing := [name for name in ("file_name", "group") if name not in columns]:
                 raise DataError(

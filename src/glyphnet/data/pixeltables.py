@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadFileError, DataError
+from ..files import separator_of
 from ..units import listed
 from .arrays import RawArrays, RawPart
 from .assemble import Options
@@ -28,7 +29,7 @@ from .decode import ImageShape, read_bytes
 from .filetree import FileTree, file_alone, opened
 from .layouts import LABEL_LAYOUTS, part_word
 from .listing import PARTS, Unlabelled, unlabelled_rows
-from .tables import LABEL_COLUMNS, MAX_TEXT, csv_cells, plain, read_text, separator_of
+from .tables import LABEL_COLUMNS, MAX_TEXT, csv_cells, plain, read_text
 
 FEWEST = 16  # pixels: a table of fewer numbers a row is no table of images
 _HEAD = 1 << 20  # bytes that are looked at to tell what a table is

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from ..errors import BadFileError, DataError, MissingExtraError
 from ..filekinds import looks_like_picture
+from ..files import separator_of
 from ..units import listed
 from .assemble import Options
 from .dataset import BadFile
@@ -103,12 +104,6 @@ def read_text(content: bytes, where: str) -> tuple[str, str]:
         if b"\0" in content[:4096]:
             raise DataError(f"{where}: not a table: it holds bytes that are no text.") from error
         return content.decode("cp1252", "replace"), "It is not UTF-8: it was read as Windows-1252 (Western European)."
-
-
-def separator_of(head: str) -> str:
-    """The separator of the cells in a first line: comma, semicolon, tab or bar; "" where there is one cell."""
-    best = max(",;\t|", key=head.count)
-    return best if best in head else ""
 
 
 def csv_cells(content: bytes, where: str) -> Cells:
@@ -395,6 +390,7 @@ class _Rows:
     rows: list[tuple[str, str, int]] = field(default_factory=list)  # name, label, part
     bad: list[BadFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    read_as: str = ""  # how the columns of the first table were read
 
 
 def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], options: Options) -> ImageFiles:
@@ -410,8 +406,7 @@ def read_path_tables(tree: FileTree, tables: Sequence[tuple[str, int | None]], o
     where = tree.root / tables[0][0] if len(tables) == 1 else tree.root
     if not found.rows:
         reason = f" First: {found.bad[0].name}: {found.bad[0].reason}." if found.bad else ""
-        read_as = found.notes[0].partition(": ")[2].partition("; ")[0].rstrip(".")
-        what = f"{where} was read as a table of paths: {read_as}, and no row names an image that is there"
+        what = f"{where} was read as a table of paths: {found.read_as}, and no row names an image that is there"
         raise DataError(f"{what}.{reason} Check the file names.")
     found.rows.sort()
     files = image_files(
@@ -483,7 +478,9 @@ def _add_table(found: _Rows, tree: FileTree, name: str, part: int | None, option
         found.rows.append((file, label, row_part))
         if group is not None:
             found.groups[file] = cells[group]
-    found.notes += [_chosen(name, table, columns, finder.ways), *table.notes]
+    read_as = _read_as(table, columns)
+    found.read_as = found.read_as or read_as
+    found.notes += [_chosen(name, read_as, table, columns, finder.ways), *table.notes]
 
 
 def _label_of(table: Cells, columns: Columns, cells: list[str], where: str, place: str) -> str:
@@ -498,8 +495,8 @@ def _label_of(table: Cells, columns: Columns, cells: list[str], where: str, plac
     return table.columns[ones[0]]
 
 
-def _chosen(name: str, table: Cells, columns: Columns, ways: Counter[str]) -> str:
-    """One line: how the columns were read."""
+def _read_as(table: Cells, columns: Columns) -> str:
+    """What each column was taken for."""
 
     def title(column: int) -> str:
         return f"{table.columns[column]!r}" if table.columns[column] else f"column {column + 1}"
@@ -508,9 +505,13 @@ def _chosen(name: str, table: Cells, columns: Columns, ways: Counter[str]) -> st
     label = f"the {len(columns.one_hot)} columns {names} hold the class"
     if columns.label is not None:
         label = f"{title(columns.label)} holds the class"
-    text = f"{name}: {title(columns.file)} names the files, {label}"
-    if columns.split is not None:
-        text += f", {title(columns.split)} holds the part"
+    part = "" if columns.split is None else f", {title(columns.split)} holds the part"
+    return f"{title(columns.file)} names the files, {label}{part}"
+
+
+def _chosen(name: str, read_as: str, table: Cells, columns: Columns, ways: Counter[str]) -> str:
+    """One line: how the columns were read, what was not used, and what was done to find the files."""
+    text = f"{name}: {read_as}"
     if columns.unused:
         text += f"; {len(columns.unused)} not used ({listed(columns.unused, 3)})"
     for way, count in ways.most_common(2):

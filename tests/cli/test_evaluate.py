@@ -201,3 +201,19 @@ def test_the_folders_that_training_read_are_judged(tmp_path: Path) -> None:
     result = evaluate(tmp_path / "m.safetensors", root)
     assert result.exit_code == 0, result.output
     assert "test part" in result.stdout
+
+
+def test_a_stress_test_writes_its_figures_and_a_picture_and_says_them(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stressed"
+    words = ["evaluate", str(model), "digits", "--stress", "--out", str(out)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in out.iterdir()} == {*FILES, "stress.json", "stress.png"}
+    figures = json.loads((out / "stress.json").read_text())
+    assert (figures["n"], figures["of"], len(figures["corrupted"])) == (figures["of"], 449, 15)
+    assert figures["corrupted"]["fog"]["n"] == 449
+    assert "on average over 15 kinds (449 images)" in result.stdout
+    assert Image.open(out / "stress.png").size[0] > 400
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.stderr

@@ -7,6 +7,7 @@ import torch
 
 from glyphnet.nn import build, summary
 from glyphnet.training import PRESETS, Pictures, preset
+from glyphnet.training.presets import BY_WORK
 from glyphnet.training.recipe import Mirrored
 
 SHAPES = [(1, 1, 1), (4, 4, 1), (8, 8, 1), (10, 96, 3), (24, 40, 1), (28, 28, 1), (32, 32, 3), (96, 96, 3)]
@@ -48,7 +49,7 @@ def test_each_preset_takes_more_work_than_the_one_before() -> None:
     assert 5 * work("balanced") < work("best")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", BY_WORK)
 def test_each_kind_of_picture_has_augmentations_of_its_own(name: str) -> None:
     def augment(kind: str | None, channels: int = 1, images: int = 1_000) -> dict[str, float]:
         pictures = None if kind is None else Pictures(kind=kind)
@@ -68,7 +69,7 @@ def test_fast_on_many_drawings_is_as_fast_as_on_any_images() -> None:
     assert preset("fast", (28, 28, 1), 54_000, 10, pictures).augment == preset("fast", (28, 28, 1), 54_000, 10).augment
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", BY_WORK)
 @pytest.mark.parametrize("kind", ["drawings", "objects", "photographs"])
 def test_images_are_mirrored_only_where_that_was_shown_to_keep_their_class(name: str, kind: str) -> None:
     for keep in (None, False, True):

@@ -258,7 +258,10 @@ class RecipeOptions(OptionGroup):
     """What a recipe is made from: for the verbs that train."""
 
     preset: Annotated[
-        str, typer.Option("--preset", help="fast (seconds), balanced (a minute) or best (most accurate).")
+        str,
+        typer.Option(
+            "--preset", help="fast (seconds), balanced (a minute), best (most accurate), robust (bad pictures)."
+        ),
     ] = "balanced"
     network: Annotated[str | None, typer.Option(
         "--network", metavar="KIND", help="Another network than the preset's: linear, mlp, cnn, cnn-classic, …",

@@ -70,7 +70,7 @@ def evaluate(
     if not len(dataset):
         raise DataError("There is no image to evaluate on: the data set is empty.")
     dataset.refuse_unlabelled("evaluation")
-    labels = _labels_as_the_classifier_counts(dataset, tuple(classifier.classes))
+    labels = labels_in(dataset, tuple(classifier.classes))
     given = seen(dataset, classifier, progress=progress) if isinstance(classifier, Reader) else None
     images = dataset.images if given is None else given.pixels
     answer, rules = getattr(classifier, "answer", None), getattr(classifier, "rules", None)
@@ -104,7 +104,8 @@ def evaluate(
     )
 
 
-def _labels_as_the_classifier_counts(dataset: ImageDataset, known: tuple[str, ...]) -> npt.NDArray[np.int64]:
+def labels_in(dataset: ImageDataset, known: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """The labels, int64 (N,), counted in the classes of a classifier; DataError for a class that it does not know."""
     if dataset.classes == known:
         return dataset.labels
     # Only classes that have images matter: a name without any cannot be judged wrongly.

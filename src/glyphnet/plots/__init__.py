@@ -5,10 +5,11 @@ that notebooks show it and ``plt.show()`` finds it. A program that makes many pl
 (``matplotlib.figure.Figure().subplots()``), which pyplot does not keep alive.
 """
 
-from .curves import confidence_histogram, coverage, learning_curves, reliability
+from .curves import accuracy_by_corruption, confidence_histogram, coverage, learning_curves, reliability
 from .matrices import class_figures, confused_pairs, confusion_matrix, gallery
 
 __all__ = [
+    "accuracy_by_corruption",
     "class_figures",
     "confidence_histogram",
     "confused_pairs",

@@ -182,3 +182,33 @@ def confidence_histogram(
     ax.set(xlim=(0, 1), xlabel="Confidence", ylabel="Images")
     legend(ax, "upper left")
     return ax
+
+
+def accuracy_by_corruption(
+    names: Sequence[str],
+    accuracies: npt.ArrayLike,
+    intervals: npt.ArrayLike,
+    *,
+    clean: float,
+    ax: Axes | None = None,
+) -> Axes:
+    """The accuracy on each kind of corrupted images, the worst on top, beside that on images as they are.
+
+    Args:
+        names: of the corruptions.
+        accuracies: (N,), of each.
+        intervals: (N, 2), the ends of their intervals.
+        clean: the accuracy on the same images as they are.
+    """
+    values, ends = np.asarray(accuracies, dtype=float), np.asarray(intervals, dtype=float)
+    order = np.argsort(-values, kind="stable")
+    ax = axes_or_new(ax, 5.5, 1.2 + 0.27 * len(names))
+    ax.grid(False, axis="y")
+    places = np.arange(len(order))
+    spread = np.abs(ends[order] - values[order, None]).T
+    ax.barh(places, values[order], height=0.65, color=BLUE, alpha=0.8, xerr=spread, ecolor=INK)
+    ax.axvline(clean, color=RED, linestyle="--")
+    ax.set_yticks(places, [names[row].replace("_", " ") for row in order])
+    ax.set(xlabel=f"Accuracy (dashed: on images as they are, {100 * clean:.1f}{THIN}%)", xlim=(0, 1.02))
+    percent_axis(ax.xaxis)
+    return ax

@@ -17,13 +17,13 @@ from ..files import read_input
 from ..nn import summary
 from ..progress import Progress, Reporter
 from ..settings import parse_settings
-from ..training import PRESETS, DataSettings, Examples, Fitting, Pictures, Recipe
+from ..training import DataSettings, Examples, Fitting, Pictures, Recipe
 from ..training import preset as recipe_of_preset
 from ..training.callbacks import Callback, StepInfo
 from ..training.collective import ALONE, Collective
 from ..training.consistency import semi_supervised
 from ..training.fit import validate
-from ..training.presets import fine_tuned
+from ..training.presets import BY_WORK, fine_tuned
 from ..training.recipe import read_value
 from ..training.state import HistoryRow, TrainingState
 from ..units import plural
@@ -297,7 +297,7 @@ def fit_into(
     if changes is not None:
         candidates = {
             f"preset {name}": recipe_of(name, splits, recipe.data, changes, recipe.pictures)
-            for name in reversed(PRESETS)
+            for name in reversed(BY_WORK)
         }
     train, validation = _examples(splits)
     plan = within(seconds, list(candidates.values()), train, validation, classes=len(splits.classes), device=device)

@@ -66,8 +66,8 @@ def train(
 
     Args:
         data: what `glyphnet.load` takes, or loaded splits; None for the recipe's data, or "digits".
-        preset: "fast", "balanced" or "best", if no recipe is given; None for "balanced", or with ``seconds`` for the
-            best one for that time.
+        preset: "fast", "balanced", "best" or "robust", if no recipe is given; None for "balanced", or with ``seconds``
+            for the best one for that time.
         seconds: about how long the training may take: the number of epochs is chosen so that it fits.
         changes: settings to change, by dotted name: ``{"optimizer.lr": 0.01}``.
         out: the run folder to make; None writes nothing.

@@ -22,7 +22,8 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictur
     """The recipe of a preset for data of this shape and size.
 
     Args:
-        name: "fast" (seconds), "balanced" (a minute) or "best" (as good as it gets).
+        name: "fast" (seconds), "balanced" (a minute), "best" (as good as it gets) or "robust" (for pictures that come
+            noisy, slanted, of another light or half hidden).
         image_shape: height, width, channels.
         images: number of training images.
         classes: number of classes.
@@ -37,6 +38,8 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictur
     recipe = PRESETS[name](image_shape, images, classes)
     if pictures is None:
         return recipe
+    if name == "robust":  # changes all kinds as much as it can
+        return recipe.model_copy(update={"pictures": pictures})
     augment = {**recipe.augment, **_for_kind(name, pictures.kind, image_shape, images)}
     if pictures.keeps_class:
         augment["flip"] = 0.5
@@ -87,6 +90,21 @@ def best(image_shape: ImageShape, images: int, classes: int) -> Recipe:
     )
 
 
+def robust(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """The network of `balanced`, trained on images that are changed much: for pictures that come noisy, slanted, of
+    another light or half hidden. Random filters change all but shapes, so that this helps against what it never saw.
+    """
+    return balanced(image_shape, images, classes).model_copy(
+        update={
+            "augment": {
+                "rotate": 35, "scale": 0.35, "shear": 25, "shift": 2 * _shift(image_shape), "convolve": 1, "noise": 0.3,
+                "blur": 1, "erase": 0.15,
+            },
+            "epochs": _epochs(images, at_60_000=16),
+        }
+    )  # fmt: skip
+
+
 def fine_tuned(network: BaseSpec, image_shape: ImageShape, images: int) -> Recipe:
     """From the weights of a backbone: small steps, and few of them, for the weights are good already."""
     return Recipe(
@@ -127,7 +145,16 @@ def _for_kind(name: str, kind: Kind, image_shape: ImageShape, images: int) -> di
     return {}
 
 
-PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"fast": fast, "balanced": balanced, "best": best}
+PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {
+    "fast": fast,
+    "balanced": balanced,
+    "best": best,
+    "robust": robust,
+}
+
+
+BY_WORK = ("fast", "balanced", "best")
+"""Presets by how long they take: among them a training of a given time chooses."""
 
 
 def _epochs(images: int, at_60_000: float) -> int:

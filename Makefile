@@ -16,7 +16,7 @@ SECONDS ?= 600
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install -qq --only-binary=:all: --constraint constraints.txt
 
-.PHONY: help demo test fuzz course bench lint fmt docs constraints clean
+.PHONY: help demo test fuzz course site bench lint fmt docs constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -35,6 +35,10 @@ fuzz: $(VENV)/.test ## Read damaged files for SECONDS (600): no reader may fail 
 
 course: $(VENV)/.course ## Run every lesson of the course, and the solution of every exercise (docs/course); some minutes.
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python docs/course/run.py $(ARGS)
+
+site: $(VENV)/.site ## Build the documentation as a site that works offline, build/site: runs the lessons and the labs, so it takes minutes.
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python docs/course/run.py
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python docs/site/build.py
 
 bench: $(VENV)/.bench ## Measure what benchmarks/RESULTS.md states: every script in benchmarks/; takes hours.
 	@for script in benchmarks/[a-z]*.py; do \
@@ -72,20 +76,22 @@ clean: ## Remove .venv and everything else that the targets here have made, but 
 	@rm -rf $(VENV) runs/demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The environment, in three sizes, and one each for the course and the benchmarks. A stamp is older than pyproject.toml or constraints.txt after a change there,
+# The environment, in three sizes, and one each for the course, the site and the benchmarks. A stamp is older than pyproject.toml or constraints.txt after a change there,
 # and its size is then installed again; otherwise nothing is done. A larger size holds the smaller ones.
 
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.course: EXTRAS := [course]
+$(VENV)/.site: EXTRAS := [site]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]
 $(VENV)/.core: STAMPS := $(VENV)/.core
 $(VENV)/.test: STAMPS := $(VENV)/.core $(VENV)/.test
 $(VENV)/.course: STAMPS := $(VENV)/.core $(VENV)/.course
+$(VENV)/.site: STAMPS := $(VENV)/.core $(VENV)/.course $(VENV)/.site
 $(VENV)/.dev: STAMPS := $(VENV)/.core $(VENV)/.test $(VENV)/.dev
 $(VENV)/.bench: STAMPS := $(VENV)/.core $(VENV)/.test $(VENV)/.bench
 
-$(VENV)/.core $(VENV)/.test $(VENV)/.course $(VENV)/.dev $(VENV)/.bench: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.core $(VENV)/.test $(VENV)/.course $(VENV)/.site $(VENV)/.dev $(VENV)/.bench: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing glyphnet$(EXTRAS) into $(VENV); PyTorch is large, so the first time takes some minutes." >&2
 	@$(INSTALL) hatchling editables
 	@$(INSTALL) --no-build-isolation --editable ".$(EXTRAS)"

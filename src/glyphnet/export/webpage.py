@@ -47,19 +47,22 @@ _PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>
 _BATCH = 512
 
 
-def make(classifier: Classifier, held_out: HeldOutImages) -> bytes:
-    """The content of the page, with 16-bit weights, or with 32-bit ones if the proof fails with 16."""
+def make(classifier: Classifier, held_out: HeldOutImages, *, served: bool = False) -> bytes:
+    """The content of the page, with 16-bit weights, or with 32-bit ones if the proof fails with 16.
+
+    A page that is ``served`` links to the other pages of the service.
+    """
     expected = classifier.answer(held_out.images, as_is=True)
     content = b""
     for encoding in get_args(Encoding):
-        content = _page(classifier, encoding)
+        content = _page(classifier, encoding, served)
         proof = compare(expected, answer(content, held_out.images), held_out.source)
         if proof.holds(TOLERANCE):
             break
     return content
 
 
-def _page(classifier: Classifier, encoding: Encoding) -> bytes:
+def _page(classifier: Classifier, encoding: Encoding, served: bool) -> bytes:
     weights = Weights(encoding)
     parted = parted_layers(classifier.network)
     model: dict[str, Any] = {  # what pages/js/weights.js reads
@@ -88,7 +91,7 @@ def _page(classifier: Classifier, encoding: Encoding) -> bytes:
         judged=judged, digits=digits_for(metrics["n"]) if judged else None,
         foreign=classifier.foreign_threshold is not None, threshold=classifier.threshold,
         classes=model["classes"], ink=model["ink"]["kind"] == "ink", model=script_json(model), weights=weights.base64(),
-        style=style, script=script, hash_of=hash_of, version=__version__,
+        style=style, script=script, hash_of=hash_of, version=__version__, served=served,
     )  # fmt: skip
     # Lone surrogates in a class name become character references.
     return text.encode("utf-8", "xmlcharrefreplace")

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._version import __version__
+from ..pages.playground import playground_page, sets_here
 from . import api
 from .api import ERRORS, APIError
 from .metrics import CONTENT_TYPE
@@ -357,6 +358,19 @@ def _add_documents(app: FastAPI, service: Service) -> None:
         if not docs:
             docs.append(docs_page(app.openapi(), service.model.about))
         return Response(docs[0], media_type="text/html", headers={"content-security-policy": policy_of(docs[0])})
+
+    played: list[bytes] = []
+
+    @app.get(
+        "/playground", summary="Train a network in the browser", response_class=Response,
+        responses={200: _text("text/html")},
+    )  # fmt: skip
+    def playground() -> Response:  # in a thread: the first time it packs the digits
+        """The playground, with the digits; ``glyphnet playground`` adds the data sets of this machine."""
+        if not played:
+            played.append(playground_page(list(sets_here(["digits"]))).encode())
+        page = played[0]
+        return Response(page, media_type="text/html", headers={"content-security-policy": policy_of(page)})
 
     @app.get("/", summary="Draw, and see the answer", response_class=Response, responses={200: _text("text/html")})
     async def page() -> Response:

@@ -30,7 +30,7 @@ def front_page(predictor: Predictor, name: str) -> bytes:
     from ..export.webpage import make
 
     assert isinstance(predictor, Classifier)
-    return make(predictor, images_of(predictor))
+    return make(predictor, images_of(predictor), served=True)
 
 
 def docs_page(description: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:

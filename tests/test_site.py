@@ -1,0 +1,36 @@
+"""The site's own check: links that lead nowhere and requests to other hosts are found."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_dead_links_and_requests_to_other_hosts_are_found_and_nothing_else(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("site_build", ROOT / "docs" / "site" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a picture.png").touch()
+    (tmp_path / "index.html").write_text(
+        '<h1 id="top">A</h1><a href="#top"></a><a href="sub"></a><a href="sub/index.html#there"></a>'
+        '<img src="a%20picture.png"><img src="data:image/png;base64,"><a href="https://example.org/">elsewhere</a>'
+    )
+    (tmp_path / "sub" / "index.html").write_text('<p id="there"></p><a href="../index.html"></a>')
+    assert module.faults(tmp_path) == []
+    (tmp_path / "sub" / "other.html").write_text(
+        '<a href="#gone"></a><a href="gone.html"></a><a href="index.html#gone"></a>'
+        '<script src="https://example.org/a.js"></script><link rel="stylesheet" href="//example.org/b.css">'
+    )
+    name = "sub/other.html"
+    assert module.faults(tmp_path) == [
+        f"{name} loads //example.org/b.css from another host",
+        f"{name} loads https://example.org/a.js from another host",
+        f"{name}: the link #gone leads nowhere",
+        f"{name}: the link gone.html leads nowhere",
+        f"{name}: the link index.html#gone leads nowhere",
+    ]

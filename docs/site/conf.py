@@ -18,5 +18,6 @@ napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, F
 html_theme = "furo"  # fonts of the system, nothing from elsewhere
 html_title = "GlyphNet"
 html_show_sourcelink = html_copy_source = False
+html_show_search_summary = False  # summaries are fetched, and a browser refuses that for files
 html_theme_options = {"light_css_variables": {"color-brand-primary": "#0067a8", "color-brand-content": "#0067a8"}}
 suppress_warnings = ["myst.header"]  # a page of GitHub's may begin with any heading

@@ -45,7 +45,7 @@ plt.show()
 # ## Now XOR
 #
 # **Exercise 5.1.** Write XOR with three neurons: OR and AND are hidden, and the output combines them. `step` is a
-# hard sigmoid. Fill in the last line (replace `None` by a formula of `either` and `both`), so that the result is 1
+# hard sigmoid. Fill in the last line (replace the dots), so that the result is 1
 # for (0, 1) and (1, 0), and 0 for the others.
 
 
@@ -59,10 +59,10 @@ def xor(a, b):
     """Two hidden neurons and an output."""
     either = step(a + b - 0.5)  # OR
     both = step(a + b - 1.5)  # AND
-    return  # in place of None: step(a formula of either and both)
+    return ...  # in place of the dots: step(a formula of either and both)
 
 
-answer = None if xor(0, 1) is None else xor
+answer = None if xor(0, 1) is ... else xor
 check("5.1", answer)
 
 # %% [markdown]

@@ -6,6 +6,7 @@ import pytest
 
 from glyphnet.errors import BadFileError
 from glyphnet.report import read_curves, read_history
+from glyphnet.report.curves import validation_leads
 
 
 def history(losses, val_losses, lr=None):
@@ -64,6 +65,16 @@ def test_of_equal_accuracies_the_lower_loss_is_the_best():
     for row in rows:
         row["val_accuracy"] = 0.9
     assert read_curves(rows).best_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "val_accuracy", "leads"),
+    [(0.9, 0.95, True), (0.95, 0.9, False), (0.9, 0.9, False), (0.9, None, False)],
+)
+def test_validation_above_training_is_seen(accuracy: float, val_accuracy: float | None, leads: bool) -> None:
+    rows = [{"epoch": 1, "accuracy": 0.5, "val_accuracy": 0.6}, {"accuracy": accuracy, "val_accuracy": val_accuracy}]
+    assert validation_leads(rows) is leads
+    assert not validation_leads([])
 
 
 NO_VALIDATION = "There were no validation images, so the curves cannot tell when to stop."

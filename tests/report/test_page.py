@@ -165,3 +165,12 @@ def test_scales_hold_their_interval_between_round_ends(low, high):
     texts = [f"{100 * tick:.{scale.digits}f}" for tick in scale.ticks]
     assert len(set(texts)) == len(texts)
     assert (scale.at(scale.low), scale.at(scale.high)) == (0.0, 100.0)
+
+
+@pytest.mark.parametrize(("epochs", "drawn"), [(1, False), (2, False), (3, True)])
+def test_so_few_epochs_that_a_chart_is_a_straight_line_are_not_drawn(page, epochs, drawn):
+    rows = [{"epoch": n + 1, "loss": 1.0, "accuracy": 0.8, "val_loss": 1.0, "val_accuracy": 0.9} for n in range(epochs)]
+    text = page(history=rows)
+    assert ('id="curve-loss"' in text) is drawn
+    assert ("Validation is above training" in text) is (epochs > 1)
+    assert ("So few epochs give no curve to read" in text) is (epochs == 2)

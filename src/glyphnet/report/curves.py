@@ -52,6 +52,14 @@ def read_curves(history: History, best_epoch: int | None = None) -> CurveReading
     return CurveReading(best, verdict, sentence)
 
 
+def validation_leads(history: History) -> bool:
+    """Whether validation ended more accurate than training, which wants an explanation."""
+    if not history:
+        return False
+    last = history[-1]
+    return _value(last, "val_accuracy") > _value(last, "accuracy")  # NaN, where one is unknown, compares false
+
+
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, float | None]]:
     """The rows of a ``history.csv``; what was not measured, an empty cell, is None.
 

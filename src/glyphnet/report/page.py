@@ -26,7 +26,7 @@ from ..templates import environment, read
 from ..units import digits_for, page_percent
 from . import text
 from .advice import advise
-from .curves import History, read_curves, scale_around
+from .curves import History, read_curves, scale_around, validation_leads
 from .data import ShownPart, SuspectPart, key_of, show_parts, view_data
 from .embedding import Projection, project
 from .sheets import SaliencySheet, Sheet, Tiles, base64_of, make_sheet, saliency_sheet
@@ -41,6 +41,7 @@ SECTIONS = {
 }  # fmt: skip
 """Where the page shows more on a finding, by its code."""
 
+FEWEST_EPOCHS = 2  # of a curve: two points make a straight line, which says nothing
 MOST_BARS = 10  # classes shown for an image, the most probable ones
 CURVES = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr")
 
@@ -96,7 +97,9 @@ def write_report(
         **_figures(evaluation),
         **pictures,
         reading=reading,
+        validation_leads=validation_leads(history),
         has_curves=len(history) > 1,
+        draws_curves=len(history) > FEWEST_EPOCHS,
         has_lr=any(row.get("lr") is not None for row in history),
         advice=advise(evaluation, reading, view, shown),
         view=view,

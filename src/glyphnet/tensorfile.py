@@ -37,7 +37,7 @@ _CHUNK = 1 << 20
 _OPENING = b'{"__metadata__":{"sha256":"'
 _SEAL = slice(len(_OPENING), len(_OPENING) + 64)
 _BLANK = b"0" * 64
-_WHAT = {"model": "a model", "checkpoint": "a training checkpoint"}
+_WHAT = {"model": "a model", "checkpoint": "a training checkpoint", "backbone": "a backbone"}
 
 
 def write_tensors(
@@ -48,7 +48,7 @@ def write_tensors(
     Args:
         path: the file; its folder must exist.
         tensors: by name, on any device, in any memory format; each is stored whole and row-major.
-        header: what JSON holds, without NaN or infinity, with ``kind`` ("model" or "checkpoint") and
+        header: what JSON holds, without NaN or infinity, with ``kind`` ("model", "checkpoint" or "backbone") and
             ``format_version`` (an integer from 1).
         follow: see `atomic_write`.
 
@@ -108,7 +108,7 @@ def read_tensors(
 
     Args:
         path: the file.
-        kind: "model" or "checkpoint".
+        kind: "model", "checkpoint" or "backbone".
         newest: the newest format version of this kind that the caller can read.
         check: called with the header and each tensor's dtype and shape before any tensor is read; raises if they are
             not what the caller expects.

@@ -268,7 +268,8 @@ class RecipeOptions(OptionGroup):
     )] = None  # fmt: skip
     backbone: Annotated[str | None, typer.Option(
         "--backbone", metavar="NAME|FILE",
-        help="Begin with weights trained on other pictures: efficientnet-lite0 for photographs, or a model file.",
+        help="Begin with weights trained on other pictures: glyphbase for drawings, "
+        "efficientnet-lite0 for photographs, or a model file.",
     )] = None  # fmt: skip
     unlabelled: Annotated[str | None, typer.Option(
         "--unlabelled", metavar="MORE",

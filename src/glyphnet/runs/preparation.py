@@ -27,13 +27,16 @@ from ..training.presets import BY_WORK, fine_tuned
 from ..training.recipe import read_value
 from ..training.state import HistoryRow, TrainingState
 from ..units import plural
-from .backbone import images_for, read_backbone
+from .backbone import GLYPHBASE, GLYPHBASE_SHAPE, images_for, read_backbone
 from .mirrored import ask_mirrored, is_worth_asking
 from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
 # The sections that a preset may fill by the data's shape: they can be checked when the data are known.
+FEW_DRAWINGS = 50
+"""Training images a class below which presets take GlyphBase: benchmarks/RESULTS.md, "Few labels"."""
+
 _BY_SHAPE = ("network", "optimizer", "schedule", "loss")
 
 
@@ -115,11 +118,24 @@ def _by_pictures(preset: str, splits: Splits, data: DataSettings | None, changes
         return recipe_of(preset, splits, data, changes)
     asked = changes.get("pictures", changes.get("pictures.kind"))
     pictures = Pictures.of(look_at(splits.train.images)) if asked is None else parse_settings(Pictures, {"kind": asked})
+    if is_for_glyphbase(pictures, splits, changes):
+        recipe = recipe_of(preset, splits, data, {**changes, "backbone": GLYPHBASE, "epochs": 1})
+        return recipe.model_copy(update={"pictures": pictures})
     recipe = recipe_of(preset, splits, data, changes, pictures)
     if is_worth_asking(recipe, splits) and not {"augment", "augment.flip"} & set(changes):
         pictures = pictures.model_copy(update={"mirrored": ask_mirrored(splits)})
         recipe = recipe_of(preset, splits, data, changes, pictures)
     return recipe
+
+
+def is_for_glyphbase(pictures: Pictures, splits: Splits, changes: Mapping[str, Any]) -> bool:
+    """Whether a preset takes GlyphBase and trains its last layer: for few drawings of its size.
+
+    Not where the user chose a part of the training. More epochs did not pay for so few.
+    """
+    chosen = {"backbone", "network", "optimizer", "epochs", "loss", "schedule"} & set(map(_section, changes))
+    is_its_kind = pictures.kind == "drawings" and splits.image_shape == GLYPHBASE_SHAPE
+    return is_its_kind and not chosen and len(splits.train) < FEW_DRAWINGS * len(splits.classes)
 
 
 def with_backbone(recipe: Recipe, splits: Splits) -> Recipe:
@@ -132,7 +148,7 @@ def with_backbone(recipe: Recipe, splits: Splits) -> Recipe:
 
 def _backbone_in(changes: Mapping[str, Any]) -> str | None:
     found = changes.get("backbone", changes.get("backbone.weights"))
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and read_value(found) is not None else None
 
 
 def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
@@ -205,7 +221,8 @@ def fitting_of(
     held_out = validation if len(validation) else None
     pretrained = None
     if (backbone := recipe.backbone) is not None:
-        pretrained = read_backbone(backbone.weights, splits.image_shape, backbone.sha256).pretrained
+        found = read_backbone(backbone.weights, splits.image_shape, backbone.sha256)
+        pretrained = found.for_images(splits.train.images)
     return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained, unlabelled)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..augment import Augmenter
 from ..errors import DivergedError, SettingsError, TrainingError
 from ..nn import Preprocessing, build, logits_in_batches, without_head
 from ..nn.inference import keep_freed_memory
@@ -35,6 +36,8 @@ LOOK_EVERY = 1.0
 
 HEAD_L2 = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Strengths of l2 that are tried for the last layer over a backbone."""
+HEAD_IMAGES = 1000
+"""The last layer over a backbone is fitted on so many images, augmented copies among them where there are fewer."""
 
 Ending = Literal["finished", "early_stopping", "converged", "stopped"]
 
@@ -256,14 +259,13 @@ class Fitting:
     def _fit_head(self) -> None:
         """Fit the last layer on the backbone's features, which are computed once: logistic regression.
 
-        Its l2 is that with the smallest loss on validation.
+        Its l2 is that with the smallest loss on validation. Of few images copies are made as each step would augment
+        them: with one image a class, that is worth ten points on digits.
         """
         state, body = self.state, without_head(self.state.network)
-        parts = [
-            Examples(self._features(body, part), part.labels, part.weights)
-            for part in (self.train, self.validation)
-            if part is not None
-        ]
+        parts = [self._with_copies(body)]
+        if self.validation is not None:
+            parts.append(Examples(self._features(body, self.validation.inputs), self.validation.labels))
         best: FitResult | None = None
         for l2 in HEAD_L2 if len(parts) > 1 else (0.1,):
             loss = self.recipe.loss.model_copy(update={"label_smoothing": 0.0})
@@ -284,9 +286,21 @@ class Fitting:
         last = best.history[-1]
         state.totals.copy_(torch.tensor([last["loss"] or 0.0, last["accuracy"] or 0.0]) * len(self.train))
 
-    def _features(self, body: nn.Module, examples: Examples) -> torch.Tensor:
+    def _with_copies(self, body: nn.Module) -> Examples:
+        """The features of the training images, and of augmented copies if they are few."""
+        train, augmenter = self.train, Augmenter(self.recipe.augment)
+        found = [self._features(body, train.inputs)]
+        if augmenter.changes_images:
+            given = self.state.preprocessing.to_float(train.inputs)
+            for _ in range(HEAD_IMAGES // len(train) - 1):
+                copies = augmenter(given).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+                found.append(self._features(body, copies.permute(0, 2, 3, 1)))
+        weights = None if train.weights is None else train.weights.repeat(len(found))
+        return Examples(torch.cat(found), train.labels.repeat(len(found)), weights)
+
+    def _features(self, body: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """What the last layer is given: float32 (N, F)."""
-        return torch.cat(list(logits_in_batches(body, self.state.preprocessing, examples.inputs)))
+        return torch.cat(list(logits_in_batches(body, self.state.preprocessing, inputs)))
 
     def _batches(self) -> list[torch.Tensor]:
         """The indices of each step of the running epoch, on the device."""

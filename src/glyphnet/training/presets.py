@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..data.ink import Kind
 from ..errors import SettingsError
 from ..nn import BaseSpec
+from ..nn.efficientnet import EfficientNetLiteSpec
 from ..nn.kinds import ClassicCNNSpec, CNNSpec
 from ..settings import suggestion
 from .losses import CrossEntropy
@@ -107,12 +108,16 @@ def robust(image_shape: ImageShape, images: int, classes: int) -> Recipe:
 
 def fine_tuned(network: BaseSpec, image_shape: ImageShape, images: int) -> Recipe:
     """From the weights of a backbone: small steps, and few of them, for the weights are good already."""
+    if isinstance(network, EfficientNetLiteSpec):
+        augment = {"scale": 0.1, "shift": _shift(image_shape), "brightness": 0.2, "contrast": 0.2}
+    else:
+        augment = {"rotate": 10, "scale": 0.1, "shear": 8, "shift": _shift(image_shape), "stroke": 0.5}
     return Recipe(
         network=network,
         optimizer=AdamW(lr=2e-4, weight_decay=0.01),
         schedule=OneCycle(),
         loss=CrossEntropy(label_smoothing=0.1),
-        augment={"scale": 0.1, "shift": _shift(image_shape), "brightness": 0.2, "contrast": 0.2},
+        augment=augment,
         epochs=1 + max(1, min(20, round(3 * math.sqrt(3_000 / max(images, 1))))),
         batch_size=_batch_size(images, largest=64),
         ema=0.99,

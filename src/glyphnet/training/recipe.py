@@ -51,7 +51,7 @@ class Backbone(Settings):
     """Weights from which a training begins. Its first epoch fits the last layer alone; the others change all weights.
 
     Attributes:
-        weights: a name ("efficientnet-lite0"), or the path of a file of weights.
+        weights: a name ("glyphbase", "efficientnet-lite0"), or the path of a file of weights.
         sha256: of that file; a training writes here what it found.
     """
 
@@ -276,6 +276,8 @@ class Recipe(Settings):
             return ()
         by = [f"{name} {strength:g}" for name, strength in self.augment.items() if strength]
         made = f"augmented by {', '.join(by)}" if by else "not augmented"
+        if self.backbone is not None:
+            made = f"few, so on the backbone {self.backbone.weights} (--set backbone=null: without), {made}"
         return (f"{pictures.kind.capitalize()} ({pictures.reason}): {made}.{pictures.about_mirrored}",)
 
     @property

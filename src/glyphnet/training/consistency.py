@@ -134,11 +134,14 @@ def check_unlabelled(recipe: Recipe, train: Examples, unlabelled: Examples | Non
 
 # Presets
 
-STEPS = {"fast": 1500, "balanced": 4000, "best": 12_000}
+STEPS = {"fast": 800, "balanced": 2000, "best": 6000}
 """About how many steps a preset takes with unlabelled images."""
 
 LABELLED = 64
 """Labelled images of a step."""
+
+ALONE = 400
+"""Steps, at most, of a training on the labelled images alone: a few of them are known by heart then."""
 
 
 def semi_supervised(
@@ -165,10 +168,17 @@ def semi_supervised(
             "optimizer": Muon(lr=0.02, weight_decay=0.01, adam_lr=0.01),
             "schedule": OneCycle(),
             "loss": CrossEntropy(),
-            "augment": {"rotate": 10, "scale": 0.1, "shear": 5, "shift": moved, "elastic": 0.7},
+            "augment": settings.strong,
             "epochs": max(1, round(STEPS[name] / steps)),
             "batch_size": LABELLED,
             "ema": 0.99,
             "keep_best": False,
         }
     )
+
+
+def labelled_alone(recipe: Recipe, labelled: int, unlabelled: int) -> Recipe:
+    """The recipe without unlabelled images: the same network from ``labelled`` images, in `ALONE` steps at most."""
+    steps = min(ALONE, recipe.epochs * steps_an_epoch(recipe, labelled, unlabelled))
+    epochs = max(1, round(steps / batch_count(labelled, recipe.batch_size)))
+    return recipe.model_copy(update={"unlabelled": None, "epochs": epochs})

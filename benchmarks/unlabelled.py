@@ -2,8 +2,8 @@
 
     python benchmarks/unlabelled.py [DATA:LABELS ...] [--draws 5] [--preset fast] [--record]
 
-Each draw takes as many training images of each class at random; all other training images are the pool, whose labels the
-training is not given. Three trainings on the same labelled images: the preset alone, the recipe of the third without
+Each draw takes as many training images of each class at random; all other training images are the pool, without labels.
+Three trainings on the same labelled images: the preset alone, the recipe of the third without
 the pool, and with the pool. Nothing is held out for validation; the test images are looked at once, at the end of each.
 """
 
@@ -53,7 +53,7 @@ def measure(work: str, draws: int, preset: str) -> str:
         sizes = len(splits.train), len(splits.unlabelled)
         recipe = semi_supervised(preset, splits.image_shape, *sizes, len(splits.classes)).override({"seed": draw})
         plain = replace(splits, unlabelled=None)
-        alone = labelled_alone(recipe, *sizes)
+        alone = labelled_alone(recipe, len(splits.train))
         runs = (
             train(plain, preset=preset, changes={"seed": draw}),
             train(plain, recipe=alone),

@@ -18,10 +18,11 @@ import glyphnet
 from glyphnet import Splits
 from glyphnet.cli import app
 from glyphnet.data import ImageDataset, load
+from glyphnet.data.dataset import UInt8Array
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.progress import Reporter
-from glyphnet.runs import resume, train
-from glyphnet.runs.unlabelled import with_pool
+from glyphnet.runs import Run, resume, train
+from glyphnet.runs.unlabelled import with_pool, without_foreign
 from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState
 from glyphnet.training.fit import Fitting
 
@@ -38,7 +39,8 @@ RECIPE = Recipe.parse(
         "ema": 0.9,
         "epochs": 6,
         "batch_size": 16,
-        "unlabelled": {"ratio": 2, "threshold": 0.15, "strong": {"shift": 1, "erase": 0.2, "contrast": 0.5}},
+        "unlabelled": {"ratio": 2, "threshold": 0.15, "strong": {"shift": 1, "erase": 0.2, "contrast": 0.5},
+                       "check": False, "leave_out": False},
     }
 )  # fmt: skip
 
@@ -168,7 +170,7 @@ def folder(splits: Splits, tmp_path: Path) -> Path:
     return root
 
 
-FEW_STEPS = ["--preset", "fast", "--set", "epochs=2"]
+FEW_STEPS = ["--preset", "fast", "--set", "epochs=2", "--set", "unlabelled.check=false"]
 
 
 def test_a_part_unlabelled_of_the_folder(folder: Path, tmp_path: Path) -> None:
@@ -232,3 +234,63 @@ def test_what_is_said(splits: Splits) -> None:
     said: list[str] = []
     train(splits, recipe=RECIPE.override({"epochs": 1}), reporter=Reporter(said.append, None))
     assert "150 unlabelled images; labels of theirs are not read." in said
+
+
+def noise(count: int) -> UInt8Array:
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+def test_pictures_like_nothing_labelled_are_left_out_and_counted(splits: Splits, tmp_path: Path) -> None:
+    assert splits.unlabelled is not None
+    recipe = RECIPE.override({"unlabelled.leave_out": True, "epochs": 40, "network.dropout": 0})
+    mixed = np.concatenate([splits.unlabelled.images, noise(150)])
+    found = without_foreign(with_pool(splits, mixed, None, None), recipe)
+    assert found.unlabelled is not None
+    stayed = np.array([int(name.rpartition("/")[2]) for name in found.unlabelled.names])
+    assert (stayed < 150).sum() > 110
+    assert (stayed >= 150).sum() < 40
+    assert f"{300 - len(stayed)} unlabelled pictures like nothing labelled: left out" in found.notes[-1]
+    # Once more changes nothing, and of digits alone all stay.
+    again = without_foreign(found, recipe)
+    assert again.unlabelled is not None
+    assert len(again.unlabelled) == len(stayed)
+    clean = without_foreign(with_pool(splits, splits.unlabelled, None, None), recipe)
+    assert clean.unlabelled is not None
+    assert len(clean.unlabelled) == 150
+
+
+HARMFUL = {"unlabelled.check": True, "unlabelled.weight": 100, "unlabelled.threshold": 0.01, "unlabelled.align": False}
+
+
+def said_of_benefit(splits: Splits, changes: dict[str, object]) -> tuple[str, Run]:
+    said: list[str] = []
+    run = train(splits, recipe=RECIPE, changes=changes, reporter=Reporter(said.append, None))
+    [sentence] = [each for each in said if "unlabelled" in each and "labels of theirs" not in each]
+    assert sentence in [finding.sentence for finding in run.findings]
+    return sentence, run
+
+
+def test_validation_decides_whether_they_helped(splits: Splits) -> None:
+    digits = load("digits")
+    judged = replace(splits, validation=digits.validation.subset(slice(60)), unlabelled=None)
+    sentence, run = said_of_benefit(with_pool(judged, noise(150), None, None), {**HARMFUL, "epochs": 20})
+    assert "on 60 validation images" in sentence
+    assert "the network without them is kept" in sentence
+    assert run.recipe.unlabelled is None  # the model describes the training that it is from
+    kept, run = said_of_benefit(with_pool(judged, splits.train.images, None, None), {"unlabelled.check": True})
+    assert "the network with them is kept" in kept or "the network without them is kept" in kept
+    assert (run.recipe.unlabelled is None) == ("without them is kept" in kept)
+
+
+def test_few_labels_are_cross_validated(splits: Splits) -> None:
+    sentence, run = said_of_benefit(splits, {"unlabelled.check": True, "epochs": 4})
+    assert "by cross-validation over 40 labels" in sentence
+    if "too few to tell" in sentence:
+        assert run.recipe.unlabelled is not None
+
+
+def test_one_label_a_class_cannot_be_checked(splits: Splits) -> None:
+    first = np.unique(splits.train.labels, return_index=True)[1]
+    sentence, run = said_of_benefit(replace(splits, train=splits.train.subset(first)), {"unlabelled.check": True})
+    assert "could not be checked: class '0' has one label" in sentence
+    assert run.recipe.unlabelled is not None

@@ -26,6 +26,7 @@ from ..nn.prototypes import fit_prototypes
 from ..progress import SILENT, Progress, Reporter
 from ..training import Callback, FitResult, Recipe
 from ..training.device import hardware, using_threads
+from .benefit import check_benefit
 from .diagnosis import diagnose
 from .preparation import fitting_of
 from .review import Review, review
@@ -55,6 +56,9 @@ def conclude(
         report: write report.html, too.
         more: gives further findings on the judged classifier.
     """
+    trained, benefit = check_benefit(trained)
+    if benefit is not None:
+        reporter.say(benefit.sentence)
     result, splits = trained.result, trained.splits
     classifier = make_classifier(trained, reporter)
     if classifier is not None:
@@ -67,12 +71,12 @@ def conclude(
         return trained.run(classifier, folder=folder)
     look_over(splits, most_seconds=_SEARCH * result.seconds)
     doubts: Review | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = () if benefit is None else (benefit,)
     with using_threads(result.threads):
         judged = judge_after_training(classifier, splits, reporter.progress)
         if judged is not None:
             classifier, evaluation, held = judged
-            findings = diagnose(trained.run(classifier, evaluation))
+            findings += diagnose(trained.run(classifier, evaluation))
     if judged is not None:
         findings = (*findings, *(more(classifier, evaluation) if more else ()), *held.findings)
     if check_labels:

@@ -29,7 +29,7 @@ from ..training.state import HistoryRow, TrainingState
 from ..units import plural
 from .backbone import GLYPHBASE, GLYPHBASE_SHAPE, images_for, read_backbone
 from .mirrored import ask_mirrored, is_worth_asking
-from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source
+from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source, without_foreign
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
@@ -84,7 +84,10 @@ def prepare(
         made = _by_pictures(preset, splits, settings, changes)
     else:
         made = with_backbone(_changed(recipe, settings, changes), splits)
-    return (made if splits.unlabelled is None else with_source(made, source)), splits
+    if splits.unlabelled is None:
+        return made, splits
+    made = with_source(made, source)
+    return made, without_foreign(splits, made)
 
 
 def recipe_of(
@@ -197,7 +200,7 @@ def with_pool_again(splits: Splits, recipe: Recipe, progress: Progress | None) -
     pool: Pool | None = recipe.unlabelled.source or splits.unlabelled
     if pool is None:
         raise SettingsError("unlabelled: this run learned from unlabelled images in memory: give splits with them.")
-    return with_pool(splits, pool, recipe.data, progress)
+    return without_foreign(with_pool(splits, pool, recipe.data, progress), recipe)
 
 
 def inputs_of(recipe: Recipe) -> list[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 
+from ..augment import Augmenter
 from ..data import ImageDataset, Splits
 from ..data.decode import ImageShape
 from ..data.duplicates import duplicate_groups
@@ -20,10 +23,16 @@ from ..data.load import known_name, load
 from ..data.settings import DataSettings
 from ..data.values import Reading
 from ..errors import BadFileError, DataError
+from ..nn import logits_in_batches, without_head
+from ..nn.scoring import texture
 from ..predictfiles.pictures import pictures_in
 from ..predictfiles.predicting import Decoding, decode_ahead
 from ..progress import Progress
-from ..training import Recipe
+from ..seeding import derived_seed
+from ..training import Examples, Recipe
+from ..training.consistency import labelled_alone
+from ..training.device import using_threads
+from ..training.fit import fit
 from ..training.recipe import Unlabelled
 from ..units import plural
 
@@ -141,3 +150,79 @@ def also_held_out(splits: Splits) -> npt.NDArray[np.bool_]:
     held = len(splits.validation) + len(splits.test)
     groups = duplicate_groups(splits.validation.images, splits.test.images, splits.unlabelled.images)
     return np.isin(groups[held:], groups[:held])
+
+
+# Pictures that are like nothing labelled
+
+FAR = 0.9
+"""Quantile of the labelled images' distances from one another beyond which a picture may be foreign."""
+USUAL = 0.15
+"""Share of the pictures beyond it that is no sign of foreign ones: of good pools 1 to 9 % were."""
+MARGIN = 0.9
+"""The range of contrast and roughness is so much wider than that of the labelled images."""
+COPIES = 1000
+"""Labelled images, with changed copies of them, that a picture is compared with."""
+
+
+def without_foreign(splits: Splits, recipe: Recipe) -> Splits:
+    """The splits without unlabelled images that are like nothing labelled, which are counted in the notes.
+
+    A network is trained on the labelled images alone. Of its features, the distance (1 − cosine) of a picture from the
+    nearest labelled image, or a changed copy of one, is compared with those of the labelled images from the others; and
+    a picture flatter or rougher than all of these is as far as can be (see `nn.prototypes`). All pictures stay if no
+    more of them than usual are far away.
+    """
+    settings, pool = recipe.unlabelled, splits.unlabelled
+    if settings is None or pool is None or not settings.leave_out or len(splits.train) < 2:
+        return splits
+    own, theirs = _distances(splits, recipe)
+    far = theirs > float(np.quantile(own, FAR))
+    if far.mean() <= USUAL:
+        return splits
+    note = f"{plural(int(far.sum()), 'unlabelled picture')} like nothing labelled: left out (unlabelled.leave_out)."
+    if far.all():
+        raise DataError(f"{pool.names[0]} …: {note} None is left. Give pictures of the classes, or leave_out=false.")
+    return replace(splits, unlabelled=pool.subset(~far), notes=(*splits.notes, note))
+
+
+def _distances(splits: Splits, recipe: Recipe) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Of the labelled images from the others, and of the unlabelled ones from all labelled: float32 (n,), (N,)."""
+    assert splits.unlabelled is not None
+    assert recipe.unlabelled is not None
+    some = np.sort(np.random.default_rng(recipe.seed).permutation(len(splits.train))[:COPIES])
+    labelled = Examples.of(splits.train.images, splits.train.labels)
+    alone = labelled_alone(recipe, len(labelled)).model_copy(update={"precision": "fp32"})
+    # On one thread of the processor: the same pictures are left out on every machine, and when a run is resumed.
+    found = fit(alone, labelled, classes=len(splits.classes), device="cpu", threads=1)
+    body = without_head(found.network)
+
+    def features(images: npt.NDArray[np.uint8] | torch.Tensor) -> Iterator[torch.Tensor]:
+        for part in logits_in_batches(body, found.preprocessing, images, device=torch.device("cpu")):
+            yield F.normalize(part, dim=1)
+
+    def textures(images: torch.Tensor) -> torch.Tensor:
+        parts = (texture(part.permute(0, 3, 1, 2).float() / 255) for part in images.split(COPIES))
+        return torch.cat(list(parts))
+
+    with using_threads(1):
+        copies = changed_copies(torch.from_numpy(splits.train.images[some]), recipe)
+        known = torch.cat(list(features(copies)))
+        source = torch.arange(len(known)) % len(some)
+        among = known[: len(some)] @ known.T
+        among[source[None, :] == torch.arange(len(some))[:, None]] = -1.0
+        theirs = torch.cat([(part @ known.T).amax(1) for part in features(splits.unlabelled.images)])
+        (least, _), (_, most) = zip(*torch.aminmax(textures(copies), dim=0), strict=True)
+        contrast, roughness = textures(torch.from_numpy(splits.unlabelled.images)).T
+        theirs[(contrast < least * MARGIN) | (roughness > most / MARGIN)] = -1.0
+    return 1 - among.amax(1).numpy(), 1 - theirs.numpy()
+
+
+def changed_copies(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Images uint8 (n, H, W, C), followed by copies of each that are changed strongly, `COPIES` in all or n."""
+    assert recipe.unlabelled is not None
+    change, rounds = Augmenter(recipe.unlabelled.strong), max(1, COPIES // len(images))
+    x = images.permute(0, 3, 1, 2).float() / 255
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derived_seed(recipe.seed, "changed copies"))
+        changed = [change(x).permute(0, 2, 3, 1).mul(255).round().to(torch.uint8) for _ in range(rounds)]
+    return torch.cat([images, *changed])

@@ -141,7 +141,7 @@ LABELLED = 64
 """Labelled images of a step."""
 
 ALONE = 400
-"""Steps, at most, of a training on the labelled images alone: a few of them are known by heart then."""
+"""Steps of a training on the labelled images alone, about: a few of them are known by heart then."""
 
 
 def semi_supervised(
@@ -177,8 +177,7 @@ def semi_supervised(
     )
 
 
-def labelled_alone(recipe: Recipe, labelled: int, unlabelled: int) -> Recipe:
-    """The recipe without unlabelled images: the same network from ``labelled`` images, in `ALONE` steps at most."""
-    steps = min(ALONE, recipe.epochs * steps_an_epoch(recipe, labelled, unlabelled))
-    epochs = max(1, round(steps / batch_count(labelled, recipe.batch_size)))
+def labelled_alone(recipe: Recipe, labelled: int) -> Recipe:
+    """The recipe without unlabelled images: the same network from ``labelled`` images, in about `ALONE` steps."""
+    epochs = max(1, round(ALONE / batch_count(labelled, recipe.batch_size)))
     return recipe.model_copy(update={"unlabelled": None, "epochs": epochs})

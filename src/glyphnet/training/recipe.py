@@ -74,6 +74,11 @@ class Unlabelled(Settings):
             Berthelot et al., 2019). Turn it off if the labelled pictures do not show how frequent the classes are.
         weak: augmentations of the pictures that are answered.
         strong: augmentations of the pictures that are learned.
+        leave_out: leave out pictures that are like nothing labelled, by the features of a network that was trained on
+            the labelled ones alone.
+        check: find out whether the unlabelled pictures helped. On 50 validation labels or more, the better of the
+            networks with and without them is kept; on fewer, one without is kept if cross-validation over the labels
+            finds it significantly better, at about half the cost of the training again.
     """
 
     source: str | None = None
@@ -87,6 +92,8 @@ class Unlabelled(Settings):
             "shift": 2.0, "scale": 0.15, "rotate": 10.0, "erase": 0.4, "contrast": 0.5, "brightness": 0.3,
         }
     )  # fmt: skip
+    leave_out: bool = True
+    check: bool = True
 
     @field_validator("weak", "strong")
     @classmethod

@@ -23,7 +23,7 @@ from glyphnet.errors import DataError, SettingsError
 from glyphnet.progress import Reporter
 from glyphnet.runs import Run, resume, train
 from glyphnet.runs.unlabelled import with_pool, without_foreign
-from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState
+from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState, consistency
 from glyphnet.training.fit import Fitting
 
 from .test_resume import StopAt, assert_same_run
@@ -50,6 +50,12 @@ def few_digits(labelled: int = 40, unlabelled: int = 150) -> Splits:
     pool = digits.train.subset(slice(labelled, labelled + unlabelled))
     nothing = digits.train.subset(slice(0, 0))
     return Splits("few", digits.train.subset(slice(labelled)), nothing, digits.test.subset(slice(50)), unlabelled=pool)
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the labelled images alone."""
+    monkeypatch.setattr(consistency, "ALONE", 60)
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +177,7 @@ def folder(splits: Splits, tmp_path: Path) -> Path:
 
 
 FEW_STEPS = ["--preset", "fast", "--set", "epochs=2", "--set", "unlabelled.check=false"]
+FEW_STEPS += ["--set", "unlabelled.leave_out=false"]
 
 
 def test_a_part_unlabelled_of_the_folder(folder: Path, tmp_path: Path) -> None:

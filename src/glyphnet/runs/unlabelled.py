@@ -154,7 +154,7 @@ def also_held_out(splits: Splits) -> npt.NDArray[np.bool_]:
 
 # Pictures that are like nothing labelled
 
-FAR = 0.9
+FAR = 0.95
 """Quantile of the labelled images' distances from one another beyond which a picture may be foreign."""
 USUAL = 0.15
 """Share of the pictures beyond it that is no sign of foreign ones: of good pools 1 to 9 % were."""

@@ -35,10 +35,8 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     if options.layout == "auto" and (aside := [name for name in tree.names if is_unlabelled(name)]):
         folder = aside[0].partition("/")[0]
         tree = replace(tree, names=tuple(name for name in tree.names if not is_unlabelled(name)))
-        notes.append(
-            f"{folder}: {plural(len(aside), 'file')} without labels, for `glyphnet train` to learn from as well. If it "
-            "is a class: --layout class."
-        )
+        use = "for `glyphnet train` to learn from as well" if tree.read is None else "not used: unpack the archive"
+        notes.append(f"{folder}: {plural(len(aside), 'file')} without labels, {use}. If it is a class: --layout class.")
     found = _read(tree, options)
     return replace(found, notes=(*notes, *found.notes)) if notes else found
 

@@ -157,7 +157,7 @@ def also_held_out(splits: Splits) -> npt.NDArray[np.bool_]:
 FAR = 0.95
 """Quantile of the labelled images' distances from one another beyond which a picture may be foreign."""
 USUAL = 0.15
-"""Share of the pictures beyond it that is no sign of foreign ones: of good pools 1 to 9 % were."""
+"""Share of the pictures beyond it that is no sign of foreign ones: of good pools 0 to 5 % were (RESULTS.md)."""
 MARGIN = 0.9
 """The range of contrast and roughness is so much wider than that of the labelled images."""
 COPIES = 1000

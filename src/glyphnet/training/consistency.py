@@ -135,7 +135,7 @@ def check_unlabelled(recipe: Recipe, train: Examples, unlabelled: Examples | Non
 # Presets
 
 STEPS = {"fast": 800, "balanced": 2000, "best": 6000}
-"""About how many steps a preset takes with unlabelled images."""
+"""About how many steps a preset takes with unlabelled images; any other preset takes those of `balanced`."""
 
 LABELLED = 64
 """Labelled images of a step."""
@@ -169,7 +169,7 @@ def semi_supervised(
             "schedule": OneCycle(),
             "loss": CrossEntropy(),
             "augment": settings.strong,
-            "epochs": max(1, round(STEPS[name] / steps)),
+            "epochs": max(1, round(STEPS.get(name, STEPS["balanced"]) / steps)),
             "batch_size": LABELLED,
             "ema": 0.99,
             "keep_best": False,

@@ -487,8 +487,7 @@ READ_ELSEWHERE = {
     # files of this package
     ("data/assemble.py", "read_bytes"),
     ("data/ink/spec.py", "read_bytes"),
-    ("evaluation/evaluation.py", "read_text"),
-    ("pages/bundle.py", "read_text"),
+    ("templates.py", "read_text"),
     # files in a temporary folder, or parts of an output, that this program has just written
     ("studies/comparison/comparing.py", "load"),
     ("studies/comparison/methods.py", "read_bytes"),

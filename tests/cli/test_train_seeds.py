@@ -50,10 +50,11 @@ def test_what_is_printed(made: tuple[Path, Result]) -> None:
         "      one model that averages all of them, mostly better than each",
     ]
     said = result.stderr.splitlines()
-    assert said[1].startswith("Computing on cpu in fp32, ")
-    assert said[2:4] == [f"The runs are written to {out}.", "2 trainings, one after another."]
-    assert re.fullmatch(r"seed 3: accuracy \d\d\.\d\d %, epoch [12] of 2 kept \(1 of 2\)\.", said[4])
-    assert re.fullmatch(r"seed 4: accuracy \d\d\.\d\d %, epoch [12] of 2 kept \(2 of 2\)\.", said[5])
+    assert said[1].startswith("Drawings (")
+    assert said[2].startswith("Computing on cpu in fp32, ")
+    assert said[3:5] == [f"The runs are written to {out}.", "2 trainings, one after another."]
+    assert re.fullmatch(r"seed 3: accuracy \d\d\.\d\d %, epoch [12] of 2 kept \(1 of 2\)\.", said[5])
+    assert re.fullmatch(r"seed 4: accuracy \d\d\.\d\d %, epoch [12] of 2 kept \(2 of 2\)\.", said[6])
 
 
 def test_an_ensemble_is_made_of_finished_runs_and_is_exported_as_any_model(made: tuple[Path, Result]) -> None:

@@ -186,13 +186,13 @@ def _counted(place: Float64Array) -> tuple[float, int]:
     start, sure = 0.5, int((place >= 0.5).sum())
     for lower in _LOWER:
         more = int(((place >= lower) & (place < start)).sum())
-        if _at_least(more, more + sure, (start - lower) / (1 - lower)) < _SURPRISE:
+        if at_least(more, more + sure, (start - lower) / (1 - lower)) < _SURPRISE:
             break
         start, sure = lower, sure + more
     return start, sure
 
 
-def _at_least(count: int, trials: int, chance: float) -> float:
+def at_least(count: int, trials: int, chance: float) -> float:
     """The probability of ``count`` successes or more in ``trials``, each with ``chance`` in (0, 1).
 
     `scipy.special.bdtrc` gives the same; importing it takes 0.2 s.

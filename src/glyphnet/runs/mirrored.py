@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import binomtest
 
 from ..data import ImageDataset, Splits
 from ..data.dataset import Int64Array, UInt8Array, evenly_spaced
+from ..evaluation.labels import at_least
 from ..nn import logits_in_batches
 from ..training import Examples, Fitting, Recipe, preset
 from ..training.recipe import Mirrored
@@ -88,7 +88,7 @@ def _worst(lost: BoolArray, won: BoolArray, labels: Int64Array, classes: tuple[s
     surest, worst = ALONE / len(classes), ""
     for label, name in enumerate(classes):
         down, up = (int(each[labels == label].sum()) for each in (lost, won))
-        if down > up and (chance := binomtest(down, down + up, 0.5, alternative="greater").pvalue) < surest:
+        if down > up and (chance := at_least(down, down + up, 0.5)) < surest:
             surest, worst = chance, name
     return worst
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,14 +126,20 @@ def _is_coloured(sample: UInt8Array) -> bool:
 
 def _half_tones(depth: IntArray, contrast: int) -> float:
     """Share of the subject that is neither background nor full ink and lies on no edge."""
-    from scipy.ndimage import maximum_filter, minimum_filter  # slow to import
-
     reach = max(1, round(min(depth.shape[1:]) / 28))  # an edge is wider in larger images
-    square = (1, 2 * reach + 1, 2 * reach + 1)
-    lowest, highest = (rank(depth, square, mode="nearest") for rank in (minimum_filter, maximum_filter))
+    padded = np.pad(depth, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    lowest, highest = (_extremes(padded, 2 * reach + 1, choose) for choose in (np.minimum, np.maximum))
     middle = (5 * depth > contrast) & (5 * depth < 4 * contrast)
     flat = 2 * (highest - lowest) < contrast
     return int(np.count_nonzero(middle & flat)) / max(1, int(np.count_nonzero(4 * depth >= contrast)))
+
+
+def _extremes(values: IntArray, size: int, choose: np.ufunc) -> IntArray:
+    """The least or greatest of each square of ``size`` in each of (N, h, w): (N, h - size + 1, w - size + 1)."""
+    for axis in (1, 2):
+        count = values.shape[axis] - size + 1
+        values = functools.reduce(choose, [values.take(range(k, k + count), axis=axis) for k in range(size)])
+    return values
 
 
 def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:

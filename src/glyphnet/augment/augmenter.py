@@ -447,6 +447,11 @@ class Augmenter:
             x = pixel_row.apply(x, strength)
         return x
 
+    def of_pixels(self, images: Tensor) -> Tensor:
+        """The same for stored images, uint8 (N, H, W, C): new ones of the same kind."""
+        changed = self(images.permute(0, 3, 1, 2).float() / 255)
+        return changed.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
     def mix(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix images and their targets, float (N, K), with others of the batch. Call it last."""
         for row, strength in self._mixes:

@@ -221,8 +221,7 @@ def changed_copies(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Images uint8 (n, H, W, C), followed by copies of each that are changed strongly, `COPIES` in all or n."""
     assert recipe.unlabelled is not None
     change, rounds = Augmenter(recipe.unlabelled.strong), max(1, COPIES // len(images))
-    x = images.permute(0, 3, 1, 2).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derived_seed(recipe.seed, "changed copies"))
-        changed = [change(x).permute(0, 2, 3, 1).mul(255).round().to(torch.uint8) for _ in range(rounds)]
+        changed = [change.of_pixels(images) for _ in range(rounds)]
     return torch.cat([images, *changed])

@@ -265,7 +265,8 @@ class Fitting:
         state, body = self.state, without_head(self.state.network)
         parts = [self._with_copies(body)]
         if self.validation is not None:
-            parts.append(Examples(self._features(body, self.validation.inputs), self.validation.labels))
+            held = self.validation
+            parts.append(Examples(self._features(body, held.inputs), held.labels, held.weights))
         best: FitResult | None = None
         for l2 in HEAD_L2 if len(parts) > 1 else (0.1,):
             loss = self.recipe.loss.model_copy(update={"label_smoothing": 0.0})
@@ -291,10 +292,8 @@ class Fitting:
         train, augmenter = self.train, Augmenter(self.recipe.augment)
         found = [self._features(body, train.inputs)]
         if augmenter.changes_images:
-            given = self.state.preprocessing.to_float(train.inputs)
-            for _ in range(HEAD_IMAGES // len(train) - 1):
-                copies = augmenter(given).mul(255).round_().clamp_(0, 255).to(torch.uint8)
-                found.append(self._features(body, copies.permute(0, 2, 3, 1)))
+            rounds = HEAD_IMAGES // len(train) - 1
+            found += [self._features(body, augmenter.of_pixels(train.inputs)) for _ in range(rounds)]
         weights = None if train.weights is None else train.weights.repeat(len(found))
         return Examples(torch.cat(found), train.labels.repeat(len(found)), weights)
 

@@ -179,11 +179,11 @@ def _places(size: int, by: int, more: int) -> tuple[npt.NDArray[np.int64], npt.N
 
 
 def extremes(values: npt.NDArray[_Kind], size: int, choose: np.ufunc) -> npt.NDArray[_Kind]:
-    """The least or greatest of each square of ``size`` that lies within (h, w): (h - size + 1, w - size + 1)."""
-    for _ in range(2):  # along rows, then along columns
+    """The least or greatest of each square of ``size`` within (…, h, w): (…, h - size + 1, w - size + 1)."""
+    for _ in range(2):  # along columns, then along rows
         for step in doubled(size):
-            values = choose(values[:-step], values[step:])
-        values = values.T
+            values = choose(values[..., :-step, :], values[..., step:, :])
+        values = values.swapaxes(-1, -2)
     return values
 
 

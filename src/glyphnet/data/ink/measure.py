@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -128,18 +127,10 @@ def _half_tones(depth: IntArray, contrast: int) -> float:
     """Share of the subject that is neither background nor full ink and lies on no edge."""
     reach = max(1, round(min(depth.shape[1:]) / 28))  # an edge is wider in larger images
     padded = np.pad(depth, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
-    lowest, highest = (_extremes(padded, 2 * reach + 1, choose) for choose in (np.minimum, np.maximum))
+    lowest, highest = (filters.extremes(padded, 2 * reach + 1, choose) for choose in (np.minimum, np.maximum))
     middle = (5 * depth > contrast) & (5 * depth < 4 * contrast)
     flat = 2 * (highest - lowest) < contrast
     return int(np.count_nonzero(middle & flat)) / max(1, int(np.count_nonzero(4 * depth >= contrast)))
-
-
-def _extremes(values: IntArray, size: int, choose: np.ufunc) -> IntArray:
-    """The least or greatest of each square of ``size`` in each of (N, h, w): (N, h - size + 1, w - size + 1)."""
-    for axis in (1, 2):
-        count = values.shape[axis] - size + 1
-        values = functools.reduce(choose, [values.take(range(k, k + count), axis=axis) for k in range(size)])
-    return values
 
 
 def _layout(depth: IntArray, contrast: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,17 @@ def test_weights_of_another_network_are_refused(glyphbase: Backbone, tmp_path: P
     path = tmp_path / "other.safetensors"
     other = Backbone(glyphbase.network, "", Pretrained(weights, glyphbase.pretrained.preprocessing), SHAPE)
     write_backbone(path, other, {})
-    with pytest.raises(CorruptFileError, match="not one that GlyphNet writes"):
+    with pytest.raises(CorruptFileError, match="not one that GlyphNet writes") as refused:
+        read_backbone(str(path), SHAPE)
+    assert str(path) in str(refused.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(glyphbase: Backbone, tmp_path: Path) -> None:
+    weights = dict(glyphbase.pretrained.weights)
+    weights["stem.weight"] = torch.full_like(weights["stem.weight"], torch.nan)
+    path = tmp_path / "nan.safetensors"
+    write_backbone(path, replace(glyphbase, pretrained=replace(glyphbase.pretrained, weights=weights)), {})
+    with pytest.raises(CorruptFileError, match="NaN or infinite"):
         read_backbone(str(path), SHAPE)
 
 
@@ -150,9 +161,7 @@ def test_pictures_come_again_from_their_seed_and_no_two_are_alike(glyphs) -> Non
     [({}, True), ({"augment.noise": 0.0}, True), ({"backbone": "null"}, False), ({"network": "mlp"}, False)],
 )
 def test_presets_use_it_for_few_drawings_unless_asked_otherwise(changes: dict[str, object], uses_it: bool) -> None:
-    images = drawings(60)
-    labels = np.arange(60) % 2
-    few = ImageDataset(images, labels, ("bar", "ring"), [f"{number}" for number in range(60)])
+    few = labelled(drawings(60))
     recipe, _ = prepare(Splits("few", few, few.subset(np.arange(0)), few), "fast", None, changes, None)
     assert (recipe.backbone is not None) == uses_it
     assert recipe.pictures is not None
@@ -161,13 +170,25 @@ def test_presets_use_it_for_few_drawings_unless_asked_otherwise(changes: dict[st
     assert ("backbone glyphbase (--set backbone=null" in line) == uses_it
 
 
+def test_a_search_and_a_given_time_vary_the_network_itself() -> None:
+    """With GlyphBase's last layer alone a learning rate that is searched would change nothing."""
+    few = labelled(drawings(60))
+    splits = Splits("few", few, few.subset(np.arange(0)), few)
+    assert prepare(splits, "fast", None, {}, None, own_network=True)[0].backbone is None
+    assert prepare(splits, "fast", None, {"backbone": "glyphbase"}, None, own_network=True)[0].backbone is not None
+    assert prepare(splits, "robust", None, {}, None)[0].backbone is None, "it is trained for bad pictures"
+
+
 def test_many_drawings_and_other_pictures_train_their_own_network() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
     for images in (drawings(200), noise):
-        labels, names = np.arange(len(images)) % 2, [f"{number}" for number in range(len(images))]
-        some = ImageDataset(images, labels, ("bar", "ring"), names)
+        some = labelled(images)
         recipe, _ = prepare(Splits("some", some, some.subset(np.arange(0)), some), "fast", None, {}, None)
         assert recipe.backbone is None
+
+
+def labelled(images: np.ndarray) -> ImageDataset:
+    return ImageDataset(images, np.arange(len(images)) % 2, ("bar", "ring"), [f"{row}" for row in range(len(images))])
 
 
 def drawings(count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,13 @@ def write_backbone(path: str | os.PathLike[str], backbone: Backbone, made: Mappi
 def _our_own(path: Path, sha256: str) -> Backbone:
     """A model, whose head is left out, or a backbone that `write_backbone` wrote."""
     try:
-        header, body = read_tensors(path, kind="backbone", newest=FORMAT_VERSION, check=_check_backbone)
+        header, body = read_tensors(path, kind="backbone", newest=FORMAT_VERSION, check=partial(_check_header, path))
     except UnsupportedFileError:
         model = load_model(path)
         body = {name: tensor for name, tensor in model.network.state_dict().items() if not name.startswith("head.")}
         return Backbone(model.spec, sha256, Pretrained(body, model.preprocessing), model.input_shape)
+    if not _all_finite(body):
+        raise CorruptFileError(f"{path}: a weight of the backbone is NaN or infinite. Get or make the file again.")
     preprocessing = Preprocessing(mean=tuple(header["mean"]), std=tuple(header["std"]))
     shape = tuple(header["image_shape"])
     return Backbone(
@@ -159,20 +162,27 @@ def _our_own(path: Path, sha256: str) -> Backbone:
     )
 
 
-def _check_backbone(header: Mapping[str, Any], layout: Mapping[str, TensorInfo]) -> None:
+def _check_header(path: Path, header: Mapping[str, Any], layout: Mapping[str, TensorInfo]) -> None:
     """Refuse a header that `write_backbone` did not write, before a tensor is read."""
     try:
         shape = tuple(header["image_shape"])
         Preprocessing(mean=tuple(header["mean"]), std=tuple(header["std"]))
         with torch.device("meta"):
             wanted = build(parse_network(header["network"]), shape, 1).state_dict()
-        is_whole = {name: tuple(each.shape) for name, each in wanted.items() if not name.startswith("head.")} == {
-            name: info.shape for name, info in layout.items()
-        }
-        if not is_whole or not isinstance(header["light_on_dark"], bool):
+        shapes = {name: tuple(each.shape) for name, each in wanted.items() if not name.startswith("head.")}
+        if shapes != {name: info.shape for name, info in layout.items()}:
             raise ValueError("its weights are not those of its network")
+        if not isinstance(header["light_on_dark"], bool) or (header["light_on_dark"] and "stem.weight" not in shapes):
+            raise ValueError("`light_on_dark` needs a network whose first layer is called stem")
     except (KeyError, TypeError, ValueError, SettingsError) as error:
-        raise CorruptFileError(f"the backbone's header is not one that GlyphNet writes: {str(error)[:200]}.") from None
+        reason = str(error)[:200].rstrip(".")
+        raise CorruptFileError(
+            f"{path}: the backbone's header is not one that GlyphNet writes: {reason}. Get or make the file again."
+        ) from None
+
+
+def _all_finite(weights: Mapping[str, Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
 
 
 def _published(path: Path, sha256: str, image_shape: ImageShape) -> Backbone:
@@ -185,7 +195,7 @@ def _published(path: Path, sha256: str, image_shape: ImageShape) -> Backbone:
             there = body.get(name)
             if not name.startswith("head.") and (there is None or there.shape != tensor.shape):
                 raise ValueError(f"{name} is {'missing' if there is None else f'of shape {tuple(there.shape)}'}")
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in body.values()):
+        if not _all_finite(body):
             raise ValueError("a weight is NaN or infinite")
     except ValueError as error:
         raise CorruptFileError(

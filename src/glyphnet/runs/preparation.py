@@ -33,10 +33,10 @@ from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source, w
 
 Source: TypeAlias = str | os.PathLike[str] | DataSettings | Splits
 
-# The sections that a preset may fill by the data's shape: they can be checked when the data are known.
 FEW_DRAWINGS = 50
 """Training images a class below which presets take GlyphBase: benchmarks/RESULTS.md, "Few labels"."""
 
+# The sections that a preset may fill by the data's shape: they can be checked when the data are known.
 _BY_SHAPE = ("network", "optimizer", "schedule", "loss")
 
 
@@ -47,12 +47,16 @@ def prepare(
     changes: Mapping[str, Any],
     progress: Progress | None,
     pool: Pool | None = None,
+    *,
+    own_network: bool = False,
 ) -> tuple[Recipe, Splits]:
     """The recipe, with the data's settings in it, and the data; arguments and errors as for `glyphnet.train`.
 
-    ``pool`` is the unlabelled pictures.
-
     Wrong settings are refused before the data are read where possible.
+
+    Args:
+        pool: the unlabelled pictures.
+        own_network: no preset takes a backbone by itself, for the network will be varied.
     """
     _check_early(preset, recipe, changes)
     if recipe is not None and (named := [name for name in changes if _section(name) == "pictures"]):
@@ -81,7 +85,7 @@ def prepare(
     if splits.unlabelled is not None:
         changes = {name: value for name, value in changes.items() if name not in SOURCES}
     if recipe is None:
-        made = _by_pictures(preset, splits, settings, changes)
+        made = _by_pictures(preset, splits, settings, changes, own_network=own_network)
     else:
         made = with_backbone(_changed(recipe, settings, changes), splits)
     if splits.unlabelled is None:
@@ -115,13 +119,15 @@ def recipe_of(
     return _changed(recipe, data, changes)
 
 
-def _by_pictures(preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
+def _by_pictures(
+    preset: str, splits: Splits, data: DataSettings | None, changes: Mapping[str, Any], *, own_network: bool
+) -> Recipe:
     """The preset's recipe for pictures as these look, unless the user names their kind."""
     if _backbone_in(changes) is not None or splits.unlabelled is not None or not len(splits.train):
         return recipe_of(preset, splits, data, changes)
     asked = changes.get("pictures", changes.get("pictures.kind"))
     pictures = Pictures.of(look_at(splits.train.images)) if asked is None else parse_settings(Pictures, {"kind": asked})
-    if is_for_glyphbase(pictures, splits, changes):
+    if not own_network and preset in BY_WORK and _takes_glyphbase(pictures, splits, changes):
         recipe = recipe_of(preset, splits, data, {**changes, "backbone": GLYPHBASE, "epochs": 1})
         return recipe.model_copy(update={"pictures": pictures})
     recipe = recipe_of(preset, splits, data, changes, pictures)
@@ -131,10 +137,10 @@ def _by_pictures(preset: str, splits: Splits, data: DataSettings | None, changes
     return recipe
 
 
-def is_for_glyphbase(pictures: Pictures, splits: Splits, changes: Mapping[str, Any]) -> bool:
-    """Whether a preset takes GlyphBase and trains its last layer: for few drawings of its size.
+def _takes_glyphbase(pictures: Pictures, splits: Splits, changes: Mapping[str, Any]) -> bool:
+    """Whether GlyphBase's last layer is trained, for few drawings of its size; not where the user chose a part of it.
 
-    Not where the user chose a part of the training. More epochs did not pay for so few.
+    More epochs, which train all layers, did not pay for so few.
     """
     chosen = {"backbone", "network", "optimizer", "epochs", "loss", "schedule"} & set(map(_section, changes))
     is_its_kind = pictures.kind == "drawings" and splits.image_shape == GLYPHBASE_SHAPE

@@ -113,8 +113,8 @@ def train(
     with contextlib.ExitStack() as held:
         with joined(place, device) as collective:
             with collective.first_in_turn():
-                given, asked = recipe, (data, preset or "balanced", recipe, _timed(seconds, changes))
-                recipe, splits = prepare(*asked, reporter.progress, unlabelled)
+                given, asked = recipe, (data, preset or "balanced", recipe, changes, reporter.progress, unlabelled)
+                recipe, splits = prepare(*asked, own_network=seconds is not None)
             if group_gap:
                 check_group_gap(recipe, splits, place.size)
             reporter.say(*look_over(splits).lines, *(() if given else recipe.about_pictures))
@@ -249,11 +249,6 @@ def _place_of(processes: int) -> Place:
     if processes < 1:
         raise SettingsError(f"processes is {processes}: it must be 1 at least.")
     return place
-
-
-def _timed(seconds: float | None, changes: dict[str, Any]) -> dict[str, Any]:
-    """For a given time a network of any size is chosen: no backbone unless it is asked for."""
-    return changes if seconds is None else {"backbone": None, **changes}
 
 
 def _train_together(processes: int, data: Source | None, **arguments: Any) -> Run:

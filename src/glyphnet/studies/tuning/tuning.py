@@ -159,7 +159,7 @@ def _prepare(
 ) -> tuple[Recipe, Splits, Space]:
     """The recipe that the trials start from, the images, and the search space; reports all that is wrong with them."""
     _check_search(search, preset, recipe, changes)
-    base, splits = prepare(data, preset, recipe, changes, reporter.progress)
+    base, splits = prepare(data, preset, recipe, changes, reporter.progress, own_network=True)
     if not len(splits.validation):
         raise SettingsError(
             "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."

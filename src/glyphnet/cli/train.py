@@ -232,7 +232,10 @@ def _show(run: Run) -> None:
     print("\nWhat to try next:")
     if run.evaluation is not None:
         print("  open the report in a browser: it shows where the model fails, image by image")
-    for verb, rest, what in (*_NEXT, _EXPORT if run.recipe.backbone is None else _EXPORT_LARGE):
+    from ..nn.efficientnet import EfficientNetLiteSpec
+
+    export = _EXPORT_LARGE if isinstance(run.recipe.network, EfficientNetLiteSpec) else _EXPORT
+    for verb, rest, what in (*_NEXT, export):
         command = f"glyphnet {verb} {model}{rest}"
         print(f"  {command}\n      {what}")
 
@@ -243,7 +246,7 @@ _NEXT = (
 )
 """Verb, what follows the model, what for."""
 _EXPORT = "export", " --format html", "a page to draw on, in one file that works offline"
-_EXPORT_LARGE = "export", " --format onnx", "for ONNX Runtime, without PyTorch"  # a page cannot hold every backbone
+_EXPORT_LARGE = "export", " --format onnx", "for ONNX Runtime, without PyTorch"  # a page cannot hold that network
 
 
 def _as_dict(run: Run) -> dict[str, object]:

@@ -86,10 +86,13 @@ def _evidence(run: Run, evaluation: Evaluation) -> Evidence:
     if len(splits.validation) and kept["val_accuracy"] is not None:
         count = len(splits.validation)
         judged, name = (round(kept["val_accuracy"] * count), count), "validation"
+    # Over a backbone the first epoch fits the last layer by another loss, and units may know other pictures than these.
+    on_backbone = recipe.backbone is not None
+    dead = () if on_backbone else dead_units(classifier, Batch.as_seen(again.images))
     return Evidence(
-        classes, _loss_of_guessing(recipe, classes), history,
+        classes, _loss_of_guessing(recipe, classes), history[1:] if on_backbone else history,
         (int(again.correct.sum()), len(again)), again.balanced_accuracy, not near_chance(again),
-        judged, name, dead_units(classifier, Batch.as_seen(again.images)),
+        judged, name, dead,
         _moved(classifier, initial_network(recipe, splits.image_shape, classes)),
     )  # fmt: skip
 
@@ -159,11 +162,11 @@ def _rate(evidence: Evidence) -> Finding | None:
 
 def _rate_too_high(evidence: Evidence) -> Finding | None:
     """The finding that steps were so large that the loss rose above that of knowing nothing."""
-    margins = [2 * _ABOVE] + [_ABOVE] * (len(evidence.history) - 1)  # the first epoch has the initial weights' loss
     rows = [
         row
-        for row, margin in zip(evidence.history, margins, strict=True)
-        if _known(row["loss"]) > evidence.guess + margin
+        for number, row in enumerate(evidence.history)
+        # the first epoch has the initial weights' loss
+        if _known(row["loss"]) > evidence.guess + (_ABOVE if number else 2 * _ABOVE)
     ]
     if not rows:
         return None

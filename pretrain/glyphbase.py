@@ -3,9 +3,10 @@
     python pretrain/glyphbase.py --fonts /usr/share/fonts --out src/glyphnet/nn/glyphbase.safetensors
 
 The network learns to tell the characters apart. Their classes are of no more use afterwards: its last layer goes, and
-what it gives to that layer serves for other drawings. Nobody's data set is used, and no script of Omniglot's alphabets
-other than Latin, and no digit: figures on those are of classes that it has not seen. Fonts: Debian's fonts-noto-core,
-fonts-noto-extra, fonts-noto-mono, fonts-noto-cjk and fonts-noto-unhinted (SIL Open Font License 1.1), and Liberation.
+what it gives to that layer serves for other drawings. Nobody's data set is used, no script of Omniglot's alphabets
+other than Latin, and none of the digits 0 to 9 by itself (signs with one in a circle are used). Fonts: Debian's
+fonts-noto-core, fonts-noto-extra, fonts-noto-mono, fonts-noto-cjk and fonts-noto-unhinted (SIL Open Font License 1.1),
+and fonts-liberation.
 """
 
 from __future__ import annotations
@@ -72,8 +73,7 @@ def main() -> None:
     began = time.monotonic()
     paths = glyphs.fonts(given.fonts)
     groups = glyphs.classes(list(glyphs.glyphs(paths)))
-    scripts = len({group[0].script for group in groups})
-    print(f"{len(paths)} fonts, {len(groups)} classes of {scripts} scripts", flush=True)
+    print(f"{len(paths)} fonts, {len(groups)} classes", flush=True)
     halves = [glyphs.pictures(groups, EACH // 2, 2 * given.seed + half) for half in (0, 1)]
     images, labels = (np.concatenate(each) for each in zip(*halves, strict=True))
     print(f"{len(images):,} pictures after {time.monotonic() - began:.0f} s", flush=True)

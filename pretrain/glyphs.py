@@ -33,7 +33,8 @@ HELD_OUT = (
     "TIBETAN", "TIFINAGH", "ARABIC", "DIGIT",
 )  # fmt: skip
 """Scripts of Omniglot's alphabets other than Latin, by the first word of their characters' names, and the digits 0 to
-9: left out, so that figures measured on Omniglot and on digits are those of classes that were never seen."""
+9: left out, so that figures on Omniglot and on digits are those of unseen classes. "DINGBAT" and "NEGATIVE", signs with
+a number in a circle, are used: they show digits, though not as anybody writes one."""
 
 MOST_COMPARED, MOST_OF_A_SCRIPT = 700, 100
 """Characters of one script that are compared with all others, and classes of one script: those with the shortest lines,
@@ -54,7 +55,7 @@ class Glyph:
 
     Attributes:
         character: one code point.
-        script: the first word of its Unicode name.
+        script: the first word of its Unicode name: a script, or a kind of sign.
         lines: y and x of the pixels of its lines, float64 (2, n), in sizes of the character, its middle at 0.
     """
 

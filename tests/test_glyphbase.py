@@ -61,7 +61,7 @@ def test_a_negative_has_the_same_features(glyphbase: Backbone, digits: Splits) -
 
 
 def test_three_labels_a_class_are_enough_for_most_digits(digits: Splits) -> None:
-    """It has seen no digit. With its weights in random order this falls to 0.76."""
+    """It has seen no such digits. With its weights in random order this falls to 0.76."""
     rows = np.concatenate([np.flatnonzero(digits.train.labels == label)[:3] for label in range(10)])
     few = Splits("few digits", digits.train.subset(rows), digits.validation.subset(np.arange(0)), digits.test)
     run = glyphnet.train(few, preset="fast", changes={"backbone": "glyphbase", "epochs": 1})

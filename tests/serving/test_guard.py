@@ -90,7 +90,9 @@ def test_headers_of_every_answer(client, path):
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy.replace("'wasm-unsafe-eval'", "")  # the playground may compile its own arithmetic
+    if path == "/playground":  # it may compile its own arithmetic
+        policy = policy.replace("'wasm-unsafe-eval'", "")
+    assert "unsafe" not in policy
     assert "server" not in answer.headers
 
 

@@ -22,7 +22,7 @@ PAGES = [
 ]
 ALL_PAGES = [
     *PAGES,
-    ROOT / "CHANGELOG.md",
+    *(ROOT / name for name in ("CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs").glob("course/*.md")),
 ]

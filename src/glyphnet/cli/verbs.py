@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
     "playground": (".playground", "A page to build, train and watch a network in the browser, offline."),
     "data": (".data", "Check data: counts, sizes, duplicates, leaks, bad files."),
+    "doctor": (".doctor", "Show what is installed here, and test that it works."),
 }
 """Verb → (module of this package that holds a function of the verb's name, line for ``glyphnet --help``)."""
 

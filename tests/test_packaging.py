@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -74,15 +76,52 @@ def test_make_help_names_every_target_that_a_person_calls():
     assert re.findall(r"^  make (\w+) +\S", shown.stdout, re.MULTILINE) == phony[1].split()
 
 
+def dev(*words: str) -> subprocess.CompletedProcess[str]:
+    """What scripts/dev.py says or does, with the Python of the tests."""
+    command = [sys.executable, str(ROOT / "scripts" / "dev.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def dev_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "scripts" / "dev.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dev"] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_make_calls_the_script_that_runs_without_make_for_every_target(tmp_path: Path):
+    venv = tmp_path / "venv"
+    targets = dev_module().TARGETS
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: help (.+)$", text, re.MULTILINE)
+    assert phony
+    assert phony[1].split() == list(targets)
+    assert list(dev_module().helped()) == list(targets)
+    planned = make("--dry-run", *targets, f"VENV={venv}", "ARGS=-k 'a b'").stdout
+    called = re.findall(rf'^{venv}/bin/python scripts/dev.py --venv "{venv}" (\w+)', planned, re.MULTILINE)
+    assert called == list(targets)
+    assert "test -k 'a b'\n" in planned
+    assert planned.count("scripts/make-venv") == 1
+
+
+def planned_commands(venv: Path, *words: str) -> str:
+    planned = dev("--venv", str(venv), "--dry-run", *words)
+    assert planned.returncode == 0, planned.stderr
+    return planned.stdout
+
+
 @pytest.mark.parametrize(("target", "extras"), [("demo", ""), ("test", "[test]"), ("lint", "[dev]")])
 def test_each_target_installs_what_it_needs_and_no_more(tmp_path: Path, target: str, extras: str):
-    plan = make("--dry-run", target, f"VENV={tmp_path / 'venv'}")
-    assert plan.returncode == 0, plan.stderr
-    assert f'--editable ".{extras}"' in plan.stdout
-    assert plan.stdout.count("--constraint constraints.txt") == 2
+    venv = tmp_path / "venv"
+    plan = planned_commands(venv, target)
+    assert f"--editable '.{extras}'" in plan or f"--editable .{extras}\n" in plan
+    assert plan.count("--constraint constraints.txt") == 2
     # The larger sizes hold the smaller: make demo behind make lint installs nothing again.
     held = {"": [".core"], "[test]": [".core", ".test"], "[dev]": [".core", ".test", ".dev"]}[extras]
-    assert "touch " + " ".join(str(tmp_path / "venv" / stamp) for stamp in held) in plan.stdout
+    assert re.findall(r"^touch (.+)$", plan, re.MULTILINE) == [str(venv / stamp) for stamp in held]
 
 
 def test_an_environment_that_is_up_to_date_is_left_alone(tmp_path: Path):
@@ -90,9 +129,44 @@ def test_an_environment_that_is_up_to_date_is_left_alone(tmp_path: Path):
     venv.mkdir()
     for stamp in (".python", ".core", ".test"):
         (venv / stamp).touch()
-    assert "install" not in make("--dry-run", "test", f"VENV={venv}").stdout
+    plan = planned_commands(venv, "test", "-k", "a b", "--lf")
+    assert "install" not in plan
+    assert plan.startswith("PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 ")
+    assert plan.endswith(" -m pytest -n 4 --dist loadfile --no-loadscope-reorder -k 'a b' --lf\n")
     os.utime(venv / ".test", (0, 0))  # as if pyproject.toml had been changed since
-    assert "install" in make("--dry-run", "test", f"VENV={venv}").stdout
+    assert "install" in planned_commands(venv, "test")
+
+
+def test_the_script_ends_with_the_status_of_what_failed(tmp_path: Path):
+    module = dev_module()
+    runner = module.Dev(tmp_path)
+    runner.run(sys.executable, "-c", "")
+    with pytest.raises(SystemExit) as ended:
+        runner.run(sys.executable, "-c", "import sys; sys.exit(3)")
+    assert ended.value.code == 3
+
+
+def test_the_script_finds_the_tools_of_an_environment_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module = dev_module()
+    assert module.Dev(tmp_path).tool("deno") == str(tmp_path / "bin" / "deno")
+    monkeypatch.setattr(module, "os", SimpleNamespace(name="nt"))
+    assert module.Dev(tmp_path).tool("deno") == str(tmp_path / "Scripts" / "deno.exe")
+
+
+def test_a_python_that_does_not_fit_is_refused_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module = dev_module()
+    monkeypatch.setattr(module, "PYTHONS", ((3, 98), (3, 99)))
+    with pytest.raises(SystemExit, match=r"needs Python 3.98 to 3.99; this is 3\.\d+\.\d+"):
+        module.Dev(tmp_path / "venv").prepare("core")
+    assert not (tmp_path / "venv").exists()
+
+
+def test_the_script_makes_an_environment(tmp_path: Path):
+    module = dev_module()
+    runner = module.Dev(tmp_path / "venv")
+    runner._make()
+    assert (tmp_path / "venv" / ".python").exists()
+    runner.python("-c", "import sys; assert sys.prefix != sys.base_prefix")
 
 
 def tools_only(folder: Path) -> Path:

@@ -15,7 +15,7 @@ SECONDS ?= 600
 
 DEV := $(VENV)/bin/python scripts/dev.py --venv "$(VENV)"
 
-.PHONY: help demo test fuzz course site bench lint fmt docs constraints clean
+.PHONY: help demo test fuzz course site bench lint fmt docs dist trial constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -46,6 +46,12 @@ fmt: $(VENV)/.python ## Format the code, and mend what ruff and deno can mend by
 
 docs: $(VENV)/.python ## Write again the pages that come out of the code: docs/cli.md, docs/settings.md, the notebooks.
 	@$(DEV) docs
+
+dist: $(VENV)/.python ## Build the wheel and the sdist into dist, twice with the same bytes, and check them.
+	@$(DEV) dist
+
+trial: $(VENV)/.python ## Install the wheel into an empty environment, offline, and run README's examples from it; some minutes.
+	@$(DEV) trial
 
 constraints: $(VENV)/.python ## Pin the newest versions of everything anew, torch excepted: constraints.txt.
 	@$(DEV) constraints $(ARGS)

@@ -181,6 +181,17 @@ def docs(dev: Dev, words: Sequence[str]) -> None:
     dev.python("docs/generate.py", *words)
 
 
+def dist(dev: Dev, words: Sequence[str]) -> None:
+    """The wheel and the sdist, built twice."""
+    dev.python("scripts/dist.py")
+
+
+def trial(dev: Dev, words: Sequence[str]) -> None:
+    """The wheel in an empty environment."""
+    dist(dev, words)
+    dev.python("scripts/trial.py")
+
+
 def constraints(dev: Dev, words: Sequence[str]) -> None:
     """Pin the newest versions, for every platform and Python; torch stays."""
     dev.pip("install", "-qq", "uv")
@@ -217,6 +228,8 @@ TARGETS: dict[str, tuple[str, Callable[[Dev, Sequence[str]], None]]] = {
     "lint": ("dev", lint),
     "fmt": ("dev", fmt),
     "docs": ("core", docs),
+    "dist": ("dev", dist),
+    "trial": ("dev", trial),
     "constraints": ("dev", constraints),
     "clean": ("", clean),
 }

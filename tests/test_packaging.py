@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -257,6 +258,44 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(tmp_path: Path):
     assert ours == there
     assert "glyphnet/py.typed" in ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def built(source: Path, target: Path) -> dict[str, bytes]:
+    """Name → bytes of the sdist and the wheel, built from a folder."""
+    from hatchling.builders.sdist import SdistBuilder
+    from hatchling.builders.wheel import WheelBuilder
+
+    paths = [
+        *SdistBuilder(str(source)).build(directory=str(target), versions=["standard"]),
+        *WheelBuilder(str(source)).build(directory=str(target), versions=["standard"]),
+    ]
+    return {Path(path).name: Path(path).read_bytes() for path in paths}
+
+
+def test_a_build_elsewhere_at_another_time_and_from_the_sdist_gives_the_same_bytes(tmp_path: Path):
+    first = built(ROOT, tmp_path / "first")
+    [sdist] = [name for name in first if name.endswith(".tar.gz")]
+    with tarfile.open(tmp_path / "first" / sdist) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    [source] = (tmp_path / "unpacked").iterdir()
+    for path in source.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        if path.is_file():
+            path.chmod(0o700 if path.stat().st_mode & 0o100 else 0o600)
+    assert len(first) == 2
+    again = built(source, tmp_path / "second")
+    assert {name: again[name] == content for name, content in first.items()} == dict.fromkeys(first, True)
+
+
+def test_the_version_stands_in_one_place():
+    from glyphnet import __version__
+
+    with_version = [
+        path.relative_to(ROOT).as_posix()
+        for path in [*ROOT.glob("*.toml"), *(ROOT / "src").rglob("*.py"), *(ROOT / "docs").glob("*.md")]
+        if re.search(rf'(?<![\w.]){re.escape(__version__)}["\']', path.read_text(encoding="utf-8"))
+    ]
+    assert with_version == ["src/glyphnet/_version.py"]
 
 
 @pytest.mark.parametrize("script", [".ci/run", "scripts/make-venv"])

@@ -528,7 +528,7 @@ def called(function: ast.expr | None) -> tuple[str, str]:
     return getattr(function, "attr", getattr(function, "id", "")), getattr(owner, "id", "?" if owner else "")
 
 
-DOORS = ("files.py", "locks.py")
+DOORS = ("files.py", "locks.py", "places.py")
 
 
 @pytest.mark.parametrize(("calls", "elsewhere"), [(writes, ELSEWHERE), (reads, {*ELSEWHERE, *READ_ELSEWHERE})])

@@ -7,7 +7,7 @@ The user's files are never destroyed unless the user asked for it:
   user named the file.
 - Locks and temporary files are known by their content and inode, not by their names alone.
 
-Only this module and `glyphnet.locks` open files for writing, make folders or remove something;
+Only this module, `glyphnet.places` and `glyphnet.locks` open files for writing, make folders or remove something;
 ``tests/test_files.py`` checks that.
 """
 

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tune": (".tune", "Search for better settings, then train the winner."),
     "lab": (".lab", "Guided experiments: how networks learn, shown on the real thing."),
     "playground": (".playground", "A page to build, train and watch a network in the browser, offline."),
+    "studio": (".studio", "Collect, label, check, train and judge in the browser, offline."),
     "data": (".data", "Check data: counts, sizes, duplicates, leaks, bad files."),
     "doctor": (".doctor", "Show what is installed here, and test that it works."),
 }

@@ -55,6 +55,7 @@ class FileTree:
     outputs: tuple[str, ...] = ()  # the folders that hold GlyphNet's own output and were skipped
     read: Callable[[str], bytes] | None = None  # returns the content of a member of an archive; None for a folder
     state: str = ""  # changes with the archive; "" for a folder
+    outside: tuple[str, ...] = ()  # members of an archive whose names lead outside its folder; they are not read
 
     def content(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
         """The content of a file, at most ``limit`` bytes on disk; raises BadFileError if it cannot be read."""
@@ -390,12 +391,16 @@ def archive_tree(path: Path) -> FileTree:
     """
     head = head_of(path)
     members: dict[str, Callable[[], bytes]] = {}
+    outside: list[str] = []
     try:
         found = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, _is_packed(head))
         for given, read in found:
             name = posixpath.normpath(given.replace("\\", "/")).lstrip("/")
-            if name.startswith("../") or not all(is_wanted(part) for part in name.split("/")):
-                continue  # nothing is written, so a name that leads outside does no harm; it is no data either
+            if name.startswith("../"):
+                outside.append(given)
+                continue
+            if not all(is_wanted(part) for part in name.split("/")):
+                continue
             if name in members:
                 raise DataError(f"{path}: two members are called {name!r}. Make the archive again.")
             if len(members) >= MAX_MEMBERS:
@@ -407,7 +412,9 @@ def archive_tree(path: Path) -> FileTree:
         raise
     except Exception as error:  # Python's own readers fail in many ways on damage
         raise DataError(f"{path}: a damaged archive ({first_line(error)}). Download or make it again.") from error
-    tree = FileTree(path, tuple(sorted(members)), {}, read=_last_kept(members), state=state_of(path))
+    tree = FileTree(
+        path, tuple(sorted(members)), {}, read=_last_kept(members), state=state_of(path), outside=tuple(outside)
+    )
     outputs = tuple(sorted(folder for folder, inside in tree.below.items() if folder and is_output_folder(inside)))
     if not outputs:
         return tree

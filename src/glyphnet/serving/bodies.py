@@ -7,7 +7,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from python_multipart.exceptions import FormParserError
@@ -20,6 +20,8 @@ from ..errors import DataError
 from ..images import Reader
 from .api import FIELDS, JSON, MULTIPART, RAW, APIError
 from .limits import Limits
+
+_T = TypeVar("_T")
 
 FREE_BYTES = 64 << 10
 """Of each body that do not count: clients with large pictures do not keep out those with small ones."""
@@ -108,7 +110,7 @@ def _too_large(most: int) -> APIError:
 class File(NamedTuple):
     """A part of the body: its content, its type in lower case and its file name, both possibly empty."""
 
-    content: bytes
+    content: Any  # bytes, unless `Parts` was given another kind of content
     kind: str
     name: str
 
@@ -119,40 +121,59 @@ def files_in(body: bytes, content_type: str, most: int) -> list[File]:
     Raises:
         APIError: malformed: it is cut off, or no such body, or a part has another name than those in `FIELDS`.
     """
-    _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if not boundary:
-        raise APIError("malformed", "The Content-Type has no boundary.", "Let your HTTP library set this header.")
-    parts = _Parts(most)
+    parts = Parts(content_type, most)
     try:
-        parser = MultipartParser(boundary, parts.callbacks())
-        parser.write(body)
-    except _EnoughError:
+        parts.write(body)
+    except TooManyPartsError:
         return parts.done
-    except FormParserError as error:
-        raise APIError("malformed", f"The body cannot be read as multipart/form-data: {str(error)[:200]}.") from None
-    if not parts.ended:
-        raise APIError("malformed", "The body of multipart/form-data is cut off.")
-    return parts.done
+    return parts.end()
 
 
-class _EnoughError(Exception):
+class TooManyPartsError(Exception):
     """More parts than wanted: the rest need not be read."""
 
 
-class _Parts:
-    """What the parser finds, part by part."""
+class Parts:
+    """What the parser finds, part by part, in a body that is written piece by piece.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        content_type: the header, with the boundary.
+        most: parts that are wanted.
+        begin: makes what takes the content of a part: it has ``extend``.
+        finish: what `File` gets of it.
+
+    Raises:
+        APIError: malformed.
+    """
+
+    def __init__(
+        self, content_type: str, most: int, begin: Callable[[], Any] = bytearray, finish: Callable[[Any], Any] = bytes
+    ) -> None:
         self.done: list[File] = []
-        self.ended = False
+        self._ended = False
         self._most = most
+        self._begin_content, self._finish = begin, finish
         self._field = self._value = b""
         self._name = ""
         self._headers: dict[bytes, bytes] = {}
-        self._content = bytearray()
+        self._content: Any = None
+        _, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise APIError("malformed", "The Content-Type has no boundary.", "Let your HTTP library set this header.")
+        self._parser = _guarded(lambda: MultipartParser(boundary, self._callbacks()))
 
-    def callbacks(self) -> Any:
+    def write(self, piece: bytes) -> None:
+        """Read a piece of the body."""
+        _guarded(lambda: self._parser.write(piece))
+
+    def end(self) -> list[File]:
+        """All parts, once the whole body has been written."""
+        if not self._ended:
+            raise APIError("malformed", "The body of multipart/form-data is cut off.")
+        return self.done
+
+    def _callbacks(self) -> Any:
         """What `MultipartParser` calls; its own type for this is not public."""
         return {
             "on_part_begin": self._begin,
@@ -162,11 +183,11 @@ class _Parts:
             "on_headers_finished": self._check_name,
             "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
             "on_part_end": self._end_part,
-            "on_end": lambda: setattr(self, "ended", True),
+            "on_end": lambda: setattr(self, "_ended", True),
         }
 
     def _begin(self) -> None:
-        self._headers, self._content = {}, bytearray()
+        self._headers, self._content = {}, self._begin_content()
 
     def _header(self) -> None:
         self._headers[self._field.lower()] = self._value
@@ -181,9 +202,16 @@ class _Parts:
 
     def _end_part(self) -> None:
         kind, _ = parse_options_header(self._headers.get(b"content-type", b""))
-        self.done.append(File(bytes(self._content), kind.decode("latin-1").lower(), self._name))
+        self.done.append(File(self._finish(self._content), kind.decode("latin-1").lower(), self._name))
         if len(self.done) > self._most:
-            raise _EnoughError
+            raise TooManyPartsError
+
+
+def _guarded(work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except FormParserError as error:
+        raise APIError("malformed", f"The body cannot be read as multipart/form-data: {str(error)[:200]}.") from None
 
 
 class Picture(NamedTuple):

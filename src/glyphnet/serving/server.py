@@ -94,7 +94,7 @@ class Server:
         self._limits = limits or Limits()
         self._policy = HostPolicy(self.host, hosts, origins)
         self._on_answer = on_answer
-        self._uvicorn: _Uvicorn | None = None
+        self._uvicorn: GuardedServer | None = None
 
     @property
     def address(self) -> str:
@@ -113,7 +113,7 @@ class Server:
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
-            with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 runner.run(self._serve(on_ready))
         finally:
             sys.setswitchinterval(before)
@@ -135,57 +135,76 @@ class Server:
 
         direct = {("POST", "/predict"): predict_directly(service)}
         gate = Gate(make_app(service), self._policy, on_answer, direct, lambda: service.stopping)
-        self._uvicorn = _Uvicorn(_config(gate, self._limits), service, pool, self._listener, on_ready)
-        watching = asyncio.create_task(pool.watch())
+
+        def stopping() -> None:
+            service.stopping = True
+
+        self._uvicorn = GuardedServer(gate, self._limits, pool, self._listener, on_ready, stopping)
         try:
-            await self._uvicorn.serve([])  # it takes no connections itself
+            await self._uvicorn.run_to_end()
+        finally:
+            service.close()
+
+
+class GuardedServer(uvicorn.Server):
+    """uvicorn behind guarded connections; it says "not ready" before it stops, and then ends with status 0.
+
+    Args:
+        app: an ASGI application.
+        limits: times of connections, and of stopping.
+        pool: all connections.
+        listener: the server closes it.
+        on_ready: called when requests are answered.
+        on_stop: called when the server is asked to stop, ``notice_seconds`` before it takes no more connections.
+    """
+
+    def __init__(
+        self, app: Any, limits: Limits, pool: ConnectionPool, listener: socket.socket, on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:  # fmt: skip
+        super().__init__(_config(app, limits))
+        self._listener = listener
+        self._acceptor: Acceptor | None = None
+        self._limits = limits
+        self._pool = pool
+        self._on_ready, self._on_stop = on_ready, on_stop
+        self._stop_at: float | None = None
+
+    async def run_to_end(self) -> None:
+        """Serve until a signal."""
+        watching = asyncio.create_task(self._pool.watch())
+        try:
+            await self.serve([])  # it takes no connections itself
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
-            service.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn, that says "not ready" before it stops, and ends with status 0 as it did what it was asked to."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        service: Service,
-        pool: ConnectionPool,
-        listener: socket.socket,
-        on_ready: Callable[[], None],
-    ) -> None:
-        super().__init__(config)
-        self._listener = listener
-        self._acceptor: Acceptor | None = None
-        self._service = service
-        self._pool = pool
-        self._on_ready = on_ready
-        self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
         await super().startup(sockets)
         self._acceptor = Acceptor(self._listener, self._make_connection)
         self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop soon; at once on a second signal."""
         if self._stop_at is not None and sig:  # the second signal ends it at once
             self.should_exit = self.force_exit = True
             return
-        self._service.stopping = True
-        self._stop_at = time.monotonic() + self._service.limits.notice_seconds
+        self._on_stop()
+        self._stop_at = time.monotonic() + self._limits.notice_seconds
 
     async def on_tick(self, counter: int) -> bool:
+        """Whether to end now."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was asked, and end the connections."""
         if self._acceptor is not None:
             await self._acceptor.close()
-        self._pool.close_soon(self._service.limits.stop_seconds / 3)
+        self._pool.close_soon(self._limits.stop_seconds / 3)
         await super().shutdown(sockets)
         await self._pool.all_gone()
 
@@ -216,7 +235,8 @@ def _config(app: Any, limits: Limits) -> uvicorn.Config:
     )
 
 
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop, where there is one."""
     try:
         import uvloop
     except ImportError:  # there is none for Windows

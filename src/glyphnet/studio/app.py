@@ -1,0 +1,222 @@
+"""The studio over HTTP: the routes below a secret prefix, and the one way from an error to an answer."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..errors import BadFileError, GlyphNetError
+from ..serving.app import send_answer
+from ..serving.pages import policy_of
+from .errors import StudioError, of_disk
+from .pictures import content_of, shown
+from .uploads import files_of, read_json
+from .workshop import Workshop
+
+_FOREVER = "private, max-age=31536000, immutable"  # under an address with the hash of the content
+_MOST_PICTURES = 5000  # of one page of the list
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Secret:
+    """The application below a path that only those know who were told: the first part is the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._token = app, token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        first, slash, rest = scope["path"].lstrip("/").partition("/")
+        if not hmac.compare_digest(first.encode("utf-8", "replace"), self._token):
+            await send_answer(send, 404, {"Content-Type": "application/json"}, b'{"error": "Unknown address."}')
+        elif not slash:  # so that the page's relative addresses lie below the token
+            await send_answer(send, 308, {"Location": f"/{first}/"}, b"")
+        else:
+            await self._app({**scope, "path": f"/{rest}", "raw_path": None, "root_path": ""}, receive, send)
+
+
+def make_app(workshop: Workshop, page: bytes) -> Starlette:
+    """The application for one open folder."""
+    routes = [
+        Route("/", _page(page)),
+        *_folder_routes(workshop),
+        *_picture_routes(workshop),
+    ]
+    handlers: dict[Any, Any] = {
+        kind: _answer_error(workshop) for kind in (GlyphNetError, OSError, HTTPException, Exception)
+    }
+    handlers[ClientDisconnect] = _gone
+    return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """Plain values as JSON; ASCII, so that no name in it means anything to anyone."""
+    body = json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return Response(body, status, media_type="application/json")
+
+
+def _page(page: bytes) -> Handler:
+    headers = {"content-security-policy": policy_of(page)}
+
+    async def send_page(_: Request) -> Response:
+        return Response(page, media_type="text/html", headers=headers)
+
+    return send_page
+
+
+def _folder_routes(workshop: Workshop) -> list[Route]:
+    folder = workshop.folder
+
+    async def state(_: Request) -> Response:
+        return answer(await run_in_threadpool(workshop.fresh_state))
+
+    async def events(_: Request) -> Response:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(workshop.hub.stream(), media_type="text/event-stream", headers=headers)
+
+    def change(work: Callable[[dict[str, Any]], Any]) -> Handler:
+        """A change whose answer is the new state."""
+
+        async def handle(request: Request) -> Response:
+            value = await read_json(request)
+            await run_in_threadpool(work, value)
+            return answer(await run_in_threadpool(workshop.changed))
+
+        return handle
+
+    async def decide(request: Request) -> Response:
+        value = await read_json(request)
+        id = await run_in_threadpool(workshop.decide, _text(value, "id"), _text_or_none(value, "label"))
+        await run_in_threadpool(workshop.changed)
+        return answer({"id": id})
+
+    def move(value: dict[str, Any]) -> None:
+        folder.move(value.get("ids"), _text_or_none(value, "class"), _group(value))
+
+    posts: dict[str, Handler] = {
+        "classes": change(lambda value: folder.add_class(_text(value, "name"))),
+        "classes/rename": change(lambda value: folder.rename_class(_text(value, "name"), _text(value, "to"))),
+        "classes/delete": change(lambda value: folder.delete_class(_text(value, "name"))),
+        "move": change(move),
+        "delete": change(lambda value: folder.delete(value.get("ids"))),
+        "group": change(lambda value: folder.set_group(value.get("ids"), _group(value))),
+        "undo": change(lambda _: folder.undo()),
+        "redo": change(lambda _: folder.redo()),
+        "decide": decide,
+    }
+    return [
+        Route("/api/state", state),
+        Route("/api/events", events),
+        *(Route(f"/api/{path}", handler, methods=["POST"]) for path, handler in posts.items()),
+    ]
+
+
+def _picture_routes(workshop: Workshop) -> list[Route]:
+    folder = workshop.folder
+
+    async def pictures(request: Request) -> Response:
+        name = None if request.query_params.get("tray") == "1" else request.query_params.get("class", "")
+        start, count = _number(request, "from", 0, 1 << 31), _number(request, "count", 500, _MOST_PICTURES)
+        return answer(await run_in_threadpool(folder.pictures, name, start, count))
+
+    async def file(request: Request) -> Response:
+        id = request.path_params["id"]
+
+        def work() -> tuple[bytes, str, str]:
+            content, kind = shown(content_of(folder, id), id)
+            with folder.lock:
+                return content, kind, folder.listing.facts(id).hash
+
+        content, kind, hash = await run_in_threadpool(_listed, work, id)
+        return _picture(content, kind, hash == request.query_params.get("hash"))
+
+    async def thumb(request: Request) -> Response:
+        id = request.path_params["id"]
+        content, hash = await run_in_threadpool(_listed, lambda: workshop.thumbs.of(folder, id), id)
+        return _picture(content, "image/png", hash == request.query_params.get("hash"))
+
+    async def add(request: Request) -> Response:
+        query = request.query_params
+        label, tray, group = query.get("class"), query.get("tray") == "1", query.get("group")
+        async with files_of(request) as files:
+            found = await run_in_threadpool(workshop.add, files, label, tray, group)
+        await run_in_threadpool(workshop.changed)
+        return answer(found)
+
+    return [
+        Route("/api/pictures", pictures),
+        Route("/api/file/{id:path}", file),
+        Route("/api/thumb/{id:path}", thumb),
+        Route("/api/add", add, methods=["POST"]),
+    ]
+
+
+def _picture(content: bytes, kind: str, forever: bool) -> Response:
+    headers = {"cache-control": _FOREVER} if forever else {}
+    return Response(content, media_type=kind, headers=headers)
+
+
+def _listed(work: Callable[[], Any], id: str) -> Any:
+    try:
+        return work()
+    except (KeyError, FileNotFoundError):
+        raise StudioError(404, f"There is no picture {id[:100]!r} any more. Reload the page.") from None
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    if not isinstance(found, str):
+        raise StudioError(422, f"{name} (={str(found)[:40]!r}) must be text.")
+    return found
+
+
+def _text_or_none(value: dict[str, Any], name: str) -> str | None:
+    return None if value.get(name) is None else _text(value, name)
+
+
+def _group(value: dict[str, Any]) -> str | None:
+    group = _text_or_none(value, "group")
+    if group is not None and (not group.strip() or len(group) > 255 or not group.isprintable()):
+        raise StudioError(422, f"{group[:40]!r} cannot be the name of a group: write up to 255 printable characters.")
+    return group
+
+
+def _number(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise StudioError(422, f"{name} (={text[:40]!r}) must be a whole number from 0 up.")
+    return min(int(text), most)
+
+
+def _answer_error(workshop: Workshop) -> Any:
+    async def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            words = {404: f"Unknown address {unquote(request.url.path)[:100]!r}.", 405: "This method is not allowed."}
+            return answer({"error": words.get(error.status_code, error.detail)}, error.status_code)
+        if isinstance(error, OSError):
+            error = of_disk(error, workshop.folder.root)
+        if isinstance(error, StudioError):
+            return answer({"error": str(error)}, error.status)
+        if isinstance(error, GlyphNetError):
+            return answer({"error": str(error)}, 422 if isinstance(error, BadFileError) else 409)
+        logging.getLogger("uvicorn.error").error("The studio failed on a request.", exc_info=error)
+        return answer({"error": "Internal error; details are where the studio was started. Please report it."}, 500)
+
+    return handle
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=408)  # read by nobody

@@ -1,0 +1,446 @@
+"""The studio's folder: its pictures, its tables, and every change of them, each one short and undoable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..data.corrections import Decision
+from ..errors import OutputError
+from ..files import make_folder, remove, remove_empty_folder
+from ..locks import FileLock
+from ..places import add_file, rename_all
+from ..units import plural
+from .errors import StudioError, of_disk
+from .listing import Entry, Listing, facts_of, state_of
+from .names import RUNS, TRASH, TRAY, VERSIONS, check_class_name
+from .tables import Decisions, Groups
+
+MOST_UNDONE = 200
+"""Changes that can be taken back."""
+
+
+@dataclass(eq=False)
+class Change:
+    """Something that was done, and how to take it back.
+
+    Attributes:
+        title: what it was, for the button that takes it back.
+        moves: old and new path of each picture or folder, from the studio's folder on.
+        groups: id → group before and after.
+        made: class folders that it made.
+        decision: the line that it added to labels.csv.
+        dropped: the lines that it removed there.
+    """
+
+    title: str
+    moves: list[tuple[str, str]] = field(default_factory=list)
+    groups: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    decision: Decision | None = None
+    dropped: list[Decision] = field(default_factory=list)
+
+
+class Folder:
+    """A folder of class folders that is open in a studio.
+
+    Args:
+        root: made if it is absent.
+
+    Raises:
+        OutputError: another studio has it open, or its ``runs`` or ``versions`` hold pictures of a class.
+        DataError, OSError: it cannot be read or written.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).expanduser().absolute()
+        make_folder(self.root)
+        self.lock = threading.RLock()
+        self.trash = self.root / TRASH
+        self.versions = self.root / VERSIONS
+        self.runs = self.root / RUNS
+        for folder in (self.trash, self.versions, self.runs):
+            if folder.is_symlink():
+                raise OutputError(f"{folder}: is a link, which is not followed here. Remove it.")
+            make_folder(folder)
+        self._held = FileLock(self.trash / ".lock")
+        if not self._held.acquire():
+            raise OutputError(
+                f"{self.root}: another studio has it open (process {self._held.holder()}). Use that one, or end it."
+            )
+        try:
+            self.listing = Listing(self.root)
+            if self.listing.tray == TRAY:
+                make_folder(self.root / TRAY)
+            self.groups = Groups(self.root)
+            self.decisions = Decisions(self.root)
+        except BaseException:
+            self._held.release()
+            raise
+        self.undoable: list[Change] = []
+        self.redoable: list[Change] = []
+        self.edition = 0  # raised by each change
+
+    def close(self) -> None:
+        """Let another studio open it."""
+        self._held.release()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """One short change, alone; errors of the disk become sentences."""
+        with self.lock:
+            self.refresh()
+            try:
+                yield
+            except OSError as error:
+                self.listing.refresh(whole=True)
+                raise of_disk(error, self.root) from error
+            finally:
+                self.edition += 1
+
+    def refresh(self) -> bool:
+        """See what was changed by hand; whether anything was."""
+        with self.lock:
+            changed = [self.listing.refresh(), self.groups.refresh(), self.decisions.refresh()]
+            if any(changed):
+                self.edition += 1
+            return any(changed)
+
+    # Classes
+
+    def check_class(self, name: object) -> str:
+        """The name of a class that there is."""
+        if not isinstance(name, str) or name == self.listing.tray or name not in self.listing.shelves:
+            raise StudioError(404, f"There is no class {str(name)[:60]!r}. Make it first.")
+        return name
+
+    def add_class(self, name: str) -> None:
+        """Make an empty class."""
+        check_class_name(name)
+        with self.changing():
+            taken = {each.lower(): each for each in self.listing.shelves}
+            if name.lower() in taken:
+                raise StudioError(409, f"There is a class {taken[name.lower()]!r} already. Choose another name.")
+            self.make_class(name)
+            self._done(Change(f"Make the class {name!r}", made=[name]))
+
+    def make_class(self, name: str) -> None:
+        """Make the folder of a class; the caller holds the lock."""
+        make_folder(self.root / name)
+        self.listing.refresh()
+
+    def rename_class(self, name: str, to: str) -> None:
+        """Give a class another name."""
+        check_class_name(to)
+        with self.changing():
+            self.check_class(name)
+            if any(to.lower() == each.lower() and each != name for each in self.listing.shelves):
+                raise StudioError(409, f"There is a class {to!r} already. Move the pictures into it instead.")
+            if name != to:
+                self._do(Change(f"Rename {name!r} to {to!r}", moves=[(name, to)]))
+
+    def delete_class(self, name: str) -> None:
+        """Move a class with all its pictures into the trash."""
+        with self.changing():
+            self.check_class(name)
+            count = len(self.listing.shelves[name].entries)
+            target = self._free(f"{TRASH}/{name}")
+            self._do(Change(f"Delete the class {name!r} with {plural(count, 'picture')}", moves=[(name, target)]))
+
+    # Pictures
+
+    def check_ids(self, ids: object) -> list[str]:
+        """Ids that are listed, each once."""
+        if not isinstance(ids, list) or not ids or not all(isinstance(id, str) for id in ids):
+            raise StudioError(422, "ids must be a list of pictures. Send at least one.")
+        for id in ids:
+            if id not in self.listing:
+                raise StudioError(404, f"There is no picture {id[:100]!r} any more. Reload the page.")
+        return list(dict.fromkeys(ids))
+
+    def move(self, ids: object, name: str | None, group: str | None = None) -> list[str]:
+        """Move pictures to a class, None for the tray; their new ids."""
+        with self.changing():
+            if name is not None:
+                self.check_class(name)
+            found = self.check_ids(ids)
+            where = repr(name) if name is not None else "the tray"
+            change = Change(f"Move {plural(len(found), 'picture')} to {where}")
+            new = self._plan(change, found, name)
+            if group is not None:
+                change.groups = {id: (self.groups.of.get(old), group) for old, id in zip(found, new, strict=True)}
+            self._do(change)
+            return new
+
+    def delete(self, ids: object) -> None:
+        """Move pictures into the trash."""
+        with self.changing():
+            found = self.check_ids(ids)
+            change = Change(f"Delete {plural(len(found), 'picture')}")
+            taken: set[str] = set()
+            for id in found:
+                change.moves.append((id, self._free(f"{TRASH}/{id}", taken)))
+            self._do(change)
+
+    def set_group(self, ids: object, group: str | None) -> None:
+        """Say that pictures belong together, or with None that they do not."""
+        with self.changing():
+            found = self.check_ids(ids)
+            change = Change(f"Group {plural(len(found), 'picture')}")
+            change.groups = {id: (self.groups.of.get(id), group) for id in found}
+            self._do(change)
+
+    def decide(self, id: str, label: str | None, suggested: str = "", score: str = "") -> str:
+        """Label a picture, None to skip it; its new id. On the disk when this returns."""
+        with self.changing():
+            self.check_ids([id])
+            if label is None:
+                skipped = Decision("", id, id.partition("/")[0], suggested, score, "")
+                self.decisions.append(skipped)
+                self._done(Change(f"Skip {id!r}", decision=skipped))
+                return id
+            self.check_class(label)
+            change = Change(f"Label {id!r} as {label!r}")
+            [new] = self._plan(change, [id], label)
+            change.decision = Decision("", new, label, suggested, score, label)
+            self._do(change)
+            return new
+
+    def added(self, title: str, ids: Sequence[str], groups: dict[str, str], made: Sequence[str]) -> None:
+        """Record pictures that `store` has written as one change; the caller holds the lock."""
+        if ids or made:
+            changed: dict[str, tuple[str | None, str | None]] = {id: (None, group) for id, group in groups.items()}
+            if groups:
+                self.groups.change(dict(groups))
+            self._done(Change(title, [("", id) for id in ids], changed, [*made]))
+
+    def store(self, name: str | None, file: str | None, suffix: str, content: bytes) -> str:
+        """Write a new picture; its id. The caller holds the lock.
+
+        Args:
+            name: of the class; None for the tray.
+            file: its name; None for the next number.
+        """
+        top = self.listing.tray if name is None else name
+        if name is None:
+            make_folder(self.root / top)
+        shelf = self.listing.shelf(name)
+        was_current = self.listing.is_current(top)
+        number = len(shelf.entries)
+        stem, _, ending = (file or "").rpartition(".")
+        for attempt in range(1_000_000):
+            if file is None:
+                id = f"{top}/{number + attempt + 1:05d}{suffix}"
+            else:
+                id = f"{top}/{file}" if not attempt else f"{top}/{stem}-{attempt + 1}.{ending}"
+            if id in shelf.entries:
+                continue
+            try:
+                add_file(self.root / id, content)
+            except FileExistsError:
+                continue
+            shelf.put(id, Entry(state_of(os.lstat(self.root / id)), facts_of(content)))
+            if was_current:
+                self.listing.noted(top)
+            return id
+        raise StudioError(409, f"{top}: there are too many pictures of one name. Rename some.")
+
+    def discard(self, ids: Sequence[str], made: Sequence[str]) -> None:
+        """Remove pictures that were written a moment ago, as the disk has no room for all of them."""
+        for id in reversed(ids):
+            with contextlib.suppress(OSError, KeyError):
+                remove(self.root / id)
+                self.listing.shelves[id.partition("/")[0]].take(id)
+        for name in made:
+            remove_empty_folder(self.root / name)
+        self.listing.refresh(whole=True)
+
+    # Taking back
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._travel(self.undoable, self.redoable, self._take_back, "undo")
+
+    def redo(self) -> None:
+        """Make the last change that was taken back again."""
+        self._travel(self.redoable, self.undoable, self._make, "redo")
+
+    def _travel(self, source: list[Change], target: list[Change], step: Callable[[Change], None], what: str) -> None:
+        with self.changing():
+            if not source:
+                raise StudioError(409, f"There is nothing to {what}.")
+            try:
+                step(source[-1])
+            except OSError as error:
+                raise StudioError(
+                    409, f"{source[-1].title}: cannot {what} it, as the folder was changed meanwhile ({error})."
+                ) from error
+            target.append(source.pop())
+
+    def _do(self, change: Change) -> None:
+        self._make(change)
+        self._done(change)
+
+    def _done(self, change: Change) -> None:
+        self.undoable.append(change)
+        del self.undoable[:-MOST_UNDONE]
+        self.redoable.clear()
+
+    def _make(self, change: Change) -> None:
+        for name in change.made:
+            make_folder(self.root / name)
+        added = [(old, new) for old, new in change.moves if not old]
+        back = [(self._trashed[new], new) for _, new in added if new in self._trashed]
+        self._move([*back, *((old, new) for old, new in change.moves if old)])
+        change.dropped = self._follow({old: new for old, new in change.moves if old})
+        self.groups.change({id: after for id, (_, after) in change.groups.items()})
+        if change.decision is not None:
+            self.decisions.append(change.decision)
+
+    def _take_back(self, change: Change) -> None:
+        if change.decision is not None:
+            self.decisions.rewrite(lambda row: None if row == change.decision else row)
+        moves: list[tuple[str, str]] = []
+        taken: set[str] = set()
+        for old, new in reversed(change.moves):
+            target = old or self._free(f"{TRASH}/{new}", taken)
+            if not old:
+                self._trashed[new] = target
+            moves.append((new, target))
+        self.groups.change({id: before for id, (before, _) in change.groups.items()})
+        self._move(moves)
+        self._follow(dict(moves))
+        self.decisions.add_again(change.dropped)
+        for name in change.made:
+            remove_empty_folder(self.root / name)
+        self.listing.refresh()
+
+    @property
+    def _trashed(self) -> dict[str, str]:
+        """Where pictures lie whose adding was taken back."""
+        return self.__dict__.setdefault("_in_trash", {})  # type: ignore[no-any-return]
+
+    def _plan(self, change: Change, ids: Sequence[str], name: str | None) -> list[str]:
+        """Plan the moves of pictures to a class; their new ids."""
+        top = self.listing.tray if name is None else name
+        if name is None:
+            make_folder(self.root / top)
+        taken: set[str] = set()
+        new = []
+        for id in ids:
+            if id.partition("/")[0] == top:
+                new.append(id)
+                continue
+            target = self._free(f"{top}/{id.rpartition('/')[2]}", taken)
+            change.moves.append((id, target))
+            new.append(target)
+        return new
+
+    def _free(self, path: str, taken: set[str] | None = None) -> str:
+        """A path that nothing has, like the one that is wanted."""
+        folder, _, base = path.rpartition("/")
+        stem, dot, ending = base.rpartition(".")
+        if not stem:
+            stem, dot, ending = base, "", ""
+        number, found = 1, path
+        while os.path.lexists(self.root / found) or (taken is not None and found in taken):
+            number += 1
+            found = f"{folder}/{stem}-{number}{dot}{ending}"
+        if taken is not None:
+            taken.add(found)
+        return found
+
+    def _move(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Rename on the disk and in the listing; groups of pictures go along."""
+        if not moves:
+            return
+        tops = {path.partition("/")[0] for pair in moves for path in pair} - {TRASH}
+        current = {top for top in tops if self.listing.is_current(top)}
+        named = self._grouped(moves)
+        if named:  # before the files: killed in between, both names have the group
+            self.groups.change({new: group for (_, new), group in named.items() if new.partition("/")[0] != TRASH})
+        for _, new in moves:
+            make_folder((self.root / new).parent)
+        rename_all([(self.root / old, self.root / new) for old, new in moves])
+        self._relist(moves)
+        if named:
+            self.groups.change({old: None for old, _ in named})
+        for top in tops:
+            if top in current:
+                self.listing.noted(top)
+        self.listing.refresh()
+
+    def _grouped(self, moves: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The pictures with a group among those that move: old and new id → group."""
+        if not self.groups.of:
+            return {}
+        found = {}
+        for old, new in moves:
+            if old in self.groups.of:
+                found[old, new] = self.groups.of[old]
+            elif "/" not in old or "/" not in new.removeprefix(f"{TRASH}/"):
+                inside = [id for id in self.groups.of if id.startswith(f"{old}/")]
+                found.update({(id, new + id[len(old) :]): self.groups.of[id] for id in inside})
+        return found
+
+    def _relist(self, moves: Sequence[tuple[str, str]]) -> None:
+        shelves = self.listing.shelves
+        for old, new in moves:
+            top, to = old.partition("/")[0], new.partition("/")[0]
+            entry = None
+            if top in shelves and old in shelves[top].entries:
+                entry = shelves[top].take(old)
+            if to in shelves and "/" in new:
+                state = state_of(os.lstat(self.root / new))
+                shelves[to].put(new, Entry(state, entry.facts if entry else None))
+
+    def _follow(self, names: dict[str, str]) -> list[Decision]:
+        """Let labels.csv follow pictures that were moved; the lines of those that were deleted."""
+        if not names or not self.decisions.rows:
+            return []
+        found: dict[str, str | None] = {}
+        for row in self.decisions.rows:
+            new = names.get(row.file)
+            if new is None:
+                top = row.file.partition("/")[0]
+                new = names[top] + row.file[len(top) :] if top in names else None
+            if new is not None:
+                found[row.file] = None if new.startswith(f"{TRASH}/") else new
+        return self.decisions.renamed(found)
+
+    # What the page shows
+
+    def state(self) -> dict[str, Any]:
+        """Classes with their counts, the tray, and what can be taken back."""
+        with self.lock:
+            shelves = self.listing.shelves
+            faults = [table.fault for table in (self.groups, self.decisions) if table.fault]
+            return {
+                "folder": os.fspath(self.root),
+                "classes": [{"name": name, "count": len(shelves[name].entries)} for name in self.listing.classes],
+                "tray": len(self.listing.shelf(None).entries),
+                "undo": self.undoable[-1].title if self.undoable else None,
+                "redo": self.redoable[-1].title if self.redoable else None,
+                "notes": [*self.listing.notes, *faults],
+            }
+
+    def pictures(self, name: str | None, start: int, count: int) -> dict[str, Any]:
+        """A page of the pictures of a class, None for the tray, in a stable order."""
+        with self.lock:
+            self.refresh()
+            if name is not None:
+                self.check_class(name)
+            ids = self.listing.shelf(name).ids()
+            found = []
+            for id in ids[start : start + count]:
+                with contextlib.suppress(OSError, KeyError):
+                    hash, width, height = self.listing.facts(id)
+                    group = self.groups.of.get(id)
+                    found.append({"id": id, "hash": hash, "group": group, "width": width, "height": height})
+            return {"total": len(ids), "pictures": found}

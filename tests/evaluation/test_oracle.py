@@ -270,10 +270,10 @@ def test_softmax_and_the_binomial_tail_are_those_of_scipy():
     from scipy.stats import binom
 
     from glyphnet.evaluation import calibration
-    from glyphnet.evaluation.labels import _at_least
+    from glyphnet.evaluation.labels import at_least
 
     logits = np.array([[0.0, 800.0, -5.0], [-np.inf, 1.0, 2.0], [3.0, 3.0, 3.0]])
     np.testing.assert_array_equal(calibration.softmax(logits), softmax(logits, axis=1))
     np.testing.assert_array_equal(calibration.log_softmax(logits), log_softmax(logits, axis=1))
     for count, trials, chance in ((0, 0, 0.3), (0, 7, 0.3), (3, 7, 0.3), (7, 7, 0.9), (60, 100, 0.5), (40, 3000, 0.01)):
-        assert _at_least(count, trials, chance) == pytest.approx(binom.sf(count - 1, trials, chance), rel=1e-9)
+        assert at_least(count, trials, chance) == pytest.approx(binom.sf(count - 1, trials, chance), rel=1e-9)

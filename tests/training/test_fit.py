@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 
+import numpy as np
 import pytest
 import torch
 
@@ -189,7 +190,13 @@ def test_bf16_is_taken_for_large_steps_on_processors_that_multiply_it_quickly(
 
 
 def test_bf16_learns_as_well(train_examples: Examples, validation_examples: Examples) -> None:
-    recipe = Recipe.parse({**CNN, "precision": "bf16", "epochs": 20, "augment": {}})
-    result = fit(recipe, train_examples, validation_examples, classes=10, device="cpu")
-    assert result.precision == "bf16"
-    assert result.history[-1]["val_accuracy"] > 0.85  # type: ignore[operator]
+    def accuracy(precision: str, seed: int) -> float:
+        recipe = Recipe.parse({**CNN, "precision": precision, "epochs": 20, "augment": {}, "seed": seed})
+        result = fit(recipe, train_examples, validation_examples, classes=10, device="cpu")
+        assert result.precision == precision
+        return result.history[-1]["val_accuracy"]  # type: ignore[return-value]
+
+    # One image of the sixty is 1.7 points, and processors round differently: three seeds together.
+    half, single = (np.mean([accuracy(precision, seed) for seed in range(3)]) for precision in ("bf16", "fp32"))
+    assert half > 0.84
+    assert half > single - 0.03

@@ -382,25 +382,28 @@ class _Images(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnx
 
 
 def quantize(content: bytes, images: UInt8Array) -> bytes:
-    """Quantise the ONNX model in ``content`` to 8 bits: signed weights with one scale per output channel.
+    """Quantise the ONNX model in ``content`` to 8 bits, with one scale of the weights per output channel.
 
     The ranges of activations are calibrated on ``images``, uint8 (N, H, W, C). For an LSTM ONNX Runtime can quantise
     the weights only.
+
+    The answers shall not depend on the processor. Without 8-bit dot products (before AVX-512 VNNI), ONNX Runtime adds
+    the products of signed weights in pairs of 16 bits, which clips them: of 40 images 20 to 35 kept their label.
+    Unsigned weights and activations are never added so. LSTMs take 7-bit weights, whose sums fit.
     """
     recurrent = any(node.op_type == "LSTM" for node in onnx.load_from_string(content).graph.node)
     with temporary_folder() as folder, _quiet_logging():
         source, target = folder / "source.onnx", folder / "target.onnx"
         with new_file(source) as file:
             file.write(content)
-        common: dict[str, Any] = {"per_channel": True, "weight_type": quantization.QuantType.QInt8}
+        kinds = quantization.QuantType
         if recurrent:
-            quantization.quantize_dynamic(source, target, **common)
+            quantization.quantize_dynamic(source, target, per_channel=True, weight_type=kinds.QInt8, reduce_range=True)
         else:
-            # Both signed: with unsigned activations, CPUs without 8-bit dot products would add in 16 bits and clip.
             quantization.quantize_static(
-                source, target, _Images(images), quant_format=quantization.QuantFormat.QDQ,
-                activation_type=quantization.QuantType.QInt8, op_types_to_quantize=["Conv", "Gemm", "MaxPool"],
-                **common,
+                source, target, _Images(images), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+                weight_type=kinds.QUInt8, activation_type=kinds.QUInt8,
+                op_types_to_quantize=["Conv", "Gemm", "MaxPool"],
             )  # fmt: skip
         return _tidied(target.read_bytes(), content)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -179,6 +180,26 @@ class Rows(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(2)
 
 
+class LSTM(nn.LSTM):
+    """``nn.LSTM``, that stays in float32 where oneDNN has no LSTM in bfloat16: on processors before AVX-512.
+
+    There it fails ("could not create a primitive descriptor"), while all other layers are emulated.
+    """
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # type: ignore[override]
+        """As ``nn.LSTM``."""
+        lacking = (
+            x.device.type == "cpu"
+            and torch.is_autocast_enabled("cpu")
+            and torch.backends.mkldnn.is_available()
+            and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
+        if not lacking:
+            return super().forward(x, state)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float(), state)
+
+
 class LastState(nn.Module):
     """The state in which the uppermost LSTM ends: what ``nn.LSTM`` returns to (N, directions·hidden).
 
@@ -203,7 +224,7 @@ class SideBySide(nn.ModuleList):
         return torch.cat([member(x) for member in self], dim=1)
 
 
-_OWN: dict[str, type[nn.Module]] = {each.__name__: each for each in (Flatten, ResidualBlock, Rows, LastState)}
+_OWN: dict[str, type[nn.Module]] = {each.__name__: each for each in (Flatten, ResidualBlock, Rows, LSTM, LastState)}
 
 # Other modules over the same weights: shallow copies, and an ensemble of trained networks as one network
 

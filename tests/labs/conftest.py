@@ -21,8 +21,10 @@ SMALLER: dict[str, dict[str, int]] = {
     "cnn": {"seeds": 2},
     "classical": {"budget": 3600},
 }
-"""What the tests ask of a lab is true of fewer seeds and epochs than the quick version has, and of any budget that suffices
-however busy the machine is."""
+"""What the tests ask of a lab is true of fewer seeds and epochs than the quick version has.
+
+A budget of time must suffice however busy the machine is.
+"""
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@
 #   docker run --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 -v "$PWD/model.safetensors:/model.safetensors:ro" glyphnet
 #
 # An .onnx file is served the same way, from its own path: … -v "$PWD/model.onnx:/model.onnx:ro" glyphnet /model.onnx
-# The image holds torch in any case, because glyphnet needs it to train; it makes up most
-# of the size. A name other than localhost, by which the service is to be called, wants --allow-host NAME.
+# For .onnx files alone docker/onnx.Dockerfile makes a much smaller image: this one holds torch, which is most of its size.
+# A name other than localhost, by which the service is to be called, wants --allow-host NAME.
 
 FROM python:3.12-slim AS build
 RUN python -m venv /opt/glyphnet

@@ -1,11 +1,14 @@
 """Name the class of images with an exported model: python run_onnx.py model.onnx IMAGE... (no GlyphNet is needed)."""
 
 import json
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports each use to its maker otherwise
+import onnxruntime
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 about = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}

@@ -298,7 +298,7 @@ def test_the_version_stands_in_one_place():
     assert with_version == ["src/glyphnet/_version.py"]
 
 
-@pytest.mark.parametrize("script", [".ci/run", "scripts/make-venv"])
+@pytest.mark.parametrize("script", [".ci/run", "scripts/make-venv", "docker/install-onnx"])
 def test_scripts_are_executable_and_parse(script: str):
     assert os.access(ROOT / script, os.X_OK)
     shell = "bash" if script == ".ci/run" else "sh"

@@ -215,7 +215,13 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ModelFileError(f"{path!r}: cannot be read: {error}.") from None
 
 
+def without_telemetry() -> None:
+    """Before ONNX Runtime is imported, the only time when it looks: since 1.31 it reports each use to its maker."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def _session(content: bytes, name: str | os.PathLike[str], threads: int | None) -> InferenceSession:
+    without_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

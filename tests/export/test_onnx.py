@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -133,3 +137,19 @@ def test_a_bias_before_a_normalisation_is_folded_as_well():
     [dense] = layers_of(layers.eval())
     with torch.no_grad():
         np.testing.assert_allclose(x.numpy() @ dense.weight.T + dense.bias, layers(x).numpy(), atol=1e-6)
+
+
+def test_exporting_reports_nothing_to_anybody(tmp_path):
+    """ONNX Runtime keeps what it is about to report in the user's folder."""
+    script = f"""
+from glyphnet.classifier import load_model
+from glyphnet.export.export import export
+export(load_model({str(Path(__file__).parents[1] / "models" / "digits-version-1.safetensors")!r}), "m.onnx")
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, cwd=tmp_path, env=environment | {"HOME": str(home)}, check=True)
+    assert (tmp_path / "m.onnx").exists()
+    assert [path for path in home.rglob("*") if path.is_file() and "icrosoft" in str(path)] == []

@@ -262,3 +262,14 @@ def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_page(
         wait_until(page, "() => document.querySelectorAll('#confusion td').length > 1")
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("address", ["", "#data=digits"])
+def test_a_page_without_sets_has_points(tmp_path: Path, open_page: Any, address: str) -> None:
+    """As the service gives it where no data are installed; a link to digits opens the points instead."""
+    path = tmp_path / "playground.html"
+    path.write_text(playground_page([]), "utf-8")
+    opened = open_page(path, address=address, ready="html[data-ready]")
+    assert opened.page.input_value("#data") == "xor"
+    train_until(opened.page, 97)
+    assert opened.console == []

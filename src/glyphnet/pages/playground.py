@@ -67,9 +67,7 @@ MOST_BYTES = 800_000  # of the pixels of a set, before they are packed: the page
 def sets_here(names: Iterable[str] = SETS) -> Iterator[ImageSet]:
     """Those of `SETS` that are named and need no download."""
     for name, source in SETS.items():
-        if name not in names:
-            continue
-        if name != "digits" and not is_here(name):
+        if name not in names or not is_here(name):
             continue
         splits = load(name)
         share = min(1.0, MOST_BYTES / (splits.train.images.nbytes + splits.test.images.nbytes))

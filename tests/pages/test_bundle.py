@@ -16,6 +16,9 @@ PAGES = (
     "pages/js/drawing.js",
     "pages/js/playground/main.js",
     "pages/js/playground/worker.js",
+    "pages/js/studio/learner.js",
+    "pages/js/studio/page_main.js",
+    "pages/js/studio/server_main.js",
     "report/js/main.js",
     "serving/ask.js",
 )

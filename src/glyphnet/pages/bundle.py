@@ -4,7 +4,10 @@ Each module runs once, in its own function; only what it exports leaves it. Modu
 language, and whatever else is found is refused with the name of its file::
 
     import { html, svg as draw } from "./elements.js";    // named imports, relative paths, at the start of a line
-    export function roundTicks(low, high) { … }           // export function, async function, class, const
+    export function roundTicks(low, high) { … }           // export function, async function, function*, class, const
+
+Modules of other people, in `VENDOR`, were made small by tools: their imports and exports stand anywhere in a line, and
+rename (``export{b as useState}``, ``export default function``).
 """
 
 from __future__ import annotations
@@ -21,8 +24,12 @@ from functools import cache
 from ..templates import read
 
 _IMPORT = re.compile(r'^import \{([^{}]*)\} from "([^"\n]+)";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) ([A-Za-z_$][\w$]*))", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) ([A-Za-z_$][\w$]*))", re.MULTILINE)
 _STATEMENT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+VENDOR = "pages/js/vendor/"
+_VENDOR_IMPORT = re.compile(r'import\{([^{}]*)\}from"([^"\n]+)";')
+_VENDOR_PASSED = re.compile(r'export\{([^{}]*)\}from"([^"\n]+)";')
+_VENDOR_EXPORT = re.compile(r"export\{([^{}]*)\};?")
 _NAME = re.compile(r"([A-Za-z_$][\w$]*)(?: as ([A-Za-z_$][\w$]*))?")
 
 
@@ -50,7 +57,7 @@ class _Module:
 
     path: str
     code: str
-    exports: list[str]
+    exports: dict[str, str]  # name there → name here
     imports: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # path → (name there, name here)
 
 
@@ -70,14 +77,33 @@ def _collect(path: str, importers: tuple[str, ...], modules: dict[str, _Module])
 
 
 def _parse(path: str, text: str) -> _Module:
+    if path.startswith(VENDOR):
+        return _parse_vendor(path, text)
     imports: dict[str, list[tuple[str, str]]] = {}
     for names, target in _IMPORT.findall(text):
         imports.setdefault(_resolved(path, target), []).extend(_imported(path, names))
-    exports = _EXPORT.findall(text)
+    exports = {name: name for name in _EXPORT.findall(text)}
     code = _EXPORT.sub("", _IMPORT.sub("", text))
     unknown = _STATEMENT.search(code)
     if unknown is not None:
         raise ValueError(f"{path}: the bundler does not know {unknown[0]!r}; {__name__} lists what it knows")
+    return _Module(path, code.strip("\n"), exports, imports)
+
+
+def _parse_vendor(path: str, text: str) -> _Module:
+    imports: dict[str, list[tuple[str, str]]] = {}
+    exports: dict[str, str] = {}
+    for names, target in _VENDOR_IMPORT.findall(text) + _VENDOR_PASSED.findall(text):
+        imports.setdefault(_resolved(path, target), []).extend(_imported(path, names))
+    for names, _ in _VENDOR_PASSED.findall(text):
+        exports |= {name: name for name, _ in _imported(path, names)}
+    code = _VENDOR_PASSED.sub("", _VENDOR_IMPORT.sub("", text))
+    for names in _VENDOR_EXPORT.findall(code):
+        exports |= {there: here for here, there in _imported(path, names)}
+    code = _VENDOR_EXPORT.sub("", code)
+    if "export default function(" in code:
+        code = code.replace("export default function(", "const exported=function(", 1)
+        exports["default"] = "exported"
     return _Module(path, code.strip("\n"), exports, imports)
 
 
@@ -107,7 +133,8 @@ def _as_function(module: _Module, modules: dict[str, _Module], numbers: dict[str
                 raise ValueError(f"{module.path} imports {name!r}, which {path} does not export")
         taken = ", ".join(name if name == here else f"{name}: {here}" for name, here in names)
         lines.append(f"const {{ {taken} }} = module{numbers[path]};\n")
-    result = f"\nreturn {{ {', '.join(module.exports)} }};" if module.exports else ""
+    given = ", ".join(name if name == here else f"{name}: {here}" for name, here in module.exports.items())
+    result = f"\nreturn {{ {given} }};" if given else ""
     number = numbers[module.path]
     return f"const module{number} = (() => {{ // {module.path}\n{''.join(lines)}{module.code}{result}\n}})();\n"
 

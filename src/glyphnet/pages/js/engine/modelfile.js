@@ -9,8 +9,9 @@ import { sha256 } from "./sha256.js";
 /** A tensor to write. @typedef {{ shape: number[], values: Float32Array | BigInt64Array }} Written */
 /** A tensor that was read; one of another type than float32 has no values. @typedef {{ shape: number[], values: Float32Array }} Tensor */
 /**
- * A model as the page has it: its layers with their weights.
- * @typedef {{ layers: Description[], shape: Shape, classes: string[], preprocessing: Preprocessing }} Model
+ * A model as the page has it: its layers with their weights. ink: how its training images are made, where pictures are to be
+ * made so too.
+ * @typedef {{ layers: Description[], shape: Shape, classes: string[], preprocessing: Preprocessing, ink?: object }} Model
  */
 
 const OPENING = '{"__metadata__":{"sha256":"';
@@ -84,7 +85,7 @@ export function opened(file) {
  * The file of a model whose layers are a chain: kind "chain" in Python.
  * @type {(model: Model, metrics: { [name: string]: any }, made: { data: string, created: string, versions: object }) => Uint8Array<ArrayBuffer>}
  */
-export function savedModel({ layers, shape, classes, preprocessing }, metrics, made) {
+export function savedModel({ layers, shape, classes, preprocessing, ink }, metrics, made) {
   /** @type {{ [name: string]: Written }} */
   const tensors = {};
   const described = layers.slice(0, -1).map((layer, number) => {
@@ -103,7 +104,8 @@ export function savedModel({ layers, shape, classes, preprocessing }, metrics, m
     preprocessing,
     metrics,
     provenance: { fingerprint: "", ...made },
-    normalize: false,
+    ...(ink === undefined ? {} : { ink }),
+    normalize: ink !== undefined,
   };
   return sealed(header, tensors);
 }

@@ -18,20 +18,25 @@ export function thinned(moments) {
     : moments.filter((_, place) => place % 2 === 0 || place === moments.length - 1);
 }
 
-/** @type {(figure: HTMLElement, name: string, moments: Moment[], isShare: boolean) => void} */
-export function drawCurves(figure, name, moments, isShare) {
+/**
+ * words: what the chart says, and how numbers are written, where it is not English.
+ * @type {(figure: HTMLElement, name: string, moments: Moment[], isShare: boolean, words?: { label: string, epoch: string, locale: string }) => void}
+ */
+export function drawCurves(figure, name, moments, isShare, words) {
+  const { label, epoch, locale } = words ??
+    { label: `${name} by epoch, training and test`, epoch: "epoch", locale: "en" };
   const values = moments.flatMap(({ train, test }) => [train, test]).filter((value) => value !== null);
   const end = Math.max(1, moments.at(-1)?.epoch ?? 1);
   const high = isShare ? 1 : Math.max(0.1, ...values);
   const low = isShare ? Math.min(0.9, Math.floor(10 * Math.min(1, ...values)) / 10) : 0;
-  const chart = makeChart(figure, `${name} by epoch, training and test`, {
+  const chart = makeChart(figure, label, {
     x: [0, end],
     y: [low, high],
     xTicks: roundTicks(0, end, 4),
     yTicks: roundTicks(low, high, 4),
-    xFormat: (tick) => tick.toLocaleString("en"),
-    yFormat: (tick) => isShare ? percent(tick, 0) : tick.toLocaleString("en"),
-    xName: "epoch",
+    xFormat: (tick) => tick.toLocaleString(locale),
+    yFormat: (tick) => isShare ? percent(tick, 0) : tick.toLocaleString(locale),
+    xName: epoch,
   });
   for (const part of /** @type {const} */ (["train", "test"])) {
     const points = moments.flatMap(({ epoch, [part]: value }) =>
@@ -42,8 +47,8 @@ export function drawCurves(figure, name, moments, isShare) {
   figure.replaceChildren(chart.root);
 }
 
-/** @type {(table: HTMLTableElement, confusion: number[][], classes: string[]) => void} */
-export function drawConfusion(table, confusion, classes) {
+/** @type {(table: HTMLTableElement, confusion: number[][], classes: string[], how?: string) => void} */
+export function drawConfusion(table, confusion, classes, how = "Rows: the true class. Columns: the answer.") {
   const rows = confusion.map((row, label) => {
     const sum = row.reduce((total, count) => total + count, 0) || 1;
     const cells = row.map((count, named) => {
@@ -55,7 +60,7 @@ export function drawConfusion(table, confusion, classes) {
   });
   const head = html("tr", {}, html("td", {}), ...classes.map((text) => html("th", { scope: "col", text })));
   table.replaceChildren(
-    html("caption", { class: "unseen", text: "Rows: the true class. Columns: the answer." }),
+    html("caption", { class: "unseen", text: how }),
     head,
     ...rows,
   );

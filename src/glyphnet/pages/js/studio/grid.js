@@ -1,0 +1,178 @@
+// @ts-check
+// The pictures of a class: only what can be seen is in the page, so that 50,000 scroll as smoothly as 50.
+
+import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
+import { t } from "./strings.js";
+import { html, isTyping, placeName, Shown } from "./ui.js";
+/** @import { App } from "./ui.js" */
+/** @import { Picture } from "./engine.js" */
+
+const CELL = 76; // pixels of a picture and the space around it
+const PAGE = 200; // pictures that are asked for at once
+const BEYOND = 2; // rows above and below what can be seen
+
+/** Pictures by their place, and how many there are. @typedef {{ total: number, at: Map<number, Picture> }} Known */
+
+/** @param {{ app: App }} given */
+export function Grid({ app }) {
+  const { engine } = app;
+  const place = app.place.value;
+  const changes = engine.changes.value;
+  const room = useRef(/** @type {HTMLElement | null} */ (null));
+  const known = useRef(/** @type {Known} */ ({ total: 0, at: new Map() }));
+  const asked = useRef(new Set());
+  const [, again] = useState(0);
+  const [view, setView] = useState({ top: 0, height: 400, width: 600 });
+  const [active, setActive] = useState(0);
+  const anchor = useRef(0);
+
+  const load = async (/** @type {number} */ page) => {
+    const key = `${place}/${changes}/${page}`;
+    if (asked.current.has(key)) return;
+    asked.current.add(key);
+    const found = await app.attempt(() => engine.pictures(place, page * PAGE, PAGE));
+    if (found === null || place !== app.place.value) return;
+    known.current.total = found.total;
+    found.pictures.forEach((picture, number) => known.current.at.set(page * PAGE + number, picture));
+    again((count) => count + 1);
+  };
+  useEffect(() => {
+    known.current = { total: 0, at: new Map() };
+    setActive(0);
+    if (room.current) room.current.scrollTop = 0;
+  }, [place]);
+  useEffect(() => {
+    asked.current = new Set();
+    known.current.at = new Map([...known.current.at].filter(([number]) => number < known.current.total));
+    load(0);
+  }, [place, changes]);
+  useEffect(() => {
+    const element = room.current;
+    if (element === null) return;
+    const look = () => setView({ top: element.scrollTop, height: element.clientHeight, width: element.clientWidth });
+    const watch = new ResizeObserver(look);
+    watch.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      watch.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, []);
+
+  const columns = Math.max(1, Math.floor(view.width / CELL));
+  const { total, at } = known.current;
+  const first = Math.max(0, Math.floor(view.top / CELL) - BEYOND) * columns;
+  const last = Math.min(total, (Math.ceil((view.top + view.height) / CELL) + BEYOND) * columns);
+  useEffect(() => {
+    for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(last, 1); page++) load(page);
+  });
+
+  const reveal = (/** @type {number} */ number) => {
+    const element = room.current;
+    if (element === null) return;
+    const top = Math.floor(number / columns) * CELL;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + CELL > element.scrollTop + element.clientHeight) {
+      element.scrollTop = top + CELL - element.clientHeight;
+    }
+  };
+  const goal = app.goal.value;
+  useEffect(() => {
+    if (goal === null) return;
+    const seek = async () => {
+      for (let page = 0; page * PAGE < Math.max(1, known.current.total); page++) {
+        const found = await engine.pictures(place, page * PAGE, PAGE);
+        known.current.total = found.total;
+        const number = found.pictures.findIndex(({ id }) => id === goal);
+        if (number < 0) continue;
+        setActive(page * PAGE + number);
+        reveal(page * PAGE + number);
+        break;
+      }
+      app.goal.value = null;
+    };
+    app.attempt(seek);
+  }, [goal, place]);
+
+  /** Select one picture, or all from the last one to it. @type {(number: number, range: boolean) => Promise<void>} */
+  const choose = async (number, range) => {
+    const next = new Set(app.chosen.value);
+    if (range) {
+      const [low, high] = [Math.min(anchor.current, number), Math.max(anchor.current, number)];
+      const found = await app.attempt(() => engine.pictures(place, low, high - low + 1));
+      for (const { id } of found?.pictures ?? []) next.add(id);
+    } else {
+      const id = at.get(number)?.id;
+      if (id === undefined) return;
+      if (!next.delete(id)) next.add(id);
+      anchor.current = number;
+    }
+    app.chosen.value = next;
+  };
+  const all = async () => {
+    const found = await app.attempt(() => engine.pictures(place, 0, total));
+    app.chosen.value = new Set(found?.pictures.map(({ id }) => id));
+  };
+  const openAt = (/** @type {number} */ number) => {
+    const id = at.get(number)?.id;
+    if (id !== undefined) app.opened.value = { id, mistake: null };
+  };
+  /** @type {{ [key: string]: number }} */
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -total, End: total };
+  const pressed = (/** @type {KeyboardEvent} */ event) => {
+    if (isTyping(event) || !total) return;
+    if (event.key in steps) {
+      const next = Math.max(0, Math.min(total - 1, active + steps[event.key]));
+      if (event.shiftKey) choose(next, true);
+      setActive(next);
+      reveal(next);
+    } else if (event.key === " ") choose(active, event.shiftKey);
+    else if (event.key === "Enter") openAt(active);
+    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all();
+    else if (event.key === "Escape") app.chosen.value = new Set();
+    else if (event.key === "Delete" || event.key === "Backspace") removeChosen(app);
+    else return;
+    event.preventDefault();
+  };
+
+  const cells = [];
+  for (let number = first; number < last; number++) {
+    const picture = at.get(number);
+    const chosen = picture !== undefined && app.chosen.value.has(picture.id);
+    const label = t("picture_number", { n: number + 1, of: total, group: picture?.group ? `, ${picture.group}` : "" });
+    cells.push(html`
+      <div key=${picture?.id ?? number} id=${`picture-${number}`} role="option" aria-selected=${chosen}
+        aria-label=${label} aria-posinset=${number + 1} aria-setsize=${total}
+        class=${`cell${chosen ? " chosen" : ""}${number === active ? " active" : ""}`}
+        style=${{ left: `${(number % columns) * CELL}px`, top: `${Math.floor(number / columns) * CELL}px` }}
+        onClick=${(/** @type {MouseEvent} */ event) => {
+          setActive(number);
+          choose(number, event.shiftKey);
+        }}
+        onDblClick=${() => openAt(number)}>
+            ${picture && html`<${Shown} engine=${engine} id=${picture.id} hash=${picture.hash} />`}
+            ${picture?.group && html`<span class="group" title=${picture.group}>${picture.group}</span>`}
+          </div>
+    `);
+  }
+  return html`
+    <div class="grid" ref=${room} tabindex="0" role=${total ? "listbox" : "group"} aria-multiselectable=${total
+      ? "true"
+      : null}
+      aria-label=${t("pictures_of", { place: placeName(place) })} onKeyDown=${pressed}
+      aria-activedescendant=${total ? `picture-${Math.min(active, total - 1)}` : null}>
+        <div class="whole" role="presentation" style=${{
+          height: `${Math.ceil(total / columns) * CELL}px`,
+        }}>${cells}</div>
+        ${!total && html`<p class="empty hint">${place === null ? t("empty_tray") : t("empty_class")}</p>`}
+      </div>
+  `;
+}
+
+/** @type {(app: App) => Promise<void>} */
+export async function removeChosen(app) {
+  const ids = [...app.chosen.value];
+  if (!ids.length) return;
+  await app.attempt(() => app.engine.remove(ids), t("deleted", { n: ids.length }));
+  app.chosen.value = new Set();
+}

@@ -1,0 +1,150 @@
+// @ts-check
+// Step 2: the tray by keyboard. The model suggests, the most informative first; one key is one decision.
+
+import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
+import { percent } from "../elements.js";
+import { number, t } from "./strings.js";
+import { html, isTyping, Shown } from "./ui.js";
+/** @import { Suggested, Suggestion } from "./engine.js" */
+/** @import { App } from "./ui.js" */
+
+const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
+const AT_ONCE = 20; // suggestions that are asked for
+const FEW = 6; // when so few are left, more are asked for
+
+/** Suggestions in the order in which they come up, and the decisions that go to the engine one after the other. */
+class Queue {
+  /** @param {App} app @param {() => void} changed */
+  constructor(app, changed) {
+    this.app = app;
+    this.changed = changed;
+    /** @type {Suggestion[]} */
+    this.waiting = [];
+    /** @type {Set<string>} */
+    this.done = new Set();
+    /** @type {Suggested | null} */
+    this.latest = null;
+    this.asking = false;
+    this.decided = 0;
+    this.began = 0;
+    /** @type {Promise<unknown>} */
+    this.sent = Promise.resolve();
+  }
+
+  async fill() {
+    if (this.asking || this.waiting.length >= FEW) return;
+    this.asking = true;
+    await this.sent; // else what was just decided would be suggested again
+    const found = await this.app.attempt(() => this.app.engine.suggest(AT_ONCE));
+    this.asking = false;
+    if (found === null) return;
+    this.latest = found;
+    const known = new Set([...this.done, ...this.waiting.map(({ id }) => id)]);
+    this.waiting.push(...found.suggestions.filter(({ id }) => !known.has(id)));
+    this.changed();
+  }
+
+  /** @param {string | null} label null skips */
+  decide(label) {
+    const next = this.waiting.shift();
+    if (next === undefined) return;
+    this.done.add(next.id);
+    this.began ||= performance.now();
+    if (label !== null) this.decided++;
+    this.sent = this.sent.then(() => this.app.attempt(() => this.app.engine.decide(next.id, label)));
+    this.app.say(label === null ? t("skipped") : t("labelled", { name: label }));
+    this.changed();
+    this.fill();
+  }
+
+  /** Take the last decision back: its picture comes up again. */
+  async undo() {
+    await this.sent;
+    await this.app.attempt(() => this.app.engine.undo(), t("undone"));
+    this.decided = Math.max(0, this.decided - 1);
+    this.done.clear();
+    this.waiting = [];
+    this.changed();
+    await this.fill();
+  }
+
+  get perMinute() {
+    const minutes = (performance.now() - this.began) / 60_000;
+    return this.began && minutes > 0.05 ? Math.round(this.decided / minutes) : null;
+  }
+}
+
+/** @param {{ app: App }} given */
+export function LabelStep({ app }) {
+  const { engine } = app;
+  const { classes, tray } = engine.state.value;
+  const [, again] = useState(0);
+  const queue = useRef(/** @type {Queue | null} */ (null));
+  queue.current ??= new Queue(app, () => again((count) => count + 1));
+  const own = queue.current;
+  const sent = useRef(classes);
+  sent.current = classes;
+  useEffect(() => {
+    own.fill();
+  }, [tray]);
+  useEffect(() => {
+    const pressed = (/** @type {KeyboardEvent} */ event) => {
+      if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey || app.opened.value) return;
+      const isButton = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
+      const place = KEYS.indexOf(event.key.toLowerCase());
+      const suggested = own.waiting[0]?.label ?? null;
+      if (place >= 0 && place < sent.current.length && event.key.length === 1) own.decide(sent.current[place].name);
+      else if (event.key === "Enter" && suggested !== null && !isButton) own.decide(suggested);
+      else if (event.key === " " && !isButton) own.decide(null);
+      else if (event.key === "Backspace") own.undo();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+  const [now] = own.waiting;
+  if (!classes.length) return html`<p class="empty hint">${t("label_no_classes")}</p>`;
+  if (!now) return html`<p class="empty hint" id="label-done">${tray ? t("label_thinking") : t("label_empty")}</p>`;
+  const random = own.latest?.random ?? null;
+  return html`
+    <div class="label-step">
+      <div class="asked">
+        <div class="large" id="asked" data-id=${now.id}>
+          <${Shown} engine=${engine} id=${now.id} whole=${true} label=${t("which_class")} />
+        </div>
+        <p class="coming" aria-hidden="true">${own.waiting.slice(1, 6).map(({ id }) =>
+          html`<${Shown} key=${id} engine=${engine} id=${id} />`
+        )}</p>
+      </div>
+      <div class="deciding">
+          <h2>${t("which_class")}</h2>
+          <p role="status">${now.label === null
+            ? t("no_suggestion")
+            : html`${t("suggested")} <b id="suggested">${now.label}</b>${
+              now.probability === null ? "" : `, ${percent(now.probability)}`
+            }`} ${now.reason && html`<span class="hint">${now.reason}</span>`}</p>
+          <div class="keys">${classes.slice(0, KEYS.length).map(({ name }, place) =>
+            html`
+              <button type="button" class=${name === now.label ? "primary" : ""} aria-keyshortcuts=${KEYS[place]}
+                onClick=${() => own.decide(name)}><kbd>${KEYS[place]}</kbd> ${name}</button>
+            `
+          )}</div>
+          <div class="tools">
+            <button type="button" disabled=${now.label === null} onClick=${() =>
+              own.decide(now.label)}><kbd>Enter</kbd> ${t("accept")}</button>
+            <button type="button" onClick=${() => own.decide(null)}><kbd>${t("space")}</kbd> ${t("skip")}</button>
+            <button type="button" onClick=${() => own.undo()}><kbd>←</kbd> ${t("undo")}</button>
+          </div>
+          <p class="hint">${t("label_left", { n: number(tray) })} ${own.decided > 0 &&
+            t("label_decided", { n: own.decided })}
+            ${own.perMinute !== null && t("label_rate", { n: own.perMinute })}</p>
+          ${random &&
+            html`<p class="hint">${
+              t("label_random", { labels: number(random.labels), equal: number(random.equal) })
+            }</p>`}
+          <p class="hint">${own.latest?.model ? t("label_model", { name: own.latest.model }) : t("label_no_model")}</p>
+        </div>
+    </div>
+  `;
+}

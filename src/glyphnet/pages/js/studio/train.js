@@ -1,0 +1,222 @@
+// @ts-check
+// Step 4: start, watch, stop and resume trainings, several side by side.
+
+import { percent } from "../elements.js";
+import { drawConfusion, drawCurves } from "../playground/charts.js";
+import { useEffect, useState } from "../vendor/preact-hooks.js";
+import { locale, number, t } from "./strings.js";
+import { Bar, Drawn, duration, html, Shown, valueOf } from "./ui.js";
+/** @import { Compared, Epoch, Job, Mistake, Run } from "./engine.js" */
+/** @import { App } from "./ui.js" */
+
+const MISTAKES = 24; // that are shown
+
+/** An accuracy with its interval, in words. @type {(run: Run) => string} */
+export function accuracyOf({ accuracy }) {
+  if (accuracy === null) return "–";
+  return t("accuracy_interval", {
+    value: percent(accuracy.value),
+    low: percent(accuracy.low),
+    high: percent(accuracy.high),
+    n: number(accuracy.n),
+  });
+}
+
+/** The mistakes of a training; a click opens the picture in its class. @param {{ app: App, mistakes: Mistake[] }} given */
+export function Mistakes({ app, mistakes }) {
+  if (!mistakes.length) return html`<p class="hint">${t("no_mistakes")}</p>`;
+  return html`<ul class="strip mistakes-strip">${
+    mistakes.slice(0, MISTAKES).map((mistake) =>
+      html`<li key=${mistake.id}><button type="button" class="picture"
+        aria-label=${t("mistake_open", { label: mistake.label, answer: mistake.answer })} onClick=${() =>
+        app.open(mistake.id, mistake)}>
+        <${Shown} engine=${app.engine} id=${mistake.id} /></button>
+        <span>${mistake.label} → <b>${mistake.answer}</b></span></li>`
+    )
+  }</ul>
+  ${mistakes.length > MISTAKES && html`<p class="hint">${t("and_more", { n: mistakes.length - MISTAKES })}</p>`}`;
+}
+
+/** Curves of a run. @param {{ epochs: Epoch[], kind: "loss" | "accuracy" }} given */
+export function Curves({ epochs, kind }) {
+  const moments = epochs.map((each) => ({
+    epoch: each.epoch,
+    train: kind === "loss" ? each.loss : each.accuracy,
+    test: kind === "loss" ? each.val_loss : each.val_accuracy,
+  }));
+  const draw = (/** @type {HTMLElement} */ element) => {
+    element.replaceChildren(); // else a chart that was wider would keep its figure wide
+    drawCurves(element, t(kind), moments, kind === "accuracy", {
+      label: t("curve_label", { name: t(kind) }),
+      epoch: t("epoch"),
+      locale: locale(),
+    });
+  };
+  return html`<${Drawn} draw=${draw} needs=${[epochs]} name="figure" />`;
+}
+
+/** What is seen of one training. @param {{ app: App, run: Run, job: Job | null }} given */
+function Watched({ app, run, job }) {
+  const { engine } = app;
+  const epochs = engine.epochs.value[run.name] ?? [];
+  const last = epochs.at(-1) ?? null;
+  const names = last?.classes ?? engine.state.value.classes.map(({ name }) => name);
+  useEffect(() => {
+    app.attempt(() => engine.loadEpochs(run.name));
+  }, [run.name]);
+  const running = job?.status === "running";
+  const speed = last?.images_per_second ? t("speed", { n: number(Math.round(last.images_per_second)) }) : "";
+  const left = running && last?.seconds_left ? t("time_left", { time: duration(last.seconds_left) }) : "";
+  return html`<article class="run-card" data-run=${run.name} data-status=${run.status}>
+    <div class="line"><h3>${run.name} <span class="hint">${t(`preset_${run.preset}`)}, ${
+    t(`status_${run.status}`)
+  }</span></h3>
+      <div class="tools">${
+    running
+      ? html`<button type="button" class="stop" onClick=${() =>
+        app.attempt(() => engine.cancel(job.id), t("stopping"))}>■ ${t("stop")}</button>`
+      : run.status !== "done" &&
+        html`<button type="button" onClick=${() => app.attempt(() => engine.resume(run.name))}>▶ ${
+          t("resume")
+        }</button>`
+  }</div></div>
+    ${running && html`<${Bar} done=${job.done} total=${job.total} label=${run.name} />`}
+    <p role="status"><b class="score">${
+    last?.val_accuracy != null ? percent(last.val_accuracy) : run.accuracy ? percent(run.accuracy.value) : "–"
+  }</b>
+      <span class="hint">${run.accuracy && !running ? accuracyOf(run) : t("val_accuracy")} ${speed} ${left} ${
+    running ? job.sentence : ""
+  }</span></p>
+    ${job?.error && html`<p class="trouble" role="alert">${job.error}</p>`}
+    ${
+    epochs.length > 0 && html`
+      <div class="curves">
+        <div>
+          <h4>${t("loss")}</h4>
+          <${Curves} epochs=${epochs} kind="loss" />
+        </div>
+        <div>
+          <h4>${t("accuracy")}</h4>
+          <${Curves} epochs=${epochs} kind="accuracy" />
+        </div>
+      </div>
+      <p class="key hint"><i class="line train"></i> ${t("part_training")} <i class="line test"></i> ${t(
+        "part_validation",
+      )}</p>
+    `
+  }
+    ${
+    last?.confusion && html`
+      <details open>
+        <summary>${t("confusion")}</summary>
+        <div class="scroll" tabindex="0" role="group" aria-label=${t("confusion")}>
+          <${Drawn} tag="table" name="confusion" needs=${[last.confusion]}
+            draw=${(/** @type {HTMLTableElement} */ table) =>
+              drawConfusion(table, last.confusion ?? [], names, t("confusion_how"))} />
+        </div>
+      </details>
+    `
+  }
+    ${
+    last && html`
+      <details open>
+        <summary>${t("mistakes")}</summary>
+        <${Mistakes} app=${app} mistakes=${last.mistakes} />
+      </details>
+    `
+  }
+    ${
+    last?.filters &&
+    html`<details open><summary>${t("filters")}</summary><img class="filters" src=${last.filters.png} alt=${
+      t("filters_alt")
+    } /></details>`
+  }
+  </article>`;
+}
+
+/** The paired test of two runs. @param {{ app: App, names: string[] }} given */
+function Paired({ app, names }) {
+  const [made, setMade] = useState(/** @type {Compared | null} */ (null));
+  useEffect(() => {
+    setMade(null);
+    app.attempt(() => app.engine.compare(names[0], names[1])).then(setMade);
+  }, [names.join("\u0000")]);
+  return made && html`<p class="paired" id="paired" role="status">${made.sentence}</p>`;
+}
+
+/** @param {{ app: App }} given */
+export function TrainStep({ app }) {
+  const { engine } = app;
+  const { runs, jobs, classes } = engine.state.value;
+  const [preset, setPreset] = useState(engine.presets[0]);
+  const [seconds, setSeconds] = useState("");
+  const [shown, setShown] = useState(/** @type {string[] | null} */ (null));
+  const filled = classes.filter(({ count }) => count > 0).length;
+  const start = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const job = await app.attempt(
+      () => engine.train({ preset, ...(seconds ? { seconds: Number(seconds) } : {}) }),
+      t("training_started"),
+    );
+    if (job) setShown([job.run ?? "", ...(shown ?? [])].slice(0, 3));
+  };
+  const jobOf = (/** @type {string} */ name) =>
+    jobs.filter(({ kind, run }) => kind === "train" && run === name).at(-1) ?? null;
+  const names = shown ?? runs.slice(-1).map(({ name }) => name);
+  const open = names.flatMap((name) => runs.find((run) => run.name === name) ?? []);
+  const toggle = (/** @type {string} */ name) =>
+    setShown(names.includes(name) ? names.filter((each) => each !== name) : [...names, name].slice(-3));
+  return html`
+    <form class="start-train" onSubmit=${start}>
+      <div class="choice" role="group" aria-label=${t("preset")}>${engine.presets.map((each) =>
+        html`<button type="button" aria-pressed=${preset === each} onClick=${() => setPreset(each)}>${
+          t(`preset_${each}`)
+        }</button>`
+      )}</div>
+      <label
+        class="seconds"><span>${t("seconds")}</span><input type="number" id="seconds" min="1" step="1" placeholder=${t(
+          "by_preset",
+        )} value=${seconds}
+            onInput=${(/** @type {Event} */ event) => setSeconds(valueOf(event))} /></label>
+      <button type="submit" id="train" class="primary" disabled=${filled < 2}>▶ ${t("train")}</button>
+    </form>
+        <p class="hint">${filled < 2 ? t("train_needs") : t(`about_${preset}`)}</p>
+        ${runs.length > 0 && html`
+          <div class="scroll" tabindex="0" role="group" aria-label=${t("runs")}>
+            <table class="runs">
+              <caption class="unseen">${t("runs")}</caption>
+              <thead>
+                <tr>
+                  <th scope="col">${t("show")}</th>
+                  <th scope="col">${t("run")}</th>
+                  <th scope="col">${t("preset")}</th>
+                  <th scope="col">${t("accuracy")}</th>
+                  <th scope="col">${t("time")}</th>
+                  <th scope="col">${t("status")}</th>
+                </tr>
+              </thead>
+              <tbody>${[...runs].reverse().map((run) =>
+                html`
+                  <tr key=${run.name}>
+                    <td><input type="checkbox" aria-label=${t("show_run", { name: run.name })} checked=${names.includes(
+                      run.name,
+                    )}
+                            onChange=${() => toggle(run.name)} /></td>
+                    <th scope="row">${run.name}</th>
+                    <td>${t(`preset_${run.preset}`)}</td>
+                    <td>${accuracyOf(run)}</td>
+                    <td>${duration(run.seconds)}</td>
+                    <td>${t(`status_${run.status}`)}</td>
+                  </tr>
+                `
+              )}</tbody>
+            </table>
+          </div>
+        `}
+        ${open.length === 2 && open.every(({ accuracy }) => accuracy !== null) &&
+          html`<${Paired} app=${app} names=${open.map(({ name }) => name)} />`}
+        <div class="side-by-side">${open.map((run) =>
+          html`<${Watched} key=${run.name} app=${app} run=${run} job=${jobOf(run.name)} />`
+        )}</div>
+  `;
+}

@@ -59,6 +59,27 @@ class FileLock:
                 return False
             time.sleep(0.02 if is_there else 0)
 
+    @classmethod
+    def adopted(cls, path: AnyPath, descriptor: int) -> FileLock:
+        """A lock that a parent process has handed over with `hand_over`."""
+        lock = cls(path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
+        os.set_inheritable(descriptor, False)
+        lock._descriptor = descriptor
+        return lock
+
+    @contextmanager
+    def hand_over(self) -> Iterator[int]:
+        """The descriptor of a held lock, for a child process, which holds it from the end of the block on.
+
+        If the block raises, this process keeps the lock.
+        """
+        assert self._descriptor is not None
+        yield self._descriptor
+        os.close(self._descriptor)
+        self._descriptor = None
+
     def release(self) -> None:
         """Release it, if it is held."""
         if self._descriptor is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from .files import NO_FOLLOW, AnyPath, _fsync_folder, _new_temporary, open_input, remove
 
@@ -109,6 +110,14 @@ def append_line(path: AnyPath, line: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def appended(path: AnyPath) -> Iterator[IO[bytes]]:
+    """A file of ours that is appended to, made where it is absent; no link is followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | NO_FOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "ab") as file:
+        yield file
 
 
 def read_plain(path: AnyPath, limit: int) -> bytes:

@@ -1,5 +1,7 @@
 """Child processes that never outlive their parent: `Child` exchanges lines of JSON, `Workers` JSON and bytes.
 
+`start_detached` is for those that shall: a training goes on when the studio is closed.
+
 Not `multiprocessing`: it would run the user's own script again in the child, which the script would have to guard.
 """
 
@@ -62,6 +64,25 @@ def _start(code: str, threads: int, errors: int | IO[bytes], **environment: str)
         stderr=errors,
         env={**os.environ, **dict.fromkeys(_THREADS, str(threads)), **environment},
         start_new_session=True,
+    )
+
+
+def start_detached(main: str, arguments: Sequence[str], *, log: IO[bytes], keep: int) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter that runs one function, and that goes on when this process ends.
+
+    Args:
+        main: the function, ``package.module:name``.
+        arguments: of the function.
+        log: takes what it prints.
+        keep: a descriptor that it inherits.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", _code(main, *arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=(keep,),
     )
 
 

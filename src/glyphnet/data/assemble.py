@@ -100,7 +100,7 @@ def assemble(data: Labelled, options: Options) -> Splits:
         datasets.append(part)
     notes, warnings = list(data.notes), [*data.warnings, *look_alikes(data.classes)]
     if groups:
-        notes.append(groups_in_words(groups, options.group_by.kind == "auto"))
+        notes.append(groups_in_words(groups, options.group_by.kind == "auto" and data.column is None))
         warnings += [*crossing(groups.numbers, data.parts, data.names), *_shares(parts, data.parts, options)]
     train, validation, test = datasets
     return Splits(
@@ -113,6 +113,8 @@ def _groups(data: Labelled, options: Options) -> Groups | None:
     if data.is_known and options.group_by.kind == "auto":
         return None
     pictures = Pictures(data.names, data.labels, data.images, data.are_files, data.column, data.taken)
+    if options.group_by.kind == "auto" and data.column is not None:  # the data themselves say it
+        return make_groups(GroupBy("column", "group"), pictures, data.where)
     if options.group_by.kind != "auto" or not data.are_files:
         return make_groups(options.group_by, pictures, data.where)
     names = hashlib.sha256(os.fsencode("\0".join(data.names)) + data.labels.tobytes()).hexdigest()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import DataError
-from ..filekinds import commonest_kind, foreign_kind
+from ..filekinds import commonest_kind, foreign_kind, looks_like_picture
 from ..units import listed, plural
 from .arrays import RawArrays
 from .assemble import Options
@@ -18,7 +18,7 @@ from .hub import hub_tables, read_hub
 from .layouts import KINDS, LABEL_LAYOUTS, LAY_OUT, Arrangement, arrange, part_word
 from .listing import TRAIN, ImageFiles, class_order, escaped, image_files
 from .pixeltables import pixel_table_of, read_pixel_tables
-from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, read_path_tables
+from .tables import METADATA, TABLE_SUFFIXES, cells_of, choose_columns, plain, read_path_tables
 
 UNLABELLED_PARTS = ("unlabelled", "unlabeled")
 """Folders, beside those of the classes or parts, that hold pictures without labels."""
@@ -30,6 +30,12 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     Where none has a class, a table is wrong, or two readings are possible, it is a DataError.
     """
     notes = []
+    is_studio = is_studio_folder(tree)
+    if is_studio:
+        tree, aside = without_studio_files(tree)
+        if aside:
+            notes.append(f"{listed(aside)}: what the studio keeps beside the pictures, which is no data: not read.")
+        tree = replace(tree, outputs=tuple(name for name in tree.outputs if not name.startswith(f"{RUNS}/")))
     if tree.outputs:
         notes.append(f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.")
     if options.layout == "auto" and (aside := [name for name in tree.names if is_unlabelled(name)]):
@@ -37,8 +43,42 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         tree = replace(tree, names=tuple(name for name in tree.names if not is_unlabelled(name)))
         use = "for `glyphnet train` to learn from as well" if tree.read is None else "not used: unpack the archive"
         notes.append(f"{folder}: {plural(len(aside), 'file')} without labels, {use}. If it is a class: --layout class.")
+    if options.layout == "auto":  # a folder of that name without pictures is no empty class either
+        tree = replace(tree, folders=tuple(name for name in tree.folders if not is_unlabelled(f"{name}/")))
     found = _read(tree, options)
     return replace(found, notes=(*notes, *found.notes)) if notes else found
+
+
+VERSIONS, RUNS, DECISIONS = "versions", "runs", "labels.csv"
+"""What `glyphnet studio` keeps in its folder beside the pictures, the trash and the table of groups."""
+TRASH = ".trash"
+
+
+def is_studio_folder(tree: FileTree) -> bool:
+    """Whether a folder is one that `glyphnet studio` has opened: it has a trash."""
+    return tree.read is None and (tree.root / TRASH).is_dir()
+
+
+def without_studio_files(tree: FileTree) -> tuple[FileTree, list[str]]:
+    """The files that are data in a folder of the studio, and what is left aside.
+
+    ``versions`` and ``runs`` are left aside as long as they hold no pictures: with pictures they are classes, and a
+    class is never dropped. Nothing is said of those that are empty.
+    """
+    aside = []
+    for folder in (VERSIONS, RUNS):
+        inside = tuple(name for name in tree.names if name.startswith(f"{folder}/"))
+        if any(map(looks_like_picture, inside)):
+            continue
+        if inside or any(name.startswith(f"{folder}/") for name in tree.outputs):
+            aside.append(folder)
+        names = tuple(name for name in tree.names if not name.startswith(f"{folder}/"))
+        folders = tuple(name for name in tree.folders if name.partition("/")[0] != folder)
+        tree = replace(tree, names=names, folders=folders)
+    if DECISIONS in tree.names:
+        aside.append(DECISIONS)
+        tree = replace(tree, names=tuple(name for name in tree.names if name != DECISIONS))
+    return tree, aside
 
 
 def is_unlabelled(name: str) -> bool:
@@ -56,6 +96,10 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         name for name in tree.names if "metadata." in name.lower() and posixpath.basename(name).lower() in METADATA
     ]
     if _may_use_tables(options):
+        if (groups := _groups_beside(tree, metadata, pictures, options)) is not None:
+            names = tuple(name for name in tree.names if name not in metadata)
+            others = Counter({suffix: count for suffix, count in others.items() if suffix != ".csv" or count > 1})
+            return _with_groups(_by_folders(replace(tree, names=names), pictures, others, options), groups, metadata[0])
         if metadata:
             return _by_metadata(tree, metadata, pictures, options)
         if not pictures and (tables := hub_tables(tree)):
@@ -89,6 +133,43 @@ def _by_metadata(tree: FileTree, tables: Sequence[str], pictures: Sequence[str],
     if not unlisted:
         return files
     return replace(files, warnings=(*files.warnings, f"{unlisted:,} pictures that no table names were not read."))
+
+
+def _groups_beside(
+    tree: FileTree, tables: Sequence[str], pictures: Sequence[str], options: Options
+) -> dict[str, str] | None:
+    """The group of each picture that a table says which has no other column, beside class folders; else None."""
+    if len(tables) != 1 or options.label_column is not None or not tables[0].lower().endswith(".csv"):
+        return None
+    inside = posixpath.dirname(tables[0])
+    if not pictures or any(posixpath.dirname(name) == inside for name in pictures):
+        return None
+    cells = cells_of(tree, tables[0])
+    titles = [plain(title) for title in cells.columns]
+    if sorted(titles) != ["filename", "group"]:
+        return None
+    file, group = titles.index("filename"), titles.index("group")
+    found: dict[str, str] = {}
+    for place, row in cells.rows:
+        name = posixpath.normpath(posixpath.join(inside, row[file].replace("\\", "/")))
+        value = row[group] if len(row) > group else ""
+        if found.setdefault(name, value) != value:
+            raise DataError(
+                f"{tree.root / tables[0]}: {place} puts {row[file]!r} into the group {value!r}, an earlier line into "
+                f"{found[name]!r}. Remove one of them."
+            )
+    return {name: value for name, value in found.items() if value}
+
+
+def _with_groups(files: ImageFiles | RawArrays, groups: Mapping[str, str], table: str) -> ImageFiles | RawArrays:
+    """The files with the groups of a table beside them."""
+    if not isinstance(files, ImageFiles):
+        return files
+    found = [groups.get(name) for name in files.names]
+    others = len({name for name in groups if not is_unlabelled(name)} - set(files.names))
+    note = f"{table}: 'group' says which pictures belong together"
+    note += f"; {plural(others, 'name')} of no picture here." if others else "."
+    return replace(files, groups=found, notes=(*files.notes, note)) if any(found) else files
 
 
 def _part_of_folder(name: str) -> int | None:
@@ -221,9 +302,13 @@ def _check_empty_classes(tree: FileTree, arranged: Arrangement) -> None:
             folders = name.split("/")[:-1]
             beside.add("/".join(folders[: folders.index(label)]))
     empty = [folder for folder in tree.folders if posixpath.dirname(folder) in beside]
-    if empty:
-        plural = "folders hold" if len(empty) > 1 else "folder holds"
-        raise DataError(f"{tree.root}: the class {plural} no images: {listed(empty)}. Put images there, or remove it.")
+    if empty and is_studio_folder(tree):
+        arranged.warnings.append(
+            f"{plural(len(empty), 'class', 'classes')} without pictures: left out: {listed(empty)}."
+        )
+    elif empty:
+        words = "folders hold" if len(empty) > 1 else "folder holds"
+        raise DataError(f"{tree.root}: the class {words} no images: {listed(empty)}. Put images there, or remove it.")
 
 
 def _as_files(tree: FileTree, arranged: Arrangement) -> ImageFiles:

@@ -18,6 +18,7 @@ from .explanation import (
     first_layer_weights,
     saliency,
     save_figure,
+    weights_of_first_layer,
 )
 from .inside import DeadUnits, LayerActivation, activations, dead_units
 from .methods import METHODS, Method
@@ -37,4 +38,5 @@ __all__ = [
     "first_layer_weights",
     "saliency",
     "save_figure",
+    "weights_of_first_layer",
 ]

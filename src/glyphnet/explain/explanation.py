@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -251,13 +251,19 @@ def first_layer_weights(classifier: Classifier) -> FirstLayerWeights:
     Raises:
         SettingsError: the first layer is of another type.
     """
-    for name, layer in classifier.network.named_modules():
+    found = weights_of_first_layer(classifier.network, classifier.input_shape)
+    if found is None:
+        raise SettingsError(f"The weights of this network's first layer cannot be shown as images: {classifier.spec}.")
+    return replace(found, names=classifier.classes) if found.layer == "head" else found
+
+
+def weights_of_first_layer(network: nn.Module, input_shape: tuple[int, int, int]) -> FirstLayerWeights | None:
+    """The weights of the first layer of a network, also of one in training, as images; None for other types."""
+    for name, layer in network.named_modules():
         row = layer_type(layer)
         if row is not None and row.weights is not None:
-            images, names = row.weights.images(layer, classifier.input_shape)
-            if name == "head":
-                names = classifier.classes
+            images, names = row.weights.images(layer, input_shape)
             return FirstLayerWeights(name, row.weights.meaning, images.detach().float().cpu().numpy().copy(), names)
         if next(layer.parameters(recurse=False), None) is not None:
             break
-    raise SettingsError(f"The weights of this network's first layer cannot be shown as images: {classifier.spec}.")
+    return None

@@ -17,6 +17,7 @@ from ..augment import Augmenter
 from ..data import ImageDataset, Splits
 from ..data.decode import ImageShape
 from ..data.duplicates import duplicate_groups
+from ..data.filetree import files_in
 from ..data.folder import is_unlabelled
 from ..data.ink import InkSpec
 from ..data.load import known_name, load
@@ -68,11 +69,12 @@ def source_of_pool(
 
 
 def part_of(source: str) -> str | None:
-    """The folder of unlabelled pictures in that of the data, if there is one."""
+    """The folder of unlabelled pictures in that of the data, if there is one with a file in it."""
     if known_name(source) is not None or not (folder := Path(source).expanduser()).is_dir():
         return None
     inside = sorted(each.name for each in folder.iterdir() if each.is_dir())
-    return next((str(folder / name) for name in inside if is_unlabelled(f"{name}/")), None)
+    pools = (folder / name for name in inside if is_unlabelled(f"{name}/"))
+    return next((str(pool) for pool in pools if isinstance(next(files_in([str(pool)])), str)), None)
 
 
 def _changed_source(changes: Mapping[str, Any]) -> str | None:

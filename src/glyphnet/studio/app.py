@@ -5,9 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,13 +23,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import BadFileError, GlyphNetError
 from ..serving.app import send_answer
 from ..serving.pages import policy_of
+from .archive import zipped
 from .errors import StudioError, of_disk
 from .pictures import content_of, shown
-from .uploads import files_of, read_json
+from .uploads import PICTURE_BYTES, files_of, read_body, read_json
 from .workshop import Workshop
 
 _FOREVER = "private, max-age=31536000, immutable"  # under an address with the hash of the content
 _MOST_PICTURES = 5000  # of one page of the list
+_MOST_SUGGESTED = 1000
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -54,6 +59,8 @@ def make_app(workshop: Workshop, page: bytes) -> Starlette:
         Route("/", _page(page)),
         *_folder_routes(workshop),
         *_picture_routes(workshop),
+        *_job_routes(workshop),
+        *_run_routes(workshop),
     ]
     handlers: dict[Any, Any] = {
         kind: _answer_error(workshop) for kind in (GlyphNetError, OSError, HTTPException, Exception)
@@ -162,6 +169,104 @@ def _picture_routes(workshop: Workshop) -> list[Route]:
         Route("/api/thumb/{id:path}", thumb),
         Route("/api/add", add, methods=["POST"]),
     ]
+
+
+def _job_routes(workshop: Workshop) -> list[Route]:
+    async def suggest(request: Request) -> Response:
+        count = _number(request, "count", 20, _MOST_SUGGESTED)
+        return answer(await run_in_threadpool(workshop.suggester.suggest, max(1, count)))
+
+    async def checks(_: Request) -> Response:
+        return answer(await run_in_threadpool(workshop.check))
+
+    async def known(request: Request) -> Response:
+        value = await read_json(request)
+        work = partial(workshop.add_known, value.get("name"), value.get("per_class"), value.get("tray"))
+        return answer(await run_in_threadpool(work))
+
+    async def train(request: Request) -> Response:
+        return answer(await run_in_threadpool(workshop.train, await read_json(request)))
+
+    async def cancel(request: Request) -> Response:
+        await run_in_threadpool(workshop.cancel, request.path_params["id"])
+        return answer(await run_in_threadpool(workshop.changed))
+
+    async def archive(_: Request) -> Response:
+        name = workshop.folder.root.name.encode("ascii", "replace").decode().replace("?", "_") or "studio"
+        headers = {"content-disposition": f'attachment; filename="{_plain(name)}.zip"'}
+        return StreamingResponse(zipped(workshop.folder), media_type="application/zip", headers=headers)
+
+    return [
+        Route("/api/suggest", suggest),
+        Route("/api/checks", checks),
+        Route("/api/known", known, methods=["POST"]),
+        Route("/api/train", train, methods=["POST"]),
+        Route("/api/jobs/{id}/cancel", cancel, methods=["POST"]),
+        Route("/api/zip", archive),
+    ]
+
+
+def _run_routes(workshop: Workshop) -> list[Route]:
+    runs = workshop.runs
+
+    def of_run(work: Callable[[str], Any]) -> Handler:
+        """Values that a run gives."""
+
+        async def handle(request: Request) -> Response:
+            return answer(await run_in_threadpool(lambda: work(runs.path(request.path_params["name"]).name)))
+
+        return handle
+
+    async def resume(request: Request) -> Response:
+        return answer(await run_in_threadpool(workshop.resume, request.path_params["name"]))
+
+    async def report(request: Request) -> Response:
+        page = await run_in_threadpool(runs.report, request.path_params["name"])
+        policy = policy_of(page).replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+        # Its own scripts may run, but as of no origin: it can ask the studio for nothing.
+        headers = {"content-security-policy": f"sandbox allow-scripts allow-downloads; {policy}"}
+        return Response(page, media_type="text/html", headers=headers)
+
+    async def predict(request: Request) -> Response:
+        name, content = request.path_params["name"], await read_body(request, PICTURE_BYTES)
+        return answer(await run_in_threadpool(lambda: workshop.models.predict(_model(workshop, name), content)))
+
+    async def export(request: Request) -> Response:
+        name, format = request.path_params["name"], request.query_params.get("format", "html")
+        made = await run_in_threadpool(lambda: workshop.models.export(name, _model(workshop, name), format))
+        content, kind, file = made
+        headers = {"content-disposition": f"attachment; filename=\"{_plain(file)}\"; filename*=UTF-8''{quote(file)}"}
+        return Response(content, media_type=kind, headers={**headers, "content-security-policy": "sandbox"})
+
+    async def compare(request: Request) -> Response:
+        a, b = request.query_params.get("a", ""), request.query_params.get("b", "")
+        return answer(await run_in_threadpool(runs.compare, a, b))
+
+    async def versions(_: Request) -> Response:
+        return answer(await run_in_threadpool(workshop.history))
+
+    return [
+        Route("/api/runs/{name}/epochs", of_run(runs.epochs)),
+        Route("/api/runs/{name}/mistakes", of_run(runs.mistakes)),
+        Route("/api/runs/{name}/report", report),
+        Route("/api/runs/{name}/export", export),
+        Route("/api/runs/{name}/predict", predict, methods=["POST"]),
+        Route("/api/runs/{name}/resume", resume, methods=["POST"]),
+        Route("/api/compare", compare),
+        Route("/api/versions", versions),
+    ]
+
+
+def _model(workshop: Workshop, name: str) -> Path:
+    found = workshop.runs.model(name)
+    if found is None:
+        raise StudioError(409, f"{name[:60]!r} has no model yet: no epoch is finished.")
+    return found[1]
+
+
+def _plain(name: str) -> str:
+    """A name for a header: letters, digits, dots, dashes."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 def _picture(content: bytes, kind: str, forever: bool) -> Response:

@@ -20,7 +20,7 @@ from ..data.listing import class_order
 from ..errors import BadFileError, DataError
 from ..filekinds import is_picture
 from ..places import read_plain
-from ..units import listed, plural
+from ..units import fault_of, listed, plural
 from .names import RUNS, TRAY, VERSIONS
 
 _SETTLED = 0.05  # seconds after which a folder's time of change tells of every change before
@@ -262,8 +262,5 @@ def _head_in(folder: Path, name: str) -> bytes:
 
 
 def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether a name is valid Unicode without control characters, so that lists and pages can hold it."""
+    return not fault_of(name)

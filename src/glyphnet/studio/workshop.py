@@ -1,10 +1,12 @@
-"""What an open studio holds beside the folder: the pages that listen, previews, jobs."""
+"""What an open studio holds beside the folder: the pages that listen, previews, jobs, trainings, models."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,18 @@ from .adding import Added, Given, add_all, in_zip
 from .errors import StudioError
 from .events import Event, Hub
 from .folder import Folder
+from .jobs import Job, Jobs
+from .known import add_known, known_sets
+from .models import Models, Suggester
 from .pictures import Thumbs
+from .runs import Runs
 from .uploads import Spool
+from .versions import Versions, history
 
-LOOK_SECONDS = 0.7
-"""Between two looks at what was changed by hand."""
+TRAINING_SECONDS = 0.35
+"""Between two looks at the files of trainings; at every second of them what was changed by hand is seen too."""
+
+LOOKS = 2
 
 
 class Workshop:
@@ -32,24 +41,47 @@ class Workshop:
         self.folder = folder
         self.hub = Hub(self._present)
         self.thumbs = Thumbs()
+        self.versions = Versions(folder)
+        self.runs = Runs(folder, self.versions)
+        self.models = Models()
+        self.suggester = Suggester(folder, self.runs, self.models)
+        self.jobs = Jobs(lambda job: self.hub.publish("job", job))
         self._told = -1  # the edition of the last state that the pages heard of
+        self._is_changed: tuple[int, bool] = (-1, True)  # the edition, and whether it differs from the latest version
+        self._trainings: dict[str, _Training] = {}
 
     async def watch(self) -> None:
-        """Tell the pages of changes that were made by hand; runs until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
+        """Tell the pages of trainings, and of changes that were made by hand; runs until cancelled."""
+        for turn in itertools.count():
+            await asyncio.sleep(TRAINING_SECONDS)
             with contextlib.suppress(OSError, DataError):
-                await run_in_threadpool(self._look)
+                await run_in_threadpool(self._follow_trainings)
+                if turn % LOOKS == 0:
+                    await run_in_threadpool(self._look)
 
     def close(self) -> None:
-        """End the streams, and let another studio open the folder."""
+        """End the streams and the jobs, not the trainings, and let another studio open the folder."""
         self.hub.stop()
+        self.jobs.stop()
         self.folder.close()
 
     def state(self) -> dict[str, Any]:
         """All that the page shows at first."""
-        found = self.folder.state()
-        return {**found, "version": None, "changed": True, "jobs": [], "runs": [], "known": [], "camera": True}
+        with self.folder.lock:
+            latest = self.versions.latest()
+            if self._is_changed[0] != self.folder.edition:
+                self._is_changed = self.folder.edition, self.versions.is_changed()
+            runs = self.runs.all()
+            trainings = [self.runs.job(run["name"]) for run in runs if run["status"] != "done"]
+            return {
+                **self.folder.state(),
+                "version": {"hash": latest.hash, "name": latest.name} if latest else None,
+                "changed": self._is_changed[1],
+                "jobs": [*trainings, *self.jobs.all()],
+                "runs": runs,
+                "known": known_sets(),
+                "camera": True,
+            }
 
     def fresh_state(self) -> dict[str, Any]:
         """The state, after a look at the disk."""
@@ -66,7 +98,70 @@ class Workshop:
 
     def decide(self, id: str, label: str | None) -> str:
         """Label a picture; its new id."""
-        return self.folder.decide(id, label)
+        with self.folder.lock:
+            self.folder.check_ids([id])
+            return self.folder.decide(id, label, *self.suggester.decided(id, label))
+
+    def check(self) -> dict[str, Any]:
+        """Look for what would spoil a training; a job."""
+
+        def work(job: Job) -> Any:
+            from .checking import check
+
+            job.result = {"findings": []}
+            check(self.folder.root, job.report, job.result["findings"], job.stopping)
+            return job.result
+
+        return self.jobs.start("checks", "Check the data", work)
+
+    def add_known(self, name: object, per_class: object, tray: object) -> dict[str, Any]:
+        """Add pictures of a known set; a job."""
+        if per_class is not None and (type(per_class) is not int or not 1 <= per_class <= 1_000_000):
+            raise StudioError(422, f"per_class (={str(per_class)[:20]}) must be a whole number from 1 up, or null.")
+        if name not in [each["name"] for each in known_sets()]:
+            raise StudioError(404, f"The data set {str(name)[:40]!r} is not on this machine. Choose one of the list.")
+
+        def work(job: Job) -> Any:
+            try:
+                return add_known(self.folder, str(name), per_class, bool(tray), job)
+            finally:
+                self.changed()
+
+        return self.jobs.start("known", f"Add {name}", work)
+
+    def train(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Start a training; a job."""
+        name, preset, seconds, epochs = (value.get(key) for key in ("name", "preset", "seconds", "epochs"))
+        if not (name is None or isinstance(name, str)) or not isinstance(preset, str):
+            raise StudioError(422, "preset must be text, and name too where it is given.")
+        if not (seconds is None or type(seconds) in (int, float)) or not (epochs is None or type(epochs) is int):
+            raise StudioError(422, "seconds must be a number, and epochs a whole number.")
+        started = self.runs.start(name or None, preset, seconds, epochs)
+        self._trainings[started] = _Training()
+        self.changed()
+        return self.runs.job(started)
+
+    def resume(self, name: str) -> dict[str, Any]:
+        """Resume a training; a job."""
+        self.runs.resume(name)
+        self._trainings[name] = _Training(self.runs.newest(name))
+        self.changed()
+        return self.runs.job(name)
+
+    def cancel(self, id: str) -> None:
+        """Stop a job, or a training so that it can be resumed."""
+        if id.startswith("train-"):
+            self.runs.cancel(id.removeprefix("train-"))
+        else:
+            self.jobs.cancel(id)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The versions of the data, and what was trained on each."""
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for run in self.runs.all():
+            if run["version"]:
+                runs.setdefault(run["version"], []).append({"name": run["name"], "accuracy": run["accuracy"]})
+        return history(self.versions.all(), runs)
 
     def add(self, files: Sequence[File], label: str | None, tray: bool, group: str | None) -> dict[str, Any]:
         """Add uploaded pictures and archives; see `adding.Added`."""
@@ -103,5 +198,36 @@ class Workshop:
         if self.folder.edition != self._told:
             self.changed()
 
+    def _follow_trainings(self) -> None:
+        """Tell of the epochs and the ends of trainings, also of those that another studio or a person has started."""
+        for name in self.runs.names():
+            is_running = self.runs.is_running(name)
+            if is_running and name not in self._trainings:
+                self._trainings[name] = _Training(self.runs.newest(name))
+            if (training := self._trainings.get(name)) is None:
+                continue
+            for epoch in self.runs.epochs(name, training.epoch):
+                training.epoch = epoch["epoch"]
+                self.hub.publish("epoch", epoch)
+            job = self.runs.job(name)
+            if job != training.job:
+                training.job = job
+                self.hub.publish("job", job)
+            if not is_running:
+                del self._trainings[name]
+                self.changed()
+
     def _present(self) -> Iterator[Event]:
         yield "state", self.fresh_state()
+        for name in list(self._trainings):
+            yield "job", self.runs.job(name)
+            for epoch in self.runs.epochs(name)[-1:]:
+                yield "epoch", epoch
+
+
+@dataclass
+class _Training:
+    """What the pages have heard of a training: the last epoch, and the job."""
+
+    epoch: int = 0
+    job: object = None

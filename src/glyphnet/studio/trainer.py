@@ -1,0 +1,266 @@
+"""The process of a training: the verb ``train`` with callbacks that write down what the page shows.
+
+It knows nothing of the server that started it, and goes on when that ends. What it writes lies in the run folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..data import ImageDataset, load
+from ..data.dataset import evenly_spaced
+from ..data.decode import ImageShape
+from ..errors import GlyphNetError
+from ..evaluation.calibration import softmax
+from ..explain import weights_of_first_layer
+from ..files import atomic_write_json, make_folder, read_input
+from ..locks import FileLock
+from ..nn import logits_in_batches
+from ..progress import Reporter
+from ..runs import RunFolder, resume, train
+from ..runs.preparation import read_recipe
+from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
+from ..units import clock, percent, reason
+from .pictures import data_url
+from .runfiles import ABOUT, EPOCHS, LOCK, PROGRESS
+
+PROGRESS_SECONDS = 0.4
+EPOCH_SECONDS = 0.5
+"""Between two writings of an epoch's figures."""
+
+DETAIL_SHARE = 0.1
+"""Of the time of the training that confusion matrix, mistakes and filters may take."""
+
+MOST_JUDGED = 2000
+"""Validation images in the confusion matrix of an epoch."""
+
+MOST_MISTAKES, MOST_FILTERS = 24, 64
+
+
+def main(root: str, name: str, request: str, descriptor: str) -> None:
+    """Train or resume a run of a studio's folder; the status is 0 for an end or a stop that was asked for.
+
+    Args:
+        root: the studio's folder.
+        name: of the run.
+        request: JSON: preset, seconds, epochs, and whether to resume.
+        descriptor: of the run's lock, which the server hands over.
+    """
+    folder = RunFolder(Path(root) / "runs" / name)
+    lock = FileLock.adopted(folder.path / LOCK, int(descriptor))
+    told = Told(folder.path)
+    status: dict[str, Any] = {"status": "failed", "error": None}
+    ending = 1
+    try:
+        run = _train(root, folder, json.loads(request), told)
+        status["status"] = "stopped" if run == "stopped" else "finished"
+        ending = 0
+    except KeyboardInterrupt:
+        status["status"], ending = "stopped", 0
+    except GlyphNetError as error:
+        status["error"] = str(error)
+    except BaseException as error:
+        status["error"] = reason(error)
+        raise
+    finally:
+        _close(folder.path, status)
+        lock.release()
+    sys.exit(ending)
+
+
+def _train(root: str, folder: RunFolder, request: dict[str, Any], told: Told) -> str:
+    reporter = Reporter(told.say, told.working)
+    command = ["glyphnet", "train", root]
+    with StopOnSignal() as stop:
+        callbacks = (stop, EpochWriter(folder, told), told)
+        if request.get("resume") and folder.recipe.is_file():
+            command = ["glyphnet", "train", "--recipe", str(folder.recipe)]
+            run = resume(folder.path, callbacks=callbacks, reporter=reporter, command=shlex.join(command))
+            return run.ending
+        preset, seconds, epochs = (request.get(key) for key in ("preset", "seconds", "epochs"))
+        command += ["--preset", preset] if preset else []
+        command += ["--time", f"{seconds:g}s"] if seconds else []
+        changes: dict[str, Any] = {"epochs": epochs} if epochs else {}
+        if seconds or preset == "fast":  # to learn from the tray as well takes many times as long
+            changes["unlabelled"] = None
+        command += [word for name, value in changes.items() for word in ("--set", f"{name}={value or 'null'}")]
+        run = train(
+            root, preset=preset, seconds=seconds, changes=changes, out=folder.path,
+            overwrite=True, callbacks=callbacks, reporter=reporter, command=shlex.join(command),
+        )  # fmt: skip
+        return run.ending
+
+
+def _close(path: Path, status: dict[str, Any]) -> None:
+    """Write down how the run ended, beside what was known of it."""
+    about: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        about = json.loads(read_input(path / ABOUT))
+    with contextlib.suppress(OSError):
+        atomic_write_json(path / ABOUT, {**about, **status})
+
+
+class Told(Callback):
+    """Keeps a small file up to date with what the process does now."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path / PROGRESS
+        self._written = 0.0
+        self._began: float | None = None
+        self._share = 0.0
+        self.speed: float | None = None
+        self.left: float | None = None
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the log."""
+        print(sentence, flush=True)
+
+    def working(self, done: int, total: int, what: str) -> None:
+        """Reading or judging."""
+        self._write({"sentence": what, "done": done, "total": total or None}, now=False)
+
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Measure speed and the time left."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._share = now, info.share
+        done, took = info.share - self._share, now - self._began
+        self.speed = info.images_per_second
+        self.left = took / done * (1.0 - info.share) if done > 0 and took > 0.2 else None
+        self._write(self._training(info.epoch, info.epochs, info.share), now=False)
+        return False
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        """Count the epoch."""
+        done, total = int(row["epoch"] or 0), state.recipe.epochs
+        self._write(self._training(done, total, done / total), now=done == total)
+        return False
+
+    def at_end(self, state: TrainingState) -> None:
+        """Say that the training is judged now."""
+        self._write({"sentence": "judging the model", "done": state.epoch, "total": state.recipe.epochs}, now=True)
+
+    def _training(self, epoch: int, epochs: int, share: float) -> dict[str, Any]:
+        speed = "" if self.speed is None else f", {self.speed:,.0f} images/s"
+        left = "" if self.left is None else f", {clock(self.left)} left"
+        return {
+            "sentence": f"epoch {epoch} of {epochs}{speed}{left}", "done": round(share * epochs, 3), "total": epochs,
+            "images_per_second": self.speed, "seconds_left": self.left,
+        }  # fmt: skip
+
+    def _write(self, value: dict[str, Any], *, now: bool) -> None:
+        if now or time.monotonic() - self._written > PROGRESS_SECONDS:
+            with contextlib.suppress(OSError):  # a full disk stops what must be written, not what may
+                atomic_write_json(self._path, value)
+            self._written = time.monotonic()
+
+
+class EpochWriter(Callback):
+    """Writes a file for an epoch: the rows of the history since the last one, and what validation images show now."""
+
+    def __init__(self, folder: RunFolder, told: Told) -> None:
+        self._folder, self._told = folder, told
+        self._rows: list[HistoryRow] = []
+        self._written = self._detailed = 0.0
+        self._details_took = 0.0
+        self._began = time.monotonic()
+        self._judged: ImageDataset | None = None
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        """Write, unless the last time was a moment ago."""
+        self._rows.append(row)
+        now = time.monotonic()
+        if now - self._written > EPOCH_SECONDS or row["epoch"] == state.recipe.epochs:
+            self._write(state)
+        return False
+
+    def at_end(self, state: TrainingState) -> None:
+        """Write what is left."""
+        if self._rows:
+            self._write(state)
+
+    def _write(self, state: TrainingState) -> None:
+        row = self._rows[-1]
+        details = self._details(state)
+        value = {
+            "rows": self._rows,
+            "epochs": state.recipe.epochs,
+            "images_per_second": self._told.speed,
+            "seconds_left": self._told.left,
+            "sentence": _sentence(row),
+            **details,
+        }
+        with contextlib.suppress(OSError):
+            make_folder(self._folder.path / EPOCHS)
+            atomic_write_json(self._folder.path / EPOCHS / f"{int(row['epoch'] or 0):06d}.json", value)
+        self._rows = []
+        self._written = time.monotonic()
+
+    def _details(self, state: TrainingState) -> dict[str, Any]:
+        """Confusion matrix, mistakes and filters, as long as they take only a share of the time."""
+        began = time.monotonic()
+        is_last = state.epoch >= state.recipe.epochs
+        if self._details_took > DETAIL_SHARE * (began - self._began) and not is_last:
+            return {"confusion": None, "mistakes": [], "filters": None}
+        found = {**self._judge(state), "filters": _filters(state.network, self._validation().image_shape)}
+        self._details_took += time.monotonic() - began
+        return found
+
+    def _judge(self, state: TrainingState) -> dict[str, Any]:
+        images = self._validation()
+        if not len(images):
+            return {"confusion": None, "mistakes": []}
+        pixels = torch.from_numpy(np.require(images.images, requirements=["C", "W"]))
+        logits = list(logits_in_batches(state.eval_model(), state.preprocessing, pixels, device=state.device))
+        probabilities = softmax(torch.cat(logits).float().cpu().numpy())
+        answers = probabilities.argmax(axis=1)
+        count = len(images.classes)
+        confusion = np.bincount(count * images.labels + answers, minlength=count * count).reshape(count, count)
+        wrong = np.flatnonzero(answers != images.labels)
+        surest = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:MOST_MISTAKES]
+        mistakes = [
+            {
+                "id": images.names[row],
+                "label": images.classes[images.labels[row]],
+                "answer": images.classes[answers[row]],
+                "probability": round(float(probabilities[row, answers[row]]), 4),
+            }
+            for row in surest.tolist()
+        ]
+        return {"confusion": confusion.tolist(), "mistakes": mistakes, "classes": list(images.classes)}
+
+    def _validation(self) -> ImageDataset:
+        """The validation images of the run, some of very many."""
+        if self._judged is None:
+            settings = read_recipe(self._folder.recipe).data
+            assert settings is not None  # the studio trains on its folder
+            found = load(settings).validation
+            self._judged = found.subset(evenly_spaced(len(found), MOST_JUDGED)) if len(found) > MOST_JUDGED else found
+        return self._judged
+
+
+def _sentence(row: HistoryRow) -> str:
+    accuracy = row["accuracy"] if row["val_accuracy"] is None else row["val_accuracy"]
+    return f"loss {row['loss']:.4f}, accuracy {percent(accuracy or 0.0, 2)}"
+
+
+def _filters(network: nn.Module, shape: ImageShape) -> dict[str, Any] | None:
+    """The first filters, one below the other: 128 is 0, brighter where a bright pixel excites."""
+    found = weights_of_first_layer(network, shape)
+    if found is None or found.images.shape[-1] not in (1, 3):
+        return None
+    images = found.images[:MOST_FILTERS]
+    limit = max(float(np.abs(images).max()), 1e-12)
+    pixels = np.clip(128 + 127 * images / limit, 0, 255).round().astype(np.uint8)
+    count, height, width, channels = pixels.shape
+    return {"shape": [count, height, width, channels], "png": data_url(pixels.reshape(count * height, width, channels))}

@@ -83,6 +83,19 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def in_a_word(classes: Sequence[str]) -> str:
+    """What a classifier tells apart, short enough for a title: "digits 0 to 9", "letters A to Z", "cat and dog"."""
+    numbers = [int(name) if name.isascii() and name.isdecimal() else -1 for name in classes]
+    if len(classes) > 2 and numbers[0] >= 0 and numbers == list(range(numbers[0], numbers[0] + len(classes))):
+        return f"{'digits' if numbers[-1] < 10 else 'numbers'} {classes[0]} to {classes[-1]}"
+    if len(classes) > 2 and all(len(name) == 1 and name.isalpha() for name in classes):
+        codes = [ord(name) for name in classes]
+        if codes == list(range(codes[0], codes[0] + len(codes))):
+            return f"letters {classes[0]} to {classes[-1]}"
+    short = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes]
+    return joined(short) if len(short) <= 4 else f"{', '.join(short[:3])} and {len(short) - 3:,} more"
+
+
 def table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:
     """Rows of cells as lines of padded columns: the columns ``left`` aligned to the left, the others to the right.
 

@@ -6,6 +6,9 @@ import base64
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from glyphnet.images import read_image
 
 from ..browsing import wait_until
 
@@ -87,6 +90,58 @@ def test_what_is_shown_is_what_the_network_sees(open_drawing):
     )
     assert shown == [8, 8, seen(page)]
     assert max(seen(page)) > 100
+
+
+def test_the_title_says_what_it_recognises_and_an_empty_eye_says_why(open_drawing):
+    page = open_drawing(classes=tuple("0123456789")).page
+    assert page.title() == "Digits 0 to 9 – GlyphNet"
+    assert page.inner_text("h1") == "Recognises digits 0 to 9"
+    assert "Nothing yet." in page.inner_text(".eye")
+    draw(page, STROKES["7"])
+    assert "Nothing yet." not in page.inner_text(".eye")
+    assert "These pixels and no more" in page.inner_text(".eye")
+    page.click("#clear")
+    page.wait_for_timeout(50)
+    assert "Nothing yet." in page.inner_text(".eye")
+
+
+def test_two_drawings_side_by_side_are_two_and_one_alone_is_one(open_drawing):
+    opened = open_drawing(threshold=None)
+    left, right = (
+        [(x / 2 + shift, y / 2 + 0.25) for x, y in STROKES[digit][0]] for digit, shift in (("0", 0.0), ("7", 0.45))
+    )
+    draw(opened.page, [left])
+    assert name(opened.page) == "0"
+    draw(opened.page, [right])
+    wait_until(opened.page, "() => document.getElementById('name').textContent === 'I see two'")
+    assert opened.page.inner_text("#sure") == "“0” and “7”. Draw one at a time."
+    assert opened.page.inner_text("#heard") == "I see two. “0” and “7”. Draw one at a time."
+    assert opened.page.locator("#bars .best").count() == 0
+    opened.page.click("#undo")
+    opened.page.wait_for_timeout(100)
+    assert name(opened.page) == "0"
+    assert opened.console == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+def test_a_picture_that_a_camera_turned_is_seen_as_python_sees_it(open_drawing, reader, tmp_path, kind):
+    page = open_drawing().page
+    upright = np.full((160, 200), 240, dtype=np.uint8)
+    upright[30:50, 40:150] = 20
+    upright[50:130, 130:150] = 20  # a 7
+    picture = Image.fromarray(upright)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.{kind.lower()}"
+        picture.save(path, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+        page.click("#clear", force=True)
+        page.set_input_files("#file", path)
+        page.wait_for_selector(".paper.pictured")
+        page.wait_for_timeout(100)
+        wanted = read_image(path.read_bytes(), reader, None, path.name).pixels
+        off = np.abs(np.array(seen(page)) - wanted.ravel()).max()
+        assert off <= (12 if kind == "JPEG" else 0), f"orientation {orientation}"
 
 
 def test_undo_takes_one_step_back_and_clear_can_be_undone(open_drawing):

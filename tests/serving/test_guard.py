@@ -132,7 +132,7 @@ def test_the_page_of_an_onnx_file_asks_the_service(serve, loaded, classifier, op
         opened.page.mouse.down()
         opened.page.mouse.move(box["x"] + 120, box["y"] + 150, steps=5)
         opened.page.mouse.up()
-        opened.page.wait_for_selector("#bars li")
+        opened.page.wait_for_selector("#bars .best")
         assert opened.page.locator("#name").inner_text() in sound.classes
         assert opened.page.locator("#bars li").count() == 5
         assert "<i>c</i>" in opened.page.locator("#bars").inner_text(), "shown as it is written"

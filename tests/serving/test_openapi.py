@@ -41,6 +41,11 @@ def test_the_page_for_people_tells_all(client):
     page = client.get("/docs").body.decode()
     for word in ("/predict", "queue_full", "Retry-After", "topk", "multipart/form-data", "ModelCard", "body_too_large"):
         assert word in page, word
+    body = page.partition("<h3>Body</h3>")[2].partition("<h3>Answers</h3>")[0]
+    assert body.count("the file as it is") == 2, "alone a picture is the body; in a form and in JSON it has a name"
+    assert body.count("<code>images</code>") >= 2
+    assert "<details>" in body, "examples are closed"
+    assert page.count("<code>host_not_allowed</code>") == 1, "what any request may meet is told once"
 
 
 def test_both_ways_to_predict_answer_alike(client, loaded):

@@ -17,10 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .._version import __version__
 from ..answers import REASONS
 from ..classifier import Classifier
-from ..data.dataset import UInt8Array, size_in_words
+from ..data.dataset import UInt8Array
 from ..data.ink import page_spec
 from ..errors import ExportError
 from ..images import normalizing_spec
@@ -29,9 +28,7 @@ from ..nn.layers import Custom, Float32Array, parted_layers
 from ..nn.modules import ACTIVATION_TYPES
 from ..nn.prototypes import FLAT, OUTSIDE, Prototypes
 from ..nn.scoring import NearestPrototype, score
-from ..pages.bundle import bundle, hash_of, script_json
-from ..templates import environment, read
-from ..units import digits_for, page_percent, percent_number
+from ..pages.desk import desk_page, rejecting
 from .proof import Given, HeldOutImages, compare
 
 Encoding: TypeAlias = Literal["int16", "float32"]
@@ -39,8 +36,6 @@ Tensors = Sequence[Tensor]
 
 TOLERANCE = 1e-3
 """Upper bound of the difference between the page's probabilities and the classifier's."""
-
-_STYLES = ("pages/house.css", "pages/drawing.css")
 
 _STEPS = 32767  # the largest int16
 _PARTS = re.compile(r'<script type="[^"]+" id="(model|weights)">([^<]*)</script>')
@@ -78,23 +73,19 @@ def _page(classifier: Classifier, encoding: Encoding, served: bool) -> bytes:
         "tensors": weights.tensors,
         "ink": page_spec(normalizing_spec(classifier), classifier.input_shape),
     }
-    style, script = "\n".join(map(read, _STYLES)), bundle("pages/js/drawing.js")
-    (height, width, channels), metrics = classifier.input_shape, classifier.metrics
-    judged = None
-    if {"accuracy", "interval", "n", "judged_on"} <= metrics.keys():  # else the model was never evaluated
-        judged = {"headline": "accuracy", "headline_interval": None, **metrics}
-    templates = environment("pages")
-    templates.filters |= {"percent": page_percent, "percent_number": percent_number}
-    text = templates.get_template("drawing.html").render(
-        origin=classifier.provenance, kind=classifier.spec.kind, size=size_in_words(height, width), grey=channels == 1,
-        parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
-        judged=judged, digits=digits_for(metrics["n"]) if judged else None,
-        foreign=classifier.foreign_threshold is not None, threshold=classifier.threshold,
-        classes=model["classes"], ink=model["ink"]["kind"] == "ink", model=script_json(model), weights=weights.base64(),
-        style=style, script=script, hash_of=hash_of, version=__version__, served=served,
-    )  # fmt: skip
-    # Lone surrogates in a class name become character references.
-    return text.encode("utf-8", "xmlcharrefreplace")
+    parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
+    return desk_page(
+        "pages/js/drawing.js",
+        model,
+        about=[
+            ("Network", f"{classifier.spec.kind}, {parameters:,} weights"),
+            *rejecting(classifier.foreign_threshold is not None, classifier.threshold),
+        ],
+        provenance=classifier.provenance.model_dump(mode="json"),
+        metrics=classifier.metrics,
+        weights=weights.base64(),
+        served=served,
+    )
 
 
 def _foreign(classifier: Classifier, after: int, weights: Weights) -> dict[str, Any] | None:

@@ -1,110 +1,52 @@
 // @ts-check
-// The page of a served ONNX file: each stroke, and each picture opened, is sent to the service.
+// The first module of the page of a served ONNX file: the service computes the answers.
 
-import { byId, drawingContext, html, percent } from "../pages/js/elements.js";
-import { startTheme } from "../pages/js/theme.js";
+import { Desk } from "../pages/js/desk.js";
+import { byId, drawingContext } from "../pages/js/elements.js";
+/** @import { Judged } from "../pages/js/foreign.js" */
+/** @import { Pixels } from "../pages/js/sheet.js" */
+/** @import { Described } from "../pages/js/weights.js" */
 
 /**
  * Prediction in glyphnet/serving: the answer to one picture.
  * @typedef {{
- *   label: string, probability: number, rejected: boolean, reason: string | null,
- *   probabilities: { label: string, probability: number }[],
+ *   foreign: number | null, reason: string | null, probabilities: { label: string, probability: number }[],
  * }} Prediction
  */
 
-const pad = byId("pad", HTMLCanvasElement);
-const pen = drawingContext(pad);
-/** @type {{ classes: string[], reasons: { [code: string]: string } }} */
+/** @type {Described} */
 const model = JSON.parse(byId("model").textContent);
-let drawing = false;
-const longest = Math.max(...model.classes.map((name) => name.length));
-let asked = 0; // the number of the newest question: older answers are dropped
 
-/** @type {() => void} */
-function clearPad() {
-  pen.fillStyle = "#fff";
-  pen.fillRect(0, 0, pad.width, pad.height);
-  asked += 1;
-  byId("name").textContent = "The answer will stand here.";
-  byId("sure").textContent = "";
-  byId("bars").replaceChildren();
-  byId("answer").className = "answer nothing";
+/**
+ * A picture as a PNG.
+ * @type {(picture: Pixels) => Promise<Blob>}
+ */
+function png([rgba, width, height]) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
+  const data = new ImageData(width, height);
+  data.data.set(rgba);
+  drawingContext(canvas).putImageData(data, 0, 0);
+  return new Promise((made, failed) =>
+    canvas.toBlob((blob) => (blob ? made(blob) : failed(new Error("This picture is too large to send."))))
+  );
 }
 
-/** @type {(event: MouseEvent) => [x: number, y: number]} */
-function place(event) {
-  const box = pad.getBoundingClientRect();
-  return [((event.clientX - box.left) * pad.width) / box.width, ((event.clientY - box.top) * pad.height) / box.height];
-}
-
-/** @type {(prediction: Prediction) => void} */
-function show({ label, probability, rejected, reason, probabilities }) {
-  byId("name").textContent = rejected ? "none of these" : label;
-  const long = byId("name").textContent.length > 3;
-  byId("answer").className = `answer${rejected ? " rejected" : ""}${long ? " long" : ""}`;
-  byId("sure").textContent = rejected
-    ? `${model.reasons[reason ?? ""]}: most like “${label}”, ${percent(probability)} sure`
-    : `${percent(probability)} sure`;
-  byId("bars").replaceChildren(...probabilities.map((each) => {
-    const fill = html("div", { class: "fill" });
-    fill.style.width = `${100 * each.probability}%`;
-    const row = html(
-      "li",
-      {},
-      html("span", { class: "name" }, each.label),
-      html("div", { class: "rail" }, fill),
-      html("span", { class: "much" }, percent(each.probability)),
-    );
-    row.classList.toggle("best", !rejected && each.label === label);
-    return row;
-  }));
-}
-
-/** @type {(picture: Blob | null) => Promise<void>} */
+/** @type {(picture: Pixels) => Promise<Judged>} */
 async function ask(picture) {
-  const number = ++asked;
-  byId("trouble").textContent = "";
-  try {
-    const headers = { "Content-Type": "application/octet-stream" };
-    const answer = await (await fetch("/predict", { method: "POST", headers, body: picture })).json();
-    if (number !== asked) return;
-    if (answer.error) byId("trouble").textContent = answer.error.message;
-    else show(answer.predictions[0]);
-  } catch {
-    byId("trouble").textContent = "The service does not answer.";
-  }
+  const body = await png(picture);
+  const headers = { "Content-Type": "image/png" };
+  const response = await fetch(`/predict?topk=${model.classes.length}`, { method: "POST", headers, body }).catch(() => {
+    throw new Error("The service does not answer.");
+  });
+  const answer = await response.json();
+  if (answer.error) throw new Error(answer.error.message);
+  /** @type {Prediction} */
+  const { probabilities, foreign, reason } = answer.predictions[0];
+  const of = new Map(probabilities.map(({ label, probability }) => [label, probability]));
+  return { probabilities: model.classes.map((name) => of.get(name) ?? 0), foreign, reason };
 }
 
-pad.addEventListener("pointerdown", (event) => {
-  event.preventDefault();
-  pad.setPointerCapture(event.pointerId);
-  drawing = true;
-  Object.assign(pen, { strokeStyle: "#000", lineWidth: pad.width / 12, lineCap: "round", lineJoin: "round" });
-  pen.beginPath();
-  pen.moveTo(...place(event));
-  pen.lineTo(...place(event));
-  pen.stroke();
-});
-pad.addEventListener("pointermove", (event) => {
-  if (!drawing) return;
-  pen.lineTo(...place(event));
-  pen.stroke();
-});
-for (const kind of ["pointerup", "pointercancel"]) {
-  pad.addEventListener(kind, () => {
-    if (!drawing) return;
-    drawing = false;
-    pad.toBlob(ask);
-  });
-}
-byId("clear").addEventListener("click", clearPad);
-byId("open").addEventListener("click", () => byId("file").click());
-const input = byId("file", HTMLInputElement);
-input.addEventListener("change", () => {
-  if (input.files?.length) ask(input.files[0]);
-  input.value = "";
-});
-startTheme();
-byId("bars").style.setProperty("--names", `${Math.min(9, 0.6 + 0.55 * longest)}rem`);
-clearPad();
+const desk = new Desk(model, { judge: ({ picture }) => ask(picture), explain: null });
+Object.assign(globalThis, { glyphnet: { pixels: () => desk.pixels, shown: () => desk.found } });
 document.documentElement.dataset.ready = "yes";

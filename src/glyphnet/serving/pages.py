@@ -5,15 +5,20 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..answers import REASONS, Predictor
-from ..pages.bundle import bundle, hash_of, script_json
+from ..data.ink import page_spec
+from ..images import normalizing_spec
+from ..pages.bundle import hash_of
+from ..pages.desk import desk_page, rejecting
 from ..templates import environment, read
+from .service import about_model
 
 _STYLES = ("pages/house.css", "serving/service.css")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+_IN_FULL = ("/predict", "/model")  # what programs ask for; of the rest a line is enough
 _IN_EXAMPLES = 3  # pixels of a row, rows of an image: nobody reads 784 of them
 
 
@@ -36,13 +41,18 @@ def front_page(predictor: Predictor, name: str) -> bytes:
 def docs_page(description: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     """The page at ``/docs``, made of the OpenAPI description: no script, nothing from elsewhere."""
     style = "\n".join(map(read, _STYLES))
+    operations = [
+        (method.upper(), path, operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    ]
+    refusals = _of_all([operation["responses"] for _, _, operation in operations])
     text = environment("serving").get_template("docs.html").render(
         description=description,
-        operations=[
-            (method.upper(), path, operation)
-            for path, methods in description["paths"].items()
-            for method, operation in methods.items()
-        ],
+        operations=operations,
+        full=[operation["operationId"] for _, path, operation in operations if path in _IN_FULL],
+        refusals=refusals,
+        shared=[response for _, response in refusals],
         schemas=description["components"]["schemas"],
         about=about,
         example_of=lambda schema: json.dumps(_example(schema, description), indent=2, ensure_ascii=False),
@@ -61,15 +71,34 @@ def policy_of(page: bytes) -> str:
 
 
 def _asking_page(predictor: Predictor, name: str) -> bytes:
-    style = "\n".join(map(read, (*_STYLES, "pages/drawing.css")))
-    text = environment("serving").get_template("ask.html").render(
-        name=name,
-        model=script_json({"classes": list(predictor.classes), "reasons": REASONS}),
-        style=style,
-        script=bundle("serving/ask.js"),
-        hash_of=hash_of,
-    )  # fmt: skip
-    return text.encode("utf-8", "xmlcharrefreplace")
+    told, rules = about_model(predictor, ""), predictor.rules
+    model = {
+        "classes": told["classes"],
+        "shape": list(predictor.input_shape),
+        "conformal": None if rules.conformal is None else rules.conformal.model_dump(mode="json"),
+        "reasons": REASONS,
+        "ink": page_spec(normalizing_spec(predictor), predictor.input_shape),
+    }
+    about = [("File", name), *([("Network", told["network"])] if told["network"] else [])]
+    return desk_page(
+        "serving/ask.js",
+        model,
+        about=[*about, *rejecting(rules.foreign is not None, rules.confidence)],
+        provenance=told["provenance"],
+        metrics={} if told["accuracy"] is None else {**told["accuracy"], "accuracy": told["accuracy"]["value"]},
+        served=True,
+    )
+
+
+def _of_all(responses: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """The refusals that several requests have in common, word by word: each status with what it means, once."""
+    found: list[tuple[str, Any]] = []
+    pairs = (pair for each in responses for pair in each.items() if pair[0] >= "400")
+    for status, response in sorted(pairs, key=lambda pair: pair[0]):
+        alike = sum(each.get(status) == response for each in responses)
+        if alike > 1 and (status, response) not in found:
+            found.append((status, response))
+    return found
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

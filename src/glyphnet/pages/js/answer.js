@@ -5,16 +5,18 @@ import { byId, drawingContext, html, percent } from "./elements.js";
 import { setOf } from "./foreign.js";
 import { argmax } from "./network.js";
 /** @import { Judged } from "./foreign.js" */
-/** @import { Model } from "./weights.js" */
+/** @import { Described } from "./weights.js" */
 
 /** @typedef {{ row: HTMLElement, name: HTMLElement, fill: HTMLElement, much: HTMLElement }} Bar */
 
 const MOST_BARS = 10;
 const NONE_OF_THESE = "none of these";
+/** @type {{ [count: number]: string }} */
+const NUMBERS = { 2: "two", 3: "three", 4: "four" };
 const SET_LEVELS = [0.95, 0.9, 0.8]; // the set of the first level that the model supports is shown
 
 export class Answer {
-  /** @param {Model} model */
+  /** @param {Described} model */
   constructor(model) {
     this.model = model;
     // Few classes keep their places while one draws; of many the likeliest are shown, the first first.
@@ -42,6 +44,8 @@ export class Answer {
     byId("heard").textContent = "";
     byId("set").textContent = "";
     byId("answer").className = "answer nothing";
+    byId("seen-nothing").hidden = false;
+    byId("seen-hint").hidden = true;
     this.show(this.model.classes.map(() => 0), -1);
     for (const { much } of this.bars) much.textContent = "";
   }
@@ -53,6 +57,8 @@ export class Answer {
   update({ probabilities, reason }, spoken) {
     const best = argmax(probabilities);
     const { classes, reasons } = this.model;
+    byId("seen-nothing").hidden = true;
+    byId("seen-hint").hidden = false;
     const rejected = reason !== null;
     const sure = percent(probabilities[best]);
     byId("name").textContent = rejected ? NONE_OF_THESE : classes[best];
@@ -63,6 +69,19 @@ export class Answer {
     byId("set").textContent = rejected ? "" : this.setOf(probabilities);
     if (spoken) byId("heard").textContent = `${byId("name").textContent}. ${byId("sure").textContent}.`;
     this.show(probabilities, rejected ? -1 : best);
+  }
+
+  /**
+   * Say that several drawings stand side by side, and what each is taken for.
+   * @param {string[]} names @param {boolean} spoken
+   */
+  several(names, spoken) {
+    byId("name").textContent = `I see ${NUMBERS[names.length] ?? names.length}`;
+    byId("answer").className = "answer rejected long";
+    byId("sure").textContent = `${names.map((name) => `“${name}”`).join(" and ")}. Draw one at a time.`;
+    byId("set").textContent = "";
+    if (spoken) byId("heard").textContent = `${byId("name").textContent}. ${byId("sure").textContent}`;
+    for (const { row } of this.bars) row.classList.remove("best");
   }
 
   /**

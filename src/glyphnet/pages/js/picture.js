@@ -1,9 +1,8 @@
 // @ts-check
 // Pictures that are opened, dropped or pasted. The browser decodes them, and they never leave it.
 
+import { decodePicture } from "./decode.js";
 import { byId } from "./elements.js";
-
-const MOST_PIXELS = 50_000_000;
 
 /** @type {(target: Element, show: (picture: ImageBitmap) => void, say: (sentence: string) => void) => void} */
 export function startPictures(target, show, say) {
@@ -11,9 +10,7 @@ export function startPictures(target, show, say) {
   const take = async (file) => {
     if (!file) return;
     try {
-      const picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
-      if (picture.width * picture.height > MOST_PIXELS) throw new Error("too large");
-      show(picture);
+      show(await decodePicture(file));
     } catch {
       say("This file is no picture that the browser can read, or it is too large.");
     }

@@ -9,7 +9,7 @@ import { drawingContext } from "./elements.js";
 
 const LONGEST = 448; // pixels of the sheet that the network's image is made from
 const LARGEST = 4096; // pixels of the longer side of a picture that is read
-const PEN = 0.062; // width of a stroke, as a share of the sheet's shorter side
+export const PEN = 0.062; // width of a stroke, as a share of the sheet's shorter side
 
 /**
  * The pixels of a picture in its own size: RGBA, width, height; of a very large one in a smaller size.
@@ -45,6 +45,18 @@ export class Sheet {
 
   get picture() {
     return this.items.find((item) => item.picture)?.picture ?? null;
+  }
+
+  /** The strokes, where there is nothing else. @returns {Point[][]} */
+  get strokes() {
+    return this.picture ? [] : this.items.flatMap((item) => item.stroke ? [item.stroke] : []);
+  }
+
+  /** A sheet of the same form with some strokes alone. @param {Point[][]} strokes @returns {Sheet} */
+  with(strokes) {
+    const other = new Sheet(this.aspect, 1);
+    other.change(strokes.map((stroke) => ({ stroke })));
+    return other;
   }
 
   /** @param {Item[]} items */

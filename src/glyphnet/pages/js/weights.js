@@ -5,7 +5,7 @@ import { byId } from "./elements.js";
 import { Network } from "./network.js";
 /** @import { Conformal, Foreign } from "./foreign.js" */
 /** @import { PageSpec } from "./ink.js" */
-/** @import { Description } from "./engine/layers.js" */
+/** @import { Description, Shape } from "./engine/layers.js" */
 /** @import { Reader } from "./network.js" */
 
 /**
@@ -13,11 +13,14 @@ import { Network } from "./network.js";
  * @typedef {{ offset: number, length: number, outputs: number }} Tensor
  */
 /**
+ * What a page knows of any model, whoever computes its answers: glyphnet/pages/desk.py writes it.
+ * @typedef {{
+ *   classes: string[], shape: Shape, conformal: Conformal | null, reasons: { [code: string]: string }, ink: PageSpec,
+ * }} Described
+ */
+/**
  * The model as glyphnet/export/webpage.py writes it.
- * @typedef {Reader & {
- *   classes: string[], threshold: number | null, foreign: Foreign | null, conformal: Conformal | null,
- *   reasons: { [code: string]: string }, tensors: Tensor[], ink: PageSpec,
- * }} Model
+ * @typedef {Reader & Described & { threshold: number | null, foreign: Foreign | null, tensors: Tensor[] }} Model
  */
 
 /**

@@ -84,9 +84,11 @@ changes = {
     "network": "bottleneck", "optimizer": "rmsprop", "schedule": "linear",
     "regularizers.log_cosh": 1e-4, "augment": {"invert": 0.01}, "epochs": 3,
 }
-run = glyphnet.train("digits.bits", changes=changes)
+from glyphnet.training import LogTo
+run = glyphnet.train("digits.bits", changes=changes, callbacks=[LogTo("lines:figures.txt")])
 run.classifier.save("model.safetensors")
 told = {
+    "log": open("figures.txt").read().splitlines(),
     "accuracy": run.evaluation.accuracy,
     "penalties": [strength for _, strength in run.recipe.penalties],
     "notes": run.splits.notes,
@@ -122,6 +124,8 @@ def test_everything_that_a_package_adds_trains_predicts_and_is_exported(trained:
     assert "Read as a .bits file by glyphnet-example 1.0." in told["notes"]
     assert told["penalties"] == [1e-4]
     assert told["same"]
+    assert [line.split(" ")[0] for line in told["log"]] == ["glyphnet:", "1.0", "2.0", "3.0", "test"]
+    assert told["log"][-1] == f"test accuracy {told['accuracy']}"
     assert told["model.onnx"] == told["model.html"] == told["model.pt2"] == told["soft.onnx"] == 100
     assert "PlainSoftsign" in told["soft.html"]
     assert ".onnx" in told["soft.html"]

@@ -33,6 +33,9 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "compare": ("XGBoost in comparisons", ("xgboost-cpu|xgboost",)),
     "export": ("ONNX: export, predict, serve", ("onnx", "onnxruntime", "protobuf")),
     "tune": ("search for settings", ("optuna",)),
+    "tensorboard": ("train --log tensorboard", ("tensorboard",)),
+    "mlflow": ("train --log mlflow", ("mlflow-skinny",)),
+    "wandb": ("train --log wandb", ("wandb",)),
     "ray": ("prediction on a cluster", ("ray",)),
     "serve": (
         "the HTTP service",

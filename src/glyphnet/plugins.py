@@ -26,6 +26,7 @@ Row = TypeVar("Row")
 
 GROUPS = (
     "networks", "layers", "sources", "optimizers", "losses", "schedules", "regularizers", "augmentations",
+    "loggers",
 )  # fmt: skip
 """The tables that take rows, without the prefix ``glyphnet.`` of their entry points."""
 
@@ -108,8 +109,8 @@ class Table(MutableMapping[str, Row]):
 
 
 def packages() -> dict[str, str]:
-    """Name and version of every installed package that adds rows to a table, without loading any."""
-    entries = [entry for group in _installed().values() for entry in group]
+    """Name and version of every installed package that adds what a model may be made of, without loading any."""
+    entries = [entry for group, rows in _installed().items() if group != "loggers" for entry in rows]
     return {entry.dist.name: entry.dist.version for entry in entries if entry.dist is not None}
 
 

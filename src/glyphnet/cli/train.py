@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os.path import basename
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import Replacing
 from ..progress import Reporter
 from .console import INTERRUPTED, command_line, emit_json, printable, progress, say, show
 from .data import show_suspects
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ..data.settings import DataSettings
     from ..runs import Run
     from ..studies.seeds import SeedRuns
-    from ..training import Recipe
+    from ..training import LogTo, Recipe
     from ..training.device import Place
 
 
@@ -74,6 +75,10 @@ class TrainOptions(RecipeOptions):
     at_once: Annotated[int | None, typer.Option(
         "--at-once", metavar="N", min=1, help="With --seeds: how many side by side, each with its share of the cores. "
         "Default: one for each core, or 1 for trainings so short that starting processes takes longer.",
+    )] = None  # fmt: skip
+    log: Annotated[list[str] | None, typer.Option(
+        "--log", metavar="KIND[:PLACE]", help="Log the figures of each epoch: tensorboard, mlflow, wandb, csv or "
+        "jsonl; may be repeated. PLACE is a file, a folder, an address or a project; in the run folder unless given.",
     )] = None  # fmt: skip
     as_json: JsonOption = False
 
@@ -157,13 +162,16 @@ def _run(options: TrainOptions, start: Start | None, place: Place) -> Run:
     from ..live import TrainingDisplay
     from ..training import StopOnSignal
 
+    logs = _logs(options, start) if place.rank == 0 else []
     with (
         _reported_once(),
         progress() as reading,
         StopOnSignal(patient=place.size > 1) as stop,
         TrainingDisplay() as bar,
+        ExitStack() as logging,
     ):
-        callbacks, reporter = (stop, bar) if place.rank == 0 else (stop,), Reporter(say, reading)
+        opened = [logging.enter_context(log) for log in logs]
+        callbacks, reporter = (stop, bar, *opened) if place.rank == 0 else (stop,), Reporter(say, reading)
         if start is None:
             assert options.resume is not None
             return runs.resume(
@@ -177,6 +185,24 @@ def _run(options: TrainOptions, start: Start | None, place: Place) -> Run:
             command=command_line(), check_labels=options.check_labels, processes=options.processes,
             threads=options.threads, group_gap=options.group_gap,
         )  # fmt: skip
+
+
+def _logs(options: TrainOptions, start: Start | None) -> list[LogTo]:
+    """The logs that are asked for; what they would replace is checked before the work begins."""
+    from ..training.loggers import LogTo
+
+    folder = options.resume if start is None else start.out
+    logs = [LogTo(kind, folder, say) for kind in options.log or ()]
+    for log in logs:
+        overwrite = options.overwrite or start is None
+        where = Path(log.place)
+        if log.writes == "file" and (log.is_default or where.parent.is_dir()):
+            Replacing((), overwrite, log.is_default).check_in(where.parent, [where.name])
+        elif log.writes == "file":
+            raise typer.BadParameter(f"--log {log.kind}:{log.place}: there is no folder {where.parent}. Make it first.")
+        elif log.writes == "folder":
+            Replacing().check_in(where, ())
+    return logs
 
 
 def _launch(processes: int) -> None:
@@ -202,7 +228,7 @@ def _reported_once() -> Iterator[None]:
         raise typer.Exit(LOST) from error
 
 
-_WITH_RESUME = ("resume", "device", "processes", "threads", "check_labels", "ensemble", "at_once", "as_json")
+_WITH_RESUME = ("resume", "log", "device", "processes", "threads", "check_labels", "ensemble", "at_once", "as_json")
 """Parameters that change nothing of what is trained, and may stand beside --resume."""
 
 
@@ -294,7 +320,7 @@ def how_to_continue(folder: Path) -> str:
 
 # ``glyphnet train --seeds``: several trainings that differ only in their seed, and their ensemble
 
-_ALONE = ("group_gap", "seconds", "processes", "check_labels")
+_ALONE = ("log", "group_gap", "seconds", "processes", "check_labels")
 """Parameters of one training that do not apply to several."""
 
 

@@ -68,6 +68,21 @@ class Run:
             )
         return f"{accuracy_sentence(self.evaluation)}, {self.seconds:.1f} s of training."
 
+    def headline_figures(self) -> dict[str, float]:
+        """Accuracy on held-out images, the ends of its 95 % interval and their number; empty where none was judged.
+
+        The keys begin with the part of the data: ``test_accuracy``, ``test_accuracy_low``, …
+        """
+        if self.evaluation is None:
+            return {}
+        interval, part = self.evaluation.accuracy_interval, self.evaluation.part or "held_out"
+        return {
+            f"{part}_accuracy": self.evaluation.accuracy,
+            f"{part}_accuracy_low": interval.low,
+            f"{part}_accuracy_high": interval.high,
+            f"{part}_images": len(self.evaluation),
+        }
+
     def _repr_html_(self) -> str:
         """The result, the learning curves, and behind a click the evaluation and the classifier, for a notebook."""
         nouns = (("Evaluation", self.evaluation), ("Classifier", self.classifier), ("Data", self.splits))

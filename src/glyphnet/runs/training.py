@@ -134,10 +134,9 @@ def train(
             trained = _fit(fitting, splits, folder, callbacks, checkpoint_every, began, reporter)
         if place.rank:
             return trained.run(make_classifier(trained))
-        gap = partial(
-            measure_group_gap, trained=trained, device=device, threads=threads, callbacks=callbacks, reporter=reporter
-        )
-        return conclude(trained, folder, reporter, command, check_labels=check_labels, more=gap if group_gap else None)
+        how: dict[str, Any] = {"device": device, "threads": threads, "callbacks": callbacks, "reporter": reporter}
+        more = partial(measure_group_gap, trained=trained, **how) if group_gap else None
+        return _told(conclude(trained, folder, reporter, command, check_labels=check_labels, more=more), callbacks)
 
 
 def resume(
@@ -195,7 +194,7 @@ def resume(
             trained = _fit(fitting, splits, written_to, callbacks, checkpoint_every, began, reporter)
         if place.rank:
             return trained.run(make_classifier(trained))
-        return conclude(trained, folder, reporter, command, check_labels=check_labels, report=report)
+        return _told(conclude(trained, folder, reporter, command, check_labels=check_labels, report=report), callbacks)
 
 
 def _read_again(folder: RunFolder, recipe: Recipe, splits: Splits | None, reporter: Reporter) -> Splits:
@@ -236,6 +235,14 @@ def _fit(
             if classifier := make_classifier(Trained(error.result, fitting.recipe, splits, began)):
                 classifier.save(folder.model)
         raise
+
+
+def _told(run: Run, callbacks: Sequence[Callback]) -> Run:
+    """The run, once the callbacks have been told its result."""
+    figures = run.headline_figures()
+    for callback in callbacks:
+        callback.at_result(figures)
+    return run
 
 
 def _place_of(processes: int) -> Place:

@@ -7,13 +7,14 @@ from .checkpoint import CheckpointWriter, read_checkpoint, write_checkpoint
 from .device import choose_device
 from .examples import Examples
 from .fit import FitResult, Fitting, fit, validate
+from .loggers import LOGGERS, Logger, LogTo
 from .presets import PRESETS, preset
 from .recipe import EarlyStopping, Pictures, Recipe
 from .state import HISTORY_KEYS, HistoryRow, Pretrained, TrainingState, initial_network
 
 __all__ = [
-    "HISTORY_KEYS", "PRESETS", "Callback", "CheckpointWriter", "DataSettings", "EarlyStopping", "Examples",
-    "FitResult", "Fitting", "HistoryRow", "Pictures", "Pretrained", "Recipe", "StepInfo", "StopOnSignal",
-    "TrainingState", "choose_device", "fit", "initial_network", "keep_freed_memory", "preset", "read_checkpoint",
-    "validate", "write_checkpoint",
+    "HISTORY_KEYS", "LOGGERS", "PRESETS", "Callback", "CheckpointWriter", "DataSettings", "EarlyStopping", "Examples",
+    "FitResult", "Fitting", "HistoryRow", "LogTo", "Logger", "Pictures", "Pretrained", "Recipe", "StepInfo",
+    "StopOnSignal", "TrainingState", "choose_device", "fit", "initial_network", "keep_freed_memory", "preset",
+    "read_checkpoint", "validate", "write_checkpoint",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -58,6 +58,15 @@ class Callback:
 
     def at_end(self, state: TrainingState) -> None:
         """Called when the training ends or stops, but not when it diverges."""
+
+    def at_result(self, figures: Mapping[str, float]) -> None:
+        """Called last by `glyphnet.train` and `glyphnet.resume`, with what was measured on held-out images.
+
+        Args:
+            figures: ``test_accuracy``, its 95 % interval (``test_accuracy_low``, ``test_accuracy_high``) and
+                ``test_images``, or the same of the validation part where there is no test part; empty where nothing
+                was measured: the training was stopped, or no image was held out.
+        """
 
 
 # Stopping on a signal, at a point from which the training can resume

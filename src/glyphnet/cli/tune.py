@@ -58,6 +58,10 @@ class TuneOptions(RecipeOptions):
     pruning: Annotated[
         bool, typer.Option("--pruning/--no-pruning", help="Stop trials that fall into the worst quarter.")
     ] = True
+    max_parameters: Annotated[int | None, typer.Option(
+        "--max-parameters", metavar="N", min=1, help="How many numbers the network may learn; its kind and widths are "
+        "then searched as well, unless --search says what to search.",
+    )] = None  # fmt: skip
     device: DeviceOption = "auto"
     threads: ThreadsOption = None
     as_json: JsonOption = False
@@ -90,8 +94,8 @@ def tune(ctx: typer.Context, *, data: DataArgument = "digits", options: TuneOpti
             found = run(
                 source, search=search, preset=options.preset, recipe=recipe, changes=changes, trials=options.trials,
                 seconds=options.seconds, out=out, storage=options.storage, replacing=rules, pruning=options.pruning,
-                device=options.device, threads=options.threads, callbacks=(stop, bar),
-                winner_callbacks=(end, winner_bar), reporter=Reporter(say, reading),
+                max_parameters=options.max_parameters, device=options.device, threads=options.threads,
+                callbacks=(stop, bar), winner_callbacks=(end, winner_bar), reporter=Reporter(say, reading),
             )  # fmt: skip
     except KeyboardInterrupt:
         if (options.storage or out / STUDY_FILE).exists():

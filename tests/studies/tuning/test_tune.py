@@ -19,9 +19,11 @@ from glyphnet import Splits
 from glyphnet.data import ImageDataset
 from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.files import Replacing
+from glyphnet.nn import parse_network
 from glyphnet.progress import Reporter
 from glyphnet.studies.tuning import SearchCallback, Trial, Tuning
 from glyphnet.studies.tuning.results import score
+from glyphnet.studies.tuning.sizes import networks_within, parameters_of
 from glyphnet.training import StepInfo, TrainingState
 
 Tune = Callable[..., Tuning]
@@ -311,3 +313,33 @@ def test_links_in_a_folder_that_was_received_are_not_followed(
         with pytest.raises(OutputError, match=f"{place.name}: is (a link, which is not followed|needed for a lock)"):
             tune(trials=2, out=received, replacing=rules)
     assert {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()} == before
+
+
+def test_of_networks_within_a_size_the_best_is_searched(digits: Splits, tmp_path: Path) -> None:
+    found = glyphnet.tune(
+        digits, preset="fast", changes={"epochs": 2}, trials=3, max_parameters=900, device="cpu", out=tmp_path / "out"
+    )
+    assert found.run is not None
+    assert found.run.classifier is not None
+    assert found.run.classifier.summary().parameters <= 900
+    assert all("kind" in str(trial.settings["network"]) for trial in found.trials)
+    assert len({trial.settings["network"] for trial in found.trials}) > 1, "several networks were tried"
+
+
+def test_a_network_that_is_drawn_too_large_is_not_trained(tune: Tune) -> None:
+    found = tune(trials=3, max_parameters=700, search={"network": ["linear", '{"kind": "mlp", "hidden": [64]}']})
+    endings = {trial.settings["network"]: trial.outcome for trial in found.trials}
+    assert endings["linear"].ending == "finished"
+    too_large = [trial.outcome for trial in found.trials if trial.settings["network"] != "linear"]
+    assert all(outcome.ending == "impossible" for outcome in too_large)
+    assert all("4,810 parameters, more than max_parameters (=700)" in outcome.reason for outcome in too_large)
+    with pytest.raises(SettingsError, match="the smallest network for images of 8×8×1 and 10 classes"):
+        tune(search=None, max_parameters=20)
+
+
+@pytest.mark.parametrize(("most", "shape"), [(8000, (28, 28, 1)), (700, (28, 28, 1)), (20_000, (32, 32, 3))])
+def test_each_family_is_as_wide_as_the_size_allows(most: int, shape: tuple[int, int, int]) -> None:
+    specs = [parse_network(json.loads(text)) for text in networks_within(most, shape, 10)]
+    assert len(specs) > 5
+    assert all(parameters_of(spec, shape, 10) <= most for spec in specs)
+    assert max(parameters_of(spec, shape, 10) for spec in specs) > 0.9 * most

@@ -29,6 +29,7 @@ from ...training import Examples, FitResult, HistoryRow, Recipe, StepInfo, Train
 from ...training import preset as recipe_of_preset
 from ...training.device import Place, using_threads
 from .results import Ending, Outcome, TestResult, Trial, TrialEnding, Tuning, score
+from .sizes import check_size, networks_within
 from .space import Search, Space, Value, default_search, read_space
 from .study import PARTS, Peers, Study, check_places, quiet, require_optuna, start_over
 
@@ -51,6 +52,7 @@ def tune(
     storage: str | os.PathLike[str] | None = None,
     replacing: Replacing | None = None,
     pruning: bool = True,
+    max_parameters: int | None = None,
     device: str = "auto",
     threads: int | None = None,
     callbacks: Sequence[SearchCallback] = (),
@@ -81,6 +83,9 @@ def tune(
         replacing: what may be replaced in ``out``; with ``overwrite`` the search starts over. None for the files of an
             earlier search only.
         pruning: whether to stop trials that fall behind.
+        max_parameters: how many numbers the network may learn. Then the network is searched, too: of several families
+            the widest one within the limit, unless ``search`` says what to search. A trial that draws a larger one is
+            not trained.
         device, threads: as for `glyphnet.train`.
         callbacks: called during the search; if one requests a stop, the search ends and the winner is not trained.
         winner_callbacks: called during the winner's training.
@@ -96,12 +101,12 @@ def tune(
         DataError, DeviceError: as for `glyphnet.train`.
     """
     trials = DEFAULT_TRIALS if trials is None and seconds is None else trials
-    _check_early(trials, seconds)
+    _check_early(trials, seconds, max_parameters)
     folder = None if out is None else Path(out)
     file = Path(storage) if storage is not None else folder and folder / STUDY_FILE
     rules = replacing or Replacing(is_default=True)
     check_places(folder, file, rules)
-    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), reporter)
+    base, splits, space = _prepare(data, search, preset, recipe, dict(changes or {}), max_parameters, reporter)
     check_places(folder, file, replace(rules, inputs=(*rules.inputs, *inputs_of(base))))
     with quiet(), Peers(file) as peers:
         if rules.overwrite and file is not None:
@@ -110,7 +115,7 @@ def tune(
         if earlier := len(study.trials()):
             reporter.say(f"Resuming {file}: {earlier} trials have ended.")
         budget = Budget(trials, seconds)
-        runner = TrialRunner(base, splits, device, threads, pruning, budget, callbacks)
+        runner = TrialRunner(base, splits, device, threads, pruning, budget, callbacks, max_parameters)
         try:
             ending = search_for(study, runner, budget, callbacks)
         finally:
@@ -136,7 +141,7 @@ def tune(
         )
 
 
-def _check_early(trials: int | None, seconds: float | None) -> None:
+def _check_early(trials: int | None, seconds: float | None, max_parameters: int | None) -> None:
     require_optuna()
     if Place.from_environment().size > 1:
         raise SettingsError(
@@ -147,6 +152,8 @@ def _check_early(trials: int | None, seconds: float | None) -> None:
         raise SettingsError(f"trials (={trials}) must be 1 or more.")
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
         raise SettingsError(f"seconds (={seconds:g}) must be above 0.")
+    if max_parameters is not None and max_parameters < 1:
+        raise SettingsError(f"max_parameters (={max_parameters}) must be 1 or more.")
 
 
 def _prepare(
@@ -155,6 +162,7 @@ def _prepare(
     preset: str,
     recipe: Recipe | None,
     changes: Mapping[str, Any],
+    max_parameters: int | None,
     reporter: Reporter,
 ) -> tuple[Recipe, Splits, Space]:
     """The recipe that the trials start from, the images, and the search space; reports all that is wrong with them."""
@@ -164,6 +172,11 @@ def _prepare(
         raise SettingsError(
             "Trials are judged on validation images, and there are none. Set data.validation_fraction above 0."
         )
+    if max_parameters is not None and search is None:
+        networks = networks_within(max_parameters, splits.image_shape, len(splits.classes))
+        base = base.override({"network": networks[0]})
+        search = {**({"network": networks} if len(networks) > 1 else {}), **default_search(base)}
+        search.pop("network.dropout", None)  # so few weights cannot learn images by heart
     space = read_space(default_search(base) if search is None else search, base)
     about = base.about_pictures if recipe is None else ()
     reporter.say(*look_over(splits).lines, *about, *base.without_effect(given=tuple(changes)), f"Searched: {space}.")
@@ -376,6 +389,7 @@ class TrialRunner:
     pruning: bool
     budget: Budget
     callbacks: Sequence[training.Callback]
+    max_parameters: int | None = None
 
     def run(self, trial: optuna.Trial, settings: Mapping[str, Value]) -> Outcome:
         """Train and validate. A failure that the settings cause is an outcome, not an error."""
@@ -383,7 +397,9 @@ class TrialRunner:
         validation = Examples.of(splits.validation.images, splits.validation.labels)
         watch = _Watch(trial, len(validation), self.budget, pruning=self.pruning)
         try:
-            fitting = fitting_of(self.recipe.override(settings), splits, self.device, threads=self.threads)
+            recipe = self.recipe.override(settings)
+            check_size(recipe.network, self.max_parameters, splits.image_shape, len(splits.classes))
+            fitting = fitting_of(recipe, splits, self.device, threads=self.threads)
             result = fitting.run(callbacks=(watch, *self.callbacks))
         except SettingsError as error:
             return Outcome("impossible", str(error))

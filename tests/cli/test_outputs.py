@@ -59,7 +59,7 @@ OUTPUTS = (
     Output("data", "--out", ("in",), suffix=".csv"),
     Output("data", "--review", ("in",), suffix=".csv"),
 )
-READS_NOTHING = {("playground", "--out")}
+READS_NOTHING = {("playground", "--out"), ("studio", "--html")}
 READ = {("train", "--recipe"), ("train", "--resume"), ("tune", "--recipe"), ("compare", "--models")}
 FILES, FOLDERS = [each for each in OUTPUTS if each.suffix], [each for each in OUTPUTS if each.names]
 

@@ -63,6 +63,12 @@ def class_folders(make: Maker) -> None:
     make.write("fruit/apple/notes.txt", "sour\n")
 
 
+def groups_beside(make: Maker) -> None:
+    make.pictures("birds/owl", "birds/wren", called="{n}")
+    rows = "owl/0.png,barn\nowl/1.png,barn\nwren/0.png,hedge\nwren/1.png,hedge\n"
+    make.write("birds/metadata.csv", "file_name,group\n" + rows)
+
+
 def parts_above(make: Maker) -> None:
     make.pictures(*(f"archive/fruit/{part}/{label}" for part in ("Training", "Test") for label in ("apple", "pear")))
 
@@ -172,7 +178,8 @@ def with_runs(make: Maker) -> None:
 
 
 MAKERS: dict[str, Callable[[Maker], None]] = {
-    "fruit": class_folders, "archive": parts_above, "shoes": parts_below, "lungs": images_and_masks,
+    "fruit": class_folders, "birds": groups_beside, "archive": parts_above, "shoes": parts_below,
+    "lungs": images_and_masks,
     "lungs --only images": images_and_masks, "faces": people, "flat": no_classes, "imagefolder": imagefolder,
     "plants/plants.csv": path_table, "pets/pets.csv": two_labels, "cloned": not_fetched,
     "digits/train.csv": pixel_table, "hub": hub, "fruit.zip": archive,

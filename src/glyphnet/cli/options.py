@@ -211,7 +211,7 @@ OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing output; inputs are never replaced.")
 ]
 
-OUTPUTS = ("out", "review", "storage")
+OUTPUTS = ("out", "review", "storage", "html")
 """Parameters of verbs that name what is written."""
 
 

@@ -395,7 +395,7 @@ def archive_tree(path: Path) -> FileTree:
     try:
         found = _zip_members(path) if head[:2] == b"PK" else _tar_members(path, _is_packed(head))
         for given, read in found:
-            name = posixpath.normpath(given.replace("\\", "/")).lstrip("/")
+            name = posixpath.normpath(given.replace("\\", "/").lstrip("/"))
             if name.startswith("../"):
                 outside.append(given)
                 continue

@@ -216,7 +216,7 @@ def in_zip(path: Path, name: str, label: str | None, tray: bool, group: str | No
         return
     others.pop(".csv", None)
     if others:
-        found.notes.append(f"{name}: {plural(sum(others.values()), 'file')} that are no pictures: not read.")
+        found.notes.append(f"{name}: {plural(sum(others.values()), 'member')} of other kinds than pictures: not read.")
     labels = _labels(tree, names, name, label, tray, found)
     groups = _groups(tree)
     spent = [0]

@@ -107,7 +107,7 @@ def _folder_routes(workshop: Workshop) -> list[Route]:
     async def decide(request: Request) -> Response:
         value = await read_json(request)
         id = await run_in_threadpool(workshop.decide, _text(value, "id"), _text_or_none(value, "label"))
-        await run_in_threadpool(workshop.changed)
+        workshop.tell_soon()
         return answer({"id": id})
 
     def move(value: dict[str, Any]) -> None:

@@ -104,10 +104,14 @@ class Folder:
             finally:
                 self.edition += 1
 
-    def refresh(self) -> bool:
-        """See what was changed by hand; whether anything was."""
+    def refresh(self, *, whole: bool = False) -> bool:
+        """See what was changed by hand; whether anything was.
+
+        Args:
+            whole: look at every file: the times of folders tell of new names, not of new content.
+        """
         with self.lock:
-            changed = [self.listing.refresh(), self.groups.refresh(), self.decisions.refresh()]
+            changed = [self.listing.refresh(whole=whole), self.groups.refresh(), self.decisions.refresh()]
             if any(changed):
                 self.edition += 1
             return any(changed)

@@ -69,6 +69,12 @@ class Shelf:
             self._order = sorted(self.entries)
         return self._order
 
+    def holds_same(self, other: Shelf) -> bool:
+        """Whether another shelf has the same files, none of them changed."""
+        if self.entries.keys() != other.entries.keys():
+            return False
+        return all(entry.state == other.entries[id].state for id, entry in self.entries.items())
+
     def put(self, id: str, entry: Entry) -> None:
         """Add a picture."""
         self.entries[id] = entry
@@ -143,7 +149,7 @@ class Listing:
         for name, shelf in list(self.shelves.items()):
             if whole or self._is_stale(shelf):
                 found = self._read(name, shelf)
-                changed = changed or found.entries.keys() != shelf.entries.keys() or found.skipped != shelf.skipped
+                changed = changed or found.skipped != shelf.skipped or not found.holds_same(shelf)
                 self.shelves[name] = found
         return changed
 

@@ -22,7 +22,7 @@ RESERVED = frozenset({*UNLABELLED_PARTS, VERSIONS, RUNS, GROUPS, DECISIONS})
 """Names, in lower case, that no class may have, beside those with a leading dot and those of parts."""
 
 _MOST_BYTES = 200  # of a file's name, so that a number still fits behind it
-_GENERIC = re.compile(r"(blob|image|drawing|canvas|photo|camera|pasted|clipboard)?[-_ ]?\d*", re.IGNORECASE)
+_GENERIC = re.compile(r"((blob|image|drawing|canvas|photo|camera|pasted|clipboard)[-_ ]?\d*)?", re.IGNORECASE)
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "GIF": ".gif", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,6 @@ class Runs:
 
     folder: Folder
     versions: Versions
-    _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
 
     def names(self) -> list[str]:
@@ -106,7 +106,6 @@ class Runs:
 
     def is_running(self, name: str) -> bool:
         """Whether a process writes into the run's folder."""
-        self._reap()
         path = self.folder.runs / name
         for lock in (LOCK, FOLDER_LOCK):
             with contextlib.suppress(OutputError, OSError):
@@ -200,23 +199,22 @@ class Runs:
             with appended(path / LOG) as log, lock.hand_over() as descriptor:
                 arguments = [os.fspath(self.folder.root), name, json.dumps(request), str(descriptor)]
                 main = "glyphnet.studio.trainer:main"
-                self._children[name] = start_detached(main, arguments, log=log, keep=descriptor)
+                child = start_detached(main, arguments, log=log, keep=descriptor)
         except BaseException:
             lock.release()
             raise
+        threading.Thread(target=self._await, args=(name, child), daemon=True).start()
 
-    def _reap(self) -> None:
-        """Take note of the ends of the processes that were started here, also of those that could not say why."""
-        for name, child in list(self._children.items()):
-            if child.poll() is None or self._children.pop(name, None) is None:
-                continue
-            about = self._about(name)
-            if child.returncode > 0 and about.get("status") == "started":
-                path = self.folder.runs / name
-                with contextlib.suppress(OSError):
-                    lines = read_input(path / LOG).decode("utf-8", "replace").strip().splitlines()
-                    error = f"The training ended with status {child.returncode}: {lines[-1] if lines else 'no word'}"
-                    atomic_write_json(path / ABOUT, {**about, "status": "failed", "error": error})
+    def _await(self, name: str, child: subprocess.Popen[bytes]) -> None:
+        """Take note of the end of a process that was started here, also of one that could not say why."""
+        status = child.wait()
+        about = self._about(name)
+        if status > 0 and about.get("status") == "started":
+            path = self.folder.runs / name
+            with contextlib.suppress(OSError):
+                lines = read_input(path / LOG).decode("utf-8", "replace").strip().splitlines()
+                error = f"The training ended with status {status}: {lines[-1] if lines else 'no word'}"
+                atomic_write_json(path / ABOUT, {**about, "status": "failed", "error": error})
 
     def _free(self, preset: str) -> str:
         number = 1

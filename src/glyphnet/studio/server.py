@@ -65,11 +65,12 @@ class StudioServer:
         pool = ConnectionPool(LIMITS, SECURITY, lambda _: None)
         gate = Gate(app, HostPolicy(self.host), lambda *_: None)
         self._server = GuardedServer(gate, LIMITS, pool, self._listener, on_ready, workshop.hub.stop)
-        watching = asyncio.create_task(workshop.watch())
+        tasks = [asyncio.create_task(workshop.watch()), asyncio.create_task(workshop.tell())]
         try:
             await self._server.run_to_end()
         finally:
-            watching.cancel()
+            for task in tasks:
+                task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await watching
+                await asyncio.gather(*tasks)
             workshop.close()

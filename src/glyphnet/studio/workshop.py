@@ -32,6 +32,11 @@ TRAINING_SECONDS = 0.35
 """Between two looks at the files of trainings; at every second of them what was changed by hand is seen too."""
 
 LOOKS = 2
+WHOLE_LOOKS = 60
+"""At every so many of them every file is looked at, for pictures that were changed in place."""
+
+TOLD_SECONDS = 0.15
+"""Between two states that the pages are sent after quick changes."""
 
 
 class Workshop:
@@ -49,6 +54,7 @@ class Workshop:
         self._told = -1  # the edition of the last state that the pages heard of
         self._is_changed: tuple[int, bool] = (-1, True)  # the edition, and whether it differs from the latest version
         self._trainings: dict[str, _Training] = {}
+        self._news = asyncio.Event()
 
     async def watch(self) -> None:
         """Tell the pages of trainings, and of changes that were made by hand; runs until cancelled."""
@@ -57,7 +63,20 @@ class Workshop:
             with contextlib.suppress(OSError, DataError):
                 await run_in_threadpool(self._follow_trainings)
                 if turn % LOOKS == 0:
-                    await run_in_threadpool(self._look)
+                    await run_in_threadpool(self._look, turn % WHOLE_LOOKS == 0)
+
+    async def tell(self) -> None:
+        """Tell the pages of quick changes, many at once; runs until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            with contextlib.suppress(OSError, DataError):
+                await run_in_threadpool(self.changed)
+            await asyncio.sleep(TOLD_SECONDS)
+
+    def tell_soon(self) -> None:
+        """Let the pages hear of a change in a moment; on the event loop."""
+        self._news.set()
 
     def close(self) -> None:
         """End the streams and the jobs, not the trainings, and let another studio open the folder."""
@@ -193,8 +212,8 @@ class Workshop:
             else:
                 yield Given(file.name, spool.content, label, group)
 
-    def _look(self) -> None:
-        self.folder.refresh()
+    def _look(self, whole: bool) -> None:
+        self.folder.refresh(whole=whole)
         if self.folder.edition != self._told:
             self.changed()
 

@@ -36,6 +36,7 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tensorboard": ("train --log tensorboard", ("tensorboard",)),
     "mlflow": ("train --log mlflow", ("mlflow-skinny",)),
     "wandb": ("train --log wandb", ("wandb",)),
+    "hub": ("push and pull models", ("huggingface-hub",)),
     "ray": ("prediction on a cluster", ("ray",)),
     "serve": (
         "the HTTP service",

@@ -15,6 +15,7 @@
     │   └── RunFolderError        the run folder is in use, not empty, or has nothing to resume
     ├── OutputError               writing would destroy something that is not the command's own output
     ├── ExportError               a model that cannot be exported, or an export that answers otherwise than it
+    ├── HubError                  a model hub refuses, has no such model, or cannot be reached
     ├── DeviceError               the device asked for is not there
     ├── PluginError               another package's row for one of the tables cannot be used
     └── MissingExtraError         an optional dependency is not installed (an ImportError)
@@ -100,6 +101,10 @@ class OutputError(GlyphNetError):
 
 class ExportError(GlyphNetError):
     """A model cannot be exported so, or what was exported does not answer as the model does."""
+
+
+class HubError(GlyphNetError):
+    """A model hub refuses, has no such model, or cannot be reached."""
 
 
 class DeviceError(GlyphNetError):

@@ -308,6 +308,7 @@ _MARKS = {
         rb'\A\{\n  "(data": .*\n  "(n|images|a)": |lab": .*\n  "made": |method": |seeds": |recipe": )'
         rb'|\A\{"model": .*, "predictions": \['
     ),
+    ".md": re.compile(rb"\A---\nlibrary_name: glyphnet\n"),
     ".jsonl": re.compile(rb'\A\{"event": "start", "run": '),
     ".csv": re.compile(
         rb"\A(epoch,loss,accuracy,|file,true,predicted|file,label,|part,file,given,suggested,score,decision|"

@@ -184,3 +184,8 @@ def printable(text: str) -> str:
         else character
         for character in text
     )
+
+
+def without_folders(name: str) -> str:
+    """The last part of what may be a path: where data lay says more about a person than about the data."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class ExportOptions(OptionGroup):
     """The options of ``glyphnet export``."""
 
-    format: Annotated[Literal["html", "onnx", "pt2"], typer.Option(
+    format: Annotated[Literal["html", "onnx", "pt2", "card"], typer.Option(
         "--format", help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and "
-        "others. pt2: a program for PyTorch (torch.export).",
+        "others. pt2: a program for PyTorch (torch.export). card: a model card, Markdown: figures, limits, use.",
     )] = "html"  # fmt: skip
     out: Annotated[Path | None, typer.Option(
         "--out", metavar="FILE", help="The file to write; beside the model unless given.",
@@ -43,14 +43,17 @@ class ExportOptions(OptionGroup):
 
 
 def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, how: ModelDataOptions) -> None:
-    """Write a model as a web page, as ONNX or as a PyTorch program.
+    """Write a model as a web page, as ONNX or as a PyTorch program, or describe it in a model card.
 
     Every export proves itself first: on held-out images it must answer as the model does. If it does not, nothing is
-    written.
+    written. A card says what is in the model file.
     """
     out, verify = options.out, options.verify
     if options.as_json and out is not None and is_stdout(out):
         raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
+    if options.format == "card":
+        _write_card(ctx, model, options)
+        return
     from ..classifier import load_model
     from ..export import FORMATS
     from ..export import export as write
@@ -71,6 +74,22 @@ def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, 
     tell = say if is_stdout(target) else print
     tell(f"{printable(str(exported.path))}: {units.size(exported.size)}.")
     tell(_in_words(exported, cost))
+
+
+def _write_card(ctx: typer.Context, model: Path, options: ExportOptions) -> None:
+    """The model card, which answers nothing and so has nothing to prove."""
+    if given := [name for name in ("verify", "quantize") if getattr(options, name) is not None]:
+        raise typer.BadParameter(f"--{given[0]}: a card answers no images. Leave it out.")
+    from ..classifier import load_model
+    from ..export.card import write_card
+
+    target = model.with_suffix(".md") if options.out is None else options.out
+    replacing(ctx, options.overwrite).check(target)
+    size = write_card(load_model(model), target)
+    if options.as_json:
+        emit_json({"model": str(model), "format": "card", "file": str(target), "bytes": size})
+    else:
+        (say if is_stdout(target) else print)(f"{printable(str(target))}: {units.size(size)}.")
 
 
 def _as_dict(exported: Exported) -> dict[str, object]:

@@ -24,6 +24,7 @@ from ..files import open_input
 from ..images import Batch, Opened, normalized_together, normalizing_spec
 from ..processes import usable_cores
 from ..settings import default_batch_size
+from ..units import without_folders
 from .api import JSON, APIError
 from .bodies import Bodies, contents_of
 from .decoding import Decoder
@@ -74,11 +75,6 @@ def about_model(predictor: Predictor, identity: str) -> dict[str, Any]:
             "versions": {str(name): str(version) for name, version in dict(origin.get("versions", {})).items()},
         },
     }
-
-
-def without_folders(name: str) -> str:
-    """The last part of what may be a path."""
-    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _told(predictor: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:

@@ -63,21 +63,21 @@ class FileLock:
     def adopted(cls, path: AnyPath, descriptor: int) -> FileLock:
         """A lock that a parent process has handed over with `hand_over`."""
         lock = cls(path)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
         os.set_inheritable(descriptor, False)
         lock._descriptor = descriptor
         return lock
 
-    @contextmanager
-    def hand_over(self) -> Iterator[int]:
-        """The descriptor of a held lock, for a child process, which holds it from the end of the block on.
-
-        If the block raises, this process keeps the lock.
-        """
+    @property
+    def descriptor(self) -> int:
+        """Of the file of a held lock, for a child process to inherit."""
         assert self._descriptor is not None
-        yield self._descriptor
-        os.close(self._descriptor)
+        return self._descriptor
+
+    def hand_over(self, holder: int) -> None:
+        """Leave a held lock to a child process that has inherited its descriptor: it is held until that one ends."""
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, f"glyphnet {holder}\n".encode(), 0)
+        os.close(self.descriptor)
         self._descriptor = None
 
     def release(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -12,8 +13,9 @@ import pytest
 from PIL import Image
 
 import glyphnet
-from glyphnet.errors import OutputError
+from glyphnet.errors import GlyphNetError, OutputError
 from glyphnet.studio import Folder
+from glyphnet.studio.errors import StudioError
 
 from .conftest import Client, png, zipped
 
@@ -106,6 +108,7 @@ def test_moving_follows_groups_and_undo_and_redo_travel_there_and_back(client: C
 
 def test_deleted_pictures_lie_in_the_trash_and_come_back(client: Client) -> None:
     ids = client.fill("gone", [50, 51])
+    client.post("api/group", {"ids": ids, "group": "both"})
     client.post("api/delete", {"ids": ids[:1]})
     assert (client.root / ".trash" / ids[0]).read_bytes() == png(50)
     assert client.ids("gone") == ids[1:]
@@ -114,7 +117,9 @@ def test_deleted_pictures_lie_in_the_trash_and_come_back(client: Client) -> None
     client.post("api/undo")
     client.post("api/undo")
     assert client.ids("gone") == ids
+    assert [each["group"] for each in client.pictures("gone")] == ["both", "both"]
     assert (client.root / ids[0]).read_bytes() == png(50)
+    client.post("api/group", {"ids": ids, "group": None})
 
 
 def test_renaming_a_class_keeps_its_groups_and_a_taken_name_is_refused(client: Client) -> None:
@@ -199,6 +204,77 @@ def test_a_table_of_groups_that_cannot_be_read_is_never_overwritten(client: Clie
     assert "'camera'" in refused.error
     assert path.read_text().endswith("table/00001.png,a,b\n")
     path.unlink() if before is None else path.write_text(before)
+
+
+@pytest.mark.parametrize(("names", "told"), [
+    (("train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png"), "every verb reads 'a', 'b' as the classes"),
+    (("pack/a/1.png", "pack/b/2.png"), "every verb reads 'a', 'b' as the classes"),
+    (("a/1.png", "runs/2.png"), "runs: holds pictures (2.png)"),
+    (("a/1.png", "versions/x/2.png"), "versions: holds pictures (x/2.png)"),
+    (("ann/glad/1.png", "ann/sad/2.png", "bob/glad/3.png", "bob/sad/4.png"), "can be read in two ways"),
+])  # fmt: skip
+def test_a_folder_whose_folders_are_not_its_classes_is_not_opened(tmp_path, names, told: str) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(number))
+    for _ in range(2):
+        with pytest.raises(GlyphNetError) as error:
+            Folder(tmp_path)
+        assert told in str(error.value)
+    assert all((tmp_path / name).read_bytes() == png(number) for number, name in enumerate(names))
+
+
+def test_pictures_inside_a_run_are_no_reason_to_refuse_the_folder(tmp_path) -> None:
+    Folder(tmp_path).close()
+    run = tmp_path / "runs" / "fast-1"
+    (run / "explanations").mkdir(parents=True)
+    (run / "explanations" / "0-explained.png").write_bytes(png(1))
+    for name in ("recipe.yaml", "history.csv"):
+        (run / name).write_text("x")
+    Folder(tmp_path).close()
+
+
+def test_a_table_of_classes_is_refused_before_anything_is_trained_by_it(tmp_path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,label\na/1.png,b\n")
+    with pytest.raises(GlyphNetError, match="metadata.csv"):
+        Folder(tmp_path)
+
+
+def test_what_fails_on_the_disk_halfway_is_taken_back_whole(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(tmp_path)
+    folder.add_class("a")
+    with folder.changing():
+        ids = [folder.store(None, None, ".png", png(seed)) for seed in range(3)]
+        folder.added("Add", ids, {ids[0]: "g"}, [])
+
+    def everything() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder.decide(ids[1], "a")
+    before = everything()
+    with monkeypatch.context() as patch:
+        patch.setattr("glyphnet.studio.tables.append_line", full)
+        with pytest.raises(StudioError, match="disk is full") as error:
+            folder.decide(ids[0], "a")
+        assert error.value.status == 507
+    with monkeypatch.context() as patch:
+        patch.setattr("glyphnet.studio.tables.write_decisions", full)
+        with pytest.raises(StudioError, match="changed meanwhile|disk is full"):
+            folder.undo()
+    assert {name: content for name, content in everything().items() if "metadata" not in name} == {
+        name: content for name, content in before.items() if "metadata" not in name
+    }
+    assert folder.state()["classes"] == [{"name": "a", "count": 1}]
+    assert folder.groups.of[ids[0]] == "g"
+    folder.decide(ids[0], "a")
+    assert folder.groups.of == {"a/00001.png": "g"}
+    folder.undo()
+    folder.undo()
+    assert (folder.state()["classes"][0]["count"], folder.groups.of) == (0, {ids[0]: "g"})
+    folder.close()
 
 
 def test_a_second_studio_of_the_folder_is_refused_and_a_closed_one_is_not(tmp_path) -> None:

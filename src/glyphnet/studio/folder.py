@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..data.corrections import Decision
-from ..errors import OutputError
+from ..data.filetree import folder_tree
+from ..data.layouts import arrange
+from ..data.listing import TRAIN
+from ..errors import DataError, OutputError
+from ..filekinds import looks_like_picture
 from ..files import make_folder, remove, remove_empty_folder
 from ..locks import FileLock
 from ..places import add_file, rename_all
-from ..units import plural
+from ..units import listed, plural
 from .errors import StudioError, of_disk
 from .listing import Entry, Listing, facts_of, state_of
 from .names import RUNS, TRASH, TRAY, VERSIONS, check_class_name
@@ -54,7 +58,8 @@ class Folder:
         root: made if it is absent.
 
     Raises:
-        OutputError: another studio has it open, or its ``runs`` or ``versions`` hold pictures of a class.
+        OutputError: another studio has it open, or a folder of its own is a link.
+        StudioError: its folders are not its classes; see `check_reading`.
         DataError, OSError: it cannot be read or written.
     """
 
@@ -80,6 +85,7 @@ class Folder:
                 make_folder(self.root / TRAY)
             self.groups = Groups(self.root)
             self.decisions = Decisions(self.root)
+            self.check_reading()
         except BaseException:
             self._held.release()
             raise
@@ -115,6 +121,32 @@ class Folder:
             if any(changed):
                 self.edition += 1
             return any(changed)
+
+    def check_reading(self) -> None:
+        """Check that `load` takes for classes what the studio shows as classes.
+
+        Raises:
+            StudioError: what it would read otherwise, and what to do.
+        """
+        for name in (RUNS, VERSIONS):
+            names = folder_tree(self.root / name).names  # without those in runs
+            if (found := next(filter(looks_like_picture, names), None)) is not None:
+                where = f"{self.root / name}: holds pictures ({found}), and the studio keeps its {name} there."
+                raise StudioError(409, f"{where} If it is a class, give it another name.")
+        if self.groups.fault:
+            raise StudioError(409, self.groups.fault)
+        listing = self.listing
+        ids = [id for name in listing.classes for id in listing.shelves[name].entries]
+        try:
+            rows = arrange(ids, os.fspath(self.root)).rows if ids else []
+        except DataError as error:
+            raise StudioError(409, f"{error} The studio works on class folders alone.") from None
+        if any(part != TRAIN or id.partition("/")[0] != label for id, label, part in rows) or len(rows) < len(ids):
+            labels = listed(sorted({label for _, label, _ in rows}), 3)
+            raise StudioError(
+                409, f"{self.root}: the folders directly in it are not its classes; every verb reads {labels} as the "
+                "classes. Open the folder in which these lie, or lay the pictures out as FOLDER/class/picture.png."
+            )  # fmt: skip
 
     # Classes
 
@@ -155,7 +187,10 @@ class Folder:
             self.check_class(name)
             count = len(self.listing.shelves[name].entries)
             target = self._free(f"{TRASH}/{name}")
-            self._do(Change(f"Delete the class {name!r} with {plural(count, 'picture')}", moves=[(name, target)]))
+            change = Change(f"Delete the class {name!r} with {plural(count, 'picture')}", moves=[(name, target)])
+            inside = (id for id in self.groups.of if id.startswith(f"{name}/"))
+            change.groups = {id: (self.groups.of[id], None) for id in inside}
+            self._do(change)
 
     # Pictures
 
@@ -190,6 +225,7 @@ class Folder:
             taken: set[str] = set()
             for id in found:
                 change.moves.append((id, self._free(f"{TRASH}/{id}", taken)))
+            change.groups = {id: (self.groups.of[id], None) for id in found if id in self.groups.of}
             self._do(change)
 
     def set_group(self, ids: object, group: str | None) -> None:
@@ -299,17 +335,15 @@ class Folder:
     def _make(self, change: Change) -> None:
         for name in change.made:
             make_folder(self.root / name)
-        added = [(old, new) for old, new in change.moves if not old]
-        back = [(self._trashed[new], new) for _, new in added if new in self._trashed]
-        self._move([*back, *((old, new) for old, new in change.moves if old)])
-        change.dropped = self._follow({old: new for old, new in change.moves if old})
-        self.groups.change({id: after for id, (_, after) in change.groups.items()})
-        if change.decision is not None:
-            self.decisions.append(change.decision)
+        back = [(self._trashed[new], new) for old, new in change.moves if not old and new in self._trashed]
+        moves = [*back, *((old, new) for old, new in change.moves if old)]
+        with self._moved(moves):
+            change.dropped = self._follow({old: new for old, new in change.moves if old})
+            self._regroup({id: after for id, (_, after) in change.groups.items()})
+            if change.decision is not None:
+                self.decisions.append(change.decision)
 
     def _take_back(self, change: Change) -> None:
-        if change.decision is not None:
-            self.decisions.rewrite(lambda row: None if row == change.decision else row)
         moves: list[tuple[str, str]] = []
         taken: set[str] = set()
         for old, new in reversed(change.moves):
@@ -317,13 +351,36 @@ class Folder:
             if not old:
                 self._trashed[new] = target
             moves.append((new, target))
-        self.groups.change({id: before for id, (before, _) in change.groups.items()})
-        self._move(moves)
-        self._follow(dict(moves))
-        self.decisions.add_again(change.dropped)
+        before = {id: group for id, (group, _) in change.groups.items()}
+        again = {new: target for new, target in moves if new in before}  # they have moved back when they are regrouped
+        with self._moved(moves):
+            if change.decision is not None:
+                self.decisions.rewrite(lambda row: None if row == change.decision else row)
+            self._follow(dict(moves))
+            self.decisions.add_again(change.dropped)
+            self._regroup(dict.fromkeys(again) | {again.get(id, id): group for id, group in before.items()})
         for name in change.made:
             remove_empty_folder(self.root / name)
         self.listing.refresh()
+
+    @contextmanager
+    def _moved(self, moves: Sequence[tuple[str, str]]) -> Iterator[None]:
+        """Move, and move back if what follows fails: on a full disk a rename still works."""
+        named = self._grouped(moves)
+        self._move(moves, named)
+        try:
+            yield
+            self.groups.change({old: None for old, _ in named})  # last: until here both names have the group
+        except BaseException:
+            with contextlib.suppress(OSError):
+                rename_all([(self.root / new, self.root / old) for old, new in reversed(moves)])
+                self.groups.change({new: None for _, new in named})
+            self.listing.refresh(whole=True)
+            raise
+
+    def _regroup(self, groups: dict[str, str | None]) -> None:
+        """Set the groups of pictures that are in a class or in the tray."""
+        self.groups.change({id: group for id, group in groups.items() if not id.startswith(f"{TRASH}/")})
 
     @property
     def _trashed(self) -> dict[str, str]:
@@ -360,21 +417,18 @@ class Folder:
             taken.add(found)
         return found
 
-    def _move(self, moves: Sequence[tuple[str, str]]) -> None:
-        """Rename on the disk and in the listing; groups of pictures go along."""
+    def _move(self, moves: Sequence[tuple[str, str]], named: dict[tuple[str, str], str]) -> None:
+        """Rename on the disk and in the listing; pictures with a group get it under the new name too."""
         if not moves:
             return
         tops = {path.partition("/")[0] for pair in moves for path in pair} - {TRASH}
         current = {top for top in tops if self.listing.is_current(top)}
-        named = self._grouped(moves)
         if named:  # before the files: killed in between, both names have the group
             self.groups.change({new: group for (_, new), group in named.items() if new.partition("/")[0] != TRASH})
         for _, new in moves:
             make_folder((self.root / new).parent)
         rename_all([(self.root / old, self.root / new) for old, new in moves])
         self._relist(moves)
-        if named:
-            self.groups.change({old: None for old, _ in named})
         for top in tops:
             if top in current:
                 self.listing.noted(top)

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,6 +150,7 @@ class Runs:
         if seconds is not None and epochs is not None:
             raise StudioError(422, "seconds and epochs both say how long to train. Send one of them.")
         with self.folder.lock:
+            self.folder.check_reading()
             name = self._free(preset) if name is None else self._check(name)
             version = self.versions.take()
             path = self.folder.runs / name
@@ -195,14 +197,14 @@ class Runs:
         lock = FileLock(path / LOCK)
         if not lock.acquire():
             raise StudioError(409, f"{name!r} is running already.")
+        arguments = [os.fspath(self.folder.root), name, json.dumps(request), str(lock.descriptor)]
         try:
-            with appended(path / LOG) as log, lock.hand_over() as descriptor:
-                arguments = [os.fspath(self.folder.root), name, json.dumps(request), str(descriptor)]
-                main = "glyphnet.studio.trainer:main"
-                child = start_detached(main, arguments, log=log, keep=descriptor)
+            with appended(path / LOG) as log:
+                child = start_detached("glyphnet.studio.trainer:main", arguments, log=log, keep=lock.descriptor)
         except BaseException:
             lock.release()
             raise
+        lock.hand_over(child.pid)
         threading.Thread(target=self._await, args=(name, child), daemon=True).start()
 
     def _await(self, name: str, child: subprocess.Popen[bytes]) -> None:
@@ -322,25 +324,28 @@ class Runs:
         files = ((each, RunFiles(self.folder.runs / each).model) for each in names)
         return next(((each, path) for each, path in files if path.is_file()), None)
 
-    def _where(self, name: str) -> Any:
+    def _where(self, name: str) -> Callable[[str], str | None]:
         """A function from a picture's file in a run to its present id, None where it is gone."""
-        hashes = self._hashes(name)
-        listing, by_hash = self.folder.listing, dict[str, str]()
+        hashes, listing = self._hashes(name), self.folder.listing
+        by_hash: dict[str, str] = {}
+
+        def hash_of(id: str) -> str:
+            with contextlib.suppress(OSError, KeyError):
+                return listing.facts(id).hash
+            return ""
+
+        def where(file: str) -> str | None:
+            hash = hashes.get(file)
+            with self.folder.lock:
+                if file in listing and hash in (None, hash_of(file)):
+                    return file
+                if hash is not None and not by_hash:  # it was moved, and may have another name
+                    by_hash.update({hash_of(id): id for id in listing.all_ids()})
+            return by_hash.get(hash or "")
+
         with self.folder.lock:
             self.folder.refresh()
-            wanted = set(hashes.values())
-            for id in listing.all_ids():
-                with contextlib.suppress(OSError):
-                    if (hash := listing.facts(id).hash) in wanted:
-                        by_hash.setdefault(hash, id)
-
-            def where(file: str) -> str | None:
-                hash = hashes.get(file)
-                if hash is None or (file in listing and listing.facts(file).hash == hash):
-                    return file if file in listing else None
-                return by_hash.get(hash)
-
-            return where
+        return where
 
     def _hashes(self, name: str) -> dict[str, str]:
         version = self.versions.of(self._about(name).get("version"))

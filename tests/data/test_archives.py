@@ -20,6 +20,7 @@ from glyphnet.data import filetree, load
 from glyphnet.data.filetree import archive_tree
 from glyphnet.errors import DataError
 from glyphnet.predictfiles import pictures_in
+from glyphnet.runs.unlabelled import part_of
 
 MakeFolder = Callable[..., Path]
 
@@ -53,6 +54,21 @@ def test_an_archive_gives_what_its_folder_gives(make_folder: MakeFolder, tmp_pat
     assert archive.notes[1] == "The data lie in 'pictures'."
     assert tuple(note for note in archive.notes if note != "The data lie in 'pictures'.") == folder.notes
     assert archive.name.startswith("set")
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+@pytest.mark.parametrize("parts", [("",), ("training/", "testing/")])
+def test_pictures_without_labels_are_no_class_where_one_folder_holds_everything(
+    make_folder: MakeFolder, tmp_path: Path, kind: str, parts: tuple[str, ...]
+) -> None:
+    root = make_folder({**{f"{part}{label}": 6 for part in parts for label in "ab"}, "unlabelled": 4})
+    splits = load(pack(root, "zip") if kind == "zip" else root.parent)
+    assert splits.classes == ("a", "b")
+    assert sum(len(part) for _, part in splits) == 12 * len(parts)
+    [note] = [note for note in splits.notes if "without labels" in note]
+    assert note.startswith(f"{root.name}/unlabelled: 4 files without labels")
+    if kind == "folder":
+        assert part_of(str(root.parent)) == str(root / "unlabelled")
 
 
 def test_a_changed_archive_is_read_again(make_folder: MakeFolder, tmp_path: Path) -> None:

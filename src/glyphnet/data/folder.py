@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from ..errors import DataError
 from ..filekinds import commonest_kind, foreign_kind, looks_like_picture
@@ -38,13 +39,14 @@ def read_tree(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
         tree = replace(tree, outputs=tuple(name for name in tree.outputs if not name.startswith(f"{RUNS}/")))
     if tree.outputs:
         notes.append(f"{listed(tree.outputs, 3)}: GlyphNet's own output, which is not data: not read.")
-    if options.layout == "auto" and (aside := [name for name in tree.names if is_unlabelled(name)]):
-        folder = aside[0].partition("/")[0]
-        tree = replace(tree, names=tuple(name for name in tree.names if not is_unlabelled(name)))
+    wrapper = wrapper_of(tree.names) if options.layout == "auto" else ""
+    if options.layout == "auto" and (aside := [name for name in tree.names if is_unlabelled(name, wrapper)]):
+        folder = posixpath.join(wrapper, aside[0][len(wrapper) :].lstrip("/").partition("/")[0])
+        tree = replace(tree, names=tuple(name for name in tree.names if not is_unlabelled(name, wrapper)))
         use = "for `glyphnet train` to learn from as well" if tree.read is None else "not used: unpack the archive"
         notes.append(f"{folder}: {plural(len(aside), 'file')} without labels, {use}. If it is a class: --layout class.")
     if options.layout == "auto":  # a folder of that name without pictures is no empty class either
-        tree = replace(tree, folders=tuple(name for name in tree.folders if not is_unlabelled(f"{name}/")))
+        tree = replace(tree, folders=tuple(name for name in tree.folders if not is_unlabelled(f"{name}/", wrapper)))
     found = _read(tree, options)
     return replace(found, notes=(*notes, *found.notes)) if notes else found
 
@@ -81,9 +83,24 @@ def without_studio_files(tree: FileTree) -> tuple[FileTree, list[str]]:
     return tree, aside
 
 
-def is_unlabelled(name: str) -> bool:
-    """Whether a path from the data's root, with forward slashes, lies in a folder of unlabelled pictures."""
-    return name.partition("/")[0].lower() in UNLABELLED_PARTS and "/" in name
+def wrapper_of(names: Iterable[str]) -> str:
+    """The folder in which all pictures lie, "" for the root: many archives hold one folder with everything in it."""
+    pictures = [name for name in names if looks_like_picture(name)]
+    if not pictures:
+        return ""
+    # What the first and the last in order have in common, all have.
+    ends = zip(*(posixpath.dirname(name).split("/") for name in (min(pictures), max(pictures))), strict=False)
+    common = takewhile(lambda pair: pair[0] == pair[1] and pair[0].lower() not in UNLABELLED_PARTS, ends)
+    return "/".join(first for first, _ in common)
+
+
+def is_unlabelled(name: str, wrapper: str = "") -> bool:
+    """Whether a path from the data's root, with forward slashes, lies in a folder of unlabelled pictures.
+
+    Such a folder lies beside those of the classes or parts: in the root, or in ``wrapper``, which holds all pictures.
+    """
+    inside = name.removeprefix(f"{wrapper}/") if wrapper else name
+    return inside.partition("/")[0].lower() in UNLABELLED_PARTS and "/" in inside
 
 
 def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:

@@ -24,6 +24,7 @@ from ..data.load import known_name, load
 from ..data.settings import DataSettings
 from ..data.values import Reading
 from ..errors import BadFileError, DataError
+from ..filekinds import looks_like_picture
 from ..nn import logits_in_batches, without_head
 from ..nn.scoring import texture
 from ..predictfiles.pictures import pictures_in
@@ -68,13 +69,24 @@ def source_of_pool(
     return None if data is None or data.layout != "auto" or SOURCES[0] in changes else part_of(data.source)
 
 
+MOST_WRAPPERS = 16
+"""Folders with nothing but the next one in them that are looked into."""
+
+
 def part_of(source: str) -> str | None:
     """The folder of unlabelled pictures in that of the data, if there is one with a file in it."""
     if known_name(source) is not None or not (folder := Path(source).expanduser()).is_dir():
         return None
-    inside = sorted(each.name for each in folder.iterdir() if each.is_dir())
-    pools = (folder / name for name in inside if is_unlabelled(f"{name}/"))
-    return next((str(pool) for pool in pools if isinstance(next(files_in([str(pool)])), str)), None)
+    for _ in range(MOST_WRAPPERS):
+        inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+        folders = [each for each in inside if each.is_dir()]
+        pools = (each for each in folders if is_unlabelled(f"{each.name}/"))
+        found = next((str(pool) for pool in pools if isinstance(next(files_in([str(pool)])), str)), None)
+        # Everything may lie in one folder: the data's folders are then looked for in that.
+        if found is not None or len(folders) != 1 or any(looks_like_picture(each.name) for each in inside):
+            return found
+        [folder] = folders
+    return None
 
 
 def _changed_source(changes: Mapping[str, Any]) -> str | None:

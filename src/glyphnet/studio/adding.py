@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..data.decode import see_bytes
 from ..data.filetree import MAX_MEMBERS, FileTree, archive_tree
-from ..data.folder import is_unlabelled
+from ..data.folder import is_unlabelled, wrapper_of
 from ..data.layouts import arrange
 from ..data.tables import csv_cells
 from ..data.values import STANDARD
@@ -240,9 +240,10 @@ def _labels(
     if label is not None or tray:
         yield from ((member, label) for member in names)
         return
-    aside = [member for member in names if is_unlabelled(member)]
+    wrapper = wrapper_of(names)
+    aside = [member for member in names if is_unlabelled(member, wrapper)]
     yield from ((member, None) for member in aside)
-    inside = [member for member in names if not is_unlabelled(member)]
+    inside = [member for member in names if not is_unlabelled(member, wrapper)]
     if not inside:
         return
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import Client, studio
+from glyphnet.studio.checking import findings
+
+from .conftest import studio
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +35,13 @@ def encoded(pixels, **options) -> bytes:
     return file.getvalue()
 
 
-def test_every_planted_fault_is_found_with_its_pictures(tmp_path) -> None:
-    with studio(tmp_path) as client:
-        plant(client)
-        job = client.get("api/checks").json
-        assert (job["kind"], job["status"]) == ("checks", "running")
-        job = client.job(job["id"])
-        assert job["status"] == "done", job
-    found = {finding["code"]: finding for finding in job["result"]["findings"]}
+def test_every_planted_fault_is_found_with_its_pictures(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # two networks instead of twelve
+    monkeypatch.setattr("glyphnet.runs.review.FOLDS", 2)
+    plant(tmp_path)
+    (tmp_path / "labels.csv").write_text("file,given,suggested,decision\nbar/00003.png,bar,cross,relabel\n")
+    said: list[str] = []
+    found = {finding["code"]: finding for finding in findings(tmp_path, lambda *told: said.append(told[2]))}
     assert {*found["duplicates"]["pairs"][0]} == {"cross/00000.png", "cross/copy.png"}
     assert {*found["conflicts"]["pairs"][0]} == {"bar/00000.png", "cross/wrong.png"}
     assert found["blank"]["ids"] == ["bar/blank.png"]
@@ -51,24 +53,39 @@ def test_every_planted_fault_is_found_with_its_pictures(tmp_path) -> None:
     assert found["decisions"]["suggested"] == ["cross"]
     if "suspicious" in found:
         assert len(found["suspicious"]["ids"]) == len(found["suspicious"]["suggested"])
+    assert "looking for wrong labels" in said
 
 
-def plant(client: Client) -> None:
+def test_a_check_is_a_job_whose_findings_come_while_it_runs(tmp_path) -> None:
+    with studio(tmp_path) as client:
+        plant(client.root)
+        client.post("api/classes/delete", {"name": "bar"})  # with one class no network looks for wrong labels
+        with client.events() as next_of:
+            job = client.get("api/checks").json
+            assert (job["kind"], job["status"]) == ("checks", "running")
+            while (heard := next_of("job"))["status"] == "running":
+                assert heard["id"] == job["id"]
+        assert heard["status"] == "done", heard
+        codes = [finding["code"] for finding in heard["result"]["findings"]]
+        assert {"duplicates", "not_checked"} <= {*codes}
+        assert client.job(job["id"])["result"] == heard["result"]
+
+
+def plant(root: Path) -> None:
     for kind, count in (("cross", 90), ("bar", 11)):
-        (client.root / kind).mkdir()
+        (root / kind).mkdir()
         for seed in range(count):
-            (client.root / kind / f"{seed:05d}.png").write_bytes(drawn(kind, seed + 1000 * (kind == "bar")))
-    (client.root / "cross" / "copy.png").write_bytes(drawn("cross", 0) + b" ")  # the same pixels, other bytes
-    (client.root / "cross" / "wrong.png").write_bytes(drawn("bar", 1000))
-    (client.root / "bar" / "blank.png").write_bytes(encoded(np.zeros((14, 14), np.uint8)))
-    (client.root / "bar" / "bad.png").write_bytes(drawn("bar", 3)[:70])
-    (client.root / "metadata.csv").write_text("file_name,group\nbar/00001.png,g\nbar/00002.png,g\n")
-    (client.root / "labels.csv").write_text("file,given,suggested,decision\nbar/00003.png,bar,cross,relabel\n")
+            (root / kind / f"{seed:05d}.png").write_bytes(drawn(kind, seed + 1000 * (kind == "bar")))
+    (root / "cross" / "copy.png").write_bytes(drawn("cross", 0) + b" ")  # the same pixels, other bytes
+    (root / "cross" / "wrong.png").write_bytes(drawn("bar", 1000))
+    (root / "bar" / "blank.png").write_bytes(encoded(np.zeros((14, 14), np.uint8)))
+    (root / "bar" / "bad.png").write_bytes(drawn("bar", 3)[:70])
+    (root / "metadata.csv").write_text("file_name,group\nbar/00001.png,g\nbar/00002.png,g\n")
 
 
 def test_a_check_is_stopped_at_once(tmp_path) -> None:
     with studio(tmp_path) as client:
-        plant(client)
+        plant(client.root)
         job = client.get("api/checks").json
         assert client.get("api/checks").json["id"] == job["id"], "one check at a time"
         client.post(f"api/jobs/{job['id']}/cancel")

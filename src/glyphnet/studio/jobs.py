@@ -76,8 +76,10 @@ class Jobs:
         return job.to_dict()
 
     def all(self) -> list[dict[str, Any]]:
-        """Every job."""
-        return [job.to_dict() for job in list(self._jobs.values())]
+        """Every job; of each kind only the newest has its result, which may be large."""
+        jobs = list(self._jobs.values())
+        newest = {job.kind: job for job in jobs}
+        return [{**job.to_dict(), **({} if newest[job.kind] is job else {"result": None})} for job in jobs]
 
     def cancel(self, id: str) -> None:
         """Ask a job to stop; StudioError if there is none."""

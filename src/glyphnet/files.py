@@ -26,6 +26,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ AnyPath: TypeAlias = str | os.PathLike[str]
 _PIPED_BYTES = 64 * 2**20  # read from a pipe: settings and tables, not data sets
 _LINK = ": is a link, which is not followed here. Remove the link, or choose another folder."
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Never wait for a pipe, never hand the descriptor to a child, never translate line ends: what the system has of these.
+SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+WINDOWS = os.name == "nt"
+"""Windows neither renames nor removes an open file, and a locked byte of it can be read by its holder alone."""
+_STALE = 60.0  # seconds after which an unfinished file is abandoned, where it is not locked until it has its name
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -80,7 +86,7 @@ def open_input(path: AnyPath, *, piped: bool = False) -> io.BufferedReader | io.
             raise OSError(errno.EFBIG, f"gives more than {_PIPED_BYTES >> 20} MiB; save it as a file", os.fspath(path))
         return io.BytesIO(content)
     _check_regular(os.stat(path), path)  # before opening: opening a device can have effects
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    file = os.fdopen(os.open(path, os.O_RDONLY | SAFE), "rb")
     try:
         _check_regular(os.fstat(file.fileno()), path)
     except OSError:
@@ -169,7 +175,7 @@ def _stream(path: AnyPath) -> Iterator[BinaryIO]:
         descriptor = _descriptor(path)
         if descriptor == 1:
             sys.stdout.flush()  # printed text comes first
-        opened = os.open(path, os.O_WRONLY | os.O_NOCTTY) if descriptor is None else os.dup(descriptor)
+        opened = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)) if descriptor is None else os.dup(descriptor)
         with os.fdopen(opened, "wb") as target:
             shutil.copyfileobj(spool, target)
 
@@ -324,7 +330,7 @@ def is_ours(path: AnyPath) -> bool:
     if mark is None:
         return False
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | NO_FOLLOW), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | SAFE | NO_FOLLOW), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return False
@@ -371,11 +377,13 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
             remove_unfinished(target.parent)
         file, temporary = _new_temporary(target.parent)
         with file:
-            if mode is not None:
+            if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if WINDOWS:
+                file.close()
             os.replace(temporary, target)
     except BaseException as error:
         if temporary:
@@ -414,7 +422,7 @@ def atomic_write_csv(
 
 def new_file(path: AnyPath) -> BinaryIO:
     """Open a new file for writing, in a folder of our own; an existing name is an error."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE | NO_FOLLOW
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
@@ -449,11 +457,17 @@ def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
     """
     token = secrets.token_hex(4)
     first = os.path.join(folder, f"{_UNFINISHED}{secrets.token_hex(8)}")
-    file = os.fdopen(os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "w+b")
+    file = os.fdopen(os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE, 0o666), "w+b")
+    name = os.path.join(folder, f"{_UNFINISHED}{token}{_bound(token, file.fileno())}")
     try:
-        try_lock(file.fileno())
-        name = os.path.join(folder, f"{_UNFINISHED}{token}{_bound(token, file.fileno())}")
-        os.rename(first, name)
+        if WINDOWS:
+            file.close()
+            os.rename(first, name)
+            file = os.fdopen(os.open(name, os.O_RDWR | SAFE), "w+b")
+            try_lock(file.fileno())
+        else:
+            try_lock(file.fileno())
+            os.rename(first, name)
     except BaseException:
         file.close()
         remove(first)
@@ -477,14 +491,17 @@ def remove_unfinished(folder: Path) -> None:
         for name in names:
             path, token = os.path.join(folder, name), name[len(_UNFINISHED) :][:8]
             with contextlib.suppress(OSError):
-                descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW)
+                descriptor = os.open(path, os.O_RDWR | SAFE | NO_FOLLOW)
                 try:
                     status = os.fstat(descriptor)
                     is_one = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-                    if is_one and name.endswith(token + _bound(token, descriptor)) and try_lock(descriptor):
+                    is_dead = is_one and name.endswith(token + _bound(token, descriptor)) and try_lock(descriptor)
+                    if is_dead and not WINDOWS:
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
+                if is_dead and WINDOWS and time.time() - status.st_mtime > _STALE:
+                    os.unlink(path)
 
 
 # Folders

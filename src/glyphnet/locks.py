@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import OutputError, RunFolderError
-from .files import LOCK, NO_FOLLOW, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
+from .files import LOCK, NO_FOLLOW, SAFE, WINDOWS, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
 
 _CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the number alone
 
@@ -48,7 +48,8 @@ class FileLock:
                 # A holder removes the file before it releases the lock: then this would lock nothing.
                 if try_lock(descriptor) and is_same(os.fstat(descriptor), self.path):
                     os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, f"glyphnet {os.getpid()}\n".encode(), 0)
+                    os.lseek(descriptor, 0, os.SEEK_SET)
+                    os.write(descriptor, f"glyphnet {os.getpid()}\n".encode())
                     self._descriptor, descriptor = descriptor, -1
                     return True
                 is_there = is_same(os.fstat(descriptor), self.path)
@@ -83,10 +84,14 @@ class FileLock:
     def release(self) -> None:
         """Release it, if it is held."""
         if self._descriptor is not None:
-            if is_same(os.fstat(self._descriptor), self.path):
+            is_ours = is_same(os.fstat(self._descriptor), self.path)
+            if is_ours and not WINDOWS:
                 remove(self.path)
             os.close(self._descriptor)
             self._descriptor = None
+            if is_ours and WINDOWS:
+                with contextlib.suppress(PermissionError):  # the next holder has it open already
+                    remove(self.path)
 
     def is_held(self) -> bool:
         """Whether a living process, or another lock in this one, holds it; nothing is made or changed."""
@@ -104,14 +109,14 @@ class FileLock:
         with contextlib.suppress(OSError, OutputError):
             descriptor = self._open(0)
             try:
-                return os.pread(descriptor, 40, 0).decode("ascii").removeprefix("glyphnet").strip()
+                return _content(descriptor).decode("ascii").removeprefix("glyphnet").strip()
             finally:
                 os.close(descriptor)
         return ""
 
     def _open(self, create: int) -> int:
         try:
-            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW | create
+            flags = os.O_RDWR | SAFE | NO_FOLLOW | create
             descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
@@ -119,7 +124,7 @@ class FileLock:
             raise
         status = os.fstat(descriptor)
         is_single = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
-        if not is_single or not _CONTENT.fullmatch(os.pread(descriptor, 64, 0)):
+        if not is_single or not _CONTENT.fullmatch(_content(descriptor)):
             os.close(descriptor)
             raise self._foreign()
         return descriptor
@@ -128,6 +133,15 @@ class FileLock:
         return OutputError(
             f"{self.path}: is needed for a lock, and holds something else. Move it away, or choose another folder."
         )
+
+
+def _content(descriptor: int) -> bytes:
+    """What a lock's file holds; nothing where its holder alone may read it, as on Windows."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        return os.read(descriptor, 64)
+    except PermissionError:
+        return b""
 
 
 class FolderLock:
@@ -217,8 +231,10 @@ def _remove_abandoned(base: Path) -> None:
                 continue
             with contextlib.suppress(OSError, OutputError):
                 status = entry.stat(follow_symlinks=False)
-                is_own = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
-                if not is_own or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+                is_own = stat.S_ISDIR(status.st_mode)
+                if hasattr(os, "getuid"):  # elsewhere the folder for temporary files is the user's own
+                    is_own = is_own and stat.S_IMODE(status.st_mode) == 0o700 and status.st_uid == os.getuid()
+                if not is_own:
                     continue
                 lock = FileLock(os.path.join(entry.path, LOCK))
                 if lock.exists() and lock.acquire():

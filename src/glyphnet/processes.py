@@ -39,6 +39,8 @@ _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str
 Message: TypeAlias = Mapping[str, Any]
 """Plain JSON values. ``{"phase": "gone"}`` is the last one of every child."""
 
+_SIGKILL = getattr(signal, "SIGKILL", 9)  # on Windows no process ends by a signal
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -143,7 +145,7 @@ class Child:
     def how_it_ended(self) -> str:
         """Wait for the end; describe it without a full stop: "was killed by the system, …"."""
         status = self._process.wait()
-        if status == -signal.SIGKILL:
+        if status == -_SIGKILL:
             return "was killed by the system, most likely because memory ran out"
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         said = f": {lines[-1].strip()}" if lines else ""
@@ -382,7 +384,9 @@ def _hear(heard: Callable[[Message], None]) -> None:
 
 # Work on several items at once, in threads, in order
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
 
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")

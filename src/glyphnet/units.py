@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
@@ -189,3 +190,16 @@ def printable(text: str) -> str:
 def without_folders(name: str) -> str:
     """The last part of what may be a path: where data lay says more about a person than about the data."""
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+# Names that mean a device on Windows, whatever stands behind the first dot.
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³])(\.|$)", re.IGNORECASE)
+
+
+def portable_name(text: str) -> str:
+    """A text as the name of a file or folder that every system can have: "aux.txt" becomes "_aux.txt".
+
+    Characters that Windows refuses become dashes; dots and spaces at the end, which it drops, are dropped.
+    """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "-", text).rstrip(". ") or "unnamed"
+    return f"_{name}" if _DEVICES.match(name) else name

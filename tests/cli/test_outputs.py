@@ -59,8 +59,8 @@ OUTPUTS = (
     Output("data", "--out", ("in",), suffix=".csv"),
     Output("data", "--review", ("in",), suffix=".csv"),
 )
-READS_NOTHING = {("playground", "--out"), ("studio", "--html")}
-READ = {("train", "--recipe"), ("train", "--resume"), ("tune", "--recipe"), ("compare", "--models")}
+READS_NOTHING = {("playground", "--out"), ("studio", "--html"), ("pull", "--out")}  # pull: tests/test_modelhub.py
+READ = {("train", "--recipe"), ("train", "--resume"), ("tune", "--recipe"), ("compare", "--models"), ("push", "--card")}
 FILES, FOLDERS = [each for each in OUTPUTS if each.suffix], [each for each in OUTPUTS if each.names]
 
 
@@ -133,7 +133,7 @@ def test_every_option_that_names_a_path_is_attacked_here_or_read() -> None:
             if parameter.param_type_name == "option" and (names_paths or parameter.name == "out"):
                 found.add((verb, parameter.opts[0]))
     assert found == {(each.verb, each.option) for each in OUTPUTS} | READ | READS_NOTHING
-    assert {verb for verb, option in found if option == "--out"} >= {*VERBS} - {"serve", "doctor", "studio"}
+    assert {verb for verb, option in found if option == "--out"} >= {*VERBS} - {"serve", "doctor", "push", "studio"}
 
 
 @pytest.mark.parametrize("output", FILES, ids=str)

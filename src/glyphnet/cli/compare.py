@@ -141,7 +141,7 @@ def _refuse_without_effect(ctx: typer.Context) -> None:
 @contextmanager
 def _ending_as_on_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end the work as Ctrl-C does: no child, no temporary folder stays."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
     for number in ours:
         signal.signal(number, signal.default_int_handler)

@@ -44,7 +44,8 @@ def command_line() -> str:
 
 def emit_json(value: Mapping[str, object]) -> None:
     """Print one JSON object, which may not hold NaN or infinity, on standard output: what ``--json`` promises."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2), flush=True)
+    has_all = (sys.stdout.encoding or "").lower().startswith("utf")  # Windows' pipes have not: escape there
+    print(json.dumps(value, ensure_ascii=not has_all, allow_nan=False, indent=2), flush=True)
 
 
 def show_table(

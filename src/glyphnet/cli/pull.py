@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..units import portable_name
 from .console import emit_json, printable, say, say_lacking
 from .options import JsonOption, OverwriteOption, replacing
 
@@ -33,7 +34,8 @@ def pull(
     from ..modelhub import Place
     from ..modelhub import pull as pull_model
 
-    target = out or Path(f"{Place.parse(place).repository.rpartition('/')[2]}.safetensors")
+    name = portable_name(Place.parse(place).repository.rpartition("/")[2])
+    target = out or Path(f"{name}.safetensors")
     replacing(ctx, overwrite).check(target)
     say(f"Pulling {printable(place)} ...")
     classifier = pull_model(place, target, file=file)

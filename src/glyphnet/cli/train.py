@@ -14,6 +14,7 @@ import typer
 
 from ..files import Replacing
 from ..progress import Reporter
+from ..units import portable_name
 from .console import INTERRUPTED, command_line, emit_json, printable, progress, say, show
 from .data import show_suspects
 from .options import (
@@ -294,7 +295,7 @@ def _as_dict(run: Run) -> dict[str, object]:
 def data_name(data: str) -> str:
     """What output is called after the data: the last part of a path, or the name of a data set."""
     name = data.removeprefix("name:")
-    return Path(data).resolve().name if name == data and Path(data).exists() else name.replace("/", "-")
+    return portable_name(Path(data).resolve().name if name == data and Path(data).exists() else name)
 
 
 def free_folder(data: str, how: str) -> Path:

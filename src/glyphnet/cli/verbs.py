@@ -6,6 +6,7 @@ The file is imported when its verb is called, so that ``glyphnet --help`` waits 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -70,7 +71,7 @@ class VerbGroup(TyperGroup):
                 signal.signal(signal.SIGINT, self._interrupt)  # see `__main__`
             return super().invoke(ctx)
         except (KeyboardInterrupt, OSError) as error:
-            if isinstance(error, BrokenPipeError) and _reader_has_left():
+            if isinstance(error, OSError) and _is_broken_pipe(error) and _reader_has_left():
                 raise typer.Exit(READER_GONE) from None
             raise typer.Exit(report(error, debug=ctx.obj)) from error
 
@@ -93,7 +94,7 @@ class VerbGroup(TyperGroup):
             status = report(KeyboardInterrupt() if self._interrupted else error, debug=debug)
         lost = _flush_output()
         if status == 0 and lost is not None:
-            status = READER_GONE if isinstance(lost, BrokenPipeError) else report(lost, debug=debug)
+            status = READER_GONE if _is_broken_pipe(lost) else report(lost, debug=debug)
         sys.exit(status)
 
 
@@ -134,9 +135,16 @@ def _replace_closed_outputs() -> None:
 
 def _reader_has_left() -> bool:
     """Whether the broken pipe is standard output, not one to a worker process or over a network."""
+    if not hasattr(select, "poll"):  # Windows
+        return _flush_output() is not None
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # asks for no event: errors and hang-ups are reported anyway
     return bool(poll.poll(0))
+
+
+def _is_broken_pipe(error: OSError) -> bool:
+    """Whether the reader of standard output has left; Windows calls it an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def _flush_output() -> OSError | None:

@@ -17,7 +17,7 @@ from ..errors import BadFileError, DataError, SettingsError
 from ..filekinds import LFS, SMALLEST_HEAD, foreign_kind, is_lfs_pointer, looks_like_picture
 from ..files import open_input
 from ..progress import Progress
-from ..units import listed
+from ..units import listed, printable
 from . import arrays, containers, filetree, idx, named
 from .assemble import Labelled, Options, assemble, from_arrays
 from .corrections import apply_decisions
@@ -265,9 +265,22 @@ def _read_below(path: Path, options: Options) -> arrays.RawArrays | ImageFiles:
     """What a folder or an archive holds."""
     archive = filetree.archive_tree(path) if path.is_file() else None
     root = path if archive is None else ArchivePath(archive)
-    if found := _arrays_below(root):
-        return _read_arrays(root, *found, options)
-    return read_tree(archive or filetree.folder_tree(path), options)
+    left_out = () if archive is None or not archive.outside else (_led_outside(archive.outside),)
+    if inside := _arrays_below(root):
+        read = _read_arrays(root, *inside, options)
+        return replace(read, notes=(*left_out, *read.notes))
+    found = read_tree(archive or filetree.folder_tree(path), options)
+    if isinstance(found, ImageFiles):
+        return replace(found, warnings=(*left_out, *found.warnings))
+    return replace(found, notes=(*left_out, *found.notes))
+
+
+def _led_outside(names: Sequence[str]) -> str:
+    one = len(names) == 1
+    return (
+        f"{len(names):,} {'member' if one else 'members'} of the archive {'leads' if one else 'lead'} outside of it "
+        f"({listed([printable(name) for name in names], 2)}): {'it was' if one else 'they were'} not read."
+    )
 
 
 def _load_named(name: str, options: Options) -> Splits:

@@ -361,7 +361,8 @@ class Pulse(threading.Thread):
     def _give_up(self, last: bytes) -> None:
         """End this process, and ask the silent one to end; its ``last`` sign of life has the number of its process."""
         first = self._place.rank - self._place.local_rank  # of this machine
-        if last and first <= self._next < first + self._place.local_size:
+        # A signal of any other name would end the process on Windows.
+        if last and first <= self._next < first + self._place.local_size and hasattr(signal, "SIGCONT"):
             with contextlib.suppress(OSError):
                 os.kill(int(last.split()[1]), signal.SIGCONT)
         if Collective(self._place, self._store).may_report():

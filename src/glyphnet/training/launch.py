@@ -22,7 +22,9 @@ from .collective import LAUNCHER, LOST, environment
 ENDED = "GLYPHNET_ENDED"
 """Environment variable with the file that the first process makes when it has ended or stopped in order."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+)  # Windows has the first two
 
 
 _START = """import os, sys, threading, time
@@ -89,7 +91,7 @@ def _why(error: ChildFailedError, processes: int) -> TrainingError:
     for rank, failure in failures.items():
         if failure.exitcode < 0:
             number = signal.Signals(-failure.exitcode)
-            hint = " (is there enough memory?)" if number == signal.SIGKILL else ""
+            hint = " (is there enough memory?)" if number.name == "SIGKILL" else ""
             return TrainingError(
                 f"process {rank + 1} of {processes} was ended by {number.name}{hint}, and the others have stopped. "
                 "Resume with --resume; the number of processes may be another."

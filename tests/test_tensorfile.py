@@ -333,6 +333,7 @@ def test_another_kind_and_a_newer_version_are_named(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "looks like a PNG image"),
         (b"\xff\xd8\xff\xe0" + bytes(100), "looks like a JPEG image"),
         (pickle.dumps({"a": 1}), "looks like a pickle, which GlyphNet never opens"),
+        (b"\x08\x08\x12\x08GlyphNet\x1a\x050.1.0", "looks like an ONNX model, which only `predict` and `serve` take;"),
         (b"PK\x03\x04" + bytes(100), r"looks like a zip archive \(PyTorch's .pt"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",

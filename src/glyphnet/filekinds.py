@@ -70,6 +70,8 @@ _KINDS: tuple[tuple[FileKind, Callable[[bytes], object] | None, str], ...] = (
      ".xlsx .xls .ods"),
     (FileKind("a pickle, which GlyphNet never opens", _ARRAYS), _with(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
      ".pkl .pickle"),
+    (FileKind("an ONNX model, which only `predict` and `serve` take"),
+     re.compile(rb"\x08[\x01-\x20]\x12[\x01-\x7f][ -~]").match, ""),
     (FileKind("a PNG image"), _with(b"\x89PNG"), ""),
     (FileKind("a JPEG image"), _with(b"\xff\xd8\xff"), ""),
     (FileKind("a GIF image"), _with(b"GIF8"), ""),

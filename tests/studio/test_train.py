@@ -154,6 +154,18 @@ def test_a_training_that_cannot_begin_says_why(tmp_path: Path) -> None:
         assert client.post("api/jobs/train-fast-1/cancel").status == 409
 
 
+def test_a_run_names_no_version_that_it_did_not_read(tmp_path: Path) -> None:
+    with studio(tmp_path) as client:
+        for side in ("left", "right"):
+            client.post("api/classes", {"name": side})
+            client.add(f"?class={side}", *(("blob", half(side, seed + 50 * len(side))) for seed in range(20)))
+        client.post("api/train", {"preset": "fast", "epochs": 1})
+        client.add("?class=left", ("late.png", half("left", 999)))  # while the process starts
+        run = client.run("fast-1")
+        assert (run["status"], run["version"]) == ("done", None), run
+        assert client.get("api/versions").json[0]["runs"] == []
+
+
 def running(client: Client, name: str, after: int = 0) -> int:
     """Wait until epochs behind the given one are written down; the last one."""
     end = time.monotonic() + 120

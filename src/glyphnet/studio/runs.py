@@ -162,7 +162,7 @@ class Runs:
             except OSError:
                 remove_empty_folder(path)
                 raise
-        self._launch(name, request)
+        self._launch(name, {**request, "list": os.fspath(version.path)})
         return name
 
     def resume(self, name: str) -> None:

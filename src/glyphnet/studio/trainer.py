@@ -31,8 +31,10 @@ from ..runs import RunFolder, resume, train
 from ..runs.preparation import read_recipe
 from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
 from ..units import clock, percent, reason
+from .listing import Listing
 from .pictures import data_url
 from .runfiles import ABOUT, EPOCHS, LOCK, PROGRESS
+from .versions import differs, version_at
 
 PROGRESS_SECONDS = 0.4
 EPOCH_SECONDS = 0.5
@@ -58,7 +60,7 @@ def main(root: str, name: str, request: str, descriptor: str) -> None:
     """
     folder = RunFolder(Path(root) / "runs" / name)
     lock = FileLock.adopted(folder.path / LOCK, int(descriptor))
-    told = Told(folder.path)
+    told = Told(Path(root), folder.path)
     status: dict[str, Any] = {"status": "failed", "error": None}
     ending = 1
     try:
@@ -73,7 +75,7 @@ def main(root: str, name: str, request: str, descriptor: str) -> None:
         status["error"] = reason(error)
         raise
     finally:
-        _close(folder.path, status)
+        _note(folder.path, status)
         lock.release()
     sys.exit(ending)
 
@@ -87,6 +89,7 @@ def _train(root: str, folder: RunFolder, request: dict[str, Any], told: Told) ->
             command = ["glyphnet", "train", "--recipe", str(folder.recipe)]
             run = resume(folder.path, callbacks=callbacks, reporter=reporter, command=shlex.join(command))
             return run.ending
+        told.listed = Path(request["list"]) if request.get("list") else None
         preset, seconds, epochs = (request.get(key) for key in ("preset", "seconds", "epochs"))
         command += ["--preset", preset] if preset else []
         command += ["--time", f"{seconds:g}s"] if seconds else []
@@ -101,20 +104,27 @@ def _train(root: str, folder: RunFolder, request: dict[str, Any], told: Told) ->
         return run.ending
 
 
-def _close(path: Path, status: dict[str, Any]) -> None:
-    """Write down how the run ended, beside what was known of it."""
+def _note(path: Path, news: dict[str, Any]) -> None:
+    """Write something down about the run, beside what is known of it."""
     about: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         about = json.loads(read_input(path / ABOUT))
     with contextlib.suppress(OSError):
-        atomic_write_json(path / ABOUT, {**about, **status})
+        atomic_write_json(path / ABOUT, {**about, **news})
 
 
 class Told(Callback):
-    """Keeps a small file up to date with what the process does now."""
+    """Keeps a small file up to date with what the process does now.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        listed: the version of the data that was taken for this training; None where it is not known.
+    """
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self._root = root
+        self._folder = path
         self._path = path / PROGRESS
+        self.listed: Path | None = None
         self._written = 0.0
         self._began: float | None = None
         self._share = 0.0
@@ -128,6 +138,12 @@ class Told(Callback):
     def working(self, done: int, total: int, what: str) -> None:
         """Reading or judging."""
         self._write({"sentence": what, "done": done, "total": total or None}, now=False)
+
+    def at_start(self, state: TrainingState) -> None:
+        """Name no version for the run if pictures were changed between its list and their reading."""
+        if self.listed is not None and differs(Listing(self._root), version_at(self.listed)):
+            self.say("The pictures were changed while they were read, so no version of the data is named for this run.")
+            _note(self._folder, {"version": None})
 
     def after_step(self, info: StepInfo, state: TrainingState) -> bool:
         """Measure speed and the time left."""

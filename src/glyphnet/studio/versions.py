@@ -15,6 +15,7 @@ from typing import Any
 from ..files import atomic_write_text, read_input
 from .errors import StudioError
 from .folder import Folder
+from .listing import Listing
 from .names import GROUPS
 
 _NAME = re.compile(r"(\d{4,9})-([0-9a-f]{12})\.txt")
@@ -77,8 +78,7 @@ class Versions:
             status = entry.stat(follow_symlinks=False)
             state = (status.st_mtime_ns, status.st_size, status.st_ino)
             if self._known.get(entry.name, (None,))[0] != state:
-                text = read_input(entry.path).decode("utf-8", "replace")
-                self._known[entry.name] = state, Version(int(name[1]), Path(entry.path), text, status.st_mtime)
+                self._known[entry.name] = state, version_at(Path(entry.path))
             found.append(self._known[entry.name][1])
         return found
 
@@ -118,19 +118,7 @@ class Versions:
             latest = self.latest()
             if latest is None:
                 return True
-            listing = folder.listing
-            ids = set(listing.all_ids())
-            table = GROUPS in latest.files
-            if ids != latest.files.keys() - {GROUPS} or table != folder.groups.path.is_file():
-                return True
-            if table and self._table_hash() != latest.files[GROUPS]:
-                return True
-            made = int(latest.made * 1e9)
-            newer = (id for id in ids if max(listing.entry(id).state[1:3]) >= made)
-            try:
-                return any(listing.facts(id).hash != latest.files[id] for id in newer)
-            except (OSError, KeyError):
-                return True
+            return differs(folder.listing, latest)
 
     def _text(self) -> str:
         listing = self._folder.listing
@@ -140,12 +128,35 @@ class Versions:
                 lines.append(f"{listing.facts(id).hash}  {id}\n")
             except OSError as error:
                 raise StudioError(409, f"{id}: cannot be read ({error.strerror}). Mend or remove it.") from None
-        if self._folder.groups.path.is_file():
-            lines.append(f"{self._table_hash()}  {GROUPS}\n")
+        if (table := _table_hash(listing.root)) is not None:
+            lines.append(f"{table}  {GROUPS}\n")
         return "".join(lines)
 
-    def _table_hash(self) -> str:
-        return hashlib.sha256(read_input(self._folder.groups.path)).hexdigest()
+
+def differs(listing: Listing, version: Version) -> bool:
+    """Whether the data differ from a version; the content of files that are older than it is not read again."""
+    ids = set(listing.all_ids())
+    if ids != version.files.keys() - {GROUPS} or _table_hash(listing.root) != version.files.get(GROUPS):
+        return True
+    made = int(version.made * 1e9)
+    newer = (id for id in ids if max(listing.entry(id).state[1:3]) >= made)
+    try:
+        return any(listing.facts(id).hash != version.files[id] for id in newer)
+    except (OSError, KeyError):
+        return True
+
+
+def version_at(path: Path) -> Version:
+    """The version in a file; OSError if it cannot be read."""
+    name = _NAME.fullmatch(path.name)
+    text = read_input(path).decode("utf-8", "replace")
+    return Version(int(name[1]) if name else 0, path, text, path.stat().st_mtime)
+
+
+def _table_hash(root: Path) -> str | None:
+    """Of the table of groups, None where there is none."""
+    path = root / GROUPS
+    return hashlib.sha256(read_input(path)).hexdigest() if path.is_file() else None
 
 
 def history(versions: list[Version], runs: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

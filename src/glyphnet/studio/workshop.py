@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from ..errors import DataError
+from ..errors import GlyphNetError
 from ..files import new_file
 from ..locks import temporary_folder
 from ..serving.bodies import File
@@ -54,13 +55,14 @@ class Workshop:
         self._told = -1  # the edition of the last state that the pages heard of
         self._is_changed: tuple[int, bool] = (-1, True)  # the edition, and whether it differs from the latest version
         self._trainings: dict[str, _Training] = {}
+        self._seen: set[str] = set()  # trainings that have run while this studio is open: their jobs stay in the list
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
         """Tell the pages of trainings, and of changes that were made by hand; runs until cancelled."""
         for turn in itertools.count():
             await asyncio.sleep(TRAINING_SECONDS)
-            with contextlib.suppress(OSError, DataError):
+            with _going_on():
                 await run_in_threadpool(self._follow_trainings)
                 if turn % LOOKS == 0:
                     await run_in_threadpool(self._look, turn % WHOLE_LOOKS == 0)
@@ -70,7 +72,7 @@ class Workshop:
         while True:
             await self._news.wait()
             self._news.clear()
-            with contextlib.suppress(OSError, DataError):
+            with _going_on():
                 await run_in_threadpool(self.changed)
             await asyncio.sleep(TOLD_SECONDS)
 
@@ -91,7 +93,8 @@ class Workshop:
             if self._is_changed[0] != self.folder.edition:
                 self._is_changed = self.folder.edition, self.versions.is_changed()
             runs = self.runs.all()
-            trainings = [self.runs.job(run["name"]) for run in runs if run["status"] != "done"]
+            shown = [run["name"] for run in runs if run["status"] == "running" or run["name"] in self._seen]
+            trainings = [self.runs.job(name) for name in shown]
             return {
                 **self.folder.state(),
                 "version": {"hash": latest.hash, "name": latest.name} if latest else None,
@@ -225,6 +228,7 @@ class Workshop:
                 self._trainings[name] = _Training(self.runs.newest(name))
             if (training := self._trainings.get(name)) is None:
                 continue
+            self._seen.add(name)
             for epoch in self.runs.epochs(name, training.epoch):
                 training.epoch = epoch["epoch"]
                 self.hub.publish("epoch", epoch)
@@ -242,6 +246,17 @@ class Workshop:
             yield "job", self.runs.job(name)
             for epoch in self.runs.epochs(name)[-1:]:
                 yield "epoch", epoch
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    """Let no error end what tells the pages; one that is not the disk's is logged."""
+    try:
+        yield
+    except (OSError, GlyphNetError):  # the folder is not there for a moment, or is being changed by hand
+        pass
+    except Exception as error:
+        logging.getLogger("uvicorn.error").error("The studio could not look at its folder.", exc_info=error)
 
 
 @dataclass

@@ -1,10 +1,11 @@
-"""The server is killed, at random points between and during decisions, and nothing that was answered is lost."""
+"""Server and trainings are killed at random points: nothing answered is lost, and a run ends as if never killed."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import http.client
+import io
 import json
 import os
 import random
@@ -17,19 +18,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi")
 from glyphnet.data.corrections import read_decisions
+from glyphnet.studio import Folder
 
 from .conftest import Client, png
+
+pytestmark = pytest.mark.slow
 
 POINTS = 30
 
 
 @contextmanager
-def forks() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(Path(__file__).with_name("forks.py"))]
+def forks(script: str = "forks.py") -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(Path(__file__).with_name(script))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.stdin.close()
@@ -93,3 +99,60 @@ def test_nothing_answered_is_lost_by_a_kill(tmp_path: Path) -> None:
     assert {*answered.values()} <= {*recorded}
     assert len(recorded) == len({*recorded})
     assert not list(tmp_path.rglob(".unfinished-*/*"))
+
+
+EPOCHS, KILLS = 60, 8
+
+
+def bar(upright: bool, seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 90, (12, 12), dtype=np.uint8)
+    line = pixels[:, 3 + seed % 6] if upright else pixels[3 + seed % 6]
+    line += 150
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def sound(run: Path) -> None:
+    """Every file of a run that was killed is whole."""
+    for path in (run / "studio.json", run / "progress.json", *(run / "epochs").glob("*.json")):
+        if path.exists():
+            json.loads(path.read_bytes())
+    if (run / "history.csv").exists():
+        rows = [line.split(",") for line in (run / "history.csv").read_text().splitlines()]
+        assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def losses(run: Path) -> list[str]:
+    return [",".join(line.split(",")[:5]) for line in (run / "history.csv").read_text().splitlines()]
+
+
+def test_a_training_that_is_killed_again_and_again_ends_as_one_that_never_was(tmp_path: Path) -> None:
+    for number in range(60):
+        path = tmp_path / "ab"[number % 2] / f"{number:05d}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bar(bool(number % 2), number))
+    Folder(tmp_path).close()
+    chance = random.Random(3)
+    with forks("trainings.py") as process:
+
+        def train(name: str, delay: float | None = None, *, resume: bool = False) -> int:
+            """Train until the end, or until the kill after so many seconds; the status."""
+            (tmp_path / "runs" / name).mkdir(exist_ok=True)
+            request = json.dumps({"preset": "balanced", "epochs": EPOCHS, "resume": resume})
+            process.stdin.write(f"{tmp_path}\t{name}\t{request}\n")
+            process.stdin.flush()
+            pid = int(process.stdout.readline())
+            if delay is not None:
+                time.sleep(delay)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return int(process.stdout.readline())
+
+        assert train("whole") == 0
+        statuses = [train("broken", chance.uniform(0.1, 1.4), resume=number > 0) for number in range(KILLS)]
+        sound(tmp_path / "runs" / "broken")
+        assert statuses.count(-signal.SIGKILL) > KILLS // 2, "it ended before it was killed"
+        assert train("broken", resume=True) == 0
+    assert losses(tmp_path / "runs" / "broken") == losses(tmp_path / "runs" / "whole")
+    assert json.loads((tmp_path / "runs" / "broken" / "studio.json").read_bytes())["status"] == "finished"

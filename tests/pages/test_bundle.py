@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from glyphnet.labs.live_parts import LAB_DATA
 from glyphnet.pages import bundle as bundler
 
 from ..javascript import PACKAGE, node
 
 PAGES = (
     "pages/js/drawing.js",
+    *(f"pages/js/labs/{name.replace('-', '_')}.js" for name in LAB_DATA),
     "pages/js/playground/main.js",
     "pages/js/playground/worker.js",
     "pages/js/studio/learner.js",

@@ -24,11 +24,13 @@ from ..errors import SettingsError
 from ..files import Replacing, atomic_write, atomic_write_text
 from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
+from ..pages.bundle import hash_of
 from ..progress import Progress
 from ..runs.run import FileOf
 from ..settings import Settings, parse_settings, suggestion
 from ..templates import environment, read
 from ..training.device import hardware
+from .live_parts import live_parts
 
 Numbers: TypeAlias = Mapping[str, Any]
 """Measured values, as plain JSON."""
@@ -129,7 +131,7 @@ def spread_of(figure: Numbers) -> str:
     return f"{100 * figure['spread']:.2f}" if figure["n"] > 1 else "–"
 
 
-# Running a lab: its folder, with a page that is one HTML file without scripts
+# Running a lab: its folder, with a page that is one HTML file
 
 STYLES = ("pages/house.css", "labs/page.css")
 _DOTS_PER_INCH = 144  # twice what CSS calls an inch's 72 points: sharp on a phone
@@ -208,10 +210,12 @@ def _png(figure: Figure) -> bytes:
 
 
 def page_of(lab: Lab[Any], numbers: Numbers, pngs: Mapping[str, bytes], made: Mapping[str, Any]) -> str:
-    """The page of a lab: its template, with the numbers as ``n`` and the pictures by name as ``png``."""
+    """The page of a lab: its template with the numbers as ``n``, the pictures by name as ``png``, the live parts."""
     return template_of(lab).render(
         title=lab.title,
         n=numbers,
+        live=live_parts(lab.name),
+        hash_of=hash_of,
         png={name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pngs.items()},
         made=made,
         style="\n".join(map(read, STYLES)),

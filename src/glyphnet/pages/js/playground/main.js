@@ -28,7 +28,7 @@ import {
 /** @import { Moment } from "./charts.js" */
 /** @import { Held, Samples } from "./samples.js" */
 /** @import { State } from "./state.js" */
-/** @import { Progress } from "./worker.js" */
+/** @import { Progress } from "./session.js" */
 
 const OWN = { mine: "My drawings", mine_points: "My points", files: "My files" };
 

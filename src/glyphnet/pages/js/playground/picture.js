@@ -4,7 +4,7 @@
 import { html, svg } from "../elements.js";
 import { paintPixels, paintValues } from "./paint.js";
 /** @import { Palette } from "./paint.js" */
-/** @import { Progress } from "./worker.js" */
+/** @import { Progress } from "./session.js" */
 /** @import { State } from "./state.js" */
 /** @import { Samples } from "./samples.js" */
 

@@ -1,0 +1,7 @@
+// @ts-check
+// The live parts of the lab "scratch".
+
+import { startParts } from "./frame.js";
+import { passesPart } from "./passes.js";
+
+startParts([passesPart]);

@@ -1,0 +1,105 @@
+// @ts-check
+// Networks that a live part trains in a worker on the digits of the page, and their curves.
+
+import { byId } from "../elements.js";
+import { heldSamples } from "../playground/samples.js";
+/** @import { Task } from "../playground/session.js" */
+/** @import { Samples } from "../playground/samples.js" */
+/** @import { Report } from "./worker.js" */
+
+/** The reports of each network, in the order of the epochs. @typedef {Report[][]} Curves */
+
+/** @type {Promise<Samples> | null} */
+let unpacked = null;
+
+/** The digits of the page: 400 to learn from, 300 to test. @type {() => Promise<Samples>} */
+export function digits() {
+  return unpacked ??= heldSamples(JSON.parse(byId("digits").textContent ?? ""));
+}
+
+/** The source of the worker as an address. @type {() => string} */
+function workerAddress() {
+  return URL.createObjectURL(new Blob([byId("worker").textContent ?? ""], { type: "text/javascript" }));
+}
+
+/** One worker of one live part, which trains what was asked last. */
+export class Trainer {
+  constructor() {
+    /** @type {Worker | null} */
+    this.worker = null;
+    this.number = 0;
+    this.key = "";
+    /** @type {Curves} */
+    this.curves = [];
+    this.isDone = false;
+    /** @type {() => void} */
+    this.changed = () => {};
+  }
+
+  /**
+   * Train, and call `show` with the curves as they grow; the same key again shows what there is.
+   * @param {HTMLElement} figure is busy meanwhile @param {string} key @param {(samples: Samples) => Task[]} tasks
+   * @param {number} epochs @param {(curves: Curves, isDone: boolean) => void} show
+   */
+  async run(figure, key, tasks, epochs, show) {
+    let isDue = false;
+    this.changed = () => {
+      if (isDue) return;
+      isDue = true;
+      requestAnimationFrame(() => {
+        isDue = false;
+        show(this.curves, this.isDone);
+        if (this.isDone) figure.removeAttribute("aria-busy");
+      });
+    };
+    if (key === this.key) return this.changed();
+    this.key = key;
+    this.isDone = false;
+    figure.setAttribute("aria-busy", "true");
+    const number = ++this.number;
+    const made = tasks(await digits());
+    if (number !== this.number) return;
+    this.curves = made.map(() => []);
+    if (this.worker === null) {
+      this.worker = new Worker(workerAddress());
+      this.worker.onmessage = ({ data }) => this.take(data);
+    }
+    this.worker.postMessage({ number, tasks: made, epochs });
+  }
+
+  /** @param {Report} report */
+  take(report) {
+    if (report.job !== this.number) return;
+    this.curves[report.run].push(report);
+    this.isDone = report.done;
+    this.changed();
+  }
+}
+
+/** A task on the digits, with what is usual here. @type {(samples: Samples, task: Partial<Task> & Pick<Task, "layers" | "settings">) => Task} */
+export function digitTask({ shape, classes, train, test }, task) {
+  const usual = {
+    number: 0,
+    shape,
+    classes: classes.length,
+    isPoints: false,
+    train,
+    test,
+    batch: 10,
+    shift: 0,
+    decay: 0,
+  };
+  return { ...usual, seed: 1, ...task };
+}
+
+/** Dense layers with an activation between them. @type {(units: number[], activation?: string, dropout?: number) => Task["layers"]} */
+export function dense(units, activation = "relu", dropout = 0) {
+  return [
+    { type: "flatten" },
+    ...units.flatMap((outputs, place) => {
+      if (place === units.length - 1) return [{ type: "dense", outputs }];
+      const layers = [{ type: "dense", outputs }, { type: "activation", name: activation }];
+      return dropout ? [...layers, { type: "dropout", rate: dropout }] : layers;
+    }),
+  ];
+}

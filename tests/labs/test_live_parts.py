@@ -1,0 +1,137 @@
+"""What every live part owes its reader, in a real browser; a new part or lab is tested here with no new test.
+
+What the parts compute is tested in tests/pages/modules/labs.test.js, and against NumPy below.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from glyphnet.labs.live_parts import LAB_DATA
+
+from ..browsing import faults, wait_until
+from ..javascript import run_module
+
+MOST_BYTES = 3_000_000
+
+
+@pytest.fixture(params=list(LAB_DATA))
+def live_page(request: pytest.FixtureRequest, quick_lab):
+    return quick_lab(request.param).page
+
+
+def state(part) -> tuple[str, str]:
+    """Chart (or table) and sentence of a live part."""
+    return part.locator(".figure").inner_html(), part.locator(".sentence").inner_text()
+
+
+def settled(page, part) -> tuple[str, str]:
+    """The same, once the worker, where one is at work, has finished."""
+    wait_until(page, "() => document.querySelectorAll('.live .figure[aria-busy=true]').length === 0")
+    found = state(part)
+    assert found[1], "a sentence"
+    return found
+
+
+def turn(control) -> None:
+    """Change a control to its other end, as by the keyboard."""
+    if control.evaluate("one => one.tagName") == "SELECT":
+        at = int(control.input_value())
+        control.select_option(str(at + 1 if at == 0 else at - 1))
+    elif control.get_attribute("type") == "range":
+        control.focus()
+        control.press("End" if control.input_value() != control.get_attribute("max") else "Home")
+    else:
+        control.focus()
+        control.press("Enter")
+
+
+def test_a_guess_opens_a_part_and_every_control_changes_it(live_page, open_page):
+    assert live_page.stat().st_size <= MOST_BYTES
+    opened = open_page(live_page, ready="html[data-live]")
+    page = opened.page
+    parts = page.locator("section.live:has(.stage)")
+    assert parts.count() == int(page.get_attribute("html", "data-live")) > 0
+    for number in range(parts.count()):
+        part = parts.nth(number)
+        name = part.get_attribute("id")
+        assert part.locator(".reveal").is_disabled(), f"{name}: first a guess"
+        assert not part.locator(".stage").is_visible()
+        part.locator("input[type=radio]").first.check()
+        part.locator(".reveal").click()
+        assert part.locator(".answer").inner_text().startswith(("Right.", "It is “"))
+        before = settled(page, part)
+        sentences = {before[1]}
+        controls = part.locator("[name]:not([type=radio])")
+        assert controls.count(), f"{name} has something to touch"
+        for place in range(controls.count()):
+            turn(controls.nth(place))
+            after = settled(page, part)
+            assert after[0] != before[0], f"{name}: {controls.nth(place).get_attribute('name')} changes the chart"
+            sentences.add(after[1])
+            before = after
+        assert len(sentences) > 1, f"{name}: the sentence changes with the controls"
+    assert opened.console == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_no_serious_fault_in_the_opened_parts_and_text_is_large_enough(live_page, open_page, scheme, width):
+    page = open_page(live_page, ready="html[data-live]", scheme=scheme, width=width, bypass_csp=True).page
+    parts = page.locator("section.live:has(.stage)")
+    for number in range(parts.count()):
+        parts.nth(number).locator("input[type=radio]").first.check()
+        parts.nth(number).locator(".reveal").click()
+        settled(page, parts.nth(number))
+    assert faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.live svg text')].map(one => {"
+        " const svg = one.ownerSVGElement; const scale = svg.clientWidth / svg.viewBox.baseVal.width;"
+        " return scale * parseFloat(getComputedStyle(one).fontSize); })"
+    )
+    assert min(sizes) >= 11
+
+
+def test_the_questions_are_scored_and_explained(quick_lab, open_page):
+    page = open_page(quick_lab("first-net").page, ready="html[data-live]").page
+    questions = json.loads(page.inner_text("#questions") or page.evaluate("document.getElementById('questions').text"))
+    assert len(questions) == 7
+    fields = page.locator("#quiz fieldset")
+    for number, each in enumerate(questions):
+        place = each["right"] if number else (each["right"] + 1) % len(each["choices"])
+        fields.nth(number).locator("input").nth(place).check()
+        fields.nth(number).locator("button").click()
+        told = fields.nth(number).locator(".answer").inner_text()
+        assert each["because"] in told
+        assert told.startswith("Right." if number else "No:")
+        assert fields.nth(number).locator("input").first.is_disabled(), "each counts once"
+    assert page.inner_text("#score").startswith("6 of 7 right.")
+
+
+# The formulas of the parts, against NumPy
+
+
+def test_the_walk_in_the_bowl_is_gradient_descent_with_momentum():
+    made = run_module(
+        'import { descend } from "./pages/js/labs/descent.js";', "descend(given.rate, given.momentum, 12)",
+        {"rate": 0.07, "momentum": 0.6},
+    )  # fmt: skip
+    place, velocity = np.array([-2, 2.4]), np.zeros(2)
+    for shown in made:
+        np.testing.assert_allclose(shown, place, atol=1e-12)
+        velocity = 0.6 * velocity + np.array([1, 8]) * (place - [2, 1])
+        place = place - 0.07 * velocity
+
+
+def test_the_best_weight_by_formula_is_that_of_least_squares():
+    points, best = run_module(
+        'import { bestWeight, examples } from "./pages/js/labs/descent.js";',
+        "[examples(given), bestWeight(examples(given))]",
+        3,
+    )
+    x, y = np.array(points).T
+    np.testing.assert_allclose(best, np.linalg.lstsq(x[:, np.newaxis], y, rcond=None)[0][0])

@@ -9,6 +9,8 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import expit
+from sklearn.linear_model import ElasticNet, LogisticRegression
 
 from glyphnet.labs.live_parts import LAB_DATA
 
@@ -135,3 +137,44 @@ def test_the_best_weight_by_formula_is_that_of_least_squares():
     )
     x, y = np.array(points).T
     np.testing.assert_allclose(best, np.linalg.lstsq(x[:, np.newaxis], y, rcond=None)[0][0])
+
+
+def test_the_penalised_weights_are_those_of_scikit_learn_and_of_the_closed_form():
+    made = run_module(
+        'import { penalised, regression } from "./pages/js/labs/fits.js";',
+        "(({ x, y }) => ({ x, y, ridge: penalised(x, y, 0, 0.3), both: penalised(x, y, 0.2, 0.1) }))(regression(2))",
+        None,
+    )
+    x, y = np.array(made["x"]), np.array(made["y"])
+    ridge = np.linalg.solve(x.T @ x / len(y) + 0.3 * np.eye(8), x.T @ y / len(y))
+    np.testing.assert_allclose(made["ridge"], ridge, atol=1e-6)
+    net = ElasticNet(alpha=0.3, l1_ratio=2 / 3, fit_intercept=False, tol=1e-10, max_iter=100_000).fit(x, y)
+    np.testing.assert_allclose(made["both"], net.coef_, atol=1e-5)
+
+
+def test_the_straight_line_and_the_sigmoid_are_those_of_numpy_and_scikit_learn():
+    points, line, curve = run_module(
+        'import { logistic, straight, twoClasses } from "./pages/js/labs/fits.js";',
+        "((points) => [points, straight(points), logistic(points)])(twoClasses(given))",
+        8,
+    )
+    x, y = np.array(points).T
+    np.testing.assert_allclose(line, np.polyfit(x, y, 1), atol=1e-9)
+    fitted = LogisticRegression(C=1e9, tol=1e-10, max_iter=10_000).fit(x[:, np.newaxis], y)
+    np.testing.assert_allclose(curve, [fitted.coef_[0, 0], fitted.intercept_[0]], rtol=1e-3)
+
+
+def test_the_passes_are_those_of_numpy():
+    given = {"x": [1.0, 0.0], "target": 1}
+    made = run_module(
+        'import { FIRST, passes } from "./pages/js/labs/passes.js";',
+        "({ first: FIRST, ...passes(FIRST, given.x, given.target) })",
+        given,
+    )
+    first, x = made["first"], np.array(given["x"])
+    hidden = expit(np.array(first["w"]) @ x + first["b"])
+    y = expit(np.array(first["v"]) @ hidden + first["c"])
+    np.testing.assert_allclose([made["y"], made["loss"]], [y, -np.log(y)])
+    deltas = (y - 1) * np.array(first["v"]) * hidden * (1 - hidden)
+    np.testing.assert_allclose(made["dw"], np.outer(deltas, x))
+    np.testing.assert_allclose(made["dv"], (y - 1) * hidden)

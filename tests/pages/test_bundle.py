@@ -16,6 +16,7 @@ from ..javascript import PACKAGE, node
 PAGES = (
     "pages/js/drawing.js",
     *(f"pages/js/labs/{name.replace('-', '_')}.js" for name in LAB_DATA),
+    "pages/js/labs/worker.js",
     "pages/js/playground/main.js",
     "pages/js/playground/worker.js",
     "pages/js/studio/learner.js",

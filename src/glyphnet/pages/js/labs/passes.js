@@ -40,8 +40,8 @@ export function stepped(weights, x, target, rate) {
 const SUB = "₀₁₂";
 const INPUTS = [[0, 1], [1, 0], [1, 1], [0, 0]];
 
-/** The lines of the calculation: a name, its formula, its numbers. @type {(weights: Weights, x: number[], target: number) => [string, string, string][]} */
-export function lines(weights, x, target) {
+/** The lines of the calculation: a name, its formula, its numbers. @type {(weights: Weights, x: number[], target: number, rate: number) => [string, string, string][]} */
+export function lines(weights, x, target, rate) {
   const { w, b, v, c } = weights;
   const p = passes(weights, x, target);
   const n = (/** @type {number} */ value) => written(value, 3);
@@ -87,10 +87,16 @@ export function lines(weights, x, target) {
         `${n(p.dw[j][0])} and ${n(p.dw[j][1])}; ${n(p.deltas[j])}`,
       ],
     ])),
+    [
+      "Step: each number goes against its derivative",
+      "w ← w − rate · ∂J/∂w",
+      `v₁: ${n(v[0])} − ${short(rate)}·${n(p.dv[0])} = ${n(v[0] - rate * p.dv[0])}`,
+    ],
   ];
 }
 
 const MOST_ROUNDS = 30;
+const LINES = 16;
 
 /** @type {(values: Values) => { weights: Weights, losses: number[] }} */
 export function learned({ input, target, rate, rounds }) {
@@ -119,6 +125,11 @@ export function passesSentence(values) {
   } at first.`;
 }
 
+/** @type {(losses: number[]) => Place[]} */
+function places(losses) {
+  return losses.map((loss, step) => [step, loss]);
+}
+
 /** @type {Part} */
 export const passesPart = {
   name: "passes",
@@ -143,12 +154,12 @@ export const passesPart = {
     },
     { kind: "choice", name: "target", label: "Target t", texts: ["0", "1"], start: 1, reset: ["rounds", "line"] },
     { kind: "slider", name: "rate", label: "Learning rate", values: [0.1, 0.5, 1, 2, 5], start: 1, text: short },
-    { kind: "button", name: "line", label: "Next line", most: 13, start: 1 },
-    { kind: "button", name: "rounds", label: "Take a step", most: MOST_ROUNDS, start: 1, reset: [] },
+    { kind: "button", name: "line", label: "Next line", most: LINES, start: 1 },
+    { kind: "button", name: "rounds", label: "Take a step", most: MOST_ROUNDS },
   ],
   show(figure, values, say) {
     const { weights, losses } = learned(values);
-    const all = lines(weights, INPUTS[values.input], values.target).slice(0, values.line);
+    const all = lines(weights, INPUTS[values.input], values.target, values.rate).slice(0, values.line);
     const rows = all.map(([what, formula, numbers], place) =>
       html(
         "tr",
@@ -160,11 +171,11 @@ export const passesPart = {
     );
     const chart = html("div", {});
     const caption = html("caption", {
-      text: `${values.line} of 14 lines, with the weights after ${values.rounds} ${
+      text: `${values.line} of ${LINES} lines, with the weights after ${values.rounds} ${
         values.rounds === 1 ? "step" : "steps"
       }`,
     });
-    const table = html("table", { class: "prose" }, caption, ...rows);
+    const table = html("table", { class: "prose fold" }, caption, ...rows);
     const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "The calculation" };
     figure.replaceChildren(html("div", region, table), chart);
     draw(chart, "Loss by step", {
@@ -172,8 +183,11 @@ export const passesPart = {
       y: [0, Math.max(1.2, ...losses)],
       xName: "steps",
       yName: "loss J",
-      lines: [{ style: "a", places: losses.map((loss, step) => /** @type {Place} */ ([step, loss])) }],
-      dots: [{ style: "a", places: losses.map((loss, step) => /** @type {Place} */ ([step, loss])), size: 3 }],
+      lines: [
+        { name: "to come", style: "d", places: places(learned({ ...values, rounds: MOST_ROUNDS }).losses) },
+        { name: "steps taken", style: "a", places: places(losses) },
+      ],
+      dots: [{ style: "a", places: places(losses), size: 3 }],
     });
     say(passesSentence(values));
   },

@@ -78,10 +78,11 @@ export function sweepSentence(accuracies, losses, varied) {
   const best = accuracies.indexOf(Math.max(...accuracies));
   const worst = accuracies.indexOf(Math.min(...accuracies));
   const lost = losses.filter((loss) => !(loss < 1e3)).length;
-  return `${about}. After ${EPOCHS} epochs ${text} ${named(values[best], varied)} names ${
+  const first = `${about}. After ${EPOCHS} epochs ${text}: ${named(values[best], varied)} is best, with ${
     percent(accuracies[best])
-  } of 300 test images rightly, ` +
-    `${named(values[worst], varied)} ${percent(accuracies[worst])}${lost ? `; in ${lost} the loss has run away` : ""}.`;
+  } of 300 test images right`;
+  const lostToo = lost ? `; the loss has run away with ${lost} of the values` : "";
+  return `${first}; ${named(values[worst], varied)} is worst, with ${percent(accuracies[worst])}${lostToo}.`;
 }
 
 const trainer = new Trainer();

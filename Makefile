@@ -15,7 +15,7 @@ SECONDS ?= 600
 
 DEV := $(VENV)/bin/python scripts/dev.py --venv "$(VENV)"
 
-.PHONY: help demo test fuzz course site bench lint fmt docs dist trial constraints clean
+.PHONY: help demo test fuzz course site bench lint fmt docs dist trial sbom images constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -52,6 +52,12 @@ dist: $(VENV)/.python ## Build the wheel and the sdist into dist, twice with the
 
 trial: $(VENV)/.python ## Install the wheel into an empty environment, offline, and run README's examples from it; some minutes.
 	@$(DEV) trial
+
+sbom: $(VENV)/.python ## As trial; then list the parts of that installation, with versions and licences: dist/sbom.cdx.json.
+	@$(DEV) sbom
+
+images: $(VENV)/.python ## Build both images with Docker, serve a model with each, and print their sizes.
+	@$(DEV) images
 
 constraints: $(VENV)/.python ## Pin the newest versions of everything anew, torch excepted: constraints.txt.
 	@$(DEV) constraints $(ARGS)

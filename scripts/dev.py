@@ -192,6 +192,18 @@ def trial(dev: Dev, words: Sequence[str]) -> None:
     dev.python("scripts/trial.py")
 
 
+def sbom(dev: Dev, words: Sequence[str]) -> None:
+    """The parts of an installation that has the wheel alone, as CycloneDX; the same wheel gives the same file."""
+    trial(dev, words)
+    how = ("--output-reproducible", "--pyproject", "pyproject.toml", "--output-file", "dist/sbom.cdx.json")
+    dev.python("-m", "cyclonedx_py", "environment", *how, str(ROOT / "build" / "trial"))
+
+
+def images(dev: Dev, words: Sequence[str]) -> None:
+    """Both images, by Docker."""
+    dev.python("scripts/images.py")
+
+
 def constraints(dev: Dev, words: Sequence[str]) -> None:
     """Pin the newest versions, for every platform and Python; torch stays."""
     dev.pip("install", "-qq", "uv")
@@ -230,6 +242,8 @@ TARGETS: dict[str, tuple[str, Callable[[Dev, Sequence[str]], None]]] = {
     "docs": ("core", docs),
     "dist": ("dev", dist),
     "trial": ("dev", trial),
+    "sbom": ("dev", sbom),
+    "images": ("test", images),
     "constraints": ("dev", constraints),
     "clean": ("", clean),
 }

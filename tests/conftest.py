@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,6 +14,21 @@ from typing import Any
 
 import hypothesis
 import pytest
+
+POSIX_ONLY = re.compile(r"^\s*(import|from) (fcntl|grp|pty|pwd|resource|termios)\b", re.MULTILINE)
+
+
+def files_for_posix(folder: Path) -> list[str]:
+    """Files of tests that import what exists on POSIX alone: about terminals, limits of memory and signals."""
+    return sorted(str(path) for path in folder.rglob("test_*.py") if POSIX_ONLY.search(path.read_text("utf-8")))
+
+
+collect_ignore = files_for_posix(Path(__file__).parent) if os.name == "nt" else []
+
+
+def pytest_report_header() -> str:
+    return f"Not run on Windows: {len(collect_ignore)} files of tests about POSIX." if collect_ignore else ""
+
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

@@ -21,6 +21,8 @@ from glyphnet.cli.train import data_name
 from glyphnet.locks import FileLock
 from glyphnet.units import portable_name
 
+from .conftest import files_for_posix
+
 HERE = Path(__file__).parent
 
 
@@ -142,6 +144,12 @@ def test_a_run_folder_is_called_by_a_name_that_every_system_can_have(
     (tmp_path / "aux.csv").touch()
     assert data_name("aux.csv") == "_aux.csv"
     assert data_name("name:mnist") == "mnist"
+
+
+def test_tests_of_what_is_posix_are_not_collected_on_windows() -> None:
+    ignored = {Path(path).relative_to(HERE).as_posix() for path in files_for_posix(HERE)}
+    assert "cli/test_main.py" in ignored, "it opens terminals"
+    assert len(ignored) < 10, "most tests are for every system"
 
 
 def picture(value: int) -> bytes:

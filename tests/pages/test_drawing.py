@@ -201,6 +201,19 @@ def test_below_the_threshold_it_is_none_of_these(open_drawing):
     assert opened.page.locator("#bars .best").count() == 0
 
 
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_several_classes_are_named_where_the_set_has_several(open_drawing, reader, is_wide):
+    conformal = reader.conformal
+    if is_wide:
+        conformal = conformal.model_copy(update={"values": tuple(1.0 for _ in conformal.values)})
+    page = open_drawing(threshold=None, foreign_threshold=None, conformal=conformal).page
+    draw(page, STROKES["7"])
+    names = page.evaluate("glyphnet.set(glyphnet.pixels(), 0.95)")
+    assert (len(names) > 1) == is_wide
+    said = f"With 95\u202f% certainty one of: {', '.join(names)}"
+    assert page.inner_text("#set") == (said if is_wide else "")
+
+
 def test_what_is_unlike_the_training_images_is_none_of_these_with_the_reason(open_drawing):
     opened = open_drawing(threshold=None, foreign_threshold=0.0)
     draw(opened.page, STROKES["0"])

@@ -85,7 +85,7 @@ export class Answer {
   }
 
   /**
-   * The classes among which the true one is, as a line; "" where the model gives no sets.
+   * The classes among which the true one is, as a line; "" where the model gives no sets, or the answer is alone in it.
    * @param {number[]} probabilities @returns {string}
    */
   setOf(probabilities) {
@@ -94,7 +94,8 @@ export class Answer {
     const level = SET_LEVELS.find((each) => setOf(conformal, probabilities, each) !== null);
     if (level === undefined) return "";
     const labels = setOf(conformal, probabilities, level) ?? [];
-    return `${percent(level)} set: ${labels.map((label) => classes[label]).join(", ")}`;
+    if (labels.length < 2) return ""; // it is the answer itself
+    return `With ${percent(level, 0)} certainty one of: ${labels.map((label) => classes[label]).join(", ")}`;
   }
 
   /** @param {number[]} probabilities @param {number} best */

@@ -3,7 +3,7 @@
 // that drawings of many people and pictures of that kind can stand in one class.
 
 import { drawingContext } from "../elements.js";
-import { normalizePicture } from "../ink.js";
+import { normalizeStrokes } from "../ink.js";
 import { Pad } from "../pad.js";
 import { Sheet } from "../sheet.js";
 import { useEffect, useRef } from "../vendor/preact-hooks.js";
@@ -45,21 +45,20 @@ export function pngOf(pixels, [height, width, channels]) {
   return pngOfCanvas(canvas);
 }
 
-/** @type {(canvas: HTMLCanvasElement) => Promise<Blob>} */
+/**
+ * What is on a canvas, as PNG. Not by toBlob: browsers put that off until they have nothing else to do, for a second and more.
+ * @type {(canvas: HTMLCanvasElement) => Promise<Blob>}
+ */
 export function pngOfCanvas(canvas) {
-  return new Promise((resolve, reject) =>
-    canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("The browser could not make a PNG."))),
-      "image/png",
-    )
-  );
+  const characters = atob(canvas.toDataURL("image/png").split(",")[1]);
+  const bytes = Uint8Array.from(characters, (character) => character.charCodeAt(0));
+  return Promise.resolve(new Blob([bytes], { type: "image/png" }));
 }
 
 /** The drawing on a sheet as a picture of its class; null for an empty one. @type {(sheet: Sheet) => Promise<Blob | null>} */
 export async function drawnPicture(sheet) {
-  if (sheet.empty) return null;
-  const made = normalizePicture(...sheet.pixels(), DRAWN);
-  return made.reason === null ? await pngOf(made.pixels, DRAWN.image_shape) : null;
+  const pixels = sheet.empty ? null : normalizeStrokes(...sheet.pixels(), DRAWN);
+  return pixels === null ? null : await pngOf(pixels, DRAWN.image_shape);
 }
 
 /**

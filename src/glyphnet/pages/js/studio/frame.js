@@ -159,5 +159,6 @@ export async function startStudio(engine) {
   const root = document.getElementById("studio");
   if (root === null) throw new Error("The page has no element with the id studio.");
   render(h(Frame, { app }), root);
+  Object.assign(globalThis, { studio: app }); // for other programs and our tests
   document.documentElement.dataset.ready = "yes";
 }

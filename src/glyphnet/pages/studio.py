@@ -9,13 +9,13 @@ from .._version import __version__
 from ..answers import REASONS
 from ..templates import environment, read
 from .bundle import bundle, hash_of, script_json
+from .desk import STYLES as DRAWING_STYLES
 from .playground import ImageSet
 
 Engine: TypeAlias = Literal["server", "page"]
 Language: TypeAlias = Literal["en", "de"]
 
 _STYLES = ("pages/house.css", "pages/studio.css")
-_DRAWING_STYLES = ("pages/house.css", "pages/drawing.css")
 _LICENCES = "pages/js/vendor/LICENSES.txt"
 
 
@@ -54,12 +54,12 @@ def _skeleton() -> dict[str, Any]:
 
     The script and the style stand once beside both, and places for the rest are marked with ``@@``.
     """
-    style, script = "\n".join(map(read, _DRAWING_STYLES)), bundle("pages/js/drawing.js")
+    style, script = "\n".join(map(read, DRAWING_STYLES)), bundle("pages/js/drawing.js")
     template = environment("pages").get_template("drawing.html")
     pages = {}
     for kind in ("ink", "photo"):
         text = template.render(
-            origin={"data": "@@NAME@@"}, card="@@CARD@@", ink=kind == "ink", model="@@MODEL@@", weights="@@WEIGHTS@@",
+            subject="@@NAME@@", card="@@CARD@@", ink=kind == "ink", model="@@MODEL@@", weights="@@WEIGHTS@@",
             style=style, script=script, hash_of=hash_of, version=__version__, served=False,
         )  # fmt: skip
         pages[kind] = text.replace(script, "@@SCRIPT@@").replace(style, "@@STYLE@@")

@@ -129,6 +129,15 @@ export function readSkeleton() {
   return JSON.parse(byId("skeleton").textContent ?? "");
 }
 
+/** What a model recognises, in a word. @type {(classes: string[]) => string} */
+function subjectOf(classes) {
+  if (classes.length > 4) {
+    if (classes.every((name) => /^\d$/.test(name))) return "digits";
+    return `${classes[0]}, ${classes[1]}, … ${classes[classes.length - 1]}`;
+  }
+  return classes.join(", ").slice(0, 80);
+}
+
 /** One file that recognises in any browser. card: what is said of the model. @type {(model: TrainedModel, card: [term: string, text: string][]) => Blob} */
 export function exportedPage(model, card) {
   const { pages, script, style, reasons } = readSkeleton();
@@ -136,7 +145,7 @@ export function exportedPage(model, card) {
   const terms = card.map(([term, text]) => `<div><dt>${escaped(term)}</dt><dd>${escaped(text)}</dd></div>`).join("");
   /** @type {{ [place: string]: string }} */
   const parts = {
-    NAME: escaped(model.classes.join(", ").slice(0, 80)),
+    NAME: escaped(subjectOf(model.classes)),
     CARD: terms,
     MODEL: description,
     WEIGHTS: weights,

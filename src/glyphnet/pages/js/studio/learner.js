@@ -1,6 +1,7 @@
 // @ts-check
 // The worker of the page's own engine: it makes pictures alike, trains, asks a model about many pictures, and compares them.
 
+import { decodePicture } from "../decode.js";
 import { LOSSES, Training } from "../engine/training.js";
 import { Random } from "../engine/random.js";
 import { normalizePicture } from "../ink.js";
@@ -167,7 +168,7 @@ async function train(task) {
 async function alike(blob, spec) {
   let bitmap;
   try {
-    bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+    bitmap = await decodePicture(blob);
   } catch {
     return null;
   }

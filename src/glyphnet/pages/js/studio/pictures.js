@@ -2,6 +2,7 @@
 // The pictures of the page's own engine: in memory what is known of them, in the browser's database the files. Every change
 // is an operation that can be taken back.
 
+import { decodePicture } from "../decode.js";
 import { faultOfName } from "./engine.js";
 import { folderOf, isAside } from "./drops.js";
 import { hashOf, kindOf } from "./pixels.js";
@@ -12,7 +13,6 @@ import { isZip, readZip } from "./zip.js";
 
 export const TRAY = "unlabelled"; // the folder of pictures without a label
 const AT_ONCE = 100; // pictures that are written together
-const MOST_PIXELS = 50_000_000;
 
 /** What changes of a picture. @typedef {Partial<Kept>} Patch */
 /** One operation: each picture before and after it, and the classes. @typedef {{ title: string, patches: { id: string, before: Patch, after: Patch }[], classes: [before: string[], after: string[]] }} Operation */
@@ -255,10 +255,9 @@ export class Pictures {
     }
     let size;
     try {
-      const bitmap = await createImageBitmap(blob);
+      const bitmap = await decodePicture(blob);
       size = { width: bitmap.width, height: bitmap.height };
       bitmap.close();
-      if (size.width * size.height > MOST_PIXELS) throw new Error("too large");
     } catch {
       return refused(made, name, "damaged, or larger than 50 million pixels");
     }

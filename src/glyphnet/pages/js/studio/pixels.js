@@ -2,13 +2,14 @@
 // Pictures as pixels, and pixels as pictures, in the page itself.
 
 import { sha256 } from "../engine/sha256.js";
+import { decodePicture } from "../decode.js";
 import { drawingContext } from "../elements.js";
 
 const LARGEST = 2048; // pixels of the longer side that are looked at
 
 /** RGBA, width, height of a picture. @type {(blob: Blob) => Promise<[Uint8ClampedArray, number, number]>} */
 export async function pixelsOf(blob) {
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+  const bitmap = await decodePicture(blob);
   const scale = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
   const canvas = document.createElement("canvas");
@@ -36,22 +37,19 @@ export function pictured(width, height, colour) {
   return canvas.toDataURL("image/png");
 }
 
-/** Filters of a first convolution beside each other: blue below 0, orange above. @type {(weights: Float32Array, shape: [number, number, number, number]) => string} */
+/**
+ * Filters of a first convolution one below the other, in grey where 128 is a weight of 0. Weights lie in the order (row,
+ * column, channel, filter); their channels are averaged.
+ * @type {(weights: Float32Array, shape: [number, number, number, number]) => string}
+ */
 export function filterPicture(weights, [count, height, width, channels]) {
-  const across = Math.ceil(Math.sqrt(2 * count));
-  const [wide, tall] = [across * (width + 1) + 1, Math.ceil(count / across) * (height + 1) + 1];
   const most = weights.reduce((high, value) => Math.max(high, Math.abs(value)), 1e-9);
-  return pictured(wide, tall, (at) => {
-    const [x, y] = [at % wide - 1, Math.floor(at / wide) - 1];
-    const [column, row] = [Math.floor(x / (width + 1)), Math.floor(y / (height + 1))];
-    const [dx, dy] = [x - column * (width + 1), y - row * (height + 1)];
-    const filter = row * across + column;
-    if (x < 0 || y < 0 || dx === width || dy === height || filter >= count) return [128, 128, 128];
-    let sum = 0; // weights lie in the order (row, column, channel, filter)
-    for (let c = 0; c < channels; c++) sum += weights[((dy * width + dx) * channels + c) * count + filter];
-    const strength = Math.max(-1, Math.min(1, sum / channels / most));
-    const end = strength < 0 ? [63, 143, 201] : [232, 117, 26];
-    return end.map((value) => 255 + Math.abs(strength) * (value - 255));
+  return pictured(width, count * height, (at) => {
+    const [filter, inside] = [Math.floor(at / (width * height)), at % (width * height)];
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += weights[(inside * channels + c) * count + filter];
+    const value = 128 + Math.round(127 * sum / channels / most);
+    return [value, value, value];
   });
 }
 

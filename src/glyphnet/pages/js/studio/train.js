@@ -1,9 +1,10 @@
 // @ts-check
 // Step 4: start, watch, stop and resume trainings, several side by side.
 
-import { percent } from "../elements.js";
+import { drawingContext, percent } from "../elements.js";
 import { drawConfusion, drawCurves } from "../playground/charts.js";
-import { useEffect, useState } from "../vendor/preact-hooks.js";
+import { palette } from "../playground/paint.js";
+import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { locale, number, t } from "./strings.js";
 import { Bar, Drawn, duration, html, Shown, valueOf } from "./ui.js";
 /** @import { Compared, Epoch, Job, Mistake, Run } from "./engine.js" */
@@ -53,6 +54,43 @@ export function Curves({ epochs, kind }) {
     });
   };
   return html`<${Drawn} draw=${draw} needs=${[epochs]} name="figure" />`;
+}
+
+/**
+ * Filters side by side: blue below 0, orange above; those of colours as they are.
+ * @param {{ filters: { shape: number[], png: string } }} given
+ */
+function Filters({ filters: { shape: [count, height, width], png } }) {
+  const place = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  useEffect(() => {
+    const image = new Image();
+    image.onload = () => {
+      const canvas = place.current;
+      if (canvas === null) return;
+      const across = Math.min(count, Math.max(1, Math.floor(canvas.clientWidth / 36)));
+      Object.assign(canvas, { width: across * (width + 1), height: Math.ceil(count / across) * (height + 1) });
+      const context = drawingContext(canvas, { willReadFrequently: true });
+      for (let number = 0; number < count; number++) {
+        const [x, y] = [(number % across) * (width + 1), Math.floor(number / across) * (height + 1)];
+        context.drawImage(image, 0, number * height, width, height, x, y, width, height);
+      }
+      const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+      const { low, high, middle } = palette();
+      for (let at = 0; at < pixels.data.length; at += 4) {
+        const [red, green, blue] = pixels.data.subarray(at, at + 3);
+        if (red !== green || green !== blue) continue;
+        const strength = (red - 128) / 127;
+        const end = strength < 0 ? low : high;
+        middle.forEach((
+          value,
+          c,
+        ) => (pixels.data[at + c] = value + Math.min(1, Math.abs(strength)) * (end[c] - value)));
+      }
+      context.putImageData(pixels, 0, 0);
+    };
+    image.src = png;
+  }, [png]);
+  return html`<canvas class="filters" ref=${place} role="img" aria-label=${t("filters_alt")}></canvas>`;
 }
 
 /** What is seen of one training. @param {{ app: App, run: Run, job: Job | null }} given */
@@ -127,9 +165,12 @@ function Watched({ app, run, job }) {
   }
     ${
     last?.filters &&
-    html`<details open><summary>${t("filters")}</summary><img class="filters" src=${last.filters.png} alt=${
-      t("filters_alt")
-    } /></details>`
+    html`
+      <details open>
+        <summary>${t("filters")}</summary>
+        <${Filters} filters=${last.filters} />
+      </details>
+    `
   }
   </article>`;
 }

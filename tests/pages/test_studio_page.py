@@ -14,6 +14,7 @@ from glyphnet.templates import read
 
 from ..browsing import faults, wait_until
 from ..javascript import PACKAGE
+from .studio_use import add_class, count, draw
 
 pytestmark = pytest.mark.slow
 
@@ -34,28 +35,6 @@ def studio(written: Path, open_page: Any) -> Any:
         return open_page(written, address=address, ready="html[data-ready]", **options)
 
     return opened
-
-
-def add_class(page: Any, name: str) -> None:
-    page.fill("#new-class", name)
-    page.press("#new-class", "Enter")
-    page.wait_for_selector(f".place[aria-current] .name:text-is('{name}')")
-
-
-def draw(page: Any, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draw on the pad; places are shares of its sides."""
-    box = page.locator("#pad").bounding_box()
-    for first, *rest in strokes:
-        page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
-        page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.mouse.up()
-
-
-def count(page: Any, wanted: int) -> None:
-    """Wait until the class that is shown has so many pictures."""
-    page.wait_for_selector(f".place[aria-current] .count:text-is('{wanted}')")
 
 
 def test_pictures_are_drawn_selected_moved_deleted_and_brought_back(studio: Any) -> None:

@@ -8,6 +8,7 @@ import { Bar, html, Shown } from "./ui.js";
 /** @import { App } from "./ui.js" */
 
 const SHOWN = 24; // pictures of a finding at first
+const DELETABLE = ["duplicates", "near_duplicates", "leaks", "blank", "bad_files"]; // where all of them may go
 
 /** @param {{ app: App, finding: Finding }} given */
 function Found({ app, finding }) {
@@ -15,6 +16,7 @@ function Found({ app, finding }) {
   const [shown, setShown] = useState(SHOWN);
   const [mended, setMended] = useState(/** @type {Set<string>} */ (new Set()));
   const ids = finding.ids.filter((id) => !mended.has(id));
+  const twin = new Map((finding.pairs ?? []).map(([other, id]) => [id, other]));
   const suggested = new Map(finding.ids.map((id, place) => [id, finding.suggested?.[place] ?? null]));
   const mend = async (
     /** @type {string[]} */ which,
@@ -50,7 +52,9 @@ function Found({ app, finding }) {
         html`<li key=${id}><button type="button" class="picture" aria-label=${
           t("open_picture", { name: id })
         } onClick=${() => app.open(id)}>
-          <${Shown} engine=${engine} id=${id} /></button>
+          <${Shown} engine=${engine} id=${id} />${
+          twin.has(id) && html`<${Shown} engine=${engine} id=${twin.get(id)} />`
+        }</button>
           ${
           suggested.get(id)
             ? html`<button type="button" class="small" onClick=${() => move(id, suggested.get(id) ?? "")}>→ ${
@@ -67,7 +71,7 @@ function Found({ app, finding }) {
                 t("more", { n: ids.length - shown })
               }</button>`}
             ${canMove && html`<button type="button" onClick=${moveAll}>${t("move_all")}</button>`}
-            ${!canMove &&
+            ${!canMove && DELETABLE.includes(finding.code) &&
               html`<button type="button" onClick=${() => remove(ids)}>${t("delete_all", { n: ids.length })}</button>`}
           </div>
     `
@@ -80,7 +84,7 @@ export function CheckStep({ app }) {
   const job = engine.state.value.jobs.filter(({ kind }) => kind === "checks").at(-1) ?? null;
   const running = job?.status === "running";
   /** @type {Finding[] | null} */
-  const findings = job?.status === "done" ? job.result?.findings ?? [] : null;
+  const findings = job?.result?.findings ?? null;
   return html`<div class="line"><h2>${t("step_check")}</h2>
       <button type="button" id="run-checks" class="primary" disabled=${running} onClick=${() =>
     app.attempt(() => engine.checks())}>${t("run_checks")}</button></div>

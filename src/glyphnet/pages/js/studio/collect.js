@@ -214,10 +214,12 @@ function Known({ app }) {
       )}</label>
       <div
         class="tools"><button type="button" id="take-known" class="primary" onClick=${take}>${t("take")}</button></div>
-      <p class="hint">${t("known_hint", {
-        n: number(set.counts.reduce((sum, each) => sum + each, 0)),
-        k: set.classes.length,
-      })}</p>
+      ${set.counts && html`<p class="hint">${
+        t("known_hint", {
+          n: number(set.counts.reduce((sum, each) => sum + each, 0)),
+          k: set.classes.length,
+        })
+      }</p>`}
     </div>
   `;
 }

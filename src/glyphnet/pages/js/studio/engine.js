@@ -6,7 +6,7 @@
 /** width, height: in pixels. @typedef {{ id: string, hash: string, group: string | null, width: number, height: number }} Picture */
 /** Where pictures are: in a class, or, for null, in the tray of those without a label. @typedef {string | null} Place */
 /** @typedef {{ name: string, count: number }} ClassCount */
-/** A set that is at hand; counts: pictures of each class. @typedef {{ name: string, title: string, classes: string[], counts: number[] }} KnownSet */
+/** A set that is at hand; counts: pictures of each class, where that is known before it is read. @typedef {{ name: string, title: string, classes: string[], counts: number[] | null }} KnownSet */
 /**
  * Long work. done, total: in whatever `sentence` counts; total is null where it is not known.
  * @typedef {{
@@ -17,10 +17,11 @@
  */
 /** A 95 % interval, and of how many pictures. @typedef {{ value: number, low: number, high: number, n: number }} Accuracy */
 /**
- * One training. seconds: how long it took; report: whether there is one.
+ * One training. seconds: how long it took; report, model: whether there is one.
  * @typedef {{
  *   name: string, preset: string, status: "running" | "stopped" | "done" | "failed", version: string,
- *   accuracy: Accuracy | null, finished: string | null, seconds: number | null, report: boolean,
+ *   accuracy: Accuracy | null, finished: string | null, seconds: number | null, report: boolean, model?: boolean,
+ *   error?: string | null,
  * }} Run
  */
 /** @typedef {{ id: string, label: string, answer: string, probability: number }} Mistake */
@@ -50,10 +51,13 @@
  * @typedef {{ id: string, label: string | null, probability: number | null, margin: number | null, reason: string }} Suggestion
  */
 /**
- * random: how many labels random choice would have needed for an equal model.
- * @typedef {{ suggestions: Suggestion[], model: string | null, random: { labels: number, equal: number } | null }} Suggested
+ * random: how many labels random choice would have needed for an equal model; retrain: whether it is worth to train again.
+ * @typedef {{ suggestions: Suggestion[], model: string | null, random: { labels: number, equal: number } | null, retrain?: boolean }} Suggested
  */
-/** suggested: of each picture, the class that it seems to have. @typedef {{ code: string, sentence: string, numbers: any, ids: string[], suggested?: (string | null)[] | null }} Finding */
+/**
+ * suggested: of each picture, the class that it seems to have; pairs: what is alike.
+ * @typedef {{ code: string, sentence: string, numbers: any, ids: string[], suggested?: (string | null)[] | null, pairs?: [string, string][] | null }} Finding
+ */
 /**
  * reason: why it is none of the classes, or null. saliency, seen: pictures.
  * @typedef {{

@@ -11,7 +11,9 @@ import { html, valueOf } from "./ui.js";
 
 /** Which run it is about. @param {{ app: App }} given */
 export function ChooseRun({ app }) {
-  const runs = app.engine.state.value.runs.filter(({ status }) => status === "done" || status === "stopped");
+  const runs = app.engine.state.value.runs.filter(({ status, model }) =>
+    model ?? (status === "done" || status === "stopped")
+  );
   return html`<label class="choose-run"><span>${t("run")}</span> <select id="run" value=${app.currentRun?.name ?? ""}
     onChange=${(/** @type {Event} */ event) => (app.run.value = valueOf(event))}>
     ${

@@ -27,6 +27,7 @@ class Queue {
     this.asking = false;
     this.decided = 0;
     this.began = 0;
+    this.retrains = true; // in the background, when the engine finds it worth it
     /** @type {Promise<unknown>} */
     this.sent = Promise.resolve();
   }
@@ -39,9 +40,16 @@ class Queue {
     this.asking = false;
     if (found === null) return;
     this.latest = found;
+    if (found.retrain && this.retrains) this.retrain();
     const known = new Set([...this.done, ...this.waiting.map(({ id }) => id)]);
     this.waiting.push(...found.suggestions.filter(({ id }) => !known.has(id)));
     this.changed();
+  }
+
+  retrain() {
+    const { engine } = this.app;
+    if (engine.state.value.jobs.some(({ kind, status }) => kind === "train" && status === "running")) return;
+    this.app.attempt(() => engine.train({ preset: "fast" }), t("retraining"));
   }
 
   /** @param {string | null} label null skips */
@@ -87,6 +95,11 @@ export function LabelStep({ app }) {
   useEffect(() => {
     own.fill();
   }, [tray]);
+  const models = engine.state.value.runs.filter(({ status }) => status === "done").length;
+  useEffect(() => {
+    own.waiting.splice(1); // a new model asks for others; the picture that is looked at stays
+    own.fill();
+  }, [models]);
   useEffect(() => {
     const pressed = (/** @type {KeyboardEvent} */ event) => {
       if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey || app.opened.value) return;
@@ -143,7 +156,11 @@ export function LabelStep({ app }) {
             html`<p class="hint">${
               t("label_random", { labels: number(random.labels), equal: number(random.equal) })
             }</p>`}
-          <p class="hint">${own.latest?.model ? t("label_model", { name: own.latest.model }) : t("label_no_model")}</p>
+          <label class="tick"><input type="checkbox" checked=${own.retrains} onChange=${() => {
+            own.retrains = !own.retrains;
+            own.changed();
+          }} /> ${t("retrains")}</label>
+    <p class="hint">${own.latest?.model ? t("label_model", { name: own.latest.model }) : t("label_no_model")}</p>
         </div>
     </div>
   `;

@@ -31,7 +31,7 @@ export class ServerEngine {
     this.epochs = signal(/** @type {{ [run: string]: Epoch[] }} */ ({}));
     this.changes = signal(0);
     this.lost = signal(false);
-    this.formats = ["html", "onnx", "model", "card"];
+    this.formats = ["html", "onnx", "model", "pt2", "card"];
     this.presets = ["fast", "balanced", "best", "robust"];
   }
 
@@ -302,10 +302,15 @@ export class ServerEngine {
 
   /** @param {string} run @param {string} format @returns {Promise<Download>} */
   download(run, format) {
-    const ending =
-      /** @type {{ [format: string]: string }} */ ({ html: "html", onnx: "onnx", model: "safetensors", card: "md" })[
-        format
-      ];
+    const ending = /** @type {{ [format: string]: string }} */ ({
+      html: "html",
+      onnx: "onnx",
+      model: "safetensors",
+      pt2: "pt2",
+      card: "md",
+    })[
+      format
+    ];
     return Promise.resolve({
       name: `${run}.${ending}`,
       address: `${this.base}api/runs/${encodeURIComponent(run)}/export?format=${format}`,

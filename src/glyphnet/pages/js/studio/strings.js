@@ -208,6 +208,19 @@ export const TABLE = {
     en: "{labels} labels so far; chosen at random, about {equal} would be needed for a model as good.",
     de: "{labels} Namen bisher; zufällig gewählt wären für ein ebenso gutes Modell etwa {equal} nötig.",
   },
+  retrains: {
+    en: "Train again in the background when it is worth it",
+    de: "Im Hintergrund neu trainieren, wenn es sich lohnt",
+  },
+  retraining: {
+    en: "A better model is being trained in the background.",
+    de: "Im Hintergrund wird ein besseres Modell trainiert.",
+  },
+  export_pt2: { en: "PyTorch", de: "PyTorch" },
+  export_pt2_how: {
+    en: "A program for torch.export.load, without GlyphNet.",
+    de: "Ein Programm für torch.export.load, ohne GlyphNet.",
+  },
   label_model: {
     en: "Suggestions of {name}, the most informative picture first.",
     de: "Vorschläge von {name}, das lehrreichste Bild zuerst.",

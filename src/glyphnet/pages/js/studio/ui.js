@@ -77,7 +77,9 @@ export class App {
 
   /** The run that steps 5 and 6 are about: the chosen one, else the newest with a model. */
   get currentRun() {
-    const runs = this.engine.state.value.runs.filter(({ status }) => status === "done" || status === "stopped");
+    const runs = this.engine.state.value.runs.filter(({ status, model }) =>
+      model ?? (status === "done" || status === "stopped")
+    );
     return runs.find(({ name }) => name === this.run.value) ?? runs.at(-1) ?? null;
   }
 }

@@ -1,0 +1,137 @@
+"""`glyphnet studio` in a real browser: from nothing to a page that recognises, without a break; two tabs at once."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glyphnet.data import load
+from glyphnet.data.named import is_here
+
+from ..browsing import faults, wait_until
+from ..processes import started
+from .hand import drawn
+from .studio_use import accuracy, add_class, count, draw, draw_classes, drop, paste, png, train, zipped
+
+pytest.importorskip("starlette")
+pytestmark = pytest.mark.slow
+DIGITS = "0123456789"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """An empty folder, and the address of a studio that has it open."""
+    folder = tmp_path_factory.mktemp("studio") / "pictures"
+    with started("-m", "glyphnet", "studio", folder, "--no-open") as process:
+        line = process.stderr.readline()  # type: ignore[union-attr]
+        found = re.search(r"http://\S+", line)
+        assert found is not None, line
+        yield folder, found[0]
+
+
+def unlabelled() -> tuple[dict[str, bytes], dict[bytes, str]]:
+    """Pictures without a label as files of a zip, and what they really are by their pixels."""
+    images = load("mnist" if is_here("mnist") else "digits").test
+    rows = np.random.default_rng(3).permutation(len(images))[:40]
+    pixels = [images.images[row].squeeze() for row in rows]
+    files = {f"unlabelled/{number:03}.png": png(each) for number, each in enumerate(pixels)}
+    names = (images.classes[images.labels[row]] for row in rows)
+    return files, {each.tobytes(): name for each, name in zip(pixels, names, strict=True)}
+
+
+def test_from_an_empty_folder_to_a_page_that_recognises(served: Any, open_page: Any, tmp_path: Path) -> None:
+    folder, address = served
+    opened = open_page(address, ready="html[data-ready]")
+    page, generator = opened.page, random.Random(1)
+    page.set_default_timeout(30_000)
+
+    draw_classes(page, DIGITS, 10, generator)
+    assert len(list(folder.glob("*/*.png"))) == 100
+    first = train(page)
+    assert page.locator(".run-card polyline").count() == 4
+    assert page.locator(".run-card .confusion td").count() == 1 + 100
+    assert accuracy(page, first, DIGITS, 10, generator) >= 0.92
+
+    files, truth = unlabelled()
+    page.click("a[href='#collect']")
+    drop(page, "some.zip", zipped(files))
+    wait_until(page, f"() => studio.engine.state.value.tray === {len(files)}")
+    page.click("a[href='#label']")
+    for left in range(len(files), len(files) - 20, -1):
+        page.wait_for_selector("#asked")
+        asked = Image.open(folder / page.get_attribute("#asked", "data-id"))
+        page.keyboard.press(str((DIGITS.index(truth[asked.tobytes()]) + 1) % 10))  # 1 to 9, 0: in the order of classes
+        wait_until(page, f"() => studio.engine.state.value.tray === {left - 1}")
+    assert page.locator("#suggested, [role=status]").count() > 0
+    page.keyboard.press("Backspace")
+    wait_until(page, f"() => studio.engine.state.value.tray === {len(files) - 19}")
+
+    page.click("a[href='#collect']")
+    page.click(".place:has(.name:text-is('3'))")
+    page.click(".cell >> nth=0")
+    page.select_option("#move-to", "8")
+    page.wait_for_selector("#said:has-text('moved to 8')")
+    page.click("a[href='#check']")
+    page.click("#run-checks")
+    wait_until(page, "() => studio.engine.state.value.jobs.some(job => job.kind === 'checks' && job.status === 'done')")
+    found = page.locator(".finding[data-code='suspicious'] li:has(button:has-text('→ 3'))")
+    assert found.count() >= 1, page.inner_text("#studio")
+    found.first.locator("button:has-text('→ 3')").click()
+    page.wait_for_selector("#said:has-text('moved to 3')")
+
+    second = train(page)
+    assert second != first
+    page.check(f"input[aria-label='Show {first}']")
+    page.wait_for_selector("#paired")
+    page.click("a[href='#judge']")
+    page.wait_for_selector("#history")
+    assert page.locator("#history tbody tr").count() == 2
+    page.frame_locator("#report").locator("h1").wait_for()
+
+    page.click("a[href='#try']")
+    draw(page, drawn("7", generator))
+    page.wait_for_selector("#answer:text-is('7')")
+    page.wait_for_selector("#saliency")
+    with page.expect_download() as download:
+        page.click("#export-html")
+    download.value.save_as(tmp_path / "exported.html")
+    exported = open_page(tmp_path / "exported.html", ready="html[data-ready]").page
+    draw(exported, drawn("7", generator))
+    exported.wait_for_selector("#name:text-is('7')")
+    assert opened.console == []
+    assert all(url.startswith((address, "blob:", "data:")) for url in opened.requests)
+
+
+def test_two_tabs_see_the_same_and_what_is_done_by_hand(served: Any, open_page: Any) -> None:
+    folder, address = served
+    one, other = (open_page(address, ready="html[data-ready]").page for _ in range(2))
+    add_class(one, "by <i>hand")
+    other.wait_for_selector(".place .name:text-is('by <i>hand')")
+    pixels = np.zeros((28, 28), dtype=np.uint8)
+    pixels[5:20, 10:14] = 255
+    paste(one, "pasted.png", png(pixels))
+    count(one, 1)
+    other.click(".place:has(.name:text-is('by <i>hand'))")
+    count(other, 1)
+    paste(other, "again.png", png(pixels))
+    wait_until(other, "() => document.querySelector('#said').textContent.includes('1 was there already')")
+    pixels[5:20, 20:22] = 255
+    (folder / "by <i>hand" / "mine.png").write_bytes(png(pixels))
+    count(one, 2)
+    paste(one, "broken.png", b"no picture at all")
+    wait_until(one, "() => document.querySelector('#said').textContent.includes('could not be read: broken.png')")
+
+
+@pytest.mark.parametrize("step", ["collect", "label", "check", "train", "judge", "try"])
+def test_every_step_can_be_used_by_everybody(served: Any, open_page: Any, step: str) -> None:
+    page = open_page(served[1], address=f"#{step}", ready="html[data-ready]", width=390).page
+    wait_until(page, "() => document.querySelector('.step').textContent.length > 20")
+    assert faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -3,7 +3,7 @@
 
 import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { percent } from "../elements.js";
-import { number, t } from "./strings.js";
+import { number, t, TABLE } from "./strings.js";
 import { html, isTyping, Shown } from "./ui.js";
 /** @import { Suggested, Suggestion } from "./engine.js" */
 /** @import { App } from "./ui.js" */
@@ -136,7 +136,8 @@ export function LabelStep({ app }) {
             ? t("no_suggestion")
             : html`${t("suggested")} <b id="suggested">${now.label}</b>${
               now.probability === null ? "" : `, ${percent(now.probability)}`
-            }`} ${now.reason && html`<span class="hint">${now.reason}</span>`}</p>
+            }`} ${now.reason && `why_${now.reason}` in TABLE &&
+            html`<span class="hint">${t(`why_${now.reason}`)}</span>`}</p>
           <div class="keys">${classes.slice(0, KEYS.length).map(({ name }, place) =>
             html`
               <button type="button" class=${name === now.label ? "primary" : ""} aria-keyshortcuts=${KEYS[place]}

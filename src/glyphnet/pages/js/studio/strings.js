@@ -221,6 +221,9 @@ export const TABLE = {
     en: "A program for torch.export.load, without GlyphNet.",
     de: "Ein Programm für torch.export.load, ohne GlyphNet.",
   },
+  why_no_drawing: { en: "Nothing is drawn.", de: "Es ist nichts gezeichnet." },
+  why_unlike_training: { en: "Unlike the training pictures.", de: "Anders als die Trainingsbilder." },
+  why_low_confidence: { en: "Not sure.", de: "Unsicher." },
   label_model: {
     en: "Suggestions of {name}, the most informative picture first.",
     de: "Vorschläge von {name}, das lehrreichste Bild zuerst.",

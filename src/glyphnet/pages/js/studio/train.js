@@ -127,7 +127,7 @@ function Watched({ app, run, job }) {
   }</span></p>
     ${job?.error && html`<p class="trouble" role="alert">${job.error}</p>`}
     ${
-    epochs.length > 0 && html`
+    epochs.length > 1 && html`
       <div class="curves">
         <div>
           <h4>${t("loss")}</h4>

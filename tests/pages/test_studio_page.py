@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import re
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from glyphnet.classifier import load_model
+from glyphnet.data import load
 from glyphnet.pages.playground import sets_here
 from glyphnet.pages.studio import studio_page
 from glyphnet.templates import read
 
 from ..browsing import faults, wait_until
+from ..conftest import BROWSERS, FLAGS
 from ..javascript import PACKAGE
-from .studio_use import add_class, count, draw
+from .hand import drawn
+from .studio_use import accuracy, add_class, count, draw, draw_classes, drop, paste, png, train, zipped
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +83,102 @@ def test_pictures_are_drawn_selected_moved_deleted_and_brought_back(studio: Any)
     count(page, 2)
     assert opened.console == []
     assert all(url.startswith(("file:", "blob:", "data:")) for url in opened.requests)
+
+
+def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: Any, tmp_path: Path) -> None:
+    opened = studio("?lang=en")
+    page, generator = opened.page, random.Random(1)
+    page.set_default_timeout(30_000)
+    draw_classes(page, "0147", 6, generator)
+    run = train(page)
+    page.wait_for_selector(".run-card polyline >> nth=3", state="attached")
+    assert accuracy(page, run, "0147", 5, generator) >= 0.9
+
+    page.click("a[href='#collect']")  # a wrong label, found and put right
+    page.click(".place:has(.name:text-is('4'))")
+    page.click(".cell >> nth=0")
+    page.select_option("#move-to", "0")
+    page.click("a[href='#check']")
+    page.click("#run-checks")
+    page.click(".finding[data-code='suspicious_labels'] button:has-text('→ 4')")
+    page.wait_for_selector("#said:has-text('moved to 4')")
+
+    page.click("a[href='#try']")
+    draw(page, drawn("7", generator))
+    page.wait_for_selector("#answer:text-is('7')")
+    page.wait_for_selector("#saliency")
+    saved = {}
+    for name in ("export-html", "export-model", "save-zip"):
+        with page.expect_download() as download:
+            page.click(f"#{name}")
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
+    exported = open_page(saved["export-html"], ready="html[data-ready]").page
+    draw(exported, drawn("1", generator))
+    exported.wait_for_selector("#name:text-is('1')")
+
+    classifier = load_model(saved["export-model"])
+    assert classifier.classes == ("0", "1", "4", "7")
+    data = load(saved["save-zip"])
+    assert data.train.classes == ("0", "1", "4", "7")
+    with zipfile.ZipFile(saved["save-zip"]) as archive:
+        sevens = [archive.open(name) for name in archive.namelist() if name.startswith("7/")]
+        assert len(sevens) == 6
+        assert [classifier.predict(each)[0] for each in sevens].count("7") >= 5
+    assert opened.console == []
+    assert all(url.startswith(("file:", "blob:", "data:")) for url in opened.requests)
+
+
+def test_zips_folders_and_pasted_pictures_go_to_their_classes_and_nothing_comes_twice(studio: Any) -> None:
+    page = studio("?lang=de").page
+    assert page.inner_text("a[href='#collect']").endswith("Sammeln")
+    noise = np.random.default_rng(0).integers(0, 256, (6, 12, 12), dtype=np.uint8)
+    files = {f"{'eins' if row % 2 else 'unlabelled'}/{row}.png": png(each) for row, each in enumerate(noise)}
+    files |= {"metadata.csv": b"file_name,group\neins/1.png,anna\n", "../../evil/a.png": png(noise[0] // 2)}
+    drop(page, "some.zip", zipped(files))
+    page.wait_for_selector(".place:has(.name:text-is('eins')) .count:text-is('3')")
+    page.wait_for_selector(".place.tray .count:text-is('3')")
+    page.wait_for_selector("#said:has-text('../../evil/a.png')")
+    assert page.locator(".place").count() == 2
+    page.click(".place:has(.name:text-is('eins'))")
+    page.wait_for_selector(".cell .group:text-is('anna')")
+    drop(page, "some.zip", zipped(files))
+    page.wait_for_selector("#said:has-text('6 waren schon da')")
+    paste(page, "pasted.png", png(noise[0] // 3))
+    count(page, 4)
+    page.wait_for_selector("#said:has-text('1 Bild hinzugefügt.')")
+    drop(page, "broken.zip", zipped(files)[:-40])
+    page.wait_for_selector("#said:has-text('broken.zip')")
+    page.select_option("#language", "en")
+    assert page.inner_text("a[href='#collect']").endswith("Collect")
+
+
+def test_a_camera_records_while_a_button_is_held(browser: Any, written: Path, tmp_path: Path) -> None:
+    frames = [b"FRAME\n" + bytes([40 * number]) * 4096 + bytes([128]) * 2048 for number in range(6)]
+    film = tmp_path / "film.y4m"
+    film.write_bytes(b"YUV4MPEG2 W64 H64 F25:1 Ip A1:1 C420jpeg\n" + b"".join(frames))
+    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    launched = browser.browser_type.launch(
+        executable_path=next(filter(None, map(shutil.which, BROWSERS))),
+        args=[*FLAGS, *flags, f"--use-file-for-fake-video-capture={film}"],
+    )
+    try:
+        page = launched.new_page()
+        page.goto(written.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        add_class(page, "seen")
+        page.click("#source-camera")
+        page.wait_for_selector("#record:not([disabled])")
+        page.hover("#record")
+        page.mouse.down()
+        wait_until(page, "() => studio.engine.state.value.classes[0].count >= 3 || recorded() >= 8".replace(
+            "recorded()", "parseInt(document.querySelector('.sources .tools [role=status]').textContent || '0')"
+        ))  # fmt: skip
+        page.mouse.up()
+        page.wait_for_selector(".cell img >> nth=2")
+        assert page.evaluate("studio.engine.pictures('seen', 0, 1).then(({ pictures }) => pictures[0].width)") == 96
+    finally:
+        launched.close()
 
 
 def test_vendored_modules_have_their_licences_and_are_what_they_say() -> None:

@@ -84,8 +84,7 @@ def test_from_an_empty_folder_to_a_page_that_recognises(served: Any, open_page: 
     found.first.locator("button:has-text('→ 3')").click()
     page.wait_for_selector("#said:has-text('moved to 3')")
 
-    second = train(page, "Balanced")
-    page.wait_for_selector(".run-card polyline >> nth=3", state="attached")  # two curves in two charts
+    second = train(page)
     assert second != first
     page.check(f"input[aria-label='Show {first}']")
     page.wait_for_selector("#paired")

@@ -13,10 +13,14 @@ const FLAT = 4; // levels between the darkest and the lightest pixel of a blank 
 const MOST_COMPARED = 4_000; // pictures whose neighbours are sought
 
 /**
- * What is found. `asked`, where given, finds for each picture the label of its neighbours.
- * @type {(pictures: Kept[], alikes: (Alike | null)[], counts: ClassCount[], helper: Pick<Helper, "ask">) => Promise<Finding[]>}
+ * What is found. answers: for each picture the class that a model is sure of, null where it is not; null without a model.
+ * A label is suspicious where the pictures most alike all have another one, or the model is sure of another one.
+ * @type {(
+ *   pictures: Kept[], alikes: (Alike | null)[], counts: ClassCount[], helper: Pick<Helper, "ask">,
+ *   answers: (string | null)[] | null,
+ * ) => Promise<Finding[]>}
  */
-export async function findings(pictures, alikes, counts, helper) {
+export async function findings(pictures, alikes, counts, helper, answers) {
   const made = [...sameOnes(pictures, alikes), ...blankOnes(pictures, alikes), ...uneven(counts), ...groups(pictures)];
   const labels = Uint8Array.from(pictures, ({ place }) => counts.findIndex(({ name }) => name === place));
   const usable = [...pictures.keys()].filter((row) => alikes[row] !== null && !isBlank(alikes[row])).slice(
@@ -34,9 +38,12 @@ export async function findings(pictures, alikes, counts, helper) {
       labels: Uint8Array.from(usable, (row) => labels[row]),
       size,
     });
-    const odd = usable.map((row, place) => ({ row, label: near[place] })).filter(({ row, label }) =>
-      label >= 0 && label !== labels[row]
-    );
+    const seems = (/** @type {number} */ row, /** @type {number} */ place) => {
+      const name = answers?.[row] ?? null;
+      const answer = counts.findIndex((each) => each.name === name);
+      return { row, label: near[place] >= 0 && near[place] !== labels[row] ? near[place] : answer };
+    };
+    const odd = usable.map(seems).filter(({ row, label }) => label >= 0 && label !== labels[row]);
     if (odd.length) {
       made.push({
         code: "suspicious_labels",

@@ -191,7 +191,7 @@ async function alike(blob, spec) {
 
 /** For each picture the label that all its nearest ones have, -1 where they disagree (k nearest neighbours). @type {(x: Uint8Array, labels: Uint8Array, size: number) => Int16Array} */
 function neighbours(x, labels, size) {
-  const K = 4;
+  const K = 3;
   const count = labels.length;
   const lengths = Float64Array.from({ length: count }, (_, row) => {
     let sum = 0;

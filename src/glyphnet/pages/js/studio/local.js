@@ -273,7 +273,13 @@ export class LocalEngine {
         this.updateJobs();
       });
       /** @type {Finding[]} */
-      const found = await findings(pictures, made, own.counts, this.made(this.helper));
+      const found = await findings(
+        pictures,
+        made,
+        own.counts,
+        this.made(this.helper),
+        await this.made(this.trainings).sureOf(kind, made),
+      );
       return { findings: found };
     }));
   }

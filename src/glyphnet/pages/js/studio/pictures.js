@@ -222,8 +222,14 @@ export class Pictures {
       try {
         /** @type {Map<string, string>} */
         let groups = new Map();
+        for await (const table of readZip(blob, (path) => path === "metadata.csv")) {
+          groups = groupsIn(await table.blob.text());
+        }
         for await (const entry of readZip(blob)) {
-          if (/(^|\/)metadata\.csv$/.test(entry.path)) groups = groupsIn(await entry.blob.text());
+          if (entry.path.split("/").includes("..")) {
+            refused(made, entry.path, "a path that leaves the zip");
+            continue;
+          }
           if (isAside(entry.path)) continue;
           const own = folderOf(entry.path);
           yield {

@@ -23,6 +23,7 @@ import { number, t } from "./strings.js";
 /** @import { Kept } from "./store.js" */
 
 const MOST_MISTAKES = 100;
+const SURE = 0.9; // how probable another class is where a label is suspicious
 const PAUSE = 4_000; // milliseconds between two models that are kept of a training that goes on
 
 /** A version of the pictures: hash and class of each, by id. @typedef {{ hash: string, name: string, made: string, members: { [id: string]: [hash: string, place: string] } }} Snapshot */
@@ -392,6 +393,23 @@ export class Runs {
       seen: pictured(width, height, grey),
       saliency: looked ? pictured(width, height, over(looked)) : null,
     };
+  }
+
+  /**
+   * The class that the newest model is sure of, for each picture; null for none. null without a model of this kind.
+   * @param {string} kind @param {({ pixels: Uint8Array } | null)[]} alikes @returns {Promise<(string | null)[] | null>}
+   */
+  async sureOf(kind, alikes) {
+    const run = this.list.filter(({ status }) => status === "done").at(-1);
+    const model = run ? await this.model(run.name) : null;
+    if (model?.kind !== kind) return null;
+    const { shape, layers, classes } = model;
+    const size = shape[0] * shape[1] * shape[2];
+    const x = new Uint8Array(alikes.length * size);
+    alikes.forEach((each, place) => x.set(each?.pixels ?? [], place * size));
+    /** @type {number[][]} */
+    const answers = await this.engine.made(this.engine.helper).ask({ type: "ask", shape, layers, x });
+    return answers.map((row) => row[argmax(row)] > SURE ? classes[argmax(row)] : null);
   }
 
   /** The pictures of the tray of which the newest model is least sure. @param {number} count @returns {Promise<Suggested>} */

@@ -103,8 +103,16 @@ function Watched({ app, run, job }) {
     app.attempt(() => engine.loadEpochs(run.name));
   }, [run.name]);
   const running = job?.status === "running";
-  const speed = last?.images_per_second ? t("speed", { n: number(Math.round(last.images_per_second)) }) : "";
-  const left = running && last?.seconds_left ? t("time_left", { time: duration(last.seconds_left) }) : "";
+  // While it runs, by validation pictures; then by those of its test, with the interval.
+  const judged = running ? null : run.accuracy;
+  const seen = last?.val_accuracy ?? null;
+  const score = judged ? percent(judged.value) : seen === null ? "–" : percent(seen);
+  const said = [
+    judged ? accuracyOf(run) : t("val_accuracy"),
+    running && last?.images_per_second ? t("speed", { n: number(Math.round(last.images_per_second)) }) : "",
+    running && last?.seconds_left ? t("time_left", { time: duration(last.seconds_left) }) : "",
+    running ? job.sentence : "",
+  ].filter(Boolean).join(" ");
   return html`<article class="run-card" data-run=${run.name} data-status=${run.status}>
     <div class="line"><h3>${run.name} <span class="hint">${t(`preset_${run.preset}`)}, ${
     t(`status_${run.status}`)
@@ -119,12 +127,7 @@ function Watched({ app, run, job }) {
         }</button>`
   }</div></div>
     ${running && html`<${Bar} done=${job.done} total=${job.total} label=${run.name} />`}
-    <p role="status"><b class="score">${
-    last?.val_accuracy != null ? percent(last.val_accuracy) : run.accuracy ? percent(run.accuracy.value) : "–"
-  }</b>
-      <span class="hint">${run.accuracy && !running ? accuracyOf(run) : t("val_accuracy")} ${speed} ${left} ${
-    running ? job.sentence : ""
-  }</span></p>
+    <p role="status"><b class="score">${score}</b>${" "}<span class="hint">${said}</span></p>
     ${job?.error && html`<p class="trouble" role="alert">${job.error}</p>`}
     ${
     epochs.length > 1 && html`

@@ -86,10 +86,10 @@ export async function isZip(blob) {
 }
 
 /**
- * The files of a zip, one after the other; folders are left out.
- * @param {Blob} file @returns {AsyncGenerator<Entry>}
+ * The files of a zip, one after the other; folders are left out, and so is what is not wanted.
+ * @param {Blob} file @param {(path: string) => boolean} [wanted] @returns {AsyncGenerator<Entry>}
  */
-export async function* readZip(file) {
+export async function* readZip(file, wanted = () => true) {
   const tail = file.slice(Math.max(0, file.size - MOST_COMMENT - 22));
   const view = new DataView(await tail.arrayBuffer());
   let end = view.byteLength - 22;
@@ -112,7 +112,7 @@ export async function* readZip(file) {
     }
     const entry = central(directory, at);
     at = entry.next;
-    if (entry.path.endsWith("/")) continue;
+    if (entry.path.endsWith("/") || !wanted(entry.path)) continue;
     if (entry.flags & 1) throw new Error(`${entry.path} in the zip is locked by a password.`);
     whole += entry.size;
     if (whole > MOST_BYTES || entry.size > MOST_TIMES * Math.max(entry.packed, 1024)) {

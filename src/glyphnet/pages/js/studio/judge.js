@@ -6,19 +6,15 @@ import { useEffect, useState } from "../vendor/preact-hooks.js";
 import { locale, number, t } from "./strings.js";
 import { accuracyOf, Mistakes } from "./train.js";
 import { html, valueOf } from "./ui.js";
-/** @import { Accuracy, Mistake, Version } from "./engine.js" */
+/** @import { Accuracy, Mistake, Run, Version } from "./engine.js" */
 /** @import { App } from "./ui.js" */
 
-/** Which run it is about. @param {{ app: App }} given */
-export function ChooseRun({ app }) {
-  const runs = app.engine.state.value.runs.filter(({ status, model }) =>
-    model ?? (status === "done" || status === "stopped")
-  );
-  return html`<label class="choose-run"><span>${t("run")}</span> <select id="run" value=${app.currentRun?.name ?? ""}
+/** Which of some runs it is about. @param {{ app: App, runs: Run[] }} given */
+export function ChooseRun({ app, runs }) {
+  return html`<label class="choose-run"><span>${t("run")}</span> <select id="run" value=${app.current(runs)?.name ?? ""}
     onChange=${(/** @type {Event} */ event) => (app.run.value = valueOf(event))}>
-    ${
-    [...runs].reverse().map((run) => html`<option value=${run.name}>${run.name} · ${accuracyOf(run)}</option>`)
-  }</select></label>`;
+    ${[...runs].reverse().map((run) => html`<option value=${run.name}>${run.name} · ${accuracyOf(run)}</option>`)}
+  </select></label>`;
 }
 
 /** @type {(accuracy: Accuracy | number | null) => string} */
@@ -74,7 +70,7 @@ function History({ app }) {
 /** @param {{ app: App }} given */
 export function JudgeStep({ app }) {
   const { engine } = app;
-  const run = app.currentRun;
+  const run = app.current(app.judged);
   const [mistakes, setMistakes] = useState(/** @type {Mistake[] | null} */ (null));
   useEffect(() => {
     setMistakes(null);
@@ -83,7 +79,7 @@ export function JudgeStep({ app }) {
   if (run === null) return html`<p class="empty hint">${t("judge_none")}</p>`;
   const report = run.report ? engine.report(run.name) : null;
   const { changed } = engine.state.value;
-  return html`<div class="line"><${ChooseRun} app=${app} />
+  return html`<div class="line"><${ChooseRun} app=${app} runs=${app.judged} />
       ${
     changed &&
     html`<button type="button" id="retrain" onClick=${() => (app.step.value = "train")}>${

@@ -117,7 +117,7 @@ function Exports({ app, run }) {
 /** @param {{ app: App }} given */
 export function TryStep({ app }) {
   const { engine } = app;
-  const run = app.currentRun?.name ?? null;
+  const run = app.current(app.usable)?.name ?? null;
   const [source, setSource] = useState(/** @type {"draw" | "camera"} */ ("draw"));
   const [answer, setAnswer] = useState(/** @type {Predicted | null} */ (null));
   const [empty, setEmpty] = useState(true);
@@ -159,7 +159,7 @@ export function TryStep({ app }) {
   };
   return html`
     <div class="line">
-      <${ChooseRun} app=${app} />
+      <${ChooseRun} app=${app} runs=${app.usable} />
     </div>
     <div class="try">
       <div class="desk">

@@ -6,7 +6,7 @@ import { h } from "../vendor/preact.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { signal } from "../vendor/signals-core.js";
 import { language, t } from "./strings.js";
-/** @import { Engine, Mistake, Place } from "./engine.js" */
+/** @import { Engine, Mistake, Place, Run } from "./engine.js" */
 
 /** Markup with components. Text is always set as text. @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
 export const html = htm.bind(h);
@@ -75,11 +75,20 @@ export class App {
     this.opened.value = { id: found.picture.id, mistake };
   }
 
-  /** The run that steps 5 and 6 are about: the chosen one, else the newest with a model. */
-  get currentRun() {
-    const runs = this.engine.state.value.runs.filter(({ status, model }) =>
+  /** The runs that can be judged: those with an accuracy. */
+  get judged() {
+    return this.engine.state.value.runs.filter(({ status, accuracy }) => status !== "running" && accuracy !== null);
+  }
+
+  /** The runs that can be tried: those with a model. */
+  get usable() {
+    return this.engine.state.value.runs.filter(({ status, model }) =>
       model ?? (status === "done" || status === "stopped")
     );
+  }
+
+  /** The chosen one of some runs, else the newest. @param {Run[]} runs @returns {Run | null} */
+  current(runs) {
     return runs.find(({ name }) => name === this.run.value) ?? runs.at(-1) ?? null;
   }
 }

@@ -41,6 +41,7 @@ class FileKind(NamedTuple):
     remedy: str = ""
 
 
+ONNX = FileKind("an ONNX model, which only `predict` and `serve` take")
 LFS = FileKind("a Git LFS pointer, not the file itself", "Fetch the files: git lfs pull.")
 _ARRAYS = "Save the arrays by numpy.savez(FILE, images=…, labels=…)."
 
@@ -70,7 +71,7 @@ _KINDS: tuple[tuple[FileKind, Callable[[bytes], object] | None, str], ...] = (
      ".xlsx .xls .ods"),
     (FileKind("a pickle, which GlyphNet never opens", _ARRAYS), _with(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
      ".pkl .pickle"),
-    (FileKind("an ONNX model, which only `predict` and `serve` take"),
+    (ONNX,
      re.compile(rb"\x08[\x01-\x20]\x12[\x01-\x7f][ -~]").match, ""),
     (FileKind("a PNG image"), _with(b"\x89PNG"), ""),
     (FileKind("a JPEG image"), _with(b"\xff\xd8\xff"), ""),

@@ -25,7 +25,7 @@ from .errors import (
     SettingsError,
     UnsupportedFileError,
 )
-from .filekinds import looks_like
+from .filekinds import ONNX, looks_like
 from .files import open_input
 from .images import Images, image_batches
 from .settings import default_batch_size
@@ -154,7 +154,7 @@ def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxM
 
 def parse_onnx(content: bytes, name: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:
     """The model in the content of an ONNX file, which errors call ``name``; raises as `load_onnx` does."""
-    if what := looks_like(content):
+    if (what := looks_like(content)) and what != ONNX.what:
         raise CorruptFileError(f"{name}: looks like {what}; {_NEEDED}.")
     graph, sealed = _checked(content, name)
     session = _session(content, name, threads)

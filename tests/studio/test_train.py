@@ -87,7 +87,7 @@ def test_the_model_is_tried_and_given_away(trained: Client, tmp_path: Path) -> N
     assert found["seen"].startswith("data:image/png")
     assert found["saliency"].startswith("data:image/png")
     assert trained.ask("POST", "api/runs/fast-1/predict", b"no picture").status == 422
-    for format, suffix in (("model", "safetensors"), ("html", "html"), ("card", "json")):
+    for format, suffix in (("model", "safetensors"), ("html", "html"), ("onnx", "onnx"), ("card", "json")):
         answer = trained.get(f"api/runs/fast-1/export?format={format}")
         assert answer.status == 200, answer.body
         assert f'attachment; filename="fast-1.{suffix}"' in answer.headers["content-disposition"]

@@ -93,9 +93,11 @@ def train(page: Any, preset: str = "Fast") -> str:
     page.click(f".choice button:text-is('{preset}')")
     page.click("#train")
     last = "studio.engine.state.value.runs.at(-1)"
-    wait_until(page, f"() => studio.engine.state.value.runs.length > {before} && {last}.status !== 'running'")
+    wait_until(page, f"() => studio.engine.state.value.runs.length > {before}")
+    name = page.evaluate(f"{last}.name")
+    page.wait_for_selector(f".run-card[data-run='{name}']:not([data-status='running'])", timeout=200_000)
     assert page.evaluate(f"{last}.status") == "done", page.evaluate("studio.engine.state.value.jobs.at(-1)")
-    return str(page.evaluate(f"{last}.name"))
+    return str(name)
 
 
 def accuracy(page: Any, run: str, digits: str, each: int, generator: random.Random) -> float:

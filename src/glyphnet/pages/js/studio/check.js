@@ -60,9 +60,10 @@ function Found({ app, finding }) {
             ? html`<button type="button" class="small" onClick=${() => move(id, suggested.get(id) ?? "")}>→ ${
               suggested.get(id)
             }</button>`
-            : html`<button type="button" class="small quiet" aria-label=${
-              t("delete_picture", { name: id })
-            } onClick=${() => remove([id])}>×</button>`
+            : DELETABLE.includes(finding.code) &&
+              html`<button type="button" class="small quiet" aria-label=${
+                t("delete_picture", { name: id })
+              } onClick=${() => remove([id])}>×</button>`
         }</li>`
       )}</ul>
       <div class="tools">
@@ -89,7 +90,14 @@ export function CheckStep({ app }) {
       <button type="button" id="run-checks" class="primary" disabled=${running} onClick=${() =>
     app.attempt(() => engine.checks())}>${t("run_checks")}</button></div>
     <p class="lead">${t("check_how")}</p>
-    ${running && html`<${Bar} done=${job.done} total=${job.total} label=${t("step_check")} />`}
+    ${
+    running && html`
+      <p
+        class="tools"><${Bar} done=${job.done} total=${job.total} label=${t("step_check")} /> <span class="hint">${job
+          .sentence}</span>
+            <button type="button" onClick=${() => app.attempt(() => engine.cancel(job.id))}>${t("cancel")}</button></p>
+    `
+  }
     ${
     findings && html`
       <p role="status" id="findings-count">${t("findings", { n: findings.length })}</p>

@@ -307,21 +307,18 @@ export function CollectStep({ app }) {
             onInput=${(/** @type {Event} */ event) => (app.group.value = valueOf(event))} /></label>
     </div>
   `;
-  const isNew = !classes.length && !tray;
-  return html`<div class="columns"><${Places} app=${app} />
-    <div class="room">
-      ${
-    isNew
-      ? html`
-        <div class="welcome">
-          <h2>${t("welcome")}</h2>
-          <p class="lead">${t("welcome_how")}</p>
-        </div>
-      `
-      : html`<${Heading} app=${app} />`
+  // The selection takes the place of the heading: nothing below moves, so that a double click meets one picture.
+  let head = html`<${Heading} app=${app} />`;
+  if (app.chosen.value.size) head = html`<${Selection} app=${app} />`;
+  else if (!classes.length && !tray) {
+    head = html`
+      <div class="welcome">
+        <h2>${t("welcome")}</h2>
+        <p class="lead">${t("welcome_how")}</p>
+      </div>
+    `;
   }
-      ${app.chosen.value.size > 0 && html`<${Selection} app=${app} />`}
-      <${Grid} app=${app} />
-    </div>
+  return html`<div class="columns"><${Places} app=${app} />
+    <div class="room"><div class="head">${head}</div><${Grid} app=${app} /></div>
     ${sources}</div>`;
 }

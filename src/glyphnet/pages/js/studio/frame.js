@@ -77,7 +77,9 @@ function Tools({ app }) {
 
 /** Long work that is going on. @param {{ app: App }} given */
 function Jobs({ app }) {
-  const jobs = app.engine.state.value.jobs.filter(({ status, kind }) => status === "running" && kind !== "train");
+  const jobs = app.engine.state.value.jobs.filter(({ status, kind }) =>
+    status === "running" && kind !== "train" && !(kind === "checks" && app.step.value === "check")
+  );
   return html`${
     jobs.map((/** @type {Job} */ job) =>
       html`<div class="job" key=${job.id}><span>${job.title}</span>

@@ -161,7 +161,7 @@ function Watched({ app, run, job }) {
     ${
     last && html`
       <details open>
-        <summary>${t("mistakes")}</summary>
+        <summary>${t("mistakes_val")}</summary>
         <${Mistakes} app=${app} mistakes=${last.mistakes} />
       </details>
     `

@@ -118,7 +118,7 @@ export function Shown({ engine, id, hash, whole = false, label = "" }) {
   }, [engine, id, hash, whole]);
   return address
     ? html`<img class="shown" src=${address} alt=${label} draggable=${false} decoding="async" />`
-    : html`<span class="shown" aria-label=${label}></span>`;
+    : html`<span class="shown" role=${label ? "img" : null} aria-label=${label || null}></span>`;
 }
 
 /**

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,13 @@ def pull(place: str, out: str | os.PathLike[str], *, file: str = MODEL, endpoint
 
 def _library() -> Any:
     try:
-        import huggingface_hub
-        import huggingface_hub.errors
-        from huggingface_hub.utils import disable_progress_bars
+        hub: Any = import_module("huggingface_hub")  # it loads its parts when they are asked for, unseen by mypy
+        for part in ("errors", "utils"):
+            import_module(f"huggingface_hub.{part}")
     except ImportError as error:
         raise MissingExtraError("Pushing and pulling models", "hub") from error
-    disable_progress_bars()  # the command says in one line what it does
-    return huggingface_hub
+    hub.utils.disable_progress_bars()  # the command says in one line what it does
+    return hub
 
 
 @contextmanager

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from typer.testing import CliRunner
 
 from glyphnet.cli import app
 from glyphnet.labs import LABS, load_lab
+
+from .conftest import DRAWN_IN_ALL_VARIANTS
 
 
 def numbers_of(folder):
@@ -93,3 +96,20 @@ def bent(value):
 
 def run(*words):
     return CliRunner().invoke(app, words)
+
+
+@pytest.mark.slow
+def test_charts_follow_the_page_s_colours_and_width(quick_lab, open_page):
+    taken = set()
+    for scheme in ("light", "dark"):
+        for width in (1280, 390):
+            page = open_page(quick_lab(DRAWN_IN_ALL_VARIANTS).page, scheme=scheme, width=width).page
+            page.locator("figure img").first.scroll_into_view_if_needed()
+            source, wide, shown = page.evaluate(
+                "() => { const img = document.querySelector('figure img'); "
+                "return [img.currentSrc, img.naturalWidth, img.clientWidth]; }"
+            )
+            taken.add(source)
+            if width == 390:  # text of ten points, 144 dots an inch
+                assert 10 / 72 * 144 * shown / wide >= 11
+    assert len(taken) == 4

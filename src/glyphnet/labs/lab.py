@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -16,6 +17,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from jinja2 import Template
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydantic import Field
 
 from .. import units
@@ -25,6 +28,7 @@ from ..files import Replacing, atomic_write, atomic_write_text
 from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
 from ..pages.bundle import hash_of
+from ..plots.variants import for_dark, for_phone
 from ..progress import Progress
 from ..runs.run import FileOf
 from ..settings import Settings, parse_settings, suggestion
@@ -190,37 +194,76 @@ def run_lab(
     numbers = json.dumps(
         {"lab": name, "made": made, "numbers": found.numbers}, ensure_ascii=False, allow_nan=False, indent=2
     )
-    pngs = {figure: _png(found.figures[figure]) for figure in found.figures}
+    pngs = {figure: drawn for name in found.figures for figure, drawn in _drawn(name, found.figures[name])}
     # The page is made from the content of numbers.json, so that both agree.
     page = page_of(lab, json.loads(numbers)["numbers"], pngs, made)
     with FolderLock(folder.path):
-        rules.check_in(folder.path, (folder.page.name, folder.numbers.name, *(f"{picture}.png" for picture in pngs)))
-        for picture, png in pngs.items():
-            with atomic_write(folder.path / f"{picture}.png") as file:
+        files = {f"{figure}.png": pngs[figure] for figure in found.figures}  # the page alone has the other variants
+        rules.check_in(folder.path, (folder.page.name, folder.numbers.name, *files))
+        for picture, png in files.items():
+            with atomic_write(folder.path / picture) as file:
                 file.write(png)
         atomic_write_text(folder.numbers, numbers + "\n")
         atomic_write_text(folder.page, page)
     return folder
 
 
+DARK, PHONE = "-dark", "-phone"
+VARIANTS = ("", DARK, PHONE, PHONE + DARK)
+"""The pictures of each figure in the page, by what is appended to its name."""
+
+
+def _drawn(name: str, figure: Figure) -> Iterator[tuple[str, bytes]]:
+    """The pictures of a figure: for a light and for a dark page, each wide and for a phone."""
+    for variant in VARIANTS:
+        shown = for_dark(figure) if DARK in variant else figure
+        yield f"{name}{variant}", _png(for_phone(shown) if PHONE in variant else shown)
+
+
 def _png(figure: Figure) -> bytes:
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": "GlyphNet"})
+    """The figure in 256 colours: a third of the bytes, and a page has several variants of each."""
+    drawn, file = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=_DOTS_PER_INCH)
+    width, height = (int(inches * _DOTS_PER_INCH) for inches in figure.get_size_inches())
+    picture = Image.frombytes("RGBA", (width, height), drawn.getvalue()).convert("RGB")
+    info = PngInfo()
+    info.add_text("Software", "GlyphNet")
+    picture.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True, pnginfo=info)
     return file.getvalue()
 
 
 def page_of(lab: Lab[Any], numbers: Numbers, pngs: Mapping[str, bytes], made: Mapping[str, Any]) -> str:
     """The page of a lab: its template with the numbers as ``n``, the pictures by name as ``png``, the live parts."""
-    return template_of(lab).render(
+    page = template_of(lab).render(
         title=lab.title,
         n=numbers,
         live=live_parts(lab.name),
         hash_of=hash_of,
-        png={name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pngs.items()},
+        png={name: f"figure:{name}" for name in pngs},
         made=made,
         style="\n".join(map(read, STYLES)),
         version=__version__,
     )
+    return _FIGURE.sub(lambda found: _picture(found[1], found[2], pngs), page)
+
+
+_FIGURE = re.compile(r'<img src="figure:([\w-]+)"([^>]*)>')
+_NARROW, _NIGHT = "(max-width: 36rem)", "(prefers-color-scheme: dark)"
+_SOURCES = ((PHONE + DARK, f"{_NARROW} and {_NIGHT}"), (PHONE, _NARROW), (DARK, _NIGHT))  # the first that fits is taken
+
+
+def _picture(name: str, attributes: str, pngs: Mapping[str, bytes]) -> str:
+    """A figure in the page: the browser takes the picture that goes with the page's width and colours."""
+
+    def data(variant: str) -> str:
+        return f"data:image/png;base64,{base64.b64encode(pngs[f'{name}{variant}']).decode()}"
+
+    sources = "".join(
+        f'<source media="{media}" srcset="{data(variant)}">'
+        for variant, media in _SOURCES
+        if f"{name}{variant}" in pngs
+    )
+    return f'<picture>{sources}<img src="{data("")}"{attributes}></picture>'
 
 
 def template_of(lab: Lab[Any]) -> Template:

@@ -1,0 +1,108 @@
+"""A finished figure for a dark page, and for a narrow one."""
+
+from __future__ import annotations
+
+import colorsys
+import pickle
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.colors import Colormap, ListedColormap, to_hex, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+from .style import BLUE, COOL, FINE, HEAT, INK, LINE, RED, SOFT
+
+NARROW = 3.7
+"""Inches of a figure on a phone: drawn 350 pixels wide, text of 10 points is 13 pixels high."""
+
+MOST_STACKED = 6
+"""Axes that are put one below the other on a narrow page; more are small pictures, and stay side by side."""
+
+GROUND = "#1c2024"  # --surface of the dark page in pages/house.css, and the others below too
+_DARK = {
+    INK: "#e9e7e2", SOFT: "#a2abb4", LINE: "#353b42", FINE: "#282d33", BLUE: "#6bb8ee", RED: "#f59a52",
+    HEAT: "#c2590a", COOL: "#2c79b0", "#ffffff": GROUND, "#000000": "#e9e7e2",
+}  # fmt: skip
+_PICTURES = ("gray", "grey", "gray_r", "Greys", "Greys_r", "binary")  # what an image looks like is not changed
+
+
+def for_dark(figure: Figure) -> Figure:
+    """A copy of a figure in the colours of a dark page; pictures in it stay as they are."""
+    copy: Figure = pickle.loads(pickle.dumps(figure))
+    for artist in copy.findobj():
+        _recolour(artist)
+    copy.set_facecolor(GROUND)
+    for ax in copy.axes:
+        ax.set_facecolor(GROUND)
+        ax.tick_params(which="both", color=_dark(LINE), grid_color=_dark(FINE))  # also those that are made later
+    return copy
+
+
+def for_phone(figure: Figure) -> Figure:
+    """A copy of a figure with its axes one below the other, so that text is large enough on a phone."""
+    copy: Figure = pickle.loads(pickle.dumps(figure))
+    placed = [ax for ax in copy.axes if ax.get_subplotspec() is not None]
+    width, height = copy.get_size_inches()
+    narrow = min(NARROW, width)
+    if len(placed) > MOST_STACKED or any(ax.images and not ax.axison for ax in placed):
+        return copy
+    rows = 1 + max((_row(ax) for ax in placed), default=0)
+    if len(placed) > rows:  # side by side
+        grid = copy.add_gridspec(len(placed), 1)
+        for place, ax in enumerate(placed):
+            ax.set_subplotspec(grid[place])
+            ax.tick_params(labelleft=True, labelbottom=True)
+        copy.set_size_inches(narrow, len(placed) * max(2.2, min(height / rows, 3.2)))
+    elif any(ax.get_aspect() != "auto" for ax in placed):  # its proportions stay
+        copy.set_size_inches(narrow, height * narrow / width)
+    else:
+        copy.set_size_inches(narrow, height)
+    return copy
+
+
+def _row(ax: Axes) -> int:
+    spec = ax.get_subplotspec()
+    return 0 if spec is None else spec.rowspan.start
+
+
+def _recolour(artist: Any) -> None:
+    if isinstance(artist, Text):
+        artist.set_color(_dark(artist.get_color()))
+    elif isinstance(artist, Line2D):
+        # All are read before one is set: a marker may take the colour of its line.
+        colours = {name: getattr(artist, f"get_{name}")() for name in ("color", "markerfacecolor", "markeredgecolor")}
+        for name, colour in colours.items():
+            if not (isinstance(colour, str) and colour in ("auto", "none")):
+                getattr(artist, f"set_{name}")(_dark(colour))
+    elif isinstance(artist, Patch):
+        artist.set_facecolor(_dark(artist.get_facecolor()))
+        artist.set_edgecolor(_dark(artist.get_edgecolor()))
+    elif isinstance(artist, Collection):
+        if artist.get_array() is not None:
+            artist.set_cmap(_dark_map(artist.get_cmap()))
+            return
+        artist.set_facecolor([_dark(each) for each in np.asarray(artist.get_facecolor())])
+        artist.set_edgecolor([_dark(each) for each in np.asarray(artist.get_edgecolor())])
+    elif isinstance(artist, AxesImage) and (values := artist.get_array()) is not None and values.ndim == 2:
+        artist.set_cmap(_dark_map(artist.get_cmap()))
+
+
+def _dark(colour: Any) -> tuple[float, float, float, float]:
+    """The counterpart of a colour: the page's own if it is one of them, else light for dark and dark for light."""
+    red, green, blue, alpha = to_rgba(colour)
+    if (known := _DARK.get(to_hex((red, green, blue)))) is not None:
+        return to_rgba(known, alpha)
+    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
+    return (*colorsys.hls_to_rgb(hue, 0.12 + 0.8 * (1 - light), saturation), alpha)
+
+
+def _dark_map(colours: Colormap) -> Colormap:
+    if colours.name in _PICTURES:
+        return colours
+    return ListedColormap([_dark(each) for each in colours(np.linspace(0, 1, 256))])

@@ -1,0 +1,60 @@
+"""Figures for a dark page and for a phone."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from glyphnet.labs.drawing import sheet
+from glyphnet.plots.style import BLUE, INK
+from glyphnet.plots.variants import GROUND, NARROW, for_dark, for_phone
+
+
+def two_panels() -> Figure:
+    figure, axes = sheet(1, 2, sharey=True)
+    axes[0, 0].plot([1, 2, 3], color=BLUE, marker="o", label="training")
+    axes[0, 1].imshow(np.eye(4), cmap="gray")
+    axes[0, 0].set_title("Loss", color=INK)
+    return figure
+
+
+def test_a_dark_figure_has_the_colours_of_the_dark_page_and_the_first_one_keeps_its_own() -> None:
+    figure = two_panels()
+    dark = for_dark(figure)
+    left, right = dark.axes
+    assert to_hex(dark.get_facecolor()) == to_hex(left.get_facecolor()) == GROUND
+    [line] = left.get_lines()
+    assert to_hex(line.get_color()) == to_hex(line.get_markerfacecolor()) == "#6bb8ee"
+    assert to_hex(left.title.get_color()) == "#e9e7e2"
+    assert right.images[0].get_cmap().name == "gray", "pictures are shown as they are"
+    assert to_hex(figure.axes[0].get_lines()[0].get_color()) == BLUE
+
+
+def test_what_is_dark_becomes_light_and_text_on_coloured_cells_stays_readable() -> None:
+    figure, axes = sheet()
+    axes[0, 0].imshow([[0.0, 1.0]], cmap="Blues")
+    axes[0, 0].text(0, 0, "36", color=INK)
+    [ax] = for_dark(figure).axes
+    cells = ax.images[0].get_cmap()(np.linspace(0, 1, 5))[:, :3].mean(axis=1)
+    assert cells[0] < 0.25, "the palest cells are the darkest"
+    assert to_hex(ax.texts[0].get_color()) == "#e9e7e2"
+
+
+def test_on_a_phone_panels_stand_one_below_the_other_and_are_narrow() -> None:
+    narrow = for_phone(two_panels())
+    assert narrow.get_size_inches()[0] == NARROW
+    narrow.canvas.draw()
+    left, right = (ax.get_position() for ax in narrow.axes)
+    assert left.y0 > right.y1, "the first panel is above the second"
+    assert narrow.axes[1].yaxis.get_ticklabels()[0].get_visible(), "each has its own numbers"
+
+
+def test_many_small_pictures_stay_side_by_side() -> None:
+    figure, axes = sheet(2, 5)
+    for ax in axes.flat:
+        ax.imshow(np.eye(3), cmap="gray")
+        ax.axis("off")
+    assert tuple(for_phone(figure).get_size_inches()) == tuple(figure.get_size_inches())
+    assert not plt.get_fignums(), "pyplot keeps none of them alive"

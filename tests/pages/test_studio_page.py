@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import shutil
@@ -122,11 +123,47 @@ def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: A
     data = load(saved["save-zip"])
     assert data.train.classes == ("0", "1", "4", "7")
     with zipfile.ZipFile(saved["save-zip"]) as archive:
-        sevens = [archive.open(name) for name in archive.namelist() if name.startswith("7/")]
+        sevens = [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.startswith("7/")]
         assert len(sevens) == 6
         assert [classifier.predict(each)[0] for each in sevens].count("7") >= 5
     assert opened.console == []
     assert all(url.startswith(("file:", "blob:", "data:")) for url in opened.requests)
+
+
+def test_trainings_stop_resume_and_are_compared_and_the_page_remembers(studio: Any) -> None:
+    opened = studio("?lang=en", scheme="dark")
+    page = opened.page
+    page.set_default_timeout(30_000)
+    page.click("#source-known")
+    page.fill("#per-class", "8")
+    page.click("#take-known")
+    page.wait_for_selector("#said:has-text('80 pictures added.')")
+    page.click("a[href='#train']")
+    page.click(".choice button:text-is('Best')")
+    page.click("#train")
+    page.wait_for_selector(".run-card .confusion td >> nth=100")
+    page.click(".run-card .stop")
+    page.wait_for_selector(".run-card[data-status='stopped']")
+    page.click(".run-card button:has-text('Resume')")
+    page.wait_for_selector(".run-card[data-status='running']")
+    page.click(".run-card .stop")
+    page.wait_for_selector(".run-card[data-status='stopped']")
+    page.fill("#seconds", "2")
+    page.click("#train")
+    page.wait_for_selector("#paired:has-text('paired test')")
+    assert faults(page) == []
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator(".runs tbody tr").count() == 2
+    page.click("a[href='#judge']")
+    page.wait_for_selector("#history tbody tr")
+    assert "n = 2" in page.inner_text("#judged")
+    assert faults(page) == []
+    page.click("a[href='#label']")
+    page.click("a[href='#try']")
+    page.wait_for_selector("#export-html")
+    assert faults(page) == []
+    assert opened.console == []
 
 
 def test_zips_folders_and_pasted_pictures_go_to_their_classes_and_nothing_comes_twice(studio: Any) -> None:

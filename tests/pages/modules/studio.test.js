@@ -10,6 +10,8 @@ import { faultOfName } from "../../../src/glyphnet/pages/js/studio/engine.js";
 import { pairedTest, wilson } from "../../../src/glyphnet/pages/js/studio/figures.js";
 import { heldOut, lengthOf } from "../../../src/glyphnet/pages/js/studio/recipe.js";
 import { language, t, TABLE } from "../../../src/glyphnet/pages/js/studio/strings.js";
+import { normalizePicture, normalizeStrokes } from "../../../src/glyphnet/pages/js/ink.js";
+import { DRAWN } from "../../../src/glyphnet/pages/js/studio/drawing.js";
 import { cell, groupsIn, linesOf } from "../../../src/glyphnet/pages/js/studio/table.js";
 import { crc32, isZip, readZip, writeZip } from "../../../src/glyphnet/pages/js/studio/zip.js";
 
@@ -139,4 +141,31 @@ test("every word is there in every language, with the same places", () => {
   language.value = "en";
   equal(t("pictures", { n: 1 }), "1 picture");
   match(t("undo_what", { what: "<b>" }), /<b>/);
+});
+
+test("strokes on a sheet become what any picture of them becomes, up to a pixel", () => {
+  const side = 448;
+  for (const [across, down, size] of [[0.3, 0.4, 0.15], [0.6, 0.5, 0.3], [0.5, 0.5, 0.08]]) {
+    const sheet = new Uint8ClampedArray(4 * side * side).fill(255);
+    for (let at = 0; at < side * side; at++) {
+      const [x, y] = [(at % side) / side - across, Math.floor(at / side) / side - down];
+      const inside = Math.abs(Math.hypot(1.6 * x, y) - size) < 0.031 || (Math.abs(x) < 0.031 && Math.abs(y) < size);
+      if (inside) sheet.fill(0, 4 * at, 4 * at + 3);
+    }
+    const made = normalizeStrokes(sheet, side, side, DRAWN) ?? [];
+    const expected = normalizePicture(sheet, side, side, DRAWN).pixels;
+    const apart = [-1, 0, 1].flatMap((dy) =>
+      [-1, 0, 1].map((dx) => {
+        let sum = 0;
+        for (let y = 1; y < 27; y++) {
+          for (let x = 1; x < 27; x++) sum += Math.abs(made[y * 28 + x] - expected[(y + dy) * 28 + x + dx]);
+        }
+        return sum / 26 / 26;
+      })
+    );
+    ok(Math.min(...apart) < 20, `mean difference ${Math.min(...apart)}`); // half a pixel on thin strokes; others: 60
+    const [ink, wanted] = [made, expected].map((each) => each.reduce((sum, value) => sum + value, 0));
+    ok(Math.abs(ink - wanted) < 0.15 * wanted, `ink ${ink}, not ${wanted}`);
+  }
+  equal(normalizeStrokes(new Uint8ClampedArray(4 * 100).fill(255), 10, 10, DRAWN), null);
 });

@@ -5,13 +5,25 @@ import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { t } from "./strings.js";
 import { html, isTyping, placeName, Shown } from "./ui.js";
 /** @import { App } from "./ui.js" */
-/** @import { Picture } from "./engine.js" */
+/** @import { Engine, Picture, Place } from "./engine.js" */
 
 const CELL = 76; // pixels of a picture and the space around it
 const PAGE = 200; // pictures that are asked for at once
 const BEYOND = 2; // rows above and below what can be seen
 
 /** Pictures by their place, and how many there are. @typedef {{ total: number, at: Map<number, Picture> }} Known */
+
+/** The ids of pictures from `low` up to `high`; an engine may give fewer at once than it is asked for. @type {(engine: Engine, place: Place, low: number, high: number) => Promise<string[]>} */
+async function idsBetween(engine, place, low, high) {
+  /** @type {string[]} */
+  const ids = [];
+  while (low + ids.length < high) {
+    const { pictures } = await engine.pictures(place, low + ids.length, high - low - ids.length);
+    if (!pictures.length) break;
+    for (const { id } of pictures) ids.push(id);
+  }
+  return ids;
+}
 
 /** @param {{ app: App }} given */
 export function Grid({ app }) {
@@ -99,8 +111,7 @@ export function Grid({ app }) {
     const next = new Set(app.chosen.value);
     if (range) {
       const [low, high] = [Math.min(anchor.current, number), Math.max(anchor.current, number)];
-      const found = await app.attempt(() => engine.pictures(place, low, high - low + 1));
-      for (const { id } of found?.pictures ?? []) next.add(id);
+      for (const id of await app.attempt(() => idsBetween(engine, place, low, high + 1)) ?? []) next.add(id);
     } else {
       const id = at.get(number)?.id;
       if (id === undefined) return;
@@ -110,8 +121,8 @@ export function Grid({ app }) {
     app.chosen.value = next;
   };
   const all = async () => {
-    const found = await app.attempt(() => engine.pictures(place, 0, total));
-    app.chosen.value = new Set(found?.pictures.map(({ id }) => id));
+    const ids = await app.attempt(() => idsBetween(engine, place, 0, known.current.total));
+    if (ids !== null && place === app.place.value) app.chosen.value = new Set(ids);
   };
   const openAt = (/** @type {number} */ number) => {
     const id = at.get(number)?.id;

@@ -139,10 +139,10 @@ export class ServerEngine {
     const folder = id.split("/")[0];
     const place = folder === TRAY ? null : folder;
     if (place !== null && !this.state.value.classes.some(({ name }) => name === place)) return { place, picture: null };
-    const step = 2000;
-    for (let from = 0, total = 1; from < total; from += step) {
-      const found = await this.pictures(place, from, step);
-      total = found.total;
+    for (let from = 0, total = 1; from < total;) { // a server may give fewer than it is asked for
+      const found = await this.pictures(place, from, 500);
+      total = found.pictures.length ? found.total : 0;
+      from += found.pictures.length;
       const picture = found.pictures.find((each) => each.id === id);
       if (picture) return { place, picture };
     }

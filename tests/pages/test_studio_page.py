@@ -108,6 +108,10 @@ def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: A
     draw(page, drawn("7", generator))
     page.wait_for_selector("#answer:text-is('7')")
     page.wait_for_selector("#saliency")
+    seven = np.full((60, 60), 255, dtype=np.uint8)
+    seven[10:16, 15:45], seven[10:52, 39:45] = 0, 0
+    paste(page, "seven.png", png(seven))
+    page.wait_for_selector("#answer:text-is('7'), .answer.rejected")
     saved = {}
     for name in ("export-html", "export-model", "save-zip"):
         with page.expect_download() as download:

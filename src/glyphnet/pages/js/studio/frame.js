@@ -156,6 +156,9 @@ export async function startStudio(engine) {
       app.attempt(() => (event.shiftKey ? engine.redo() : engine.undo()), t(event.shiftKey ? "redone" : "undone"));
     }
   });
+  for (const type of ["dragover", "drop"]) {
+    addEventListener(type, (event) => event.preventDefault()); // else the browser would leave the page for the file
+  }
   await app.attempt(() => engine.start());
   if (app.place.value === null) app.show(engine.state.value.classes[0]?.name ?? null);
   const root = document.getElementById("studio");

@@ -139,6 +139,20 @@ export function TryStep({ app }) {
     }, PAUSE);
     return () => clearInterval(timer);
   }, [source, run]);
+  useEffect(() => {
+    const take = (/** @type {FileList | null | undefined} */ files) => {
+      const file = files?.[0];
+      if (file && named.current !== null) asker.current?.about(() => Promise.resolve(file));
+    };
+    const drop = (/** @type {DragEvent} */ event) => take(event.dataTransfer?.files);
+    const paste = (/** @type {ClipboardEvent} */ event) => take(event.clipboardData?.files);
+    addEventListener("drop", drop);
+    addEventListener("paste", paste);
+    return () => {
+      removeEventListener("drop", drop);
+      removeEventListener("paste", paste);
+    };
+  }, []);
   if (run === null) return html`<p class="empty hint">${t("try_none")}</p>`;
   const changed = () => {
     const sheet = drawn.current?.sheet;

@@ -38,12 +38,16 @@ def _questions() -> str:
 _DATA: dict[str, Callable[[], str]] = {"digits": cache(_digits), "questions": cache(_questions)}
 
 LAB_DATA: dict[str, tuple[str, ...]] = {
-    "classical": (),
     "digits": ("digits",),
-    "dropout": ("digits",),
+    "xor": (),
+    "pulse": (),
     "first-net": ("questions",),
-    "regularisation": (),
+    "dropout": ("digits",),
+    "regularisation": ("digits",),
+    "networks": (),
+    "classical": (),
     "scratch": (),
+    "cnn": ("digits",),
 }
 """Name of a lab with live parts → their data, rows of ``_DATA``. pages/js/labs/NAME.js lists the parts."""
 

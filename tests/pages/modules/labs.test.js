@@ -5,11 +5,15 @@ import { test } from "node:test";
 import { powerOfTen, short, written } from "../../../src/glyphnet/pages/js/labs/chart.js";
 import * as descent from "../../../src/glyphnet/pages/js/labs/descent.js";
 import * as fits from "../../../src/glyphnet/pages/js/labs/fits.js";
+import * as hidden from "../../../src/glyphnet/pages/js/labs/hidden.js";
+import * as norm from "../../../src/glyphnet/pages/js/labs/norm.js";
 import * as numbers from "../../../src/glyphnet/pages/js/labs/numbers.js";
 import * as passes from "../../../src/glyphnet/pages/js/labs/passes.js";
 import { scoreSentence } from "../../../src/glyphnet/pages/js/labs/questions.js";
+import * as solvers from "../../../src/glyphnet/pages/js/labs/solvers.js";
 import * as sweep from "../../../src/glyphnet/pages/js/labs/sweep.js";
 import * as thinned from "../../../src/glyphnet/pages/js/labs/thinned.js";
+import * as windows from "../../../src/glyphnet/pages/js/labs/window.js";
 
 test("numbers have a real minus sign and no minus zero", () => {
   assert.equal(written(-1.25, 2), "−1.25");
@@ -140,4 +144,69 @@ test("the sweep varies one setting alone and says what is best", () => {
     sweep.sweepSentence([0.1, 0.9, 0.5, 0.2], [1, 1, 1, NaN], 1),
     /0\.1 is best, with 90\.0.*0\.01 is worst.*run away with 1/,
   );
+});
+
+test("two hidden units part XOR and the pulse by a line, from most starts", () => {
+  for (const points of [hidden.xorPoints(), hidden.pulsePoints()]) {
+    const all = [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => hidden.learnedHidden(points, 300, seed));
+    const solved = all.filter(({ right, count }) => right === count);
+    assert(solved.length >= 4 && solved.length < 8, "some starts are stuck");
+    for (const { line: [a, b, c], hidden: places } of solved) {
+      const sides = places.map(([one, two]) => a * one + b * two + c > 0 ? 1 : 0);
+      assert.deepEqual(sides, [...points.labels], "the line parts the points in hidden space");
+    }
+    assert.match(hidden.hiddenSentence(solved[0], 300), /one straight line parts the classes/);
+  }
+  assert.deepEqual(hidden.inSquare([1, 0, -0.5]).map(([x]) => x), [0.5, 0.5]);
+  assert.deepEqual(hidden.inSquare([1, 1, 5]), []);
+});
+
+test("L-BFGS finds the bottom of a bowl in few looks, and never goes up", () => {
+  const scales = [1, 10, 100];
+  /** @type {import("../../../src/glyphnet/pages/js/labs/solvers.js").Objective} */
+  const bowl = (w) => ({
+    loss: scales.reduce((sum, scale, k) => sum + 0.5 * scale * (w[k] - k) ** 2, 0),
+    gradient: Float64Array.from(scales, (scale, k) => scale * (w[k] - k)),
+  });
+  const course = solvers.lbfgs(bowl, new Float64Array([5, -3, 2]), 60);
+  assert(course[course.length - 1] < 1e-9);
+  assert(course.every((loss, k) => k === 0 || loss <= course[k - 1]));
+});
+
+test("the four ways down begin at one loss, and the gradient of the network is that of differences", () => {
+  const courses = solvers.solved({ rate: 0.3, seed: 1 });
+  for (const course of courses) assert(Math.abs(course[0] - courses[0][0]) < 1e-6);
+  assert(Math.min(...courses[3]) < Math.min(...courses[0]));
+  assert.match(solvers.solversSentence(courses, 50), /from low to high: L-BFGS/);
+  const { objective, start } = solvers.flat(1);
+  const { gradient } = objective(start);
+  for (const k of [0, 9, 20, 32]) {
+    const [up, down] = [1e-2, -1e-2].map((by) => objective(start.map((each, at) => at === k ? each + by : each)).loss);
+    assert(Math.abs((up - down) / 2e-2 - gradient[k]) < 1e-3, `${k}`);
+  }
+});
+
+test("batch normalisation gives every layer a spread of 1, whatever the weights", () => {
+  const x = Float32Array.from({ length: 64 * 100 }, (_, k) => (k * 7919 % 97) / 97);
+  for (const gain of [0.25, 4]) {
+    const [plain, normed] = [false, true].map((isNormed) => norm.described(norm.layerSums(x, 64, gain, 4, isNormed)));
+    assert(Math.abs(normed.spread - 1) < 0.02);
+    assert(Math.abs(plain.spread - 1) > 0.5);
+  }
+});
+
+test("a feature map moves with the digit", () => {
+  const pixels = Array.from({ length: 64 }, (_, at) => at % 8 === 3 ? 255 : 0);
+  const edges = windows.featureMap(pixels, windows.WINDOWS[0].weights);
+  assert.deepEqual(edges.slice(8, 16), [0, 0, 3, 0, -3, 0, 0, 0]);
+  assert.deepEqual(windows.featureMap(windows.shifted(pixels, 1), windows.WINDOWS[0].weights).slice(8, 16), [
+    0,
+    0,
+    0,
+    3,
+    0,
+    -3,
+    0,
+    0,
+  ]);
 });

@@ -3,5 +3,6 @@
 
 import { penaltyPart, resampledPart } from "./fits.js";
 import { startParts } from "./frame.js";
+import { normPart } from "./norm.js";
 
-startParts([penaltyPart, resampledPart]);
+startParts([penaltyPart, resampledPart, normPart]);

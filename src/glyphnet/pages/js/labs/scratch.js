@@ -3,5 +3,6 @@
 
 import { startParts } from "./frame.js";
 import { passesPart } from "./passes.js";
+import { solversPart } from "./solvers.js";
 
-startParts([passesPart]);
+startParts([passesPart, solversPart]);

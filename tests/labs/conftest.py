@@ -20,6 +20,8 @@ SMALLER: dict[str, dict[str, int]] = {
     "scratch": {"seeds": 1},
     "cnn": {"seeds": 2},
     "classical": {"budget": 3600},
+    "feedback": {"seeds": 1},
+    "tuning": {"seeds": 2},
 }
 """What the tests ask of a lab is true of fewer seeds and epochs than the quick version has.
 

@@ -93,6 +93,9 @@ _ABOUT = {
     "classical": "the table of methods, from K-means to our networks, by accuracy and time",
     "scratch": "a network in NumPy alone on MNIST: cost curves, gradient check, solvers, over-fitting",
     "cnn": "what convolution does, and why a shifted digit breaks a fully connected network",
+    "explanations": "do the pixels that a saliency map names matter, and does it show what was learned",
+    "tuning": "a search for better settings: what it finds, and how much of it is luck",
+    "feedback": "a classifier in service meets new pictures: what its users' corrections do, right and wrong",
 }
 LABS = {name: (f".{name.replace('-', '_')}", about) for name, about in _ABOUT.items()}
 """Name → (module of this package that holds ``LAB``, line for the list). Modules are imported on use."""

@@ -83,7 +83,7 @@ export function hiddenSentence({ right, count, line }, steps) {
     : "passes beside the square, so that all points get one answer";
   const end = right === count
     ? "the hidden units have moved the points so that one straight line parts the classes"
-    : "no line parts the classes there yet";
+    : "that line does not part the classes";
   return `After ${steps} steps ${right} of ${count} points are right (${
     percent(right / count, 0)
   }): the output's line ${crossing}; ${end}.`;
@@ -91,9 +91,9 @@ export function hiddenSentence({ right, count, line }, steps) {
 
 /** Dots of both classes. @type {(places: Place[], labels: Uint8Array) => NonNullable<Drawing["dots"]>} */
 function dots(places, labels) {
-  return [["class 0", "a"], ["class 1", "f"]].map(([name, style], label) => ({
+  return [["class 0", "e"], ["class 1", "f"]].map(([name, style], label) => ({
     name,
-    style: /** @type {"a" | "f"} */ (style),
+    style: /** @type {"e" | "f"} */ (style),
     places: places.filter((_, row) => labels[row] === label),
     size: 5,
   }));

@@ -102,7 +102,7 @@ export const normPart = {
       y: [0, Math.max(0.1, 1.1 * top)],
       xName: "sum before tanh; beyond ±4 at the ends",
       yName: "share",
-      yFormat: (tick) => percent(tick, 0),
+      yFormat: (tick) => percent(tick, 1),
       bars: [{ name: "with batch normalisation", style: "e", places: having, wide: 0.18 }],
       lines: [{ name: "without", style: "b", places: without }],
     });

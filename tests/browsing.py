@@ -12,7 +12,7 @@ def wait_until(page: Any, condition: str) -> None:
     Playwright's own ``wait_for_function`` asks a second time from within the page, whose policy forbids ``eval``: it
     works only where the first answer is yes.
     """
-    deadline = time.monotonic() + 30  # seconds
+    deadline = time.monotonic() + 120  # seconds: for what would never happen, however busy the machine is
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         time.sleep(0.02)

@@ -89,7 +89,7 @@ def test_pictures_are_drawn_selected_moved_deleted_and_brought_back(studio: Any)
 def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: Any, tmp_path: Path) -> None:
     opened = studio("?lang=en")
     page, generator = opened.page, random.Random(1)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     draw_classes(page, "0147", 6, generator)
     run = train(page)
     page.wait_for_selector(".run-card polyline >> nth=3", state="attached")
@@ -137,7 +137,7 @@ def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: A
 def test_trainings_stop_resume_and_are_compared_and_the_page_remembers(studio: Any) -> None:
     opened = studio("?lang=en", scheme="dark")
     page = opened.page
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     page.click("#source-known")
     page.fill("#per-class", "8")
     page.click("#take-known")

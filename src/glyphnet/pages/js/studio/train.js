@@ -178,13 +178,13 @@ function Watched({ app, run, job }) {
   </article>`;
 }
 
-/** The paired test of two runs. @param {{ app: App, names: string[] }} given */
-function Paired({ app, names }) {
+/** The paired test of two runs that have ended. @param {{ app: App, runs: Run[] }} given */
+function Paired({ app, runs }) {
   const [made, setMade] = useState(/** @type {Compared | null} */ (null));
   useEffect(() => {
     setMade(null);
-    app.attempt(() => app.engine.compare(names[0], names[1])).then(setMade);
-  }, [names.join("\u0000")]);
+    app.attempt(() => app.engine.compare(runs[0].name, runs[1].name)).then(setMade);
+  }, [runs.map(({ name, status, finished }) => [name, status, finished].join()).join("\u0000")]);
   return made && html`<p class="paired" id="paired" role="status">${made.sentence}</p>`;
 }
 
@@ -257,8 +257,8 @@ export function TrainStep({ app }) {
             </table>
           </div>
         `}
-        ${open.length === 2 && open.every(({ accuracy }) => accuracy !== null) &&
-          html`<${Paired} app=${app} names=${open.map(({ name }) => name)} />`}
+        ${open.length === 2 && open.every(({ accuracy, status }) => accuracy !== null && status !== "running") &&
+          html`<${Paired} app=${app} runs=${open} />`}
         <div class="side-by-side">${open.map((run) =>
           html`<${Watched} key=${run.name} app=${app} run=${run} job=${jobOf(run.name)} />`
         )}</div>

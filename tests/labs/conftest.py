@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from glyphnet.labs import LABS, LabFolder, load_lab, run_lab
-from glyphnet.labs.lab import template_of
+from glyphnet.labs.lab import DARK, PHONE, template_of
 
 SMALLER: dict[str, dict[str, int]] = {
     "digits": {"seeds": 1},
@@ -30,7 +30,7 @@ A budget of time must suffice however busy the machine is.
 
 
 DRAWN_IN_ALL_VARIANTS = "xor"
-"""The figures of the others are drawn for a wide light page only: drawing takes longer than most experiments here."""
+"""The figures of the others are drawn twice, not four times: drawing takes longer than most experiments here."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def quick_lab(tmp_path_factory: pytest.TempPathFactory):
             if not folder.page.exists():
                 with pytest.MonkeyPatch.context() as patch:
                     if name != DRAWN_IN_ALL_VARIANTS:
-                        patch.setattr("glyphnet.labs.lab.VARIANTS", ("",))
+                        patch.setattr("glyphnet.labs.lab.VARIANTS", ("", PHONE + DARK))
                     run_lab(name, {"quick": True, **SMALLER.get(name, {})}, out=folder.path, command="the command")
         return folder
 

@@ -17,6 +17,7 @@ def two_panels() -> Figure:
     axes[0, 0].plot([1, 2, 3], color=BLUE, marker="o", label="training")
     axes[0, 1].imshow(np.eye(4), cmap="gray")
     axes[0, 0].set_title("Loss", color=INK)
+    axes[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g} s")  # what cannot be pickled
     return figure
 
 

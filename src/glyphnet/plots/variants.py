@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-import pickle
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ _PICTURES = ("gray", "grey", "gray_r", "Greys", "Greys_r", "binary")  # what an 
 
 def for_dark(figure: Figure) -> Figure:
     """A copy of a figure in the colours of a dark page; pictures in it stay as they are."""
-    copy: Figure = pickle.loads(pickle.dumps(figure))
+    copy = deepcopy(figure)
     for artist in copy.findobj():
         _recolour(artist)
     copy.set_facecolor(GROUND)
@@ -46,7 +46,7 @@ def for_dark(figure: Figure) -> Figure:
 
 def for_phone(figure: Figure) -> Figure:
     """A copy of a figure with its axes one below the other, so that text is large enough on a phone."""
-    copy: Figure = pickle.loads(pickle.dumps(figure))
+    copy = deepcopy(figure)
     placed = [ax for ax in copy.axes if ax.get_subplotspec() is not None]
     width, height = copy.get_size_inches()
     narrow = min(NARROW, width)

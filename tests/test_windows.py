@@ -103,7 +103,7 @@ def test_a_lock_that_its_holder_alone_may_read_is_held_and_is_no_foreign_file(
 def test_an_abandoned_file_is_removed_only_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows a file is unlocked for a moment before it has its name: a young one may be another's."""
     monkeypatch.setattr(files, "WINDOWS", True)
-    file, name = files._new_temporary(tmp_path)
+    file, name = files.new_temporary(tmp_path)
     file.close()
     files.remove_unfinished(tmp_path)
     assert os.path.exists(name)

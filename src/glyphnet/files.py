@@ -375,7 +375,7 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
             mode = stat.S_IMODE(status.st_mode)
         if follow:
             remove_unfinished(target.parent)
-        file, temporary = _new_temporary(target.parent)
+        file, temporary = new_temporary(target.parent)
         with file:
             if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), mode)
@@ -393,7 +393,7 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and (error.filename is None or _UNFINISHED in str(error.filename)):
             error.filename, error.filename2 = os.fspath(path), None
         raise
-    _fsync_folder(target.parent)
+    fsync_folder(target.parent)
 
 
 def atomic_write_text(path: AnyPath, text: str) -> None:
@@ -436,7 +436,7 @@ def move(source: AnyPath, target: AnyPath) -> None:
     with contextlib.suppress(FileNotFoundError):
         _refuse_kind(os.lstat(target), os.fspath(target))
     os.replace(source, target)
-    _fsync_folder(Path(target).parent)
+    fsync_folder(Path(target).parent)
 
 
 def remove(*paths: AnyPath) -> None:
@@ -450,7 +450,7 @@ _UNFINISHED = ".unfinished-"
 _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{16}")
 
 
-def _new_temporary(folder: Path) -> tuple[BinaryIO, str]:
+def new_temporary(folder: Path) -> tuple[BinaryIO, str]:
     """A new file whose name shows that it is ours, as part of it comes from the inode.
 
     Its lock, taken before the file gets that name, shows that the writer lives.
@@ -516,7 +516,7 @@ def make_folder(path: AnyPath) -> None:
         missing.append(folder)
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
-        _fsync_folder(folder.parent)
+        fsync_folder(folder.parent)
     if not os.path.isdir(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
 
@@ -544,7 +544,7 @@ def remove_folder(path: AnyPath) -> None:
     shutil.rmtree(path)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Make a new name in ``folder`` survive a power cut, unless we may not read the folder."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)

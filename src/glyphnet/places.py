@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from .files import NO_FOLLOW, AnyPath, _fsync_folder, _new_temporary, open_input, remove
+from .files import NO_FOLLOW, SAFE, AnyPath, fsync_folder, new_temporary, open_input, remove
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk, or of a share of it, that has no room."""
@@ -32,7 +32,7 @@ def add_file(path: AnyPath, content: bytes, *, durable: bool = False) -> None:
         OSError: the folder does not exist, or the disk is full; nothing is left behind.
     """
     target = Path(path)
-    file, temporary = _new_temporary(target.parent)
+    file, temporary = new_temporary(target.parent)
     try:
         with file:
             file.write(content)
@@ -43,7 +43,7 @@ def add_file(path: AnyPath, content: bytes, *, durable: bool = False) -> None:
     finally:
         remove(temporary)
     if durable:
-        _fsync_folder(target.parent)
+        fsync_folder(target.parent)
 
 
 def _give_name(temporary: str, target: Path) -> None:
@@ -84,7 +84,7 @@ def sync_folders(folders: Iterable[Path]) -> None:
     """Make the names in these folders survive a power cut; those that are gone are skipped."""
     for folder in dict.fromkeys(folders):
         with contextlib.suppress(FileNotFoundError):
-            _fsync_folder(folder)
+            fsync_folder(folder)
 
 
 def append_line(path: AnyPath, line: bytes) -> None:
@@ -95,11 +95,12 @@ def append_line(path: AnyPath, line: bytes) -> None:
     Raises:
         OSError: it does not exist, is a link, or the disk is full; the file is then as it was.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | SAFE | NO_FOLLOW)
     try:
         size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            line = b"\r\n" + line
+        if size:
+            os.lseek(descriptor, size - 1, os.SEEK_SET)
+            line = line if os.read(descriptor, 1) == b"\n" else b"\r\n" + line
         try:
             if os.write(descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
@@ -115,7 +116,7 @@ def append_line(path: AnyPath, line: bytes) -> None:
 @contextlib.contextmanager
 def appended(path: AnyPath) -> Iterator[IO[bytes]]:
     """A file of ours that is appended to, made where it is absent; no link is followed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | NO_FOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | SAFE | NO_FOLLOW
     with os.fdopen(os.open(path, flags, 0o666), "ab") as file:
         yield file
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import OutputError
 from ..files import LOCK as FOLDER_LOCK
-from ..files import atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
+from ..files import WINDOWS, atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
 from ..locks import FileLock
 from ..places import appended
 from ..processes import start_detached
@@ -141,6 +141,7 @@ class Runs:
         Raises:
             StudioError: the name is taken or impossible, or so are the settings.
         """
+        self._check_system()
         if preset not in PRESETS:
             raise StudioError(422, f"preset (={preset[:40]!r}) is not known. Choose one of {', '.join(PRESETS)}.")
         if seconds is not None and not 1 <= seconds <= MOST_SECONDS:
@@ -171,6 +172,7 @@ class Runs:
         Raises:
             StudioError: it is running, or it is finished.
         """
+        self._check_system()
         path, status = self.path(name), self.status(name)
         if status == "running":
             raise StudioError(409, f"{name!r} is running.")
@@ -179,6 +181,14 @@ class Runs:
         about = {**self._about(name), "status": "started", "error": None}
         atomic_write_json(path / ABOUT, about)
         self._launch(name, {**{key: about.get(key) for key in ("preset", "seconds", "epochs")}, "resume": True})
+
+    def _check_system(self) -> None:
+        if WINDOWS:  # a lock cannot be handed over to another process there
+            root = self.folder.root
+            raise StudioError(
+                501,
+                f"On Windows the studio cannot start trainings yet. Run: glyphnet train {root} --out {root}/runs/NAME",
+            )
 
     def cancel(self, name: str) -> None:
         """Ask a training to stop, as Ctrl-C does; it can be resumed."""

@@ -12,11 +12,12 @@ import torch
 
 from glyphnet.classifier import Classifier
 from glyphnet.data import ImageDataset, Splits, load, look_over
+from glyphnet.data.inspect import Finding
 from glyphnet.evaluation import Evaluation, accuracy_sentence
 from glyphnet.evaluation.evaluate import findings_of, near_chance
 from glyphnet.explain import DeadUnits
 from glyphnet.runs import Run, train
-from glyphnet.runs.diagnosis import Evidence, _dead, _loss_jump, _overfitting, diagnose
+from glyphnet.runs.diagnosis import Evidence, _dead, _loss_jump, _overfitting, _with_cause, diagnose
 
 pytestmark = pytest.mark.usefixtures("little_ink")
 
@@ -174,6 +175,16 @@ def test_overfitting_is_told_with_its_interval_and_only_when_it_is_sure() -> Non
     assert f"95 % interval {100 * float(low or 0):.0f} to {100 * float(high or 0):.0f}" in found.sentence
     assert _overfitting(evidence(train=(1998, 2000), held_out=(960, 1000))) is None
     assert _overfitting(evidence(train=(20, 20), held_out=(8, 10))) is None  # so few images prove nothing
+
+
+def test_guesses_of_a_last_layer_alone_are_laid_to_the_backbone() -> None:
+    """Over a backbone there may be no epoch that tells of losses: the first one fits the last layer."""
+    guesses = Finding("near_chance", "No better than guessing.", {"accuracy": 0.33})
+    found = _with_cause(guesses, replace(evidence(losses=(), train=(14, 43)), learnt=False))
+    assert (
+        "the backbone's features do not tell these classes apart (33 % of the training images right)" in found.sentence
+    )
+    assert found.numbers["training_loss"] is None
 
 
 def test_dead_units_are_told_with_their_layer() -> None:

@@ -140,6 +140,12 @@ def _with_cause(finding: Finding, evidence: Evidence) -> Finding:
             "for others: the labels may not belong to the images, or there are too few images. Look at some images "
             "beside their labels in the report's section Data."
         )
+    elif not evidence.history:
+        cause = (
+            " Likely cause: only the last layer was fitted, and the backbone's features do not tell these classes "
+            f"apart ({100 * train:.0f} % of the training images right). Look at some images beside their labels in the "
+            "report's section Data. If they are right, try another backbone, or none."
+        )
     elif not max(loss, _known(evidence.history[-1]["val_loss"])) < _LEARNT * guess:
         cause = (
             f" Likely cause: the labels do not belong to the images, for {100 * train:.0f} % of the training images "

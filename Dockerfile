@@ -17,7 +17,7 @@ COPY constraints.txt ./
 # address of PyTorch's page of CPU builds: docker build --build-arg PIP_EXTRA_INDEX_URL=… -t glyphnet .
 ARG PIP_EXTRA_INDEX_URL=
 RUN pip install --constraint constraints.txt torch
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src ./src
 RUN pip install --constraint constraints.txt ".[serve,export]"
 

@@ -11,7 +11,7 @@
 FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip binutils
 WORKDIR /source
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
 COPY docker ./docker
 COPY src ./src
 RUN docker/install-onnx /opt/glyphnet

@@ -228,6 +228,12 @@ class Workers:
         for _ in range(self._most):
             self._start_one()
 
+    def wait(self, seconds: float) -> None:
+        """Wait until all that were started are ready: a first task with a short deadline shall not pay for that."""
+        end = time.monotonic() + seconds
+        while self._idle.qsize() < len(self._all) and time.monotonic() < end and not self._closed:
+            time.sleep(0.01)
+
     def close(self) -> None:
         """End all of them."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ..bombs import BOMBS
 from ..processes import wait_for
@@ -164,3 +166,13 @@ def test_interrupted_before_it_is_ready(model_file):
             _, said = served.communicate(timeout=20)
             assert "Traceback" not in said, said
             assert served.returncode in (0, 130, -signal.SIGINT)
+
+
+def test_it_is_ready_once_pictures_can_be_decoded(model_file):
+    """The time that a picture may take would else count the start of the process that decodes it."""
+    content = io.BytesIO()
+    Image.fromarray(images(1)[0][..., 0]).save(content, "GIF")  # decoded where it can be stopped
+    with process(model_file, "--limit", "decode_seconds=0.5") as (served, client):
+        assert client.predict(content.getvalue(), "image/gif").status == 200
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(30) == 0

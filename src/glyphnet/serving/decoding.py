@@ -101,6 +101,11 @@ class Decoder:
         made = dict(zip([*large, *small], images, strict=True))
         return Batch.of([made[row] for row in range(len(pictures))])
 
+    def wait(self, seconds: float) -> None:
+        """Wait until the processes can decode."""
+        for workers in (self._workers, self._plain_workers):
+            workers.wait(seconds)
+
     def close(self) -> None:
         """End the threads and the processes."""
         self._pool.shutdown(wait=False, cancel_futures=True)

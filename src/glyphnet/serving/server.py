@@ -140,7 +140,7 @@ class Server:
         def stopping() -> None:
             service.stopping = True
 
-        self._uvicorn = GuardedServer(gate, self._limits, pool, self._listener, on_ready, stopping)
+        self._uvicorn = GuardedServer(gate, self._limits, pool, self._listener, on_ready, stopping, service.wait)
         try:
             await self._uvicorn.run_to_end()
         finally:
@@ -157,18 +157,19 @@ class GuardedServer(uvicorn.Server):
         listener: the server closes it.
         on_ready: called when requests are answered.
         on_stop: called when the server is asked to stop, ``notice_seconds`` before it takes no more connections.
+        prepare: waits, in a thread, for what must be there before the first connection is taken.
     """
 
     def __init__(
         self, app: Any, limits: Limits, pool: ConnectionPool, listener: socket.socket, on_ready: Callable[[], None],
-        on_stop: Callable[[], None],
+        on_stop: Callable[[], None], prepare: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         super().__init__(_config(app, limits))
         self._listener = listener
         self._acceptor: Acceptor | None = None
         self._limits = limits
         self._pool = pool
-        self._on_ready, self._on_stop = on_ready, on_stop
+        self._on_ready, self._on_stop, self._prepare = on_ready, on_stop, prepare
         self._stop_at: float | None = None
 
     async def run_to_end(self) -> None:
@@ -184,6 +185,7 @@ class GuardedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections."""
         await super().startup(sockets)
+        await asyncio.to_thread(self._prepare)
         self._acceptor = Acceptor(self._listener, self._make_connection)
         self._on_ready()
 

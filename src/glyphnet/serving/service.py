@@ -278,6 +278,10 @@ class Model:
     page: bytes
 
 
+START_SECONDS = 20.0
+"""For which the start of the processes that decode is waited for, at most."""
+
+
 class Service:
     """One model in service; made on the event loop that serves it.
 
@@ -325,6 +329,10 @@ class Service:
         if rejected:
             self.metrics.rejected.inc(rejected)
         return answer
+
+    def wait(self) -> None:
+        """Wait until pictures can be decoded: the time that one may take must not count the start of a process."""
+        self._decoder.wait(START_SECONDS)
 
     def close(self) -> None:
         """End the threads."""

@@ -26,6 +26,7 @@ pytest.importorskip("fastapi")
 from glyphnet.data.corrections import read_decisions
 from glyphnet.studio import Folder
 
+from ..processes import wait_for
 from .conftest import Client, png
 
 pytestmark = pytest.mark.slow
@@ -36,9 +37,15 @@ POINTS = 30
 @contextmanager
 def forks(script: str = "forks.py") -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(Path(__file__).with_name(script))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.stdin.close()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+            process.stdin.close()
+        except BaseException:  # a fork is alive, and would be waited for
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def opened(process: subprocess.Popen[str], root: Path) -> tuple[Client, int]:
@@ -85,7 +92,9 @@ def test_nothing_answered_is_lost_by_a_kill(tmp_path: Path) -> None:
             now: dict[str, str] = {}
             worker = threading.Thread(target=decide_until_killed, args=(client, waiting, now))
             worker.start()
-            time.sleep(chance.uniform(0, 0.3))
+            some = chance.randrange(20)  # a number, not a time: quick machines would empty the tray
+            wait_for(lambda now=now, some=some: len(now) >= some)
+            time.sleep(chance.uniform(0, 0.01))
             os.kill(pid, signal.SIGKILL)
             worker.join()
             after = pictures(tmp_path)

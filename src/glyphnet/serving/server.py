@@ -157,12 +157,12 @@ class GuardedServer(uvicorn.Server):
         listener: the server closes it.
         on_ready: called when requests are answered.
         on_stop: called when the server is asked to stop, ``notice_seconds`` before it takes no more connections.
-        prepare: waits, in a thread, for what must be there before the first connection is taken.
+        prepare: waits, in a thread, for what must be there before the first connection is taken; None for nothing.
     """
 
     def __init__(
         self, app: Any, limits: Limits, pool: ConnectionPool, listener: socket.socket, on_ready: Callable[[], None],
-        on_stop: Callable[[], None], prepare: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None], prepare: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(_config(app, limits))
         self._listener = listener
@@ -185,7 +185,8 @@ class GuardedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections."""
         await super().startup(sockets)
-        await asyncio.to_thread(self._prepare)
+        if self._prepare is not None:
+            await asyncio.to_thread(self._prepare)
         self._acceptor = Acceptor(self._listener, self._make_connection)
         self._on_ready()
 

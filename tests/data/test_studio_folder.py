@@ -108,6 +108,26 @@ def test_groups_beside_class_folders_are_kept_together_and_the_folders_stay_the_
     assert glyphnet.load(tmp_path, group_by="none").group_by == "none"
 
 
+def test_groups_that_fit_no_picture_are_told(tmp_path: Path) -> None:
+    root = grouped(tmp_path)
+    table = (root / "metadata.csv").read_text().replace("\n", "\npictures/").removesuffix("pictures/")
+    (root / "metadata.csv").write_text(table)
+    splits = glyphnet.load(root)
+    [warning] = [warning for warning in splits.warnings if "metadata.csv" in warning]
+    assert "no picture here has one of its 17 names, such as 'pictures/five/00000.png'" in warning
+    assert splits.group_by != "column:group"
+
+
+def test_groups_beside_one_folder_with_everything_in_it_do_not_count_the_unlabelled(tmp_path: Path) -> None:
+    root = grouped(tmp_path / "set")
+    picture(root / "unlabelled" / "x.png", 3)
+    table = (root / "metadata.csv").read_text().replace("five/gone.png", "unlabelled/x.png")
+    (root / "metadata.csv").write_text(table)
+    splits = glyphnet.load(tmp_path)
+    assert splits.group_by == "column:group"
+    assert not [note for note in splits.notes if "of no picture here" in note]
+
+
 def test_groups_are_read_from_a_zip_too(tmp_path: Path) -> None:
     grouped(tmp_path / "folder")
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as file:

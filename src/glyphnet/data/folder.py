@@ -183,10 +183,19 @@ def _with_groups(files: ImageFiles | RawArrays, groups: Mapping[str, str], table
     if not isinstance(files, ImageFiles):
         return files
     found = [groups.get(name) for name in files.names]
-    others = len({name for name in groups if not is_unlabelled(name)} - set(files.names))
+    wrapper = wrapper_of(files.names)
+    others = sorted({name for name in groups if not is_unlabelled(name, wrapper)} - set(files.names))
+    if not any(found):
+        if not others:
+            return files
+        warning = (
+            f"{table}: no picture here has one of its {plural(len(others), 'name')}, such as {others[0]!r}: nothing is "
+            "grouped by it. Write paths from the folder of the table."
+        )
+        return replace(files, warnings=(*files.warnings, warning))
     note = f"{table}: 'group' says which pictures belong together"
-    note += f"; {plural(others, 'name')} of no picture here." if others else "."
-    return replace(files, groups=found, notes=(*files.notes, note)) if any(found) else files
+    note += f"; {plural(len(others), 'name')} of no picture here." if others else "."
+    return replace(files, groups=found, notes=(*files.notes, note))
 
 
 def _part_of_folder(name: str) -> int | None:

@@ -139,6 +139,12 @@ ThreadsOption = Annotated[int | None, typer.Option(
     "--threads", metavar="N", min=1, help="Threads to compute with: the same number gives the same bits. Unless "
     "given, one for small steps, and one where other programs leave less than two cores free.",
 )]  # fmt: skip
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Where to listen: only this machine unless given.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Where to listen; 0 takes any that is free.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")
 ]

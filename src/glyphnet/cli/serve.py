@@ -10,17 +10,13 @@ from typing import Annotated
 import typer
 
 from .console import emit_json, printable, say, say_lacking
-from .options import JsonOption
+from .options import HostOption, JsonOption, PortOption
 
 
 def serve(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors or .onnx).")],
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen: only this machine unless given.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Where to listen; 0 takes any that is free.")
-    ] = 8000,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
     allow_host: Annotated[
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A hostname that the service accepts; may be repeated."),

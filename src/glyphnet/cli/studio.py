@@ -10,7 +10,7 @@ import typer
 
 from ..files import atomic_write, is_stdout
 from .console import emit_json, printable, say
-from .options import JsonOption, OverwriteOption, given_parameters, replacing
+from .options import HostOption, JsonOption, OverwriteOption, PortOption, given_parameters, replacing
 
 
 def studio(
@@ -18,12 +18,8 @@ def studio(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="The folder of pictures; made if it is absent.")
     ] = Path("studio"),
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen: only this machine unless given.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Where to listen; 0 takes any that is free.")
-    ] = 0,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Only print the address, and open no browser.")] = False,
     html: Annotated[Path | None, typer.Option(
         "--html", metavar="FILE", help="Write the studio as one page that works offline, without a server, instead.",

@@ -140,7 +140,7 @@ def spread_of(figure: Numbers) -> str:
 
 # Running a lab: its folder, with a page that is one HTML file
 
-STYLES = ("pages/house.css", "labs/page.css")
+STYLES = ("pages/house.css", "pages/charts.css", "labs/page.css")
 _DOTS_PER_INCH = 144  # twice what CSS calls an inch's 72 points: sharp on a phone
 
 

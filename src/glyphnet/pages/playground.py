@@ -18,7 +18,7 @@ from ..data.named import is_here
 from ..templates import environment, read
 from .bundle import bundle, hash_of, script_json
 
-STYLES = ("pages/house.css", "pages/playground.css")
+STYLES = ("pages/house.css", "pages/charts.css", "pages/playground.css")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .playground import ImageSet
 Engine: TypeAlias = Literal["server", "page"]
 Language: TypeAlias = Literal["en", "de"]
 
-_STYLES = ("pages/house.css", "pages/studio.css")
+_STYLES = ("pages/house.css", "pages/charts.css", "pages/studio.css")
 _LICENCES = "pages/js/vendor/LICENSES.txt"
 
 

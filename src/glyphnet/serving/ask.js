@@ -3,6 +3,7 @@
 
 import { Desk } from "../pages/js/desk.js";
 import { byId, drawingContext } from "../pages/js/elements.js";
+import { pngOfCanvas } from "../pages/js/png.js";
 /** @import { Judged } from "../pages/js/foreign.js" */
 /** @import { Pixels } from "../pages/js/sheet.js" */
 /** @import { Described } from "../pages/js/weights.js" */
@@ -27,9 +28,7 @@ function png([rgba, width, height]) {
   const data = new ImageData(width, height);
   data.data.set(rgba);
   drawingContext(canvas).putImageData(data, 0, 0);
-  return new Promise((made, failed) =>
-    canvas.toBlob((blob) => (blob ? made(blob) : failed(new Error("This picture is too large to send."))))
-  );
+  return pngOfCanvas(canvas);
 }
 
 /** @type {(picture: Pixels) => Promise<Judged>} */

@@ -2,8 +2,8 @@
 // The camera: what it sees, and pictures of its middle for as long as a button is held.
 
 import { drawingContext } from "../elements.js";
+import { pngOfCanvas } from "../png.js";
 import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
-import { pngOfCanvas } from "./drawing.js";
 import { t } from "./strings.js";
 import { html } from "./ui.js";
 

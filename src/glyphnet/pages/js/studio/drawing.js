@@ -5,6 +5,7 @@
 import { drawingContext } from "../elements.js";
 import { normalizeStrokes } from "../ink.js";
 import { Pad } from "../pad.js";
+import { pngOfCanvas } from "../png.js";
 import { Sheet } from "../sheet.js";
 import { useEffect, useRef } from "../vendor/preact-hooks.js";
 import { t } from "./strings.js";
@@ -43,16 +44,6 @@ export function pngOf(pixels, [height, width, channels]) {
   }
   drawingContext(canvas).putImageData(image, 0, 0);
   return pngOfCanvas(canvas);
-}
-
-/**
- * What is on a canvas, as PNG. Not by toBlob: browsers put that off until they have nothing else to do, for a second and more.
- * @type {(canvas: HTMLCanvasElement) => Promise<Blob>}
- */
-export function pngOfCanvas(canvas) {
-  const characters = atob(canvas.toDataURL("image/png").split(",")[1]);
-  const bytes = Uint8Array.from(characters, (character) => character.charCodeAt(0));
-  return Promise.resolve(new Blob([bytes], { type: "image/png" }));
 }
 
 /** The drawing on a sheet as a picture of its class; null for an empty one. @type {(sheet: Sheet) => Promise<Blob | null>} */

@@ -2,9 +2,10 @@
 // Step 6: draw or show something to the camera, see the answer and what it rests on; take the model away.
 
 import { percent } from "../elements.js";
+import { pngOfCanvas } from "../png.js";
 import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { CameraView, frameOf } from "./camera.js";
-import { DrawingPad, pngOfCanvas } from "./drawing.js";
+import { DrawingPad } from "./drawing.js";
 import { ChooseRun } from "./judge.js";
 import { t } from "./strings.js";
 import { html, save } from "./ui.js";

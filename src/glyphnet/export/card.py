@@ -117,9 +117,7 @@ class _Measured(NamedTuple):
     judged_on: str
     part: str
     majority: float | None
-    headline: (
-        tuple[float, float, float] | None
-    )  # the mean over the classes and its interval, where that is the headline
+    headline: tuple[float, float, float] | None  # the mean over the classes and its interval, where that is it
 
 
 def _measured(metrics: Mapping[str, Any]) -> _Measured | None:
@@ -130,9 +128,7 @@ def _measured(metrics: Mapping[str, Any]) -> _Measured | None:
         if metrics.get("headline") == "balanced_accuracy":
             ends = metrics["headline_interval"]
             headline = float(metrics["balanced_accuracy"]), float(ends[0]), float(ends[1])
-        judged_on = (
-            without_folders(printable(str(metrics.get("judged_on", "")))) or "images that the file does not name"
-        )
+        judged_on = without_folders(printable(str(metrics.get("judged_on", "")))) or _UNNAMED
         part = str(metrics.get("part", ""))
         majority = None if majority is None else float(majority)
         return _Measured(float(metrics["accuracy"]), low, high, int(metrics["n"]), judged_on, part, majority, headline)

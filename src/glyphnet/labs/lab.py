@@ -218,8 +218,9 @@ VARIANTS = ("", DARK, PHONE, PHONE + DARK)
 
 def _drawn(name: str, figure: Figure) -> Iterator[tuple[str, bytes]]:
     """The pictures of a figure: for a light and for a dark page, each wide and for a phone."""
+    dark = for_dark(figure)
     for variant in VARIANTS:
-        shown = for_dark(figure) if DARK in variant else figure
+        shown = dark if DARK in variant else figure
         yield f"{name}{variant}", _png(for_phone(shown) if PHONE in variant else shown)
 
 

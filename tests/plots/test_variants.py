@@ -59,3 +59,22 @@ def test_many_small_pictures_stay_side_by_side() -> None:
         ax.axis("off")
     assert tuple(for_phone(figure).get_size_inches()) == tuple(figure.get_size_inches())
     assert not plt.get_fignums(), "pyplot keeps none of them alive"
+
+
+def test_on_a_phone_a_wide_legend_and_a_long_title_are_folded_not_cut() -> None:
+    figure, axes = sheet()
+    ax = axes[0, 0]
+    for name in ("unchanged recipe", "lower than drawn", "best so far", "finished", "pruned"):
+        ax.plot([1, 2], label=name)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5)
+    figure.suptitle("a data set with quite a long name: accuracy, trial by trial", x=0.02, ha="left")
+    narrow = for_phone(figure)
+    narrow.canvas.draw()  # a warning that there is no room would be an error
+    legend = narrow.axes[0].get_legend()
+    for part in (legend, narrow._suptitle):
+        extent = part.get_window_extent()
+        assert extent.x0 >= 0
+        assert extent.x1 <= narrow.bbox.width
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["unchanged recipe", "lower than drawn"]
+    assert narrow.axes[0].get_window_extent().height > narrow.bbox.height / 3
+    assert "\n" not in figure._suptitle.get_text(), "the wide figure keeps its own"

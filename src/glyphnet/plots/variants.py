@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import textwrap
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.collections import Collection
 from matplotlib.colors import Colormap, ListedColormap, to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
@@ -23,6 +25,8 @@ NARROW = 3.7
 
 MOST_STACKED = 6
 """Axes that are put one below the other on a narrow page; more are small pictures, and stay side by side."""
+
+_BESIDE_THE_SCALE = 0.8  # of the width of a narrow figure: what the numbers and the title of an axis leave
 
 GROUND = "#1c2024"  # --surface of the dark page in pages/house.css, and the others below too
 _DARK = {
@@ -45,7 +49,10 @@ def for_dark(figure: Figure) -> Figure:
 
 
 def for_phone(figure: Figure) -> Figure:
-    """A copy of a figure with its axes one below the other, so that text is large enough on a phone."""
+    """A copy of a figure with its axes one below the other, so that text is large enough on a phone.
+
+    Legends that are too wide then get fewer columns, and titles more lines.
+    """
     copy = deepcopy(figure)
     placed = [ax for ax in copy.axes if ax.get_subplotspec() is not None]
     width, height = copy.get_size_inches()
@@ -63,7 +70,37 @@ def for_phone(figure: Figure) -> Figure:
         copy.set_size_inches(narrow, height * narrow / width)
     else:
         copy.set_size_inches(narrow, height)
+    for legend in copy.legends:
+        _fold_legend(legend, copy.bbox.width)
+    for ax in placed:
+        if (own := ax.get_legend()) is not None:
+            _fold_legend(own, _BESIDE_THE_SCALE * copy.bbox.width)
+        for text in (ax.title, ax.xaxis.label):
+            _fold_text(text, _BESIDE_THE_SCALE * copy.bbox.width)
+    for text in (copy._suptitle, copy._supxlabel):  # type: ignore[attr-defined]  # no public way to the objects
+        if text is not None:
+            _fold_text(text, copy.bbox.width * (1 - text.get_position()[0]))
     return copy
+
+
+def _fold_legend(legend: Legend, width: float) -> None:
+    """Give a legend fewer columns until it is at most so many pixels wide."""
+    _title, entries = legend.get_children()[0].get_children()
+    columns = entries.get_children()
+    while len(columns) > 1 and legend.get_window_extent().width > width:
+        items = [item for column in columns for item in column.get_children()]
+        del columns[-1]
+        for column, part in zip(columns, np.array_split(np.arange(len(items)), len(columns)), strict=True):
+            column.get_children()[:] = [items[place] for place in part]
+
+
+def _fold_text(text: Text, width: float) -> None:
+    """Break a text between words into lines of at most so many pixels."""
+    whole = text.get_text()
+    letters = len(whole)
+    while letters > 1 and text.get_window_extent().width > width:
+        letters -= 1
+        text.set_text(textwrap.fill(whole, letters, break_long_words=False))
 
 
 def _row(ax: Axes) -> int:

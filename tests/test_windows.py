@@ -76,6 +76,15 @@ def test_the_service_answers_also_what_a_child_process_decodes(told: dict[str, A
 
 
 @pytest.mark.slow
+def test_the_studio_starts_stops_and_resumes_a_training_that_outlives_it(told: dict[str, Any]) -> None:
+    assert told["studio"] == ["running", "running", 409, "stopped", 409, "running", True], told["log"]
+    assert told["left by the studio"] == [
+        "checkpoint.safetensors", "epochs", "history.csv", "model.safetensors", "progress.json", "recipe.yaml",
+        "studio.json", "train.log",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_locks_hold_and_leave_nothing(told: dict[str, Any]) -> None:
     assert told["in use"]
     assert told["left by locks"] == []
@@ -110,6 +119,30 @@ def test_an_abandoned_file_is_removed_only_when_it_is_old(tmp_path: Path, monkey
     os.utime(name, (1_000_000_000, 1_000_000_000))
     files.remove_unfinished(tmp_path)
     assert not os.path.exists(name)
+
+
+def test_a_file_that_another_process_reads_at_the_moment_is_replaced_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The studio reads the curves of a training that writes them."""
+    tries, replace = [], os.replace
+
+    def refused(source: str, target: str) -> None:
+        tries.append(target)
+        if len(tries) < 3:
+            raise PermissionError(13, "The process cannot access the file", target)
+        replace(source, target)
+
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(files.os, "replace", refused)
+    files.atomic_write_text(tmp_path / "history.csv", "epoch")
+    assert (tmp_path / "history.csv").read_text() == "epoch"
+    assert len(tries) == 3
+    monkeypatch.setattr(files, "WINDOWS", False)
+    tries.clear()
+    with pytest.raises(PermissionError):
+        files.atomic_write_text(tmp_path / "history.csv", "epochs")
+    assert (tmp_path / "history.csv").read_text() == "epoch"
 
 
 @pytest.mark.parametrize(

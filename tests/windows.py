@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 import types
@@ -71,6 +72,17 @@ class _Sys(types.ModuleType):
         setattr(sys, name, value)
 
 
+def _popen(*arguments: Any, creationflags: int = 0, **named: Any) -> Any:
+    """As there: it refuses what is of POSIX; a detached process has nothing to do with the console of this one."""
+    assert not named.get("pass_fds"), "pass_fds not supported on Windows."
+    if named.get("preexec_fn") is not None:
+        raise ValueError("preexec_fn is not supported on Windows platforms")
+    return subprocess.Popen(*arguments, **named | {"start_new_session": bool(creationflags & _DETACHED)})
+
+
+_DETACHED = 8  # DETACHED_PROCESS
+
+
 def install() -> None:
     """From here on modules of GlyphNet are imported as on Windows."""
     changing = {name: _guarded(getattr(os, name)) for name in ("rename", "replace", "unlink", "remove")}
@@ -81,6 +93,9 @@ def install() -> None:
         "signal": _without(signal, posix_signals | timers, SIGBREAK=21),
         "select": _without(select, {"poll", "epoll", "kqueue"}),
         "socket": _without(socket, {"AF_UNIX", "SO_REUSEPORT"}),
+        "subprocess": _without(
+            subprocess, set(), Popen=_popen, DETACHED_PROCESS=_DETACHED, CREATE_NEW_PROCESS_GROUP=512
+        ),
         "time": _without(time, {"tzset", "clock_gettime"}),
         "sys": _Sys("sys"),
     }

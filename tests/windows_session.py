@@ -6,11 +6,17 @@ import io
 import json
 import os
 import pkgutil
+import shutil
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -120,6 +126,72 @@ def serve() -> None:
     TOLD["served"] = answers
 
 
+def use_the_studio() -> None:
+    """Trainings begin, outlive their server, stop and resume; two never write into one folder."""
+    from glyphnet.locks import FileLock
+    from glyphnet.serving import listen
+    from glyphnet.studio import Folder, StudioServer
+
+    shutil.copytree("pictures", "studio")
+
+    @contextmanager
+    def opened(*, page: bool) -> Iterator[Callable[..., Any]]:
+        server, ready = StudioServer(Folder("studio"), listen("127.0.0.1", 0)), threading.Event()
+        thread = threading.Thread(target=server.run, args=(ready.set,), daemon=True)
+        thread.start()
+        assert ready.wait(60)
+
+        def ask(path: str, value: object = None) -> Any:
+            body = None if value is None else json.dumps(value).encode()
+            try:
+                with urllib.request.urlopen(server.address + path, body, timeout=120) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        if page:
+            urllib.request.urlopen(server.address, timeout=60).close()  # the next training's process starts ahead
+        yield ask
+        server.stop()
+        thread.join(60)
+
+    def wait(condition: Callable[[], Any]) -> Any:
+        end = time.monotonic() + 120
+        while not (found := condition()):
+            assert time.monotonic() < end, Path("studio/runs/long/train.log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+        return found
+
+    def newest(ask: Callable[..., Any]) -> int:
+        return max((each["epoch"] for each in ask("api/runs/long/epochs")), default=0)
+
+    def status(ask: Callable[..., Any]) -> str:
+        return str(ask("api/state")["runs"][0]["status"])
+
+    told: list[object] = []
+    with opened(page=True) as ask:
+        job = ask("api/train", {"preset": "balanced", "epochs": 100_000, "name": "long"})
+        told.append(job["status"])
+        seen = wait(lambda: newest(ask))
+    assert FileLock("studio/runs/long/.lock").is_held()  # the training is a process of its own
+    with opened(page=False) as ask:
+        seen = wait(lambda: (found := newest(ask)) > seen and found)
+        told += [status(ask), ask("api/runs/long/resume", {})]
+        ask("api/jobs/train-long/cancel", {})
+        wait(lambda: status(ask) != "running")
+        told += [status(ask), ask("api/jobs/train-long/cancel", {})]
+        ask("api/runs/long/resume", {})
+        told.append(status(ask))
+        ask("api/jobs/train-long/cancel", {})
+        wait(lambda: status(ask) != "running")
+        epochs = [each["epoch"] for each in ask("api/runs/long/epochs")]
+        told.append(epochs == list(range(1, len(epochs) + 1)) and len(epochs) >= seen)
+    TOLD["studio"] = told
+    TOLD["left by the studio"] = sorted(path.name for path in Path("studio/runs/long").iterdir())
+    TOLD["log"] = Path("studio/runs/long/train.log").read_text(encoding="utf-8")
+    shutil.rmtree("studio")
+
+
 def locks_and_temporary_folders() -> None:
     from glyphnet.errors import RunFolderError
     from glyphnet.locks import FolderLock, refuse_if_in_use, temporary_folder
@@ -140,6 +212,7 @@ def main() -> None:
     train_twice_and_resume()
     use_the_command_line()
     serve()
+    use_the_studio()
     locks_and_temporary_folders()
     TOLD["left here"] = sorted(path.name for path in Path().iterdir())
     print(json.dumps(TOLD))

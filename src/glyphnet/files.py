@@ -384,7 +384,7 @@ def atomic_write(path: AnyPath, *, follow: bool = False) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             if WINDOWS:
                 file.close()
-            os.replace(temporary, target)
+            _replace(temporary, target)
     except BaseException as error:
         if temporary:
             with contextlib.suppress(FileNotFoundError):
@@ -435,8 +435,17 @@ def move(source: AnyPath, target: AnyPath) -> None:
     """Give a finished file of ours its name, in one step; only a regular file is replaced."""
     with contextlib.suppress(FileNotFoundError):
         _refuse_kind(os.lstat(target), os.fspath(target))
-    os.replace(source, target)
+    _replace(source, target)
     fsync_folder(Path(target).parent)
+
+
+def _replace(source: AnyPath, target: AnyPath) -> None:
+    """Rename over a file; Windows refuses while another process reads that, so there it is tried for a second."""
+    for _ in range(50 * WINDOWS):
+        with contextlib.suppress(PermissionError):
+            return os.replace(source, target)
+        time.sleep(0.02)
+    return os.replace(source, target)
 
 
 def remove(*paths: AnyPath) -> None:

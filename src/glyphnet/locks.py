@@ -60,27 +60,6 @@ class FileLock:
                 return False
             time.sleep(0.02 if is_there else 0)
 
-    @classmethod
-    def adopted(cls, path: AnyPath, descriptor: int) -> FileLock:
-        """A lock that a parent process has handed over with `hand_over`."""
-        lock = cls(path)
-        os.set_inheritable(descriptor, False)
-        lock._descriptor = descriptor
-        return lock
-
-    @property
-    def descriptor(self) -> int:
-        """Of the file of a held lock, for a child process to inherit."""
-        assert self._descriptor is not None
-        return self._descriptor
-
-    def hand_over(self, holder: int) -> None:
-        """Leave a held lock to a child process that has inherited its descriptor: it is held until that one ends."""
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"glyphnet {holder}\n".encode(), 0)
-        os.close(self.descriptor)
-        self._descriptor = None
-
     def release(self) -> None:
         """Release it, if it is held."""
         if self._descriptor is not None:

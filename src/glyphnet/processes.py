@@ -69,23 +69,27 @@ def _start(code: str, threads: int, errors: int | IO[bytes], **environment: str)
     )
 
 
-def start_detached(main: str, arguments: Sequence[str], *, log: IO[bytes], keep: int) -> subprocess.Popen[bytes]:
+def start_detached(main: str) -> subprocess.Popen[bytes]:
     """Start a fresh interpreter that runs one function, and that goes on when this process ends.
+
+    Neither Ctrl-C nor the end of the terminal reaches it. It inherits its standard files alone, pipes for input and output.
 
     Args:
         main: the function, ``package.module:name``.
-        arguments: of the function.
-        log: takes what it prints.
-        keep: a descriptor that it inherits.
     """
     return subprocess.Popen(
-        [sys.executable, "-c", _code(main, *arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        pass_fds=(keep,),
+        [sys.executable, "-c", _code(main)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        **_detached(),
     )
+
+
+def _detached() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -6,6 +6,7 @@ of the fork; once that has ended, with its status.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -22,21 +23,18 @@ def main() -> None:
     torch.set_num_threads(1)
     for line in sys.stdin:
         root, name, request = line.rstrip("\n").split("\t")
-        lock = FileLock(Path(root) / "runs" / name / LOCK)
-        assert lock.acquire()
         pid = os.fork()
         if pid == 0:
             status = 1
             try:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                trainer.main(root, name, request, str(lock.descriptor))
-            except SystemExit as ended:
-                status = int(ended.code or 0)
+                lock = FileLock(Path(root) / "runs" / name / LOCK)
+                assert lock.acquire()
+                status = trainer.run(root, name, json.loads(request), lock)
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(status)
-        lock.hand_over(pid)
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

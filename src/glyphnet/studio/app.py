@@ -56,7 +56,7 @@ class Secret:
 def make_app(workshop: Workshop, page: bytes) -> Starlette:
     """The application for one open folder."""
     routes = [
-        Route("/", _page(page)),
+        Route("/", _page(page, workshop)),
         *_folder_routes(workshop),
         *_picture_routes(workshop),
         *_job_routes(workshop),
@@ -75,10 +75,12 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def _page(page: bytes) -> Handler:
+def _page(page: bytes, workshop: Workshop) -> Handler:
     headers = {"content-security-policy": policy_of(page)}
 
-    async def send_page(_: Request) -> Response:
+    async def send_page(request: Request) -> Response:
+        if request.method == "GET":
+            await run_in_threadpool(workshop.runs.warm)
         return Response(page, media_type="text/html", headers=headers)
 
     return send_page

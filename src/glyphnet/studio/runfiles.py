@@ -8,6 +8,9 @@ from pathlib import Path
 ABOUT, PROGRESS, EPOCHS, LOG, LOCK = "studio.json", "progress.json", "epochs", "train.log", ".studio-lock"
 """What the studio adds to a run folder."""
 
+STOP = ".studio-stop"
+"""A file that asks the training to stop."""
+
 PRESETS = ("fast", "balanced", "best", "robust")
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,14 +20,13 @@ from typing import Any
 
 from ..errors import OutputError
 from ..files import LOCK as FOLDER_LOCK
-from ..files import WINDOWS, atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
+from ..files import atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
 from ..locks import FileLock
-from ..places import appended
-from ..processes import start_detached
 from ..units import fault_of, printable
 from .errors import StudioError
 from .folder import Folder
-from .runfiles import ABOUT, EPOCHS, LOCK, LOG, PRESETS, PROGRESS, RunFiles
+from .runfiles import ABOUT, EPOCHS, LOCK, LOG, PRESETS, PROGRESS, STOP, RunFiles
+from .trainerprocess import TrainerProcess
 from .versions import Versions
 
 MOST_SECONDS, MOST_EPOCHS = 7 * 24 * 3600, 100_000
@@ -50,6 +48,9 @@ class Runs:
     folder: Folder
     versions: Versions
     _kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
+    _waiting: TrainerProcess | None = None
+    _warm: bool = False
+    _lock: Any = field(default_factory=threading.Lock)
 
     def names(self) -> list[str]:
         """Folders that hold a run or the beginning of one, the oldest first."""
@@ -141,7 +142,6 @@ class Runs:
         Raises:
             StudioError: the name is taken or impossible, or so are the settings.
         """
-        self._check_system()
         if preset not in PRESETS:
             raise StudioError(422, f"preset (={preset[:40]!r}) is not known. Choose one of {', '.join(PRESETS)}.")
         if seconds is not None and not 1 <= seconds <= MOST_SECONDS:
@@ -172,61 +172,80 @@ class Runs:
         Raises:
             StudioError: it is running, or it is finished.
         """
-        self._check_system()
         path, status = self.path(name), self.status(name)
         if status == "running":
             raise StudioError(409, f"{name!r} is running.")
         if RunFiles(path).evaluation.is_file() and RunFiles(path).report.is_file():
             raise StudioError(409, f"{name!r} is finished. Train again to make another one.")
-        about = {**self._about(name), "status": "started", "error": None}
-        atomic_write_json(path / ABOUT, about)
+        about = self._about(name)
         self._launch(name, {**{key: about.get(key) for key in ("preset", "seconds", "epochs")}, "resume": True})
 
-    def _check_system(self) -> None:
-        if WINDOWS:  # a lock cannot be handed over to another process there
-            root = self.folder.root
-            raise StudioError(
-                501,
-                f"On Windows the studio cannot start trainings yet. Run: glyphnet train {root} --out {root}/runs/NAME",
-            )
-
     def cancel(self, name: str) -> None:
-        """Ask a training to stop, as Ctrl-C does; it can be resumed."""
+        """Ask a training to stop after its step, so that it can be resumed; asked twice, the system ends its process.
+
+        Raises:
+            StudioError: it is not running.
+        """
         path = self.path(name)
-        for lock in (LOCK, FOLDER_LOCK):
-            holder = FileLock(path / lock)
-            with contextlib.suppress(OutputError, OSError):
-                if holder.is_held() and holder.holder().isdigit():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(holder.holder()), signal.SIGTERM)
-                    return
-        raise StudioError(409, f"{name!r} is not running.")
+        if FileLock(path / LOCK).is_held() and not os.path.lexists(path / STOP):
+            atomic_write_json(path / STOP, {"asked": _now()})
+            return
+        if not self.is_running(name):
+            raise StudioError(409, f"{name!r} is not running.")
+        holders = (FileLock(path / lock).holder() for lock in (LOCK, FOLDER_LOCK))
+        process = next(filter(str.isdigit, holders), None)  # where a lock's file can be read, as not on Windows
+        if process is None:
+            raise StudioError(409, f"{name!r} was started on the command line. Stop it there, by Ctrl-C.")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(process), signal.SIGTERM)
+
+    # Processes
+
+    def warm(self) -> None:
+        """Start the process of the next training ahead: somebody has opened the page."""
+        with self._lock:
+            self._warm = True
+            if self._waiting is None or self._waiting.has_ended():
+                self._waiting = TrainerProcess()
+
+    def close(self) -> None:
+        """Let the process go that waits for a training; trainings go on."""
+        with self._lock:
+            self._warm, waiting, self._waiting = False, self._waiting, None
+        if waiting is not None:
+            waiting.dismiss()
 
     def _launch(self, name: str, request: dict[str, Any]) -> None:
-        path = self.folder.runs / name
-        lock = FileLock(path / LOCK)
-        if not lock.acquire():
-            raise StudioError(409, f"{name!r} is running already.")
-        arguments = [os.fspath(self.folder.root), name, json.dumps(request), str(lock.descriptor)]
-        try:
-            with appended(path / LOG) as log:
-                child = start_detached("glyphnet.studio.trainer:main", arguments, log=log, keep=lock.descriptor)
-        except BaseException:
-            lock.release()
-            raise
-        lock.hand_over(child.pid)
-        threading.Thread(target=self._await, args=(name, child), daemon=True).start()
+        with self._lock:
+            process, self._waiting = self._waiting or TrainerProcess(), None
+        begun = process.begin(self.folder.root, name, request)
+        if not begun:  # one that waited may have ended meanwhile
+            process.wait()
+            process = TrainerProcess()
+            begun = process.begin(self.folder.root, name, request)
+        if not begun:
+            error = f"The process of the training ended with status {process.wait()} before it began."
+            self._failed(name, error)
+            raise StudioError(500, f"{error} Run glyphnet doctor to see whether Python works here.")
+        threading.Thread(target=self._await, args=(name, process), daemon=True).start()
 
-    def _await(self, name: str, child: subprocess.Popen[bytes]) -> None:
+    def _await(self, name: str, process: TrainerProcess) -> None:
         """Take note of the end of a process that was started here, also of one that could not say why."""
-        status = child.wait()
-        about = self._about(name)
-        if status > 0 and about.get("status") == "started":
-            path = self.folder.runs / name
+        status = process.wait()
+        if status > 0 and self._about(name).get("status") == "started":
+            lines: list[str] = []
             with contextlib.suppress(OSError):
-                lines = read_input(path / LOG).decode("utf-8", "replace").strip().splitlines()
-                error = f"The training ended with status {status}: {lines[-1] if lines else 'no word'}"
-                atomic_write_json(path / ABOUT, {**about, "status": "failed", "error": error})
+                text = read_input(self.folder.runs / name / LOG).decode("utf-8", "replace")
+                lines = text.strip().splitlines()
+            self._failed(name, f"The training ended with status {status}: {lines[-1] if lines else 'no word'}")
+        if self._warm:
+            self.warm()
+
+    def _failed(self, name: str, error: str) -> None:
+        with contextlib.suppress(OSError):
+            atomic_write_json(
+                self.folder.runs / name / ABOUT, {**self._about(name), "status": "failed", "error": error}
+            )
 
     def _free(self, preset: str) -> str:
         number = 1

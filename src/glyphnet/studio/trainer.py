@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from ..data.decode import ImageShape
 from ..errors import GlyphNetError
 from ..evaluation.calibration import softmax
 from ..explain import weights_of_first_layer
-from ..files import atomic_write_json, make_folder, read_input
+from ..files import atomic_write_json, make_folder, read_input, remove
 from ..locks import FileLock
 from ..nn import logits_in_batches
 from ..progress import Reporter
@@ -32,9 +31,13 @@ from ..runs.preparation import read_recipe
 from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
 from ..units import clock, percent, reason
 from .listing import Listing
+from .names import RUNS
 from .pictures import data_url
-from .runfiles import ABOUT, EPOCHS, LOCK, PROGRESS
+from .runfiles import ABOUT, EPOCHS, PROGRESS, STOP
 from .versions import differs, version_at
+
+STOP_SECONDS = 0.1
+"""Between two looks for the file that asks to stop."""
 
 PROGRESS_SECONDS = 0.4
 EPOCH_SECONDS = 0.5
@@ -49,23 +52,22 @@ MOST_JUDGED = 2000
 MOST_MISTAKES, MOST_FILTERS = 24, 64
 
 
-def main(root: str, name: str, request: str, descriptor: str) -> None:
+def run(root: str, name: str, request: dict[str, Any], lock: FileLock) -> int:
     """Train or resume a run of a studio's folder; the status is 0 for an end or a stop that was asked for.
 
     Args:
         root: the studio's folder.
         name: of the run.
-        request: JSON: preset, seconds, epochs, and whether to resume.
-        descriptor: of the run's lock, which the server hands over.
+        request: preset, seconds, epochs, the list of the version, and whether to resume.
+        lock: the run's, held; it is released at the end.
     """
-    folder = RunFolder(Path(root) / "runs" / name)
-    lock = FileLock.adopted(folder.path / LOCK, int(descriptor))
+    folder = RunFolder(Path(root) / RUNS / name)
     told = Told(Path(root), folder.path)
     status: dict[str, Any] = {"status": "failed", "error": None}
     ending = 1
     try:
-        run = _train(root, folder, json.loads(request), told)
-        status["status"] = "stopped" if run == "stopped" else "finished"
+        _note(folder.path, {"status": "started", "error": None})
+        status["status"] = "stopped" if _train(root, folder, request, told) == "stopped" else "finished"
         ending = 0
     except KeyboardInterrupt:
         status["status"], ending = "stopped", 0
@@ -76,19 +78,20 @@ def main(root: str, name: str, request: str, descriptor: str) -> None:
         raise
     finally:
         _note(folder.path, status)
+        with contextlib.suppress(OSError):
+            remove(folder.path / STOP)
         lock.release()
-    sys.exit(ending)
+    return ending
 
 
 def _train(root: str, folder: RunFolder, request: dict[str, Any], told: Told) -> str:
     reporter = Reporter(told.say, told.working)
     command = ["glyphnet", "train", root]
-    with StopOnSignal() as stop:
-        callbacks = (stop, EpochWriter(folder, told), told)
+    with StopOnSignal() as signalled:
+        callbacks = (signalled, told.stop, EpochWriter(folder, told), told)
         if request.get("resume") and folder.recipe.is_file():
             command = ["glyphnet", "train", "--recipe", str(folder.recipe)]
-            run = resume(folder.path, callbacks=callbacks, reporter=reporter, command=shlex.join(command))
-            return run.ending
+            return resume(folder.path, callbacks=callbacks, reporter=reporter, command=shlex.join(command)).ending
         told.listed = Path(request["list"]) if request.get("list") else None
         preset, seconds, epochs = (request.get(key) for key in ("preset", "seconds", "epochs"))
         command += ["--preset", preset] if preset else []
@@ -97,11 +100,10 @@ def _train(root: str, folder: RunFolder, request: dict[str, Any], told: Told) ->
         if seconds or preset == "fast":  # to learn from the tray as well takes many times as long
             changes["unlabelled"] = None
         command += [word for name, value in changes.items() for word in ("--set", f"{name}={value or 'null'}")]
-        run = train(
+        return train(
             root, preset=preset, seconds=seconds, changes=changes, out=folder.path,
             overwrite=True, callbacks=callbacks, reporter=reporter, command=shlex.join(command),
-        )  # fmt: skip
-        return run.ending
+        ).ending  # fmt: skip
 
 
 def _note(path: Path, news: dict[str, Any]) -> None:
@@ -113,17 +115,43 @@ def _note(path: Path, news: dict[str, Any]) -> None:
         atomic_write_json(path / ABOUT, {**about, **news})
 
 
+class StopFile(Callback):
+    """Stops the training when a file asks for it: a signal would not do so on every system."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._looked = -1.0
+
+    def is_there(self) -> bool:
+        """Whether a stop is asked for; the folder is looked at now and then only."""
+        now = time.monotonic()
+        if now - self._looked < STOP_SECONDS:
+            return False
+        self._looked = now
+        return self._path.exists()
+
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Stop after the running step."""
+        return self.is_there()
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        """Stop after the epoch."""
+        return self.is_there()
+
+
 class Told(Callback):
     """Keeps a small file up to date with what the process does now.
 
     Attributes:
         listed: the version of the data that was taken for this training; None where it is not known.
+        stop: what asks it to stop.
     """
 
     def __init__(self, root: Path, path: Path) -> None:
         self._root = root
         self._folder = path
         self._path = path / PROGRESS
+        self.stop = StopFile(path / STOP)
         self.listed: Path | None = None
         self._written = 0.0
         self._began: float | None = None
@@ -136,7 +164,9 @@ class Told(Callback):
         print(sentence, flush=True)
 
     def working(self, done: int, total: int, what: str) -> None:
-        """Reading or judging."""
+        """Reading or judging; before and after the steps nothing but this can stop it."""
+        if self.stop.is_there():
+            raise KeyboardInterrupt
         self._write({"sentence": what, "done": done, "total": total or None}, now=False)
 
     def at_start(self, state: TrainingState) -> None:

@@ -84,6 +84,7 @@ class Workshop:
         """End the streams and the jobs, not the trainings, and let another studio open the folder."""
         self.hub.stop()
         self.jobs.stop()
+        self.runs.close()
         self.folder.close()
 
     def state(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from . import forking
+
 POSIX_ONLY = re.compile(r"^\s*(import|from) (fcntl|grp|pty|pwd|resource|termios)\b", re.MULTILINE)
 
 
@@ -85,6 +87,13 @@ def little_ink() -> Iterator[None]:
             patch.setattr(f"glyphnet.evaluation.normalizing.{name}", count)
         for name in ("QUALITY_SAMPLE", "STRIPED_SAMPLE"):
             patch.setattr(f"glyphnet.data.ink.measure.{name}", 6)
+        yield
+
+
+@pytest.fixture(scope="module")
+def forked_children() -> Iterator[None]:
+    """What GlyphNet starts in this process need not import PyTorch again: see `forking`."""
+    with forking.forked_children():
         yield
 
 

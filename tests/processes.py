@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import forking
+
 
 @contextmanager
 def started(*command: object) -> Iterator[subprocess.Popen[str]]:
     """A command in a session of its own; nothing of it is left after the block."""
-    process = subprocess.Popen(
+    process = forking.Popen(
         [sys.executable, *map(str, command)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from glyphnet.training.checkpoint import VERSION, write_checkpoint
 from glyphnet.training.fit import Fitting
 from glyphnet.training.optimizers import OPTIMIZERS
 
+from . import forking
 from .photos import as_photos
 from .processes import wait_for
 
@@ -177,7 +178,7 @@ def test_a_signal_stops_the_command_cleanly(number: signal.Signals, tmp_path: Pa
     """Ctrl-C: status 0, the step done, the best weights kept, and the line that says how to go on."""
     settings = ["--set", "epochs=5000", "--network", "mlp"]
     command = [sys.executable, "-m", "glyphnet", "train", "digits", "--out", str(tmp_path / "run"), *settings]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = forking.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     history = tmp_path / "run" / "history.csv"
     wait_for(history.exists, process)
     process.send_signal(number)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from glyphnet.cli import app
 from glyphnet.cli.options import parse_duration
 
+from .. import forking
 from ..processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
@@ -165,11 +166,11 @@ def test_a_signal_leaves_no_child_and_no_temporary_folder(number: signal.Signals
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     words = ["compare", "digits", "--methods", "endless", "--out", str(tmp_path / "out")]
-    with subprocess.Popen(
+    with forking.Popen(
         [sys.executable, "-c", ENDLESS, *words],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as process:
         try:
             wait_for(lambda: bool(_children(process.pid)))

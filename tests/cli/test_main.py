@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,8 @@ from glyphnet import __version__
 from glyphnet.cli import VERBS, app
 from glyphnet.cli.console import printable
 from glyphnet.cli.options import Size, parse_size
+
+from .. import forking
 
 # A verb of the test's own, in the table beside the real ones, run through the real entry point.
 TRIAL = """
@@ -78,69 +79,28 @@ from glyphnet.cli import VERBS, main
 VERBS["trial"] = ("trial", "Try something.")
 main()
 """
-SERVE = """
-import json, os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from glyphnet.cli import VERBS, main
-import trial
-VERBS["trial"] = ("trial", "Try something.")
-for line in sys.stdin:
-    words, folder = json.loads(line)
-    child = os.fork()
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, name in (1, "stdout"), (2, "stderr"):
-            os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.argv[1:] = words
-        main()
-        sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 NO_MEMORY = "not enough memory. Close other programs, or choose smaller images (--size), a smaller network or batch."
 Run = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return environment_in(tmp_path)
-
-
-def environment_in(folder: Path) -> dict[str, str]:
-    (folder / "trial.py").write_text(TRIAL, encoding="utf-8")
-    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "", "COLUMNS": "100"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """A process that has imported the command line, and forks for each command."""
-    folder = tmp_path_factory.mktemp("server")
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE],
-        env=environment_in(folder), cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        yield process
-        process.stdin.close()
+    """For commands that are started in the folder, where it puts the module ``trial``."""
+    (tmp_path / "trial.py").write_text(TRIAL, encoding="utf-8")
+    return {**os.environ, "PYTHONUNBUFFERED": "", "COLUMNS": "100"}
 
 
 @pytest.fixture
-def trial(server: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path):
+def trial(environment: dict[str, str], tmp_path: Path):
     """Run the command in a process of its own: one that starts from nothing where its environment is another."""
 
     def run(*words: str, **changes: str) -> Run:
-        if not changes:
-            print(json.dumps([words, str(tmp_path)]), file=server.stdin, flush=True)
-            status = int(server.stdout.readline())
-            return Run(words, status, *((tmp_path / name).read_text() for name in ("stdout", "stderr")))
-        return subprocess.run(
-            [sys.executable, "-c", START, *words],
-            env={**environment, **changes},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
+        start = subprocess.run if changes else forking.run
+        command = [sys.executable, "-c", START, *words]
+        return start(
+            command, env={**environment, **changes}, cwd=tmp_path, capture_output=True, text=True, timeout=60,
             check=False,
-        )
+        )  # fmt: skip
 
     return run
 

@@ -26,6 +26,7 @@ from glyphnet.cli.verbs import VERBS, load_verb
 from glyphnet.locks import FolderLock, temporary_folder
 from glyphnet.nn import Preprocessing, build, parse_network
 
+from .. import forking
 from ..processes import wait_for
 
 MINE = "mine\n"
@@ -293,7 +294,7 @@ def test_the_next_command_removes_the_temporary_folders_of_a_killed_compare(work
     (work / "tmp").mkdir()
     ours = {**os.environ, "TMPDIR": str(work / "tmp")}
     command = [sys.executable, "-m", "glyphnet", "compare", "in", "--methods", "kmeans"]
-    with subprocess.Popen(command, env=ours, stderr=subprocess.DEVNULL) as killed:
+    with forking.Popen(command, env=ours, stderr=subprocess.DEVNULL) as killed:
         wait_for(lambda: [*work.glob("tmp/glyphnet-*/glyphnet-*/.lock")], killed)  # a trial runs
         killed.kill()
     assert [*work.glob("tmp/glyphnet-*")]

@@ -26,6 +26,7 @@ from glyphnet.export import export
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.predictfiles import answers, image_files, predict_files, predicting, writing
 
+from .. import forking
 from ..knowing import knowing
 
 CLASSES = ("zero", "größe, 数字", 'with "quotes"', "[red]four[/red]")
@@ -108,9 +109,9 @@ def test_a_name_that_is_no_utf8_comes_out_as_the_same_bytes(onnx_model: Path, tm
     name = os.fsencode(tmp_path) + b"/caf\xe9.png"
     picture(tmp_path / "a.png").rename(os.fsdecode(name))
     command = [sys.executable, "-m", "glyphnet", "predict", onnx_model, name]
-    run = subprocess.run(command, capture_output=True, check=True)
+    run = forking.run(command, capture_output=True, check=True)
     assert run.stdout.splitlines()[1].startswith(name + b",")
-    run = subprocess.run([*command, "--json"], capture_output=True, check=True)
+    run = forking.run([*command, "--json"], capture_output=True, check=True)
     assert os.fsencode(json.loads(run.stdout)["predictions"][0]["file"]) == name
 
 
@@ -283,7 +284,7 @@ def test_on_a_terminal_there_is_a_table_and_no_markup_is_obeyed(onnx_model: Path
     for seed in range(8):
         picture(tmp_path / "p" / f"[bold]{seed}[/bold]\x1b[31m.png", seed)
     main, terminal = pty.openpty()
-    process = subprocess.Popen(
+    process = forking.Popen(
         [sys.executable, "-m", "glyphnet", "predict", "--topk", "4", onnx_model, "p"],
         cwd=tmp_path,
         stdout=terminal,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -21,6 +20,8 @@ from glyphnet.cli import app
 from glyphnet.errors import MissingExtraError
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.settings import SettingsError
+
+from .. import forking
 
 pytest.importorskip("fastapi")
 
@@ -43,10 +44,7 @@ def run(*words: str) -> Result:
 def test_it_says_where_it_is_and_logs_when_asked(model):
     command = [sys.executable, "-m", "glyphnet", "serve", str(model), "--port", "0", "--json", "--access-log"]
     command += ["--limit", "notice_seconds=0", "--allow-host", "digits.example"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as served:
+    with forking.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
         assert "no calibration for sets" in served.stderr.readline()  # the model was never calibrated
         line = served.stderr.readline()
         assert line.startswith("Serving m.safetensors on http://127.0.0.1:"), line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from typer.testing import CliRunner
 
 from glyphnet.cli import app
 
+from .. import forking
+
 pytest.importorskip("fastapi")
 
 
@@ -25,10 +26,7 @@ def run(*words: object):
 
 def test_it_says_where_it_is_with_a_secret_and_ends_on_sigterm(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "glyphnet", "studio", str(tmp_path / "new"), "--no-open", "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as served:
+    with forking.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
         line = served.stderr.readline()
         assert line.startswith(f"Studio of {tmp_path / 'new'}: http://127.0.0.1:"), line
         address = line.split()[-1]
@@ -36,7 +34,7 @@ def test_it_says_where_it_is_with_a_secret_and_ends_on_sigterm(tmp_path: Path) -
             assert json.load(answer)["folder"] == str(tmp_path / "new")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{address.rsplit('/', 2)[0]}/")
-        second = subprocess.run([*command[:-1], "--port", "0"], capture_output=True, text=True, check=False)
+        second = forking.run([*command[:-1], "--port", "0"], capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert f"another studio has it open (process {served.pid})" in second.stderr
         served.send_signal(signal.SIGTERM)

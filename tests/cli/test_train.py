@@ -23,6 +23,8 @@ from glyphnet.cli import app
 from glyphnet.runs import RunFolder
 from glyphnet.training import HISTORY_KEYS
 
+from .. import forking
+
 pytestmark = pytest.mark.usefixtures("little_ink")
 
 FAST = ["--preset", "fast"]
@@ -280,7 +282,7 @@ def test_ctrl_c_while_data_are_read_ends_at_once_and_leaves_no_folder(tmp_path: 
     data = colour_folder(tmp_path / "data", {"a": (9, 9, 9), "b": (99, 9, 9)}, 1, copies=20)
     monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path / "cache"))
     words = ["train", data, *FAST, "--out", tmp_path / "run"]
-    run = subprocess.run(
+    run = forking.run(
         [sys.executable, "-c", CTRL_C_AT_THE_SECOND_PICTURE, *map(str, words)],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
@@ -308,7 +310,7 @@ def test_a_terminal_shows_one_bar_at_a_time(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     words = [*FAST, "--network", "mlp", "--set", "epochs=50", "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "glyphnet", "train", str(noise(tmp_path / "d.npz")), *words]
-    process = subprocess.Popen(
+    process = forking.Popen(
         command, stderr=theirs, stdout=subprocess.PIPE, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     )
     os.close(theirs)

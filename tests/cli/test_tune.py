@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,6 +14,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from glyphnet.cli import app
+
+from .. import forking
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
@@ -85,17 +86,8 @@ def test_a_setting_that_is_searched_and_set_is_named(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_continue(tmp_path: Path) -> None:
     words = [*QUICK, *SEARCH, "--out", str(tmp_path / "out")]
-    # SIGINT is ignored in a background job of a shell, and so it would be here.
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from glyphnet.cli import main; main()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "tune", *words, "--trials", "100000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as process:
+    command = [sys.executable, "-m", "glyphnet", "tune", *words, "--trials", "100000"]
+    with forking.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             for line in process.stderr:

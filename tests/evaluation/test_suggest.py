@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import glyphnet
 from glyphnet.data import Splits
 from glyphnet.errors import SettingsError
 from glyphnet.evaluation.suggest import choose
+
+from .. import forking
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,12 @@ def test_files_become_a_table_that_train_reads_once_labels_are_filled_in(
     classifier.save(tmp_path / "m.safetensors")
     out = tmp_path / "pool" / "next.csv"
     command = [sys.executable, "-m", "glyphnet", "suggest", tmp_path / "m.safetensors", pool, "--count", "40"]
-    ran = subprocess.run([*command, "--out", out, "--json"], capture_output=True, text=True)
+    ran = forking.run([*command, "--out", out, "--json"], capture_output=True, text=True)
     assert ran.returncode == 1, ran.stderr
     assert "bad.png" in ran.stderr
     told = json.loads(ran.stdout)
     assert (told["pool"], told["unreadable"], len(told["suggestions"])) == (100, 1, 40)
-    assert subprocess.run([*command, "--out", out], capture_output=True).returncode == 1  # not replaced unasked
+    assert forking.run([*command, "--out", out], capture_output=True).returncode == 1  # not replaced unasked
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["file"] for row in rows] == [each["file"] for each in told["suggestions"]]
     assert {row["label"] for row in rows} == {""}

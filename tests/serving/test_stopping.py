@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from .. import forking
 from ..bombs import BOMBS
 from ..processes import wait_for
 from .conftest import Client, images, png
@@ -27,10 +27,7 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def process(model_file, *options: str):
     command = [sys.executable, "-m", "glyphnet", "serve", str(model_file), "--port", "0", *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as served:
+    with forking.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as served:
         try:
             line = served.stderr.readline()
             assert line.startswith("Serving model.safetensors on http://127.0.0.1:"), line + served.stderr.read()

@@ -32,9 +32,10 @@ from glyphnet.tensorfile import read_tensors
 from glyphnet.training import Recipe
 from glyphnet.training.device import using_threads
 
+from ... import forking
 from ...photos import as_photos
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_children")]
 
 RECIPE = Recipe.parse(
     {
@@ -236,7 +237,7 @@ def test_a_seed_that_diverges_is_named_and_ends_all(few: Splits, tmp_path: Path,
     assert json.loads((tmp_path / "seeds.json").read_text())["ending"] == "failed"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="where no process is forked, none is known by its number")
 def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_path: Path) -> None:
     class Killer(SeedsCallback):
         """Kills the process of one seed when both are in their training."""
@@ -247,16 +248,8 @@ def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_p
         def running(self, progress: SeedProgress) -> None:
             self.seen.add(progress.seed)
             if len(self.seen) == 2 and not self.workers:
-                self.workers = tuple(children())
+                self.workers = tuple(forking.running())
                 os.kill(self.workers[-1], signal.SIGKILL)
-
-    def children() -> list[int]:
-        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        return [
-            int(each)
-            for each in found
-            if "glyphnet.studies.seeds.strategy" in Path(f"/proc/{each}/cmdline").read_text()
-        ]
 
     killer, began = Killer(), time.monotonic()
     long = RECIPE.override({"epochs": 100_000})
@@ -268,7 +261,7 @@ def test_a_process_that_is_killed_is_told_and_the_others_stop(few: Splits, tmp_p
         str(caught.value),
     )
     assert len(killer.workers) == 2
-    assert children() == []
+    assert forking.running() == []
     assert time.monotonic() - began < 60
     assert any(RunFolder(tmp_path / f"seed-{seed}").checkpoint.exists() for seed in (5, 6)), "the other can go on"
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glyphnet import processes
-from glyphnet.processes import Child
+from glyphnet.processes import BUSY, Child, Workers
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -38,3 +40,28 @@ def test_a_child_whose_start_is_interrupted_is_ended(
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def idle_or_work(head: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    """In a worker: wait as one does whose processor others use; or use it."""
+    end = time.monotonic() + head["seconds"]
+    while time.monotonic() < end:
+        if head["is_idle"]:
+            time.sleep(0.01)
+    return {"pid": os.getpid()}, body
+
+
+def test_the_time_of_a_task_is_that_of_a_processor_and_has_an_end_all_the_same() -> None:
+    workers = Workers(f"{__name__}:idle_or_work", most=1, memory=1 << 30)
+    try:
+        workers.start()
+        workers.wait(60)
+        idle = {"is_idle": True, "seconds": 1.5}
+        assert workers(idle, b"whole", time.monotonic() + 1)[1] == b"whole", "another program had the processor"
+        for endless in ({"is_idle": False, "seconds": 600}, {"is_idle": True, "seconds": 600}):
+            with pytest.raises(TimeoutError):
+                workers(endless, b"", time.monotonic() + 0.4)
+        assert workers(idle, b"the next", time.monotonic() + 1)[1] == b"the next"
+    finally:
+        workers.close()
+    assert BUSY > 1

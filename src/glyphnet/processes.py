@@ -178,12 +178,17 @@ class WorkerDiedError(Exception):
     """The worker crashed, or was not ready in time: its task is at fault, or the machine is busy."""
 
 
+BUSY = 4
+"""How many times its processor time a task of `Workers` may take, while other programs run."""
+
+
 class Workers:
     """Processes for work that may take too long, need too much memory or crash.
 
-    A worker forks for each task, and a timer of the system ends the fork at its deadline, even if the parent is dead.
-    So the next task needs no new interpreter and imports, and all memory is released. Where there is no fork (Windows)
-    the worker itself ends, and is replaced.
+    A worker forks for each task, and timers of the system end the fork at its deadline, even if the parent is dead. So
+    the next task needs no new interpreter and imports, and all memory is released. The time until the deadline is time
+    of a processor, for a task is not to fail because others keep the machine busy; but at most `BUSY` times as much
+    passes. Where there is no fork (Windows) the worker itself ends at the deadline, and is replaced.
 
     Args:
         work: the function, a `Work` as ``package.module:name``.
@@ -224,7 +229,7 @@ class Workers:
             raise TimeoutError if time.monotonic() >= end - 0.01 else WorkerDiedError
         self._idle.put(worker)
         if "signal" in answer[0]:
-            raise TimeoutError if answer[0]["signal"] == signal.SIGALRM else WorkerDiedError
+            raise TimeoutError if answer[0]["signal"] in (signal.SIGPROF, signal.SIGALRM) else WorkerDiedError
         return answer
 
     def start(self) -> None:
@@ -330,10 +335,13 @@ def _work_in_fork(do: Work, message: tuple[dict[str, Any], bytes], memory: int, 
     if (child := os.fork()) == 0:
         status = 1
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, message[0]["until"] - time.monotonic()))
+            seconds = max(0.001, message[0]["until"] - time.monotonic())
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            signal.setitimer(signal.ITIMER_REAL, BUSY * seconds)
             _limit_memory(memory)
             answer = do(*message)
-            signal.setitimer(signal.ITIMER_REAL, 0)  # half an answer would spoil the next
+            for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):  # half an answer would spoil the next
+                signal.setitimer(timer, 0)
             _write(answered, *answer)
             status = 0
         finally:

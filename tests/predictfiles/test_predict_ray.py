@@ -28,7 +28,10 @@ import ray
 from glyphnet.predictfiles import predict_dataset
 
 model, table, out, scratch = sys.argv[1:]
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20, _temp_dir=scratch)
+try:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20, _temp_dir=scratch)
+except Exception as error:
+    sys.exit(os.EX_TEMPFAIL if "timed out during startup" in str(error) else repr(error))
 answers = predict_dataset(ray.data.read_parquet(table), model, batch_size=64, concurrency=1)
 rows = sorted(answers.take_all(), key=lambda row: row["id"])
 [session] = [name for name in os.listdir(scratch) if name.startswith("session_2")]
@@ -139,11 +142,16 @@ def test_a_local_ray_gives_what_a_file_holds_and_leaves_nothing_behind(onnx_mode
     wanted = json.loads((tmp_path / "whole.json").read_text(encoding="utf-8"))["predictions"]
     # A token is written to HOME. Ray runs its workers at the lowest priority: beside other tests they took minutes.
     ours = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "HOME": str(tmp_path)}
-    with tempfile.TemporaryDirectory() as scratch:  # the names of sockets may have 107 letters
-        run = subprocess.run(
-            [sys.executable, "-c", ON_RAY, onnx_model, table, tmp_path / "out.json", scratch],
-            env={**os.environ, **ours}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as scratch:  # the names of sockets may have 107 letters
+            run = subprocess.run(
+                [sys.executable, "-c", ON_RAY, onnx_model, table, tmp_path / "out.json", scratch],
+                env={**os.environ, **ours}, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        if run.returncode != os.EX_TEMPFAIL:
+            break
+    else:
+        pytest.skip("Ray gives its own processes 15 seconds to start, and thrice this machine was too busy for that")
     assert run.returncode == 0, run.stderr
     out = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     found = out["rows"]

@@ -167,9 +167,14 @@ def test_interrupted_before_it_is_ready(model_file):
 
 def test_it_is_ready_once_pictures_can_be_decoded(model_file):
     """The time that a picture may take would else count the start of the process that decodes it."""
-    content = io.BytesIO()
-    Image.fromarray(images(1)[0][..., 0]).save(content, "GIF")  # decoded where it can be stopped
-    with process(model_file, "--limit", "decode_seconds=0.5") as (served, client):
+    with process(model_file) as (served, client):
+        children = Path(f"/proc/{served.pid}/task/{served.pid}/children").read_text().split()
+        assert len(children) >= 2, "those that stay, and those that fork"
+        for child in children:
+            maps = Path(f"/proc/{child}/maps").read_text()
+            assert "/PIL/_imaging." in maps, "it has imported what it decodes with"
+        content = io.BytesIO()
+        Image.fromarray(images(1)[0][..., 0]).save(content, "GIF")  # decoded where it can be stopped
         assert client.predict(content.getvalue(), "image/gif").status == 200
         served.send_signal(signal.SIGTERM)
         assert served.wait(30) == 0

@@ -87,10 +87,14 @@ def sync_folders(folders: Iterable[Path]) -> None:
             fsync_folder(folder)
 
 
-def append_line(path: AnyPath, line: bytes) -> None:
-    """Append a line, with its end, to a regular file, and wait until it is on the disk; all or nothing.
+def append_line(path: AnyPath, line: bytes, *, durable: bool = True) -> None:
+    """Append a line, with its end, to a regular file, all or nothing.
 
     A last line without an end gets one first.
+
+    Args:
+        durable: wait until it is on the disk, and so survives a power cut; that a killed process loses nothing holds
+            anyway.
 
     Raises:
         OSError: it does not exist, is a link, or the disk is full; the file is then as it was.
@@ -104,7 +108,8 @@ def append_line(path: AnyPath, line: bytes) -> None:
         try:
             if os.write(descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, size)

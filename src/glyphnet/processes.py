@@ -72,7 +72,7 @@ def _start(code: str, threads: int, errors: int | IO[bytes], **environment: str)
 def start_detached(main: str) -> subprocess.Popen[bytes]:
     """Start a fresh interpreter that runs one function, and that goes on when this process ends.
 
-    Neither Ctrl-C nor the end of the terminal reaches it. It inherits its standard files alone, pipes for input and output.
+    Neither Ctrl-C nor the end of the terminal reaches it. It inherits its standard files alone, two of them pipes.
 
     Args:
         main: the function, ``package.module:name``.

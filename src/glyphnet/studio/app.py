@@ -222,6 +222,10 @@ def _run_routes(workshop: Workshop) -> list[Route]:
     async def resume(request: Request) -> Response:
         return answer(await run_in_threadpool(workshop.resume, request.path_params["name"]))
 
+    async def delete(request: Request) -> Response:
+        await run_in_threadpool(workshop.delete_run, request.path_params["name"])
+        return answer(await run_in_threadpool(workshop.changed))
+
     async def report(request: Request) -> Response:
         page = await run_in_threadpool(runs.report, request.path_params["name"])
         policy = policy_of(page).replace("frame-ancestors 'none'", "frame-ancestors 'self'")
@@ -254,6 +258,7 @@ def _run_routes(workshop: Workshop) -> list[Route]:
         Route("/api/runs/{name}/export", export),
         Route("/api/runs/{name}/predict", predict, methods=["POST"]),
         Route("/api/runs/{name}/resume", resume, methods=["POST"]),
+        Route("/api/runs/{name}/delete", delete, methods=["POST"]),
         Route("/api/compare", compare),
         Route("/api/versions", versions),
     ]

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +22,10 @@ from ..locks import FileLock
 from ..places import add_file, rename_all
 from ..units import listed, plural
 from .errors import StudioError, of_disk
+from .journal import Change, Journal
 from .listing import Entry, Listing, facts_of, state_of
 from .names import RUNS, TRASH, TRAY, VERSIONS, check_class_name
 from .tables import Decisions, Groups
-
-MOST_UNDONE = 200
-"""Changes that can be taken back."""
-
-
-@dataclass(eq=False)
-class Change:
-    """Something that was done, and how to take it back.
-
-    Attributes:
-        title: what it was, for the button that takes it back.
-        moves: old and new path of each picture or folder, from the studio's folder on.
-        groups: id → group before and after.
-        made: class folders that it made.
-        decision: the line that it added to labels.csv.
-        dropped: the lines that it removed there.
-    """
-
-    title: str
-    moves: list[tuple[str, str]] = field(default_factory=list)
-    groups: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    made: list[str] = field(default_factory=list)
-    decision: Decision | None = None
-    dropped: list[Decision] = field(default_factory=list)
 
 
 class Folder:
@@ -86,11 +63,10 @@ class Folder:
             self.groups = Groups(self.root)
             self.decisions = Decisions(self.root)
             self.check_reading()
+            self.journal = Journal(self.root, self._part_of)
         except BaseException:
             self._held.release()
             raise
-        self.undoable: list[Change] = []
-        self.redoable: list[Change] = []
         self.edition = 0  # raised by each change
 
     def close(self) -> None:
@@ -228,6 +204,18 @@ class Folder:
             change.groups = {id: (self.groups.of[id], None) for id in found if id in self.groups.of}
             self._do(change)
 
+    def delete_run(self, name: str, is_running: Callable[[str], bool]) -> None:
+        """Move the folder of a training into the trash, unless it is running."""
+        with self.changing():
+            change = Change(f"Delete the training {name!r}")
+            change.moves = [(f"{RUNS}/{name}", self._free(f"{TRASH}/{RUNS}/{name}"))]
+            if not is_running(name):
+                self._do(change)
+                if not is_running(f"../{change.moves[0][1]}"):
+                    return
+                self.undo()  # it has begun in this moment
+            raise StudioError(409, f"{name!r} is running. Stop it first.")
+
     def set_group(self, ids: object, group: str | None) -> None:
         """Say that pictures belong together, or with None that they do not."""
         with self.changing():
@@ -304,12 +292,17 @@ class Folder:
     # Taking back
 
     def undo(self) -> None:
-        """Take the last change back."""
-        self._travel(self.undoable, self.redoable, self._take_back, "undo")
+        """Take the last change back, also one of an earlier studio."""
+        self._travel(self.journal.undoable, self.journal.redoable, self._take_back, "undo")
 
     def redo(self) -> None:
         """Make the last change that was taken back again."""
-        self._travel(self.redoable, self.undoable, self._make, "redo")
+
+        def make(change: Change) -> None:
+            self._note("redo", {})
+            self._make(change)
+
+        self._travel(self.journal.redoable, self.journal.undoable, make, "redo")
 
     def _travel(self, source: list[Change], target: list[Change], step: Callable[[Change], None], what: str) -> None:
         with self.changing():
@@ -318,27 +311,51 @@ class Folder:
             try:
                 step(source[-1])
             except OSError as error:
+                self.journal.take_back()
                 raise StudioError(
                     409, f"{source[-1].title}: cannot {what} it, as the folder was changed meanwhile ({error})."
                 ) from error
-            target.append(source.pop())
+            except BaseException:
+                self.journal.take_back()
+                raise
+            self.journal.travelled(source, target)
+
+    def _note(self, word: str, value: dict[str, Any]) -> None:
+        """Write down what is going to be undone or redone; on a full disk it is done nevertheless."""
+        try:
+            self.journal.begin(word, value)
+        except OSError:
+            self.journal.give_up()
 
     def _do(self, change: Change) -> None:
-        self._make(change)
-        self._done(change)
+        self._name_dropped(change)
+        self.journal.begin("do", asdict(change))
+        try:
+            self._make(change)
+        except BaseException:
+            self.journal.take_back()
+            raise
+        self.journal.done(change)
 
     def _done(self, change: Change) -> None:
-        self.undoable.append(change)
-        del self.undoable[:-MOST_UNDONE]
-        self.redoable.clear()
+        """Record a change that was made already."""
+        self._note("do", asdict(change))
+        self.journal.done(change)
+
+    def _part_of(self, change: Change) -> Change | None:
+        """What is there of a change without moves."""
+        groups = {id: pair for id, pair in change.groups.items() if self.groups.of.get(id) == pair[1]}
+        made = [name for name in change.made if name in self.listing.shelves]
+        is_decided = change.decision is not None and change.decision.file in {row.file for row in self.decisions.rows}
+        return replace(change, groups=groups, made=made) if groups or made or is_decided else None
 
     def _make(self, change: Change) -> None:
         for name in change.made:
             make_folder(self.root / name)
-        back = [(self._trashed[new], new) for old, new in change.moves if not old and new in self._trashed]
+        back = [(change.trashed[new], new) for old, new in change.moves if not old and new in change.trashed]
         moves = [*back, *((old, new) for old, new in change.moves if old)]
         with self._moved(moves):
-            change.dropped = self._follow({old: new for old, new in change.moves if old})
+            self._follow({old: new for old, new in change.moves if old})
             self._regroup({id: after for id, (_, after) in change.groups.items()})
             if change.decision is not None:
                 self.decisions.append(change.decision)
@@ -349,13 +366,15 @@ class Folder:
         for old, new in reversed(change.moves):
             target = old or self._free(f"{TRASH}/{new}", taken)
             if not old:
-                self._trashed[new] = target
+                change.trashed[new] = target
             moves.append((new, target))
+        self._note("undo", {"trashed": change.trashed})
         before = {id: group for id, (group, _) in change.groups.items()}
         again = {new: target for new, target in moves if new in before}  # they have moved back when they are regrouped
         with self._moved(moves):
             if change.decision is not None:
-                self.decisions.rewrite(lambda row: None if row == change.decision else row)
+                line = replace(change.decision, line=0)
+                self.decisions.rewrite(lambda row: None if replace(row, line=0) == line else row)
             self._follow(dict(moves))
             self.decisions.add_again(change.dropped)
             self._regroup(dict.fromkeys(again) | {again.get(id, id): group for id, group in before.items()})
@@ -381,11 +400,6 @@ class Folder:
     def _regroup(self, groups: dict[str, str | None]) -> None:
         """Set the groups of pictures that are in a class or in the tray."""
         self.groups.change({id: group for id, group in groups.items() if not id.startswith(f"{TRASH}/")})
-
-    @property
-    def _trashed(self) -> dict[str, str]:
-        """Where pictures lie whose adding was taken back."""
-        return self.__dict__.setdefault("_in_trash", {})  # type: ignore[no-any-return]
 
     def _plan(self, change: Change, ids: Sequence[str], name: str | None) -> list[str]:
         """Plan the moves of pictures to a class; their new ids."""
@@ -458,10 +472,19 @@ class Folder:
                 state = state_of(os.lstat(self.root / new))
                 shelves[to].put(new, Entry(state, entry.facts if entry else None))
 
-    def _follow(self, names: dict[str, str]) -> list[Decision]:
-        """Let labels.csv follow pictures that were moved; the lines of those that were deleted."""
-        if not names or not self.decisions.rows:
-            return []
+    def _follow(self, names: dict[str, str]) -> None:
+        """Let labels.csv follow pictures that were moved; the lines of those that were deleted go."""
+        if names and self.decisions.rows:
+            self.decisions.renamed(self._followed(names))
+
+    def _name_dropped(self, change: Change) -> None:
+        """Note the lines of labels.csv that a change will remove."""
+        names = {old: new for old, new in change.moves if old}
+        found = self._followed(names) if names and self.decisions.rows else {}
+        change.dropped = [row for row in self.decisions.rows if found.get(row.file, "") is None]
+
+    def _followed(self, names: dict[str, str]) -> dict[str, str | None]:
+        """The new names of the files in labels.csv, None for those that are deleted."""
         found: dict[str, str | None] = {}
         for row in self.decisions.rows:
             new = names.get(row.file)
@@ -470,7 +493,7 @@ class Folder:
                 new = names[top] + row.file[len(top) :] if top in names else None
             if new is not None:
                 found[row.file] = None if new.startswith(f"{TRASH}/") else new
-        return self.decisions.renamed(found)
+        return found
 
     # What the page shows
 
@@ -483,8 +506,8 @@ class Folder:
                 "folder": os.fspath(self.root),
                 "classes": [{"name": name, "count": len(shelves[name].entries)} for name in self.listing.classes],
                 "tray": len(self.listing.shelf(None).entries),
-                "undo": self.undoable[-1].title if self.undoable else None,
-                "redo": self.redoable[-1].title if self.redoable else None,
+                "undo": self.journal.undoable[-1].title if self.journal.undoable else None,
+                "redo": self.journal.redoable[-1].title if self.journal.redoable else None,
                 "notes": [*self.listing.notes, *faults],
             }
 

@@ -171,6 +171,11 @@ class Workshop:
         self.changed()
         return self.runs.job(name)
 
+    def delete_run(self, name: str) -> None:
+        """Move a training that has ended into the trash."""
+        self.folder.delete_run(self.runs.path(name).name, self.runs.is_running)
+        self._seen.discard(name)
+
     def cancel(self, id: str) -> None:
         """Stop a job, or a training so that it can be resumed."""
         if id.startswith("train-"):

@@ -15,11 +15,14 @@ def read(name: str) -> str:
 
 
 def environment(folder: str) -> Environment:
-    """Templates of a folder of the package: what is filled in is escaped, and a forgotten value is an error."""
+    """Templates of a folder of the package: what is filled in is escaped, and a forgotten value is an error.
+
+    A name with a slash before it is of the whole package: ``/pages/head.html``.
+    """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(
-        loader=FunctionLoader(lambda name: read(f"{folder}/{name}")),
+        loader=FunctionLoader(lambda name: read(name[1:] if name.startswith("/") else f"{folder}/{name}")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

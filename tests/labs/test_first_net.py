@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pytest
+import torch
 
 from glyphnet.data import load
 from glyphnet.errors import SettingsError
-from glyphnet.labs import run_lab
+from glyphnet.labs import beside_keras, run_lab
 from glyphnet.labs.first_net import experiment, gradients, known_recipe, measure
 from glyphnet.labs.training import TrainingSettings
 
@@ -82,3 +85,52 @@ def test_the_answer_on_sigmoids_comes_from_the_numbers(numbers, words_of):
     answer = words_of("first-net", numbers)
     assert "0.25 multiplied 5 times is 0.00098" in answer
     assert f"{numbers['gradients']['sigmoid'][0]:.1e}" in answer
+
+
+def test_keras_is_given_the_weights_and_the_batches_of_glyphnet():
+    """Plain PyTorch in place of Keras: with both it has the same losses, and with other batches it has not."""
+    splits = load("digits")
+    losses, labels = beside_keras.with_glyphnet(splits, 2)
+    assert by_hand(splits, lambda epoch: beside_keras.batches(splits, epoch)) == pytest.approx(losses, abs=1e-3)
+    others = by_hand(splits, lambda epoch: beside_keras.batches(splits, epoch + 7))
+    assert others != pytest.approx(losses, abs=1e-3)
+    assert (labels == splits.test.labels).mean() > 0.7
+
+
+def by_hand(splits, batches):
+    """The mean loss of each of two epochs, as `with_keras` computes it."""
+    first, bias, second, other = (
+        torch.tensor(each, requires_grad=True) for each in beside_keras.initial_weights(splits)
+    )
+    optimizer = torch.optim.Adam([first, bias, second, other], lr=beside_keras.RATE)
+    images = torch.from_numpy(splits.train.images.reshape(len(splits.train), -1) / np.float32(255))
+    labels = torch.from_numpy(splits.train.labels)
+    losses = []
+    for epoch in range(2):
+        total = 0.0
+        for rows in batches(epoch):
+            logits = torch.relu(images[rows] @ first + bias) @ second + other
+            loss = torch.nn.functional.cross_entropy(logits, labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        losses.append(total / len(labels))
+    return losses
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras' own, on PyTorch
+def test_keras_learns_the_same():
+    pytest.importorskip("keras", reason="Keras is not installed: pip install keras")
+    found = beside_keras.compare(load("digits"), 2, lambda done, total, what: None)
+    assert found["same_labels"] >= found["test_images"] - 1
+    assert found["largest_difference"] < 1e-3
+
+
+def test_the_page_shows_both_codes_and_says_whether_keras_ran(numbers, quick_lab):
+    page = quick_lab("first-net").page.read_text(encoding="utf-8")
+    assert "glyphnet.train(splits" in numbers["keras"]["code"]["with_glyphnet"]
+    for code in numbers["keras"]["code"].values():
+        assert escape(code).splitlines()[-1] in page
+    assert ("is not installed where this page was made" in page) == (numbers["keras"]["run"] is None)
+    assert (numbers["keras"]["run"] is None) != beside_keras.is_installed()

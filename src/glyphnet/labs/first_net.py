@@ -20,7 +20,7 @@ from ..plots.style import BLUE, RED, legend, percent_axis, whole_axis
 from ..progress import Progress
 from ..training import Recipe
 from ..units import plural
-from . import training
+from . import beside_keras, training
 from .drawing import TEXT, by_epoch, panel, sheet
 from .lab import Findings, Lab, Numbers, percent
 from .points import Float64Array
@@ -33,6 +33,7 @@ SEEN = (("Keras on JAX", 1.0, 1.3), ("Keras on TensorFlow", 3.7, 3.7), ("Keras o
 """Seconds an epoch of this very network, seen on a 2-core AMD EPYC with Python 3.11; from, to."""
 
 _KNOWN_PAIRS = (("4", "9"), ("7", "9"), ("2", "7"))  # that such a network mixes up on MNIST
+_EPOCHS_BESIDE_KERAS = 3
 _LOOKED_AT = 512  # images in the one batch whose gradients are measured
 _SHOWN = 24  # misclassified images
 _NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
@@ -47,6 +48,7 @@ class Result:
     dead: list[DeadUnits]  # of the first ReLU network
     active: Float64Array  # of each of its hidden units, ascending: the share of the test images that activate it
     gradients: dict[str, list[float]]  # by activation: each layer's RMS gradient in the untrained deep network
+    keras: dict[str, Any] | None  # the same network in Keras: see `beside_keras.compare`
 
     @property
     def main(self) -> TrainedNetwork:
@@ -79,7 +81,8 @@ def experiment(settings: TrainingSettings, progress: Progress) -> Result:
     # The features are the outputs of the one hidden layer.
     active = np.sort((known.features(splits.test.images, as_is=True) > 0).mean(axis=0))
     deep = {name: gradients(recipes[name, DEEP], splits) for name in ACTIVATIONS}
-    return Result(splits, trained, dead, active, deep)
+    keras = beside_keras.compare(splits, _EPOCHS_BESIDE_KERAS, progress)
+    return Result(splits, trained, dead, active, deep, keras)
 
 
 def gradients(asked: Recipe, splits: Splits) -> list[float]:
@@ -143,6 +146,7 @@ def measure(result: Result) -> dict[str, Any]:
             for (activation, layers), runs in result.trained.items()
         ],
         "gradients": result.gradients,
+        "keras": {"code": beside_keras.code(), "run": result.keras},
     }
 
 
@@ -180,6 +184,8 @@ def investigate(settings: TrainingSettings, progress: Progress) -> Findings:
         "gradients": _gradients(numbers),
         "activations": _activations(result),
     }
+    if result.keras is not None:
+        figures["keras"] = _keras(result.keras)
     return Findings(numbers, figures)
 
 
@@ -275,6 +281,16 @@ def _gradients(numbers: Numbers) -> Figure:
     for name, values in numbers["gradients"].items():
         by_epoch(ax, values, _LINES[name], color=_COLOURS[name], label=_NAMES[name], marker="o", linewidth=1.5)
     ax.set(yscale="log", xlabel="layer, from the image to the answer", ylabel="gradient (RMS)")
+    legend(ax)
+    return figure
+
+
+def _keras(run: Numbers) -> Figure:
+    figure, ax = panel(2.8)
+    own, other = run["rows"]
+    by_epoch(ax, own["losses"], color=BLUE, label=own["name"])
+    by_epoch(ax, other["losses"], "x", color=RED, label=other["name"], markersize=9, marker="x")
+    ax.set(xlabel="epoch", ylabel="training loss")
     legend(ax)
     return figure
 

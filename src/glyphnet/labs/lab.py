@@ -238,10 +238,12 @@ def _png(figure: Figure) -> bytes:
 
 def page_of(lab: Lab[Any], numbers: Numbers, pngs: Mapping[str, bytes], made: Mapping[str, Any]) -> str:
     """The page of a lab: its template with the numbers as ``n``, the pictures by name as ``png``, the live parts."""
+    live = live_parts(lab.name)
     page = template_of(lab).render(
         title=lab.title,
         n=numbers,
-        live=live_parts(lab.name),
+        live=live,
+        script=live.script if live else "",
         hash_of=hash_of,
         png={name: f"figure:{name}" for name in pngs},
         made=made,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError
@@ -13,13 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Server", "listen", "load", "parse_limits"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def from_server(package: str, names: Collection[str], name: str, what: str) -> Any:
+    """A name that a package hands on from its module ``server``, imported on use.
+
+    Raises:
+        AttributeError: it is not one of ``names``.
+        MissingExtraError: FastAPI or uvicorn is not installed; ``what`` needs them.
+    """
+    if name not in names:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
     try:
-        from . import server
+        server = import_module(".server", package)
     except ImportError as error:
         if (error.name or "").startswith("glyphnet"):
             raise
-        raise MissingExtraError("Serving a model", "serve") from error
+        raise MissingExtraError(what, "serve") from error
     return getattr(server, name)
+
+
+def __getattr__(name: str) -> Any:
+    return from_server(__name__, __all__, name, "Serving a model")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._version import __version__
 from ..answers import REASONS, Predictor
 from ..data.ink import page_spec
 from ..images import normalizing_spec
@@ -58,7 +59,9 @@ def docs_page(description: Mapping[str, Any], about: Mapping[str, Any]) -> bytes
         example_of=lambda schema: json.dumps(_example(schema, description), indent=2, ensure_ascii=False),
         kind_of=_kind,
         style=style,
+        script="",
         hash_of=hash_of,
+        version=__version__,
     )  # fmt: skip
     return text.encode("utf-8", "xmlcharrefreplace")
 

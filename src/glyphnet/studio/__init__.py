@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingExtraError
+from ..serving import from_server
 from .folder import Folder
 
 if TYPE_CHECKING:
@@ -14,12 +14,4 @@ __all__ = ["Folder", "StudioServer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from . import server
-    except ImportError as error:
-        if (error.name or "").startswith("glyphnet"):
-            raise
-        raise MissingExtraError("The studio", "serve") from error
-    return getattr(server, name)
+    return from_server(__name__, __all__, name, "The studio")

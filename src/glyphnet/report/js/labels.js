@@ -43,6 +43,23 @@ function startPart(part) {
   show();
 }
 
+/** What is said of a card's label. @type {(part: Part, i: number, given: string, suggested: string) => HTMLElement} */
+function aboutLabel(part, i, given, suggested) {
+  return html(
+    "div",
+    { class: "about-label" },
+    html("p", {}, html("span", { class: "sure", text: "given " }), html("b", { text: given })),
+    html(
+      "p",
+      {},
+      html("span", { class: "sure", text: "suggested " }),
+      html("b", { class: "suggested", text: suggested }),
+    ),
+    html("p", { class: "sure", text: `score ${percent(part.scores[i], 0)}` }),
+    html("p", { class: "sure end", title: part.files[i] }, html("bdi", { text: part.files[i] })),
+  );
+}
+
 /** @type {(part: Part, i: number) => HTMLElement} */
 function makeCard(part, i) {
   const id = `${part.part}/${i}`;
@@ -71,19 +88,7 @@ function makeCard(part, i) {
       "data-id": id,
     },
     canvas,
-    html(
-      "div",
-      { class: "about-label" },
-      html("p", {}, html("span", { class: "sure", text: "given " }), html("b", { text: given })),
-      html(
-        "p",
-        {},
-        html("span", { class: "sure", text: "suggested " }),
-        html("b", { class: "suggested", text: suggested }),
-      ),
-      html("p", { class: "sure", text: `score ${percent(part.scores[i], 0)}` }),
-      html("p", { class: "sure end", title: part.files[i] }, html("bdi", { text: part.files[i] })),
-    ),
+    aboutLabel(part, i, given, suggested),
     html(
       "div",
       { class: "choices" },

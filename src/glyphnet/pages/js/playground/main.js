@@ -345,7 +345,8 @@ function startFiles() {
   });
 }
 
-function startControls() {
+/** The choice of data. */
+function startData() {
   const data = byId("data", HTMLSelectElement);
   const images = html(
     "optgroup",
@@ -370,6 +371,10 @@ function startControls() {
     state = defaults(data.value, isPoints(data.value) ?? true);
     restart();
   });
+}
+
+/** The settings of data, network and training. */
+function startSettings() {
   for (const [name, { label, choices }] of Object.entries(CHOICES)) {
     const select = html("select", { id: name }, ...choices.map(([value, text]) => html("option", { value, text })));
     select.addEventListener("change", () => {
@@ -387,6 +392,10 @@ function startControls() {
   for (const [kind, layer] of Object.entries({ d: "d8", c: "c8", p: "p" })) {
     byId(`add-${kind}`).addEventListener("click", () => change({ layers: [...state.layers, layer] }));
   }
+}
+
+/** The buttons that train, and the address. */
+function startDriving() {
   byId("play").addEventListener("click", () => setPlaying(!playing));
   byId("step").addEventListener("click", () => {
     setPlaying(false);
@@ -396,6 +405,17 @@ function startControls() {
     setPlaying(false);
     restart();
   });
+  addEventListener("hashchange", () => {
+    const found = fromAddress(location.hash, isPoints);
+    if (found === null || toAddress(found) === toAddress(state)) return;
+    state = found;
+    restart();
+  });
+  addEventListener("resize", () => latest && show(latest));
+}
+
+/** Classes, drawings and points of one's own. */
+function startDrawing() {
   byId("clear").addEventListener("click", () => {
     sheet.clear();
     pad.paint();
@@ -420,13 +440,6 @@ function startControls() {
     points.length = 0;
     restart();
   });
-  addEventListener("hashchange", () => {
-    const found = fromAddress(location.hash, isPoints);
-    if (found === null || toAddress(found) === toAddress(state)) return;
-    state = found;
-    restart();
-  });
-  addEventListener("resize", () => latest && show(latest));
 }
 
 worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
@@ -441,6 +454,5 @@ worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
 startTheme();
 byId("theme").addEventListener("click", () => latest && show(latest));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && show(latest));
-startControls();
-startFiles();
+for (const start of [startData, startSettings, startDriving, startDrawing, startFiles]) start();
 restart().then(() => document.documentElement.dataset.ready = "yes");

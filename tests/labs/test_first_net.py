@@ -119,7 +119,6 @@ def by_hand(splits, batches):
     return losses
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras' own, on PyTorch
 def test_keras_learns_the_same():
     pytest.importorskip("keras", reason="Keras is not installed: pip install keras")
     found = beside_keras.compare(load("digits"), 2, lambda done, total, what: None)

@@ -12,6 +12,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
+from glyphnet.labs import tuning
 from glyphnet.labs.live_parts import LAB_DATA
 
 from ..browsing import faults, wait_until
@@ -178,3 +179,13 @@ def test_the_passes_are_those_of_numpy():
     deltas = (y - 1) * np.array(first["v"]) * hidden * (1 - hidden)
     np.testing.assert_allclose(made["dw"], np.outer(deltas, x))
     np.testing.assert_allclose(made["dv"], (y - 1) * hidden)
+
+
+def test_the_luck_of_the_best_trial_is_that_of_the_lab():
+    made = run_module(
+        'import { surplus } from "./pages/js/labs/luck.js";',
+        "given.map(([trials, images]) => surplus(trials, images))",
+        [[10, 300], [100, 300], [30, 1000]],
+    )
+    wanted = [tuning.luck(0.9, images, trials) for trials, images in ((10, 300), (100, 300), (30, 1000))]
+    np.testing.assert_allclose(made, wanted, atol=0.003)

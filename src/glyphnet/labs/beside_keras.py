@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from textwrap import dedent
@@ -105,6 +106,12 @@ def compare(splits: Splits, epochs: int, progress: Progress) -> dict[str, Any] |
     if not is_installed():
         return None
     os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imported, and never again
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras' own, about NumPy and PyTorch: not of this code
+        return _compared(splits, epochs, progress)
+
+
+def _compared(splits: Splits, epochs: int, progress: Progress) -> dict[str, Any]:
     import keras
 
     progress(0, 2, "the same network in GlyphNet")

@@ -48,6 +48,9 @@ LAB_DATA: dict[str, tuple[str, ...]] = {
     "classical": (),
     "scratch": (),
     "cnn": ("digits",),
+    "explanations": ("digits",),
+    "tuning": (),
+    "feedback": ("digits",),
 }
 """Name of a lab with live parts → their data, rows of ``_DATA``. pages/js/labs/NAME.js lists the parts."""
 

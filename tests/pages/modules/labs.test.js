@@ -3,16 +3,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { powerOfTen, short, written } from "../../../src/glyphnet/pages/js/labs/chart.js";
+import * as corrections from "../../../src/glyphnet/pages/js/labs/corrections.js";
 import * as descent from "../../../src/glyphnet/pages/js/labs/descent.js";
 import * as fits from "../../../src/glyphnet/pages/js/labs/fits.js";
 import * as hidden from "../../../src/glyphnet/pages/js/labs/hidden.js";
+import * as luck from "../../../src/glyphnet/pages/js/labs/luck.js";
 import * as norm from "../../../src/glyphnet/pages/js/labs/norm.js";
 import * as numbers from "../../../src/glyphnet/pages/js/labs/numbers.js";
 import * as passes from "../../../src/glyphnet/pages/js/labs/passes.js";
+import * as rejection from "../../../src/glyphnet/pages/js/labs/rejection.js";
+import * as removal from "../../../src/glyphnet/pages/js/labs/removal.js";
 import { scoreSentence } from "../../../src/glyphnet/pages/js/labs/questions.js";
 import * as solvers from "../../../src/glyphnet/pages/js/labs/solvers.js";
 import * as sweep from "../../../src/glyphnet/pages/js/labs/sweep.js";
 import * as thinned from "../../../src/glyphnet/pages/js/labs/thinned.js";
+import { Network } from "../../../src/glyphnet/pages/js/network.js";
 import * as windows from "../../../src/glyphnet/pages/js/labs/window.js";
 
 test("numbers have a real minus sign and no minus zero", () => {
@@ -209,4 +214,82 @@ test("a feature map moves with the digit", () => {
     0,
     0,
   ]);
+});
+
+test("the best of more trials, and of fewer images, looks better than it is", () => {
+  assert(Math.abs(luck.surplus(1, 300)) < 0.003);
+  assert(luck.surplus(100, 300) > luck.surplus(10, 300));
+  assert(luck.surplus(10, 100) > luck.surplus(10, 10_000));
+  const made = luck.searched({ trials: 30, images: 300, seed: 1 });
+  assert.equal(made.found[made.best], Math.max(...made.found));
+  assert.match(luck.luckSentence(made, { trials: 30, images: 300 }), /^Trial \d+ wins with 9.*points better/);
+});
+
+test("pictures in service are moved and paler, and so many labels are wrong as are asked for", () => {
+  const pixels = Uint8Array.from({ length: 128 }, (_, at) => at % 64 === 9 ? 200 : at === 63 ? 50 : 0);
+  const seen = corrections.asInService(pixels);
+  assert.deepEqual([...seen.keys()].filter((at) => seen[at]), [18, 64 + 18]);
+  assert.equal(seen[18], 120);
+  const labels = Uint8Array.from({ length: 100 }, (_, at) => at % 10);
+  const wrong = corrections.corrected(labels, 0.3, 10, 1);
+  assert.equal(wrong.filter((label, row) => label !== labels[row]).length, 30);
+  assert(wrong.every((label) => label < 10));
+  const samples = {
+    isPoints: false,
+    shape: /** @type {[number, number, number]} */ ([8, 8, 1]),
+    classes: [..."0123456789"],
+    train: { x: new Uint8Array(400 * 64).fill(100), labels: new Uint8Array(400) },
+    test: { x: new Uint8Array(64).fill(100), labels: new Uint8Array(1) },
+  };
+  const [old, alone, both] = corrections.correctionTasks(samples, { count: 50, wrong: 0, judged: 0, seed: 1 });
+  assert.deepEqual([old, alone, both].map(({ train }) => train.labels.length), [200, 50, 250]);
+  assert.equal(old.test.x[0], 0, "a picture in service");
+  assert.match(
+    corrections.correctionsSentence([0.4, 0.8, 0.9], { count: 50, wrong: 0, judged: 0 }),
+    /corrections pay: 90.0.* instead of 40.0/,
+  );
+});
+
+/** A network that says class 0 by the first pixel and class 1 by the second. */
+function twoPixels() {
+  const weight = new Float32Array(128);
+  [weight[0], weight[3]] = [4, 4];
+  return new Network(
+    [8, 8, 1],
+    [{ type: "flatten" }, { type: "dense", outputs: 2, weight, bias: new Float32Array(2) }],
+    {
+      batch: 100,
+    },
+  );
+}
+
+test("a map names the pixels that the answer rests on, and they go first", () => {
+  const network = twoPixels();
+  const pixels = Uint8Array.from({ length: 64 }, (_, at) => [255, 100, 0, 30][at] ?? 0);
+  const supports = removal.support(network, pixels, 0);
+  assert(supports[0] > 1 && supports[1] < 0 && supports[3] === 0);
+  assert.deepEqual(removal.removalOrder(pixels, supports, 0), [0, 3, 1]);
+  assert.deepEqual(removal.removalOrder(pixels, supports, 2), [1, 3, 0]);
+  assert.deepEqual(removal.removalOrder(pixels, supports, 1).sort(), [0, 1, 3]);
+  const left = removal.without(pixels, [0, 3, 1], 1);
+  assert.deepEqual([...left.subarray(0, 4)], [0, 100, 0, 30]);
+  assert(removal.answer(network, left)[0] < 0.5);
+  assert.match(removal.removalSentence(removal.answer(network, left), 0, "0", 1, 3), /the answer is lost/);
+});
+
+test("a threshold keeps the sure answers, and noise is answered too", () => {
+  const own = [[0.9, 1], [0.8, 1], [0.6, 0]].map(([sure, right]) => ({ sure, right: right === 1 }));
+  assert.deepEqual(rejection.atThreshold(own, 0.7), { answered: 2 / 3, right: 1 });
+  assert.deepEqual(rejection.atThreshold(own, 0), { answered: 1, right: 2 / 3 });
+  const upside = rejection.strange(Uint8Array.from({ length: 6400 }, (_, at) => at % 64), 1);
+  assert.deepEqual([upside[0], upside[63], upside[64]], [63, 0, 63]);
+  const told = rejection.answers(twoPixels(), Uint8Array.from({ length: 128 }, (_, at) => at % 64 === 0 ? 255 : 0), [
+    0,
+    1,
+  ]);
+  assert.deepEqual(told.map(({ right }) => right), [true, false]);
+  assert.match(
+    rejection.rejectionSentence(own, own, 0.7, 0),
+    /answers 67.* of 300 test digits, 100.*noise it still answers 67/,
+  );
 });

@@ -2,12 +2,15 @@
 // Networks that a live part trains in a worker on the digits of the page, and their curves.
 
 import { byId } from "../elements.js";
+import { Network } from "../network.js";
 import { heldSamples } from "../playground/samples.js";
 /** @import { Task } from "../playground/session.js" */
 /** @import { Samples } from "../playground/samples.js" */
 /** @import { Report } from "./worker.js" */
 
 /** The reports of each network, in the order of the epochs. @typedef {Report[][]} Curves */
+
+const LEARNED = 20; // epochs of the network that several parts look at
 
 /** @type {Promise<Samples> | null} */
 let unpacked = null;
@@ -74,6 +77,27 @@ export class Trainer {
     this.isDone = report.done;
     this.changed();
   }
+}
+
+/** @type {Promise<{ network: Network, samples: Samples }> | null} */
+let known = null;
+
+/** A network 64–32–10 that a worker has trained on the digits of the page, once for all parts, and the digits. @type {() => Promise<{ network: Network, samples: Samples }>} */
+export function learned() {
+  return known ??= digits().then((samples) => {
+    const layers = dense([32, samples.classes.length]);
+    const task = digitTask(samples, { layers, settings: { optimizer: "adam", rate: 0.01, l2: 1e-3 } });
+    const worker = new Worker(workerAddress());
+    return new Promise((resolve) => {
+      worker.onmessage = (/** @type {MessageEvent<Report>} */ { data }) => {
+        if (!data.layers) return;
+        worker.terminate();
+        const network = new Network(samples.shape, data.layers, { batch: samples.test.labels.length });
+        resolve({ network, samples });
+      };
+      worker.postMessage({ number: 1, tasks: [task], epochs: LEARNED });
+    });
+  });
 }
 
 /** A task on the digits, with what is usual here. @type {(samples: Samples, task: Partial<Task> & Pick<Task, "layers" | "settings">) => Task} */

@@ -3,8 +3,14 @@
 
 import { Session } from "../playground/session.js";
 /** @import { Task } from "../playground/session.js" */
+/** @import { Description } from "../engine/layers.js" */
 
-/** A report: which job and network, and the losses and the accuracy after an epoch. @typedef {{ job: number, run: number, epoch: number, loss: number, testLoss: number, accuracy: number, done: boolean }} Report */
+/**
+ * A report: which job and network, the losses and the accuracy after an epoch; with the last one comes the last network's layers.
+ * @typedef {{
+ *   job: number, run: number, epoch: number, loss: number, testLoss: number, accuracy: number, done: boolean, layers?: Description[],
+ * }} Report
+ */
 
 const SLICE = 25; // milliseconds between looks at messages
 
@@ -25,7 +31,8 @@ async function train(number, tasks, epochs) {
         const test = session.test();
         const done = run === tasks.length - 1 && session.epoch === epochs;
         const judged = { testLoss: test?.loss ?? NaN, accuracy: test?.accuracy ?? NaN };
-        postMessage({ job: number, run, epoch: session.epoch, loss: sum / count, ...judged, done });
+        const layers = done ? session.network.described() : undefined;
+        postMessage({ job: number, run, epoch: session.epoch, loss: sum / count, ...judged, done, layers });
       }
       if (performance.now() < due) continue;
       await new Promise((resolve) => setTimeout(resolve));

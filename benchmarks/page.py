@@ -7,7 +7,8 @@ One worker trains, as in the playground, so one core is busy. Rows:
 - images learned a second by two networks of MNIST's size, with WebAssembly and in JavaScript alone;
 - the playground's digits up to 97 %;
 - a file of 10,000 MNIST images (the test part) that is dropped on it, up to 97 % on every sixth of them;
-- the longest task of the page's main thread meanwhile, and how long the page takes to answer a control.
+- the longest task of the page's main thread meanwhile, and how long the page takes to answer a control;
+- how long the live parts of the labs take to answer a control, the slowest of all parts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.conftest import BROWSERS, FLAGS, shutil
 
+from glyphnet.labs.live_parts import LAB_DATA, live_parts
 from glyphnet.pages.bundle import bundle
 from glyphnet.pages.playground import playground_page, sets_here
 
@@ -79,7 +81,11 @@ def main() -> None:
     path = next(found for name in BROWSERS if (found := shutil.which(name)))
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        rows = [*rates(browser, arguments.seconds, arguments.runs), *playground(browser, Path(folder), arguments.runs)]
+        rows = [
+            *rates(browser, arguments.seconds, arguments.runs),
+            *playground(browser, Path(folder), arguments.runs),
+            *labs(browser, arguments.runs),
+        ]
         version = browser.version
         browser.close()
     publish("page", [f"Chromium {version}.", "", *HEAD, *rows], recorded=arguments.record)
@@ -198,6 +204,64 @@ CONTROL = """async () => {
     await timed(() => document.getElementById(id).click());
   }
   return slowest;
+}"""
+
+
+def labs(browser: Any, runs: int) -> list[str]:
+    """The slowest answer to a control of a live part, and which it was."""
+    slowest = [answers(browser) for _ in range(runs)]
+    names = ", ".join(sorted({max(each, key=lambda part: each[part]) for each in slowest}))
+    values = [max(each.values()) for each in slowest]
+    return [row(f"labs: the slowest answer to a control ({names})", values, "ms", "100")]
+
+
+def answers(browser: Any) -> dict[str, float]:
+    """The slowest answer of each live part of all labs, in ms. The pages hold the live parts alone."""
+    found: dict[str, float] = {}
+    for name in LAB_DATA:
+        live = live_parts(name)
+        assert live is not None
+        data = "".join(f'<script type="application/json" id="{id}">{text}</script>' for id, text in live.data.items())
+        worker = f'<script type="text/plain" id="worker">{live.worker}</script>'
+        page = browser.new_page()
+        page.set_content(f'<!doctype html><div id="live"></div>{data}{worker}<script>{live.script}</script>')
+        page.wait_for_selector("html[data-live]")
+        found |= {f"{name}: {part}": slowest for part, slowest in page.evaluate(LIVE)}
+        page.close()
+    return found
+
+
+# Every value of every control of every part, and the time until the page has painted what follows.
+LIVE = """async () => {
+  const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  const found = [];
+  for (const part of document.querySelectorAll("section.live:has(.stage)")) {
+    let slowest = 0;
+    const timed = async (change) => {
+      const began = performance.now();
+      change();
+      await painted();
+      slowest = Math.max(slowest, performance.now() - began);
+    };
+    part.querySelector("input[type=radio]").click();
+    await timed(() => part.querySelector(".reveal").click());
+    for (const control of part.querySelectorAll("[name]:not([type=radio])")) {
+      if (control.tagName === "BUTTON") {
+        await timed(() => control.click());
+        continue;
+      }
+      const values = control.tagName === "SELECT" ? [...control.options].map(({ value }) => value)
+        : Array.from({ length: Number(control.max) + 1 }, (_, at) => String(at));
+      for (const value of values) {
+        await timed(() => {
+          control.value = value;
+          control.dispatchEvent(new Event(control.tagName === "SELECT" ? "change" : "input"));
+        });
+      }
+    }
+    found.push([part.querySelector("h3").textContent, slowest]);
+  }
+  return found;
 }"""
 
 

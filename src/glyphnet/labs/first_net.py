@@ -289,7 +289,7 @@ def _keras(run: Numbers) -> Figure:
     figure, ax = panel(2.8)
     own, other = run["rows"]
     by_epoch(ax, own["losses"], color=BLUE, label=own["name"])
-    by_epoch(ax, other["losses"], "x", color=RED, label=other["name"], markersize=9, marker="x")
+    by_epoch(ax, other["losses"], " ", color=RED, label=other["name"], markersize=9, marker="x")
     ax.set(xlabel="epoch", ylabel="training loss")
     legend(ax)
     return figure

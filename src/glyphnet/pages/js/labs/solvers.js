@@ -14,7 +14,9 @@ import { dense } from "./trained.js";
 
 /** @type {(a: Float64Array, b: Float64Array) => number} */
 function dot(a, b) {
-  return a.reduce((sum, each, k) => sum + each * b[k], 0);
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
 }
 
 const KEPT = 10; // steps from which the curvature is estimated
@@ -150,22 +152,28 @@ export function bySteps(seed, optimizer, rate, batch) {
 
 const NAMES = ["gradient descent", "SGD, 10 points a step", "Adam, 10 points a step", "L-BFGS"];
 
-/** @type {Map<string, number[][]>} */
+/** The four ways, in the order of their names. @type {((values: Values) => number[])[]} */
+const WAYS = [
+  ({ rate, seed }) => bySteps(seed, "sgd", rate, COUNT),
+  ({ rate, seed }) => bySteps(seed, "sgd", rate, 10),
+  ({ rate, seed }) => bySteps(seed, "adam", rate / 10, 10),
+  ({ seed }) => {
+    const { objective, start } = flat(seed);
+    return lbfgs(objective, start, LOOKS);
+  },
+];
+
+/** @type {Map<string, number[]>} */
 const known = new Map();
 
-/** The courses of all four; those of one rate and start are computed once. @type {(values: Values) => number[][]} */
-export function solved({ rate, seed }) {
-  const found = known.get(`${rate} ${seed}`);
-  if (found) return found;
-  const { objective, start } = flat(seed);
-  const made = [
-    bySteps(seed, "sgd", rate, COUNT),
-    bySteps(seed, "sgd", rate, 10),
-    bySteps(seed, "adam", rate / 10, 10),
-    lbfgs(objective, start, LOOKS),
-  ];
-  known.set(`${rate} ${seed}`, made);
-  return made;
+/** The courses of all four, one after the other; each is computed once for its rate and start. @type {(values: Values) => Generator<number[]>} */
+export function* solved({ rate, seed }) {
+  for (const [way, course] of WAYS.entries()) {
+    const key = way === 3 ? `${way} ${seed}` : `${way} ${rate} ${seed}`; // L-BFGS has no rate
+    const found = known.get(key) ?? course({ rate, seed });
+    known.set(key, found);
+    yield found;
+  }
 }
 
 /** @type {(courses: number[][], looks: number) => string} */
@@ -212,20 +220,36 @@ export const solversPart = {
     },
     { kind: "slider", name: "seed", label: "Start (seed)", values: [1, 2, 3], start: 1, text: short },
   ],
-  show(figure, values, say) {
-    const courses = solved(values);
-    draw(figure, "Loss by looks at all points, for four ways of training", {
-      x: [0, values.looks],
-      y: [0.03, 1],
-      isLog: true,
-      xName: "looks at all points",
-      yName: "loss with its penalty",
-      lines: courses.map((course, k) => ({
-        name: NAMES[k],
-        style: /** @type {Style[]} */ (["d", "b", "f", "a"])[k],
-        places: course.slice(0, values.looks).map((loss, look) => /** @type {Place} */ ([look + 1, loss])),
-      })),
-    });
+  async show(figure, values, say) {
+    const mine = ++shown;
+    figure.setAttribute("aria-busy", "true");
+    /** @type {number[][]} */
+    const courses = [];
+    for (const course of solved(values)) { // a course a task, so that the page answers meanwhile
+      courses.push(course);
+      drawCourses(figure, courses, values.looks);
+      await new Promise((resolve) => setTimeout(resolve));
+      if (mine !== shown) return; // a newer one
+    }
+    figure.removeAttribute("aria-busy");
     say(solversSentence(courses, values.looks));
   },
 };
+
+let shown = 0; // how often the part was asked to show something
+
+/** @type {(figure: HTMLElement, courses: number[][], looks: number) => void} */
+function drawCourses(figure, courses, looks) {
+  draw(figure, "Loss by looks at all points, for four ways of training", {
+    x: [0, looks],
+    y: [0.03, 1],
+    isLog: true,
+    xName: "looks at all points",
+    yName: "loss with its penalty",
+    lines: courses.map((course, k) => ({
+      name: NAMES[k],
+      style: /** @type {Style[]} */ (["d", "b", "f", "a"])[k],
+      places: course.slice(0, looks).map((loss, look) => /** @type {Place} */ ([look + 1, loss])),
+    })),
+  });
+}

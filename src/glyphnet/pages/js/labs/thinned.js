@@ -69,9 +69,8 @@ export function thinned({ units, rate, scaling, point }) {
   return allMasks(smallNetwork(units, rate, ASKED[point]), rate, scaling === 0);
 }
 
-/** @type {(values: Values) => string} */
-export function thinnedSentence(values) {
-  const { sums, mean, whole } = thinned(values);
+/** @type {(made: ReturnType<typeof allMasks>, values: Values) => string} */
+export function thinnedSentence({ sums, mean, whole }, values) {
   const same = Math.abs(mean - whole) < 1e-6;
   const scale = written(1 / (1 - values.rate), 2);
   const first = `Weighed by their chances, the ${sums.length.toLocaleString("en")} thinned networks say ${
@@ -123,7 +122,8 @@ export const thinnedPart = {
     },
   ],
   show(figure, values, say) {
-    const { sums, chances, mean, whole } = thinned(values);
+    const made = thinned(values);
+    const { sums, chances, mean, whole } = made;
     const [low, high] = [Math.min(-1, whole, ...sums), Math.max(1, whole, ...sums)];
     const bins = 24;
     const wide = (high - low) / bins;
@@ -141,7 +141,7 @@ export const thinnedPart = {
         { name: "the whole network", style: "b", places: [[whole, 0], [whole, top]] },
       ],
     });
-    say(thinnedSentence(values));
+    say(thinnedSentence(made, values));
   },
 };
 

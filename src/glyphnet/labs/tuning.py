@@ -96,7 +96,10 @@ def measure(result: Result) -> dict[str, Any]:
         "finished": len(ranked),
         "pruned": sum(trial.ending == "pruned" for trial in tuning.trials),
         "base_validation": first.accuracy or 0.0,
-        "best": {"accuracy": best.accuracy, "settings": {name: str(value) for name, value in best.settings.items()}},
+        "best": {
+            "accuracy": best.accuracy,
+            "settings": {name: _in_short(value) for name, value in best.settings.items()},
+        },
         "worst": min(finished),
         "median": median,
         "luck": {str(count): luck(best.accuracy, images, count) for count in (1, 10, 100)},
@@ -104,6 +107,13 @@ def measure(result: Result) -> dict[str, Any]:
         "base": {name: repeats([row[name] for row in result.base]) for name in ("validation", "test")},
         "importances": {name: float(share) for name, share in tuning.importances.items()},
     }
+
+
+def _in_short(value: Any) -> str:
+    """A setting as a person writes it: 0.0398, and [64] as 64."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_in_short, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def investigate(settings: TrainingSettings, progress: Progress) -> Findings:

@@ -4,7 +4,7 @@
 import { percent } from "../elements.js";
 import { Random } from "../engine/random.js";
 import { argmax, softmax } from "../network.js";
-import { draw } from "./chart.js";
+import { draw, short } from "./chart.js";
 import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
@@ -92,9 +92,9 @@ export const rejectionPart = {
     draw(figure, "Share answered and share right by the confidence from which on it answers", {
       x: [0, 1],
       y: [0, 1],
-      xName: "confidence from which on it answers",
+      xName: "confidence from which on it answers, in %",
       yName: "share",
-      xFormat: (tick) => percent(tick, 0),
+      xFormat: (tick) => short(100 * tick),
       yFormat: (tick) => percent(tick, 0),
       lines: [
         { style: "d", places: [[threshold, 0], [threshold, 1]] },

@@ -5,7 +5,7 @@ import { html, percent } from "../elements.js";
 import { Random } from "../engine/random.js";
 import { argmax, softmax } from "../network.js";
 import { paintPixels, paintValues, palette } from "../playground/paint.js";
-import { draw } from "./chart.js";
+import { draw, short } from "./chart.js";
 import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
@@ -60,7 +60,7 @@ export function removalSentence(chances, target, name, count, ink) {
   }`;
   return now === target
     ? `${first}: it still names it.`
-    : `${first}, and says ${now} with ${percent(chances[now])}: the answer is lost.`;
+    : `${first}, and says “${now}” with ${percent(chances[now])}: the answer is lost.`;
 }
 
 /** @type {Part} */
@@ -116,9 +116,9 @@ export const removalPart = {
     draw(chart, "Probability of the right class while pixels are removed, in three orders", {
       x: [0, 1],
       y: [0, 1],
-      xName: "share of the bright pixels removed",
+      xName: "bright pixels removed, in %",
       yName: `probability of ${classes[target]}`,
-      xFormat: (tick) => percent(tick, 0),
+      xFormat: (tick) => short(100 * tick),
       yFormat: (tick) => percent(tick, 0),
       lines: [
         { style: "d", places: [[share, 0], [share, 1]] },

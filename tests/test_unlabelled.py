@@ -21,7 +21,7 @@ from glyphnet.data import ImageDataset, load
 from glyphnet.data.dataset import UInt8Array
 from glyphnet.errors import DataError, SettingsError
 from glyphnet.progress import Reporter
-from glyphnet.runs import Run, resume, train
+from glyphnet.runs import Run, resume, train, unlabelled
 from glyphnet.runs.unlabelled import with_pool, without_foreign
 from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState, consistency
 from glyphnet.training.fit import Fitting
@@ -225,8 +225,6 @@ def test_what_cannot_be(splits: Splits, folder: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises((SettingsError, DataError), match=message):
             train(data, recipe=RECIPE, changes=changes, unlabelled=pool)
-    with pytest.raises(SettingsError, match="a time for the training does not go with unlabelled"):
-        train(splits, seconds=5)
 
 
 def test_parts_need_labels(splits: Splits) -> None:
@@ -247,12 +245,28 @@ def noise(count: int) -> UInt8Array:
     return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
 
 
-def test_pictures_like_nothing_labelled_are_left_out_and_counted(splits: Splits, tmp_path: Path) -> None:
+def test_pictures_like_nothing_labelled_are_left_out_and_counted(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path))
     assert splits.unlabelled is not None
     recipe = RECIPE.override({"unlabelled.leave_out": True, "epochs": 40, "network.dropout": 0})
     mixed = np.concatenate([splits.unlabelled.images, noise(150)])
-    found = without_foreign(with_pool(splits, mixed, None, None), recipe)
+    worked: list[str] = []
+    found = without_foreign(with_pool(splits, mixed, None, None), recipe, lambda done, total, what: worked.append(what))
+    assert set(worked) == {"looking for pictures like nothing labelled"}
     assert found.unlabelled is not None
+    # A resumed run looks at the pictures again, but does not train for it again, unless what was kept is damaged.
+    with monkeypatch.context() as patch:
+        patch.setattr(unlabelled, "fit", lambda *_, **__: pytest.fail("trained again"))
+        resumed = without_foreign(with_pool(splits, mixed, None, None), recipe)
+        assert resumed.unlabelled is not None
+        assert resumed.unlabelled.names == found.unlabelled.names
+    [kept] = (tmp_path / "foreign").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    resumed = without_foreign(with_pool(splits, mixed, None, None), recipe)
+    assert resumed.unlabelled is not None
+    assert resumed.unlabelled.names == found.unlabelled.names
     stayed = np.array([int(name.rpartition("/")[2]) for name in found.unlabelled.names])
     assert (stayed < 150).sum() > 110
     assert (stayed >= 150).sum() < 40
@@ -269,28 +283,34 @@ def test_pictures_like_nothing_labelled_are_left_out_and_counted(splits: Splits,
 HARMFUL = {"unlabelled.check": True, "unlabelled.weight": 100, "unlabelled.threshold": 0.01, "unlabelled.align": False}
 
 
-def said_of_benefit(splits: Splits, changes: dict[str, object]) -> tuple[str, Run]:
-    said: list[str] = []
-    run = train(splits, recipe=RECIPE, changes=changes, reporter=Reporter(said.append, None))
+def said_of_benefit(splits: Splits, changes: dict[str, object]) -> tuple[str, Run, list[tuple[int, int, str]]]:
+    """What was said, the run, and the progress that was reported."""
+    said, worked = list[str](), list[tuple[int, int, str]]()
+    reporter = Reporter(said.append, lambda *call: worked.append(call))
+    run = train(splits, recipe=RECIPE, changes=changes, reporter=reporter)
     [sentence] = [each for each in said if "unlabelled" in each and "labels of theirs" not in each]
     assert sentence in [finding.sentence for finding in run.findings]
-    return sentence, run
+    return sentence, run, worked
 
 
 def test_validation_decides_whether_they_helped(splits: Splits) -> None:
     digits = load("digits")
     judged = replace(splits, validation=digits.validation.subset(slice(60)), unlabelled=None)
-    sentence, run = said_of_benefit(with_pool(judged, noise(150), None, None), {**HARMFUL, "epochs": 20})
+    sentence, run, _ = said_of_benefit(with_pool(judged, noise(150), None, None), {**HARMFUL, "epochs": 20})
     assert "on 60 validation images" in sentence
     assert "the network without them is kept" in sentence
     assert run.recipe.unlabelled is None  # the model describes the training that it is from
-    kept, run = said_of_benefit(with_pool(judged, splits.train.images, None, None), {"unlabelled.check": True})
+    kept, run, _ = said_of_benefit(with_pool(judged, splits.train.images, None, None), {"unlabelled.check": True})
     assert "the network with them is kept" in kept or "the network without them is kept" in kept
     assert (run.recipe.unlabelled is None) == ("without them is kept" in kept)
 
 
 def test_few_labels_are_cross_validated(splits: Splits) -> None:
-    sentence, run = said_of_benefit(splits, {"unlabelled.check": True, "epochs": 4})
+    sentence, run, worked = said_of_benefit(splits, {"unlabelled.check": True, "epochs": 4})
+    shares = [done / total for done, total, what in worked if what == "checking whether the unlabelled pictures helped"]
+    folds = shares[: shares.index(1.0) + 1]  # a training without the pictures may follow
+    assert folds == sorted(folds)
+    assert len(folds) > 10
     assert "by cross-validation over 40 labels" in sentence
     if "too few to tell" in sentence:
         assert run.recipe.unlabelled is not None
@@ -298,6 +318,6 @@ def test_few_labels_are_cross_validated(splits: Splits) -> None:
 
 def test_one_label_a_class_cannot_be_checked(splits: Splits) -> None:
     first = np.unique(splits.train.labels, return_index=True)[1]
-    sentence, run = said_of_benefit(replace(splits, train=splits.train.subset(first)), {"unlabelled.check": True})
+    sentence, run, _ = said_of_benefit(replace(splits, train=splits.train.subset(first)), {"unlabelled.check": True})
     assert "could not be checked: class '0' has one label" in sentence
     assert run.recipe.unlabelled is not None

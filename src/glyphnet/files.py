@@ -311,7 +311,7 @@ _MARKS = {
     ".safetensors": re.compile(rb'\A.{8}\{"__metadata__":\{"sha256":"[0-9a-f]{64}","glyphnet":', re.DOTALL),
     ".yaml": re.compile(rb"\Adata:.*?\nnetwork:\n  kind: ", re.DOTALL),
     ".json": re.compile(
-        rb'\A\{\n  "(data": .*\n  "(n|images|a)": |lab": .*\n  "made": |method": |seeds": |recipe": )'
+        rb'\A\{\n  "(data": .*\n  "(n|images|a)": |lab": .*\n  "made": |method": |seeds": |recipe": |budget_seconds": )'
         rb'|\A\{"model": .*, "predictions": \['
     ),
     ".md": re.compile(rb"\A---\nlibrary_name: glyphnet\n"),

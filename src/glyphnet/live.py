@@ -58,8 +58,9 @@ class TrainingDisplay(Bars, Callback):
         return False
 
     def at_end(self, state: TrainingState) -> None:
-        """Remove the bar."""
+        """Remove the bar; another training of the same call may follow."""
         self.close()
+        self._began = self._left = None
 
 
 def _figures(row: HistoryRow) -> str:

@@ -44,7 +44,8 @@ class TrainOptions(RecipeOptions):
 
     seconds: Annotated[float | None, typer.Option(
         "--time", metavar="TIME", parser=parse_duration, help="Train as well as possible in this time (90s, 10m, 2h): "
-        "chooses the preset, unless given, and the number of epochs.",
+        "a small network first, then larger ones and more passes, as long as they fit and validation gains; the best "
+        "is kept. With --preset, --recipe, --backbone or --unlabelled it varies the passes alone.",
     )] = None  # fmt: skip
     out: Annotated[Path | None, typer.Option(
         "--out", metavar="DIR", help="The run folder to make; runs/DATA-PRESET unless given.",
@@ -140,7 +141,8 @@ def _train_one(options: TrainOptions, start: Start | None, place: Place) -> None
         from ..runs import RunFolder
 
         folder = options.resume if start is None else start.out
-        if first and folder is not None and RunFolder(folder).checkpoint.exists():
+        begun = folder is not None and (RunFolder(folder).checkpoint.exists() or RunFolder(folder).time.exists())
+        if first and folder is not None and begun:
             say(how_to_continue(folder))
         if is_launched():
             raise typer.Exit(INTERRUPTED) from None

@@ -33,7 +33,8 @@ from ..files import make_folder, nameless_file
 from ..nn.inference import logits_in_batches
 from ..progress import Progress
 from ..seeding import derived_seed
-from ..training import Callback, Examples, FitResult, Recipe, StepInfo, TrainingState, fit
+from ..training import Examples, FitResult, Recipe, fit
+from ..training.callbacks import Reported
 from ..training.device import using_threads
 from .calibration import softmax
 
@@ -281,7 +282,7 @@ def cross_validated_probabilities(
         rows = np.flatnonzero((held == fold) | (held == _BY_ALL))
         own = plain.model_copy(update={"seed": derived_seed(seed, "fold", number)})
         train = pool.examples(np.flatnonzero(held[: pool.learnt] != fold))
-        callbacks = [_Report(progress, number, repeats * folds, len(train))] if progress else []
+        callbacks = [Reported(progress, WHAT, len(train), number, repeats * folds)] if progress else []
         result = fit(own, train, classes=classes, device=device, callbacks=callbacks)
         total[rows] += _log_probabilities(result, pool, rows)
         answers[rows] += 1
@@ -349,21 +350,6 @@ def _together(parts: Sequence[ImageDataset]) -> Int64Array:
             numbered.append(above + np.arange(len(part)))
             above += len(part)
     return np.concatenate(numbered)
-
-
-@dataclass
-class _Report(Callback):
-    """Reports a training's steps as progress of all trainings, in images learnt."""
-
-    progress: Progress
-    number: int
-    trainings: int
-    images: int
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        whole = self.images * info.epochs
-        self.progress(int((self.number + info.share) * whole), self.trainings * whole, WHAT)
-        return False
 
 
 def _log_probabilities(result: FitResult, pool: _Pool, rows: Int64Array) -> Float32Array:

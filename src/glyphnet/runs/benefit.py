@@ -11,12 +11,15 @@ import torch
 from ..data import Finding, ImageDataset
 from ..evaluation.intervals import SIGNIFICANCE, Paired, paired
 from ..nn import logits_in_batches
+from ..progress import Progress
 from ..training import Examples, FitResult, Recipe
+from ..training.callbacks import Reported
 from ..training.consistency import labelled_alone
 from ..training.device import using_threads
 from ..training.fit import fit
 from .run import Trained
 
+WHAT = "checking whether the unlabelled pictures helped"  # in the progress
 ENOUGH = 50
 """Validation labels on which the better of two networks is chosen."""
 FOLDS = 2
@@ -24,8 +27,12 @@ SHORTER = 4
 """A training of the cross-validation has so many times fewer steps: both together cost half of one training."""
 
 
-def check_benefit(trained: Trained) -> tuple[Trained, Finding | None]:
-    """The training with unlabelled pictures, or one without that is better, and what was found; None: not asked for."""
+def check_benefit(trained: Trained, progress: Progress | None = None) -> tuple[Trained, Finding | None]:
+    """The training with unlabelled pictures, or one without that is better, and what was found; None: not asked for.
+
+    Args:
+        progress: called in images learnt, and with "checking whether the unlabelled pictures helped".
+    """
     recipe, splits, result = trained.recipe, trained.splits, trained.result
     settings, pool = recipe.unlabelled, splits.unlabelled
     if settings is None or pool is None or not settings.check or result.ending == "stopped":
@@ -38,7 +45,7 @@ def check_benefit(trained: Trained) -> tuple[Trained, Finding | None]:
     )  # fmt: skip
     with using_threads(result.threads):
         if len(splits.validation) >= ENOUGH:
-            other = _fit(alone, trained, splits.train)
+            other = _fit(alone, trained, splits.train, progress)
             found = paired(*(_right(each, splits.validation) for each in (result, other)))
             helped = found.only_a >= found.only_b
             where = f"on {len(splits.validation):,} validation images"
@@ -50,11 +57,11 @@ def check_benefit(trained: Trained) -> tuple[Trained, Finding | None]:
                 f"are used, as the method's default. {ENOUGH} validation labels would decide.",
             )
         else:
-            found, other = _cross_validated(trained, labels), None
+            found, other = _cross_validated(trained, labels, progress), None
             helped = found.p_value >= SIGNIFICANCE or found.only_a > found.only_b
             where = f"by cross-validation over {len(labels):,} labels, in shorter trainings"
             if not helped:
-                other = _fit(alone, trained, splits.train)
+                other = _fit(alone, trained, splits.train, progress)
     sentence = _sentence(found, where, helped=helped, told=other is not None or found.p_value < SIGNIFICANCE)
     numbers = {"with": found.accuracy_a.value, "without": found.accuracy_b.value, "p_value": found.p_value}
     if not helped and other is not None:
@@ -75,7 +82,7 @@ def _sentence(found: Paired, where: str, *, helped: bool, told: bool) -> str:
     return f"{figures}: the network {'with' if helped else 'without'} them is kept."
 
 
-def _cross_validated(trained: Trained, labels: ImageDataset) -> Paired:
+def _cross_validated(trained: Trained, labels: ImageDataset, progress: Progress | None) -> Paired:
     """Which labels a training with unlabelled pictures names rightly, and one without; none has seen them."""
     recipe = trained.recipe
     fold = _folds(labels.labels, recipe.seed)
@@ -85,7 +92,9 @@ def _cross_validated(trained: Trained, labels: ImageDataset) -> Paired:
         learned, judged = labels.subset(fold != number), np.flatnonzero(fold == number)
         alone = labelled_alone(recipe, len(learned))
         for row, each in enumerate((shorter, alone)):
-            right[row, judged] = _right(_fit(each, trained, learned), labels.subset(judged))
+            right[row, judged] = _right(
+                _fit(each, trained, learned, progress, number * 2 + row, FOLDS * 2), labels.subset(judged)
+            )
     return paired(*right)
 
 
@@ -98,16 +107,21 @@ def _folds(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     return fold
 
 
-def _fit(recipe: Recipe, trained: Trained, labelled: ImageDataset) -> FitResult:
+def _fit(
+    recipe: Recipe, trained: Trained, labelled: ImageDataset, progress: Progress | None, number: int = 0,
+    trainings: int = 1,
+) -> FitResult:  # fmt: skip
     """A training on these labelled images, computed as the first one was."""
     result, pool = trained.result, trained.splits.unlabelled
     assert pool is not None
     recipe = recipe.model_copy(update={"precision": result.precision, "early_stopping": None})
     unlabelled = None if recipe.unlabelled is None else Examples.of(pool.images, pool.labels)
     train = Examples.of(labelled.images, labelled.labels)
+    # In steps, for these are of another number of images each.
+    callbacks = [] if progress is None else [Reported(progress, WHAT, 1000 // recipe.epochs, number, trainings)]
     return fit(
         recipe, train, classes=len(labelled.classes), device=result.device, threads=result.threads,
-        unlabelled=unlabelled,
+        unlabelled=unlabelled, callbacks=callbacks,
     )  # fmt: skip
 
 

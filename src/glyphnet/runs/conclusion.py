@@ -21,8 +21,8 @@ from ..evaluation.normalizing import decide_normalizing
 from ..files import atomic_write_json
 from ..images import Batch, seen
 from ..modelfile import Provenance, library_versions, pick_samples
-from ..nn.networks import NetworkSpec
 from ..nn.prototypes import fit_prototypes
+from ..nn.spec import BaseSpec
 from ..progress import SILENT, Progress, Reporter
 from ..training import Callback, FitResult, Recipe
 from ..training.device import hardware, using_threads
@@ -56,7 +56,7 @@ def conclude(
         report: write report.html, too.
         more: gives further findings on the judged classifier.
     """
-    trained, benefit = check_benefit(trained)
+    trained, benefit = check_benefit(trained, reporter.progress)
     if benefit is not None:
         reporter.say(benefit.sentence)
     result, splits = trained.result, trained.splits
@@ -95,7 +95,7 @@ def conclude(
     return trained.run(classifier, evaluation, folder, doubts, findings)
 
 
-def classifier_of(result: FitResult, network: NetworkSpec, splits: Splits, **more: Any) -> Classifier:
+def classifier_of(result: FitResult, network: BaseSpec, splits: Splits, **more: Any) -> Classifier:
     """The classifier with the network of a training, and with ``more`` parameters of `Classifier`."""
     return Classifier(
         network=result.network, spec=network, input_shape=splits.image_shape, classes=splits.classes,
@@ -110,7 +110,7 @@ def make_classifier(trained: Trained, reporter: Reporter = SILENT) -> Classifier
         return None
     plain = classifier_of(
         result,
-        recipe.network,
+        trained.network,
         splits,
         recipe=recipe.model_dump(mode="json"),
         metrics={"best_epoch": result.best_epoch, "ending": result.ending},
@@ -140,6 +140,7 @@ def _provenance(trained: Trained) -> dict[str, Any]:
         "data": {name: len(part) for name, part in splits},
         "data as read": " ".join(splits.notes),
         "fingerprint of the training data": splits.train.fingerprint,
+        **({"tried in the given time": " ".join(trained.tried)} if trained.tried else {}),
     }
 
 

@@ -15,6 +15,7 @@ from ..evaluation import Evaluation, evaluate, wilson
 from ..evaluation.evaluate import findings_of, near_chance
 from ..explain import DeadUnits, dead_units
 from ..images import Batch
+from ..nn.modules import summands
 from ..training import HistoryRow, Recipe, initial_network
 from .run import Run
 
@@ -105,11 +106,15 @@ def _loss_of_guessing(recipe: Recipe, classes: int) -> float:
 
 
 def _moved(classifier: Classifier, initial: nn.Module) -> dict[str, float]:
+    """How far each layer's weights are from the initial ones; of networks that are averaged, the first one's."""
     before = {name: weight.detach() for name, weight in initial.named_parameters()}
+    members = summands(classifier.network)
+    if len(members) > 1:
+        before.pop("head.weight")  # in the average it is divided by their number
     return {
         name.removesuffix(".weight"): float((after.detach() - before[name]).norm() / before[name].norm())
-        for name, after in classifier.network.named_parameters()
-        if after.ndim >= 2 and bool(before[name].any())
+        for name, after in members[0].named_parameters()
+        if after.ndim >= 2 and name in before and bool(before[name].any())
     }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,19 +12,14 @@ from ..data.ink import look_at
 from ..data.load import known_name
 from ..errors import DataError, SettingsError
 from ..files import read_input
-from ..nn import summary
-from ..progress import Progress, Reporter
+from ..progress import Progress
 from ..settings import parse_settings
 from ..training import DataSettings, Examples, Fitting, Pictures, Recipe
 from ..training import preset as recipe_of_preset
-from ..training.callbacks import Callback, StepInfo
 from ..training.collective import ALONE, Collective
 from ..training.consistency import semi_supervised
-from ..training.fit import validate
-from ..training.presets import BY_WORK, fine_tuned
+from ..training.presets import BY_WORK, RUNGS, fine_tuned
 from ..training.recipe import read_value
-from ..training.state import HistoryRow, TrainingState
-from ..units import plural
 from .backbone import GLYPHBASE, GLYPHBASE_SHAPE, images_for, read_backbone
 from .mirrored import ask_mirrored, is_worth_asking
 from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source, without_foreign
@@ -91,7 +84,7 @@ def prepare(
     if splits.unlabelled is None:
         return made, splits
     made = with_source(made, source)
-    return made, without_foreign(splits, made)
+    return made, without_foreign(splits, made, progress)
 
 
 def recipe_of(
@@ -135,6 +128,30 @@ def _by_pictures(
         pictures = pictures.model_copy(update={"mirrored": ask_mirrored(splits)})
         recipe = recipe_of(preset, splits, data, changes, pictures)
     return recipe
+
+
+def candidates_for(recipe: Recipe, splits: Splits, changes: Mapping[str, Any]) -> dict[str, Recipe]:
+    """The recipes among which a training of a given time chooses, by name, the quickest first.
+
+    Args:
+        recipe: what a preset has for these data; over a backbone that the user named it is the only one.
+    """
+    if _backbone_in(changes) is not None:
+        return {"": recipe}
+    if splits.unlabelled is not None:
+        changes = {name: value for name, value in changes.items() if name not in SOURCES}
+        found = {name: recipe_of(name, splits, recipe.data, changes) for name in BY_WORK}
+        return {name: each.model_copy(update={"unlabelled": recipe.unlabelled}) for name, each in found.items()}
+    found = {} if recipe.backbone is None else {f"on {GLYPHBASE}": recipe}
+    refused = None
+    for name in BY_WORK if {"network", "network.kind"} & set(changes) else RUNGS:
+        try:
+            found[name] = recipe_of(name, splits, recipe.data, changes, recipe.pictures)
+        except SettingsError as error:  # a setting of the network that this one does not have
+            refused = refused or error
+    if refused is not None and not found:
+        raise refused
+    return found
 
 
 def _takes_glyphbase(pictures: Pictures, splits: Splits, changes: Mapping[str, Any]) -> bool:
@@ -206,7 +223,7 @@ def with_pool_again(splits: Splits, recipe: Recipe, progress: Progress | None) -
     pool: Pool | None = recipe.unlabelled.source or splits.unlabelled
     if pool is None:
         raise SettingsError("unlabelled: this run learned from unlabelled images in memory: give splits with them.")
-    return without_foreign(with_pool(splits, pool, recipe.data, progress), recipe)
+    return without_foreign(with_pool(splits, pool, recipe.data, progress), recipe, progress)
 
 
 def inputs_of(recipe: Recipe) -> list[str]:
@@ -288,147 +305,3 @@ def _check_early(preset: str, recipe: Recipe | None, changes: Mapping[str, Any])
 
 def _section(name: str) -> str:
     return name.partition(".")[0]
-
-
-# A run within a given time: which preset, and how many epochs
-
-
-def check_time(seconds: float | None, changes: Mapping[str, Any], processes: int) -> None:
-    """Raise SettingsError unless a training with these settings can be fitted to a time."""
-    if seconds is None:
-        return
-    if not 0 < seconds < float("inf"):
-        raise SettingsError(f"the time for the training is {seconds:g} s: it must be more than 0.")
-    if _backbone_in(changes) is not None:
-        raise SettingsError("a time for the training does not go with a backbone yet: give epochs instead.")
-    if "epochs" in changes:
-        raise SettingsError("a time for the training and epochs exclude each other: give one of them.")
-    if processes > 1:
-        raise SettingsError("a time for the training is not for several processes: give epochs instead.")
-
-
-def fit_into(
-    seconds: float, recipe: Recipe, changes: Mapping[str, Any] | None, splits: Splits, device: str, reporter: Reporter
-) -> Recipe:
-    """The recipe that trains for the given time; reports the choice.
-
-    Args:
-        changes: None to keep to ``recipe``; else any preset with these changes may be chosen.
-    """
-    if recipe.unlabelled is not None:
-        raise SettingsError(
-            "a time for the training does not go with unlabelled pictures yet: give epochs instead, or unlabelled=null."
-        )
-    candidates = {"": recipe}
-    if changes is not None:
-        candidates = {
-            f"preset {name}": recipe_of(name, splits, recipe.data, changes, recipe.pictures)
-            for name in reversed(BY_WORK)
-        }
-    train, validation = _examples(splits)
-    plan = within(seconds, list(candidates.values()), train, validation, classes=len(splits.classes), device=device)
-    name = list(candidates)[plan.index]
-    if plan.seconds > seconds:
-        reporter.say(f"One epoch, though it takes about {plan.seconds:.0f} s.")
-    else:
-        of = f"{name[:1].upper()}{name[1:]}{', ' if name else ''}"
-        reporter.say(f"{of}{plural(plan.recipe.epochs, 'epoch')}: about {plan.seconds:.0f} s.")
-    return plan.recipe
-
-
-PLANNED = 0.92  # share of the time that is planned for: a machine is not equally quick all the time
-TRIED = 0.02  # share of the time in which each recipe is tried; two steps at least, after two that warm up
-# Share of a recipe's own passes from which on it is taken, and not a smaller recipe with all the passes that fit: with
-# half of its passes `balanced` was seen to be no better than `fast` in as much time or less (benchmarks/passes.py).
-ENOUGH = 0.8
-HOPELESS = 0.5  # a recipe is not even tried if this share of the passes that it needs would not fit, by its FLOPs
-MOST = 8  # times its own passes, at most: so many still gained half a point on clothes, nothing on digits
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The candidate that fits, with its number of epochs and the expected seconds of its training."""
-
-    index: int
-    recipe: Recipe
-    seconds: float
-
-
-def within(
-    seconds: float,
-    candidates: Sequence[Recipe],
-    train: Examples,
-    validation: Examples | None,
-    *,
-    classes: int,
-    device: str = "auto",
-) -> Plan:
-    """The first of ``candidates`` that has time for enough epochs, or the last one, with as many as there is time for.
-
-    How many fit is measured: each that has a chance is tried for a few steps, and what it learns there is forgotten.
-
-    Args:
-        seconds: for training and validation, those tries included.
-        candidates: recipes, the best but slowest first; their epochs say how many passes they need.
-    """
-    began = time.perf_counter()
-
-    def plan(recipe: Recipe) -> Plan:
-        an_epoch = seconds_an_epoch(recipe, train, validation, TRIED * seconds, classes=classes, device=device)
-        room = (PLANNED * seconds - (time.perf_counter() - began)) / an_epoch
-        epochs = max(1, min(int(room), MOST * recipe.epochs))
-        return Plan(candidates.index(recipe), recipe.override({"epochs": epochs}), epochs * an_epoch)
-
-    def flops(recipe: Recipe) -> int:
-        return summary(recipe.network, train.input_shape, classes).flops
-
-    *slower, quickest = candidates
-    surest = plan(quickest)
-    a_flop = surest.seconds / surest.recipe.epochs / flops(quickest)
-    for recipe in slower:
-        # Small networks do fewer FLOPs a second than large ones: only what is far from fitting is not tried.
-        if HOPELESS * ENOUGH * recipe.epochs * flops(recipe) * a_flop < seconds:
-            tried = plan(recipe)
-            if tried.recipe.epochs >= ENOUGH * recipe.epochs:
-                return tried
-    return surest
-
-
-def seconds_an_epoch(
-    recipe: Recipe, train: Examples, validation: Examples | None, most: float, *, classes: int, device: str = "auto"
-) -> float:
-    """Seconds an epoch of ``recipe`` takes, measured in ``most`` seconds or in a few steps."""
-    fitting, clock = Fitting(recipe, train, None, classes, device), _Clock(most)
-    fitting.run(callbacks=[clock], epochs=1)
-    judging = 0.0
-    if validation is not None and len(validation):
-        part = Examples(validation.inputs[:1000], validation.labels[:1000]).on(fitting.state.device)
-        began = time.perf_counter()
-        validate(fitting.state.eval_model(), fitting.state.preprocessing, part, recipe)
-        judging = (time.perf_counter() - began) * len(validation) / len(part)
-    return clock.seconds_an_epoch + judging
-
-
-class _Clock(Callback):
-    """Times the steps, without the first two, and stops after ``most`` seconds."""
-
-    def __init__(self, most: float) -> None:
-        self._most = most
-        self._began = time.perf_counter()
-        self.seconds_an_epoch = 0.0
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        """Stop when the time is over and two steps were timed."""
-        state.totals[0].item()  # waits for the device
-        now = time.perf_counter()
-        if info.step <= 2 < info.steps:
-            self._began = now
-            return False
-        timed = info.step - (2 if info.steps > 2 else 0)
-        self.seconds_an_epoch = (now - self._began) * info.steps / timed
-        return timed >= 2 and now - self._began >= self._most
-
-    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
-        """Time the whole epoch if it had fewer than two steps after the warm-up."""
-        self.seconds_an_epoch = self.seconds_an_epoch or float(row["seconds"] or 0.0)
-        return True

@@ -17,6 +17,8 @@ from ..errors import RunFolderError
 from ..evaluation import Evaluation, accuracy_sentence
 from ..files import Replacing, atomic_write_csv, is_ours, remove, remove_empty_folder
 from ..locks import FolderLock, refuse_if_in_use
+from ..nn.networks import EnsembleSpec
+from ..nn.spec import BaseSpec
 from ..notebook import curves, render
 from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
@@ -114,6 +116,14 @@ class Trained:
     recipe: Recipe
     splits: Splits
     began: str  # the day
+    members: int = 1  # networks of the recipe, of as many seeds, that the result's network averages
+    tried: tuple[str, ...] = ()  # what a training of a given time has tried, a sentence each
+
+    @property
+    def network(self) -> BaseSpec:
+        """What the result's network is."""
+        one = self.recipe.network
+        return one if self.members == 1 else EnsembleSpec(members=self.members, member=one)
 
     def run(
         self,
@@ -157,6 +167,8 @@ class RunFolder:
     history = FileOf("history.csv")  # the learning curves
     model = FileOf("model.safetensors")  # the classifier, with the weights of the best epoch
     checkpoint = FileOf("checkpoint.safetensors")  # what is needed to resume
+    time = FileOf("time.json")  # what a training of a given time has tried; only with --time
+    best = FileOf("best.safetensors")  # the checkpoint of the best try, while others follow it
     evaluation = FileOf("evaluation.json")  # every figure on the test data
     predictions = FileOf("predictions.csv")  # a line a test image
     report = FileOf("report.html")  # the page to look at

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from .. import errors
 from ..data import Splits, look_over
 from ..data.corrections import refuse_to_lose_decisions
 from ..data.dataset import share_splits, shared_splits
-from ..errors import DivergedError, GlyphNetError, RunFolderError, SettingsError, TrainingError
+from ..errors import GlyphNetError, RunFolderError, SettingsError, TrainingError
 from ..files import Replacing, atomic_write_text, new_file
 from ..locks import FolderLock, temporary_folder
 from ..progress import SILENT, Reporter
-from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
-from ..training.callbacks import Slowdown
+from ..training import Callback, Recipe
 from ..training.collective import FAILED, LOST, PeerLostError, joined
 from ..training.device import Place
 from ..training.fit import check_parts
@@ -29,16 +28,16 @@ from ..training.launch import tell_end
 from .conclusion import check_group_gap, conclude, make_classifier, measure_group_gap
 from .preparation import (
     Source,
-    check_time,
-    fit_into,
-    fitting_of,
+    candidates_for,
     inputs_of,
     prepare,
     read_again,
     read_recipe,
     with_pool_again,
 )
-from .run import HistoryWriter, Run, RunFolder, Trained, today, write_history
+from .run import Run, RunFolder, Trained
+from .timed import TimedTraining, TimePlan, check_time, plan_time
+from .trainer import Trainer
 from .unlabelled import Pool
 
 
@@ -68,7 +67,10 @@ def train(
         data: what `glyphnet.load` takes, or loaded splits; None for the recipe's data, or "digits".
         preset: "fast", "balanced", "best" or "robust", if no recipe is given; None for "balanced", or with ``seconds``
             for the best one for that time.
-        seconds: about how long the training may take: the number of epochs is chosen so that it fits.
+        seconds: about how long the training may take, checks before and after it left out. A small network comes
+            first, then larger ones and more passes, as long as they fit and validation gains; with ``preset``,
+            ``recipe``, a backbone or ``unlabelled`` only the number of passes is varied. Where validation images are
+            few, the choice is cross-validated; where training images are few, networks of several seeds are averaged.
         changes: settings to change, by dotted name: ``{"optimizer.lr": 0.01}``.
         out: the run folder to make; None writes nothing.
         overwrite: whether to replace a run in ``out``; it stays until the new one begins.
@@ -114,24 +116,25 @@ def train(
         with joined(place, device) as collective:
             with collective.first_in_turn():
                 given, asked = recipe, (data, preset or "balanced", recipe, changes, reporter.progress, unlabelled)
-                recipe, splits = prepare(*asked, own_network=seconds is not None)
+                recipe, splits = prepare(*asked)
             if group_gap:
                 check_group_gap(recipe, splits, place.size)
-            reporter.say(*look_over(splits).lines, *(() if given else recipe.about_pictures))
+            many = seconds is not None and not (given or preset)  # recipes to choose from: the chosen one is said then
+            reporter.say(*look_over(splits).lines, *(() if given or many else recipe.about_pictures))
             reporter.say(*recipe.without_effect(given=tuple(changes)))
-            if seconds is not None:
-                recipe = fit_into(seconds, recipe, None if given or preset else changes, splits, device, reporter)
-            began = today()
+            trainer = Trainer(
+                splits, folder, device, threads, collective, callbacks, checkpoint_every, reporter,
+            )  # fmt: skip
             if folder is not None:
                 folder.check(overwrite=overwrite, inputs=inputs_of(recipe))
                 held.enter_context(folder.held())
-            fitting = fitting_of(recipe, splits, device, collective, threads)
-            reporter.say(str(fitting.arithmetic))
+            candidates = candidates_for(recipe, splits, changes) if many else {preset or "": recipe}
+            begin = _training_of(recipe, trainer, seconds, candidates)
             if folder is not None:
                 folder.clear()
                 atomic_write_text(folder.recipe, recipe.to_yaml())
                 reporter.say(f"The run is written to {folder.path}.")
-            trained = _fit(fitting, splits, folder, callbacks, checkpoint_every, began, reporter)
+            trained = begin()
         if place.rank:
             return trained.run(make_classifier(trained))
         how: dict[str, Any] = {"device": device, "threads": threads, "callbacks": callbacks, "reporter": reporter}
@@ -171,6 +174,8 @@ def resume(
         reporter = SILENT
     elif not folder.recipe.is_file():
         raise RunFolderError(f"{folder.path}: no run to resume: there is no {folder.recipe.name} in it.")
+    if folder.time.is_file() and max(place.size, processes) > 1:
+        check_time(1.0, {}, max(place.size, processes))
     if place.size < processes:
         return _resume_together(
             processes, folder, splits, device=device, callbacks=callbacks, reporter=reporter, command=command,
@@ -187,14 +192,32 @@ def resume(
             with collective.first_in_turn():
                 splits = _read_again(folder, recipe, splits, reporter)
             reporter.say(*look_over(splits).lines)
-            fitting = fitting_of(recipe, splits, device, collective, threads)
-            began = today() if place.rank else restore(fitting, splits, folder)
-            reporter.say(str(fitting.arithmetic))
-            written_to = None if place.rank else folder
-            trained = _fit(fitting, splits, written_to, callbacks, checkpoint_every, began, reporter)
+            trainer = Trainer(
+                splits, None if place.rank else folder, device, threads, collective, callbacks, checkpoint_every,
+                reporter,
+            )  # fmt: skip
+            if not place.rank and folder.time.is_file():
+                trained = TimedTraining(TimePlan.read(folder.time), trainer).run()
+            else:
+                fitting = trainer.fitting(recipe)
+                if not place.rank:
+                    trainer.read(fitting, folder.checkpoint)
+                reporter.say(str(fitting.arithmetic))
+                trained = trainer.train(fitting)
         if place.rank:
             return trained.run(make_classifier(trained))
         return _told(conclude(trained, folder, reporter, command, check_labels=check_labels, report=report), callbacks)
+
+
+def _training_of(
+    recipe: Recipe, trainer: Trainer, seconds: float | None, candidates: Mapping[str, Recipe]
+) -> Callable[[], Trained]:
+    """What trains the recipe, or for a given time the candidates; it refuses here what cannot work."""
+    if seconds is not None:
+        return TimedTraining(plan_time(seconds, candidates, trainer.splits), trainer).run
+    fitting = trainer.fitting(recipe)
+    trainer.reporter.say(str(fitting.arithmetic))
+    return partial(trainer.train, fitting)
 
 
 def _read_again(folder: RunFolder, recipe: Recipe, splits: Splits | None, reporter: Reporter) -> Splits:
@@ -207,34 +230,6 @@ def _read_again(folder: RunFolder, recipe: Recipe, splits: Splits | None, report
             "glyphnet.resume(folder, splits=...)."
         )
     return read_again(recipe, reporter.progress)
-
-
-def _fit(
-    fitting: Fitting,
-    splits: Splits,
-    folder: RunFolder | None,
-    callbacks: Sequence[Callback],
-    checkpoint_every: float,
-    began: str,
-    reporter: Reporter,
-) -> Trained:
-    """Train, and keep the folder up to date; if the training diverges, write the last good weights."""
-    if reporter.sentence is not None:
-        callbacks = [*callbacks, Slowdown(reporter.sentence)]
-    if isinstance(reporter, Callback):
-        callbacks = [*callbacks, reporter]
-    if folder is not None:
-        # First: what other callbacks do with the state is never ahead of what is written.
-        checkpoints = CheckpointWriter(folder.checkpoint, _terms(fitting, splits, began), every=checkpoint_every)
-        callbacks = [checkpoints, HistoryWriter(folder.history), *callbacks]
-    try:
-        return Trained(fitting.run(callbacks=callbacks), fitting.recipe, splits, began)
-    except DivergedError as error:
-        if folder is not None and isinstance(error.result, FitResult):
-            write_history(folder.history, error.result.history)
-            if classifier := make_classifier(Trained(error.result, fitting.recipe, splits, began)):
-                classifier.save(folder.model)
-        raise
 
 
 def _told(run: Run, callbacks: Sequence[Callback]) -> Run:
@@ -280,25 +275,6 @@ def _resume_together(processes: int, folder: RunFolder, splits: Splits | None, *
 def _check_together(processes: int, recipe: Recipe, splits: Splits, device: str) -> None:
     check_parts(processes, len(splits.train), recipe)
     Place(0, processes, 0, processes).device(device)
-
-
-# The checkpoint and the history in a run folder
-
-
-def restore(fitting: Fitting, splits: Splits, folder: RunFolder) -> str:
-    """Restore the state of the folder's checkpoint, if there is one; return the day on which the training began."""
-    if not folder.checkpoint.exists():
-        return today()
-    began: str = fitting.read_checkpoint(folder.checkpoint, _terms(fitting, splits, today()))["began"]
-    return began
-
-
-def _terms(fitting: Fitting, splits: Splits, began: str) -> dict[str, Any]:
-    """What must be the same to resume the training, and the day on which it began, which is kept."""
-    data = {"training data": splits.train.fingerprint, "validation data": splits.validation.fingerprint}
-    if splits.unlabelled is not None:
-        data["unlabelled images"] = splits.unlabelled.fingerprint
-    return {**fitting.terms, **data, "began": began}
 
 
 # Several processes that Python starts: the job and its result travel in a private folder

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from ..augment import Augmenter
 from ..data import ImageDataset, Splits
+from ..data.cache import cache_key, keep_arrays, kept_arrays
 from ..data.decode import ImageShape
 from ..data.duplicates import duplicate_groups
 from ..data.filetree import files_in
@@ -32,6 +33,7 @@ from ..predictfiles.predicting import Decoding, decode_ahead
 from ..progress import Progress
 from ..seeding import derived_seed
 from ..training import Examples, Recipe
+from ..training.callbacks import Reported
 from ..training.consistency import labelled_alone
 from ..training.device import using_threads
 from ..training.fit import fit
@@ -168,6 +170,7 @@ def also_held_out(splits: Splits) -> npt.NDArray[np.bool_]:
 
 # Pictures that are like nothing labelled
 
+WHAT = "looking for pictures like nothing labelled"  # in the progress
 FAR = 0.95
 """Quantile of the labelled images' distances from one another beyond which a picture may be foreign."""
 USUAL = 0.15
@@ -178,7 +181,7 @@ COPIES = 1000
 """Labelled images, with changed copies of them, that a picture is compared with."""
 
 
-def without_foreign(splits: Splits, recipe: Recipe) -> Splits:
+def without_foreign(splits: Splits, recipe: Recipe, progress: Progress | None = None) -> Splits:
     """The splits without unlabelled images that are like nothing labelled, which are counted in the notes.
 
     A network is trained on the labelled images alone. Of its features, the distance (1 − cosine) of a picture from the
@@ -189,7 +192,13 @@ def without_foreign(splits: Splits, recipe: Recipe) -> Splits:
     settings, pool = recipe.unlabelled, splits.unlabelled
     if settings is None or pool is None or not settings.leave_out or len(splits.train) < 2:
         return splits
-    own, theirs = _distances(splits, recipe)
+    alone = labelled_alone(recipe, len(splits.train)).model_dump(mode="json", exclude={"data", "pictures"})
+    key = cache_key(splits.train.fingerprint, pool.fingerprint, alone, settings.strong, torch.__version__)
+    if (kept := kept_arrays("foreign", key)) is None:
+        own, theirs = _distances(splits, recipe, progress)
+        keep_arrays("foreign", key, {"own": own, "theirs": theirs})
+    else:
+        own, theirs = kept["own"], kept["theirs"]
     far = theirs > float(np.quantile(own, FAR))
     if far.mean() <= USUAL:
         return splits
@@ -199,7 +208,9 @@ def without_foreign(splits: Splits, recipe: Recipe) -> Splits:
     return replace(splits, unlabelled=pool.subset(~far), notes=(*splits.notes, note))
 
 
-def _distances(splits: Splits, recipe: Recipe) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _distances(
+    splits: Splits, recipe: Recipe, progress: Progress | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Of the labelled images from the others, and of the unlabelled ones from all labelled: float32 (n,), (N,)."""
     assert splits.unlabelled is not None
     assert recipe.unlabelled is not None
@@ -207,7 +218,8 @@ def _distances(splits: Splits, recipe: Recipe) -> tuple[npt.NDArray[np.float32],
     labelled = Examples.of(splits.train.images, splits.train.labels)
     alone = labelled_alone(recipe, len(labelled)).model_copy(update={"precision": "fp32"})
     # On one thread of the processor: the same pictures are left out on every machine, and when a run is resumed.
-    found = fit(alone, labelled, classes=len(splits.classes), device="cpu", threads=1)
+    callbacks = [] if progress is None else [Reported(progress, WHAT, len(labelled))]
+    found = fit(alone, labelled, classes=len(splits.classes), device="cpu", threads=1, callbacks=callbacks)
     body = without_head(found.network)
 
     def features(images: npt.NDArray[np.uint8] | torch.Tensor) -> Iterator[torch.Tensor]:

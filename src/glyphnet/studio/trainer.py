@@ -195,6 +195,7 @@ class Told(Callback):
     def at_end(self, state: TrainingState) -> None:
         """Say that the training is judged now."""
         self._write({"sentence": "judging the model", "done": state.epoch, "total": state.recipe.epochs}, now=True)
+        self._began = self.left = None  # of a given time, another training may follow
 
     def _training(self, epoch: int, epochs: int, share: float) -> dict[str, Any]:
         speed = "" if self.speed is None else f", {self.speed:,.0f} images/s"
@@ -221,6 +222,12 @@ class EpochWriter(Callback):
         self._details_took = 0.0
         self._began = time.monotonic()
         self._judged: ImageDataset | None = None
+
+    def at_start(self, state: TrainingState) -> None:
+        """Remove the epochs of a training before this one: of a given time, several follow one another."""
+        if not state.history:
+            with contextlib.suppress(OSError):
+                remove(*(self._folder.path / EPOCHS).glob("*.json"))
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Write, unless the last time was a moment ago."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from ..progress import Progress
 from .state import HistoryRow, TrainingState
 
 
@@ -67,6 +68,29 @@ class Callback:
                 ``test_images``, or the same of the validation part where there is no test part; empty where nothing
                 was measured: the training was stopped, or no image was held out.
         """
+
+
+@dataclass(frozen=True)
+class Reported(Callback):
+    """Reports the steps of a training as progress of long work, in images learnt.
+
+    Attributes:
+        progress, what: see `glyphnet.progress.Progress`.
+        images: that an epoch learns from.
+        number: of this training, from 0, among ``trainings`` alike.
+    """
+
+    progress: Progress
+    what: str
+    images: int
+    number: int = 0
+    trainings: int = 1
+
+    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
+        """Report how far all of them are."""
+        whole = self.images * info.epochs
+        self.progress(int((self.number + info.share) * whole), self.trainings * whole, self.what)
+        return False
 
 
 # Stopping on a signal, at a point from which the training can resume
@@ -133,8 +157,9 @@ class StopOnSignal(Callback):
         return self.stop_requested()
 
     def at_end(self, state: TrainingState) -> None:
-        """Restore the signal handlers."""
+        """Restore the signal handlers; a later training of the same call takes them again."""
         self._put_back()
+        self._listens = False
 
 
 # A training whose steps become several times slower than at the start says so

@@ -9,7 +9,7 @@ from ..data.ink import Kind
 from ..errors import SettingsError
 from ..nn import BaseSpec
 from ..nn.efficientnet import EfficientNetLiteSpec
-from ..nn.kinds import ClassicCNNSpec, CNNSpec
+from ..nn.kinds import ClassicCNNSpec, CNNSpec, ResNetSpec
 from ..settings import suggestion
 from .losses import CrossEntropy
 from .optimizers import AdamW, Muon
@@ -24,7 +24,7 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictur
 
     Args:
         name: "fast" (seconds), "balanced" (a minute), "best" (as good as it gets) or "robust" (for pictures that come
-            noisy, slanted, of another light or half hidden).
+            noisy, slanted, of another light or half hidden); or one of `TIMED`.
         image_shape: height, width, channels.
         images: number of training images.
         classes: number of classes.
@@ -34,9 +34,9 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictur
     Raises:
         SettingsError: there is no such preset.
     """
-    if name not in PRESETS:
+    if name not in TIMED:
         raise SettingsError(f'unknown preset "{name}"{suggestion(name, PRESETS)}')
-    recipe = PRESETS[name](image_shape, images, classes)
+    recipe = TIMED[name](image_shape, images, classes)
     if pictures is None:
         return recipe
     if name == "robust":  # changes all kinds as much as it can
@@ -159,7 +159,25 @@ PRESETS: dict[str, Callable[[ImageShape, int, int], Recipe]] = {
 
 
 BY_WORK = ("fast", "balanced", "best")
-"""Presets by how long they take: among them a training of a given time chooses."""
+"""Presets by how long they take."""
+
+
+def residual(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """A small residual network: between `balanced` and `best` in work, where images are many and in colour."""
+    return best(image_shape, images, classes).model_copy(
+        update={"network": _residual(image_shape, 32), "epochs": _epochs(images, at_60_000=12)}
+    )
+
+
+def wide(image_shape: ImageShape, images: int, classes: int) -> Recipe:
+    """A residual network twice as wide: for hours."""
+    return best(image_shape, images, classes).model_copy(update={"network": _residual(image_shape, 64)})
+
+
+TIMED: dict[str, Callable[[ImageShape, int, int], Recipe]] = {**PRESETS, "residual": residual, "wide": wide}
+"""The recipes among which a training of a given time chooses, beside the presets."""
+RUNGS = ("fast", "balanced", "residual", "best", "wide")
+"""Those of them that it climbs, by how long they take."""
 
 
 def _epochs(images: int, at_60_000: float) -> int:
@@ -199,3 +217,14 @@ def _paired(image_shape: ImageShape, channels: int) -> ClassicCNNSpec | CNNSpec:
     stages = int(math.log2(side / 3))
     each = tuple(max(16, channels >> step) for step in reversed(range(stages)))
     return ClassicCNNSpec(channels=each, convs_per_stage=2, padding=True, batch_norm=True, dense=(128,), dropout=0.0)
+
+
+def _residual(image_shape: ImageShape, channels: int) -> ResNetSpec:
+    """A block of two convolutions a stage, twice as many channels in each, until about eight pixels of a side are left.
+
+    Images beyond 48 pixels are halved by the stem, for at their full size it would be the most costly part.
+    """
+    side = min(image_shape[:2])
+    stride = 1 if side <= 48 else 2
+    stages = max(2, min(5, round(math.log2(side / stride / 8)) + 1))
+    return ResNetSpec(channels=tuple(channels * 2**stage for stage in range(stages)), stem_stride=stride)

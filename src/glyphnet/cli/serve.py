@@ -40,6 +40,7 @@ def serve(
     body_bytes, json_bytes, buffered_bytes, picture_pixels, images, queue, connections, head_bytes, head_seconds,
     body_seconds, decoders, decode_seconds, answer_seconds, idle_seconds, notice_seconds, stop_seconds.
     """
+    from ..data.decode import pillow_is_quiet
     from ..serving import Server, listen, load, parse_limits
 
     limits = parse_limits(limit or ())
@@ -55,7 +56,8 @@ def serve(
             origins=allow_origin or (),
             on_answer=_tell if access_log else None,
         )
-        server.run(_announce(model.name, server.address, as_json))
+        with pillow_is_quiet:  # for each picture by itself it would take as long as reading its head
+            server.run(_announce(model.name, server.address, as_json))
     finally:
         listener.close()
 

@@ -149,8 +149,9 @@ def header_size(data: bytes, name: str) -> tuple[int, int]:
 
 
 def prepare_worker() -> None:
-    """In a worker of `guard`: load what decoding needs."""
+    """In a worker of `guard`: load what decoding needs, and silence warnings for good, not for each picture."""
     _formats("")
+    pillow_is_quiet.__enter__()
 
 
 def answer_parent(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:

@@ -184,18 +184,21 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
         if not above.any() or int(above @ np.arange(threshold + 1, 256)) < least * int(above.sum()):
             return None
         mask = depth > threshold
-        lines = _lines(mask)
+        lines = _lines(mask, _box(mask))
         strokes, gone = _strokes(mask if lines is None else mask & ~lines)
         if strokes is not None:
             weak = depth > max(threshold // 2, least // 2)
-            ruled = lines is not None or _lines(weak) is not None
+            around = _box(weak)
+            ruled = lines is not None or _lines(weak, around) is not None
             if not ruled:
-                strokes = _with_faint_ink(weak, strokes)
-            kept = strokes.mask
-            full, box = filters.upper_median(depth[kept]), _box(kept)
+                strokes = _with_faint_ink(weak, around, strokes)
+            kept, box = strokes.mask, strokes.box
+            full = filters.upper_median(depth[kept])
             if full < least or max(box[1] - box[0], box[3] - box[2]) < 6:
                 return None
-            level = filters.upper_median(upright[kept]) - full // 2
+            is_even = ground.size == 1  # then ``upright`` is as far above ``depth`` everywhere
+            lightness = full + offset + int(ground[0, 0]) if is_even else filters.upper_median(upright[kept])
+            level = lightness - full // 2
             return _Coarse(kept, over_paper, level, box, ground, room, offset, ruled, strokes.is_whole)
         depth = np.where(_dilated(gone if lines is None else gone | lines, 2), 0, depth)
         counts = filters.histogram(depth)
@@ -203,15 +206,17 @@ def _light_drawing(upright: IntArray) -> _Coarse | None:
 
 
 class _Strokes(NamedTuple):
-    """The pieces that make a drawing, bool (h, w); ``is_whole``: they are one, and there is no other."""
+    """The pieces that make a drawing, bool (h, w), and their box; ``is_whole``: they are one, and there is no other."""
 
     mask: BoolArray
+    box: Box
     is_whole: bool
 
 
-def _with_faint_ink(weak: BoolArray, strokes: _Strokes) -> _Strokes:
-    """The strokes and the fainter ink beside them, unless that is too much."""
-    found, _ = _strokes(weak, is_whole=strokes.is_whole and _grows_from(strokes.mask, weak))
+def _with_faint_ink(weak: BoolArray, box: Box, strokes: _Strokes) -> _Strokes:
+    """The strokes and the fainter ink beside them, ``weak`` in its box, unless that is too much."""
+    is_whole = strokes.is_whole and _grows_from(strokes.mask[_inside(box)], weak[_inside(box)])
+    found, _ = _strokes(weak, box, is_whole=is_whole)
     if found is None or (strokes.mask & ~found.mask).any() or filters.border(found.mask).any():
         return strokes
     is_too_much = np.count_nonzero(found.mask) > MOST_FAINT * np.count_nonzero(strokes.mask)
@@ -228,8 +233,16 @@ def _grows_from(core: BoolArray, ink: BoolArray) -> bool:
 
 
 def _box(mask: BoolArray) -> Box:
-    top, bottom, left, right = filters.extents(mask)
-    return int(top), int(bottom), int(left), int(right)
+    """The bounding box of what is True in a mask (h, w); all of it where nothing is."""
+    rows, columns = (mask.any(axis=axis).tobytes() for axis in (1, 0))
+    if b"\1" not in rows:
+        return 0, len(rows), 0, len(columns)
+    return rows.index(1), rows.rindex(1) + 1, columns.index(1), columns.rindex(1) + 1
+
+
+def _inside(box: Box) -> tuple[slice, slice]:
+    top, bottom, left, right = box
+    return slice(top, bottom), slice(left, right)
 
 
 def _dilated(mask: BoolArray, by: int) -> BoolArray:
@@ -237,20 +250,26 @@ def _dilated(mask: BoolArray, by: int) -> BoolArray:
     return filters.extremes(filters.rimmed(mask, by), 2 * by + 1, np.bitwise_or)
 
 
-def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | None, BoolArray]:
-    """(the drawing in a mask, or None; then what is no stroke). ``is_whole``: the mask is known to be one piece."""
+def _strokes(mask: BoolArray, box: Box | None = None, *, is_whole: bool = False) -> tuple[_Strokes | None, BoolArray]:
+    """(the drawing in a mask, or None; then what is no stroke).
+
+    Args:
+        mask: bool (h, w).
+        box: of the mask, where it is known.
+        is_whole: whether the mask is known to be one piece.
+    """
     from scipy import ndimage
 
     longest = max(mask.shape)
+    box = box or _box(mask)
+    inner = _inside(box)
     if not is_whole:
-        top, bottom, left, right = _box(mask)
-        inner = (slice(top, bottom), slice(left, right))
         labelled, count = ndimage.label(mask[inner], filters.EIGHT_NEIGHBOURS)
     if is_whole or count < 2:  # nothing to compare it with
         touching = np.count_nonzero(filters.border(mask))
         if 4 * touching > longest or np.count_nonzero(mask) < 6:
             return None, mask
-        return _Strokes(mask, is_whole=True), mask
+        return _Strokes(mask, box, is_whole=True), mask
     labels = np.zeros(mask.shape, dtype=labelled.dtype)
     labels[inner] = labelled
     places = ndimage.find_objects(labels)
@@ -273,8 +292,8 @@ def _strokes(mask: BoolArray, *, is_whole: bool = False) -> tuple[_Strokes | Non
     if similar > MANY // 4:
         return None, mask
     good &= SPECK * areas >= areas[main]
-    kept = np.concatenate([[False], _near(boxes, main, good)])
-    return _Strokes(kept[labels], is_whole=False), mask
+    kept = np.concatenate([[False], _near(boxes, main, good)])[labels]
+    return _Strokes(kept, _box(kept), is_whole=False), mask
 
 
 class _Pieces:
@@ -359,20 +378,29 @@ def _near(boxes: npt.NDArray[np.int64], main: int, good: BoolArray) -> BoolArray
     return near
 
 
-def _lines(mask: BoolArray) -> BoolArray | None:
-    """Pixels of straight thin lines that cross the picture, without what crosses them; None: there are none."""
-    across, down = _level_lines(mask), _level_lines(mask.T)
+def _lines(mask: BoolArray, box: Box) -> BoolArray | None:
+    """Pixels of straight thin lines that cross the picture, without what crosses them; None: there are none.
+
+    Args:
+        mask: bool (h, w).
+        box: its bounding box.
+    """
+    top, bottom, left, right = box
+    across, down = _level_lines(mask, box), _level_lines(mask.T, (left, right, top, bottom))
     if across is None or down is None:
         return across if down is None else down.T
     return across | down.T
 
 
-def _level_lines(mask: BoolArray) -> BoolArray | None:
+def _level_lines(mask: BoolArray, box: Box) -> BoolArray | None:
     """Lines that cross the picture from left to right, at slopes up to SLOPE; None: there are none."""
     height, width = mask.shape
     fewest = CROSSING * width
     thickest = max(3, max(height, width) // 24)
-    if 100 * np.count_nonzero(mask.any(axis=0)) < fewest or 100 * _count_thin_runs(mask, thickest) < fewest:
+    if 100 * (box[3] - box[2]) < fewest:  # as of most drawings, and there is nothing to count
+        return None
+    inner = mask[_inside(box)]
+    if 100 * np.count_nonzero(inner.any(axis=0)) < fewest or 100 * _count_thin_runs(inner, thickest) < fewest:
         return None
     runs = _thin_runs(mask, thickest)
     coarse = [SLOPE * (2 * k - SLANTS + 1) // (SLANTS - 1) for k in range(SLANTS)]

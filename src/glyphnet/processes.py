@@ -92,12 +92,14 @@ def _detached() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):  # macOS of the dead; Windows
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
+def _kill(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes, all at once, and those that they have started."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):  # macOS of the dead; Windows
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+    for process in processes:
+        process.wait()
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
@@ -248,8 +250,8 @@ class Workers:
         with self._lock:
             self._closed = True
             if self._pid == os.getpid():
+                _kill(*self._all)
                 for worker in self._all:
-                    _kill(worker)
                     _close(worker)
             self._all = set()
 

@@ -123,8 +123,8 @@ def _ignore_new_clients(listener: socket.socket) -> bool:
 SWEEP_SECONDS = 0.25
 LEAVING_SECONDS = 0.5
 """For the client to read why it has to go: closed at once, with something unread, the answer could be lost."""
-LAST_LEAVING_SECONDS = 2.0
-"""The same while the service stops: clients that are about to send another request read the end, not a reset."""
+LAST_LEAVING_SECONDS = 1.5
+"""The same for idle clients while the service stops: who is about to ask again reads the end, not a reset."""
 GRACE_SECONDS = 0.5
 """For a request that is on its way when the service stops."""
 
@@ -303,7 +303,7 @@ class GuardedProtocol(asyncio.Protocol):
         self._pool.on_refusal(refusal.code)
         self._lose(None)
         self.transport.write(refusal.raw(self._pool.security))
-        self._linger()
+        self._linger(LEAVING_SECONDS)  # it is told, and will not ask again
 
     # Its own.
 
@@ -370,7 +370,7 @@ class GuardedProtocol(asyncio.Protocol):
             self._is_gone = True
             self._behind.connection_lost(error)
 
-    def _linger(self) -> None:
+    def _linger(self, seconds: float | None = None) -> None:
         pool = self._pool
         pool.inside.pop(self, None)
         self._lose(None)
@@ -383,7 +383,8 @@ class GuardedProtocol(asyncio.Protocol):
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.deadline = time.monotonic() + (LAST_LEAVING_SECONDS if pool.closing else LEAVING_SECONDS)
+        usual = LAST_LEAVING_SECONDS if pool.closing else LEAVING_SECONDS
+        self.deadline = time.monotonic() + (seconds or usual)
 
 
 class _Transport(asyncio.Transport):

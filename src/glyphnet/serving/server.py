@@ -140,7 +140,9 @@ class Server:
         def stopping() -> None:
             service.stopping = True
 
-        self._uvicorn = GuardedServer(gate, self._limits, pool, self._listener, on_ready, stopping, service.wait)
+        self._uvicorn = GuardedServer(
+            gate, self._limits, pool, self._listener, on_ready, stopping, service.wait, service.close
+        )
         try:
             await self._uvicorn.run_to_end()
         finally:
@@ -158,18 +160,20 @@ class GuardedServer(uvicorn.Server):
         on_ready: called when requests are answered.
         on_stop: called when the server is asked to stop, ``notice_seconds`` before it takes no more connections.
         prepare: waits, in a thread, for what must be there before the first connection is taken; None for nothing.
+        finish: ends, in a thread, what answers requests, once all are answered and while the last clients leave.
     """
 
     def __init__(
         self, app: Any, limits: Limits, pool: ConnectionPool, listener: socket.socket, on_ready: Callable[[], None],
         on_stop: Callable[[], None], prepare: Callable[[], None] | None = None,
+        finish: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         super().__init__(_config(app, limits))
         self._listener = listener
         self._acceptor: Acceptor | None = None
         self._limits = limits
         self._pool = pool
-        self._on_ready, self._on_stop, self._prepare = on_ready, on_stop, prepare
+        self._on_ready, self._on_stop, self._prepare, self._finish = on_ready, on_stop, prepare, finish
         self._stop_at: float | None = None
 
     async def run_to_end(self) -> None:
@@ -208,9 +212,9 @@ class GuardedServer(uvicorn.Server):
         """Answer what was asked, and end the connections."""
         if self._acceptor is not None:
             await self._acceptor.close()
-        self._pool.close_soon(self._limits.stop_seconds / 3)
+        self._pool.close_soon(self._limits.stop_seconds / 6)
         await super().shutdown(sockets)
-        await self._pool.all_gone()
+        await asyncio.gather(self._pool.all_gone(), asyncio.to_thread(self._finish))
 
     def _make_connection(self) -> asyncio.Protocol:
         def behind(guard: GuardedProtocol) -> asyncio.Protocol:

@@ -278,8 +278,9 @@ def _packed_reader(model: Predictor) -> str:
 
 
 def prepare_worker() -> None:
-    """In a worker: load what decoding and finding drawings need."""
+    """In a worker: load what decoding and finding drawings need, and silence warnings once, not for each picture."""
     decode.prepare_worker()
+    decode.pillow_is_quiet.__enter__()
     import_module("scipy.ndimage")
 
 

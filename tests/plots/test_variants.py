@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from glyphnet.labs.drawing import sheet
+from glyphnet.labs.drawing import panel, sheet
+from glyphnet.plots import gallery
 from glyphnet.plots.style import BLUE, INK
 from glyphnet.plots.variants import GROUND, NARROW, for_dark, for_phone
 
@@ -57,7 +58,10 @@ def test_many_small_pictures_stay_side_by_side() -> None:
     for ax in axes.flat:
         ax.imshow(np.eye(3), cmap="gray")
         ax.axis("off")
-    assert tuple(for_phone(figure).get_size_inches()) == tuple(figure.get_size_inches())
+    narrow = for_phone(figure)
+    narrow.canvas.draw()
+    assert narrow.get_size_inches()[0] == NARROW
+    assert len({round(ax.get_position().y0, 3) for ax in narrow.axes}) == 2
     assert not plt.get_fignums(), "pyplot keeps none of them alive"
 
 
@@ -78,3 +82,31 @@ def test_on_a_phone_a_wide_legend_and_a_long_title_are_folded_not_cut() -> None:
     assert [text.get_text() for text in legend.get_texts()][:2] == ["unchanged recipe", "lower than drawn"]
     assert narrow.axes[0].get_window_extent().height > narrow.bbox.height / 3
     assert "\n" not in figure._suptitle.get_text(), "the wide figure keeps its own"
+
+
+def test_on_a_phone_two_scales_of_one_panel_stay_together_and_free_places_go() -> None:
+    figure, axes = sheet(2, 2)
+    for ax in axes[0]:
+        ax.plot([1, 2])
+        ax.twinx().plot([2, 1])
+    axes[1, 0].plot([1, 3])
+    axes[1, 1].set_axis_off()
+    narrow = for_phone(figure)
+    narrow.canvas.draw()
+    places = [ax.get_position().bounds for ax in narrow.axes]
+    assert len(places) == 5, "the free place is gone"
+    assert len({tuple(np.round(place, 3)) for place in places}) == 3
+    assert narrow.get_size_inches()[1] < 3 * 3.3
+
+
+def test_on_a_phone_a_gallery_with_sentences_has_three_columns_and_text_of_eleven_pixels() -> None:
+    figure, ax = panel(4)
+    gallery(np.zeros((7, 8, 8, 1), np.uint8), ["4, predicted 9\n87 % sure"] * 7, columns=6, ax=ax)
+    [narrow] = for_phone(figure).axes
+    lefts = [image.get_extent()[0] for image in narrow.images]
+    assert len(set(lefts)) == 3
+    assert [round(left, 3) for left in lefts[:3]] == sorted({round(left, 3) for left in lefts})
+    assert all(text.get_fontsize() / 72 * 350 / NARROW >= 11 for text in narrow.texts)
+    assert len({image.get_extent()[0] for image in ax.images}) == 6, "the wide figure keeps its own"
+    extents = {tuple(image.get_extent()) for image in narrow.images}
+    assert len(extents) == 7, "no two lie on one place"

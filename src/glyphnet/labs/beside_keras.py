@@ -93,8 +93,9 @@ def code() -> dict[str, str]:
 
 
 def is_installed() -> bool:
-    """Whether Keras is."""
-    return find_spec("keras") is not None
+    """Whether Keras is; a folder of that name without code is not."""
+    spec = find_spec("keras")
+    return spec is not None and spec.origin is not None
 
 
 def compare(splits: Splits, epochs: int, progress: Progress) -> dict[str, Any] | None:

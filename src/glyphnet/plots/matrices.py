@@ -141,6 +141,27 @@ def class_figures(
     return ax
 
 
+def _room_for(titles: Sequence[str]) -> float:
+    """The height of the titles above a row of a gallery, in widths of a tile."""
+    return 0.05 + _LINE * max((1 + title.count("\n") for title in titles), default=1)
+
+
+def arrange(ax: Axes, columns: int) -> float:
+    """Lay the tiles of a `gallery` out in so many columns; the height that they then take, in widths of a tile."""
+    rows = max(1, math.ceil(len(ax.images) / columns))
+    _, _, bottom, top = ax.images[0].get_extent() if ax.images else (0, 1, 1, 0)
+    height = bottom - top
+    text = _room_for([each.get_text() for each in ax.texts])
+    across, down = columns * (1 + _GAP), rows * (height + text + _GAP)
+    for place, (image, title) in enumerate(zip(ax.images, ax.texts, strict=True)):
+        left = (place % columns) * (1 + _GAP)
+        upper = (place // columns) * (height + text + _GAP) + text
+        image.set_extent((left, left + 1, upper + height, upper))
+        title.set_position((left + 0.5, upper - 0.05))
+    ax.set(xlim=(-_GAP / 2, across - _GAP / 2), ylim=(down - _GAP / 2, -_GAP / 2), aspect="equal")
+    return float(down / across)
+
+
 def gallery(
     images: npt.NDArray[np.uint8],
     titles: Sequence[str],
@@ -160,23 +181,16 @@ def gallery(
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
     height = images.shape[1] / images.shape[2]  # of a tile, in widths
-    text = 0.05 + _LINE * max((1 + title.count("\n") for title in titles), default=1)
-    across, down = columns * (1 + _GAP), rows * (height + text + _GAP)
-    ax = style.axes_or_new(ax, max(2.5, _TILE * across), _TILE * down + 0.1)
+    down = rows * (height + _room_for(titles) + _GAP)
+    ax = style.axes_or_new(ax, max(2.5, _TILE * columns * (1 + _GAP)), _TILE * down + 0.1)
     ax.set_axis_off()
     red = np.zeros(len(images), dtype=bool) if wrong is None else np.asarray(wrong, dtype=bool)
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        left = (place % columns) * (1 + _GAP)
-        top = (place // columns) * (height + text + _GAP) + text
         pixels = image[:, :, 0] if image.shape[2] == 1 else image
-        ax.imshow(
-            pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=(left, left + 1, top + height, top)
-        )
-        ax.text(
-            left + 0.5, top - 0.05, title, ha="center", va="bottom", fontsize=8, color=RED if red[place] else INK
-        )  # fmt: skip
+        ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=(0, 1, height, 0))
+        ax.text(0.5, 0, title, ha="center", va="bottom", fontsize=8, color=RED if red[place] else INK)
     style.literal(ax.texts)
-    ax.set(xlim=(-_GAP / 2, across - _GAP / 2), ylim=(down - _GAP / 2, -_GAP / 2), aspect="equal")
+    arrange(ax, columns)
     if not len(images):
         ax.text(0.5, 0.5, "no images", transform=ax.transAxes, ha="center", va="center", color=SOFT)
     return ax

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from .matrices import arrange
 from .style import BLUE, COOL, FINE, HEAT, INK, LINE, RED, SOFT
 
 NARROW = 3.7
@@ -26,6 +27,10 @@ NARROW = 3.7
 MOST_STACKED = 6
 """Axes that are put one below the other on a narrow page; more are small pictures, and stay side by side."""
 
+GALLERY_COLUMNS = 3
+"""Pictures in a row of a gallery on a phone, where their titles have several words."""
+
+_SMALLEST = 8.5  # points: 11 pixels on a phone
 _BESIDE_THE_SCALE = 0.8  # of the width of a narrow figure: what the numbers and the title of an axis leave
 
 GROUND = "#1c2024"  # --surface of the dark page in pages/house.css, and the others below too
@@ -54,18 +59,28 @@ def for_phone(figure: Figure) -> Figure:
     Legends that are too wide then get fewer columns, and titles more lines.
     """
     copy = deepcopy(figure)
+    for ax in [ax for ax in copy.axes if _is_empty(ax)]:
+        copy.delaxes(ax)
     placed = [ax for ax in copy.axes if ax.get_subplotspec() is not None]
+    # Two axes may share a place, one for the left scale and one for the right.
+    places = list(dict.fromkeys(ax.get_subplotspec() for ax in placed))
     width, height = copy.get_size_inches()
     narrow = min(NARROW, width)
-    if len(placed) > MOST_STACKED or any(ax.images and not ax.axison for ax in placed):
+    if any(ax.images and not ax.axison for ax in placed):
+        return _pictures_for_phone(copy, placed, narrow)
+    if len(places) > MOST_STACKED:
         return copy
     rows = 1 + max((_row(ax) for ax in placed), default=0)
-    if len(placed) > rows:  # side by side
-        grid = copy.add_gridspec(len(placed), 1)
-        for place, ax in enumerate(placed):
+    if len(places) > rows:  # side by side
+        grid = copy.add_gridspec(len(places), 1)
+        taken = set()
+        for ax in placed:
+            place = places.index(ax.get_subplotspec())
             ax.set_subplotspec(grid[place])
-            ax.tick_params(labelleft=True, labelbottom=True)
-        copy.set_size_inches(narrow, len(placed) * max(2.2, min(height / rows, 3.2)))
+            if place not in taken:  # the second one has its numbers on the right
+                ax.tick_params(labelleft=True, labelbottom=True)
+            taken.add(place)
+        copy.set_size_inches(narrow, len(places) * max(2.2, min(height / rows, 3.2)))
     elif any(ax.get_aspect() != "auto" for ax in placed):  # its proportions stay
         copy.set_size_inches(narrow, height * narrow / width)
     else:
@@ -80,6 +95,28 @@ def for_phone(figure: Figure) -> Figure:
     for text in (copy._suptitle, copy._supxlabel):  # type: ignore[attr-defined]  # no public way to the objects
         if text is not None:
             _fold_text(text, copy.bbox.width * (1 - text.get_position()[0]))
+    return copy
+
+
+def _is_empty(ax: Axes) -> bool:
+    """Whether a place of a grid was left free."""
+    return not ax.axison and not ax.has_data() and not ax.texts and not ax.get_title()
+
+
+def _pictures_for_phone(copy: Figure, placed: list[Axes], narrow: float) -> Figure:
+    """Pictures stay beside each other, under folded titles; where each has a title of several words, three a row."""
+    width, height = copy.get_size_inches()
+    titles = [text.get_text() for text in placed[0].texts]
+    if len(placed) == 1 and len(placed[0].images) == len(titles) > 1 and any(" " in title for title in titles):
+        copy.set_size_inches(narrow, narrow * arrange(placed[0], GALLERY_COLUMNS))
+    else:
+        copy.set_size_inches(narrow, max(1.2, height * narrow / width))
+    columns = max((spec.colspan.stop for ax in placed if (spec := ax.get_subplotspec()) is not None), default=1)
+    for ax in placed:
+        for text in (ax.title, ax.xaxis.label):
+            _fold_text(text, copy.bbox.width / columns)
+        for text in ax.texts:
+            text.set_fontsize(max(_SMALLEST, text.get_fontsize()))
     return copy
 
 

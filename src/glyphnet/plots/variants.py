@@ -30,6 +30,7 @@ MOST_STACKED = 6
 GALLERY_COLUMNS = 3
 """Pictures in a row of a gallery on a phone, where their titles have several words."""
 
+_HANDLE = 0.6  # inches: the line before a name in a legend, and its padding
 _SMALLEST = 8.5  # points: 11 pixels on a phone
 _BESIDE_THE_SCALE = 0.8  # of the width of a narrow figure: what the numbers and the title of an axis leave
 
@@ -95,7 +96,20 @@ def for_phone(figure: Figure) -> Figure:
     for text in (copy._suptitle, copy._supxlabel):  # type: ignore[attr-defined]  # no public way to the objects
         if text is not None:
             _fold_text(text, copy.bbox.width * (1 - text.get_position()[0]))
+    _fold_cut(copy, [text for ax in placed for text in (ax.title, ax.xaxis.label)])
     return copy
+
+
+def _fold_cut(figure: Figure, texts: list[Text]) -> None:
+    """Fold those that a side of the figure would cut: an axis stands right of its numbers, and its label below it."""
+    long = [text for text in texts if text.get_window_extent().width > figure.bbox.width / 2]
+    if not long:
+        return
+    figure.draw_without_rendering()  # now they are where the layout has put them
+    for text in long:
+        extent = text.get_window_extent()
+        centre = (extent.x0 + extent.x1) / 2
+        _fold_text(text, 2 * min(centre, figure.bbox.width - centre))
 
 
 def _is_empty(ax: Axes) -> bool:
@@ -114,7 +128,7 @@ def _pictures_for_phone(copy: Figure, placed: list[Axes], narrow: float) -> Figu
     columns = max((spec.colspan.stop for ax in placed if (spec := ax.get_subplotspec()) is not None), default=1)
     for ax in placed:
         for text in (ax.title, ax.xaxis.label):
-            _fold_text(text, copy.bbox.width / columns)
+            _fold_text(text, _BESIDE_THE_SCALE * copy.bbox.width / columns)
         for text in ax.texts:
             text.set_fontsize(max(_SMALLEST, text.get_fontsize()))
     return copy
@@ -129,6 +143,8 @@ def _fold_legend(legend: Legend, width: float) -> None:
         del columns[-1]
         for column, part in zip(columns, np.array_split(np.arange(len(items)), len(columns)), strict=True):
             column.get_children()[:] = [items[place] for place in part]
+    for text in legend.get_texts():
+        _fold_text(text, width - _HANDLE * legend.figure.dpi)
 
 
 def _fold_text(text: Text, width: float) -> None:

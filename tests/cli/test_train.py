@@ -124,8 +124,11 @@ def test_without_out_a_free_folder_is_chosen_and_said(tmp_path: Path, monkeypatc
 def test_a_training_fitted_to_a_time_says_what_fits_and_writes_it_down(tmp_path: Path) -> None:
     result = train("digits", "--time", "1.5s", "--set", "seed=3", "--out", tmp_path / "run")
     assert result.exit_code == 0, result.stderr
-    said = re.search(r"^Preset (\w+), (\d+) epochs?: about \d+ s\.$", result.stderr, flags=re.MULTILINE)
+    assert re.search(r"^First: fast, \d+ pass(es)?, about .+\.$", result.stderr, flags=re.MULTILINE)
+    said = re.search(r"^Stopping: .+; (\S+), (\d+) pass(?:es)? is kept", result.stderr, flags=re.MULTILINE)
     assert said is not None
+    tried = rf"^{said[1].capitalize()}, {said[2]} pass(es)? \(.+\): .+ % of \d+ validation images\.$"
+    assert re.search(tried, result.stderr, flags=re.MULTILINE)
     recipe = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())
     assert (recipe["epochs"], recipe["seed"]) == (int(said[2]), 3)
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 1 + int(said[2])
@@ -136,7 +139,8 @@ def test_a_time_leaves_the_preset_alone_that_was_asked_for(tmp_path: Path) -> No
     words = ["--preset", "fast", "--network", "linear", "--time", "0.5s", "--json", "--out", tmp_path / "run"]
     result = train("digits", *words)
     assert result.exit_code == 0, result.stderr
-    assert re.search(r"^\d+ epochs?: about \d+ s\.$", result.stderr, flags=re.MULTILINE)
+    assert "First: fast, " in result.stderr
+    assert "balanced" not in result.stderr
     assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["network"]["kind"] == "linear"
     refused = train("digits", "--time", "1s", "--set", "epochs=3", "--out", tmp_path / "other")
     assert (refused.exit_code, refused.stdout) == (1, "")

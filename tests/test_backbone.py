@@ -16,10 +16,12 @@ import torch
 import glyphnet
 from glyphnet.classifier import load_model
 from glyphnet.data import ImageDataset, Splits
+from glyphnet.data.cache import keep_arrays, kept_arrays
 from glyphnet.errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError
 from glyphnet.export import export
 from glyphnet.nn import build
 from glyphnet.nn.efficientnet import EfficientNetLiteSpec
+from glyphnet.progress import Reporter
 from glyphnet.runs.backbone import read_backbone
 from glyphnet.training import Recipe
 
@@ -255,3 +257,46 @@ def test_the_published_weights_are_those_that_are_known() -> None:
     found = read_backbone("efficientnet-lite0", (129, 129, 3))
     assert found.sha256 == "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     assert found.network == EfficientNetLiteSpec(side=129)
+
+
+def test_features_are_kept_for_the_next_training_and_a_damaged_entry_is_computed_again(
+    digits: Splits, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path))
+    few = of(digits, range(5, 10), most=60)
+    held = len(few.validation)
+
+    def trained(**changes: object) -> tuple[dict[str, torch.Tensor], list[str]]:
+        said: list[str] = []
+        changes = {"backbone": str(model), "epochs": 1, **changes}
+        run = glyphnet.train(few, changes=changes, reporter=Reporter(said.append), threads=1)
+        assert run.classifier is not None
+        return run.classifier.network.state_dict(), [each for each in said if "were in the cache" in each]
+
+    def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+        return all(torch.equal(one[name], other[name]) for name in one)
+
+    first, said = trained()
+    assert said == []
+    assert len(list((tmp_path / "features").iterdir())) == 2
+    second, said = trained()
+    assert same(first, second)
+    assert said == [f"The backbone's features of {60 + held} images were in the cache, of 0 they were computed."]
+    # Copies are changed by chance: those of another seed are others, the validation images are not.
+    _, said = trained(seed=1)
+    assert said == [f"The backbone's features of {held} images were in the cache, of 60 they were computed."]
+    for path in (tmp_path / "features").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    third, said = trained()
+    assert said == []
+    assert same(first, third)
+
+
+def test_the_oldest_features_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLYPHNET_CACHE", str(tmp_path))
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 256, 1000, dtype=np.uint8)
+        keep_arrays("features", str(number), {"features": noise}, most_bytes=2600)
+        os.utime(tmp_path / "features" / f"{number}.npz", (number, number))
+    assert kept_arrays("features", "0") is None
+    assert kept_arrays("features", "3") is not None

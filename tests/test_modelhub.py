@@ -14,7 +14,8 @@ pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed:
 
 from glyphnet.classifier import load_model
 from glyphnet.errors import CorruptFileError, HubError, MissingExtraError, OutputError, SettingsError
-from glyphnet.modelhub import Place, pull, push
+from glyphnet.hub import Place
+from glyphnet.modelhub import pull, push
 
 from .hubserver import TOKEN, Hub, commit_id, hub_server
 

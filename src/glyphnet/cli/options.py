@@ -275,7 +275,7 @@ class RecipeOptions(OptionGroup):
     backbone: Annotated[str | None, typer.Option(
         "--backbone", metavar="NAME|FILE",
         help="Begin with weights trained on other pictures: glyphbase for drawings, "
-        "efficientnet-lite0 for photographs, or a model file.",
+        "efficientnet-lite0 for photographs, a file, or hf:USER/NAME, a repository of a hub.",
     )] = None  # fmt: skip
     unlabelled: Annotated[str | None, typer.Option(
         "--unlabelled", metavar="MORE",

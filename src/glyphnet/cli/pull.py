@@ -31,7 +31,7 @@ def pull(
 
     It is checked as any stranger's file is, and gets its name only then: a model file cannot run code.
     """
-    from ..modelhub import Place
+    from ..hub import Place
     from ..modelhub import pull as pull_model
 
     name = portable_name(Place.parse(place).repository.rpartition("/")[2])

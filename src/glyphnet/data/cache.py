@@ -182,8 +182,12 @@ def kept_arrays(kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
         return dict(arrays)
 
 
-def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Keep a few small arrays that are costly to compute, if the folder can be written."""
+def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]], *, most_bytes: int | None = None) -> None:
+    """Keep a few arrays that are costly to compute, if the folder can be written.
+
+    Args:
+        most_bytes: of all files of this kind; beyond that those written first are removed. None for no limit.
+    """
     path = cache_folder() / kind / f"{key}.npz"
     with contextlib.suppress(OSError):
         make_folder(path.parent)
@@ -192,6 +196,18 @@ def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> 
         content = packed.getvalue()
         with atomic_write(path) as file:
             file.write(hashlib.sha256(f"{kind}/{key}".encode() + content).digest() + content)
+        if most_bytes is not None:
+            _remove_oldest(path, most_bytes)
+
+
+def _remove_oldest(newest: Path, most_bytes: int) -> None:
+    """Remove the files written first beside ``newest``, which stays, until all hold at most so many bytes."""
+    files = [(file.stat().st_mtime, file, file.stat().st_size) for file in newest.parent.glob("*.npz")]
+    total = sum(size for *_, size in files)
+    for _, file, size in sorted(files):
+        if total > most_bytes and file != newest:
+            remove(file)
+            total -= size
 
 
 def prune(keep: Path, limit: int | None = None) -> None:

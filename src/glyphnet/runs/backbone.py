@@ -1,7 +1,8 @@
 """Backbones: networks that were trained on other pictures, from which a training begins.
 
 Their weights come out of a file: a GlyphNet model, GlyphBase, which was trained on glyphs of fonts by
-``pretrain/glyphbase.py``, or published ImageNet weights of EfficientNet-Lite0.
+``pretrain/glyphbase.py``, or published ImageNet weights of EfficientNet-Lite0. A file of a hub is kept in the cache
+under its SHA-256.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import torch
 from torch import Tensor
 
 from ..classifier import load_model
+from ..data.cache import cache_folder
 from ..data.dataset import UInt8Array
 from ..data.decode import ImageShape
 from ..data.ink.filters import border
 from ..data.settings import DataSettings
 from ..errors import CorruptFileError, MissingExtraError, ModelFileError, SettingsError, UnsupportedFileError
-from ..files import open_input
+from ..files import make_folder, move, open_input, remove
+from ..hub import Place, download, look_up
+from ..locks import temporary_folder
 from ..nn import Preprocessing, build, parse_network
 from ..nn.efficientnet import SCALE, SIDE, EfficientNetLiteSpec, published_weights
 from ..nn.spec import BaseSpec
@@ -44,6 +48,10 @@ MOST_BYTES = 1 << 30
 """Of a file of weights."""
 MOST_LOOKED_AT = 1000
 """Images whose borders show whether the background is light."""
+WEIGHTS = "model.safetensors"
+"""The file of a repository of a hub that holds its weights."""
+HUB = "hf:"
+"""How the name of a hub's repository begins."""
 FORMAT_VERSION = 1
 """Of a backbone that is no model: `write_backbone`."""
 
@@ -83,16 +91,18 @@ def read_backbone(weights: str, image_shape: ImageShape, sha256: str = "") -> Ba
     """The backbone of a name or a file, for images (H, W, C).
 
     Args:
-        weights: a name in `BACKBONES`, or the path of a file: a model that GlyphNet wrote (``.safetensors``), or
-            EfficientNet-Lite0 as timm (``.safetensors``) or efficientnet_lite_pytorch (``.pth``) save it.
-        sha256: what the file's must be; empty for any.
+        weights: a name in `BACKBONES`; the path of a file: a model that GlyphNet wrote (``.safetensors``), or
+            EfficientNet-Lite0 as timm (``.safetensors``) or efficientnet_lite_pytorch (``.pth``) save it; or
+            ``hf:USER/NAME``, a repository of a hub whose ``model.safetensors`` is such a file.
+        sha256: what the file's must be; empty for any. A file of a hub that is in the cache needs no network then.
 
     Raises:
-        MissingExtraError: the package that brings the weights is not installed.
+        MissingExtraError: the package that brings the weights, or that of the hub, is not installed.
+        HubError: the hub has no such repository, or cannot be reached.
         SettingsError: a name that is unknown, or a model for images of another shape.
         ModelFileError: the file cannot be read, is damaged, changed, or of no known network.
     """
-    path = _path_of(weights)
+    path = _path_of(weights, sha256)
     found = _digest(path)
     if sha256 and found != sha256:
         raise ModelFileError(
@@ -223,7 +233,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _path_of(weights: str) -> Path:
+def _path_of(weights: str, sha256: str = "") -> Path:
+    if weights.startswith(HUB):
+        return _from_hub(weights, sha256)
     if weights in BACKBONES:
         package, inside = BACKBONES[weights]
         spec = importlib.util.find_spec(package)
@@ -234,6 +246,39 @@ def _path_of(weights: str) -> Path:
     if not path.exists():
         raise SettingsError(f'backbone "{weights}" is no file, and unknown{suggestion(weights, BACKBONES)}')
     return path
+
+
+def pinned(weights: str) -> str:
+    """The name of weights with the commit that is the newest now, if it is one of a hub's; any other as it is."""
+    if not weights.startswith(HUB) or (place := Place.parse(weights)).revision is not None:
+        return weights
+    commit = look_up(place, WEIGHTS).commit
+    return str(Place(place.repository, commit or None))
+
+
+def _from_hub(weights: str, sha256: str) -> Path:
+    """The file of a repository in the cache, where it is downloaded to if it is not there.
+
+    Its name is the SHA-256 of its content, which is checked whenever it is opened.
+    """
+    place, folder = Place.parse(weights), cache_folder() / "backbones"
+    wanted = sha256 or look_up(place, WEIGHTS).sha256
+    kept = folder / f"{wanted}.safetensors"
+    if wanted and kept.is_file():
+        if _digest(kept) == wanted:
+            return kept
+        remove(kept)  # damaged
+    make_folder(folder)
+    with temporary_folder(folder) as room:
+        came = download(place, WEIGHTS, room)
+        if sha256 and came.sha256 != sha256:
+            raise ModelFileError(
+                f"{weights}: has changed since the training began: its SHA-256 is {came.sha256[:12]}…, and the recipe "
+                f"says {sha256[:12]}…. Name the commit of then (hf:USER/NAME@COMMIT), or start a new run."
+            )
+        kept = folder / f"{came.sha256}.safetensors"
+        move(came.path, kept)
+    return kept
 
 
 def _digest(path: Path) -> str:

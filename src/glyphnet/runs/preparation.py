@@ -20,7 +20,7 @@ from ..training.collective import ALONE, Collective
 from ..training.consistency import semi_supervised
 from ..training.presets import BY_WORK, RUNGS, fine_tuned
 from ..training.recipe import read_value
-from .backbone import GLYPHBASE, GLYPHBASE_SHAPE, images_for, read_backbone
+from .backbone import GLYPHBASE, GLYPHBASE_SHAPE, images_for, pinned, read_backbone
 from .mirrored import ask_mirrored, is_worth_asking
 from .unlabelled import SOURCES, Pool, source_of_pool, with_pool, with_source, without_foreign
 
@@ -64,11 +64,13 @@ def prepare(
                 "changed. Give their name or path instead."
             )
         settings, splits = None, data
+        changes = _with_pinned(changes)
     else:
         values = {
             name.partition(".")[2]: read_value(own[name]) if isinstance(own[name], str) else own[name] for name in own
         }
         settings = _data_settings(data, recipe).with_values(values)
+        changes = _with_pinned(changes)
         weights = _backbone_in(changes) or (recipe and recipe.backbone and recipe.backbone.weights)
         if weights:
             settings = images_for(weights, settings)
@@ -177,6 +179,13 @@ def _backbone_in(changes: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) and read_value(found) is not None else None
 
 
+def _with_pinned(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The changes with the commit of a backbone of a hub: the recipe makes the same model later."""
+    if (weights := _backbone_in(changes)) is None:
+        return changes
+    return {**changes, "backbone" if "backbone" in changes else "backbone.weights": pinned(weights)}
+
+
 def _changed(recipe: Recipe, data: DataSettings | None, changes: Mapping[str, Any]) -> Recipe:
     others = {name: value for name, value in changes.items() if _section(name) != "data"}
     return recipe.model_copy(update={"data": data}).override(others)
@@ -249,7 +258,10 @@ def fitting_of(
     if (backbone := recipe.backbone) is not None:
         found = read_backbone(backbone.weights, splits.image_shape, backbone.sha256)
         pretrained = found.for_images(splits.train.images)
-    return Fitting(recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained, unlabelled)
+    return Fitting(
+        recipe, train, held_out, len(splits.classes), device, collective, threads, pretrained, unlabelled,
+        keep_features=collective.rank == 0,
+    )  # fmt: skip
 
 
 def _examples(splits: Splits) -> tuple[Examples, Examples]:

@@ -14,6 +14,7 @@ from ..training import Callback, CheckpointWriter, FitResult, Fitting, Recipe
 from ..training.callbacks import Slowdown
 from ..training.checkpoint import write_checkpoint
 from ..training.collective import ALONE, Collective
+from ..units import plural
 from .conclusion import make_classifier
 from .preparation import fitting_of
 from .run import HistoryWriter, RunFolder, Trained, today, write_history
@@ -71,7 +72,13 @@ class Trainer:
             checkpoints = CheckpointWriter(folder.checkpoint, self._terms(fitting), every=self.checkpoint_every)
             callbacks = [checkpoints, HistoryWriter(folder.history), *callbacks]
         try:
-            return Trained(fitting.run(callbacks=callbacks), fitting.recipe, self.splits, self.began)
+            result = fitting.run(callbacks=callbacks)
+            if (features := fitting.features) is not None and features.read:
+                reporter.say(
+                    f"The backbone's features of {plural(features.read, 'image')} were in the cache, of "
+                    f"{features.computed:,} they were computed."
+                )
+            return Trained(result, fitting.recipe, self.splits, self.began)
         except DivergedError as error:
             if folder is not None and isinstance(error.result, FitResult):
                 write_history(folder.history, error.result.history)

@@ -26,6 +26,7 @@ from .collective import ALONE, Collective
 from .consistency import ConsistencyStep, check_unlabelled, paired_batches, steps_an_epoch
 from .device import Arithmetic, flushing_denormals, using_threads
 from .examples import Batches, Examples, balanced_order, batch_count, epoch_order
+from .features import Features
 from .optimizers import LBFGS
 from .recipe import Recipe
 from .state import HISTORY_KEYS, HistoryRow, Pretrained, TrainingState
@@ -77,16 +78,19 @@ class Fitting:
         arithmetic: on which device, in which precision, with how many threads.
         state: everything that changes.
         batches: what its steps look at.
+        features: what has computed the features of a backbone, after the first epoch; None before, and without one.
     """
 
     def __init__(
         self, recipe: Recipe, train: Examples, validation: Examples | None, classes: int, device: str = "auto",
         collective: Collective = ALONE, threads: int | None = None, pretrained: Pretrained | None = None,
-        unlabelled: Examples | None = None,
+        unlabelled: Examples | None = None, keep_features: bool = False,
     ) -> None:  # fmt: skip
         check_together(recipe, train, validation, classes)
         check_unlabelled(recipe, train, unlabelled, collective.size)
         self.recipe, self.classes, self.collective = recipe, classes, collective
+        self.features: Features | None = None
+        self._keep_features = keep_features  # in the cache, for the next training
         check_parts(collective.size, len(train), recipe)
         self.arithmetic = Arithmetic.choose(
             recipe, train.input_shape, classes, len(train), device, collective.place, threads
@@ -263,10 +267,13 @@ class Fitting:
         them: with one image a class, that is worth ten points on digits.
         """
         state, body = self.state, without_head(self.state.network)
-        parts = [self._with_copies(body)]
+        how = (*self.terms.items(), torch.__version__)
+        features = self.features = Features(body, state.preprocessing, how, self._keep_features)
+        parts = [self._with_copies(features)]
         if self.validation is not None:
             held = self.validation
-            parts.append(Examples(self._features(body, held.inputs), held.labels, held.weights))
+            known = features(held.inputs, lambda: self._features(body, held.inputs))
+            parts.append(Examples(known, held.labels, held.weights))
         best: FitResult | None = None
         for l2 in HEAD_L2 if len(parts) > 1 else (0.1,):
             loss = self.recipe.loss.model_copy(update={"label_smoothing": 0.0})
@@ -287,15 +294,19 @@ class Fitting:
         last = best.history[-1]
         state.totals.copy_(torch.tensor([last["loss"] or 0.0, last["accuracy"] or 0.0]) * len(self.train))
 
-    def _with_copies(self, body: nn.Module) -> Examples:
+    def _with_copies(self, features: Features) -> Examples:
         """The features of the training images, and of augmented copies if they are few."""
-        train, augmenter = self.train, Augmenter(self.recipe.augment)
-        found = [self._features(body, train.inputs)]
-        if augmenter.changes_images:
-            rounds = HEAD_IMAGES // len(train) - 1
-            found += [self._features(body, augmenter.of_pixels(train.inputs)) for _ in range(rounds)]
-        weights = None if train.weights is None else train.weights.repeat(len(found))
-        return Examples(torch.cat(found), train.labels.repeat(len(found)), weights)
+        train, augmenter, body = self.train, Augmenter(self.recipe.augment), features.body
+        rounds = max(1, HEAD_IMAGES // len(train)) if augmenter.changes_images else 1
+
+        def compute() -> torch.Tensor:
+            copies = (augmenter.of_pixels(train.inputs) for _ in range(rounds - 1))
+            return torch.cat([self._features(body, each) for each in (train.inputs, *copies)])
+
+        by_chance = (rounds, self.recipe.seed, self.recipe.augment) if rounds > 1 else ()
+        found = features(train.inputs, compute, *by_chance)
+        weights = None if train.weights is None else train.weights.repeat(rounds)
+        return Examples(found, train.labels.repeat(rounds), weights)
 
     def _features(self, body: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """What the last layer is given: float32 (N, F)."""

@@ -51,7 +51,8 @@ class Backbone(Settings):
     """Weights from which a training begins. Its first epoch fits the last layer alone; the others change all weights.
 
     Attributes:
-        weights: a name ("glyphbase", "efficientnet-lite0"), or the path of a file of weights.
+        weights: a name ("glyphbase", "efficientnet-lite0"), the path of a file of weights, or the repository of a hub
+            (hf:USER/NAME@COMMIT).
         sha256: of that file; a training writes here what it found.
     """
 

@@ -91,9 +91,17 @@ def test_a_stress_test_counts_right_answers_and_names_what_would_help() -> None:
 
 
 def test_where_time_is_short_a_sample_is_taken_and_its_size_is_said() -> None:
-    found = stress(Upright(), labelled(3 * FIRST), seconds=0.001)  # type: ignore[arg-type]
-    assert (found.n, found.of) == (FIRST, 3 * FIRST)
-    assert f"({FIRST} of {3 * FIRST} images, to fit the time)" in found.lines()[0]
+    asked: list[int] = []
+
+    class Slow(Upright):
+        def predict_labels(self, images: UInt8Array) -> np.ndarray:
+            asked.append(len(images))
+            return super().predict_labels(images)
+
+    found = stress(Slow(), labelled(600), seconds=0.001)  # type: ignore[arg-type]
+    assert (found.n, found.of) == (FIRST[0], 600)
+    assert f"({FIRST[0]} of 600 images, to fit the time)" in found.lines()[0]
+    assert set(asked) == {FIRST[0]}, "no more images are tried than there is time for"
 
 
 def test_the_advice_is_for_what_costs_most_and_knows_what_was_used() -> None:

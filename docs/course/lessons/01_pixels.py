@@ -112,6 +112,23 @@ check("1.2", answer)
 # </details>
 
 # %% [markdown]
+# ## The same in a file
+#
+# MNIST, the most used set of digits, lies in files of a very plain kind, called IDX: a few whole numbers that tell the
+# shape, then every pixel as one byte. Write our pictures as such a file, and read them again from nothing but bytes:
+
+# %%
+import struct
+
+file = struct.pack(">BBBBIII", 0, 0, 8, 3, *data.train.images.shape[:3]) + data.train.images.tobytes()
+print("the first 16 bytes:", list(file[:16]))
+_, _, kind, dimensions, count, height, width = struct.unpack(">BBBBIII", file[:16])
+pixels = np.frombuffer(file[16:], dtype=np.uint8).reshape(count, height, width)
+print(f"{count:,} pictures of {height}×{width}; nothing was lost: {(pixels == data.train.images[..., 0]).all()}")
+
+# %% [markdown]
+# With MNIST on your disk, `glyphnet.load("mnist")` reads its four files so; the lab `glyphnet lab scratch` shows them.
+#
 # ## What you know now
 #
 # - A picture is a table of numbers, and a label is a place in a row.

@@ -173,6 +173,63 @@ found = minimize(narrow, [9.0, 1.5], jac=gradient, method="L-BFGS-B")
 print(f"L-BFGS: loss {found.fun:.6f} after {found.nit} iterations")
 
 # %% [markdown]
+# ## The same race with a network
+#
+# Now 64 pixels, 16 hidden units and ten outputs: 1,210 weights, and no picture of the valley. Four ways down, each
+# from the same start. A look at all pictures counts as one round for everybody.
+
+# %%
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+import glyphnet
+
+warnings.simplefilter("ignore", ConvergenceWarning)  # we stop early on purpose
+data = glyphnet.load("digits")
+pixels, labels = data.train.images.reshape(len(data.train), -1) / 255, data.train.labels
+new_pixels = data.test.images.reshape(len(data.test), -1) / 255
+
+
+def network(solver, rounds, **settings):
+    """The network after so many rounds."""
+    made = MLPClassifier((16,), solver=solver, max_iter=rounds, random_state=1, n_iter_no_change=10**6, **settings)
+    return made.fit(pixels, labels)
+
+
+everything = {"batch_size": len(pixels), "momentum": 0, "learning_rate_init": 0.5}
+plt.figure(figsize=(8, 3.2))
+plt.plot(network("sgd", 60, **everything).loss_curve_, label="gradient descent, all pictures a step")
+plt.plot(network("sgd", 60, momentum=0, batch_size=32, learning_rate_init=0.1).loss_curve_, label="SGD, 32 a step")
+plt.plot(network("adam", 60, batch_size=32).loss_curve_, label="Adam, 32 a step")
+stops = [1, 2, 5, 10, 20, 30, 40, 60]
+plt.plot([stop - 1 for stop in stops], [network("lbfgs", stop).loss_ for stop in stops], "o-", label="L-BFGS")
+plt.yscale("log")
+plt.xlabel("round")
+plt.ylabel("loss")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# How long should L-BFGS go on? Give it 20, 50, 300 or 1,000 rounds. And give it a learning rate, which its step length
+# does not need:
+
+# %%
+for rounds in (20, 50, 300, 1000):
+    net = network("lbfgs", rounds)
+    right = net.score(new_pixels, data.test.labels)
+    print(f"at most {rounds:5,}: stopped after {net.n_iter_:3}, {right:.1%} of new digits")
+first, second = network("lbfgs", 50), network("lbfgs", 50, learning_rate_init=100.0)
+print(
+    "the same weights with a rate of 100:",
+    all((a == b).all() for a, b in zip(first.coefs_, second.coefs_, strict=True)),
+)
+
+# %% [markdown]
+# It stops by itself where the valley is flat, so a higher limit changes nothing. A limit that is never reached stops
+# nothing, and a setting that is ignored says nothing: check that what you change has an effect.
+#
 # ## What you know now
 #
 # - Learning means: measure how wrong you are, feel the slope, take a step down, repeat.

@@ -118,6 +118,28 @@ for panel, (hidden, net) in zip(panels, example.items(), strict=True):
 plt.show()
 
 # %% [markdown]
+# ## Where the hidden neurons put the points
+#
+# The last neuron does not see the inputs. It sees two numbers: what the two hidden neurons answer. Draw the points
+# there, with the straight line that is all the last neuron can draw:
+
+# %%
+net = example[2]
+weights = net.weights_
+hidden_answers = sigmoid(points @ weights.W1.T + weights.b1)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
+left.scatter(*points.T, c=wanted, cmap="RdBu_r", s=10)
+left.set_title("the inputs: no line parts them")
+right.scatter(*hidden_answers.T, c=wanted, cmap="RdBu_r", s=10)
+difference, bias = weights.W2[1] - weights.W2[0], weights.b2[1] - weights.b2[0]  # class 1 against class 0
+ends = np.array([-0.1, 1.1])
+right.plot(ends, -(bias + difference[0] * ends) / difference[1], color="black")
+right.set(
+    title=f"seen by two hidden neurons: {net.score(points, wanted):.0%} right", xlim=(-0.1, 1.1), ylim=(-0.1, 1.1)
+)
+plt.show()
+
+# %% [markdown]
 # With one hidden neuron no start can succeed. With two, a solution exists, but many walks end in a side valley. With
 # more, most arrive: a few neurons too many make the walk easier. That is one reason why networks are larger than they
 # need to be.

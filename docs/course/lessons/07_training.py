@@ -128,6 +128,27 @@ run = glyphnet.train("digits", preset="fast", changes={"epochs": 12}, reporter=g
 run
 
 # %% [markdown]
+# ## The same in another framework
+#
+# Most courses use **Keras**. Its words are other, the network is the same. Read both; then, where Keras is installed
+# (`pip install keras`), both run from the same weights, with the same pictures in each batch:
+
+# %%
+from glyphnet.labs import beside_keras
+
+print(beside_keras.code()["with_glyphnet"], "\n\n")
+print(beside_keras.code()["with_keras"])
+
+# %%
+found = beside_keras.compare(data, 3, progress=lambda done, total, what: None)
+if found is None:
+    print("Keras is not installed here, so nothing was compared.")
+else:
+    for row in found["rows"]:
+        print(f"{row['name']:9} loss of each epoch: {', '.join(f'{loss:.5f}' for loss in row['losses'])}")
+    print(f"the same answer on {found['same_labels']} of {found['test_images']} new digits")
+
+# %% [markdown]
 # ## What you know now
 #
 # - Small batches: many rough steps. Large batches: few exact ones.

@@ -104,6 +104,10 @@ print(f"their average: {sums.mean()}; all units: {units.sum()}, times one half: 
 # The whole network times (1 − rate) equals the average of all thinned ones. Programs turn this round: they multiply by
 # 1 / (1 − rate) *during training*, so that nothing has to be changed afterwards.
 #
+# Averaging many models is an old idea: **bagging** trains many, each on its own draw of the data, and lets them vote.
+# Dropout does it within one network. Some drop units **only in the first part** of a training (early dropout: Liu and
+# others, 2023): `glyphnet lab dropout` has a live part on it.
+#
 # **Exercise 8.2.** Dropout with a rate of 0.2. By what are the remaining units multiplied?
 
 # %%
@@ -119,10 +123,34 @@ check("8.2", answer)
 # </details>
 
 # %% [markdown]
+# ## Batch normalisation: keep the signal alive
+#
+# Deep networks have another trouble: layer by layer the numbers shrink to nothing or grow until every unit is stuck.
+# **Batch normalisation** subtracts from each unit's sums their mean over the batch and divides by their spread. Five
+# layers of untrained tanh units, with first weights that are too small, right, and too large:
+
+# %%
+random = np.random.default_rng(0)
+inputs = data.train.images[:200].reshape(200, -1) / 255
+figure, panels = plt.subplots(2, 3, figsize=(11, 4), sharex=True)
+for column, size in enumerate((0.3, 1.0, 4.0)):
+    for row, normed in enumerate((False, True)):
+        values = inputs
+        for _ in range(5):
+            sums = values @ random.normal(0, size / np.sqrt(values.shape[1]), (values.shape[1], 32))
+            values = np.tanh((sums - sums.mean(axis=0)) / sums.std(axis=0) if normed else sums)
+        panels[row, column].hist(values.ravel(), bins=40, range=(-1, 1), color="#0067a8")
+        panels[row, column].set_title(f"weights × {size}, {'with' if normed else 'without'}")
+        panels[row, column].set_yticks([])
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
 # ## What helps? Measure it
 #
 # - **Penalties** pull weights toward 0: L2 adds `l2/2 · Σ w²` to the cost (large weights pay most), L1 adds
 #   `l1 · Σ |w|` (many weights become 0).
+# - **Batch normalisation** adds the noise of each batch.
 # - **Augmentation** shifts and turns the pictures a little: new ones for free.
 # - **More pictures**: the best, if you can get them.
 #
@@ -133,6 +161,7 @@ remedies = {
     "nothing": (60, {}),
     "L2 penalty": (60, {"l2": 0.01}),
     "dropout 0.5": (60, {"network.dropout": 0.5}),
+    "batch normalisation": (60, {"network.batch_norm": True}),
     "augmentation": (60, {"augment": {"shift": 1, "rotate": 8}}),
     "600 pictures": (600, {}),
 }
@@ -143,7 +172,7 @@ for name, (count, change) in remedies.items():
         run = glyphnet.train(part(count), preset="fast", changes={**plain, **change, "epochs": 20, "seed": seed})
         shares.append(run.history[-1]["val_accuracy"])
     results[name] = shares
-    print(f"{name:14} {np.mean(shares):.1%}   (from {min(shares):.1%} to {max(shares):.1%})")
+    print(f"{name:20} {np.mean(shares):.1%}   (from {min(shares):.1%} to {max(shares):.1%})")
 
 # %%
 plt.figure(figsize=(7, 2.6))

@@ -125,6 +125,21 @@ for seed in range(5):
 print("five starts:", ", ".join(f"{share:.1%}" for share in shares), f"  spread {max(shares) - min(shares):.1%}")
 
 # %% [markdown]
+# ## The best of many is lucky, too
+#
+# You try thirty settings and take the best on 300 validation pictures. Suppose none of them matters: all are right in
+# exactly 90 % of cases. What does the best one *look* like?
+
+# %%
+best = {trials: (random.binomial(300, 0.9, (2000, trials)) / 300).max(axis=1) for trials in (1, 10, 30, 100)}
+for trials, shares in best.items():
+    print(f"best of {trials:3}: looks like {shares.mean():.1%}, and is worth 90.0%")
+
+# %% [markdown]
+# That is the winner's curse of every search for settings (`glyphnet tune`; `glyphnet lab tuning` does one for real).
+# So the last word has a test part that chose nothing.
+
+# %% [markdown]
 # ## What you know now
 #
 # - Ask for the baseline, the kinds of mistake, the interval, and the number of pictures.

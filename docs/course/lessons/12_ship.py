@@ -170,7 +170,34 @@ print(f"on pictures from outside: {before:.0%} before, {after:.0%} after learnin
 # %% [markdown]
 # Two cautions. Judge the new model on pictures that were *not* sent back, as here. And who corrects? If only some
 # users do, the model learns their hands and forgets the others'.
+
+# %% [markdown]
+# ## Seven questions to end with
 #
+# Among them: what speaks against a neural network, and which other technique is like dropout. Put the number of your
+# choice in place of each None.
+
+# %%
+import json
+from importlib.resources import files
+
+questions = json.loads(files("glyphnet").joinpath("labs/questions.json").read_text(encoding="utf-8"))
+for number, question in enumerate(questions, start=1):
+    print(f"{number}. {question['question']}")
+    for place, choice in enumerate(question["choices"]):
+        print(f"     {place}  {choice}")
+
+# %%
+answers = [None, None, None, None, None, None, None]
+
+for number, (question, answer) in enumerate(zip(questions, answers, strict=True), start=1):
+    if answer is not None:
+        verdict = "right" if answer == question["right"] else f"no: “{question['choices'][question['right']]}”"
+        print(f"{number}. {verdict}. {question['because']}")
+score = sum(answer == question["right"] for question, answer in zip(questions, answers, strict=True))
+print(f"{score} of {len(questions)} right, {answers.count(None)} to go")
+
+# %% [markdown]
 # ## What you know now
 #
 # You can go from a pixel to a classifier that is trained, judged and shipped, and you can say what it is worth. Ask

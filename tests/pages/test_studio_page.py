@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import random
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from glyphnet.classifier import load_model
 from glyphnet.data import load
+from glyphnet.images import Batch, read_image
 from glyphnet.pages.playground import sets_here
 from glyphnet.pages.studio import studio_page
 from glyphnet.templates import read
@@ -86,6 +88,46 @@ def test_pictures_are_drawn_selected_moved_deleted_and_brought_back(studio: Any)
     assert all(url.startswith(("file:", "blob:", "data:")) for url in opened.requests)
 
 
+def drawn_pictures(path: Path) -> list[bytes]:
+    """Those of a saved zip, and others that are none of these: noise, a blank sheet, large scribbles."""
+    with zipfile.ZipFile(path) as archive:
+        found = [archive.read(name) for name in archive.namelist() if name.endswith(".png")]
+    generator = np.random.default_rng(2)
+    for size in (28, 60, 200):
+        found.append(png(generator.integers(0, 256, (size, size), dtype=np.uint8)))
+        sheet = np.full((size, size), 255, dtype=np.uint8)
+        found.append(png(sheet))
+        for _ in range(4):
+            place = generator.integers(0, size - size // 4)
+            sheet[place : place + max(2, size // 14), size // 8 : -size // 8] = 0
+            sheet[size // 8 : -size // 8, place : place + max(2, size // 14)] = 0
+        found.append(png(sheet))
+    return found
+
+
+def agree(page: Any, run: str, classifier: Any, pictures: list[bytes]) -> None:
+    """What the page answers, and why it does not, is what Python does with the page's model file."""
+    assert classifier.prototypes is not None
+    assert classifier.foreign_threshold is not None
+    asked = [base64.b64encode(each).decode() for each in pictures]
+    told = page.evaluate(ANSWERS, {"run": run, "pictures": asked})
+    answers = classifier.answer(Batch.of([read_image(each, classifier, name="picture") for each in pictures]))
+    assert [each["reason"] for each in told] == list(answers.reasons)
+    assert {None, "unlike_training"} <= {*answers.reasons}, "both kinds of answers should be compared"
+    found = [[each["probability"] for each in one["answers"]] for one in told]
+    np.testing.assert_allclose(found, answers.probabilities, atol=2e-3)
+
+
+ANSWERS = """async ({ run, pictures }) => {
+  const told = [];
+  for (const each of pictures) {
+    const bytes = Uint8Array.from(atob(each), (character) => character.charCodeAt(0));
+    told.push(await studio.engine.predict(run, new Blob([bytes], { type: "image/png" }), false));
+  }
+  return told;
+}"""
+
+
 def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: Any, tmp_path: Path) -> None:
     opened = studio("?lang=en")
     page, generator = opened.page, random.Random(1)
@@ -103,6 +145,13 @@ def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: A
     page.click("#run-checks")
     page.click(".finding[data-code='suspicious_labels'] button:has-text('→ 4')")
     page.wait_for_selector("#said:has-text('moved to 4')")
+
+    page.click("a[href='#judge']")  # the report, which needs no server
+    report = page.frame_locator("#report")
+    report.locator("h1:has-text('run-1')").wait_for()
+    assert report.locator("table").count() == 3
+    assert page.inner_text("#judged") == report.locator(".accurate").inner_text()
+    assert page.evaluate("document.querySelector('#report').src").startswith("blob:")
 
     page.click("a[href='#try']")
     draw(page, drawn("7", generator))
@@ -124,6 +173,7 @@ def test_drawings_become_a_model_a_page_and_a_data_set(studio: Any, open_page: A
 
     classifier = load_model(saved["export-model"])
     assert classifier.classes == ("0", "1", "4", "7")
+    agree(page, run, classifier, drawn_pictures(saved["save-zip"]))
     data = load(saved["save-zip"])
     assert data.train.classes == ("0", "1", "4", "7")
     with zipfile.ZipFile(saved["save-zip"]) as archive:
@@ -148,17 +198,25 @@ def test_trainings_stop_resume_and_are_compared_and_the_page_remembers(studio: A
     page.wait_for_selector(".run-card .confusion td >> nth=100")
     page.click(".run-card .stop")
     page.wait_for_selector(".run-card[data-status='stopped']")
+    seen = page.evaluate("studio.engine.epochs.value['run-1'].at(-1).epoch")
+    page.reload()  # what is needed to go on is in the browser's database
+    page.wait_for_selector("html[data-ready]")
     page.click(".run-card button:has-text('Resume')")
     page.wait_for_selector(".run-card[data-status='running']")
+    wait_until(page, f"() => studio.engine.epochs.value['run-1'].at(-1).epoch > {seen}")
     page.click(".run-card .stop")
     page.wait_for_selector(".run-card[data-status='stopped']")
+    epochs = page.evaluate("studio.engine.epochs.value['run-1'].map(({ epoch }) => epoch)")
+    assert epochs == sorted({*epochs}), "it began again"
     page.fill("#seconds", "2")
+    page.select_option("#kind", "photo")
     page.click("#train")
     page.wait_for_selector("#paired:has-text('paired test')")
     assert faults(page) == []
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.locator(".runs tbody tr").count() == 2
+    assert page.evaluate("studio.engine.trainings.model('run-2').then(({ kind }) => kind)") == "photo"
     page.click("a[href='#judge']")
     page.wait_for_selector("#history tbody tr")
     assert "n = 2" in page.inner_text("#judged")
@@ -167,6 +225,14 @@ def test_trainings_stop_resume_and_are_compared_and_the_page_remembers(studio: A
     page.click("a[href='#try']")
     page.wait_for_selector("#export-html")
     assert faults(page) == []
+    page.click("a[href='#train']")
+    page.click(".run-card[data-run='run-2'] .delete-run")
+    page.click(".run-card[data-run='run-2'] button:text-is('Keep')")
+    page.click(".run-card[data-run='run-2'] .delete-run")
+    page.click(".run-card[data-run='run-2'] .delete-run")
+    wait_until(page, "() => document.querySelectorAll('.runs tbody tr').length === 1")
+    left = "studio.engine.store.get('values', 'model:run-2').then((found) => found ?? null)"
+    assert page.evaluate(left) is None
     assert opened.console == []
 
 
@@ -192,6 +258,29 @@ def test_zips_folders_and_pasted_pictures_go_to_their_classes_and_nothing_comes_
     page.wait_for_selector("#said:has-text('broken.zip')")
     page.select_option("#language", "en")
     assert page.inner_text("a[href='#collect']").endswith("Collect")
+
+
+def test_everything_is_selected_also_what_was_never_seen(studio: Any) -> None:
+    """The grid asks for 200 pictures at once, and a server gives as many as it likes."""
+    page = studio("?lang=en").page
+    page.click("#source-known")
+    page.fill("#per-class", "45")
+    page.check(".known input[type=checkbox]")
+    page.click("#take-known")
+    page.wait_for_selector("#said:has-text('450 pictures added.')")
+    page.click(".place.tray")
+    page.evaluate("""() => {
+      const { engine } = studio;
+      const asked = engine.pictures.bind(engine);
+      engine.pictures = (place, from, count) => asked(place, from, Math.min(count, 70));
+    }""")
+    page.focus(".grid")
+    page.keyboard.press("Control+a")
+    page.wait_for_selector(".selection b:text-is('450 selected')")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".place.tray .count:text-is('0')")
+    page.click("#undo")
+    page.wait_for_selector(".place.tray .count:text-is('450')")
 
 
 def test_a_camera_records_while_a_button_is_held(browser: Any, written: Path, tmp_path: Path) -> None:

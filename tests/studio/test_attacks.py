@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from glyphnet.studio import adding, uploads
+from glyphnet.studio import adding, names, uploads
 
 from .conftest import Client, multipart, png, zipped
 
@@ -128,6 +128,35 @@ def test_file_names_of_a_client_stay_in_the_class(client: Client) -> None:
     assert all(id.count("/") == 1 and id.startswith("named/") for id in found["added"])
     assert sorted(os.listdir(client.root / "named")) == sorted(id.partition("/")[2] for id in found["added"])
     assert all(name.isprintable() and not name.startswith(".") for name in os.listdir(client.root / "named"))
+
+
+@pytest.mark.parametrize("group", ["g" * 256, "a%0ab", "%00", "%1b%5b2J", "%20"])
+def test_groups_that_could_not_be_written_by_hand_are_refused(client: Client, group: str) -> None:
+    client.post("api/classes", {"name": "grouped"})
+    assert client.add(f"?class=grouped&group={group}", ("1.png", png(190))).status == 422
+    assert client.counts()["grouped"] == 0
+    assert not (client.root / "metadata.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["C:", "C:evil", "aux", "NUL.txt", "a:stream", "trailing.", "what?"])
+def test_on_windows_no_class_is_another_drive_or_a_device(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(names, "WINDOWS", True)
+    refused = client.post("api/classes", {"name": name})
+    assert refused.status == 422
+    assert "Windows" in refused.error
+    found = client.add("", ("data.zip", zipped({f"{name}/1.png": png(195), "other/2.png": png(196)}))).json
+    assert found["added"] in (["other/2.png"], [])
+    assert [each["name"] for each in found["refused"]] == [f"{name}/1.png"]
+    assert name not in os.listdir(client.root)
+
+
+def test_file_names_are_such_as_every_system_can_have(client: Client) -> None:
+    client.post("api/classes", {"name": "devices"})
+    given = ("CON.png", "nul.tar.png", "lpt1.png")
+    found = client.add("?class=devices", *((name, png(200 + number)) for number, name in enumerate(given))).json
+    assert found["added"] == ["devices/_CON.png", "devices/_nul.tar.png", "devices/_lpt1.png"]
 
 
 def test_markup_in_names_is_text_in_json_and_never_a_page(client: Client) -> None:

@@ -25,6 +25,7 @@ from ..serving.app import send_answer
 from ..serving.pages import policy_of
 from .archive import zipped
 from .errors import StudioError, of_disk
+from .names import check_group
 from .pictures import content_of, shown
 from .uploads import PICTURE_BYTES, files_of, read_body, read_json
 from .workshop import Workshop
@@ -159,7 +160,7 @@ def _picture_routes(workshop: Workshop) -> list[Route]:
 
     async def add(request: Request) -> Response:
         query = request.query_params
-        label, tray, group = query.get("class"), query.get("tray") == "1", query.get("group")
+        label, tray, group = query.get("class"), query.get("tray") == "1", check_group(query.get("group"))
         async with files_of(request) as files:
             found = await run_in_threadpool(workshop.add, files, label, tray, group)
         await run_in_threadpool(workshop.changed)
@@ -300,10 +301,7 @@ def _text_or_none(value: dict[str, Any], name: str) -> str | None:
 
 
 def _group(value: dict[str, Any]) -> str | None:
-    group = _text_or_none(value, "group")
-    if group is not None and (not group.strip() or len(group) > 255 or not group.isprintable()):
-        raise StudioError(422, f"{group[:40]!r} cannot be the name of a group: write up to 255 printable characters.")
-    return group
+    return check_group(_text_or_none(value, "group"))
 
 
 def _number(request: Request, name: str, default: int, most: int) -> int:

@@ -9,7 +9,8 @@ from ..data.filetree import is_wanted
 from ..data.folder import UNLABELLED_PARTS
 from ..data.layouts import part_word
 from ..filekinds import PICTURE_SUFFIXES
-from ..units import fault_of, printable
+from ..files import WINDOWS
+from ..units import fault_of, portable_name, printable
 from .errors import StudioError
 
 TRAY = "unlabelled"
@@ -45,6 +46,8 @@ def _fault(name: str) -> str:
         return "it holds a slash, which parts folders"
     if name.startswith(".") or name != name.strip():
         return "it begins with a dot, or with or ends in a space"
+    if WINDOWS and portable_name(name) != name:  # "C:" would be another drive there, and "aux" a device
+        return "Windows cannot have a folder of this name"
     if len(name.encode()) > 255:
         return "it has more than 255 bytes, and a folder's name has no more"
     if name.lower() in RESERVED:
@@ -54,6 +57,19 @@ def _fault(name: str) -> str:
     if part_word(name) is not None:
         return "it is read as a part of the data (training, validation or test)"
     return ""
+
+
+def check_group(group: str | None) -> str | None:
+    """The name of a group, if pictures may have it; None for none.
+
+    Raises:
+        StudioError: what is wrong with it.
+    """
+    if group is not None and (not group.strip() or len(group) > 255 or not group.isprintable()):
+        raise StudioError(
+            422, f"{printable(group[:40])!r} cannot be the name of a group: write up to 255 printable characters."
+        )
+    return group
 
 
 def file_name(given: str, suffix: str) -> str | None:
@@ -68,7 +84,7 @@ def file_name(given: str, suffix: str) -> str | None:
     stem = stem.encode("utf-8", "ignore")[:_MOST_BYTES].decode("utf-8", "ignore").strip(" .")
     if _GENERIC.fullmatch(stem) or not is_wanted(stem + suffix):
         return None
-    return stem + suffix
+    return portable_name(stem) + suffix
 
 
 def suffix_of(format: str | None, given: str) -> str:

@@ -85,10 +85,13 @@ class TrainerProcess:
 
 # In the process
 
+_AHEAD = ("glyphnet.studio.trainer", "scipy.ndimage", "glyphnet.report")
+"""What takes long to import, the module that trains first."""
+
 
 def main() -> None:
     """Wait for a request, and train."""
-    engine = _Imported("glyphnet.studio.trainer")
+    engine = _Imported(*_AHEAD)
     idle = threading.Timer(IDLE_SECONDS, os._exit, (0,))
     idle.daemon = True
     idle.start()
@@ -124,23 +127,23 @@ def _print_to(path: Path) -> None:
 
 
 class _Imported:
-    """A module that is imported in another thread, and what went wrong then."""
+    """Modules that are imported in another thread, and what went wrong then."""
 
-    def __init__(self, name: str) -> None:
-        self._found: Any = None
+    def __init__(self, *names: str) -> None:
+        self._found: list[Any] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._import, args=(name,), daemon=True)
+        self._thread = threading.Thread(target=self._import, args=(names,), daemon=True)
         self._thread.start()
 
-    def _import(self, name: str) -> None:
+    def _import(self, names: tuple[str, ...]) -> None:
         try:
-            self._found = import_module(name)
+            self._found = [import_module(name) for name in names]
         except BaseException as error:
             self._error = error
 
     def module(self) -> Any:
-        """The module, once it is there."""
+        """The first module, once all are there."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._found
+        return self._found[0]

@@ -26,7 +26,7 @@ import { argmax, networkInput, softmax } from "./network.js";
  * Contrast and roughness of the network's input, a picture with its channels last.
  * @type {(values: Float32Array, shape: Shape, flat: number) => { contrast: number, roughness: number }}
  */
-function texture(values, [height, width, channels], flat) {
+export function texture(values, [height, width, channels], flat) {
   const pixels = height * width;
   const means = new Float64Array(channels);
   values.forEach((value, i) => (means[i % channels] += value / pixels));
@@ -59,7 +59,7 @@ function meanStep(values, step, counts) {
  * The distance of features from the nearest prototype: the smallest of (1 - cosine) times weight.
  * @type {(foreign: Foreign, values: Float32Array) => number}
  */
-function nearestPrototype({ features, directions, weights }, values) {
+export function nearestPrototype({ features, directions, weights }, values) {
   let length = 0;
   for (let f = 0; f < features; f++) length += values[f] * values[f];
   length = Math.sqrt(length) || 1;
@@ -77,7 +77,7 @@ function nearestPrototype({ features, directions, weights }, values) {
 }
 
 /** @type {(foreign: Foreign, input: Float32Array, shape: Shape, distance: number) => number} */
-function foreignScore(foreign, input, shape, distance) {
+export function foreignScore(foreign, input, shape, distance) {
   const { contrast, roughness } = texture(input, shape, foreign.flat);
   let score = distance;
   if (foreign.contrast > 0) score += foreign.outside * Math.max(0, 1 - contrast / foreign.contrast);

@@ -6,15 +6,21 @@ import { sha256 } from "./sha256.js";
 /** @import { Description, Shape } from "./layers.js" */
 /** @import { Preprocessing } from "../network.js" */
 
-/** A tensor to write. @typedef {{ shape: number[], values: Float32Array | BigInt64Array }} Written */
+/** A tensor to write. @typedef {{ shape: number[], values: Float32Array | BigInt64Array | Int8Array }} Written */
 /** A tensor that was read; one of another type than float32 has no values. @typedef {{ shape: number[], values: Float32Array }} Tensor */
 /**
  * A model as the page has it: its layers with their weights. ink: how its training images are made, where pictures are to be
  * made so too.
- * @typedef {{ layers: Description[], shape: Shape, classes: string[], preprocessing: Preprocessing, ink?: object }} Model
+ * made so too; threshold: the least probability of an answer; bank: what finds pictures unlike those of the training.
+ * @typedef {{
+ *   layers: Description[], shape: Shape, classes: string[], preprocessing: Preprocessing, ink?: object,
+ *   threshold?: number | null, bank?: import("../foreign.js").Foreign | null,
+ * }} Model
  */
 
 const OPENING = '{"__metadata__":{"sha256":"';
+/** @type {{ [bytes: number]: string }} */
+const DTYPES = { 1: "I8", 4: "F32", 8: "I64" };
 const MOST_HEADER = 1 << 20;
 const VERSION = 2;
 
@@ -31,7 +37,7 @@ export function sealed(header, tensors) {
   let end = 0;
   for (const name of names) {
     const { shape, values } = tensors[name];
-    const dtype = width(name) === 8 ? "I64" : "F32";
+    const dtype = DTYPES[width(name)];
     layout[name] = { dtype, shape, data_offsets: [end, end += values.byteLength] };
   }
   const head = new TextEncoder().encode(ascii(JSON.stringify(layout)));
@@ -85,7 +91,11 @@ export function opened(file) {
  * The file of a model whose layers are a chain: kind "chain" in Python.
  * @type {(model: Model, metrics: { [name: string]: any }, made: { data: string, created: string, versions: object }) => Uint8Array<ArrayBuffer>}
  */
-export function savedModel({ layers, shape, classes, preprocessing, ink }, metrics, made) {
+export function savedModel(
+  { layers, shape, classes, preprocessing, ink, threshold = null, bank = null },
+  metrics,
+  made,
+) {
   /** @type {{ [name: string]: Written }} */
   const tensors = {};
   const described = layers.slice(0, -1).map((layer, number) => {
@@ -94,6 +104,11 @@ export function savedModel({ layers, shape, classes, preprocessing, ink }, metri
   });
   for (const [name, tensor] of Object.entries(torchTensors(layers[layers.length - 1]))) {
     tensors[`head.${name}`] = tensor;
+  }
+  if (bank !== null) {
+    const { features, directions, weights } = bank;
+    tensors.prototypes = { shape: [weights.length, features], values: Int8Array.from(directions) };
+    tensors.prototype_weights = { shape: [weights.length], values: weights };
   }
   const header = {
     kind: "model",
@@ -104,10 +119,17 @@ export function savedModel({ layers, shape, classes, preprocessing, ink }, metri
     preprocessing,
     metrics,
     provenance: { fingerprint: "", ...made },
+    ...(threshold === null ? {} : { threshold }),
+    ...(bank === null ? {} : { foreign: foreignIn(bank) }),
     ...(ink === undefined ? {} : { ink }),
     normalize: ink !== undefined,
   };
   return sealed(header, tensors);
+}
+
+/** The bank as the header describes it. @type {(bank: import("../foreign.js").Foreign) => object} */
+function foreignIn({ features, weights, contrast, roughness, threshold, twice }) {
+  return { prototypes: weights.length, features, contrast, roughness, threshold, twice };
 }
 
 /** The layers of a file whose network is a chain, with their weights. @type {(file: Uint8Array) => Model} */

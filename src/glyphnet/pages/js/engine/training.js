@@ -51,12 +51,23 @@ export function labelOf(logits) {
   return logits.length === 1 ? Number(logits[0] > 0) : argmax(logits);
 }
 
+/** What an optimizer remembers: arrays of all parameters, one behind the other by kind, and its steps. @typedef {{ arrays: Float32Array[], steps: number }} Memory */
+
 /** Stochastic gradient descent with momentum, as torch.optim.SGD. */
 class SGD {
   /** @param {Parameter[]} parameters */
   constructor(parameters) {
     this.parameters = parameters;
     this.last = parameters.map(({ value }) => new Float32Array(value.values.length));
+  }
+
+  /** @returns {Memory} */
+  get memory() {
+    return { arrays: this.last, steps: 0 };
+  }
+
+  set memory({ arrays }) {
+    copied(this.last, arrays);
   }
 
   /** @param {Settings} settings */
@@ -78,6 +89,16 @@ class Adam {
     this.steps = 0;
   }
 
+  /** @returns {Memory} */
+  get memory() {
+    return { arrays: [...this.means, ...this.squares], steps: this.steps };
+  }
+
+  set memory({ arrays, steps }) {
+    copied([...this.means, ...this.squares], arrays);
+    this.steps = steps;
+  }
+
   /** @param {Settings} settings */
   step({ rate, weight_decay = 0 }) {
     this.steps++;
@@ -97,7 +118,15 @@ class Adam {
   }
 }
 
-/** @type {{ [name: string]: new (parameters: Parameter[]) => { step: (settings: Settings) => void } }} */
+/** @type {(own: Float32Array[], kept: Float32Array[]) => void} */
+function copied(own, kept) {
+  if (own.length !== kept.length || own.some(({ length }, number) => length !== kept[number].length)) {
+    throw new Error("What the optimizer remembers is of another network.");
+  }
+  own.forEach((values, number) => values.set(kept[number]));
+}
+
+/** @type {{ [name: string]: new (parameters: Parameter[]) => { step: (settings: Settings) => void, memory: Memory } }} */
 export const OPTIMIZERS = { sgd: SGD, adam: Adam };
 
 /** One training of one network, step by step; `settings` may be changed between two steps. */
@@ -111,6 +140,17 @@ export class Training {
     this.optimizer = new (named(OPTIMIZERS, "optimizer", settings.optimizer ?? "adam"))(network.parameters);
     this.loss = named(LOSSES, "loss", settings.loss ?? "cross_entropy");
     this.gradient = new Float32Array(network.batch * network.classes);
+  }
+
+  /** All that the next steps depend on beside the weights: to go on later as if there had been no break. @returns {Memory & { random: number[] }} */
+  get state() {
+    const { arrays, steps } = this.optimizer.memory;
+    return { arrays: arrays.map((each) => each.slice()), steps, random: [...this.random.state] };
+  }
+
+  set state({ arrays, steps, random }) {
+    this.optimizer.memory = { arrays, steps };
+    this.random.state = /** @type {[number, number, number, number]} */ ([...random]);
   }
 
   /**

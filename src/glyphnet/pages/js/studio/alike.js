@@ -6,7 +6,7 @@ import { DRAWN } from "./drawing.js";
 /** @import { Helper } from "./helper.js" */
 /** @import { Kept, Store } from "./store.js" */
 
-/** A picture at the size of the model; drawn: whether a drawing was found; colour: how colourful it is. @typedef {{ pixels: Uint8Array, drawn: boolean, colour: number }} Alike */
+/** A picture at the size of the model; given: it before anything was changed, null where that shows the same; drawn: whether a drawing was found; colour: how colourful it is. @typedef {{ pixels: Uint8Array, given: Uint8Array | null, drawn: boolean, colour: number }} Alike */
 
 /** How pictures of a kind are made alike. @type {{ [kind: string]: PageSpec }} */
 export const SPECS = { ink: DRAWN, photo: { kind: "photo", background: null, image_shape: [32, 32, 3] } };
@@ -30,7 +30,7 @@ export class Alikes {
    * @param {string} kind @param {Kept[]} pictures @param {(done: number) => void} [progress] @returns {Promise<(Alike | null)[]>}
    */
   async of(kind, pictures, progress = () => {}) {
-    const key = (/** @type {Kept} */ { hash }) => `${kind}:${hash}`;
+    const key = (/** @type {Kept} */ { hash }) => `${kind}-2:${hash}`;
     const unknown = pictures.filter((each) => !this.known.has(key(each)));
     for (let first = 0; first < unknown.length; first += AT_ONCE) {
       const some = unknown.slice(first, first + AT_ONCE);

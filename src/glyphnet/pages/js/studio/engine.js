@@ -17,11 +17,12 @@
  */
 /** A 95 % interval, and of how many pictures. @typedef {{ value: number, low: number, high: number, n: number }} Accuracy */
 /**
- * One training. seconds: how long it took; report, model: whether there is one.
+ * One training. seconds: how long it took; report, model: whether there is one; limit, kind: what the page's own engine was
+ * asked for, seconds and of which kind the pictures are.
  * @typedef {{
  *   name: string, preset: string, status: "running" | "stopped" | "done" | "failed", version: string,
  *   accuracy: Accuracy | null, finished: string | null, seconds: number | null, report: boolean, model?: boolean,
- *   error?: string | null,
+ *   error?: string | null, limit?: number | null, kind?: string | null,
  * }} Run
  */
 /** @typedef {{ id: string, label: string, answer: string, probability: number }} Mistake */
@@ -67,7 +68,7 @@
  */
 /** @typedef {{ hash: string, name: string, made: string, count: number, added: number, removed: number, moved: number, runs: { name: string, accuracy: Accuracy | number | null }[] }} Version */
 /** @typedef {{ a: string, b: string, n: number, only_a: number, only_b: number, p: number, sentence: string }} Compared */
-/** @typedef {{ name?: string, preset: string, seconds?: number, epochs?: number }} TrainSettings */
+/** kind: "ink" or "photo"; without, the engine finds out. @typedef {{ name?: string, preset: string, seconds?: number, epochs?: number, kind?: string }} TrainSettings */
 /** What can be downloaded: a file's content and name, or an address of it. @typedef {{ name: string, blob?: Blob, address?: string }} Download */
 
 /**
@@ -76,7 +77,7 @@
  * @typedef {{
  *   kind: "server" | "page",
  *   state: Signal<State>, epochs: Signal<{ [run: string]: Epoch[] }>, changes: Signal<number>, lost: Signal<boolean>,
- *   formats: string[], presets: string[],
+ *   formats: string[], presets: string[], kinds: string[],
  *   start: () => Promise<void>,
  *   pictures: (place: Place, from: number, count: number) => Promise<{ total: number, pictures: Picture[] }>,
  *   find: (id: string) => Promise<{ place: Place, picture: Picture | null }>,
@@ -91,7 +92,7 @@
  *   suggest: (count: number) => Promise<Suggested>, decide: (id: string, label: string | null) => Promise<void>,
  *   checks: () => Promise<Job>, train: (settings: TrainSettings) => Promise<Job>, cancel: (job: string) => Promise<void>,
  *   resume: (run: string) => Promise<void>, loadEpochs: (run: string) => Promise<void>,
- *   mistakes: (run: string) => Promise<Mistake[]>, report: (run: string) => string | null,
+ *   mistakes: (run: string) => Promise<Mistake[]>, report: (run: string) => string | Promise<string>, removeRun: (run: string) => Promise<void>,
  *   compare: (a: string, b: string) => Promise<Compared>, versions: () => Promise<Version[]>,
  *   predict: (run: string, picture: Blob, look: boolean) => Promise<Predicted>,
  *   download: (run: string, format: string) => Promise<Download>, zip: () => Promise<Download>,

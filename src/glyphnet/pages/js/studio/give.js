@@ -12,7 +12,7 @@ import { savedModel } from "../engine/modelfile.js";
  * their ids, their labels and the answers, as numbers of classes.
  * @typedef {{
  *   run: string, kind: string, spec: PageSpec, shape: Shape, classes: string[], layers: Description[], bank: Bank | null,
- *   images: number, made: string, pictures: number,
+ *   threshold: number | null, images: number, made: string, pictures: number, preset: string,
  *   judged: { ids: string[], labels: number[], answers: number[], sure: number[] },
  * }} TrainedModel
  */
@@ -83,7 +83,7 @@ class Weights {
 }
 
 /** @type {(text: string) => string} */
-function escaped(text) {
+export function escaped(text) {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
@@ -93,7 +93,7 @@ function scriptJson(value) {
 }
 
 /** The model as decodeModel takes it. @type {(model: TrainedModel, reasons: Skeleton["reasons"]) => { description: string, weights: string }} */
-export function pageModel({ classes, shape, spec, layers, bank }, reasons) {
+export function pageModel({ classes, shape, spec, layers, bank, threshold }, reasons) {
   const weights = new Weights();
   const described = forInference(layers).map((layer) => {
     /** @type {Description} */
@@ -110,7 +110,7 @@ export function pageModel({ classes, shape, spec, layers, bank }, reasons) {
   };
   const description = scriptJson({
     classes,
-    threshold: null,
+    threshold: threshold ?? null, // models of earlier pages have none
     temperature: 1,
     shape,
     preprocessing: { mode: "unit_range", mean: [], std: [] },
@@ -161,11 +161,19 @@ export function exportedPage(model, card) {
 
 /** The file that glyphnet predict reads. @type {(model: TrainedModel, metrics: { [name: string]: any }) => Blob} */
 export function sealedModel(model, metrics) {
-  const { layers, shape, classes, spec, made } = model;
+  const { layers, shape, classes, spec, made, threshold, bank } = model;
   const { image_shape: _, ...ink } = /** @type {any} */ (spec);
   const isInk = spec.kind === "ink";
   const file = savedModel(
-    { layers, shape, classes, preprocessing: { mode: "unit_range", mean: [], std: [] }, ...(isInk ? { ink } : {}) },
+    {
+      layers,
+      shape,
+      classes,
+      preprocessing: { mode: "unit_range", mean: [], std: [] },
+      ...(isInk ? { ink } : {}),
+      threshold: threshold ?? null,
+      bank: bank?.threshold ? bank : null,
+    },
     metrics,
     { data: "studio", created: made, versions: {} },
   );

@@ -25,19 +25,17 @@ async function idsBetween(engine, place, low, high) {
   return ids;
 }
 
-/** @param {{ app: App }} given */
-export function Grid({ app }) {
+/**
+ * The pictures of the place that is shown, as far as they were asked for; `load` asks for a page of them.
+ * @type {(app: App) => { known: Known, load: (page: number) => Promise<void> }}
+ */
+function useKnown(app) {
   const { engine } = app;
   const place = app.place.value;
   const changes = engine.changes.value;
-  const room = useRef(/** @type {HTMLElement | null} */ (null));
   const known = useRef(/** @type {Known} */ ({ total: 0, at: new Map() }));
   const asked = useRef(new Set());
   const [, again] = useState(0);
-  const [view, setView] = useState({ top: 0, height: 400, width: 600 });
-  const [active, setActive] = useState(0);
-  const anchor = useRef(0);
-
   const load = async (/** @type {number} */ page) => {
     const key = `${place}/${changes}/${page}`;
     if (asked.current.has(key)) return;
@@ -50,14 +48,20 @@ export function Grid({ app }) {
   };
   useEffect(() => {
     known.current = { total: 0, at: new Map() };
-    setActive(0);
-    if (room.current) room.current.scrollTop = 0;
   }, [place]);
   useEffect(() => {
     asked.current = new Set();
     known.current.at = new Map([...known.current.at].filter(([number]) => number < known.current.total));
     load(0);
   }, [place, changes]);
+  return { known: known.current, load };
+}
+
+/** What can be seen of an element that scrolls. @typedef {{ top: number, height: number, width: number }} View */
+
+/** @type {(room: { current: HTMLElement | null }) => View} */
+function useView(room) {
+  const [view, setView] = useState({ top: 0, height: 400, width: 600 });
   useEffect(() => {
     const element = room.current;
     if (element === null) return;
@@ -70,114 +74,159 @@ export function Grid({ app }) {
       element.removeEventListener("scroll", look);
     };
   }, []);
+  return view;
+}
 
-  const columns = Math.max(1, Math.floor(view.width / CELL));
-  const { total, at } = known.current;
-  const first = Math.max(0, Math.floor(view.top / CELL) - BEYOND) * columns;
-  const last = Math.min(total, (Math.ceil((view.top + view.height) / CELL) + BEYOND) * columns);
-  useEffect(() => {
-    for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(last, 1); page++) load(page);
-  });
-
-  const reveal = (/** @type {number} */ number) => {
-    const element = room.current;
-    if (element === null) return;
-    const top = Math.floor(number / columns) * CELL;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + CELL > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + CELL - element.clientHeight;
-    }
-  };
+/** Look for the picture that shall be shown, and go there. @type {(app: App, known: Known, go: (number: number) => void) => void} */
+function useGoal(app, known, go) {
+  const { engine } = app;
+  const place = app.place.value;
   const goal = app.goal.value;
   useEffect(() => {
     if (goal === null) return;
     const seek = async () => {
-      for (let page = 0; page * PAGE < Math.max(1, known.current.total); page++) {
+      for (let page = 0; page * PAGE < Math.max(1, known.total); page++) {
         const found = await engine.pictures(place, page * PAGE, PAGE);
-        known.current.total = found.total;
+        known.total = found.total;
         const number = found.pictures.findIndex(({ id }) => id === goal);
         if (number < 0) continue;
-        setActive(page * PAGE + number);
-        reveal(page * PAGE + number);
+        go(page * PAGE + number);
         break;
       }
       app.goal.value = null;
     };
     app.attempt(seek);
   }, [goal, place]);
+}
 
-  /** Select one picture, or all from the last one to it. @type {(number: number, range: boolean) => Promise<void>} */
-  const choose = async (number, range) => {
-    const next = new Set(app.chosen.value);
-    if (range) {
-      const [low, high] = [Math.min(anchor.current, number), Math.max(anchor.current, number)];
-      for (const id of await app.attempt(() => idsBetween(engine, place, low, high + 1)) ?? []) next.add(id);
-    } else {
-      const id = at.get(number)?.id;
-      if (id === undefined) return;
-      if (!next.delete(id)) next.add(id);
-      anchor.current = number;
-    }
-    app.chosen.value = next;
+/**
+ * Selecting: one picture, or all from the last one to it; and all of the place.
+ * @type {(app: App, known: Known, anchor: { current: number }) => { choose: (number: number, range: boolean) => Promise<void>, all: () => Promise<void> }}
+ */
+function chooser(app, known, anchor) {
+  const { engine } = app;
+  const place = app.place.value;
+  return {
+    async choose(number, range) {
+      const next = new Set(app.chosen.value);
+      if (range) {
+        const [low, high] = [Math.min(anchor.current, number), Math.max(anchor.current, number)];
+        for (const id of await app.attempt(() => idsBetween(engine, place, low, high + 1)) ?? []) next.add(id);
+      } else {
+        const id = known.at.get(number)?.id;
+        if (id === undefined) return;
+        if (!next.delete(id)) next.add(id);
+        anchor.current = number;
+      }
+      app.chosen.value = next;
+    },
+    async all() {
+      const ids = await app.attempt(() => idsBetween(engine, place, 0, known.total));
+      if (ids !== null && place === app.place.value) app.chosen.value = new Set(ids);
+    },
   };
-  const all = async () => {
-    const ids = await app.attempt(() => idsBetween(engine, place, 0, known.current.total));
-    if (ids !== null && place === app.place.value) app.chosen.value = new Set(ids);
+}
+
+/**
+ * One picture of the grid, at its place.
+ * @param {{ app: App, picture: Picture | undefined, number: number, total: number, columns: number, active: boolean, choose: (range: boolean) => void, open: () => void }} given
+ */
+function Cell({ app, picture, number, total, columns, active, choose, open }) {
+  const chosen = picture !== undefined && app.chosen.value.has(picture.id);
+  const label = t("picture_number", { n: number + 1, of: total, group: picture?.group ? `, ${picture.group}` : "" });
+  return html`
+    <div id=${`picture-${number}`} role="option" aria-selected=${chosen}
+      aria-label=${label} aria-posinset=${number + 1} aria-setsize=${total}
+      class=${`cell${chosen ? " chosen" : ""}${active ? " active" : ""}`}
+      style=${{ left: `${(number % columns) * CELL}px`, top: `${Math.floor(number / columns) * CELL}px` }}
+      onClick=${(/** @type {MouseEvent} */ event) => choose(event.shiftKey)} onDblClick=${open}>
+          ${picture && html`<${Shown} engine=${app.engine} id=${picture.id} hash=${picture.hash} />`}
+          ${picture?.group && html`<span class="group" title=${picture.group}>${picture.group}</span>`}
+        </div>
+  `;
+}
+
+/** @param {{ app: App }} given */
+export function Grid({ app }) {
+  const place = app.place.value;
+  const room = useRef(/** @type {HTMLElement | null} */ (null));
+  const { known, load } = useKnown(app);
+  const { total, at } = known;
+  const view = useView(room);
+  const [active, setActive] = useState(0);
+  const anchor = useRef(0);
+  useEffect(() => {
+    setActive(0);
+    if (room.current) room.current.scrollTop = 0;
+  }, [place]);
+  const columns = Math.max(1, Math.floor(view.width / CELL));
+  const first = Math.max(0, Math.floor(view.top / CELL) - BEYOND) * columns;
+  const last = Math.min(total, (Math.ceil((view.top + view.height) / CELL) + BEYOND) * columns);
+  useEffect(() => {
+    for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(last, 1); page++) load(page);
+  });
+  const go = (/** @type {number} */ number) => {
+    setActive(number);
+    if (room.current !== null) reveal(room.current, Math.floor(number / columns) * CELL);
   };
-  const openAt = (/** @type {number} */ number) => {
+  useGoal(app, known, go);
+  const { choose, all } = chooser(app, known, anchor);
+  const open = (/** @type {number} */ number) => {
     const id = at.get(number)?.id;
     if (id !== undefined) app.opened.value = { id, mistake: null };
   };
-  /** @type {{ [key: string]: number }} */
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -total, End: total };
   const pressed = (/** @type {KeyboardEvent} */ event) => {
     if (isTyping(event) || !total) return;
-    if (event.key in steps) {
-      const next = Math.max(0, Math.min(total - 1, active + steps[event.key]));
+    const step = stepOf(event.key, columns, total);
+    if (step !== null) {
+      const next = Math.max(0, Math.min(total - 1, active + step));
       if (event.shiftKey) choose(next, true);
-      setActive(next);
-      reveal(next);
+      go(next);
     } else if (event.key === " ") choose(active, event.shiftKey);
-    else if (event.key === "Enter") openAt(active);
+    else if (event.key === "Enter") open(active);
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all();
     else if (event.key === "Escape") app.chosen.value = new Set();
     else if (event.key === "Delete" || event.key === "Backspace") removeChosen(app);
     else return;
     event.preventDefault();
   };
-
-  const cells = [];
-  for (let number = first; number < last; number++) {
-    const picture = at.get(number);
-    const chosen = picture !== undefined && app.chosen.value.has(picture.id);
-    const label = t("picture_number", { n: number + 1, of: total, group: picture?.group ? `, ${picture.group}` : "" });
-    cells.push(html`
-      <div key=${picture?.id ?? number} id=${`picture-${number}`} role="option" aria-selected=${chosen}
-        aria-label=${label} aria-posinset=${number + 1} aria-setsize=${total}
-        class=${`cell${chosen ? " chosen" : ""}${number === active ? " active" : ""}`}
-        style=${{ left: `${(number % columns) * CELL}px`, top: `${Math.floor(number / columns) * CELL}px` }}
-        onClick=${(/** @type {MouseEvent} */ event) => {
-          setActive(number);
-          choose(number, event.shiftKey);
-        }}
-        onDblClick=${() => openAt(number)}>
-            ${picture && html`<${Shown} engine=${engine} id=${picture.id} hash=${picture.hash} />`}
-            ${picture?.group && html`<span class="group" title=${picture.group}>${picture.group}</span>`}
-          </div>
-    `);
-  }
+  const numbers = Array.from({ length: Math.max(0, last - first) }, (_, place) => first + place);
   return html`
     <div class="grid" ref=${room} tabindex="0" role=${total ? "listbox" : "group"} aria-multiselectable=${total
       ? "true"
       : null}
       aria-label=${t("pictures_of", { place: placeName(place) })} onKeyDown=${pressed}
       aria-activedescendant=${total ? `picture-${Math.min(active, total - 1)}` : null}>
-        <div class="whole" role="presentation" style=${{
-          height: `${Math.ceil(total / columns) * CELL}px`,
-        }}>${cells}</div>
+        <div class="whole" role="presentation" style=${{ height: `${Math.ceil(total / columns) * CELL}px` }}>${numbers
+          .map((number) => {
+            const clicked = (/** @type {boolean} */ range) => {
+              setActive(number);
+              choose(number, range);
+            };
+            return html`
+              <${Cell} key=${at.get(number)?.id ?? number} app=${app} picture=${at.get(number)} number=${number}
+                total=${total} columns=${columns} active=${number === active} choose=${clicked} open=${() =>
+                  open(number)} />
+            `;
+          })}</div>
         ${!total && html`<p class="empty hint">${place === null ? t("empty_tray") : t("empty_class")}</p>`}
       </div>
   `;
+}
+
+/** How far a key moves in the grid; null for other keys. @type {(key: string, columns: number, total: number) => number | null} */
+function stepOf(key, columns, total) {
+  /** @type {{ [key: string]: number }} */
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -total, End: total };
+  return steps[key] ?? null;
+}
+
+/** Scroll so that a row can be seen. @type {(element: HTMLElement, top: number) => void} */
+function reveal(element, top) {
+  if (top < element.scrollTop) element.scrollTop = top;
+  else if (top + CELL > element.scrollTop + element.clientHeight) {
+    element.scrollTop = top + CELL - element.clientHeight;
+  }
 }
 
 /** @type {(app: App) => Promise<void>} */

@@ -3,7 +3,7 @@
 
 import { percent } from "../elements.js";
 import { useEffect, useState } from "../vendor/preact-hooks.js";
-import { locale, number, t } from "./strings.js";
+import { language, locale, number, t } from "./strings.js";
 import { accuracyOf, Mistakes } from "./train.js";
 import { html, valueOf } from "./ui.js";
 /** @import { Accuracy, Mistake, Run, Version } from "./engine.js" */
@@ -67,6 +67,18 @@ function History({ app }) {
   `;
 }
 
+/** The report, inside the page. @param {{ app: App, run: Run }} given */
+function Report({ app, run }) {
+  const [address, setAddress] = useState("");
+  useEffect(() => {
+    app.attempt(async () => await app.engine.report(run.name)).then((found) => setAddress(found ?? ""));
+  }, [run.name, run.finished, language.value]);
+  return address && html`
+    <h3>${t("report")} <a class="hint" href=${address} target="_blank" rel="noopener">${t("report_alone")}</a></h3>
+    <iframe class="report" id="report" src=${address} title=${t("report")}></iframe>
+  `;
+}
+
 /** @param {{ app: App }} given */
 export function JudgeStep({ app }) {
   const { engine } = app;
@@ -77,7 +89,6 @@ export function JudgeStep({ app }) {
     if (run) app.attempt(() => engine.mistakes(run.name)).then((found) => setMistakes(found ?? []));
   }, [run?.name]);
   if (run === null) return html`<p class="empty hint">${t("judge_none")}</p>`;
-  const report = run.report ? engine.report(run.name) : null;
   const { changed } = engine.state.value;
   return html`<div class="line"><${ChooseRun} app=${app} runs=${app.judged} />
       ${
@@ -90,10 +101,5 @@ export function JudgeStep({ app }) {
     <h3>${t("mistakes")} ${mistakes ? `(${number(mistakes.length)})` : ""}</h3><p class="hint">${t("mistakes_how")}</p>
     ${mistakes && html`<${Mistakes} app=${app} mistakes=${mistakes} />`}
     <${History} app=${app} />
-    ${
-    report && html`
-      <h3>${t("report")} <a class="hint" href=${report} target="_blank" rel="noopener">${t("report_alone")}</a></h3>
-      <iframe class="report" id="report" src=${report} title=${t("report")}></iframe>
-    `
-  }`;
+    ${run.report && html`<${Report} app=${app} run=${run} key=${run.name} />`}`;
 }

@@ -157,7 +157,7 @@ export function LabelStep({ app }) {
             html`<p class="hint">${
               t("label_random", { labels: number(random.labels), equal: number(random.equal) })
             }</p>`}
-          <label class="tick"><input type="checkbox" checked=${own.retrains} onChange=${() => {
+          <label class="tick"><input type="checkbox" id="retrains" checked=${own.retrains} onChange=${() => {
             own.retrains = !own.retrains;
             own.changed();
           }} /> ${t("retrains")}</label>

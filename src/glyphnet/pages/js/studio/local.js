@@ -31,6 +31,7 @@ export class LocalEngine {
     this.lost = signal(false);
     this.formats = ["html", "model"];
     this.presets = ["fast", "balanced", "best", "robust"];
+    this.kinds = ["ink", "photo"];
     /** @type {Job[]} */
     this.jobs = [];
     this.jobNumber = 0;
@@ -85,7 +86,7 @@ export class LocalEngine {
       version: runs.version,
       changed: runs.changed,
       jobs: this.jobs.map((job) => ({ ...job })),
-      runs: runs.list.map((run) => ({ ...run })),
+      runs: runs.shown,
       known: (this.sets ?? []).map(({ name, source, classes, train, test }) => ({
         name,
         title: `${name}: ${source}`.slice(0, 80),
@@ -103,7 +104,7 @@ export class LocalEngine {
       version: runs.version,
       changed: runs.changed,
       jobs: this.jobs.map((job) => ({ ...job })),
-      runs: runs.list.map((run) => ({ ...run })),
+      runs: runs.shown,
     };
   }
 
@@ -311,9 +312,20 @@ export class LocalEngine {
     return this.made(this.trainings).mistakes(run);
   }
 
-  /** @param {string} _run */
-  report(_run) {
-    return null;
+  /** @param {string} run */
+  report(run) {
+    return this.made(this.trainings).report(run);
+  }
+
+  /** @param {string} run */
+  removeRun(run) {
+    return this.made(this.trainings).remove(run);
+  }
+
+  /** What was shown of a training that is deleted. @param {string} run */
+  forget(run) {
+    this.jobs = this.jobs.filter((job) => job.run !== run);
+    this.epochs.value = Object.fromEntries(Object.entries(this.epochs.value).filter(([name]) => name !== run));
   }
 
   /** @param {string} a @param {string} b */

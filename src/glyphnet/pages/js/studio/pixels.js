@@ -53,6 +53,16 @@ export function filterPicture(weights, [count, height, width, channels]) {
   });
 }
 
+/** A picture as an address that holds it whole. @type {(blob: Blob) => Promise<string>} */
+export function dataAddress(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
 /** SHA-256 of a file, in hexadecimal. @type {(blob: Blob) => Promise<string>} */
 export async function hashOf(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());

@@ -12,14 +12,16 @@ import { SPECS } from "./alike.js";
 import { pairedTest, wilson } from "./figures.js";
 import { exportedPage, pageModel, readSkeleton, sealedModel } from "./give.js";
 import { Helper } from "./helper.js";
-import { filterPicture, pictured, pixelsOf } from "./pixels.js";
+import { dataAddress, filterPicture, pictured, pixelsOf } from "./pixels.js";
 import { heldOut } from "./recipe.js";
-import { number, t } from "./strings.js";
+import { reportPage } from "./report.js";
+import { language, number, t } from "./strings.js";
 /** @import { Model } from "../weights.js" */
 /** @import { Compared, Download, Epoch, Job, Mistake, Predicted, Run, Suggested, TrainSettings, Version } from "./engine.js" */
 /** @import { TrainedModel } from "./give.js" */
-/** @import { EpochMessage, Task, TrainedMessage } from "./learner.js" */
+/** @import { TrainedMessage } from "./learner.js" */
 /** @import { LocalEngine } from "./local.js" */
+/** @import { EpochMessage, Task } from "./session.js" */
 /** @import { Kept } from "./store.js" */
 
 const MOST_MISTAKES = 100;
@@ -42,6 +44,8 @@ export class Runs {
     this.models = new Map();
     /** @type {Map<string, { images: number, model: Model }>} */
     this.readers = new Map();
+    /** @type {Map<string, { images: number, language: string, address: string }>} */
+    this.reports = new Map();
     /** @type {Set<string>} */
     this.skipped = new Set();
     /** @type {{ run: string, images: number, sure: Map<string, number[]> }} */
@@ -58,6 +62,11 @@ export class Runs {
   /** Write the list of runs, and more. @param {{ store: string, key: string, value: any }[]} more */
   save(...more) {
     return this.engine.kept.write([{ store: "values", key: "runs", value: this.list }, ...more]);
+  }
+
+  /** The runs as the page shows them. @returns {Run[]} */
+  get shown() {
+    return this.list.map((run) => ({ ...run, report: run.accuracy !== null }));
   }
 
   get version() {
@@ -97,7 +106,7 @@ export class Runs {
   }
 
   /** @param {TrainSettings} settings @returns {Job} */
-  train({ name, preset, seconds }) {
+  train({ name, preset, seconds, kind }) {
     /** @type {Run} */
     const run = {
       name: name ?? this.freeName(),
@@ -108,9 +117,11 @@ export class Runs {
       finished: null,
       seconds: null,
       report: false,
+      limit: seconds ?? null,
+      kind: kind ?? null,
     };
     this.list.push(run);
-    return this.engine.job("train", run.name, (job) => this.work(run, job, seconds ?? null, null), run.name);
+    return this.engine.job("train", run.name, (job) => this.work(run, job, null), run.name);
   }
 
   /** @param {string} name */
@@ -119,16 +130,32 @@ export class Runs {
     if (!run || run.status === "running") return;
     const model = await this.model(name).catch(() => null); // one that was stopped early begins again
     run.status = "running";
-    this.engine.job("train", name, (job) => this.work(run, job, null, model), name);
+    this.engine.job("train", name, (job) => this.work(run, job, model), name);
   }
 
-  /** Train. @param {Run} run @param {Job} job @param {number | null} seconds @param {TrainedModel | null} before */
-  async work(run, job, seconds, before) {
+  /** Delete a training and its model for good. @param {string} name */
+  async remove(name) {
+    const run = this.list.find((each) => each.name === name);
+    if (!run) return;
+    if (run.status === "running") throw new Error(t("stop_first", { name }));
+    this.list = this.list.filter((each) => each !== run);
+    for (const kept of [this.models, this.readers, this.reports]) kept.delete(name);
+    this.engine.forget(name);
+    await this.save(...["model", "state", "epochs"].map((what) => ({
+      store: "values",
+      key: `${what}:${name}`,
+      value: undefined,
+    })));
+    this.engine.updateJobs();
+  }
+
+  /** Train. @param {Run} run @param {Job} job @param {TrainedModel | null} before */
+  async work(run, job, before) {
     const began = performance.now();
     const earlier = run.seconds ?? 0;
     try {
       await this.save();
-      const prepared = await this.prepared(run, job, seconds, before);
+      const prepared = await this.prepared(run, job, before);
       const stopped = await this.learned(run, job, prepared);
       run.status = stopped ? "stopped" : "done";
       run.finished = new Date().toISOString();
@@ -143,13 +170,15 @@ export class Runs {
     }
   }
 
-  /** The pictures of a training, made alike. @param {Run} run @param {Job} job @param {number | null} seconds @param {TrainedModel | null} before */
-  async prepared(run, job, seconds, before) {
+  /** The pictures of a training, made alike. @param {Run} run @param {Job} job @param {TrainedModel | null} before */
+  async prepared(run, job, before) {
     const { engine } = this;
     const pictures = engine.own.labelled;
-    run.version = (await this.snapshot()).hash;
+    const { hash } = await this.snapshot();
+    if (before && run.version !== hash) throw new Error(t("pictures_changed"));
+    run.version = hash;
     const alikes = engine.made(engine.alikes);
-    const kind = before?.kind ?? await alikes.kindOf(pictures);
+    const kind = before?.kind ?? run.kind ?? await alikes.kindOf(pictures);
     job.total = pictures.length;
     const made = await alikes.of(kind, pictures, (done) => {
       Object.assign(job, { done, sentence: t("preparing") });
@@ -179,10 +208,11 @@ export class Runs {
       shape,
       classes: classes.length,
       preset: run.preset,
-      seconds,
+      seconds: run.limit ?? null,
       seed: 1,
       layers: before?.layers ?? null,
-      images: before?.images ?? 0,
+      state: before && ((await engine.kept.get("values", `state:${run.name}`)) ?? null),
+      given: test.map(({ row }) => made[row]?.given ?? null),
       train: part(own.filter((_, place) => !held[place])),
       test: part(test),
     };
@@ -194,7 +224,7 @@ export class Runs {
     let kept = performance.now();
     /** @type {EpochMessage | null} */
     let last = null;
-    const model = (/** @type {EpochMessage} */ message, /** @type {TrainedMessage["bank"]} */ bank) => {
+    const model = (/** @type {EpochMessage} */ message, /** @type {TrainedMessage["limits"] | null} */ limits) => {
       /** @type {TrainedModel} */
       const made = {
         run: run.name,
@@ -203,10 +233,12 @@ export class Runs {
         shape: task.shape,
         classes,
         layers: message.layers,
-        bank,
-        images: message.images,
+        bank: limits?.bank ?? null,
+        threshold: limits?.threshold ?? null,
+        images: message.state.images,
         made: new Date().toISOString(),
         pictures,
+        preset: run.preset,
         judged: {
           ids: test.map(({ id }) => id),
           labels: [...task.test.labels],
@@ -215,7 +247,10 @@ export class Runs {
         },
       };
       this.models.set(run.name, made);
-      return { store: "values", key: `model:${run.name}`, value: made };
+      return [
+        { store: "values", key: `model:${run.name}`, value: made },
+        { store: "values", key: `state:${run.name}`, value: message.state },
+      ];
     };
     return new Promise((resolve, reject) => {
       const helper = new Helper((message) => {
@@ -225,14 +260,12 @@ export class Runs {
           this.heard(run, job, message, test, classes, said);
           if (performance.now() - kept < PAUSE) return;
           kept = performance.now();
-          this.save(model(message, null)).catch(reject);
+          this.save(...model(message, null)).catch(reject);
         }
         if (message.type === "trained") {
           if (last === null) return resolve(true);
-          this.save(model({ ...last, layers: message.layers }, message.bank)).then(
-            () => resolve(message.stopped),
-            reject,
-          );
+          const { layers, limits, state, stopped } = message;
+          this.save(...model({ ...last, layers, state }, limits)).then(() => resolve(stopped), reject);
         }
       });
       this.working.set(run.name, { helper, job: job.id });
@@ -326,6 +359,23 @@ export class Runs {
       if (answers[row] === labels[row] || !own || own.gone || own.place !== classes[labels[row]]) return [];
       return [{ id, label: classes[labels[row]], answer: classes[answers[row]], probability: sure[row] }];
     });
+  }
+
+  /** The address of a page on a run. @param {string} name @returns {Promise<string>} */
+  async report(name) {
+    const model = await this.model(name);
+    const known = this.reports.get(name);
+    if (known?.images === model.images && known.language === language.value) return known.address;
+    if (known) URL.revokeObjectURL(known.address);
+    /** @type {(id: string) => Promise<string | null>} */
+    const shown = async (id) => {
+      const blob = this.engine.own.all.get(id)?.gone === false ? await this.engine.kept.get("blobs", id) : null;
+      return blob ? await dataAddress(new Blob([blob], { type: this.engine.own.all.get(id)?.type })) : null;
+    };
+    const page = await reportPage(model, shown);
+    const address = URL.createObjectURL(new Blob([page], { type: "text/html" }));
+    this.reports.set(name, { images: model.images, language: language.value, address });
+    return address;
   }
 
   /** @param {string} a @param {string} b @returns {Promise<Compared>} */

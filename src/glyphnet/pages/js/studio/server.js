@@ -33,6 +33,8 @@ export class ServerEngine {
     this.lost = signal(false);
     this.formats = ["html", "onnx", "model", "pt2", "card"];
     this.presets = ["fast", "balanced", "best", "robust"];
+    /** @type {string[]} */
+    this.kinds = []; // the data say how pictures are taken
   }
 
   /**
@@ -274,6 +276,11 @@ export class ServerEngine {
   /** @param {string} run @returns {Promise<Mistake[]>} */
   async mistakes(run) {
     return (await this.ask(`runs/${encodeURIComponent(run)}/mistakes`)).mistakes;
+  }
+
+  /** @param {string} run */
+  async removeRun(run) {
+    await this.change(`runs/${encodeURIComponent(run)}/delete`);
   }
 
   /** @param {string} run */

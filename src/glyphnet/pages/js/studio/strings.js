@@ -370,6 +370,42 @@ export const TABLE = {
   changes: { en: "Changes", de: "Änderungen" },
   version_changes: { en: "+{added} −{removed}, {moved} moved", de: "+{added} −{removed}, {moved} verschoben" },
   report: { en: "Report", de: "Bericht" },
+  report_how: {
+    en: "Preset “{preset}”, {pictures} pictures, {images} changed copies of them seen, {day}.",
+    de: "Vorgabe „{preset}“, {pictures} Bilder, {images} veränderte Kopien davon gesehen, {day}.",
+  },
+  report_judged: {
+    en: "Judged on pictures that were held out: the training did not learn from them.",
+    de: "Beurteilt an zurückgehaltenen Bildern: Das Training hat nicht aus ihnen gelernt.",
+  },
+  each_class: { en: "Each class", de: "Jede Klasse" },
+  class: { en: "Class", de: "Klasse" },
+  precision: { en: "Precision", de: "Genauigkeit der Antwort" },
+  recall: { en: "Recall", de: "Davon erkannt" },
+  reliability: { en: "Reliability", de: "Verlässlichkeit" },
+  reliability_how: {
+    en:
+      "A point for the answers that are about equally sure: to the right how sure they are, up how often they are right. On the line both are equal. Expected calibration error: {error}.",
+    de:
+      "Ein Punkt für Antworten, die etwa gleich sicher sind: nach rechts, wie sicher sie sind, nach oben, wie oft sie stimmen. Auf der Linie ist beides gleich. Erwarteter Kalibrierungsfehler: {error}.",
+  },
+  sureness: { en: "Sureness", de: "Sicherheit" },
+  mean_sure: { en: "On average sure", de: "Im Mittel sicher" },
+  share_right: { en: "Right", de: "Richtig" },
+  pictures_changed: {
+    en: "The pictures have changed since this training began. Train again, or undo the changes.",
+    de:
+      "Die Bilder haben sich seit Beginn dieses Trainings geändert. Trainieren Sie neu, oder machen Sie die Änderungen rückgängig.",
+  },
+  stop_first: { en: "“{name}” is running. Stop it first.", de: "„{name}“ läuft. Halten Sie es zuerst an." },
+  run_delete: { en: "Delete “{name}”", de: "„{name}“ löschen" },
+  run_delete_ask: { en: "Delete this training and its model?", de: "Dieses Training und sein Modell löschen?" },
+  run_deleted: { en: "“{name}” is deleted.", de: "„{name}“ ist gelöscht." },
+  keep: { en: "Keep", de: "Behalten" },
+  kind: { en: "The pictures are", de: "Die Bilder sind" },
+  kind_auto: { en: "whatever they look like", de: "was sie zu sein scheinen" },
+  kind_of_ink: { en: "drawings", de: "Zeichnungen" },
+  kind_of_photo: { en: "photographs", de: "Fotos" },
   report_alone: { en: "open alone", de: "einzeln öffnen" },
   try_none: {
     en: "Train first, in step 4; then try it here.",

@@ -93,6 +93,23 @@ function Filters({ filters: { shape: [count, height, width], png } }) {
   return html`<canvas class="filters" ref=${place} role="img" aria-label=${t("filters_alt")}></canvas>`;
 }
 
+/** Deleting a training, which is asked for twice. @param {{ app: App, run: Run }} given */
+function DeleteRun({ app, run }) {
+  const [asked, setAsked] = useState(false);
+  const remove = () => app.attempt(() => app.engine.removeRun(run.name), t("run_deleted", { name: run.name }));
+  if (!asked) {
+    return html`
+      <button type="button" class="quiet delete-run" aria-label=${t("run_delete", { name: run.name })}
+        onClick=${() => setAsked(true)}>${t("delete")}…</button>
+    `;
+  }
+  return html`
+    <span role="alert">${t("run_delete_ask")}</span>
+    <button type="button" class="delete-run" onClick=${remove}>${t("delete")}</button>
+    <button type="button" class="quiet" onClick=${() => setAsked(false)}>${t("keep")}</button>
+  `;
+}
+
 /** What is seen of one training. @param {{ app: App, run: Run, job: Job | null }} given */
 function Watched({ app, run, job }) {
   const { engine } = app;
@@ -121,10 +138,12 @@ function Watched({ app, run, job }) {
     running
       ? html`<button type="button" class="stop" onClick=${() =>
         app.attempt(() => engine.cancel(job.id), t("stopping"))}>■ ${t("stop")}</button>`
-      : run.status !== "done" &&
+      : html`${
+        run.status !== "done" &&
         html`<button type="button" onClick=${() => app.attempt(() => engine.resume(run.name))}>▶ ${
           t("resume")
         }</button>`
+      }<${DeleteRun} app=${app} run=${run} />`
   }</div></div>
     ${running && html`<${Bar} done=${job.done} total=${job.total} label=${run.name} />`}
     <p role="status"><b class="score">${score}</b>${" "}<span class="hint">${said}</span></p>
@@ -178,6 +197,14 @@ function Watched({ app, run, job }) {
   </article>`;
 }
 
+/** Of which kind the pictures are, where the engine must not find out by itself. @param {{ kinds: string[], kind: string, choose: (kind: string) => void }} given */
+function ChooseKind({ kinds, kind, choose }) {
+  return html`<label><span>${t("kind")}</span><select id="kind" value=${kind}
+    onChange=${(/** @type {Event} */ event) => choose(valueOf(event))}>
+      <option value="">${t("kind_auto")}</option>
+      ${kinds.map((each) => html`<option value=${each}>${t(`kind_of_${each}`)}</option>`)}</select></label>`;
+}
+
 /** The paired test of two runs that have ended. @param {{ app: App, runs: Run[] }} given */
 function Paired({ app, runs }) {
   const [made, setMade] = useState(/** @type {Compared | null} */ (null));
@@ -194,15 +221,16 @@ export function TrainStep({ app }) {
   const { runs, jobs, classes } = engine.state.value;
   const [preset, setPreset] = useState(engine.presets[0]);
   const [seconds, setSeconds] = useState("");
+  const [kind, setKind] = useState("");
   const [shown, setShown] = useState(/** @type {string[] | null} */ (null));
   const filled = classes.filter(({ count }) => count > 0).length;
   const start = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const job = await app.attempt(
-      () => engine.train({ preset, ...(seconds ? { seconds: Number(seconds) } : {}) }),
+      () => engine.train({ preset, ...(seconds ? { seconds: Number(seconds) } : {}), ...(kind ? { kind } : {}) }),
       t("training_started"),
     );
-    if (job) setShown([job.run ?? "", ...(shown ?? [])].slice(0, 3));
+    if (job) setShown([job.run ?? "", ...names].slice(0, 3));
   };
   const jobOf = (/** @type {string} */ name) =>
     jobs.filter(({ kind, run }) => kind === "train" && run === name).at(-1) ?? null;
@@ -222,6 +250,7 @@ export function TrainStep({ app }) {
           "by_preset",
         )} value=${seconds}
             onInput=${(/** @type {Event} */ event) => setSeconds(valueOf(event))} /></label>
+      ${engine.kinds.length > 0 && html`<${ChooseKind} kinds=${engine.kinds} kind=${kind} choose=${setKind} />`}
       <button type="submit" id="train" class="primary" disabled=${filled < 2}>▶ ${t("train")}</button>
     </form>
         <p class="hint">${filled < 2 ? t("train_needs") : t(`about_${preset}`)}</p>

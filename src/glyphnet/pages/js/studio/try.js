@@ -115,51 +115,27 @@ function Exports({ app, run }) {
   `;
 }
 
-/** @param {{ app: App }} given */
-export function TryStep({ app }) {
-  const { engine } = app;
-  const run = app.current(app.usable)?.name ?? null;
-  const [source, setSource] = useState(/** @type {"draw" | "camera"} */ ("draw"));
-  const [answer, setAnswer] = useState(/** @type {Predicted | null} */ (null));
-  const [empty, setEmpty] = useState(true);
+/** Drops and pastes anywhere on the page are asked about. @type {(take: (file: Blob | null | undefined) => void) => () => void} */
+function listen(take) {
+  const drop = (/** @type {DragEvent} */ event) => take(event.dataTransfer?.files[0]);
+  const paste = (/** @type {ClipboardEvent} */ event) => take(event.clipboardData?.files[0]);
+  addEventListener("drop", drop);
+  addEventListener("paste", paste);
+  return () => {
+    removeEventListener("drop", drop);
+    removeEventListener("paste", paste);
+  };
+}
+
+/** The pad, and a picture out of a file. @param {{ asker: Asker }} given */
+function Desk({ asker }) {
   const drawn = useRef(/** @type {{ sheet: Sheet, pad: Pad } | null} */ (null));
-  const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
-  const named = useRef(run);
-  named.current = run;
-  const asker = useRef(/** @type {Asker | null} */ (null));
-  asker.current ??= new Asker(
-    setAnswer,
-    (picture) => app.attempt(() => engine.predict(named.current ?? "", picture, true)),
-  );
-  useEffect(() => {
-    asker.current?.clear();
-    if (source !== "camera") return;
-    const timer = setInterval(() => {
-      const seen = video.current;
-      if (seen !== null) asker.current?.about(() => frameOf(seen));
-    }, PAUSE);
-    return () => clearInterval(timer);
-  }, [source, run]);
-  useEffect(() => {
-    const take = (/** @type {FileList | null | undefined} */ files) => {
-      const file = files?.[0];
-      if (file && named.current !== null) asker.current?.about(() => Promise.resolve(file));
-    };
-    const drop = (/** @type {DragEvent} */ event) => take(event.dataTransfer?.files);
-    const paste = (/** @type {ClipboardEvent} */ event) => take(event.clipboardData?.files);
-    addEventListener("drop", drop);
-    addEventListener("paste", paste);
-    return () => {
-      removeEventListener("drop", drop);
-      removeEventListener("paste", paste);
-    };
-  }, []);
-  if (run === null) return html`<p class="empty hint">${t("try_none")}</p>`;
+  const [empty, setEmpty] = useState(true);
   const changed = () => {
     const sheet = drawn.current?.sheet;
     setEmpty(sheet?.empty ?? true);
-    if (sheet && !sheet.empty) asker.current?.about(() => pngOfCanvas(sheet.canvas));
-    else asker.current?.clear();
+    if (sheet && !sheet.empty) asker.about(() => pngOfCanvas(sheet.canvas));
+    else asker.clear();
   };
   const clear = () => {
     drawn.current?.sheet.clear();
@@ -170,8 +146,52 @@ export function TryStep({ app }) {
     const input = /** @type {HTMLInputElement} */ (event.target);
     const file = input.files?.[0];
     input.value = "";
-    if (file) asker.current?.about(() => Promise.resolve(file));
+    if (file) asker.about(() => Promise.resolve(file));
   };
+  return html`
+    <${DrawingPad} label=${t("try_pad")} made=${(
+      /** @type {Sheet} */ sheet,
+      /** @type {Pad} */ pad,
+    ) => (drawn.current = { sheet, pad })} changed=${changed} />
+    <div class="tools"><button type="button" id="clear" disabled=${empty} onClick=${clear}>${t("clear")}</button>
+      <button type="button" onClick=${() => document.getElementById("try-file")?.click()}>${t("open_one")}</button>
+      <input type="file" id="try-file" hidden accept="image/*" aria-label=${t("open_one")} onChange=${show} /></div>
+  `;
+}
+
+/** Ask about what the camera sees, again and again. @param {{ app: App, asker: Asker }} given */
+function Live({ app, asker }) {
+  const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const seen = video.current;
+      if (seen !== null) asker.about(() => frameOf(seen));
+    }, PAUSE);
+    return () => clearInterval(timer);
+  }, []);
+  return html`
+    <${CameraView} say=${(/** @type {string} */ sentence) => (app.trouble.value = sentence)}
+      started=${(/** @type {HTMLVideoElement | null} */ each) => (video.current = each)} />
+  `;
+}
+
+/** @param {{ app: App }} given */
+export function TryStep({ app }) {
+  const { engine } = app;
+  const run = app.current(app.usable)?.name ?? null;
+  const [source, setSource] = useState(/** @type {"draw" | "camera"} */ ("draw"));
+  const [answer, setAnswer] = useState(/** @type {Predicted | null} */ (null));
+  const named = useRef(run);
+  named.current = run;
+  const made = useRef(/** @type {Asker | null} */ (null));
+  made.current ??= new Asker(
+    setAnswer,
+    (picture) => app.attempt(() => engine.predict(named.current ?? "", picture, true)),
+  );
+  const asker = made.current;
+  useEffect(() => asker.clear(), [source, run]);
+  useEffect(() => listen((file) => file && named.current !== null && asker.about(() => Promise.resolve(file))), []);
+  if (run === null) return html`<p class="empty hint">${t("try_none")}</p>`;
   return html`
     <div class="line">
       <${ChooseRun} app=${app} runs=${app.usable} />
@@ -184,26 +204,7 @@ export function TryStep({ app }) {
             )}</button>
             <button type="button" id="try-camera" aria-pressed=${source === "camera"} onClick=${() =>
               setSource("camera")}>${t("source_camera")}</button></div>
-          ${source === "draw"
-            ? html`
-              <${DrawingPad} label=${t("try_pad")} made=${(
-                /** @type {Sheet} */ sheet,
-                /** @type {Pad} */ pad,
-              ) => (drawn.current = { sheet, pad })} changed=${changed} />
-              <div class="tools"><button type="button" id="clear" disabled=${empty} onClick=${clear}>${t(
-                "clear",
-              )}</button>
-                        <button type="button" onClick=${() => document.getElementById("try-file")?.click()}>${t(
-                          "open_one",
-                        )}</button>
-                        <input type="file" id="try-file" hidden accept="image/*" aria-label=${t(
-                          "open_one",
-                        )} onChange=${show} /></div>
-            `
-            : html`
-              <${CameraView} say=${(/** @type {string} */ sentence) => (app.trouble.value = sentence)}
-                started=${(/** @type {HTMLVideoElement | null} */ each) => (video.current = each)} />
-            `}</div>
+          ${source === "draw" ? html`<${Desk} asker=${asker} />` : html`<${Live} app=${app} asker=${asker} />`}</div>
       <div class="verdict">
         <${Answer} answer=${answer} />
       </div>

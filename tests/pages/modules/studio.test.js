@@ -5,7 +5,7 @@ import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { test } from "node:test";
 import { Random } from "../../../src/glyphnet/pages/js/engine/random.js";
 import { changedCopy, CHANGES, stronger } from "../../../src/glyphnet/pages/js/studio/augment.js";
-import { folderOf, isAside } from "../../../src/glyphnet/pages/js/studio/drops.js";
+import { classesOf, isAside } from "../../../src/glyphnet/pages/js/studio/drops.js";
 import { faultOfName } from "../../../src/glyphnet/pages/js/studio/engine.js";
 import { pairedTest, wilson } from "../../../src/glyphnet/pages/js/studio/figures.js";
 import { heldOut, lengthOf } from "../../../src/glyphnet/pages/js/studio/recipe.js";
@@ -13,7 +13,7 @@ import { language, t, TABLE } from "../../../src/glyphnet/pages/js/studio/string
 import { normalizePicture, normalizeStrokes } from "../../../src/glyphnet/pages/js/ink.js";
 import { DRAWN } from "../../../src/glyphnet/pages/js/studio/drawing.js";
 import { cell, groupsIn, linesOf } from "../../../src/glyphnet/pages/js/studio/table.js";
-import { crc32, isZip, readZip, writeZip } from "../../../src/glyphnet/pages/js/studio/zip.js";
+import { crc32, isZip, pathsIn, readZip, writeZip } from "../../../src/glyphnet/pages/js/studio/zip.js";
 
 /** @type {(zip: Blob) => Promise<string[][]>} */
 async function unpacked(zip) {
@@ -28,6 +28,12 @@ test("a zip holds what went into it, names in every script", async () => {
   ok(await isZip(zip));
   deepEqual(await unpacked(zip), files);
   ok(!await isZip(new Blob(["no zip"])));
+});
+
+test("a zip of Windows' tools has folders", async () => {
+  const zip = await writeZip([{ path: "five\\deep\\1.png", blob: new Blob(["one"]) }]);
+  deepEqual(await pathsIn(zip), ["five/deep/1.png"]);
+  deepEqual(await unpacked(zip), [["five/deep/1.png", "one"]]);
 });
 
 test("a zip that is cut short, damaged or a bomb is refused", async () => {
@@ -97,9 +103,13 @@ test("one of five pictures tests, groups stay on one side, and more pictures cha
 });
 
 test("files beside pictures are left out, and the folder is the class", () => {
-  equal(folderOf("five/0001.png"), "five");
-  equal(folderOf("data/train/five/0001.png"), "five");
-  equal(folderOf("0001.png"), null);
+  deepEqual(classesOf(["five/1.png", "0001.png"]), ["five", null]);
+  deepEqual(classesOf(["five/1.png", "five/2.png"]), ["five", "five"]);
+  deepEqual(classesOf(["data/train/five/1.png", "data/test/six/1.png"]), ["five", "six"]);
+  deepEqual(classesOf(["data/train/five/1.png"]), ["five"]);
+  deepEqual(classesOf(["zoo/birds/owl/1.png", "zoo/birds/2.png", "zoo/fish/cod/3.png"]), ["birds", "birds", "fish"]);
+  deepEqual(classesOf(["zoo/1.png", "zoo/fish/3.png"]), ["zoo", "fish"]);
+  deepEqual(classesOf([]), []);
   deepEqual(["__MACOSX/a.png", "five/.DS_Store", "metadata.csv", "five/a.png"].map(isAside), [true, true, true, false]);
 });
 

@@ -6,13 +6,25 @@
 const HIDDEN = /^(\.|__MACOSX$|Thumbs\.db$|desktop\.ini$)/i;
 const TABLES = /\.(csv|txt|md|json)$/i;
 
+const PARTS = /^(train|training|test|testing|val|valid|validation)$/i;
+
 /**
- * The class of a file, by its path from what was given: its folder's name; null for a file that lies in none.
- * @type {(path: string) => string | null}
+ * The class of each file, by the paths of all that was given: the folder below the one in which all lie, as Python takes it,
+ * whatever folders are inside; null for a file that lies in none. Parts of the data are put together.
+ * @type {(paths: string[]) => (string | null)[]}
  */
-export function folderOf(path) {
-  const parts = path.split("/").filter(Boolean);
-  return parts.length > 1 ? parts[parts.length - 2] : null;
+export function classesOf(paths) {
+  const folders = paths.map((path) => path.split("/").filter(Boolean).slice(0, -1));
+  const inside = folders.filter(({ length }) => length);
+  let depth = 0;
+  while (
+    inside.some(({ length }) => length > depth + 1) && inside.every((each) => each[depth] === inside[0][depth])
+  ) depth++;
+  return folders.map((each) => {
+    const rest = each.slice(depth);
+    if (rest.length > 1 && PARTS.test(rest[0])) rest.shift();
+    return rest[0] ?? each.at(-1) ?? null;
+  });
 }
 
 /** Whether a file is none that somebody meant to give: hidden ones, and tables beside pictures. @type {(path: string) => boolean} */
@@ -20,12 +32,19 @@ export function isAside(path) {
   return TABLES.test(path) || path.split("/").some((part) => HIDDEN.test(part));
 }
 
+/** @type {(files: Given[]) => Given[]} */
+function inClasses(files) {
+  const classes = classesOf(files.map(({ name }) => name));
+  return files.map((file, place) => ({ ...file, folder: classes[place] }));
+}
+
 /** @type {(list: FileList | null | undefined) => Given[]} */
 export function filesOf(list) {
-  return Array.from(list ?? [], (file) => {
-    const path = file.webkitRelativePath || file.name;
-    return { name: path, blob: file, folder: folderOf(path) };
-  }).filter(({ name }) => !isAside(name));
+  return inClasses(
+    Array.from(list ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file })).filter(({ name }) =>
+      !isAside(name)
+    ),
+  );
 }
 
 /** @type {(transfer: DataTransfer) => Promise<Given[]>} */
@@ -35,7 +54,7 @@ export async function droppedFiles(transfer) {
   /** @type {Given[]} */
   const files = [];
   for (const entry of entries) if (entry) await walk(entry, files);
-  return files;
+  return inClasses(files);
 }
 
 /** @type {(entry: FileSystemEntry, files: Given[]) => Promise<void>} */
@@ -46,7 +65,7 @@ async function walk(entry, files) {
     const blob = await new Promise((resolve, reject) =>
       /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject)
     );
-    files.push({ name: path, blob, folder: folderOf(path) });
+    files.push({ name: path, blob });
     return;
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();

@@ -4,10 +4,10 @@
 
 import { decodePicture } from "../decode.js";
 import { faultOfName } from "./engine.js";
-import { folderOf, isAside } from "./drops.js";
+import { classesOf, isAside } from "./drops.js";
 import { hashOf, kindOf } from "./pixels.js";
 import { groupsIn } from "./table.js";
-import { isZip, readZip } from "./zip.js";
+import { isZip, pathsIn, readZip } from "./zip.js";
 /** @import { Added, ClassCount, Given, Place } from "./engine.js" */
 /** @import { Kept, Store } from "./store.js" */
 
@@ -23,6 +23,9 @@ function refused(made, name, reason) {
   made.refused.push({ name, reason });
   return null;
 }
+
+/** Whether a path in a zip leads out of it. @type {(path: string) => boolean} */
+const leaves = (path) => path.split("/").includes("..");
 
 export class Pictures {
   /** @param {Store} store @param {() => void} changed */
@@ -225,17 +228,20 @@ export class Pictures {
         for await (const table of readZip(blob, (path) => path === "metadata.csv")) {
           groups = groupsIn(await table.blob.text());
         }
+        const paths = (await pathsIn(blob)).filter((path) => !isAside(path) && !leaves(path));
+        const found = classesOf(paths);
+        const own = new Map(paths.map((path, number) => [path, found[number]]));
         for await (const entry of readZip(blob)) {
-          if (entry.path.split("/").includes("..")) {
+          if (leaves(entry.path)) {
             refused(made, entry.path, "a path that leaves the zip");
             continue;
           }
           if (isAside(entry.path)) continue;
-          const own = folderOf(entry.path);
+          const folder = own.get(entry.path) ?? null;
           yield {
             name: entry.path,
             blob: entry.blob,
-            place: own ? (own === TRAY ? null : own) : place,
+            place: folder ? (folder === TRAY ? null : folder) : place,
             group: groups.get(entry.path) ?? group,
           };
         }

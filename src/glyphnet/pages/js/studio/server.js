@@ -2,9 +2,9 @@
 // The engine of `glyphnet studio`: the folder and the trainings behind the address that the page came from.
 
 import { signal } from "../vendor/signals-core.js";
-import { folderOf } from "./drops.js";
+import { classesOf, isAside } from "./drops.js";
 import { NOTHING } from "./engine.js";
-import { isZip, readZip } from "./zip.js";
+import { isZip, pathsIn } from "./zip.js";
 /** @import { Added, Compared, Download, Epoch, Given, Job, Mistake, Picture, Place, Predicted, State, Suggested, TrainSettings, Version } from "./engine.js" */
 
 const AT_ONCE = 200; // files of a request
@@ -17,8 +17,7 @@ function encoded(id) {
 
 /** Whether a zip sorts its pictures into folders. @type {(blob: Blob) => Promise<boolean>} */
 async function hasFolders(blob) {
-  for await (const { path } of readZip(blob)) if (folderOf(path) !== null) return true;
-  return false;
+  return classesOf((await pathsIn(blob)).filter((path) => !isAside(path))).some((each) => each !== null);
 }
 
 export class ServerEngine {
@@ -176,18 +175,34 @@ export class ServerEngine {
     return this.change("classes/delete", { name });
   }
 
+  /** The files whose classes there are, made where they are new. @param {Given[]} files @param {Added} made @returns {Promise<Given[]>} */
+  async withClasses(files, made) {
+    /** @type {Map<string, string>} */
+    const faults = new Map();
+    const wanted = new Set(files.map(({ folder }) => folder ?? TRAY));
+    for (const name of wanted) {
+      if (name === TRAY || this.state.value.classes.some((each) => each.name === name)) continue;
+      await this.addClass(name).catch((error) => faults.set(name, error.message));
+    }
+    return files.filter(({ name, folder }) => {
+      const reason = faults.get(folder ?? TRAY);
+      if (reason !== undefined) made.refused.push({ name, reason });
+      return reason === undefined;
+    });
+  }
+
   /** @param {Place} place @param {string | null} group @param {Given[]} files @returns {Promise<Added>} */
   async add(place, group, files) {
     /** @type {Map<string, Given[]>} */
     const parts = new Map(); // by what follows the question mark
     const where = (/** @type {Place} */ each) => each === null ? "tray=1" : `class=${encodeURIComponent(each)}`;
-    for (const file of files) {
+    /** @type {Added} */
+    const made = { added: [], refused: [], same: [] };
+    for (const file of await this.withClasses(files, made)) {
       let query = where(file.folder ? (file.folder === TRAY ? null : file.folder) : place);
       if (await isZip(file.blob)) query = await hasFolders(file.blob).catch(() => true) ? "" : where(place);
       parts.set(query, [...(parts.get(query) ?? []), file]);
     }
-    /** @type {Added} */
-    const made = { added: [], refused: [], same: [] };
     for (const [query, some] of parts) {
       for (let first = 0; first < some.length; first += AT_ONCE) {
         const form = new FormData();

@@ -122,12 +122,20 @@ export async function* readZip(file, wanted = () => true) {
   }
 }
 
+/** The paths of all files in a zip; nothing is unpacked. @type {(file: Blob) => Promise<string[]>} */
+export async function pathsIn(file) {
+  /** @type {string[]} */
+  const paths = [];
+  for await (const _ of readZip(file, (path) => !paths.push(path)));
+  return paths;
+}
+
 /** @type {(view: DataView, at: number) => { path: string, flags: number, method: number, packed: number, size: number, start: number, crc: number, next: number }} */
 function central(view, at) {
   const [name, extra, comment] = [28, 30, 32].map((place) => view.getUint16(at + place, true));
   if (at + 46 + name > view.byteLength) throw new Error("The zip's directory is damaged.");
   return {
-    path: new TextDecoder().decode(new Uint8Array(view.buffer, at + 46, name)),
+    path: new TextDecoder().decode(new Uint8Array(view.buffer, at + 46, name)).replaceAll("\\", "/"), // of Windows' tools
     flags: view.getUint16(at + 8, true),
     method: view.getUint16(at + 10, true),
     crc: view.getUint32(at + 16, true),

@@ -274,6 +274,26 @@ def test_what_may_be_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["evaluation.json"]
 
 
+def test_a_folder_of_the_data_is_not_written_into(tmp_path: Path) -> None:
+    """With a run in it, a class's folder would count as output, and its pictures would no longer be read."""
+    rules = Replacing((tmp_path,), overwrite=True)
+    (tmp_path / "a").mkdir()
+    rules.check_in(tmp_path / "a", [])  # empty
+    rules.check_in(tmp_path / "runs" / "new", ["recipe.yaml"])
+    (tmp_path / "a" / "1.png").touch()
+    (tmp_path / "link").symlink_to("a")
+    for folder in ("a", "link"):
+        with pytest.raises(OutputError, match=f"{folder}: is an input of this command. Choose another folder"):
+            rules.check_in(tmp_path / folder, ["recipe.yaml"])
+    run = tmp_path / "runs" / "1"
+    run.mkdir(parents=True)
+    for name in ("history.csv", "notes.txt"):
+        (run / name).touch()
+    (run / "recipe.yaml").write_text("data: x\nnetwork:\n  kind: mlp\n")
+    rules.check_in(run, ["recipe.yaml"])  # a run among the data, with something of the user's
+    rules.check_in(run.parent, ["seeds.json"])
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 def test_only_regular_files_are_opened_for_reading(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "in"

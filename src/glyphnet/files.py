@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, TypeAlias, overload
 
 from .errors import OutputError
+from .outputs import LOCK, is_output_folder
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -236,11 +237,25 @@ class Replacing:
             return
         if not stat.S_ISDIR(status.st_mode):
             raise OutputError(f"{place}: is {_kind(status)}, where a folder is needed. Choose another name.")
-        if any(is_same(status, each) for each in self.inputs):
+        if any(is_same(status, each) for each in self.inputs) or self._is_inside_input(place):
             raise OutputError(f"{place}: is an input of this command. Choose another folder to write to.")
         _check_writable(place, place)
         for name in names:
             self._check(place / name, os.fspath(place / name))
+
+    def _is_inside_input(self, folder: Path) -> bool:
+        """Whether a folder lies in an input and holds data: with our files in it, it would no longer be read."""
+        real = Path(os.path.realpath(folder))
+        if not any(os.path.isdir(each) and real.is_relative_to(os.path.realpath(each)) for each in self.inputs):
+            return False
+        with os.scandir(folder) as entries:
+            there = {entry.name: entry.is_dir() for entry in entries}
+        if is_output_folder(there):
+            return False
+        return not all(
+            is_output_folder(os.listdir(folder / name)) if is_folder else is_left_behind(name) or is_ours(folder / name)
+            for name, is_folder in there.items()
+        )
 
     def _check(self, target: Path, named: str) -> None:
         try:
@@ -563,37 +578,8 @@ def fsync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-LOCK = ".lock"
-"""The lock of a folder: see `glyphnet.locks`."""
-
-
 def try_lock(descriptor: int) -> bool:
     """Take the lock of an open file, unless another descriptor has it."""
     from filelock import lock_descriptor  # 40 ms, which `glyphnet --help` has not
 
     return lock_descriptor(descriptor, blocking=False)
-
-
-# Output folders among data
-
-# A folder with all files of one of these sets is the output of train (also before its first epoch, and with several
-# seeds), evaluate, tune, compare or lab.
-_OUTPUTS = (
-    {"recipe.yaml", "history.csv"},
-    {"recipe.yaml", "model.safetensors"},
-    {"recipe.yaml", "checkpoint.safetensors"},
-    {"seeds.json"},
-    {"evaluation.json", "predictions.csv"},
-    {"trials.csv", "best.yaml"},
-    {"comparison.json"},
-    {"lab.html", "numbers.json"},
-)
-
-
-def is_output_folder(names: Iterable[str]) -> bool:
-    """Whether a folder with files of these names holds GlyphNet's own output, which is never data.
-
-    With ``.lock`` alone, a process has just begun to write.
-    """
-    there = set(names)
-    return there == {LOCK} or any(output <= there for output in _OUTPUTS)

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import OutputError, RunFolderError
-from .files import LOCK, NO_FOLLOW, SAFE, WINDOWS, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
+from .files import NO_FOLLOW, SAFE, WINDOWS, AnyPath, is_same, make_folder, remove, remove_unfinished, try_lock
+from .outputs import LOCK
 
 _CONTENT = re.compile(rb"(glyphnet )?\d*\n?")  # earlier releases wrote the number alone
 

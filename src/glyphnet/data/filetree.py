@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 
 from ..errors import BadFileError, DataError
 from ..filekinds import PICTURE_SUFFIXES, SMALLEST_HEAD, is_picture
-from ..files import is_output_folder, open_input
+from ..files import open_input
+from ..outputs import is_output_folder
 from ..units import first_line
 from .decode import MAX_FILE_BYTES, read_bytes
 

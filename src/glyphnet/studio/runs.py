@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..files import LOCK as FOLDER_LOCK
 from ..files import atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
 from ..locks import FileLock
+from ..outputs import LOCK as FOLDER_LOCK
 from ..units import fault_of, printable
 from .errors import StudioError
 from .folder import Folder

@@ -22,7 +22,7 @@ def main() -> None:
     base = BASES[arguments.base]
     change = base.changes[arguments.change]
     change.engine()
-    splits = load(base.data)
+    splits = base.part(load(base.data))
     recipe = base.recipe(splits).override(change.settings)
     train, judged = (Examples.of(part.images, part.labels) for part in (splits.train, splits.validation))
 

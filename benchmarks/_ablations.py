@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -58,12 +59,14 @@ class Base:
         data: a data set's name.
         recipe: as it is for these data.
         changes: the rows, by name; the first, "as it is", changes nothing.
+        part: which of the data are trained on and judged.
     """
 
     title: str
     data: str
     recipe: Callable[[Splits], Recipe]
     changes: Mapping[str, Change]
+    part: Callable[[Splits], Splits] = lambda splits: splits
 
 
 def _for(name: str, **changes: Any) -> Callable[[Splits], Recipe]:
@@ -146,6 +149,26 @@ _ENGINE = {
     "denormals": Change("denormals kept", engine=_replace("training.fit.flushing_denormals", nullcontext)),
 }
 
+
+def uneven(splits: Splits) -> Splits:
+    """Ever fewer training images of each class: of the last a hundredth of the first. Those that judge stay even."""
+    train, classes = splits.train, len(splits.classes)
+    most = np.bincount(train.labels, minlength=classes)
+    kept = (most * 0.01 ** (np.arange(classes) / max(1, classes - 1))).astype(int)
+    order = np.random.default_rng(0).permutation(len(train))
+    rows = np.concatenate([order[train.labels[order] == label][:count] for label, count in enumerate(kept)])
+    return replace(splits, train=train.subset(np.sort(rows)))
+
+
+_TABLES = {
+    "trivial": Change("TrivialAugment", {"augment.trivial": 1.0}),
+    "cutmix": Change("CutMix", {"augment.cutmix": 0.5}),
+    "mixup": Change("mixup", {"augment.mixup": 0.3}),
+    "erase": Change("random erasing", {"augment.erase": 0.25}),
+    "focal": Change("focal loss", {"loss": "focal"}),
+}
+"""What stands in the tables of augmentations, losses and samplers, and in no preset."""
+
 _ADAMW = {"name": "adamw", "lr": 0.01, "weight_decay": 0.01}
 
 BASES = {
@@ -182,6 +205,20 @@ BASES = {
             "layout": Change("channels first", engine=_row_by_row),
             "thread": Change("one thread", engine=_threads(1)),
         },
+    ),
+    "tables": Base("Fashion-MNIST, preset `balanced`", "fashion-mnist", _for("balanced"), {**AS_IT_IS, **_TABLES}),
+    "uneven": Base(
+        "Fashion-MNIST, of each class fewer images down to a hundredth, preset `fast` with 8 passes",
+        "fashion-mnist",
+        _for("fast", epochs=8),
+        {
+            **AS_IT_IS,
+            "sampler": Change("balanced sampler", {"sampler": "balanced"}),
+            "weights": Change("balanced class weights", {"loss.class_weight": "balanced"}),
+            "focal": Change("focal loss", {"loss": "focal"}),
+            "both": Change("focal loss and balanced sampler", {"loss": "focal", "sampler": "balanced"}),
+        },
+        uneven,
     ),
     "mlp": Base(
         "MNIST, 784–128–10, dropout 0.2, Adam, batch 32, 2 epochs",

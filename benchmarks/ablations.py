@@ -1,10 +1,11 @@
 """Measures what each part of a training is worth: accuracy and seconds with one thing changed at a time.
 
-    python benchmarks/ablations.py [fast] [mlp] [--rows NAME ...] [--runs 10] [--record]
+    python benchmarks/ablations.py [fast] [tables] [uneven] [mlp] [--rows NAME ...] [--runs 10] [--record]
 
 Tables and rows: see BASES in _ablations.py. Each row trains in a process of its own, with the seeds 0, 1, …, on nine
 tenths of the training images, and is judged on the rest: the test images choose nothing. The processes take turns, a
-training each (A B C A B C …), so that a machine that changes its speed decides nothing. All takes about ten minutes.
+training each (A B C A B C …), so that a machine that changes its speed decides nothing. `fast` and `mlp` take
+about ten minutes, `uneven` five, `tables` an hour with --runs 5.
 
 A difference of accuracy is the mean over the seeds of the row's minus that of the training as it is, with the 95 %
 interval of that mean (Student's t): one that holds 0 shows no difference. Other learning rates were not sought for a

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from _results import arguments_parser, mean_and_spread, publish
@@ -56,8 +57,12 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[5, 10, 20, 50, 100])
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["svm", "balanced", "glyphbase"])
+    parser.add_argument("--backbone", type=Path, metavar="FILE", help="a backbone for the methods of GlyphBase instead")
     parser.add_argument("--size", type=int, help="pixels of a side; GlyphBase reads 28")
     given = parser.parse_args()
+    if given.backbone is not None:
+        METHODS["glyphbase"] = ours("balanced", backbone=str(given.backbone))
+        METHODS["glyphbase, last layer"] = ours("balanced", backbone=str(given.backbone), epochs=1)
     lines = ["| data | images a class | method | test accuracy, % | n | seconds, median |", "|---|---|---|---|---|---|"]
     for data in given.data:
         whole = load(data, **({"size": given.size} if given.size else {}))

@@ -7,6 +7,9 @@ what it gives to that layer serves for other drawings. Nobody's data set is used
 other than Latin, and none of the digits 0 to 9 by itself (signs with one in a circle are used). Fonts: Debian's
 fonts-noto-core, fonts-noto-extra, fonts-noto-mono, fonts-noto-cjk and fonts-noto-unhinted (SIL Open Font License 1.1),
 and fonts-liberation.
+
+With --without-digits no class shows a digit or looks like one: figures with such a backbone are of digits that it
+cannot know. The file that it writes is taken by ``--backbone FILE``.
 """
 
 from __future__ import annotations
@@ -69,10 +72,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--without-digits", action="store_true", help="leave out classes that show or look like digits")
     given = parser.parse_args()
     began = time.monotonic()
     paths = glyphs.fonts(given.fonts)
     groups = glyphs.classes(list(glyphs.glyphs(paths)))
+    if given.without_digits:
+        groups = glyphs.without_digits(groups, paths)
     print(f"{len(paths)} fonts, {len(groups)} classes", flush=True)
     halves = [glyphs.pictures(groups, EACH // 2, 2 * given.seed + half) for half in (0, 1)]
     images, labels = (np.concatenate(each) for each in zip(*halves, strict=True))
@@ -86,7 +92,8 @@ def main() -> None:
     made = {
         "script": "pretrain/glyphbase.py", "seed": given.seed, "epochs": given.epochs, "classes": len(groups),
         "pictures": len(images), "fonts": len(paths), "fonts_sha256": glyphs.digest(paths),
-        "pictures_sha256": glyphs.digest_of(images), "licence": "MIT", "glyphnet": glyphnet.__version__,
+        "pictures_sha256": glyphs.digest_of(images), "without_digits": given.without_digits, "licence": "MIT",
+        "glyphnet": glyphnet.__version__,
         "torch": torch.__version__, "numpy": np.__version__,
     }  # fmt: skip
     backbone = Backbone(

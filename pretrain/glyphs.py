@@ -43,6 +43,10 @@ SHORTEST, LONGEST_COMPARED, LONGEST = 24, 420, 300
 """Pixels of the lines of a character: others are dots, or too dense for so few pixels."""
 ALIKE = 0.94
 """Characters whose blurred pictures have at least this cosine are one class: o and O, or one letter of two scripts."""
+LIKE_A_DIGIT = 0.85
+"""Classes with a picture that has at least this cosine with a font's digit look like one."""
+CONFUSED = "OoQIlLiSsZzBbGgq"
+"""Letters that look like a digit as people write them: with these their classes, letters of other scripts among them."""
 KINDS = ("Lu", "Ll", "Lo", "Nd", "No", "Nl", "Sm", "So")
 
 BoolArray = npt.NDArray[np.bool_]
@@ -183,6 +187,31 @@ def classes(found: Sequence[Glyph]) -> list[list[Glyph]]:
         for script in sorted(joined)
         for group in sorted(joined[script], key=lambda group: group[0].lines.shape[1])[:MOST_OF_A_SCRIPT]
     ]
+
+
+def without_digits(groups: Sequence[list[Glyph]], paths: Sequence[Path]) -> list[list[Glyph]]:
+    """The classes that show no digit: none with a number's value (❶, digits of other scripts), none of `CONFUSED`, and
+    none that looks like one of the digits 0 to 9 as a font of ``paths`` draws it."""
+    digits = np.stack([_blurred(glyph) for path in paths for glyph in _digits(path)])
+    kept = []
+    for group in groups:
+        likest = float((np.stack([_blurred(glyph) for glyph in group]) @ digits.T).max())
+        shows = any(g.character in CONFUSED or unicodedata.numeric(g.character, None) is not None for g in group)
+        if not shows and likest < LIKE_A_DIGIT:
+            kept.append(group)
+    return kept
+
+
+def _digits(path: Path) -> list[Glyph]:
+    """The digits 0 to 9 of a font that has them."""
+    with TTFont(path, fontNumber=0, lazy=True) as opened:
+        there = [each for each in "0123456789" if ord(each) in (opened.getBestCmap() or {})]
+    font = ImageFont.truetype(str(path), DRAWN)
+    drawn = [(each, mask) for each in there if (mask := _drawn(font, each)) is not None]
+    if not drawn:
+        return []
+    thin = thinned(np.stack([mask for _, mask in drawn]))
+    return [Glyph(each, "DIGIT", _centred(lines)) for (each, _), lines in zip(drawn, thin, strict=True)]
 
 
 def _joined(groups: list[list[Glyph]]) -> list[list[Glyph]]:

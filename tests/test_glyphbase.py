@@ -153,6 +153,20 @@ def test_pictures_come_again_from_their_seed_and_no_two_are_alike(glyphs) -> Non
     assert images.max(axis=(1, 2, 3)).min() > 100, "there is ink in each"
 
 
+def test_without_digits_no_class_shows_one_or_looks_like_one(glyphs) -> None:
+    import matplotlib
+
+    font = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    found = {each.character: each for each in glyphs.glyphs([font]) if each.character in "AXMOlSZ❶⅔"}
+    assert len(found) >= 7
+    kept = glyphs.without_digits([[each] for each in found.values()], [font])
+    assert {group[0].character for group in kept} == {"A", "X", "M"}
+    six = glyphs.Glyph("\N{CYRILLIC SMALL LETTER BE}", "CYRILLIC", glyphs._digits(font)[6].lines)
+    assert glyphs.without_digits([[six]], [font]) == [], "it looks like a 6"
+    both = glyphs.without_digits([[found["A"], found["O"]]], [font])
+    assert both == [], "one that looks like a digit is enough"
+
+
 # In presets
 
 

@@ -307,7 +307,9 @@ class TimedTraining:
             return f"more than {plural(done, 'pass', 'passes')} would gain nothing"
         wanted = min(self._room(rung), most if tuned else GROWTH * done, most)
         if wanted < least:
-            return f"neither a larger network nor more passes fit into the {duration(max(0.0, self._left))} left"
+            if self._left < 1:
+                return "the time is used up"
+            return f"neither a larger network nor more passes fit into the {duration(self._left)} left"
         return Step(rung=rung, epochs=wanted)
 
     def _own(self, rung: int) -> int:

@@ -46,7 +46,7 @@ ALIKE = 0.94
 LIKE_A_DIGIT = 0.85
 """Classes with a picture that has at least this cosine with a font's digit look like one."""
 CONFUSED = "OoQIlLiSsZzBbGgq"
-"""Letters that look like a digit as people write them: with these their classes, letters of other scripts among them."""
+"""Letters that look like a digit as people write them; their classes go, with letters of other scripts in them."""
 KINDS = ("Lu", "Ll", "Lo", "Nd", "No", "Nl", "Sm", "So")
 
 BoolArray = npt.NDArray[np.bool_]

@@ -378,7 +378,7 @@ class TimedTraining:
         about = f", about {duration(seconds)}" if seconds else ""
         self._say(f"{'Next' if plan.steps else 'First'}: {plan.name(step)}{about}.")
         if folder is not None:
-            remove(folder.checkpoint)  # before: it is of another recipe
+            remove(folder.checkpoint, folder.history)  # before: they are of another recipe
         self._write(steps=(*plan.steps, step))
         return step
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,15 +220,26 @@ class EpochWriter(Callback):
         self._folder, self._told = folder, told
         self._rows: list[HistoryRow] = []
         self._written = self._detailed = 0.0
+        self._trainings = 0
         self._details_took = 0.0
         self._began = time.monotonic()
         self._judged: ImageDataset | None = None
 
     def at_start(self, state: TrainingState) -> None:
         """Remove the epochs of a training before this one: of a given time, several follow one another."""
+        self._trainings += 1
         if not state.history:
-            with contextlib.suppress(OSError):
-                remove(*(self._folder.path / EPOCHS).glob("*.json"))
+            self._forget()
+
+    def at_result(self, figures: Mapping[str, float]) -> None:
+        """Of several trainings another one than the last may have been kept: the history tells of that."""
+        if self._trainings > 1:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._rows = []
+        with contextlib.suppress(OSError):
+            remove(*(self._folder.path / EPOCHS).glob("*.json"))
 
     def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
         """Write, unless the last time was a moment ago."""

@@ -235,6 +235,8 @@ class Workshop:
             if (training := self._trainings.get(name)) is None:
                 continue
             self._seen.add(name)
+            if self.runs.newest(name) < training.epoch:
+                training.epoch = 0  # of a given time, another training begins
             for epoch in self.runs.epochs(name, training.epoch):
                 training.epoch = epoch["epoch"]
                 self.hub.publish("epoch", epoch)

@@ -24,6 +24,8 @@ from glyphnet.studies.comparison.picture import write_comparison
 
 from ...photos import as_photos
 
+pytestmark = pytest.mark.usefixtures("forked_children")
+
 
 class Recorder(ComparisonCallback):
     def __init__(self) -> None:

@@ -24,6 +24,8 @@ from ...processes import alive, wait_for
 Stubborn = Callable[..., Any]
 FitIt = Callable[..., Fit]
 
+pytestmark = pytest.mark.usefixtures("forked_children")
+
 
 @pytest.fixture
 def fit(small: Splits, tmp_path: Path) -> Iterator[FitIt]:
@@ -85,7 +87,7 @@ def test_the_process_of_a_killed_fit_is_gone(fit: FitIt, stubborn: Stubborn, clo
     mark = tmp_path / "pid"
 
     def on_tick(phase: str, elapsed: float) -> None:
-        if mark.exists() and mark.read_text():
+        if phase == "fitting" and mark.exists() and mark.read_text():
             clock.now = 31.0
 
     began = time.monotonic()

@@ -17,14 +17,16 @@ import pytest
 from glyphnet.studies.tuning import SearchCallback, SearchProgress, Trial, Tuning
 from glyphnet.studies.tuning.study import Peers
 
+from ... import forking
 from ...processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
 WORKER = """
-import sys, time
+import sys, time, warnings
 from pathlib import Path
 import glyphnet
+warnings.simplefilter("error")
 from glyphnet.training import Recipe
 from glyphnet.studies.tuning import SearchCallback
 
@@ -48,8 +50,8 @@ print(found.ending, found.test is not None)
 
 
 def start(marks: Path, name: str, other: str, trials: int) -> subprocess.Popen[str]:
-    words = [sys.executable, "-W", "error", "-c", WORKER, str(marks), name, other, str(trials)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-c", WORKER, str(marks), name, other, str(trials)]
+    return forking.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def states(file: Path) -> Counter[str]:

@@ -32,7 +32,7 @@ from weakref import WeakSet
 import pytest
 
 # Imported modules have read these: they must be what they were.
-READ_EARLY = re.compile("HOME|L[ACD].*|(CUDA|MALLOC|MKL|MPL|OMP|OPENBLAS|TORCH|XDG).*|PYTHON(?!UNBUFFERED).*")
+READ_EARLY = re.compile("HOME|L[ACD].*|(CUDA|MALLOC|MKL|MPL|OMP|OPENBLAS|TORCHINDUCTOR|XDG).*|PYTHON(?!UNBUFFERED).*")
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 ENVIRONMENT = {**os.environ, **THREADS}
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: a grandchild whose parent has ended becomes a child
@@ -123,13 +123,18 @@ def running() -> list[int]:
 
 @contextmanager
 def forked_children() -> Iterator[None]:
-    """What GlyphNet starts in this process is forked, too: for tests of what children do, not of how they start."""
+    """What GlyphNet starts in this process is forked, too: for tests of what children do, not of how they start.
+
+    Also the processes of a training on several, which PyTorch starts.
+    """
+    elastic = "torch.distributed.elastic.multiprocessing.subprocess_handler.subprocess_handler"
     module = ModuleType("subprocess")
     vars(module).update(vars(subprocess))
     if sys.platform == "linux":
         vars(module).update(Popen=_ForkedOrNot)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glyphnet.processes.subprocess", module)
+        patch.setattr(f"{elastic}.Popen", module.Popen)
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from glyphnet.nn.efficientnet import EfficientNetLiteSpec
 from glyphnet.progress import Reporter
 from glyphnet.runs.backbone import read_backbone
 from glyphnet.training import Recipe
+
+from . import forking
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
 
@@ -115,7 +116,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     np.savez("digits.npz", images=digits.train.images[:120], labels=digits.train.labels[:120])
     for name, killed_after in (("unbroken", 9), ("killed", 1)):
         arguments = [sys.executable, "-c", TRAIN, str(model), str(tmp_path / name), str(killed_after)]
-        child = subprocess.run(arguments, capture_output=True)
+        child = forking.run(arguments, capture_output=True)
         assert child.returncode == (0 if killed_after == 9 else -signal.SIGKILL), child.stderr.decode()
     unbroken = load_model(tmp_path / "unbroken" / "model.safetensors").network.state_dict()
     run = glyphnet.resume(tmp_path / "killed", report=False)

@@ -81,7 +81,7 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("little_ink")
+@pytest.mark.usefixtures("little_ink", "forked_children")
 @pytest.mark.timeout(900)  # it trains a dozen networks
 def test_the_examples_run_as_they_stand(
     tmp_path: Path,
@@ -94,6 +94,7 @@ def test_the_examples_run_as_they_stand(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains two networks instead of twelve
     monkeypatch.setattr("glyphnet.runs.review.FOLDS", 2)
+    monkeypatch.setattr("glyphnet.labs.lab.VARIANTS", ("",))  # tests/labs draws all
     monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 6}))
     names: dict[str, Any] = {"__name__": "examples"}
     ran = 0

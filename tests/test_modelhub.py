@@ -17,6 +17,7 @@ from glyphnet.errors import CorruptFileError, HubError, MissingExtraError, Outpu
 from glyphnet.hub import Place
 from glyphnet.modelhub import pull, push
 
+from . import forking
 from .hubserver import TOKEN, Hub, commit_id, hub_server
 
 # The hub's library gives raw bytes to its HTTP client in a way that the client warns of.
@@ -156,11 +157,11 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 def test_the_commands_use_the_hub_of_the_environment(hub: Hub, tmp_path: Path) -> None:
     environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
-    environment |= {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT / "src")}
+    environment |= {"HF_HOME": str(tmp_path / "home")}
 
     def glyphnet(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "glyphnet", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return forking.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     pushed = glyphnet("push", str(MODEL), "hf:ann/digits", "--public")
     assert pushed.returncode == 0, pushed.stderr

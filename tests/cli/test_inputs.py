@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .. import forking
+
 MODEL = Path(__file__).parents[1] / "models" / "digits-version-1.safetensors"
 RUN = """
 import sys
@@ -57,7 +59,7 @@ def test_pipes_and_devices_are_refused_wherever_a_file_is_read(tmp_path: Path) -
         words += commands(tmp_path / kind)
     lines = "\n".join("\t".join(map(str, each)) for each in words)
     try:
-        ran = subprocess.run(
+        ran = forking.run(
             [sys.executable, "-c", RUN], input=lines, capture_output=True, text=True, cwd=tmp_path, timeout=120
         )
     except subprocess.TimeoutExpired as hang:

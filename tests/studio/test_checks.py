@@ -14,7 +14,7 @@ from glyphnet.studio.checking import findings
 
 from .conftest import studio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_children")]
 
 
 def drawn(kind: str, seed: int) -> bytes:

@@ -21,7 +21,7 @@ from glyphnet.training.presets import PRESETS
 
 from .conftest import Client, studio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_children")]
 
 
 def half(side: str, seed: int) -> bytes:

@@ -24,11 +24,13 @@ from glyphnet.training.device import Place
 from glyphnet.training.fit import check_parts
 from glyphnet.training.launch import launch
 
+from .. import forking
+
 sys.path.append(str(Path(__file__).parent))
 import in_group  # the processes import it, too
 from in_group import MLP, RECIPES, SAME_AS_ALONE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_children")]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_a_process_that_gives_no_sign_of_life_ends_all() -> None:
     assert SILENCE * BEAT <= 15, "of the 60 s that all may take, 30 are the launcher's"
     with stopped_process() as stopped:
         words = ["-c", SILENT, str(stopped.pid)]
-        run = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+        run = forking.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
         assert was_continued(stopped)
     assert run.returncode == 1
     assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")

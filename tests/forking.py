@@ -32,7 +32,7 @@ from weakref import WeakSet
 import pytest
 
 # Imported modules have read these: they must be what they were.
-READ_EARLY = re.compile("HOME|L[ACD].*|(CUDA|MALLOC|MKL|MPL|OMP|OPENBLAS|TORCHINDUCTOR|XDG).*|PYTHON(?!UNBUFFERED).*")
+READ_EARLY = re.compile("HOME|L[ACD].*|(CUDA|MKL|MPL|OMP|OPENBLAS|TORCHINDUCTOR|XDG).*|PYTHON(?!UNBUFFERED).*")
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 ENVIRONMENT = {**os.environ, **THREADS}
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: a grandchild whose parent has ended becomes a child
@@ -52,6 +52,7 @@ def _server() -> socket.socket:
     with theirs:
         command = [sys.executable, str(Path(__file__).with_name("forkserver.py")), str(theirs.fileno())]
         process = subprocess.Popen(command, env=ENVIRONMENT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    assert ours.recv(64) == b"loaded", "the process that forks did not start"
     atexit.register(process.wait)
     atexit.register(ours.close)  # first
     return ours
@@ -132,6 +133,7 @@ def forked_children() -> Iterator[None]:
     vars(module).update(vars(subprocess))
     if sys.platform == "linux":
         vars(module).update(Popen=_ForkedOrNot)
+        _server()  # what waits for a child shall not wait for its start
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glyphnet.processes.subprocess", module)
         patch.setattr(f"{elastic}.Popen", module.Popen)

@@ -40,6 +40,7 @@ def main() -> None:
     asked = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that asks: this process ends with it
     load()
+    asked.send(b"loaded")
     while True:
         content, fds, *_ = socket.recv_fds(asked, MESSAGE, 16)
         if not content:

@@ -29,6 +29,11 @@ from ..knowing import knowing
 CLASSES = ("zero", "größe 数字", "<script>alert(1)</script>", "</script><b>", "five \N{SNOWMAN}")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forked_decoders(forked_children: None) -> None:
+    """Each service waits until those that decode its pictures are ready: three, that take a second each to start."""
+
+
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory) -> Path:
     """A network that has learned nothing, with answers that differ from image to image."""

@@ -25,9 +25,11 @@ def reader():
 def open_drawing(reader, open_page, tmp_path):
     """Open the page: ``open_drawing(threshold=0.9, width=390)``; what the classifier has not is the browser's."""
 
-    def opened(*, scheme="light", width=1280, **changes):
+    def opened(*, scheme="light", width=1280, bypass_csp=False, **changes):
         export(replace(reader, **changes), tmp_path / "page.html")
-        return open_page(tmp_path / "page.html", scheme=scheme, width=width, ready="html[data-ready]")
+        return open_page(
+            tmp_path / "page.html", scheme=scheme, width=width, ready="html[data-ready]", bypass_csp=bypass_csp
+        )
 
     return opened
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from glyphnet.images import read_image
 
-from ..browsing import wait_until
+from ..browsing import faults, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -342,3 +342,14 @@ def test_everything_is_reached_with_the_keyboard(open_drawing, one_picture):
     with page.expect_file_chooser():
         page.focus("#open")
         page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_no_serious_fault_before_and_after_a_stroke(open_drawing, scheme, width):
+    page = open_drawing(scheme=scheme, width=width, bypass_csp=True).page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert faults(page) == []
+    draw(page, STROKES["7"])
+    assert name(page)
+    assert faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ..browsing import faults
 from .conftest import images, png
 
 
@@ -107,3 +108,12 @@ CHECKS = ",".join(
         "response_headers_conformance",
     )
 )
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_no_serious_fault_in_the_page_that_describes_it(client, open_page, tmp_path, scheme, width):
+    (tmp_path / "docs.html").write_bytes(client.get("/docs").body)
+    page = open_page(tmp_path / "docs.html", scheme=scheme, width=width, bypass_csp=True).page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -85,6 +85,7 @@ def test_it_learns_the_digits_shows_the_mistakes_and_answers_a_drawing(play: Any
     assert shown.count() >= 1
     draw(page, "#pad", [[(0.5, 0.2), (0.5, 0.8)]])
     wait_until(page, "() => document.querySelector('.answers .best')?.closest('li').textContent === '1'")
+    assert page.inner_text("#said").startswith("It says “1”, "), "also where the picture of the network is cut"
     page.click("#clear")
 
 

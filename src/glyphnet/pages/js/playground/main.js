@@ -232,7 +232,17 @@ function show(progress) {
   drawCurves(byId("accuracy"), "Accuracy", accuracies, true);
   if (test) drawConfusion(byId("confusion", HTMLTableElement), test.confusion, samples.classes);
   if (test && !samples.isPoints) drawMistakes(byId("mistakes"), samples, test.predicted);
+  byId("said").textContent = said(progress.answer);
   showPlane(progress.region);
+}
+
+/** What the network says of the drawing, or of the first test image. @type {(chances: number[] | null) => string} */
+function said(chances) {
+  if (chances === null || samples.isPoints) return "";
+  const [first, second] = [...chances.keys()].sort((a, b) => chances[b] - chances[a]);
+  const best = `“${samples.classes[first]}”, ${percent(chances[first])} sure`;
+  const next = second === undefined ? "" : `, then “${samples.classes[second]}”, ${percent(chances[second])}`;
+  return `${sheet.empty ? "Of the first test image it says" : "It says"} ${best}${next}.`;
 }
 
 /** @type {() => void} */
@@ -345,13 +355,16 @@ function startFiles() {
   });
 }
 
+/** What the sets in the page are called. @type {{ [name: string]: string }} */
+const TITLES = { digits: "8×8 digits", mnist: "MNIST, a sample", "fashion-mnist": "Fashion-MNIST, a sample" };
+
 /** The choice of data. */
 function startData() {
   const data = byId("data", HTMLSelectElement);
   const images = html(
     "optgroup",
     { label: "Images" },
-    ...held.map(({ name }) => html("option", { value: name, text: name })),
+    ...held.map(({ name }) => html("option", { value: name, text: TITLES[name] ?? name })),
   );
   images.append(
     html("option", { value: "mine", text: OWN.mine }),

@@ -220,7 +220,7 @@ def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels
 
     picture = png(np.random.default_rng(1).integers(0, 256, (200, 180, 1), dtype=np.uint8))
     here = read_image(picture, loaded.predictor)
-    monkeypatch.setattr(decoding, "read_image", None)  # in this process
+    monkeypatch.setattr(decoding, "normalized", None)  # in this process
 
     async def decoded():
         decoder = decoding.Decoder(loaded.predictor, Limits(decoders=1), cores=1)
@@ -233,6 +233,23 @@ def test_a_plain_picture_is_decoded_in_another_process_and_gives_the_same_pixels
     with ThreadPoolExecutor(1) as thread:
         batch = thread.submit(asyncio.run, decoded()).result()
     np.testing.assert_array_equal(batch.pixels[0], here.pixels)
+
+
+def test_a_worker_starts_no_further_process_for_a_picture_that_is_not_plain(loaded, monkeypatch):
+    """It did for every GIF, TIFF and WebP: a new interpreter each, half of the time that a picture may take."""
+    from glyphnet.data import decode
+    from glyphnet.images import read_image
+    from glyphnet.serving import decoding
+
+    file = io.BytesIO()
+    Image.fromarray(images(1)[0][..., 0]).save(file, "GIF")
+    picture, reader = file.getvalue(), decoding._packed_reader(loaded.predictor)
+    expected = read_image(picture, loaded.predictor)
+    monkeypatch.setattr(decode, "in_worker", None)
+    asked = {"reader": reader, "pictures": [[len(picture), "", None]], "most_pixels": 10**6, "name": "image"}
+    told, body = decoding.answer_parent(asked, picture)
+    assert told == {"pictures": [{"reason": expected.reason, "has_given": expected.given is not None}]}
+    assert body.startswith(expected.pixels.tobytes())
 
 
 @pytest.mark.parametrize("crashes", [False, True])

@@ -118,9 +118,9 @@ def picture_from_image(image: Image.Image, reading: Reading = STANDARD) -> Image
     return _guarded(lambda: _as_brightness(picked, name, reading), name).image
 
 
-def see_bytes(data: bytes, name: AnyPath, reading: Reading) -> Seen:
-    """The encoded picture ``data``, as `picture_from_bytes` returns it, and what was noted of it."""
-    picked = _picked_bytes(data, name, reading.page)
+def see_bytes(data: bytes, name: AnyPath, reading: Reading, *, here: bool = False) -> Seen:
+    """`picture_from_bytes` and what was noted of it; ``here``: also what is slow, for this process is a worker."""
+    picked = _picked_bytes(data, name, reading.page, here=here)
     return _guarded(lambda: _as_brightness(picked, name, reading), name)
 
 
@@ -129,11 +129,11 @@ def look_at(data: bytes, name: AnyPath, page: Page) -> Pixels:
     return _picked_bytes(data, name, page).pixels
 
 
-def _picked_bytes(data: bytes, name: AnyPath, page: Page) -> _Picked:
+def _picked_bytes(data: bytes, name: AnyPath, page: Page, *, here: bool = False) -> _Picked:
     if data[:6] == np.lib.format.MAGIC_PREFIX:
         return _guarded(lambda: _Picked(_as_picture(_one_array(data, name))), name)
     check_inside(data, name, MAX_PIXELS)
-    if not data or plain_size(data) is not None:
+    if here or not data or plain_size(data) is not None:
         return _decoded(data, name, page)
     answer, body = in_worker({"page": page}, data, name)
     return _Picked(unpacked(answer, body), Traits(answer["traits"]), answer["pages"])

@@ -25,7 +25,7 @@ from ..data.guard import MEMORY, ask, check_inside, picture_workers, plain_size
 from ..data.ink import InkSpec, Normalized
 from ..data.values import Reading
 from ..errors import BadFileError
-from ..images import Batch, Opened, normalized_together, normalizing_spec, open_image, read_image
+from ..images import Batch, Opened, normalized, normalized_together, normalizing_spec, open_image
 from ..processes import Workers
 from .api import APIError
 from .limits import Limits
@@ -285,7 +285,7 @@ def prepare_worker() -> None:
 
 
 def answer_parent(request: Mapping[str, Any], pictures: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a worker: what `read_image` gives for each of some pictures; the bytes are those of all images."""
+    """In a worker: what `images.read_image` gives for each of some pictures; the bytes are those of all images."""
     told: list[dict[str, Any]] = []
     images: list[bytes] = []
     start = 0
@@ -305,7 +305,8 @@ def _told(
             width, height = header_size(picture, name)
             if width * height > request["most_pixels"]:
                 return {"too_many_pixels": True}
-        seen = read_image(picture, _reader(request["reader"]), as_is, name)
+        reader = _reader(request["reader"])
+        seen = normalized(decode.see_bytes(picture, name, reader.reading, here=True).image, reader, as_is)
     except BadFileError as error:
         return {"bad": [error.reason, error.remedy]}
     except MemoryError:

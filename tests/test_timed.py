@@ -15,7 +15,7 @@ import torch
 
 import glyphnet
 from glyphnet import Splits
-from glyphnet.data import load
+from glyphnet.data import ImageDataset, load
 from glyphnet.errors import CorruptFileError, SettingsError
 from glyphnet.nn.networks import EnsembleSpec
 from glyphnet.progress import Reporter
@@ -309,3 +309,30 @@ def test_unlabelled_pictures_are_learned_from_for_the_time_that_fits(tmp_path: P
     assert (plan.judged_by, tried(plan)) == ("nothing", [("", timed.LAST * learned.epochs)])
     assert run.recipe.unlabelled is not None
     assert len(run.history) == timed.LAST * learned.epochs
+
+
+# Which recipes are tried
+
+
+def names(splits: Splits, changes: dict[str, object] | None = None) -> list[str]:
+    made, prepared = preparation.prepare(splits, "balanced", None, changes or {}, None)
+    return list(preparation.candidates_for(made, prepared, changes or {}))
+
+
+def test_the_recipes_are_the_presets_and_larger_networks_between_and_above_them(splits: Splits) -> None:
+    assert names(splits) == ["fast", "balanced", "residual", "best", "wide"]
+    assert names(splits, {"network": "mlp"}) == ["fast", "balanced", "best"], "which differ in their passes"
+    assert names(splits, {"network.stem": 8}) == ["fast", "balanced", "best"], "the others have no such setting"
+    with pytest.raises(SettingsError, match="hiden"):
+        names(splits, {"network.hiden": 8})
+
+
+def test_glyphbase_is_the_first_where_drawings_are_few() -> None:
+    images = np.zeros((60, 28, 28, 1), dtype=np.uint8)
+    for row, image in enumerate(images):
+        image[4:24, 6 + row % 10 : 9 + row % 10] = 255
+    whole = ImageDataset(images, np.arange(60) % 10, tuple("0123456789"), [str(row) for row in range(60)])
+    few_drawings = Splits("few", whole, whole.subset(slice(0)), whole.subset(slice(0)))
+    assert names(few_drawings)[:2] == ["on glyphbase", "fast"]
+    assert names(few_drawings, {"backbone": "null"})[0] == "fast"
+    assert names(few_drawings, {"backbone": "glyphbase"}) == [""]

@@ -304,7 +304,8 @@ class TimedTraining:
         most = own if tuned else MOST * own
         least = done + 1 if tuned else WORTH * done
         if least > most:
-            return f"more than {plural(done, 'pass', 'passes')} would gain nothing"
+            passes = plural(done, "pass", "passes")
+            return f"the recipe's {passes} are done" if tuned else f"more than {passes} would gain nothing"
         wanted = min(self._room(rung), most if tuned else GROWTH * done, most)
         if wanted < least:
             if self._left < 1:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_dead_links_and_requests_to_other_hosts_are_found_and_nothing_else(tmp_path: Path) -> None:
+def site() -> ModuleType:
     spec = importlib.util.spec_from_file_location("site_build", ROOT / "docs" / "site" / "build.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_that_a_page_links_to_is_on_the_site(tmp_path: Path) -> None:
+    module = site()
+    module.write_pages(tmp_path)
+    contents = (tmp_path / "index.md").read_text(encoding="utf-8").partition("{toctree}")[2]
+    assert {"SECURITY", "CONTRIBUTING", "docs/data"} <= set(contents.split())
+    lessons = {f"{path.stem}.md" for path in (ROOT / "docs" / "course").glob("*.ipynb")}  # written by make course
+    for page in tmp_path.rglob("*.md"):
+        for link in module._LINK.findall(page.read_text(encoding="utf-8")):
+            if "://" not in link and link.endswith(".md") and Path(link).name not in lessons:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_dead_links_and_requests_to_other_hosts_are_found_and_nothing_else(tmp_path: Path) -> None:
+    module = site()
     (tmp_path / "sub").mkdir()
     (tmp_path / "a picture.png").touch()
     (tmp_path / "index.html").write_text(

@@ -45,7 +45,8 @@ CHANGELOG
 
 def write_pages(source: Path) -> None:
     """The pages of the repository, with all that they link to; README.md and the course's become ``index.md``."""
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "RESULTS.md"]
+    own = sorted(ROOT.glob("*.md"))
+    pages = [*own, ROOT / "benchmarks" / "RESULTS.md"]
     for page in (*pages, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "course").glob("*.md"))):
         text = page.read_text(encoding="utf-8")
         for link in set(_LINK.findall(text)):
@@ -62,7 +63,8 @@ def write_pages(source: Path) -> None:
         links = {link: _site_link(page, link) for link in _LINK.findall(text)}
         place.write_text(_LINK.sub(lambda found, links=links: links[found[1]], text), encoding="utf-8")
     others = [f"docs/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md")) if path.stem != "guide"]
-    contents = CONTENTS.format(pages="\n".join([*others, "benchmarks/RESULTS", "CONTRIBUTING"]))
+    others += ["benchmarks/RESULTS", *(path.stem for path in own if path.stem not in ("README", "CHANGELOG"))]
+    contents = CONTENTS.format(pages="\n".join(others))
     with (source / "index.md").open("a", encoding="utf-8") as file:
         file.write(contents)
 

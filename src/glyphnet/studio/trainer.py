@@ -30,7 +30,7 @@ from ..progress import Reporter
 from ..runs import RunFolder, resume, train
 from ..runs.preparation import read_recipe
 from ..training import Callback, HistoryRow, StepInfo, StopOnSignal, TrainingState
-from ..units import clock, percent, reason
+from ..units import percent, reason
 from .listing import Listing
 from .names import RUNS
 from .pictures import data_url
@@ -199,10 +199,8 @@ class Told(Callback):
         self._began = self.left = None  # of a given time, another training may follow
 
     def _training(self, epoch: int, epochs: int, share: float) -> dict[str, Any]:
-        speed = "" if self.speed is None else f", {self.speed:,.0f} images/s"
-        left = "" if self.left is None else f", {clock(self.left)} left"
         return {
-            "sentence": f"epoch {epoch} of {epochs}{speed}{left}", "done": round(share * epochs, 3), "total": epochs,
+            "sentence": f"epoch {epoch} of {epochs}", "done": round(share * epochs, 3), "total": epochs,
             "images_per_second": self.speed, "seconds_left": self.left,
         }  # fmt: skip
 

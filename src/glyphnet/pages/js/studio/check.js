@@ -99,7 +99,7 @@ export function CheckStep({ app }) {
     `
   }
     ${
-    findings && html`
+    findings && (findings.length > 0 || !running) && html`
       <p role="status" id="findings-count">${t("findings", { n: findings.length })}</p>
       <ul class="findings">${findings.map((finding, place) =>
         html`<${Found} key=${`${job?.id}/${place}`} app=${app} finding=${finding} />`

@@ -329,6 +329,10 @@ export const TABLE = {
     en: "{value} right (95 % interval {low} to {high}, n = {n})",
     de: "{value} richtig (95-%-Intervall {low} bis {high}, n = {n})",
   },
+  interval: {
+    en: "right (95 % interval {low} to {high}, n = {n})",
+    de: "richtig (95-%-Intervall {low} bis {high}, n = {n})",
+  },
   part_training: { en: "training", de: "Training" },
   part_validation: { en: "validation", de: "Validierung" },
   curve_label: { en: "{name} by epoch, training and validation", de: "{name} je Epoche, Training und Validierung" },

@@ -7,7 +7,7 @@ import { palette } from "../playground/paint.js";
 import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { locale, number, t } from "./strings.js";
 import { Bar, Drawn, duration, html, Shown, valueOf } from "./ui.js";
-/** @import { Compared, Epoch, Job, Mistake, Run } from "./engine.js" */
+/** @import { Accuracy, Compared, Epoch, Job, Mistake, Run } from "./engine.js" */
 /** @import { App } from "./ui.js" */
 
 const MISTAKES = 24; // that are shown
@@ -21,6 +21,11 @@ export function accuracyOf({ accuracy }) {
     high: percent(accuracy.high),
     n: number(accuracy.n),
   });
+}
+
+/** The interval of an accuracy that stands beside it. @type {(accuracy: Accuracy) => string} */
+function intervalOf({ low, high, n }) {
+  return t("interval", { low: percent(low), high: percent(high), n: number(n) });
 }
 
 /** The mistakes of a training; a click opens the picture in its class. @param {{ app: App, mistakes: Mistake[] }} given */
@@ -125,7 +130,7 @@ function Watched({ app, run, job }) {
   const seen = last?.val_accuracy ?? null;
   const score = judged ? percent(judged.value) : seen === null ? "–" : percent(seen);
   const said = [
-    judged ? accuracyOf(run) : t("val_accuracy"),
+    judged ? intervalOf(judged) : t("val_accuracy"),
     running && last?.images_per_second ? t("speed", { n: number(Math.round(last.images_per_second)) }) : "",
     running && last?.seconds_left ? t("time_left", { time: duration(last.seconds_left) }) : "",
     running ? job.sentence : "",

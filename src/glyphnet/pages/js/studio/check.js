@@ -10,6 +10,17 @@ import { Bar, html, Shown } from "./ui.js";
 const SHOWN = 24; // pictures of a finding at first
 const DELETABLE = ["duplicates", "near_duplicates", "leaks", "blank", "bad_files"]; // where all of them may go
 
+/** Pictures by the class that each seems to have. @type {(ids: string[], suggested: Map<string, string | null>) => Map<string, string[]>} */
+function byClass(ids, suggested) {
+  /** @type {Map<string, string[]>} */
+  const to = new Map();
+  for (const id of ids) {
+    const name = suggested.get(id);
+    if (name) to.set(name, [...(to.get(name) ?? []), id]);
+  }
+  return to;
+}
+
 /** @param {{ app: App, finding: Finding }} given */
 function Found({ app, finding }) {
   const { engine } = app;
@@ -27,7 +38,7 @@ function Found({ app, finding }) {
       await work();
       return true;
     }, done);
-    if (made) setMended(new Set([...mended, ...which]));
+    if (made) setMended((before) => new Set([...before, ...which]));
   };
   const remove = (/** @type {string[]} */ which) =>
     mend(which, () => engine.remove(which), t("deleted", { n: which.length }));
@@ -35,13 +46,7 @@ function Found({ app, finding }) {
     mend([id], () => engine.move([id], to), t("moved", { n: 1, place: to }));
   const canMove = ids.some((id) => suggested.get(id));
   const moveAll = async () => {
-    /** @type {Map<string, string[]>} */
-    const to = new Map();
-    for (const id of ids) {
-      const name = suggested.get(id);
-      if (name) to.set(name, [...(to.get(name) ?? []), id]);
-    }
-    for (const [name, some] of to) {
+    for (const [name, some] of byClass(ids, suggested)) {
       await mend(some, () => engine.move(some, name), t("moved", { n: some.length, place: name }));
     }
   };

@@ -146,6 +146,31 @@ function Cell({ app, picture, number, total, columns, active, choose, open }) {
   `;
 }
 
+/**
+ * What the keys do in the grid.
+ * @type {(given: {
+ *   app: App, total: number, columns: number, active: number, go: (number: number) => void,
+ *   choose: (number: number, range: boolean) => void, all: () => void, open: (number: number) => void,
+ * }) => (event: KeyboardEvent) => void}
+ */
+function pressing({ app, total, columns, active, go, choose, all, open }) {
+  return (event) => {
+    if (isTyping(event) || !total) return;
+    const step = stepOf(event.key, columns, total);
+    if (step !== null) {
+      const next = Math.max(0, Math.min(total - 1, active + step));
+      if (event.shiftKey) choose(next, true);
+      go(next);
+    } else if (event.key === " ") choose(active, event.shiftKey);
+    else if (event.key === "Enter") open(active);
+    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all();
+    else if (event.key === "Escape") app.chosen.value = new Set();
+    else if (event.key === "Delete" || event.key === "Backspace") removeChosen(app);
+    else return;
+    event.preventDefault();
+  };
+}
+
 /** @param {{ app: App }} given */
 export function Grid({ app }) {
   const place = app.place.value;
@@ -175,21 +200,7 @@ export function Grid({ app }) {
     const id = at.get(number)?.id;
     if (id !== undefined) app.opened.value = { id, mistake: null };
   };
-  const pressed = (/** @type {KeyboardEvent} */ event) => {
-    if (isTyping(event) || !total) return;
-    const step = stepOf(event.key, columns, total);
-    if (step !== null) {
-      const next = Math.max(0, Math.min(total - 1, active + step));
-      if (event.shiftKey) choose(next, true);
-      go(next);
-    } else if (event.key === " ") choose(active, event.shiftKey);
-    else if (event.key === "Enter") open(active);
-    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all();
-    else if (event.key === "Escape") app.chosen.value = new Set();
-    else if (event.key === "Delete" || event.key === "Backspace") removeChosen(app);
-    else return;
-    event.preventDefault();
-  };
+  const pressed = pressing({ app, total, columns, active, go, choose, all, open });
   const numbers = Array.from({ length: Math.max(0, last - first) }, (_, place) => first + place);
   return html`
     <div class="grid" ref=${room} tabindex="0" role=${total ? "listbox" : "group"} aria-multiselectable=${total

@@ -82,31 +82,17 @@ class Queue {
   }
 }
 
-/** @param {{ app: App }} given */
-export function LabelStep({ app }) {
-  const { engine } = app;
-  const { classes, tray } = engine.state.value;
-  const [, again] = useState(0);
-  const queue = useRef(/** @type {Queue | null} */ (null));
-  queue.current ??= new Queue(app, () => again((count) => count + 1));
-  const own = queue.current;
-  const sent = useRef(classes);
-  sent.current = classes;
-  useEffect(() => {
-    own.fill();
-  }, [tray]);
-  const models = engine.state.value.runs.filter(({ status }) => status === "done").length;
-  useEffect(() => {
-    own.waiting.splice(1); // a new model asks for others; the picture that is looked at stays
-    own.fill();
-  }, [models]);
+/** One key is one decision. @type {(app: App, own: Queue, names: string[]) => void} */
+function useKeys(app, own, names) {
+  const sent = useRef(names);
+  sent.current = names;
   useEffect(() => {
     const pressed = (/** @type {KeyboardEvent} */ event) => {
       if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey || app.opened.value) return;
       const isButton = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
       const place = KEYS.indexOf(event.key.toLowerCase());
       const suggested = own.waiting[0]?.label ?? null;
-      if (place >= 0 && place < sent.current.length && event.key.length === 1) own.decide(sent.current[place].name);
+      if (place >= 0 && place < sent.current.length && event.key.length === 1) own.decide(sent.current[place]);
       else if (event.key === "Enter" && suggested !== null && !isButton) own.decide(suggested);
       else if (event.key === " " && !isButton) own.decide(null);
       else if (event.key === "Backspace") own.undo();
@@ -116,21 +102,14 @@ export function LabelStep({ app }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  const [now] = own.waiting;
-  if (!classes.length) return html`<p class="empty hint">${t("label_no_classes")}</p>`;
-  if (!now) return html`<p class="empty hint" id="label-done">${tray ? t("label_thinking") : t("label_empty")}</p>`;
+}
+
+/** What the model says of a picture, and the decisions. @param {{ app: App, own: Queue, now: Suggestion }} given */
+function Deciding({ app, own, now }) {
+  const { classes, tray } = app.engine.state.value;
   const random = own.latest?.random ?? null;
   return html`
-    <div class="label-step">
-      <div class="asked">
-        <div class="large" id="asked" data-id=${now.id}>
-          <${Shown} engine=${engine} id=${now.id} whole=${true} label=${t("which_class")} />
-        </div>
-        <p class="coming" aria-hidden="true">${own.waiting.slice(1, 6).map(({ id }) =>
-          html`<${Shown} key=${id} engine=${engine} id=${id} />`
-        )}</p>
-      </div>
-      <div class="deciding">
+    <div class="deciding">
           <h2>${t("which_class")}</h2>
           <p role="status">${now.label === null
             ? t("no_suggestion")
@@ -163,6 +142,40 @@ export function LabelStep({ app }) {
           }} /> ${t("retrains")}</label>
     <p class="hint">${own.latest?.model ? t("label_model", { name: own.latest.model }) : t("label_no_model")}</p>
         </div>
+  `;
+}
+
+/** @param {{ app: App }} given */
+export function LabelStep({ app }) {
+  const { engine } = app;
+  const { classes, tray } = engine.state.value;
+  const [, again] = useState(0);
+  const queue = useRef(/** @type {Queue | null} */ (null));
+  queue.current ??= new Queue(app, () => again((count) => count + 1));
+  const own = queue.current;
+  useEffect(() => {
+    own.fill();
+  }, [tray]);
+  const models = engine.state.value.runs.filter(({ status }) => status === "done").length;
+  useEffect(() => {
+    own.waiting.splice(1); // a new model asks for others; the picture that is looked at stays
+    own.fill();
+  }, [models]);
+  useKeys(app, own, classes.map(({ name }) => name));
+  const [now] = own.waiting;
+  if (!classes.length) return html`<p class="empty hint">${t("label_no_classes")}</p>`;
+  if (!now) return html`<p class="empty hint" id="label-done">${tray ? t("label_thinking") : t("label_empty")}</p>`;
+  return html`
+    <div class="label-step">
+      <div class="asked">
+        <div class="large" id="asked" data-id=${now.id}>
+          <${Shown} engine=${engine} id=${now.id} whole=${true} label=${t("which_class")} />
+        </div>
+        <p class="coming" aria-hidden="true">${own.waiting.slice(1, 6).map(({ id }) =>
+          html`<${Shown} key=${id} engine=${engine} id=${id} />`
+        )}</p>
+      </div>
+      <${Deciding} app=${app} own=${own} now=${now} />
     </div>
   `;
 }

@@ -115,6 +115,32 @@ function DeleteRun({ app, run }) {
   `;
 }
 
+/** How a training stands after its last epoch. @param {{ app: App, last: Epoch, names: string[] }} given */
+function Details({ app, last, names }) {
+  return html`
+    ${last.confusion && html`
+      <details open>
+        <summary>${t("confusion")}</summary>
+        <div class="scroll" tabindex="0" role="group" aria-label=${t("confusion")}>
+          <${Drawn} tag="table" name="confusion" needs=${[last.confusion]}
+            draw=${(/** @type {HTMLTableElement} */ table) =>
+              drawConfusion(table, last.confusion ?? [], names, t("confusion_how"))} />
+        </div>
+      </details>
+    `}
+    <details open>
+      <summary>${t("mistakes_val")}</summary>
+      <${Mistakes} app=${app} mistakes=${last.mistakes} />
+    </details>
+    ${last.filters && html`
+      <details open>
+        <summary>${t("filters")}</summary>
+        <${Filters} filters=${last.filters} />
+      </details>
+    `}
+  `;
+}
+
 /** What is seen of one training. @param {{ app: App, run: Run, job: Job | null }} given */
 function Watched({ app, run, job }) {
   const { engine } = app;
@@ -170,35 +196,7 @@ function Watched({ app, run, job }) {
       )}</p>
     `
   }
-    ${
-    last?.confusion && html`
-      <details open>
-        <summary>${t("confusion")}</summary>
-        <div class="scroll" tabindex="0" role="group" aria-label=${t("confusion")}>
-          <${Drawn} tag="table" name="confusion" needs=${[last.confusion]}
-            draw=${(/** @type {HTMLTableElement} */ table) =>
-              drawConfusion(table, last.confusion ?? [], names, t("confusion_how"))} />
-        </div>
-      </details>
-    `
-  }
-    ${
-    last && html`
-      <details open>
-        <summary>${t("mistakes_val")}</summary>
-        <${Mistakes} app=${app} mistakes=${last.mistakes} />
-      </details>
-    `
-  }
-    ${
-    last?.filters &&
-    html`
-      <details open>
-        <summary>${t("filters")}</summary>
-        <${Filters} filters=${last.filters} />
-      </details>
-    `
-  }
+    ${last && html`<${Details} app=${app} last=${last} names=${names} />`}
   </article>`;
 }
 
@@ -218,6 +216,34 @@ function Paired({ app, runs }) {
     app.attempt(() => app.engine.compare(runs[0].name, runs[1].name)).then(setMade);
   }, [runs.map(({ name, status, finished }) => [name, status, finished].join()).join("\u0000")]);
   return made && html`<p class="paired" id="paired" role="status">${made.sentence}</p>`;
+}
+
+/** All trainings, the newest first; those of the names are shown below. @param {{ runs: Run[], names: string[], toggle: (name: string) => void }} given */
+function RunTable({ runs, names, toggle }) {
+  const heads = ["show", "run", "preset", "accuracy", "time", "status"];
+  return html`
+    <div class="scroll" tabindex="0" role="group" aria-label=${t("runs")}>
+      <table class="runs">
+        <caption class="unseen">${t("runs")}</caption>
+        <thead>
+          <tr>${heads.map((each) => html`<th scope="col">${t(each)}</th>`)}</tr>
+        </thead>
+        <tbody>${[...runs].reverse().map((run) =>
+          html`
+            <tr key=${run.name}>
+              <td><input type="checkbox" aria-label=${t("show_run", { name: run.name })}
+                checked=${names.includes(run.name)} onChange=${() => toggle(run.name)} /></td>
+              <th scope="row">${run.name}</th>
+              <td>${t(`preset_${run.preset}`)}</td>
+              <td>${accuracyOf(run)}</td>
+              <td>${duration(run.seconds)}</td>
+              <td>${t(`status_${run.status}`)}</td>
+            </tr>
+          `
+        )}</tbody>
+      </table>
+    </div>
+  `;
 }
 
 /** @param {{ app: App }} given */
@@ -259,38 +285,7 @@ export function TrainStep({ app }) {
       <button type="submit" id="train" class="primary" disabled=${filled < 2}>▶ ${t("train")}</button>
     </form>
         <p class="hint">${filled < 2 ? t("train_needs") : t(`about_${preset}`)}</p>
-        ${runs.length > 0 && html`
-          <div class="scroll" tabindex="0" role="group" aria-label=${t("runs")}>
-            <table class="runs">
-              <caption class="unseen">${t("runs")}</caption>
-              <thead>
-                <tr>
-                  <th scope="col">${t("show")}</th>
-                  <th scope="col">${t("run")}</th>
-                  <th scope="col">${t("preset")}</th>
-                  <th scope="col">${t("accuracy")}</th>
-                  <th scope="col">${t("time")}</th>
-                  <th scope="col">${t("status")}</th>
-                </tr>
-              </thead>
-              <tbody>${[...runs].reverse().map((run) =>
-                html`
-                  <tr key=${run.name}>
-                    <td><input type="checkbox" aria-label=${t("show_run", { name: run.name })} checked=${names.includes(
-                      run.name,
-                    )}
-                            onChange=${() => toggle(run.name)} /></td>
-                    <th scope="row">${run.name}</th>
-                    <td>${t(`preset_${run.preset}`)}</td>
-                    <td>${accuracyOf(run)}</td>
-                    <td>${duration(run.seconds)}</td>
-                    <td>${t(`status_${run.status}`)}</td>
-                  </tr>
-                `
-              )}</tbody>
-            </table>
-          </div>
-        `}
+        ${runs.length > 0 && html`<${RunTable} runs=${runs} names=${names} toggle=${toggle} />`}
         ${open.length === 2 && open.every(({ accuracy, status }) => accuracy !== null && status !== "running") &&
           html`<${Paired} app=${app} runs=${open} />`}
         <div class="side-by-side">${open.map((run) =>

@@ -23,7 +23,6 @@ function byClass(ids, suggested) {
 
 /** @param {{ app: App, finding: Finding }} given */
 function Found({ app, finding }) {
-  const { engine } = app;
   const [shown, setShown] = useState(SHOWN);
   const [mended, setMended] = useState(/** @type {Set<string>} */ (new Set()));
   const ids = finding.ids.filter((id) => !mended.has(id));
@@ -41,13 +40,13 @@ function Found({ app, finding }) {
     if (made) setMended((before) => new Set([...before, ...which]));
   };
   const remove = (/** @type {string[]} */ which) =>
-    mend(which, () => engine.remove(which), t("deleted", { n: which.length }));
+    mend(which, () => app.engine.remove(which), t("deleted", { n: which.length }));
   const move = (/** @type {string} */ id, /** @type {string} */ to) =>
-    mend([id], () => engine.move([id], to), t("moved", { n: 1, place: to }));
+    mend([id], () => app.engine.move([id], to), t("moved", { n: 1, place: to }));
   const canMove = ids.some((id) => suggested.get(id));
   const moveAll = async () => {
     for (const [name, some] of byClass(ids, suggested)) {
-      await mend(some, () => engine.move(some, name), t("moved", { n: some.length, place: name }));
+      await mend(some, () => app.engine.move(some, name), t("moved", { n: some.length, place: name }));
     }
   };
   return html`<li class="finding" data-code=${finding.code}><h3>${finding.sentence}</h3>
@@ -57,8 +56,8 @@ function Found({ app, finding }) {
         html`<li key=${id}><button type="button" class="picture" aria-label=${
           t("open_picture", { name: id })
         } onClick=${() => app.open(id)}>
-          <${Shown} engine=${engine} id=${id} />${
-          twin.has(id) && html`<${Shown} engine=${engine} id=${twin.get(id)} />`
+          <${Shown} engine=${app.engine} id=${id} />${
+          twin.has(id) && html`<${Shown} engine=${app.engine} id=${twin.get(id)} />`
         }</button>
           ${
           suggested.get(id)

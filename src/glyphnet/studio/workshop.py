@@ -100,6 +100,7 @@ class Workshop:
                 **self.folder.state(),
                 "version": {"hash": latest.hash, "name": latest.name} if latest else None,
                 "changed": self._is_changed[1],
+                "edition": self.folder.edition,
                 "jobs": [*trainings, *self.jobs.all()],
                 "runs": runs,
                 "known": known_sets(),

@@ -38,11 +38,11 @@
  */
 /**
  * Everything that is shown of the pictures and the work. undo, redo: what the next one takes back, in words; changed:
- * whether pictures changed since the version.
+ * whether pictures changed since the version; edition: a number that each change raises, where a server counts them.
  * @typedef {{
  *   folder: string, classes: ClassCount[], tray: number, undo: string | null, redo: string | null,
  *   version: { hash: string, name: string } | null, changed: boolean, jobs: Job[], runs: Run[], known: KnownSet[],
- *   camera: boolean,
+ *   camera: boolean, edition?: number,
  * }} State
  */
 /** What became of files. @typedef {{ added: string[], refused: { name: string, reason: string }[], same: { name: string, as: string }[] }} Added */

@@ -82,8 +82,9 @@ export class ServerEngine {
     if (state === null || !("classes" in state)) return;
     const before = this.state.value;
     this.state.value = { ...NOTHING, ...state };
-    const pictures = (/** @type {State} */ { classes, tray, undo, redo, version, changed }) =>
-      JSON.stringify([classes, tray, undo, redo, version, changed]);
+    // The edition is raised by every change, also by hand: each is looked at once, in whichever answer it comes first.
+    const pictures = (/** @type {State} */ { edition, version, changed }) =>
+      JSON.stringify([edition, version, changed]);
     if (pictures(before) !== pictures(this.state.value)) this.changes.value++;
   }
 
@@ -94,7 +95,6 @@ export class ServerEngine {
     events.addEventListener("state", (event) => {
       this.lost.value = false;
       this.take(parsed(event));
-      this.changes.value++; // also what changed in the folder by hand
     });
     events.addEventListener("job", (event) => {
       /** @type {Job} */

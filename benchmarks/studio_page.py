@@ -14,6 +14,7 @@ import json
 import random
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +35,6 @@ from benchmarks.studio import megabytes
 from tests.browsing import wait_until
 from tests.conftest import BROWSERS, FLAGS
 from tests.pages.studio_use import accuracy, draw_classes, drop, png, train, zipped
-from tests.processes import started
 
 DIGITS = "0123456789"
 STOPS = 60  # places where the scrolling rests until all that can be seen is there
@@ -59,11 +59,13 @@ FRAMES = """async (seconds) => {
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, int]]:
     """Address and process of a studio."""
-    with started("-m", "glyphnet", "studio", folder, "--no-open") as process:
+    command = [sys.executable, "-m", "glyphnet", "studio", str(folder), "--no-open"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         found = re.search(r"http://\S+", process.stderr.readline())
         assert found is not None
         yield found[0], process.pid
+        process.terminate()
 
 
 def opened(browser: Any, address: str) -> Any:

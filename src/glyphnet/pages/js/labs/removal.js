@@ -55,9 +55,7 @@ export function without(pixels, places, count) {
 /** @type {(chances: number[], target: number, name: string, count: number, ink: number) => string} */
 export function removalSentence(chances, target, name, count, ink) {
   const now = argmax(chances);
-  const first = `With ${count} of ${ink} bright pixels removed the network gives the ${name} ${
-    percent(chances[target])
-  }`;
+  const first = `With ${count} of ${ink} bright pixels removed the network gives “${name}” ${percent(chances[target])}`;
   return now === target
     ? `${first}: it still names it.`
     : `${first}, and says “${now}” with ${percent(chances[now])}: the answer is lost.`;

@@ -8,11 +8,12 @@ LOCK = ".lock"
 """The lock of a folder: see `glyphnet.locks`."""
 
 # A folder with all files of one of these sets is the output of train (also before its first epoch, and with several
-# seeds), evaluate, tune, compare or lab.
+# seeds), of a training of the studio that begins, evaluate, tune, compare or lab.
 _OUTPUTS = (
     {"recipe.yaml", "history.csv"},
     {"recipe.yaml", "model.safetensors"},
     {"recipe.yaml", "checkpoint.safetensors"},
+    {"studio.json", "train.log"},
     {"seeds.json"},
     {"evaluation.json", "predictions.csv"},
     {"trials.csv", "best.yaml"},

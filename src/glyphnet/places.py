@@ -118,6 +118,15 @@ def append_line(path: AnyPath, line: bytes, *, durable: bool = True) -> None:
         os.close(descriptor)
 
 
+def cut(path: AnyPath, size: int) -> None:
+    """Leave a regular file its first ``size`` bytes; OSError if it does not exist or is a link."""
+    descriptor = os.open(path, os.O_RDWR | SAFE | NO_FOLLOW)
+    try:
+        os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def appended(path: AnyPath) -> Iterator[IO[bytes]]:
     """A file of ours that is appended to, made where it is absent; no link is followed."""

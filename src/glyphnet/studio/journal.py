@@ -18,7 +18,7 @@ from typing import Any
 from ..data.corrections import Decision
 from ..errors import DataError
 from ..files import atomic_write_text, open_text, remove
-from ..places import append_line
+from ..places import append_line, cut
 from .names import TRASH
 
 MOST_UNDONE = 200
@@ -93,7 +93,7 @@ class Journal:
         """Forget what was begun: it has failed."""
         if self._size is not None:
             with contextlib.suppress(OSError):
-                os.truncate(self._path, self._size)
+                cut(self._path, self._size)
         self._size = None
 
     def give_up(self) -> None:

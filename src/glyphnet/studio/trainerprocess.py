@@ -118,8 +118,11 @@ def main() -> None:
 
 def _print_to(path: Path) -> None:
     """Let everything that is printed from here on, also by libraries, go to a file; nothing is read any more."""
-    with appended(path) as log, open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    nothing, end = os.pipe()
+    os.close(end)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    with appended(path) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     for stream in (sys.stdout, sys.stderr):

@@ -108,7 +108,7 @@ TEXT = chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(900_000), 9))
 
 BOMBS = {
     "thousands of scans": lambda: scans(3000),
-    "a hundred scans": lambda: scans(80, 4000),
+    "a hundred scans": lambda: scans(90, 4600),
     "many segments": lambda: segments(1_000_000),
     "an icon with a giant": lambda: icon(11_000),
     "an Apple icon with a giant": lambda: apple_icon(11_000),
@@ -116,7 +116,7 @@ BOMBS = {
     "many pages": lambda: tiff_pages(60_000),
     "many tiles": lambda: tiff_tiles(4992),
     "many profiles": lambda: png(64, 64, PROFILE * 6000),
-    "much text": lambda: png(64, 64, TEXT * 60),
+    "much text": lambda: png(64, 64, TEXT * 120),
     "many chunks": lambda: png(64, 64, chunk(b"tEXt", b"x\0") * 500_000),
     "a giant": lambda: png(30_000, 30_000),
     "runs": lambda: runs(5000),

@@ -31,8 +31,10 @@ from weakref import WeakSet
 
 import pytest
 
-# Imported modules have read these: they must be what they were.
-READ_EARLY = re.compile("HOME|L[ACD].*|(CUDA|MKL|MPL|OMP|OPENBLAS|TORCHINDUCTOR|XDG).*|PYTHON(?!UNBUFFERED).*")
+# Imported modules have read these: they must be what they were. (PyTorch's compiler sets its cache's folder itself.)
+READ_EARLY = re.compile(
+    "HOME|L[ACD].*|(CUDA|MKL|MPL|OMP|OPENBLAS|XDG).*|TORCHINDUCTOR_(?!CACHE_DIR).*|PYTHON(?!UNBUFFERED).*"
+)
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 ENVIRONMENT = {**os.environ, **THREADS}
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: a grandchild whose parent has ended becomes a child

@@ -13,6 +13,7 @@ _OUTPUTS = (
     {"recipe.yaml", "history.csv"},
     {"recipe.yaml", "model.safetensors"},
     {"recipe.yaml", "checkpoint.safetensors"},
+    {"recipe.yaml", "time.json"},
     {"studio.json", "train.log"},
     {"seeds.json"},
     {"evaluation.json", "predictions.csv"},

@@ -51,15 +51,6 @@ def trained(tmp_path_factory) -> Iterator[Client]:
         yield client
 
 
-def test_of_a_given_time_the_epochs_are_those_of_the_network_that_is_kept(trained: Client) -> None:
-    trained.post("api/train", {"name": "timed", "preset": "fast", "seconds": 2})
-    assert trained.run("timed")["status"] == "done", (trained.root / "runs/timed/train.log").read_text()
-    kept = (trained.root / "runs/timed/history.csv").read_text().splitlines()[1:]
-    found = trained.get("api/runs/timed/epochs").json
-    rows = found if isinstance(found, list) else found["epochs"]
-    assert [row["epoch"] for row in rows] == list(range(1, 1 + len(kept)))
-
-
 def test_the_files_of_a_run_are_called_as_the_verb_calls_them() -> None:
     own, verb = runfiles.RunFiles(Path("x")), RunFolder(Path("x"))
     for name in ("recipe", "history", "model", "evaluation", "predictions", "report"):
@@ -210,3 +201,12 @@ def test_a_training_outlives_the_server_and_is_resumed_after_a_kill_and_a_stop(t
         assert epochs == list(range(1, len(epochs) + 1)), "an epoch is lost, or there twice"
         assert len(epochs) >= seen
         assert load_model(root / "runs/long/model.safetensors").classes == ("left", "right")
+
+
+def test_of_a_given_time_the_epochs_are_those_of_the_network_that_is_kept(trained: Client) -> None:
+    trained.post("api/train", {"name": "timed", "preset": "fast", "seconds": 2})
+    assert trained.run("timed")["status"] == "done", (trained.root / "runs/timed/train.log").read_text()
+    kept = (trained.root / "runs/timed/history.csv").read_text().splitlines()[1:]
+    found = trained.get("api/runs/timed/epochs").json
+    rows = found if isinstance(found, list) else found["epochs"]
+    assert [row["epoch"] for row in rows] == list(range(1, 1 + len(kept)))

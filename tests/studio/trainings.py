@@ -22,6 +22,7 @@ from glyphnet import files
 from glyphnet.locks import FileLock
 from glyphnet.studio import trainer
 from glyphnet.studio.runfiles import LOCK
+from glyphnet.training import checkpoint
 
 
 def kill_at(what: str, count: int) -> None:
@@ -51,7 +52,9 @@ def kill_at(what: str, count: int) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    trainer.train = partial(trainer.train, checkpoint_every=0)  # so that a short life leaves something
+    # A short life leaves something, on a quick machine as on a slow one.
+    checkpoint.PAUSE = 0
+    trainer.train = partial(trainer.train, checkpoint_every=0)
     trainer.resume = partial(trainer.resume, checkpoint_every=0)
     for line in sys.stdin:
         root, name, text = line.rstrip("\n").split("\t")

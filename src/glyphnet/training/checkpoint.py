@@ -94,12 +94,16 @@ def _differences(now: dict[str, Any], then: dict[str, Any], names: list[str]) ->
     return "; ".join(said)
 
 
+PAUSE = 50
+"""How many times as long as writing a checkpoint took none is written: 2 % of the training at most."""
+
+
 class CheckpointWriter(Callback):
     """Writes ``path`` every few seconds, and when the training stops.
 
-    The pause after a checkpoint is at least fifty times as long as the writing took: 2 % of the training at most. The
-    first pause begins with the first step, however long that one took. The first checkpoint is written before the first
-    step: a training that is killed at once resumes with the same number of threads and the same precision.
+    The pause after a checkpoint is at least `PAUSE` times as long as the writing took. The first pause begins with the
+    first step, however long that one took. The first checkpoint is written before the first step: a training that is
+    killed at once resumes with the same number of threads and the same precision.
 
     Args:
         path: the checkpoint; replaced each time, all or nothing.
@@ -144,7 +148,7 @@ class CheckpointWriter(Callback):
         began = time.perf_counter()
         write_checkpoint(self._path, state, self._terms)
         now = time.perf_counter()
-        self._due = now + max(self._every, 50 * (now - began))
+        self._due = now + max(self._every, PAUSE * (now - began))
 
 
 # Nested states as plain JSON beside named tensors

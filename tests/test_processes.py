@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from glyphnet import processes
-from glyphnet.processes import BUSY, Child, Workers
+from glyphnet.processes import Child, Workers
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -53,6 +53,7 @@ def idle_or_work(head: dict[str, Any], body: bytes) -> tuple[dict[str, Any], byt
 
 def test_the_time_of_a_task_is_that_of_a_processor_and_has_an_end_all_the_same() -> None:
     workers = Workers(f"{__name__}:idle_or_work", most=1, memory=1 << 30)
+    impatient = Workers(f"{__name__}:idle_or_work", most=1, memory=1 << 30, busy=1)
     try:
         workers.start()
         workers.wait(60)
@@ -62,6 +63,10 @@ def test_the_time_of_a_task_is_that_of_a_processor_and_has_an_end_all_the_same()
             with pytest.raises(TimeoutError):
                 workers(endless, b"", time.monotonic() + 0.4)
         assert workers(idle, b"the next", time.monotonic() + 1)[1] == b"the next"
+        impatient.start()
+        impatient.wait(60)
+        with pytest.raises(TimeoutError):
+            impatient(idle, b"", time.monotonic() + 1)
     finally:
         workers.close()
-    assert BUSY > 1
+        impatient.close()

@@ -181,16 +181,15 @@ class WorkerDiedError(Exception):
 
 
 BUSY = 4
-"""How many times its processor time a task of `Workers` may take, while other programs run."""
+"""How many times its time a task of `Workers` may take where nobody waits for it, while other programs run."""
 
 
 class Workers:
     """Processes for work that may take too long, need too much memory or crash.
 
     A worker forks for each task, and timers of the system end the fork at its deadline, even if the parent is dead. So
-    the next task needs no new interpreter and imports, and all memory is released. The time until the deadline is time
-    of a processor, for a task is not to fail because others keep the machine busy; but at most `BUSY` times as much
-    passes. Where there is no fork (Windows) the worker itself ends at the deadline, and is replaced.
+    the next task needs no new interpreter and imports, and all memory is released. Where there is no fork (Windows) the
+    worker itself ends, and is replaced.
 
     Args:
         work: the function, a `Work` as ``package.module:name``.
@@ -198,11 +197,15 @@ class Workers:
         memory: bytes that a task may take beyond its body; systems without such limits ignore it.
         prepare: called in each worker before it is ready, as ``package.module:name``: loads what work needs.
         forks: whether to fork. Without, memory is not limited and a task starts some milliseconds sooner.
+        busy: how many times the time until its deadline may pass for a task in a fork, while others keep the processors
+            busy: the time itself is that of a processor. 1: somebody waits.
     """
 
-    def __init__(self, work: str, *, most: int, memory: int, prepare: str | None = None, forks: bool = True) -> None:
+    def __init__(
+        self, work: str, *, most: int, memory: int, prepare: str | None = None, forks: bool = True, busy: int = BUSY
+    ) -> None:  # fmt: skip
         self._code = _code(f"{__name__}:work_for_parent", work, memory, prepare, forks)
-        self._most = most
+        self._most, self._busy = most, busy
         self._lock = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
@@ -222,7 +225,7 @@ class Workers:
         """
         worker = self._take(end)
         try:
-            answer = _ask(worker, {**head, "until": end}, body)
+            answer = _ask(worker, {**head, "until": end, "busy": self._busy}, body)
         except BaseException:
             self._replace(worker)
             raise
@@ -339,7 +342,7 @@ def _work_in_fork(do: Work, message: tuple[dict[str, Any], bytes], memory: int, 
         try:
             seconds = max(0.001, message[0]["until"] - time.monotonic())
             signal.setitimer(signal.ITIMER_PROF, seconds)
-            signal.setitimer(signal.ITIMER_REAL, BUSY * seconds)
+            signal.setitimer(signal.ITIMER_REAL, message[0]["busy"] * seconds)
             _limit_memory(memory)
             answer = do(*message)
             for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):  # half an answer would spoil the next

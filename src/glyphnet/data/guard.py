@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import BadFileError
-from ..processes import WORKERS, WorkerDiedError, Workers
+from ..processes import BUSY, WORKERS, WorkerDiedError, Workers
 
 SECONDS = 60.0  # for one picture in a worker
 MEMORY = 200_000_000
@@ -117,10 +117,10 @@ def _plain_other(data: bytes) -> Size | None:
 _workers: Workers | None = None
 
 
-def picture_workers(module: str, most: int, *, forks: bool = True) -> Workers:
+def picture_workers(module: str, most: int, *, forks: bool = True, busy: int = BUSY) -> Workers:
     """Workers that run ``answer_parent`` of a module after its ``prepare_worker``; plain pictures need no forks."""
     work, prepare = f"{module}:answer_parent", f"{module}:prepare_worker"
-    return Workers(work, most=most, memory=MEMORY, prepare=prepare, forks=forks)
+    return Workers(work, most=most, memory=MEMORY, prepare=prepare, forks=forks, busy=busy)
 
 
 def in_worker(request: Mapping[str, Any], data: bytes, name: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:

@@ -62,7 +62,7 @@ class Decoder:
         self._asking = 0
         self._pool = ThreadPoolExecutor(cores, thread_name_prefix="glyphnet-decode")
         self._askers = ThreadPoolExecutor(2 * limits.decoders, thread_name_prefix="glyphnet-decoder")
-        self._workers = picture_workers(__name__, limits.decoders)
+        self._workers = picture_workers(__name__, limits.decoders, busy=1)
         self._workers.start()
         self._plain_workers = picture_workers(__name__, cores, forks=False)
         self._plain_workers.start()

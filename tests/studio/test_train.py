@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import glyphnet
 from glyphnet.classifier import load_model
 from glyphnet.locks import FileLock
 from glyphnet.runs import RunFolder
-from glyphnet.studio import runfiles
+from glyphnet.studio import runfiles, trainer
+from glyphnet.training import Callback, HistoryRow, TrainingState
 from glyphnet.training.presets import PRESETS
 
 from .conftest import Client, studio
@@ -210,3 +214,23 @@ def test_of_a_given_time_the_epochs_are_those_of_the_network_that_is_kept(traine
     found = trained.get("api/runs/timed/epochs").json
     rows = found if isinstance(found, list) else found["epochs"]
     assert [row["epoch"] for row in rows] == list(range(1, 1 + len(kept)))
+
+
+class Ends(Callback):
+    """Ends a training after its second epoch, as one that has converged."""
+
+    def after_epoch(self, row: HistoryRow, state: TrainingState) -> bool:
+        return row["epoch"] == 2
+
+
+def test_the_last_epoch_has_its_details_also_where_it_comes_early_on_a_busy_machine(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(trainer, "DETAIL_SHARE", -1.0)  # no time for details while it trains
+    monkeypatch.setattr(trainer, "EPOCH_SECONDS", -1.0)
+    folder = RunFolder(tmp_path / "run")
+    writer = trainer.EpochWriter(folder, trainer.Told(tmp_path, folder.path))
+    glyphnet.train("digits", preset="fast", out=folder.path, callbacks=[writer, Ends()], threads=1)
+    written = [json.loads(path.read_bytes()) for path in sorted((folder.path / "epochs").glob("*.json"))]
+    assert [len(each["rows"]) for each in written] == [1, 1]
+    assert len(written[-1]["confusion"]) == 10

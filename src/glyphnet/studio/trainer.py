@@ -217,7 +217,8 @@ class EpochWriter(Callback):
     def __init__(self, folder: RunFolder, told: Told) -> None:
         self._folder, self._told = folder, told
         self._rows: list[HistoryRow] = []
-        self._written = self._detailed = 0.0
+        self._plain: list[HistoryRow] = []  # the rows of the last file, if that is without details
+        self._written = 0.0
         self._trainings = 0
         self._details_took = 0.0
         self._began = time.monotonic()
@@ -235,7 +236,7 @@ class EpochWriter(Callback):
             self._forget()
 
     def _forget(self) -> None:
-        self._rows = []
+        self._rows = self._plain = []
         with contextlib.suppress(OSError):
             remove(*(self._folder.path / EPOCHS).glob("*.json"))
 
@@ -248,13 +249,14 @@ class EpochWriter(Callback):
         return False
 
     def at_end(self, state: TrainingState) -> None:
-        """Write what is left."""
+        """Write what is left, and the details of the last epoch, also where a busy machine had no time for them."""
+        self._rows = self._rows or self._plain
         if self._rows:
-            self._write(state)
+            self._write(state, is_end=True)
 
-    def _write(self, state: TrainingState) -> None:
+    def _write(self, state: TrainingState, *, is_end: bool = False) -> None:
         row = self._rows[-1]
-        details = self._details(state)
+        details = self._details(state, is_end)
         value = {
             "rows": self._rows,
             "epochs": state.recipe.epochs,
@@ -266,14 +268,13 @@ class EpochWriter(Callback):
         with contextlib.suppress(OSError):
             make_folder(self._folder.path / EPOCHS)
             atomic_write_json(self._folder.path / EPOCHS / f"{int(row['epoch'] or 0):06d}.json", value)
-        self._rows = []
+        self._plain, self._rows = [] if details["confusion"] else self._rows, []
         self._written = time.monotonic()
 
-    def _details(self, state: TrainingState) -> dict[str, Any]:
-        """Confusion matrix, mistakes and filters, as long as they take only a share of the time."""
+    def _details(self, state: TrainingState, is_end: bool) -> dict[str, Any]:
+        """Confusion matrix, mistakes and filters, as long as they take only a share of the time, and at the end."""
         began = time.monotonic()
-        is_last = state.epoch >= state.recipe.epochs
-        if self._details_took > DETAIL_SHARE * (began - self._began) and not is_last:
+        if self._details_took > DETAIL_SHARE * (began - self._began) and not is_end:
             return {"confusion": None, "mistakes": [], "filters": None}
         found = {**self._judge(state), "filters": _filters(state.network, self._validation().image_shape)}
         self._details_took += time.monotonic() - began

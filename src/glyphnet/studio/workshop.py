@@ -247,6 +247,8 @@ class Workshop:
                 self.hub.publish("job", job)
             if not is_running:
                 del self._trainings[name]
+                for epoch in self.runs.epochs(name)[-1:]:  # its details may have come at the end
+                    self.hub.publish("epoch", epoch)
                 self.changed()
 
     def _present(self) -> Iterator[Event]:

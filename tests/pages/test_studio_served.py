@@ -165,6 +165,8 @@ def test_two_tabs_see_the_same_and_what_is_done_by_hand(served: Any, open_page: 
 @pytest.mark.parametrize("step", ["collect", "label", "check", "train", "judge", "try"])
 def test_every_step_can_be_used_by_everybody(served: Any, open_page: Any, step: str) -> None:
     page = open_page(served[1], address=f"#{step}", ready="html[data-ready]", width=390).page
+    box = page.locator(".steps [aria-current]").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390, "the step that is open is in sight"  # noqa: PT018
     wait_until(page, "() => document.querySelector('.step').textContent.length > 20")
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -34,6 +34,10 @@ function stepFromAddress(app) {
 
 /** @param {{ app: App }} given */
 function Steps({ app }) {
+  const step = app.step.value;
+  useEffect(() => { // on a phone the steps do not fit side by side
+    document.querySelector(".steps [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [step]);
   return html`<nav class="steps" aria-label=${t("steps")}>
     ${
     STEPS.map((step, number) =>

@@ -29,6 +29,7 @@ from glyphnet.training.fit import Fitting
 from glyphnet.training.optimizers import OPTIMIZERS
 
 from . import forking
+from .killing import Killed
 from .photos import as_photos
 from .processes import wait_for
 
@@ -245,11 +246,6 @@ def test_each_optimizer_goes_on_as_if_it_had_never_stopped(optimizer: str, split
 
 
 def test_threads_are_kept_of_a_run_that_is_killed_at_its_first_step(splits: Splits, tmp_path: Path) -> None:
-    class Killed(Callback):
-        def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-            os.kill(os.getpid(), signal.SIGKILL)
-            return False
-
     class Seen(Callback):
         threads = 0
 
@@ -257,7 +253,7 @@ def test_threads_are_kept_of_a_run_that_is_killed_at_its_first_step(splits: Spli
             self.threads = torch.get_num_threads()
 
     process = multiprocessing.get_context("fork").Process(
-        target=train, args=(splits,), kwargs={"recipe": RECIPE, "out": tmp_path, "threads": 2, "callbacks": [Killed()]}
+        target=train, args=(splits,), kwargs={"recipe": RECIPE, "out": tmp_path, "threads": 2, "callbacks": [Killed(1)]}
     )
     process.start()
     process.join()

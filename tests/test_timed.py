@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from glyphnet.runs.timed import TimedTraining, TimePlan, plan_time
 from glyphnet.runs.trainer import Trainer
 from glyphnet.training import Callback, Recipe, StepInfo, TrainingState
 
+from .killing import Killed
 from .test_resume import assert_same_run
 
 AGES = 1e6  # seconds in which everything fits, on any machine
@@ -148,19 +148,6 @@ def _small_rungs(patch: pytest.MonkeyPatch) -> None:
     made = {"small": SMALL, "large": LARGE}
     patch.setattr(preparation, "candidates_for", lambda recipe, splits, changes: made)
     patch.setattr(glyphnet.runs.training, "candidates_for", lambda recipe, splits, changes: made)
-
-
-class Killed(Callback):
-    """Kills the process after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        self._left -= 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return False
 
 
 def _train_and_die(folder: Path, steps: int) -> None:

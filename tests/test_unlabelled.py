@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +22,10 @@ from glyphnet.errors import DataError, SettingsError
 from glyphnet.progress import Reporter
 from glyphnet.runs import Run, resume, train, unlabelled
 from glyphnet.runs.unlabelled import with_pool, without_foreign
-from glyphnet.training import Callback, Examples, Recipe, StepInfo, TrainingState, consistency
+from glyphnet.training import Examples, Recipe, consistency
 from glyphnet.training.fit import Fitting
 
+from .killing import Killed
 from .test_resume import StopAt, assert_same_run
 
 # Everything on that a resumed run could get wrong: dropout, augmentations, batch norm, averaged weights, alignment.
@@ -90,19 +90,6 @@ def test_a_stopped_training_resumes_to_the_same_bits(step: int, splits: Splits, 
     assert len(stopped.history) == step // STEPS
     resume(tmp_path, splits=splits)
     assert_same_run(unbroken, tmp_path)
-
-
-class Killed(Callback):
-    """Kills the process after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def after_step(self, info: StepInfo, state: TrainingState) -> bool:
-        self._left -= 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return False
 
 
 def _train_and_die(folder: Path, steps: int) -> None:

@@ -236,7 +236,7 @@ class EpochWriter(Callback):
             self._forget()
 
     def _forget(self) -> None:
-        self._rows = self._plain = []
+        self._rows, self._plain = [], []
         with contextlib.suppress(OSError):
             remove(*(self._folder.path / EPOCHS).glob("*.json"))
 

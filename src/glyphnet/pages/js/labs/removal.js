@@ -1,11 +1,11 @@
 // @ts-check
 // A live part: take pixels from a picture, the most important first, and watch the answer.
 
-import { html, percent } from "../elements.js";
+import { percent } from "../elements.js";
 import { Random } from "../engine/random.js";
 import { argmax, softmax } from "../network.js";
-import { paintPixels, paintValues, palette } from "../playground/paint.js";
 import { draw, short } from "./chart.js";
+import { showWithMap } from "./map.js";
 import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
@@ -103,14 +103,8 @@ export const removalPart = {
     const places = removalOrder(pixels, supports, order);
     const count = Math.round(share * places.length);
     const left = without(pixels, places, count);
-    const [picture, map] = [`The digit ${classes[target]} with ${count} pixels removed`, "The map"].map((text) =>
-      html("canvas", { role: "img", "aria-label": text })
-    );
-    paintPixels(picture, shape, left);
-    const most = Math.max(...supports.map(Math.abs), 1e-6);
-    paintValues(map, 8, 8, (at) => supports[at] / most, palette());
-    const chart = html("div", {});
-    figure.replaceChildren(html("div", { class: "side" }, picture, map), chart);
+    const shown = `The digit ${classes[target]} with ${count} pixels removed`;
+    const chart = showWithMap(figure, shape, left, supports, [shown, "The map"]);
     draw(chart, "Probability of the right class while pixels are removed, in three orders", {
       x: [0, 1],
       y: [0, 1],

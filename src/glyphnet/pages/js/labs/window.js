@@ -1,10 +1,9 @@
 // @ts-check
 // A live part: one window of a convolution slides over a digit, and the digit is shifted.
 
-import { html } from "../elements.js";
 import { Network } from "../network.js";
-import { paintPixels, paintValues, palette } from "../playground/paint.js";
 import { draw, short, written } from "./chart.js";
+import { showWithMap } from "./map.js";
 import { digits } from "./trained.js";
 /** @import { Part } from "./frame.js" */
 
@@ -87,14 +86,7 @@ export const windowPart = {
     const moved = shifted(pixels, by);
     const [before, after] = [pixels, moved].map((each) => featureMap(each, weights));
     const label = classes[train.labels[image]];
-    const [picture, map] = [`The digit ${label}`, `Its feature map for ${name}`].map((text) =>
-      html("canvas", { role: "img", "aria-label": text })
-    );
-    paintPixels(picture, shape, moved);
-    const most = Math.max(...after.map(Math.abs), 1e-6);
-    paintValues(map, 8, 8, (at) => after[at] / most, palette());
-    const chart = html("div", {});
-    figure.replaceChildren(html("div", { class: "side" }, picture, map), chart);
+    const chart = showWithMap(figure, shape, moved, after, [`The digit ${label}`, `Its feature map for ${name}`]);
     draw(chart, "The answers of the window along the fourth row", {
       x: [0, 7],
       y: [Math.min(-0.5, ...before, ...after), Math.max(0.5, ...before, ...after)],

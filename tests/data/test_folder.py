@@ -266,3 +266,12 @@ def test_class_folders_of_arrays(tmp_path: Path, dtype: type, shape: tuple[int, 
     np.save(tmp_path / "a" / "6.npy", objects, allow_pickle=True)
     with pytest.raises(BadFileError, match="Python objects are never read"):
         load(tmp_path)
+
+
+def test_a_folder_of_outputs_alone_is_not_called_empty(tmp_path: Path) -> None:
+    for name in ("cakes", "pies"):  # as classes whose folders have files of these names
+        (tmp_path / name).mkdir()
+        for file in ("recipe.yaml", "time.json", "1.png"):
+            (tmp_path / name / file).write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds GlyphNet's own output alone \('cakes', 'pies'\)\. Lay it out"):
+        load(tmp_path)

@@ -108,7 +108,8 @@ def _read(tree: FileTree, options: Options) -> ImageFiles | RawArrays:
     if not pictures:
         pictures, others = _arrays_in_class_folders(tree, others)
     if not tree.names:
-        raise DataError(f"{tree.root}: the {'archive' if tree.read else 'folder'} is empty. {LAY_OUT}")
+        holds = f"holds GlyphNet's own output alone ({listed(tree.outputs, 3)})" if tree.outputs else "is empty"
+        raise DataError(f"{tree.root}: the {'archive' if tree.read else 'folder'} {holds}. {LAY_OUT}")
     metadata = [
         name for name in tree.names if "metadata." in name.lower() and posixpath.basename(name).lower() in METADATA
     ]

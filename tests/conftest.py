@@ -32,7 +32,7 @@ def pytest_report_header() -> str:
     return f"Not run on Windows: {len(collect_ignore)} files of tests about POSIX." if collect_ignore else ""
 
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

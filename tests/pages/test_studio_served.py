@@ -110,6 +110,7 @@ def test_from_an_empty_folder_to_a_page_that_recognises(served: Any, open_page: 
     page.click("#run-checks")
     found = page.locator(".finding[data-code='suspicious'] li:has(button:has-text('→ 3'))")
     found.first.wait_for(timeout=200_000)
+    wait_until(page, "() => [...document.images].every((each) => each.complete)")  # a moved one would not be found
     found.first.locator("button:has-text('→ 3')").click()
     page.wait_for_selector("#said:has-text('moved to 3')")
 

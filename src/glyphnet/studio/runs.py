@@ -22,7 +22,7 @@ from ..errors import OutputError
 from ..files import atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
 from ..locks import FileLock
 from ..outputs import LOCK as FOLDER_LOCK
-from ..units import fault_of, printable
+from ..units import fault_of, plural, printable
 from .errors import StudioError
 from .folder import Folder
 from .runfiles import ABOUT, EPOCHS, LOCK, LOG, PRESETS, PROGRESS, STOP, RunFiles
@@ -120,7 +120,7 @@ class Runs:
         status = self.status(name)
         told = self._read(name, self.folder.runs / name / PROGRESS) or {}
         rows = self._history(name)
-        sentence = told.get("sentence", "starting") if status == "running" else f"{len(rows)} epochs"
+        sentence = told.get("sentence", "starting") if status == "running" else plural(len(rows), "epoch")
         return {
             "id": f"train-{name}",
             "kind": "train",

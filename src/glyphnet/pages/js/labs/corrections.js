@@ -120,7 +120,7 @@ export const correctionsPart = {
   show(figure, values, say) {
     const { count, wrong, judged, seed } = values;
     const key = `${count} ${wrong} ${judged} ${seed}`;
-    trainer.run(figure, key, (samples) => correctionTasks(samples, values), EPOCHS, (curves, isDone) => {
+    return trainer.run(key, (samples) => correctionTasks(samples, values), EPOCHS, (curves, isDone) => {
       draw(figure, `Accuracy on ${judged ? "old" : "new"} pictures by epoch, for three networks`, {
         x: [0, EPOCHS],
         y: [0, 1],

@@ -13,11 +13,12 @@ import { byId, html } from "../elements.js";
  */
 /**
  * A live part. about: paragraphs; ask: what is guessed before the chart is shown, the number of the right choice, and why.
- * show: draw into the figure for these values, and say one sentence about them, at once or when the worker is done.
+ * show: draw into the figure for these values, and say one sentence about them, at once or when the worker is done; the figure
+ * is busy until a promise that it gives is kept.
  * @typedef {{
  *   name: string, title: string, about: string[],
  *   ask: { question: string, choices: string[], right: number, because: string },
- *   controls: Control[], show: (figure: HTMLElement, values: Values, say: (sentence: string) => void) => void,
+ *   controls: Control[], show: (figure: HTMLElement, values: Values, say: (sentence: string) => void) => void | Promise<void>,
  * }} Part
  */
 
@@ -82,7 +83,8 @@ function fill(stage, part, id) {
   let wide = 0;
   const show = () => {
     wide = figure.clientWidth;
-    part.show(figure, { ...values }, (text) => sentence.textContent = text);
+    const due = part.show(figure, { ...values }, (text) => sentence.textContent = text);
+    if (due) awaited(figure, due);
   };
   for (const control of part.controls) {
     const changed = (/** @type {number} */ value) => {
@@ -101,6 +103,20 @@ function fill(stage, part, id) {
     if (Math.abs(figure.clientWidth - wide) > 20) show();
   }).observe(figure);
 }
+
+/** The figure is busy until what was shown last is there. @type {(figure: HTMLElement, due: Promise<void>) => Promise<void>} */
+async function awaited(figure, due) {
+  latest.set(figure, due);
+  figure.setAttribute("aria-busy", "true");
+  try {
+    await due;
+  } finally {
+    if (latest.get(figure) === due) figure.removeAttribute("aria-busy");
+  }
+}
+
+/** What each figure was asked to show last. @type {WeakMap<HTMLElement, Promise<void>>} */
+const latest = new WeakMap();
 
 /**
  * Of each kind of control: its element, and what brings it up to date.

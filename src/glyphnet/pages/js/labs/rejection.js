@@ -82,7 +82,6 @@ export const rejectionPart = {
     { kind: "choice", name: "kind", label: "Strange pictures", texts: STRANGE, start: 0 },
   ],
   async show(figure, { threshold, kind }, say) {
-    figure.setAttribute("aria-busy", "true");
     const { network, samples: { test } } = await learned();
     const own = answers(network, test.x, test.labels);
     const others = answers(network, strange(test.x, kind));
@@ -103,7 +102,6 @@ export const rejectionPart = {
         { name: `${STRANGE[kind]} answered`, style: "b", places: curve(others, "answered") },
       ],
     });
-    figure.removeAttribute("aria-busy");
     say(rejectionSentence(own, others, threshold, kind));
   },
 };

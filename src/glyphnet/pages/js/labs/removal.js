@@ -95,7 +95,6 @@ export const removalPart = {
     },
   ],
   async show(figure, { image, order, share }, say) {
-    figure.setAttribute("aria-busy", "true");
     const { network, samples: { test, shape, classes } } = await learned();
     const pixels = test.x.subarray(64 * image, 64 * image + 64);
     const target = test.labels[image];
@@ -130,7 +129,6 @@ export const removalPart = {
         }),
       ],
     });
-    figure.removeAttribute("aria-busy");
     say(removalSentence(answer(network, left), target, classes[target], count, places.length));
   },
 };

@@ -222,7 +222,6 @@ export const solversPart = {
   ],
   async show(figure, values, say) {
     const mine = ++shown;
-    figure.setAttribute("aria-busy", "true");
     /** @type {number[][]} */
     const courses = [];
     for (const course of solved(values)) { // a course a task, so that the page answers meanwhile
@@ -231,7 +230,6 @@ export const solversPart = {
       await new Promise((resolve) => setTimeout(resolve));
       if (mine !== shown) return; // a newer one
     }
-    figure.removeAttribute("aria-busy");
     say(solversSentence(courses, values.looks));
   },
 };

@@ -115,7 +115,7 @@ export const sweepPart = {
   ],
   show(figure, values, say) {
     const { varied, shown, seed } = values;
-    trainer.run(figure, `${varied} ${seed}`, (samples) => tasks(samples, values), EPOCHS, (curves, isDone) => {
+    return trainer.run(`${varied} ${seed}`, (samples) => tasks(samples, values), EPOCHS, (curves, isDone) => {
       drawSweep(figure, curves, varied, shown);
       if (!isDone) return;
       const last = curves.map((curve) => curve[curve.length - 1]);

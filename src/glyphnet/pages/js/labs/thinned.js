@@ -198,7 +198,7 @@ export const earlyPart = {
   show(figure, values, say) {
     const { rate, until, seed } = values;
     const key = `${rate} ${until} ${seed}`;
-    trainer.run(figure, key, (samples) => earlyTasks(samples, values), EPOCHS, (curves, isDone) => {
+    return trainer.run(key, (samples) => earlyTasks(samples, values), EPOCHS, (curves, isDone) => {
       draw(figure, "Training loss by epoch: no dropout, dropout to the end, dropout at first only", {
         x: [0, EPOCHS],
         y: [0.01, 3],

@@ -34,32 +34,37 @@ export class Trainer {
     this.key = "";
     /** @type {Curves} */
     this.curves = [];
-    this.isDone = false;
-    /** @type {() => void} */
-    this.changed = () => {};
+    this.isDone = true;
+    this.isDrawn = true; // or the next frame draws what has come
+    /** @type {(curves: Curves, isDone: boolean) => void} */
+    this.show = () => {};
+    this.finish = () => {};
+    /** @type {Promise<void>} */
+    this.finished = Promise.resolve();
   }
 
   /**
    * Train, and call `show` with the curves as they grow; the same key again shows what there is.
-   * @param {HTMLElement} figure is busy meanwhile @param {string} key @param {(samples: Samples) => Task[]} tasks
-   * @param {number} epochs @param {(curves: Curves, isDone: boolean) => void} show
+   * @param {string} key @param {(samples: Samples) => Task[]} tasks @param {number} epochs
+   * @param {(curves: Curves, isDone: boolean) => void} show
+   * @returns {Promise<void>} kept when the networks are trained and shown; never, if others are asked for meanwhile
    */
-  async run(figure, key, tasks, epochs, show) {
-    let isDue = false;
-    this.changed = () => {
-      if (isDue) return;
-      isDue = true;
-      requestAnimationFrame(() => {
-        isDue = false;
-        show(this.curves, this.isDone);
-        if (this.isDone) figure.removeAttribute("aria-busy");
-      });
-    };
-    if (key === this.key) return this.changed();
+  run(key, tasks, epochs, show) {
+    this.show = show;
+    if (key === this.key) {
+      if (this.curves.length) show(this.curves, this.isDone);
+      return this.finished;
+    }
     this.key = key;
+    this.curves = [];
     this.isDone = false;
-    figure.setAttribute("aria-busy", "true");
-    const number = ++this.number;
+    this.finished = new Promise((resolve) => this.finish = () => resolve());
+    this.start(++this.number, tasks, epochs);
+    return this.finished;
+  }
+
+  /** @param {number} number @param {(samples: Samples) => Task[]} tasks @param {number} epochs */
+  async start(number, tasks, epochs) {
     const made = tasks(await digits());
     if (number !== this.number) return;
     this.curves = made.map(() => []);
@@ -75,7 +80,13 @@ export class Trainer {
     if (report.job !== this.number) return;
     this.curves[report.run].push(report);
     this.isDone = report.done;
-    this.changed();
+    if (!this.isDrawn) return;
+    this.isDrawn = false;
+    requestAnimationFrame(() => {
+      this.isDrawn = true;
+      if (this.curves.length) this.show(this.curves, this.isDone);
+      if (this.isDone) this.finish();
+    });
   }
 }
 

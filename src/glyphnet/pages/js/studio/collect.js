@@ -1,7 +1,7 @@
 // @ts-check
 // Step 1: classes, and the pictures in them: drawn, dropped, pasted, from a camera or from a set that is at hand.
 
-import { useEffect, useRef, useState } from "../vendor/preact-hooks.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-hooks.js";
 import { Recorder } from "./camera.js";
 import { DrawingPad, drawnPicture } from "./drawing.js";
 import { droppedFiles, filesOf } from "./drops.js";
@@ -290,7 +290,7 @@ function listen(app) {
 /** @param {{ app: App }} given */
 export function CollectStep({ app }) {
   const [source, setSource] = useState(/** @type {typeof SOURCES[number]} */ ("draw"));
-  useEffect(() => listen(app), []);
+  useLayoutEffect(() => listen(app), []); // before the step is seen: who sees it can drop
   const { classes, tray } = app.engine.state.value;
   const add = (/** @type {Blob[]} */ blobs) => addFiles(app, blobs.map((blob) => ({ name: "camera.png", blob })));
   const say = (/** @type {string} */ sentence) => (app.trouble.value = sentence);

@@ -24,7 +24,7 @@ import {
   stateOf,
   toAddress,
 } from "./state.js";
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 /** @import { Moment } from "./charts.js" */
 /** @import { Held, Samples } from "./samples.js" */
 /** @import { State } from "./state.js" */

@@ -6,7 +6,7 @@ import { labelOf, LOSSES, Training } from "../engine/training.js";
 import { Random } from "../engine/random.js";
 import { Network, softmax } from "../network.js";
 import { PLANE } from "./samples.js";
-/** @import { Description, Shape } from "../engine/layers.js" */
+/** @import { Description, Shape } from "../engine/layer.js" */
 /** @import { Settings } from "../engine/training.js" */
 /** @import { Part } from "./samples.js" */
 

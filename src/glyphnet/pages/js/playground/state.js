@@ -138,7 +138,7 @@ export function resizedLayer(layer, step) {
 
 /**
  * The layers as the engine takes them, the output included.
- * @type {(state: State, outputs: number) => import("../engine/layers.js").Description[]}
+ * @type {(state: State, outputs: number) => import("../engine/layer.js").Description[]}
  */
 export function described({ layers, activation, dropout }, outputs) {
   const made = [];
@@ -169,7 +169,7 @@ export function ordered(layers) {
 
 /**
  * The state whose network has these layers; null where the page cannot show them.
- * @type {(state: State, layers: import("../engine/layers.js").Description[]) => State | null}
+ * @type {(state: State, layers: import("../engine/layer.js").Description[]) => State | null}
  */
 export function stateOf(state, layers) {
   const names = new Set(layers.filter(({ type }) => type === "activation").map(({ name }) => name));
@@ -180,7 +180,7 @@ export function stateOf(state, layers) {
   });
   /** @type {State} */
   const made = { ...state, layers: words, activation: [...names][0] ?? state.activation, dropout: [...rates][0] ?? 0 };
-  /** @type {(list: import("../engine/layers.js").Description[]) => import("../engine/layers.js").Description[]} */
+  /** @type {(list: import("../engine/layer.js").Description[]) => import("../engine/layer.js").Description[]} */
   const shown = (list) => list.filter(({ type }) => type !== "flatten"); // Python leaves it out where it is understood
   const [again, given] = [described(made, layers[layers.length - 1].outputs), layers].map(shown);
   const isSame = again.length === given.length &&

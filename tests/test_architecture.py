@@ -85,8 +85,8 @@ def test_no_function_of_javascript_is_longer_than_60_lines() -> None:
     assert {f"{path.relative_to(ROOT)}:{first}": length for path, first, length in found if length > 60} == {}
 
 
-# A line that opens the body of a function, an arrow or a method, or ends a head of several lines. The formatter puts the
-# closing brace at its indentation.
+# A line that opens the body of a function, an arrow or a method, or ends a head of several lines. The formatter puts
+# the closing brace at its indentation.
 OPENS = re.compile(
     r"(?=.*(?:\bfunction\b|=> \{$|^\s+(?!(?:if|for|while|switch|catch)\b)[\w*# ]+\(.*\) \{$|^\s*\}?\) \{$))(\s*).*\{"
 )

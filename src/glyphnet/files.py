@@ -202,9 +202,7 @@ class Replacing:
     overwrite: bool = False
     is_default: bool = False
 
-    def check(
-        self, path: AnyPath, written: Collection[str], *, follow: bool = True, in_place: bool = False
-    ) -> None:
+    def check(self, path: AnyPath, written: Collection[str], *, follow: bool = True, in_place: bool = False) -> None:
         """Check that a file may be written.
 
         Args:

@@ -323,8 +323,10 @@ def test_the_playground_replaces_its_own_page_and_nothing_else(tmp_path: Path, m
     assert page.stat().st_size > 100_000
 
 
-@pytest.mark.parametrize("output", [*FILES, *(Output(*each, ()) for each in (("playground", "--out"),
-                                                                             ("studio", "--html")))], ids=str)  # fmt: skip
+PAGES = [Output("playground", "--out", ()), Output("studio", "--html", ())]
+
+
+@pytest.mark.parametrize("output", [*FILES, *PAGES], ids=str)
 def test_a_name_that_promises_another_format_is_refused(work: Path, output: Output) -> None:
     with unchanged(work):
         refused(run(output, work / "out.xlsx"), str(work / "out.xlsx"), ".xlsx")

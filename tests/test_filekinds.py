@@ -34,7 +34,7 @@ def judged() -> tuple[Classifier, Evaluation]:
     with torch.random.fork_rng(devices=[]):
         network = build(spec, (8, 8, 1), 10)
     classifier = Classifier(network, spec, (8, 8, 1), splits.classes, Preprocessing.measure(splits.train.images))
-    return classifier, evaluate(classifier, splits.test.take(range(20)), data="digits", part="test")
+    return classifier, evaluate(classifier, splits.test.subset(range(20)), data="digits", part="test")
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path, Classifier, Evaluation], object]]] = {

@@ -81,12 +81,26 @@ export function defaults(data, isPoints) {
   return { ...POINTS, data, layers: layers[data] ?? ["d6"] };
 }
 
-/** @type {(state: State) => string} */
-export function toAddress(state) {
+/** The state as an address, with the steps that have been trained from it. @type {(state: State, steps?: number) => string} */
+export function toAddress(state, steps = 0) {
   const words = Object.entries(state).map(([name, value]) =>
     `${name}=${Array.isArray(value) ? value.join(".") : value}`
   );
+  if (steps) words.push(`steps=${steps}`);
   return `#${words.join("&")}`;
+}
+
+/** The words of an address. @type {(address: string) => Map<string, string>} */
+function wordsOf(address) {
+  return new Map(
+    address.replace(/^#/, "").split("&").map((word) => /** @type {[string, string]} */ (word.split("="))),
+  );
+}
+
+/** How many steps an address wants to be trained; 0 where it does not say. @type {(address: string) => number} */
+export function stepsIn(address) {
+  const steps = Number(wordsOf(address).get("steps"));
+  return Number.isInteger(steps) && steps > 0 ? steps : 0;
 }
 
 /**
@@ -95,9 +109,7 @@ export function toAddress(state) {
  * @type {(address: string, isPoints: (data: string) => boolean | null) => State | null}
  */
 export function fromAddress(address, isPoints) {
-  const words = new Map(
-    address.replace(/^#/, "").split("&").map((word) => /** @type {[string, string]} */ (word.split("="))),
-  );
+  const words = wordsOf(address);
   const data = words.get("data") ?? "";
   const points = isPoints(data);
   if (points === null) return null;

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-Point = tuple[float, float]
-Stroke = list[Point]
+from ..browsing import Point, Stroke
 
 STYLES: dict[str, list[list[Stroke]]] = {
     "0": [

@@ -6,14 +6,13 @@ import base64
 import io
 import random
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..browsing import wait_until
-from .hand import Stroke, drawn
+from ..browsing import draw, wait_until
+from .hand import drawn
 
 ASK = """async ({ run, drawings }) => {
   const canvas = document.createElement("canvas");
@@ -57,17 +56,6 @@ def add_class(page: Any, name: str) -> None:
     page.fill("#new-class", name)
     page.press("#new-class", "Enter")
     page.wait_for_selector(f".place[aria-current] .name:text-is('{name}')")
-
-
-def draw(page: Any, strokes: Sequence[Stroke]) -> None:
-    """Draw on the pad; places are shares of its sides."""
-    box = page.locator("#pad").bounding_box()
-    for first, *rest in strokes:
-        page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
-        page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.mouse.up()
 
 
 def draw_classes(page: Any, digits: str, each: int, generator: random.Random) -> None:
@@ -122,7 +110,6 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def drop(page: Any, name: str, content: bytes) -> None:
-    page.wait_for_selector(".grid")
     page.evaluate(DROP, [name, base64.b64encode(content).decode()])
 
 

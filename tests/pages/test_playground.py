@@ -18,7 +18,7 @@ from glyphnet.data import load
 from glyphnet.nn import Preprocessing, build, parse_network
 from glyphnet.pages.playground import ImageSet, playground_page
 
-from ..browsing import faults, wait_until
+from ..browsing import draw, faults, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -55,16 +55,6 @@ def train_until(page: Any, least: float, seconds: float = 30) -> None:
     page.click("#play")
 
 
-def draw(page: Any, selector: str, strokes: list[list[tuple[float, float]]]) -> None:
-    box = page.locator(selector).bounding_box()
-    for first, *rest in strokes:
-        page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
-        page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.mouse.up()
-
-
 def test_it_solves_xor_and_says_so(play: Any) -> None:
     opened = play()
     page = opened.page
@@ -83,7 +73,7 @@ def test_it_learns_the_digits_shows_the_mistakes_and_answers_a_drawing(play: Any
     train_until(page, 95)
     shown = page.locator("#mistakes li")
     assert shown.count() >= 1
-    draw(page, "#pad", [[(0.5, 0.2), (0.5, 0.8)]])
+    draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
     wait_until(page, "() => document.querySelector('.answers .best')?.closest('li').textContent === '1'")
     assert page.inner_text("#said").startswith("It says “1”, "), "also where the picture of the network is cut"
     page.click("#clear")
@@ -105,7 +95,7 @@ def test_it_learns_drawings_of_three_classes(play: Any) -> None:
                 [(x + generator.uniform(-0.08, 0.08), y + generator.uniform(-0.08, 0.08)) for x, y in one]
                 for one in strokes
             ]
-            draw(page, "#pad", moved)
+            draw(page, moved)
             page.click(f"#own-classes button:has-text('Add to {name}')")
             page.wait_for_selector(f"#own-classes button:has-text('Add to {name} ({count + 1})')")
     train_until(page, 100)
@@ -131,46 +121,6 @@ def test_the_address_holds_the_state_and_whatever_is_wrong_in_it_is_left_out(pla
     page.evaluate("location.hash = '#data=circles&layers=d5'")
     wait_until(page, "() => document.getElementById('data').value === 'circles'")
     assert play("#data=<img src=x onerror=alert(1)>&layers=q9").page.input_value("#data") == "xor"
-
-
-def address(page: Any) -> str:
-    return str(page.evaluate("location.hash"))
-
-
-def moment(page: Any) -> tuple[str, str, str]:
-    """Where a training stands once it pauses: its epoch, its score, and its confusion matrix."""
-    wait_until(page, "() => location.hash.includes('steps=')")
-    assert "Train" in page.inner_text("#play")
-    return page.inner_text("#epoch"), page.inner_text("#score"), page.inner_html("#confusion")
-
-
-def test_a_link_leads_to_the_moment_at_which_the_training_paused(play: Any) -> None:
-    page = play("#data=digits&seed=3&layers=d16&shift=0").page
-    assert "steps=" not in address(page), "nothing has been trained"
-    page.click("#play")
-    wait_until(page, "() => parseFloat(document.getElementById('epoch').textContent) > 1")
-    assert "steps=" not in address(page), "it has not paused"
-    page.click("#play")
-    there = moment(page)
-    other = play(address(page)).page
-    assert moment(other) == there
-    assert address(other) == address(page)
-    other.click("#step")
-    steps = int(address(page).partition("steps=")[2])
-    wait_until(other, f"() => location.hash.endsWith('steps={steps + 1}')")
-    other.select_option("#rate", "0.1")
-    wait_until(other, "() => location.hash.includes('rate=0.1')")
-    assert "steps=" not in address(other), "no link leads to weights that two rates have made"
-    other.click("#reset")
-    other.click("#step")
-    wait_until(other, "() => location.hash.endsWith('steps=1')")
-
-
-@pytest.mark.parametrize("steps", ["-3", "1.5", "many", "0"])
-def test_steps_that_are_none_are_left_out(play: Any, steps: str) -> None:
-    page = play(f"#data=xor&steps={steps}").page
-    assert page.inner_text("#epoch") == "0.0"
-    assert "steps" not in address(page)
 
 
 def test_the_same_seed_gives_the_same_training(play: Any) -> None:
@@ -293,16 +243,15 @@ def test_a_model_of_other_classes_is_refused_though_they_are_as_many(play: Any, 
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-@pytest.mark.parametrize("data", ["spirals", "digits", "mine"])
-def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_page(
-    play: Any, data: str, scheme: str, width: int
-) -> None:
-    page = play(f"#data={data}", scheme=scheme, width=width, bypass_csp=True).page
-    if data != "mine":
-        page.click("#step")
-        wait_until(page, "() => document.querySelectorAll('#confusion td').length > 1")
-    assert faults(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_page(play: Any, scheme: str, width: int) -> None:
+    page = play("#data=spirals", scheme=scheme, width=width, bypass_csp=True).page
+    for data in ("spirals", "digits", "mine"):
+        page.select_option("#data", data)
+        if data != "mine":
+            page.click("#step")
+            wait_until(page, "() => document.querySelectorAll('#confusion td').length > 1")
+        assert faults(page) == [], data
+        assert page.evaluate("document.documentElement.scrollWidth") == width, data
 
 
 @pytest.mark.parametrize("address", ["", "#data=digits"])

@@ -20,14 +20,17 @@ from glyphnet.data.named import is_here
 from glyphnet.evaluation.intervals import paired
 from glyphnet.images import seen
 
-from ..browsing import faults, wait_until
+from ..browsing import draw, faults, wait_until
 from ..processes import started
 from .hand import drawn
-from .studio_use import accuracy, add_class, count, draw, draw_classes, drop, paste, png, train, zipped
+from .studio_use import accuracy, add_class, count, draw_classes, drop, paste, png, train, zipped
 
 pytest.importorskip("starlette")
 pytestmark = pytest.mark.slow
 DIGITS = "0123456789"
+
+SHOWN = "() => [...document.images].every((each) => each.complete)"
+"""Whether all pictures are there, as for one who looks at them. One that is moved before would not be found."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,7 @@ def label_by_keys(page: Any, folder: Path, truth: dict[bytes, str], count: int) 
         asked = Image.open(folder / id)
         page.keyboard.press(str((DIGITS.index(truth[asked.tobytes()]) + 1) % 10))  # 1 to 9, 0: in the order of classes
         wait_until(page, f"() => document.querySelector('#asked')?.dataset.id !== {json.dumps(id)}")
+        wait_until(page, SHOWN)
 
 
 @pytest.mark.timeout(900)
@@ -110,7 +114,7 @@ def test_from_an_empty_folder_to_a_page_that_recognises(served: Any, open_page: 
     page.click("#run-checks")
     found = page.locator(".finding[data-code='suspicious'] li:has(button:has-text('→ 3'))")
     found.first.wait_for(timeout=200_000)
-    wait_until(page, "() => [...document.images].every((each) => each.complete)")  # a moved one would not be found
+    wait_until(page, SHOWN)
     found.first.locator("button:has-text('→ 3')").click()
     page.wait_for_selector("#said:has-text('moved to 3')")
 

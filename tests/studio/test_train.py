@@ -20,6 +20,7 @@ from glyphnet.classifier import load_model
 from glyphnet.locks import FileLock
 from glyphnet.runs import RunFolder
 from glyphnet.studio import runfiles, trainer
+from glyphnet.studio.trainerprocess import TrainerProcess
 from glyphnet.training import Callback, HistoryRow, TrainingState
 from glyphnet.training.presets import PRESETS
 
@@ -60,6 +61,21 @@ def test_the_files_of_a_run_are_called_as_the_verb_calls_them() -> None:
     for name in ("recipe", "history", "model", "evaluation", "predictions", "report"):
         assert getattr(own, name) == getattr(verb, name)
     assert tuple(PRESETS) == runfiles.PRESETS
+
+
+def test_a_training_is_running_before_its_process_is(trained: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that looks in between must not take it for one that was stopped."""
+    seen, begin = [], TrainerProcess.begin
+
+    def looked(self: TrainerProcess, root: Path, name: str, request: dict[str, Any]) -> bool:
+        seen.extend(run["status"] for run in trained.state()["runs"] if run["name"] == name)
+        return begin(self, root, name, request)
+
+    monkeypatch.setattr(TrainerProcess, "begin", looked)
+    name = trained.post("api/train", {"preset": "fast", "epochs": 1}).json["run"]
+    assert seen == ["running"]
+    assert trained.run(name)["status"] == "done"
+    assert trained.post(f"api/runs/{name}/delete").status == 200
 
 
 def test_a_finished_training_shows_accuracy_epochs_and_report(trained: Client) -> None:

@@ -7,7 +7,6 @@ The file is imported when its verb is called, so that ``glyphnet --help`` waits 
 from __future__ import annotations
 
 import errno
-import gc
 import io
 import os
 import select
@@ -186,7 +185,4 @@ def glyphnet(
 
 def main() -> None:
     """The command ``glyphnet``."""
-    try:
-        get_command(app).main()
-    finally:
-        gc.freeze()  # else Python looks for garbage among torch's objects once more as it ends, which takes 0.5 s
+    get_command(app).main()

@@ -50,6 +50,7 @@ class Runs:
     _kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
     _waiting: TrainerProcess | None = None
     _warm: bool = False
+    _starting: set[str] = field(default_factory=set)  # from the first file of a run until its process holds the lock
     _lock: Any = field(default_factory=threading.Lock)
 
     def names(self) -> list[str]:
@@ -99,9 +100,9 @@ class Runs:
 
     def status(self, name: str) -> str:
         """running, done, stopped or failed: by locks and files, whoever started it."""
-        files, about = RunFiles(self.folder.runs / name), self._about(name)
-        if self.is_running(name):
+        if name in self._starting or self.is_running(name):
             return "running"
+        files, about = RunFiles(self.folder.runs / name), self._about(name)  # now: a training may just have ended
         if files.evaluation.is_file() or about.get("status") == "finished":
             return "done"
         return "failed" if about.get("status") == "failed" else "stopped"
@@ -158,9 +159,11 @@ class Runs:
             make_folder(path)
             request = {"preset": preset, "seconds": seconds, "epochs": epochs}
             about = {"status": "started", **request, "version": version.hash, "began": _now()}
+            self._starting.add(name)
             try:
                 atomic_write_json(path / ABOUT, about)
             except OSError:
+                self._starting.discard(name)
                 remove_empty_folder(path)
                 raise
         self._launch(name, {**request, "list": os.fspath(version.path)})
@@ -216,6 +219,15 @@ class Runs:
             waiting.dismiss()
 
     def _launch(self, name: str, request: dict[str, Any]) -> None:
+        self._starting.add(name)
+        try:
+            process = self._begun(name, request)
+        finally:
+            self._starting.discard(name)
+        threading.Thread(target=self._await, args=(name, process), daemon=True).start()
+
+    def _begun(self, name: str, request: dict[str, Any]) -> TrainerProcess:
+        """A process that trains a run."""
         with self._lock:
             process, self._waiting = self._waiting or TrainerProcess(), None
         begun = process.begin(self.folder.root, name, request)
@@ -227,7 +239,7 @@ class Runs:
             error = f"The process of the training ended with status {process.wait()} before it began."
             self._failed(name, error)
             raise StudioError(500, f"{error} Run glyphnet doctor to see whether Python works here.")
-        threading.Thread(target=self._await, args=(name, process), daemon=True).start()
+        return process
 
     def _await(self, name: str, process: TrainerProcess) -> None:
         """Take note of the end of a process that was started here, also of one that could not say why."""

@@ -6,7 +6,6 @@ import { Random } from "../engine/random.js";
 import { Network } from "../network.js";
 import { draw, short, written } from "./chart.js";
 import { digits } from "./trained.js";
-/** @import { Samples } from "../playground/samples.js" */
 /** @import { Part } from "./frame.js" */
 /** @import { Place } from "./chart.js" */
 
@@ -66,7 +65,7 @@ function histogram(sums) {
   return bins;
 }
 
-/** @type {Part<Samples>} */
+/** @type {Part} */
 export const normPart = {
   name: "batch-norm",
   title: "Batch normalisation, seen in the activations",
@@ -92,8 +91,8 @@ export const normPart = {
     },
     { kind: "slider", name: "layer", label: "Layer", values: [1, 2, 3, 4, 5], start: 3, text: short },
   ],
-  needs: digits,
-  show(figure, { gain, layer }, say, { train }) {
+  async show(figure, { gain, layer }, say) {
+    const { train } = await digits();
     const x = Float32Array.from(train.x.subarray(0, 64 * IMAGES), (value) => value / 255);
     const [plain, normed] = [false, true].map((isNormed) => layerSums(x, 64, gain, layer, isNormed));
     const [without, having] = [plain, normed].map(histogram);

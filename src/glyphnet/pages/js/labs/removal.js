@@ -10,7 +10,6 @@ import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
 /** @import { Place } from "./chart.js" */
-/** @import { Learned } from "./trained.js" */
 
 const ORDERS = ["the most supporting first", "at random", "the least supporting first"];
 
@@ -62,7 +61,7 @@ export function removalSentence(chances, target, name, count, ink) {
     : `${first}, and says “${now}” with ${percent(chances[now])}: the answer is lost.`;
 }
 
-/** @type {Part<Learned>} */
+/** @type {Part} */
 export const removalPart = {
   name: "removal",
   title: "Remove what an explanation names",
@@ -95,18 +94,12 @@ export const removalPart = {
       text: (value) => percent(value, 0),
     },
   ],
-  needs: learned,
-  show(figure, { image, order, share }, say, { network, samples: { test, shape, classes } }) {
+  async show(figure, { image, order, share }, say) {
+    const { network, samples: { test, shape, classes } } = await learned();
     const pixels = test.x.subarray(64 * image, 64 * image + 64);
     const target = test.labels[image];
     const supports = support(network, pixels, target);
-    const orders = ORDERS.map((_, each) => removalOrder(pixels, supports, each));
-    const places = orders[order];
-    /** @type {(own: number[]) => Place[]} */
-    const curve = (own) =>
-      Array.from({ length: own.length + 1 }, (_, gone) => {
-        return [gone / own.length, answer(network, without(pixels, own, gone))[target]];
-      });
+    const places = removalOrder(pixels, supports, order);
     const count = Math.round(share * places.length);
     const left = without(pixels, places, count);
     const shown = `The digit ${classes[target]} with ${count} pixels removed`;
@@ -120,11 +113,20 @@ export const removalPart = {
       yFormat: (tick) => percent(tick, 0),
       lines: [
         { style: "d", places: [[share, 0], [share, 1]] },
-        ...ORDERS.map((name, other) => ({
-          name: other === order ? `${name} (shown)` : name,
-          style: /** @type {const} */ (["b", "c", "a"])[other],
-          places: curve(orders[other]),
-        })),
+        ...ORDERS.map((name, other) => {
+          const own = removalOrder(pixels, supports, other);
+          return {
+            name: other === order ? `${name} (shown)` : name,
+            style: /** @type {const} */ (["b", "c", "a"])[other],
+            places: Array.from(
+              { length: own.length + 1 },
+              (
+                _,
+                gone,
+              ) => /** @type {Place} */ ([gone / own.length, answer(network, without(pixels, own, gone))[target]]),
+            ),
+          };
+        }),
       ],
     });
     say(removalSentence(answer(network, left), target, classes[target], count, places.length));

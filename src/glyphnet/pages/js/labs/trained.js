@@ -90,12 +90,10 @@ export class Trainer {
   }
 }
 
-/** A network 64–32–10 that has learned the digits of the page, and the digits. @typedef {{ network: Network, samples: Samples }} Learned */
-
-/** @type {Promise<Learned> | null} */
+/** @type {Promise<{ network: Network, samples: Samples }> | null} */
 let known = null;
 
-/** A worker trains it, once for all parts. @type {() => Promise<Learned>} */
+/** A network 64–32–10 that a worker has trained on the digits of the page, once for all parts, and the digits. @type {() => Promise<{ network: Network, samples: Samples }>} */
 export function learned() {
   return known ??= digits().then((samples) => {
     const layers = dense([32, samples.classes.length]);

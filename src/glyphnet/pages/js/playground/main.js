@@ -22,10 +22,9 @@ import {
   ordered,
   resizedLayer,
   stateOf,
-  stepsIn,
   toAddress,
 } from "./state.js";
-/** @import { Description } from "../engine/layer.js" */
+/** @import { Description } from "../engine/layers.js" */
 /** @import { Moment } from "./charts.js" */
 /** @import { Held, Samples } from "./samples.js" */
 /** @import { State } from "./state.js" */
@@ -60,9 +59,6 @@ let samples;
 /** @type {import("./samples.js").Part} */
 let train;
 let playing = false;
-let shownAddress = "";
-let isSettled = false; // the latest report came after the training had paused
-let isMixed = false; // the present weights do not follow from the state alone
 let number = 0; // of the present training: reports of earlier ones may still come
 /** @type {Moment[]} */
 let losses = [];
@@ -108,8 +104,7 @@ async function restart() {
   await load();
   train = chosen(samples, state.size, state.noise, state.seed);
   [losses, accuracies, latest] = [[], [], null];
-  [isMixed, isSettled] = [weights !== null, false];
-  showAddress();
+  history.replaceState(null, "", toAddress(state));
   showControls();
   picture.build(state, samples);
   const enough = train.labels.length > 0;
@@ -154,34 +149,16 @@ function change(part) {
   if (part.layers) state.layers = ordered(part.layers);
   if (keeps) {
     worker.postMessage({ type: "change", settings: settings(), decay: state.decay });
-    isMixed ||= playing || latest !== null && latest.steps > 0;
-    showAddress();
+    history.replaceState(null, "", toAddress(state));
     showControls();
   } else restart();
 }
 
-/** Train or pause; where `until` is given, it pauses by itself at that step. @type {(on: boolean, until?: number) => void} */
-function setPlaying(on, until = Infinity) {
-  [playing, isSettled] = [on, false];
-  worker.postMessage({ type: on ? "play" : "pause", until });
+/** @type {(on: boolean) => void} */
+function setPlaying(on) {
+  playing = on;
+  worker.postMessage({ type: on ? "play" : "pause" });
   byId("play").textContent = on ? "❚❚ Pause" : "▶ Train";
-  showAddress();
-}
-
-/** Put the state into the address; while the training pauses, also its step, if whoever opens the address gets there. */
-function showAddress() {
-  const isReached = isSettled && !isMixed && !(state.data in OWN);
-  const address = toAddress(state, isReached ? latest?.steps : 0);
-  if (address === shownAddress) return;
-  shownAddress = address;
-  history.replaceState(null, "", address);
-}
-
-/** Start with the present state, and train as far as an address says. @type {(address: string) => Promise<void>} */
-async function open(address) {
-  const steps = stepsIn(address);
-  await restart();
-  if (steps && train.labels.length) setPlaying(true, steps);
 }
 
 /** Let the network answer what is drawn, or the first test image. */
@@ -236,9 +213,9 @@ function showPlane(region) {
   paintPlane(byId("plane", HTMLCanvasElement), PLANE, region, train, samples.test, palette());
 }
 
-/** @type {(progress: Progress & { playing?: boolean }) => void} */
+/** @type {(progress: Progress) => void} */
 function show(progress) {
-  [latest, isSettled] = [progress, !playing && !progress.playing];
+  latest = progress;
   const { epoch, loss, accuracy, test, speed, images } = progress;
   if (images || losses.length === 0) {
     losses = thinned([...losses, { epoch, train: loss, test: test?.loss ?? null }]);
@@ -257,7 +234,6 @@ function show(progress) {
   if (test && !samples.isPoints) drawMistakes(byId("mistakes"), samples, test.predicted);
   byId("said").textContent = said(progress.answer);
   showPlane(progress.region);
-  showAddress();
 }
 
 /** What the network says of the drawing, or of the first test image. @type {(chances: number[] | null) => string} */
@@ -444,10 +420,9 @@ function startDriving() {
   });
   addEventListener("hashchange", () => {
     const found = fromAddress(location.hash, isPoints);
-    if (found === null || toAddress(found, stepsIn(location.hash)) === shownAddress) return;
-    setPlaying(false);
+    if (found === null || toAddress(found) === toAddress(state)) return;
     state = found;
-    open(location.hash);
+    restart();
   });
   addEventListener("resize", () => latest && show(latest));
 }
@@ -483,8 +458,7 @@ function startDrawing() {
 worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
   if (data.type === "progress") {
     if (data.number === number) show(data);
-  } else if (data.type === "paused") setPlaying(false);
-  else if (data.type === "file") download(`${state.data}.safetensors`, data.file);
+  } else if (data.type === "file") download(`${state.data}.safetensors`, data.file);
   else {
     byId("trouble").textContent = data.text;
     setPlaying(false);
@@ -494,4 +468,4 @@ startTheme();
 byId("theme").addEventListener("click", () => latest && show(latest));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && show(latest));
 for (const start of [startData, startSettings, startDriving, startDrawing, startFiles]) start();
-open(location.hash).then(() => document.documentElement.dataset.ready = "yes");
+restart().then(() => document.documentElement.dataset.ready = "yes");

@@ -11,29 +11,24 @@ const SHARE = 4; // and so many times as long as a report takes: large test part
 /** @type {Session | null} */
 let session = null;
 let playing = false;
-let until = Infinity; // the step at which it pauses by itself
 let due = 0; // when the next report is
 
 /** @type {(always: boolean) => void} */
 function report(always) {
   const now = performance.now();
   if (session === null || (!always && now < due)) return;
-  postMessage({ ...session.progress(), playing });
+  postMessage(session.progress());
   due = performance.now() + Math.max(PAUSE, SHARE * (performance.now() - now));
 }
 
 function play() {
   if (!playing || session === null) return;
-  session.run(SLICE, until);
+  session.run(SLICE);
   report(false);
-  if (session.steps >= until) {
-    postMessage({ type: "paused" });
-    MESSAGES.pause();
-  }
-  setTimeout(play, session.task.isPoints && until === Infinity ? SLICE : 0); // messages come in between
+  setTimeout(play, session.task.isPoints ? SLICE : 0); // messages come in between
 }
 
-/** @type {{ [type: string]: (data?: any) => void }} */
+/** @type {{ [type: string]: (data: any) => void }} */
 const MESSAGES = {
   make({ task }) {
     const looked = session?.looked ?? null;
@@ -50,8 +45,7 @@ const MESSAGES = {
     session.looked = x;
     if (!playing) report(true);
   },
-  play(data) {
-    until = data.until;
+  play() {
     if (playing) return;
     playing = true;
     play();

@@ -1,6 +1,6 @@
 """Measures the engine of the pages in headless Chromium: images learned a second, and times to an accuracy.
 
-    python benchmarks/page.py [--seconds 5] [--runs 3] [--record]
+    python benchmarks/page.py [--labs [--slowdown 4]] [--seconds 5] [--runs 3] [--record]
 
 One worker trains, as in the playground, so one core is busy. Rows:
 
@@ -8,7 +8,9 @@ One worker trains, as in the playground, so one core is busy. Rows:
 - the playground's digits up to 97 %;
 - a file of 10,000 MNIST images (the test part) that is dropped on it, up to 97 % on every sixth of them;
 - the longest task of the page's main thread meanwhile, and how long the page takes to answer a control;
-- how long the live parts of the labs take to answer a control, the slowest of all parts.
+- how long the labs' live parts take to answer a control, the slowest of all parts, and the longest task meanwhile.
+
+With ``--labs`` the last alone, and a row for each part; with ``--slowdown 4`` their pages are four times as slow.
 """
 
 from __future__ import annotations
@@ -70,25 +72,31 @@ globalThis.rate = (layers, plain, seconds) => {
   return 1000 * images / (performance.now() - began);
 };
 """
+TASK = "the longest task of the main thread meanwhile (0: none of 50 ms or more)"
 HEAD = ("| what | measured, median of n (least to most) | goal |", "|---|---|---|")
 
 
 def main() -> None:
     parser = arguments_parser(__doc__)
+    parser.add_argument("--labs", action="store_true")
+    parser.add_argument("--slowdown", type=float, default=1)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     path = next(found for name in BROWSERS if (found := shutil.which(name)))
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        rows = [
-            *rates(browser, arguments.seconds, arguments.runs),
-            *playground(browser, Path(folder), arguments.runs),
-            *labs(browser, arguments.runs),
-        ]
+        rows = []
+        if not arguments.labs:
+            rows += [
+                *rates(browser, arguments.seconds, arguments.runs),
+                *playground(browser, Path(folder), arguments.runs),
+            ]
+        rows += labs(browser, arguments.runs, arguments.slowdown, each=arguments.labs)
         version = browser.version
         browser.close()
-    publish("page", [f"Chromium {version}.", "", *HEAD, *rows], recorded=arguments.record)
+    section = "page-labs" if arguments.labs else "page"
+    publish(section, [f"Chromium {version}.", "", *HEAD, *rows], recorded=arguments.record)
 
 
 def row(what: str, values: list[float], unit: str, goal: str) -> str:
@@ -146,7 +154,7 @@ def playground(browser: Any, folder: Path, runs: int) -> list[str]:
     return [
         row("playground: the 8×8 digits up to 97 %", digits, "s", "3"),
         row("playground: 10,000 MNIST images from a file up to 97 %", mnist, "s", "60"),
-        row("the longest task of the main thread while it trains (0: none of 50 ms or more)", tasks, "ms", "50"),
+        row(TASK, tasks, "ms", "50"),
         row("the slowest answer to a control", controls, "ms", "100"),
         f"| size of the page | {size / 1e6:.2f} MB | 1.5 |",
     ]
@@ -162,6 +170,7 @@ def opened(browser: Any, folder: Path, address: str) -> Any:
 
 def seconds_to(page: Any, percent: float) -> float:
     """How long it trains until so much of the test part is right."""
+    page.evaluate(LONGEST)
     page.evaluate(WATCH)
     page.click("#play")
     began = time.perf_counter()
@@ -171,11 +180,13 @@ def seconds_to(page: Any, percent: float) -> float:
     return taken
 
 
-WATCH = """() => {
+LONGEST = """() => {
   globalThis.longest = 0;
   new PerformanceObserver((list) => {
     for (const each of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, each.duration);
   }).observe({ type: "longtask" });
+}"""
+WATCH = """() => {
   new MutationObserver(() => {
     if (parseFloat(document.getElementById("score").textContent.replace(/[<>]/, "")) >= 97) {
       document.documentElement.dataset.reached = "yes";
@@ -207,17 +218,27 @@ CONTROL = """async () => {
 }"""
 
 
-def labs(browser: Any, runs: int) -> list[str]:
-    """The slowest answer to a control of a live part, and which it was."""
-    slowest = [answers(browser) for _ in range(runs)]
-    names = ", ".join(sorted({max(each, key=lambda part: each[part]) for each in slowest}))
-    values = [max(each.values()) for each in slowest]
-    return [row(f"labs: the slowest answer to a control ({names})", values, "ms", "100")]
+def labs(browser: Any, runs: int, slowdown: float, *, each: bool) -> list[str]:
+    """The slowest answer to a control of a live part, and which it was; the longest task; each part, if wanted."""
+    measured = [answers(browser, slowdown) for _ in range(runs)]
+    answered = [found for found, _ in measured]
+    names = ", ".join(sorted({max(found, key=lambda part: found[part]) for found in answered}))
+    slowest = [max(found.values()) for found in answered]
+    parts = sorted(answered[0], key=lambda part: -statistics.median(found[part] for found in answered))
+    return [
+        row(f"labs: the slowest answer to a control ({names})", slowest, "ms", "100"),
+        row(TASK, [task for _, task in measured], "ms", "50"),
+        *(row(part, [found[part] for found in answered], "ms", "100") for part in parts if each),
+    ]
 
 
-def answers(browser: Any) -> dict[str, float]:
-    """The slowest answer of each live part of all labs, in ms. The pages hold the live parts alone."""
+def answers(browser: Any, slowdown: float) -> tuple[dict[str, float], float]:
+    """The slowest answer of each live part of all labs, and the longest task, in ms.
+
+    The pages hold the live parts alone, and their main thread is so many times as slow as it can be.
+    """
     found: dict[str, float] = {}
+    task = 0.0
     for name in LAB_DATA:
         live = live_parts(name)
         assert live is not None
@@ -226,12 +247,16 @@ def answers(browser: Any) -> dict[str, float]:
         page = browser.new_page()
         page.set_content(f'<!doctype html><div id="live"></div>{data}{worker}<script>{live.script}</script>')
         page.wait_for_selector("html[data-live]")
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
+        page.evaluate(LONGEST)
         found |= {f"{name}: {part}": slowest for part, slowest in page.evaluate(LIVE)}
+        task = max(task, longest(page))
         page.close()
-    return found
+    return found, task
 
 
-# Every value of every control of every part, and the time until the page has painted what follows.
+# Every value of every control of every part, and the time until the page has painted what follows: right after the part
+# was opened, while a network may still be learning, and again when all is there.
 LIVE = """async () => {
   const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   const found = [];
@@ -245,19 +270,22 @@ LIVE = """async () => {
     };
     part.querySelector("input[type=radio]").click();
     await timed(() => part.querySelector(".reveal").click());
-    for (const control of part.querySelectorAll("[name]:not([type=radio])")) {
-      if (control.tagName === "BUTTON") {
-        await timed(() => control.click());
-        continue;
+    for (const round of [1, 2]) {
+      for (const control of part.querySelectorAll("[name]:not([type=radio])")) {
+        if (control.tagName === "BUTTON") {
+          await timed(() => control.click());
+          continue;
+        }
+        const values = control.tagName === "SELECT" ? [...control.options].map(({ value }) => value)
+          : Array.from({ length: Number(control.max) + 1 }, (_, at) => String(at));
+        for (const value of values) {
+          await timed(() => {
+            control.value = value;
+            control.dispatchEvent(new Event(control.tagName === "SELECT" ? "change" : "input"));
+          });
+        }
       }
-      const values = control.tagName === "SELECT" ? [...control.options].map(({ value }) => value)
-        : Array.from({ length: Number(control.max) + 1 }, (_, at) => String(at));
-      for (const value of values) {
-        await timed(() => {
-          control.value = value;
-          control.dispatchEvent(new Event(control.tagName === "SELECT" ? "change" : "input"));
-        });
-      }
+      while (part.querySelector("[aria-busy=true]")) await painted();
     }
     found.push([part.querySelector("h3").textContent, slowest]);
   }

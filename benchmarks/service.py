@@ -172,8 +172,9 @@ def loads(name: str, port: int, process: int, seconds: float) -> Iterator[str]:
     used = computed(process)
     with bombing(port) as sent:
         figures = closed(port, 16, seconds)
-    refused = [took for status, took in sent if 400 <= status < 500]
-    what = f"{len(refused)} of {len(sent)} refused with 4xx, the slowest after {max(refused, default=np.nan):.2f} s"
+    became = Counter("refused with 4xx" if 400 <= status < 500 else f"{status}" for status, _ in sent)
+    what = ", ".join(f"{count} × {name}" for name, count in became.most_common())
+    what += f", the slowest after {max((took for _, took in sent), default=np.nan):.2f} s"
     yield row(name, f"16 clients beside bombs: {what}", figures, computed(process) - used)
 
 

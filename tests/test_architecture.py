@@ -1,8 +1,9 @@
-"""The shape of the code: no module imports itself through others, and none has grown too long."""
+"""The shape of the code: no module imports itself through others, and no file or function has grown too long."""
 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -45,10 +46,17 @@ def test_no_module_imports_itself_through_others() -> None:
         raise AssertionError(f"a circle of imports: {' → '.join(error.args[1])}") from None
 
 
+def scripts() -> list[Path]:
+    """Our JavaScript, formatted by deno; not that of other people."""
+    return [path for path in ROOT.rglob("*.js") if "vendor" not in path.parts]
+
+
 def test_no_file_is_longer_than_600_lines() -> None:
     lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in [*modules().values(), *scripts()]
     }
+    assert sum(name.endswith(".js") for name in lengths) > 50
     assert {name: length for name, length in lengths.items() if length > 600} == {}
 
 
@@ -69,3 +77,28 @@ def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     assert function.end_lineno is not None
     assert first.end_lineno is not None
     return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)
+
+
+def test_no_function_of_javascript_is_longer_than_60_lines() -> None:
+    found = [(path, first, length) for path in scripts() for first, length in functions_of(path)]
+    assert len(found) > 1000
+    assert {f"{path.relative_to(ROOT)}:{first}": length for path, first, length in found if length > 60} == {}
+
+
+# A line that opens the body of a function, an arrow or a method, or ends a head of several lines. The formatter puts
+# the closing brace at its indentation.
+OPENS = re.compile(
+    r"(?=.*(?:\bfunction\b|=> \{$|^\s+(?!(?:if|for|while|switch|catch)\b)[\w*# ]+\(.*\) \{$|^\s*\}?\) \{$))(\s*).*\{"
+)
+
+
+def functions_of(path: Path) -> list[tuple[str, int]]:
+    """The number and text of the first line of each function that takes more than one, and how many it takes."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        if opening := OPENS.fullmatch(line):
+            closing = opening[1] + "}"
+            length = next(at for at, other in enumerate(lines[number:], 1) if other.startswith(closing))
+            found.append((f"{number + 1}: {line.strip()}", length))
+    return found

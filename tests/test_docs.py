@@ -143,6 +143,13 @@ def test_links_and_named_files_exist(page: Path):
     assert not missing, f"{page.name} names what is not there: {missing}"
 
 
+def test_the_walk_through_the_code_names_what_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## From a picture file")[2]
+    named = re.findall(r"`(\w[\w/]*(?:\.py|/))`", text)
+    assert len(named) > 60
+    assert [name for name in named if not (ROOT / "src" / "glyphnet" / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
 def test_make_targets_and_verbs_that_are_named_exist(page: Path):
     from glyphnet.cli import VERBS

@@ -254,17 +254,17 @@ def test_what_may_not_be_replaced(tmp_path: Path, what: str, told: str, monkeypa
         (os.link if what == "hard link" else os.symlink)("in/photo.csv", path)
         rules = Replacing(("digits", "in/photo.csv"), overwrite=True)
     with pytest.raises(OutputError, match=re.escape(told)):
-        rules.check("f.csv")
+        rules.check("f.csv", (".csv",))
 
 
 def test_what_may_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
-    Replacing().check(path)
+    Replacing().check(path, (".json",))
     path.touch()
-    Replacing().check(path)  # an empty file holds nothing
+    Replacing().check(path, (".json",))  # an empty file holds nothing
     path.write_text('{\n  "data": "digits, test part",\n  "n": 359,\n')
-    Replacing(is_default=True).check(path)
-    Replacing(overwrite=True).check(path)
+    Replacing(is_default=True).check(path, (".json",))
+    Replacing(overwrite=True).check(path, (".json",))
     Replacing(is_default=True).check_in(tmp_path / "new" / "folder", ["evaluation.json"])
     Replacing().check_in(tmp_path, ["report.html"])
     with pytest.raises(OutputError, match="is an input of this command. Choose another folder"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -52,3 +54,10 @@ def test_dead_links_and_requests_to_other_hosts_are_found_and_nothing_else(tmp_p
         f"{name}: the link gone.html leads nowhere",
         f"{name}: the link index.html#gone leads nowhere",
     ]
+
+
+def test_the_environment_of_the_site_holds_what_its_labs_need() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.search(r"glyphnet\[(.+)\]", " ".join(extras["site"]))
+    assert named is not None
+    assert {"compare", "tune"} <= set(named[1].split(","))

@@ -86,3 +86,19 @@ def test_nothing_is_imported_that_is_needed_later_or_by_others(loaded: dict[str,
 
 def test_a_run_with_its_report_is_written_without_scikit_learn(loaded: dict[str, list[str]]) -> None:
     assert set(loaded["a run is written"]) <= {"jinja2", "scipy"}  # SciPy finds the pieces of large drawings
+
+
+ENDING = """
+import atexit, gc, sys
+from glyphnet.cli import main
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000))
+sys.argv = ["glyphnet", "--version"]
+main()
+"""
+
+
+def test_at_the_end_python_does_not_look_for_garbage_once_more() -> None:
+    """Among PyTorch's objects that takes half a second."""
+    run = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[1:] == ["True"]

@@ -133,8 +133,9 @@ def write_gallery(source: Path) -> None:
     ]
     for name, (_, about) in LABS.items():
         folder = BUILD / "labs" / name
-        if not (folder / "lab.html").exists():
+        if not _is_current(folder / "lab.html"):
             print(f"lab {name}", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
             run_lab(name, {"quick": True}, out=folder, command=f"glyphnet lab {name} --quick --out labs/{name}")
         shutil.copytree(folder, extra / "labs" / name)
         picture, page = min(folder.glob("*.png"), key=lambda path: path.name), f"labs/{name}/lab.html"
@@ -148,6 +149,12 @@ def write_gallery(source: Path) -> None:
             "",
         ]
     (source / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _is_current(page: Path) -> bool:
+    """Whether a page was made after the last change of the code."""
+    sources = (path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in sources)
 
 
 def write_reference(source: Path) -> None:

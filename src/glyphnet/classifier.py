@@ -186,6 +186,7 @@ class Classifier(Predictor):
 
         Raises:
             ModelFileError: a weight is NaN or infinite, or the recipe or the metrics hold what JSON cannot.
+            OutputError: the name says that it is another kind of file: ``model.onnx``.
             OSError: the file cannot be written.
         """
         write_model(path, self._header(), self.network, self.samples, self.prototypes)

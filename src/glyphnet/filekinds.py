@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from .errors import BadFileError
+from .errors import BadFileError, OutputError
 
 SMALLEST_HEAD = 512
 """Bytes from the beginning of a file that are looked at."""
@@ -23,10 +24,12 @@ _OTHER_SUFFIXES = frozenset({
     ".7z", ".arrow", ".bak", ".bat", ".bz2", ".cfg", ".conf", ".csv", ".data", ".db", ".doc", ".docx", ".exe", ".gz",
     ".h5", ".hdf5", ".htm", ".html", ".ini", ".ipynb", ".joblib", ".js", ".json", ".jsonl", ".lock", ".log", ".m",
     ".mat", ".md", ".mov", ".mp4", ".npy", ".npz", ".odt", ".onnx", ".parquet", ".parts", ".pdf", ".pickle", ".pkl",
-    ".pt", ".pth", ".py", ".pyc", ".rar", ".rst", ".safetensors", ".sh", ".sqlite", ".svg", ".tar", ".tex",
+    ".pt", ".pt2", ".pth", ".py", ".pyc", ".rar", ".rst", ".safetensors", ".sh", ".sqlite", ".svg", ".tar", ".tex",
     ".tfrecord", ".tgz", ".toml", ".torrent", ".tsv", ".txt", ".url", ".wav", ".xls", ".xlsx", ".xml", ".xz", ".yaml",
     ".yml", ".zip",
 })  # fmt: skip
+_ANY_CONTENT = frozenset({".bak", ".data", ".lock", ".log", ".parts", ".txt"})
+_SAME = {".htm": ".html", ".sqlite": ".db", ".sqlite3": ".db"}
 
 
 class FileKind(NamedTuple):
@@ -124,6 +127,44 @@ def _beginning(content: bytes) -> FileKind | None:
 
 def _ending(name: str) -> str:
     return f".{name.rpartition('.')[2].lower()}"
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The suffix of a file in lower case, by its usual spelling: ``.html`` for PAGE.HTM."""
+    suffix = os.path.splitext(path)[1].lower()
+    return _SAME.get(suffix, suffix)
+
+
+def names_a_format(path: str | os.PathLike[str]) -> bool:
+    """Whether the suffix says what a file holds: ``.csv`` does, ``.txt`` and ``.v2`` do not."""
+    suffix = suffix_of(path)
+    return suffix in PICTURE_SUFFIXES or suffix in {*_OTHER_SUFFIXES, *_SAME.values()} - _ANY_CONTENT
+
+
+def check_suffix(path: str | os.PathLike[str], written: Collection[str]) -> None:
+    """Check that a file's name does not promise another format than is written into it.
+
+    Args:
+        written: the suffixes of what is written, the usual one first.
+
+    Raises:
+        OutputError: the suffix is that of another format. A suffix of no format is the user's choice.
+    """
+    if names_a_format(path) and suffix_of(path) not in written:
+        stem, suffix = os.path.splitext(path)
+        name = f"{os.path.basename(stem)}{next(iter(written))}"
+        kinds = " or ".join(f"a {each} file" for each in written)
+        raise OutputError(f"{os.fspath(path)}: ends in {suffix}, but {kinds} is written. Choose another name: {name}.")
+
+
+def check_folder_name(path: str | os.PathLike[str]) -> None:
+    """Check that a folder is not made by the name of a file: OutputError if it has the suffix of a format."""
+    if names_a_format(path):
+        stem, suffix = os.path.splitext(path)
+        raise OutputError(
+            f"{os.fspath(path)}: ends in {suffix}, but a folder is written. Choose another name: "
+            f"{os.path.basename(stem)}."
+        )
 
 
 def looks_like_picture(name: str) -> bool:

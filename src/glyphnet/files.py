@@ -27,13 +27,14 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, TypeAlias, overload
 
 from .errors import OutputError
+from .filekinds import check_folder_name, check_suffix
 from .outputs import LOCK, is_output_folder
 
 AnyPath: TypeAlias = str | os.PathLike[str]
@@ -201,17 +202,20 @@ class Replacing:
     overwrite: bool = False
     is_default: bool = False
 
-    def check(self, path: AnyPath, *, follow: bool = True, in_place: bool = False) -> None:
+    def check(self, path: AnyPath, written: Collection[str], *, follow: bool = True, in_place: bool = False) -> None:
         """Check that a file may be written.
 
         Args:
+            written: the suffixes of what is written: see `check_suffix`.
             follow: for a file that the user named: follow links, and accept pipes and devices.
             in_place: whether the file is changed, not replaced: then it must be a regular file with one name.
 
         Raises:
-            OutputError: it would destroy an existing file.
+            OutputError: it would destroy an existing file, or its name says that it is of another format.
             OSError: its folder cannot be written, or it is a folder.
         """
+        if not is_stream(path):
+            check_suffix(path, written)
         target = Path(os.path.realpath(path) if follow else path)
         if in_place and target.is_file() and target.stat().st_nlink > 1:
             raise OutputError(f"{path}: has several names (hard links), and is changed in place. Choose another name.")
@@ -224,7 +228,8 @@ class Replacing:
         """Check that files of these names may be written into a folder, which need not exist yet.
 
         Raises:
-            OutputError: a file would destroy an existing one, or is a link; the folder is an input or no folder.
+            OutputError: a file would destroy an existing one, or is a link; the folder is an input or no folder, or
+                is to be made by a name that only a file has.
             OSError: the folder cannot be written.
         """
         place = Path(folder)
@@ -233,6 +238,8 @@ class Replacing:
         except FileNotFoundError:
             if place.is_symlink():
                 raise OutputError(f"{place}: is a link to nowhere. Choose another name.") from None
+            if not self.is_default:  # that of table.csv may be evaluation-table.csv
+                check_folder_name(place)
             _check_writable(next(each for each in Path(os.path.abspath(place)).parents if each.exists()), place)
             return
         if not stat.S_ISDIR(status.st_mode):

@@ -24,6 +24,7 @@ from .data.dataset import UInt8Array, evenly_spaced
 from .data.ink import InkSpec
 from .data.values import Reading
 from .errors import CorruptFileError, GlyphNetError, ModelFileError, SettingsError, UnsupportedFileError
+from .filekinds import check_suffix
 from .nn import Preprocessing, SavedNetworkSpec, build
 from .nn.described import Described
 from .nn.plain import Loaded, Parted, parted
@@ -303,10 +304,12 @@ def write_model(
     Raises:
         ModelFileError: a weight is NaN or infinite, the network is not the one that the header describes, or
             the header is too large or holds what JSON cannot.
+        OutputError: the name says that it is another kind of file.
         OSError: the file cannot be written.
     """
     import torch
 
+    check_suffix(path, (".safetensors",))
     tensors = network.state_dict()
     if samples is not None and len(samples):
         tensors[SAMPLES] = torch.from_numpy(np.array(samples))

@@ -14,6 +14,7 @@ from pathlib import Path
 from .classifier import Classifier, load_model
 from .errors import ModelFileError, OutputError, SettingsError
 from .export.card import model_card
+from .filekinds import check_suffix
 from .files import move
 from .hub import Place, download, explained, library
 from .locks import temporary_folder
@@ -91,10 +92,12 @@ def pull(place: str, out: str | os.PathLike[str], *, file: str = MODEL, endpoint
         HubError: the hub has no such repository, revision or file, refuses, or cannot be reached; or the file is too
             large.
         ModelFileError: what came is no sound model. Nothing is written then.
+        OutputError: the name ``out`` says that it is another kind of file.
     """
     where = Place.parse(place)
     if not file.endswith(".safetensors") or not re.fullmatch(r"[\w][\w./-]*", file) or ".." in file:
         raise SettingsError(f'"{file:.120}" is no name of a model file: it must end in .safetensors.')
+    check_suffix(out, (".safetensors",))
     target = Path(os.path.realpath(out))
     with temporary_folder(target.parent) as room:
         came = download(where, file, room, endpoint=endpoint).path

@@ -117,3 +117,37 @@ def test_the_verifying_data_are_read_as_the_options_say(model: Path, tmp_path: P
     result = export(*words, "--only", "images", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["images"] == 40
+
+
+def test_the_suffix_of_out_says_which_format_is_written(model: Path, tmp_path: Path) -> None:
+    for name, suffix in (*((name, row.suffix) for name, row in FORMATS.items()), ("card", ".md"), ("html", ".HTM")):
+        result = export(model, "--out", tmp_path / f"x{suffix}", "--json")
+        assert (result.exit_code, json.loads(result.stdout)["format"]) == (0, name), result.stderr
+    assert load_onnx(tmp_path / "x.onnx").classes
+    assert (tmp_path / "x.HTM").read_bytes().startswith(b"<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--format", "html", "--out", "x.onnx"), "x.onnx: ends in .onnx, but a .html file is written"),
+        (("--format", "onnx", "--out", "x.pt2"), "Choose another name: x.onnx."),
+        (("--format", "card", "--out", "x.html"), "Choose another name: x.md."),
+        (("--format", "pt2", "--out", "x.safetensors"), "Choose another name: x.pt2."),
+        (("--out", "x"), "x: the suffix names no format. Use .html (html), .onnx (onnx), .pt2 (pt2), .md (card)"),
+        (("--out", "/dev/stdout"), "/dev/stdout: the suffix names no format"),
+    ],
+)
+def test_a_name_that_promises_another_format_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = export(model, *words)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [model.name]
+
+
+def test_a_name_of_no_format_is_the_users_choice(model: Path, tmp_path: Path) -> None:
+    assert export(model, "--format", "onnx", "--out", tmp_path / "m.v2").exit_code == 0
+    assert (tmp_path / "m.v2").is_file()

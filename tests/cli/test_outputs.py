@@ -321,3 +321,26 @@ def test_the_playground_replaces_its_own_page_and_nothing_else(tmp_path: Path, m
     assert page.read_text() == "mine"
     assert run.invoke(app, ["playground", "--overwrite"]).exit_code == 0
     assert page.stat().st_size > 100_000
+
+
+PAGES = [Output("playground", "--out", ()), Output("studio", "--html", ())]
+
+
+@pytest.mark.parametrize("output", [*FILES, *PAGES], ids=str)
+def test_a_name_that_promises_another_format_is_refused(work: Path, output: Output) -> None:
+    with unchanged(work):
+        refused(run(output, work / "out.xlsx"), str(work / "out.xlsx"), ".xlsx")
+
+
+@pytest.mark.parametrize("output", FOLDERS, ids=str)
+def test_a_folder_is_not_made_by_the_name_of_a_file(work: Path, output: Output) -> None:
+    with unchanged(work):
+        refused(run(output, "report.html"), "report.html", "a folder is written", "Choose another name: report.")
+    if output.verb == "evaluate":  # one that is there has its name already, and a version is no format
+        Path("report.html").mkdir()
+        assert run(output, "report.html").exit_code == run(output, "v1.2").exit_code == 0
+
+
+def test_the_folder_of_a_studio_is_not_made_by_the_name_of_a_file(work: Path) -> None:
+    with unchanged(work):
+        refused(CliRunner().invoke(app, ["studio", "page.html", "--no-open"]), "page.html", "a folder is written")

@@ -104,6 +104,35 @@ def test_axe_finds_no_serious_fault_in_the_opened_parts_and_text_is_large_enough
     assert min(sizes) >= 11
 
 
+HASTE = """async (part) => {
+  let drawn = 0;
+  part.querySelector(".reveal").click();
+  const [figure, slider] = [part.querySelector(".figure"), part.querySelector("[name=image]")];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) drawn += [...addedNodes].filter(({ tagName }) => tagName === "svg").length;
+  }).observe(figure, { childList: true, subtree: true });
+  for (const value of [1, 2, 3, 4, 5, 6, 7]) {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
+  }
+  while (figure.hasAttribute("aria-busy")) await new Promise(requestAnimationFrame);
+  return drawn;
+}"""
+
+
+def test_of_what_was_asked_for_while_a_network_learned_the_last_is_shown_and_only_that(quick_lab, open_page):
+    page = open_page(quick_lab("explanations").page, ready="html[data-live]").page
+    part = page.locator("#live-removal")
+    part.locator("input[type=radio]").first.check()
+    assert part.evaluate(HASTE) == 1
+    digit = part.locator("canvas").first.get_attribute("aria-label").split()[2]
+    part.locator("[name=image]").press("ArrowLeft")
+    part.locator("[name=image]").press("ArrowRight")
+    settled(page, part)
+    assert part.locator("output").first.inner_text() == "8"
+    assert part.locator("canvas").first.get_attribute("aria-label").split()[2] == digit
+
+
 def test_the_questions_are_scored_and_explained(quick_lab, open_page):
     page = open_page(quick_lab("first-net").page, ready="html[data-live]").page
     questions = json.loads(page.inner_text("#questions") or page.evaluate("document.getElementById('questions').text"))

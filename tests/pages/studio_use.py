@@ -110,6 +110,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def drop(page: Any, name: str, content: bytes) -> None:
+    page.wait_for_selector(".grid")
     page.evaluate(DROP, [name, base64.b64encode(content).decode()])
 
 

@@ -123,6 +123,46 @@ def test_the_address_holds_the_state_and_whatever_is_wrong_in_it_is_left_out(pla
     assert play("#data=<img src=x onerror=alert(1)>&layers=q9").page.input_value("#data") == "xor"
 
 
+def address(page: Any) -> str:
+    return str(page.evaluate("location.hash"))
+
+
+def moment(page: Any) -> tuple[str, str, str]:
+    """Where a training stands once it pauses: its epoch, its score, and its confusion matrix."""
+    wait_until(page, "() => location.hash.includes('steps=')")
+    assert "Train" in page.inner_text("#play")
+    return page.inner_text("#epoch"), page.inner_text("#score"), page.inner_html("#confusion")
+
+
+def test_a_link_leads_to_the_moment_at_which_the_training_paused(play: Any) -> None:
+    page = play("#data=digits&seed=3&layers=d16&shift=0").page
+    assert "steps=" not in address(page), "nothing has been trained"
+    page.click("#play")
+    wait_until(page, "() => parseFloat(document.getElementById('epoch').textContent) > 1")
+    assert "steps=" not in address(page), "it has not paused"
+    page.click("#play")
+    there = moment(page)
+    other = play(address(page)).page
+    assert moment(other) == there
+    assert address(other) == address(page)
+    other.click("#step")
+    steps = int(address(page).partition("steps=")[2])
+    wait_until(other, f"() => location.hash.endsWith('steps={steps + 1}')")
+    other.select_option("#rate", "0.1")
+    wait_until(other, "() => location.hash.includes('rate=0.1')")
+    assert "steps=" not in address(other), "no link leads to weights that two rates have made"
+    other.click("#reset")
+    other.click("#step")
+    wait_until(other, "() => location.hash.endsWith('steps=1')")
+
+
+@pytest.mark.parametrize("steps", ["-3", "1.5", "many", "0"])
+def test_steps_that_are_none_are_left_out(play: Any, steps: str) -> None:
+    page = play(f"#data=xor&steps={steps}").page
+    assert page.inner_text("#epoch") == "0.0"
+    assert "steps" not in address(page)
+
+
 def test_the_same_seed_gives_the_same_training(play: Any) -> None:
     courses = []
     for seed in (3, 3, 4):

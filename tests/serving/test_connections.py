@@ -164,6 +164,19 @@ def test_slow_clients_in_every_place_keep_out_nobody(serve, picture, words):
             assert 10 <= len(gone) <= 16, "only as many leave as others need their places"
 
 
+def test_slow_bodies_do_not_push_out_those_who_have_just_come(serve, picture):
+    """Each that comes takes the place of a slow one, not that of the one before, which is about to ask."""
+    with serve(connections=3) as client:
+        for _ in range(3):
+            client.connect(HEAD + b"begin")
+        time.sleep(0.3)
+        asking = [client.connect() for _ in range(2)]
+        time.sleep(0.1)  # both are there before one asks
+        for connection in asking:
+            connection.sendall(HEAD.replace(b"5000", b"%d" % len(picture)) + picture)
+        assert [client.heard(connection).status for connection in asking] == [200, 200]
+
+
 def test_all_places_taken_by_those_who_wait_for_an_answer(serve, loaded, picture, monkeypatch):
     slow, admitted, admit = Slow(), [], Batcher.admit
     monkeypatch.setattr(Batcher, "admit", lambda self, images: (admitted.append(images), admit(self, images))[1])

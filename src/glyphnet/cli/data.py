@@ -59,7 +59,7 @@ def data(
 
     rules = replacing(ctx, overwrite)
     if out is not None:
-        rules.check(out)
+        rules.check(out, (".csv",))
     with progress() as report_progress:
         settings = how.settings(data, on_bad_file="skip")
         read = partial(load, settings, progress=report_progress)
@@ -136,7 +136,7 @@ def review_labels(
 
     if not rules.overwrite and not is_stream(file):
         refuse_to_lose_decisions(file)
-    rules.check(file)
+    rules.check(file, (".csv",))
     splits = load()
     say(*look_over(splits).lines)
     found = review(splits, progress=progress)

@@ -140,7 +140,7 @@ def _pictures(out: Path, files: Sequence[str]) -> list[Path]:
 def _make_place(out: Path, pictures: Sequence[Path], rules: Replacing) -> None:
     """Check whether the pictures may be written, and make the folder if there are any."""
     if _is_file(out):
-        rules.check(out)
+        rules.check(out, (".png",))
     elif pictures:
         rules.check_in(out, [picture.name for picture in pictures])
         refuse_if_in_use(out)

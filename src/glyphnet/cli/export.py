@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 class ExportOptions(OptionGroup):
     """The options of ``glyphnet export``."""
 
-    format: Annotated[Literal["html", "onnx", "pt2", "card"], typer.Option(
+    format: Annotated[Literal["html", "onnx", "pt2", "card"] | None, typer.Option(
         "--format", help="html: a page that recognises drawings in any browser, offline. onnx: for ONNX Runtime and "
-        "others. pt2: a program for PyTorch (torch.export). card: a model card, Markdown: figures, limits, use.",
-    )] = "html"  # fmt: skip
+        "others. pt2: a program for PyTorch (torch.export). card: a model card, Markdown: figures, limits, use. "
+        "Unless given, what the suffix of --out says; html without --out.",
+    )] = None  # fmt: skip
     out: Annotated[Path | None, typer.Option(
         "--out", metavar="FILE", help="The file to write; beside the model unless given.",
     )] = None  # fmt: skip
@@ -51,40 +52,41 @@ def export(ctx: typer.Context, *, model: ModelArgument, options: ExportOptions, 
     out, verify = options.out, options.verify
     if options.as_json and out is not None and is_stdout(out):
         raise typer.BadParameter("--json and --out would both write to standard output: choose one.")
-    if options.format == "card":
-        _write_card(ctx, model, options)
-        return
     from ..classifier import load_model
-    from ..export import FORMATS
+    from ..export import FORMATS, card, format_of
     from ..export import export as write
 
-    target = model.with_suffix(FORMATS[options.format].suffix) if out is None else out
-    replacing(ctx, options.overwrite).check(target)
+    suffixes = {**{name: row.suffix for name, row in FORMATS.items()}, "card": card.SUFFIX}
+    format = options.format or ("html" if out is None else format_of(out, suffixes))
+    given = [name for name in ("verify", "quantize") if getattr(options, name) is not None]
+    if format == "card" and given:
+        raise typer.BadParameter(f"--{given[0]}: a card answers no images. Leave it out.")
+    target = model.with_suffix(suffixes[format]) if out is None else out
+    replacing(ctx, options.overwrite).check(target, (suffixes[format],))
+    if format == "card":
+        _write_card(model, target, options)
+        return
     classifier = load_model(model)
     say_lacking(classifier)
     labels, images = _verifying(classifier, how.settings(verify)) if verify is not None else (None, None)
     quantize = options.quantize is not None
-    exported = write(classifier, target, options.format, verify=images, quantize=quantize)
+    exported = write(classifier, target, format, verify=images, quantize=quantize)
     if exported.note:
         say(exported.note)
     cost = _cost(exported, labels) if quantize else {}
     if options.as_json:
-        emit_json({"model": str(model), "format": options.format, **_as_dict(exported), **cost})
+        emit_json({"model": str(model), "format": format, **_as_dict(exported), **cost})
         return
     tell = say if is_stdout(target) else print
     tell(f"{printable(str(exported.path))}: {units.size(exported.size)}.")
     tell(_in_words(exported, cost))
 
 
-def _write_card(ctx: typer.Context, model: Path, options: ExportOptions) -> None:
+def _write_card(model: Path, target: Path, options: ExportOptions) -> None:
     """The model card, which answers nothing and so has nothing to prove."""
-    if given := [name for name in ("verify", "quantize") if getattr(options, name) is not None]:
-        raise typer.BadParameter(f"--{given[0]}: a card answers no images. Leave it out.")
     from ..classifier import load_model
     from ..export.card import write_card
 
-    target = model.with_suffix(".md") if options.out is None else options.out
-    replacing(ctx, options.overwrite).check(target)
     size = write_card(load_model(model), target)
     if options.as_json:
         emit_json({"model": str(model), "format": "card", "file": str(target), "bytes": size})

@@ -30,7 +30,7 @@ def playground(
     from ..pages.playground import SETS, playground_page, sets_here
 
     out = out or DEFAULT
-    replacing(ctx, overwrite).check(out)
+    replacing(ctx, overwrite).check(out, (".html",))
     sets = list(sets_here())
     content = playground_page(sets).encode()
     with atomic_write(out, follow=True) as file:

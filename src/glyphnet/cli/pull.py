@@ -36,7 +36,7 @@ def pull(
 
     name = portable_name(Place.parse(place).repository.rpartition("/")[2])
     target = out or Path(f"{name}.safetensors")
-    replacing(ctx, overwrite).check(target)
+    replacing(ctx, overwrite).check(target, (".safetensors",))
     say(f"Pulling {printable(place)} ...")
     classifier = pull_model(place, target, file=file)
     say_lacking(classifier)

@@ -65,7 +65,7 @@ def _write_page(ctx: typer.Context, out: Path, overwrite: bool, as_json: bool) -
     from ..pages.playground import sets_here
     from ..pages.studio import studio_page
 
-    replacing(ctx, overwrite).check(out)
+    replacing(ctx, overwrite).check(out, (".html",))
     sets = list(sets_here())
     content = studio_page("page", sets).encode()
     with atomic_write(out, follow=True) as file:

@@ -39,7 +39,7 @@ def suggest(
     if overwrite and out is None:
         raise typer.BadParameter("--overwrite replaces a file: name it by --out.")
     if out is not None:
-        replacing(ctx, overwrite).check(out)
+        replacing(ctx, overwrite).check(out, (".csv",))
     from ..classifier import load_model
     from ..errors import DataError
     from ..evaluation.suggest import read_pool, write_suggestions

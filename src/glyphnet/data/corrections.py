@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from ..errors import DataError
+from ..filekinds import check_suffix
 from ..files import AnyPath, atomic_write_csv, open_text, separator_of
 from ..units import plural
 from .cache import images_at
@@ -164,6 +165,7 @@ class Decision:
 
 def write_decisions(path: AnyPath, decisions: Iterable[Decision]) -> None:
     """Write the table, all or nothing, in UTF-8; a file name that is no valid Unicode keeps its bytes."""
+    check_suffix(path, (".csv",))
     rows = ([getattr(decision, name) for name in COLUMNS] for decision in decisions)
     atomic_write_csv(path, (COLUMNS, *rows), follow=True, line_end="\r\n")
 

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from ..filekinds import check_suffix
 from ..files import atomic_write_csv
 from ..units import listed, plural
 from .dataset import Int64Array, Splits, UInt8Array, evenly_spaced
@@ -170,6 +171,7 @@ def _report(
 
 def write_pairs(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> None:
     """Write pairs as CSV, a line each."""
+    check_suffix(path, (".csv",))
     rows = [["kind", "level", "similarity", "part", "image", "class", "other_part", "other_image", "other_class"]]
     for pair in pairs:
         places = zip(pair.parts, pair.images, pair.classes, strict=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..answers import Rules
 from ..conformal import Conformal
 from ..errors import DataError
+from ..filekinds import check_suffix
 from ..files import atomic_write_csv
 from ..notebook import picture, render
 from ..units import page_percent
@@ -425,6 +426,7 @@ class Evaluation:
 
     def write_predictions_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line an image: file, true, predicted, probability, correct (1 or 0)."""
+        check_suffix(path, (".csv",))
         columns = (self.names, self.labels, self.predictions, self.confidence.tolist(), self.correct)
         rows = (
             (name, self.classes[label], self.classes[guess], f"{confidence:.6f}", int(right))

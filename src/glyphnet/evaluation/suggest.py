@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..data.ink import Normalized
 from ..errors import BadFileError, SettingsError
+from ..filekinds import check_suffix
 from ..files import AnyPath, atomic_write_csv
 from ..images import Batch, image_batches
 from ..predictfiles.pictures import OnBadFile, pictures_in
@@ -132,6 +133,7 @@ def read_pool(
 
 def write_suggestions(path: AnyPath, files: Sequence[str], suggestions: Iterable[Suggestion]) -> None:
     """A CSV file of the suggestions, the column ``label`` empty."""
+    check_suffix(path, (".csv",))
     rows = [
         (files[each.row], "", each.label, f"{each.probability:.4f}", f"{each.margin:.4f}", each.reason or "")
         for each in suggestions

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..classifier import Classifier, Float32Array
 from ..data.dataset import UInt8Array
 from ..errors import DataError, SettingsError
+from ..filekinds import check_suffix
 from ..files import atomic_write
 from ..images import Batch, Images, image_batches
 from ..nn import as_tensor, shallow_copy
@@ -209,8 +210,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, all or nothing; the same figure gives the same bytes.
 
     Raises:
+        OutputError: the name says that it is no PNG.
         OSError: the file cannot be written.
     """
+    check_suffix(path, (".png",))
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # No installed font may have the script of a class name: boxes are drawn, which needs no warning.

@@ -15,9 +15,11 @@ import yaml
 
 from ..classifier import Classifier
 from ..data.dataset import size_in_words
+from ..filekinds import check_suffix
 from ..files import atomic_write
 from ..units import percent, plural, printable, without_folders
 
+SUFFIX = ".md"
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~&])")
 _FEW = 20  # classes that are named one by one
 _FEW_TEST_IMAGES = 1000
@@ -28,8 +30,10 @@ def write_card(classifier: Classifier, path: str | os.PathLike[str]) -> int:
     """Write the card of a model; its size in bytes.
 
     Raises:
+        OutputError: the name says that it is no Markdown.
         OSError: the file cannot be written.
     """
+    check_suffix(path, (SUFFIX,))
     content = model_card(classifier).encode()
     with atomic_write(path, follow=True) as file:
         file.write(content)

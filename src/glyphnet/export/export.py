@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..data.dataset import UInt8Array
 from ..errors import ExportError, SettingsError
-from ..files import atomic_write
+from ..filekinds import check_suffix, suffix_of
+from ..files import atomic_write, is_stream
 from ..settings import suggestion
 from .proof import Given, HeldOutImages, Proof, compare, demand, images_of
 
@@ -107,13 +108,18 @@ def export(
         quantize: 8-bit weights and activations (ONNX only).
 
     Raises:
-        SettingsError: unknown format, or one without 8-bit weights.
+        SettingsError: unknown format, one without 8-bit weights, or none that the suffix names.
+        OutputError: the suffix of ``path`` is that of another format.
         ExportError: the format does not support this classifier, or the proof failed.
         MissingExtraError: a package for this format is not installed.
         OSError: the file cannot be written.
     """
-    name = _named(path, format)
+    name = format_of(path) if format is None else format
+    if name not in FORMATS:
+        raise SettingsError(f'unknown export format "{name:.60}"{suggestion(name, FORMATS)}')
     row = FORMATS[name]
+    if not is_stream(path):
+        check_suffix(path, (row.suffix,))
     images = verify or images_of(classifier)
     content = row.make(classifier, images)
     expected, given = classifier.answer(images.images, as_is=True), row.answer(content, images.images)
@@ -128,14 +134,21 @@ def export(
     return Exported(Path(path), name, len(content), proof, images.note, expected.probabilities, given.probabilities)
 
 
-def _named(path: str | os.PathLike[str], format: str | None) -> str:
-    by_suffix = {row.suffix: name for name, row in FORMATS.items()}
-    name = by_suffix.get(Path(path).suffix.lower()) if format is None else format
-    if name is None:
-        raise SettingsError(f"{path}: the suffix names no format. Give one of {', '.join(FORMATS)}.")
-    if name not in FORMATS:
-        raise SettingsError(f'unknown export format "{name:.60}"{suggestion(name, FORMATS)}')
-    return name
+def format_of(path: str | os.PathLike[str], suffixes: Mapping[str, str] | None = None) -> str:
+    """The format that the suffix of a file names.
+
+    Args:
+        suffixes: name of a format → suffix of its files; None: those of `FORMATS`.
+
+    Raises:
+        SettingsError: it names none.
+    """
+    suffixes = suffixes or {name: row.suffix for name, row in FORMATS.items()}
+    for name, suffix in suffixes.items():
+        if suffix_of(path) == suffix:
+            return name
+    known = ", ".join(f"{suffix} ({name})" for name, suffix in suffixes.items())
+    raise SettingsError(f"{os.fspath(path)}: the suffix names no format. Use {known}, or give the format.")
 
 
 def _quantized(name: str, row: Format, content: bytes, classifier: Classifier, verify: HeldOutImages | None) -> bytes:

@@ -1,7 +1,7 @@
 """Plain layers: what the exports make of a trained network, as NumPy weights, and how each type of layer becomes some.
 
 Dropout is dropped, and batch normalisation is folded into the layer before it. How a plain layer is written stands in
-a table of each format (``export/onnx.py``, ``export/webpage.py``, ``pages/js/engine/layers.js``); ``forward.py``
+a table of each format (``export/onnx.py``, ``export/webpage.py``, ``pages/js/engine``); ``forward.py``
 computes it. Nothing here loads torch: layers are torch's modules, or described ones with their tensors (`Loaded`).
 """
 

@@ -34,7 +34,7 @@ from ..files import (
 from ..locks import FolderLock, temporary_folder
 from ..predictor import load_predictor
 from ..progress import SILENT, Reporter
-from .answers import About, Answer, Answering, Asked, Format, format_of
+from .answers import FORMATS, About, Answer, Answering, Asked, Format, format_of
 from .pictures import OnBadFile, Picture, left_out, pictures_in
 from .predicting import Prediction, predictions
 
@@ -97,7 +97,7 @@ def write_predictions(
     start_over = replacing is not None and replacing.overwrite and not resume
     target = Path(os.path.realpath(out))  # a link stays, and its file is replaced
     if target.parent.exists():
-        rules.check(out)
+        rules.check(out, FORMATS)
     else:  # it is made
         rules.check_in(target.parent, ())
     with contextlib.ExitStack() as stack:
@@ -126,7 +126,7 @@ def write_predictions(
         unfinished.check(begun, job)
         run = _Run(classifier, answering, form, unfinished, on_bad_file, reporter)
         done = run.answer(paths, begun, as_is, only)
-        rules.check(out)
+        rules.check(out, FORMATS)
         with atomic_write(out, follow=True) as file:
             parts = [unfinished.part(number) for number in range(done.parts)]
             form.join(file, parts, answering, About(os.fspath(model), done.unreadable))

@@ -20,6 +20,7 @@ from ..data.dataset import size_in_words
 from ..evaluation import Evaluation
 from ..evaluation.embedding import embedding_sample
 from ..evaluation.evaluate import findings_of
+from ..filekinds import check_suffix
 from ..files import atomic_write
 from ..pages.bundle import bundle, hash_of, script_json
 from ..templates import environment, read
@@ -83,8 +84,10 @@ def write_report(
         provenance: versions, seed, hardware, time, fingerprints: plain values, may be nested.
 
     Raises:
+        OutputError: the name says that it is no web page.
         OSError: the file cannot be written.
     """
+    check_suffix(path, (".html",))
     history = history or ()
     reading = read_curves(history, best_epoch)
     view, shown = view_data(evaluation, splits), show_parts(suspects)

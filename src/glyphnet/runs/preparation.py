@@ -56,21 +56,12 @@ def prepare(
         raise SettingsError(
             f"{named[0]}: a recipe has its augmentations already. Set augment, or give a preset instead."
         )
-    own = {name: value for name, value in changes.items() if _section(name) == "data"}
-    if isinstance(data, Splits):
-        if own:
-            raise SettingsError(
-                f"{', '.join(own)}: the data are in memory already, and how they were read cannot be "
-                "changed. Give their name or path instead."
-            )
-        settings, splits = None, data
-        changes = _with_pinned(changes)
+    settings = _data_settings(data, recipe, changes)
+    changes = _with_pinned(changes)
+    if settings is None:
+        assert isinstance(data, Splits)
+        splits = data
     else:
-        values = {
-            name.partition(".")[2]: read_value(own[name]) if isinstance(own[name], str) else own[name] for name in own
-        }
-        settings = _data_settings(data, recipe).with_values(values)
-        changes = _with_pinned(changes)
         weights = _backbone_in(changes) or (recipe and recipe.backbone and recipe.backbone.weights)
         if weights:
             settings = images_for(weights, settings)
@@ -280,19 +271,31 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def _data_settings(data: str | os.PathLike[str] | DataSettings | None, recipe: Recipe | None) -> DataSettings:
-    """The data's settings: those given, or the recipe's, with another source if only that is given."""
-    if isinstance(data, DataSettings):
-        return data
+def _data_settings(data: Source | None, recipe: Recipe | None, changes: Mapping[str, Any]) -> DataSettings | None:
+    """The data's settings, changed: those given, or the recipe's, with another source if only that is given.
+
+    None for data in memory, for which nothing can be set.
+    """
+    own = {name: value for name, value in changes.items() if _section(name) == "data"}
+    if isinstance(data, Splits):
+        if own:
+            raise SettingsError(
+                f"{', '.join(own)}: the data are in memory already, and how they were read cannot be "
+                "changed. Give their name or path instead."
+            )
+        return None
     settings = (recipe.data if recipe else None) or DataSettings()
-    if data is None:
-        return settings
-    if not isinstance(data, str | os.PathLike):
+    if isinstance(data, DataSettings):
+        settings = data
+    elif isinstance(data, str | os.PathLike):
+        settings = settings.model_copy(update={"source": os.fspath(data)})
+    elif data is not None:
         raise SettingsError(
             f"data is a {type(data).__name__}, and must be the name of a data set, a path, or Splits. "
             "Save arrays with numpy.savez(path, images=…, labels=…) and give that path."
         )
-    return settings.model_copy(update={"source": os.fspath(data)})
+    values = {name.partition(".")[2]: read_value(each) if isinstance(each, str) else each for name, each in own.items()}
+    return settings.with_values(values)
 
 
 def _check_early(preset: str, recipe: Recipe | None, changes: Mapping[str, Any]) -> None:

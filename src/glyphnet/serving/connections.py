@@ -127,6 +127,8 @@ LAST_LEAVING_SECONDS = 1.5
 """The same for idle clients while the service stops: who is about to ask again reads the end, not a reset."""
 GRACE_SECONDS = 0.5
 """For a request that is on its way when the service stops."""
+SPARED_SECONDS = 1.0
+"""For a client that has just come, or was just answered, to ask before it has to make room for another."""
 
 
 class Phase(Enum):
@@ -164,12 +166,17 @@ class ConnectionPool:
         }
 
     def enter(self, newcomer: GuardedProtocol) -> bool:
-        """Add a connection, closing an idle or slow one if the pool is full; False if all are busy."""
+        """Add a connection, closing an idle or slow one if the pool is full; False if all are busy.
+
+        Those who have been silent for a while leave first, then those who have kept us waiting for longest: slow
+        bodies in all places do not push out one who has just come.
+        """
         if len(self.inside) >= self.limits.connections:
             waiting = [one for one in self.inside if one.phase is not Phase.ANSWER]
             if not waiting:
                 return False
-            min(waiting, key=lambda one: (one.phase is Phase.BODY, one.since)).make_room()
+            recent = time.monotonic() - SPARED_SECONDS
+            min(waiting, key=lambda one: (one.phase is Phase.BODY or one.since > recent, one.since)).make_room()
         self.inside[newcomer] = None
         return True
 

@@ -16,7 +16,7 @@ from ..data.filetree import folder_tree
 from ..data.layouts import arrange
 from ..data.listing import TRAIN
 from ..errors import DataError, OutputError
-from ..filekinds import looks_like_picture
+from ..filekinds import check_folder_name, looks_like_picture
 from ..files import make_folder, remove, remove_empty_folder
 from ..locks import FileLock
 from ..places import add_file, rename_all
@@ -35,13 +35,16 @@ class Folder:
         root: made if it is absent.
 
     Raises:
-        OutputError: another studio has it open, or a folder of its own is a link.
+        OutputError: another studio has it open, a folder of its own is a link, or it is to be made by the name of a
+            file.
         StudioError: its folders are not its classes; see `check_reading`.
         DataError, OSError: it cannot be read or written.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).expanduser().absolute()
+        if not self.root.exists():
+            check_folder_name(root)
         make_folder(self.root)
         self.lock = threading.RLock()
         self.trash = self.root / TRASH

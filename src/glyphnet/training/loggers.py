@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from ..errors import GlyphNetError, MissingExtraError, SettingsError, TrainingError
+from ..filekinds import check_suffix
 from ..files import atomic_write_csv, atomic_write_text
 from ..plugins import Table
 from ..settings import suggestion
@@ -74,6 +75,7 @@ class LogTo(Callback):
     Raises:
         SettingsError: there is no such kind.
         MissingExtraError: its package is not installed.
+        OutputError: the place is the name of another kind of file.
         TrainingError: at the first step: the log cannot begin.
     """
 
@@ -90,6 +92,8 @@ class LogTo(Callback):
         self.kind, self.is_default = name, not place
         if not place and made.default:
             place = os.path.join(os.fspath(folder or ""), made.default)
+        if made.writes == "file":
+            check_suffix(place, [os.path.splitext(made.default)[1]])
         self.place = place
         self.writes = made.writes
         self._title = Path(folder).name if folder else "glyphnet"

@@ -19,7 +19,7 @@ from glyphnet import Splits
 from glyphnet.data import ImageDataset
 from glyphnet.errors import BadFileError, MissingExtraError, OutputError, RunFolderError, SettingsError, TrainingError
 from glyphnet.files import Replacing
-from glyphnet.nn import parse_network
+from glyphnet.nn import NETWORKS, parse_network, summary
 from glyphnet.progress import Reporter
 from glyphnet.studies.tuning import SearchCallback, Trial, Tuning
 from glyphnet.studies.tuning.results import score
@@ -343,3 +343,9 @@ def test_each_family_is_as_wide_as_the_size_allows(most: int, shape: tuple[int, 
     assert len(specs) > 5
     assert all(parameters_of(spec, shape, 10) <= most for spec in specs)
     assert max(parameters_of(spec, shape, 10) for spec in specs) > 0.9 * most
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_parameters_are_counted_as_in_the_summary(kind: str) -> None:
+    spec = parse_network(kind)
+    assert parameters_of(spec, (32, 32, 1), 10) == summary(spec, (32, 32, 1), 10).parameters

@@ -3,7 +3,7 @@
 // them.
 
 import { argmax, networkInput, softmax } from "./network.js";
-/** @import { Shape } from "./engine/layers.js" */
+/** @import { Shape } from "./engine/layer.js" */
 /** @import { Model } from "./weights.js" */
 
 /**

@@ -1,10 +1,11 @@
 // @ts-check
 // A network: its layers in one memory, and what surrounds them, from pixels to probabilities.
 
-import { Chain, sizeOf } from "./engine/layers.js";
+import { sizeOf } from "./engine/layer.js";
+import { Chain } from "./engine/layers.js";
 import { Memory } from "./engine/memory.js";
 import { Random } from "./engine/random.js";
-/** @import { Description, Parameter, Pass, Shape } from "./engine/layers.js" */
+/** @import { Description, Parameter, Pass, Shape } from "./engine/layer.js" */
 
 /**
  * What is computed before the first layer: Preprocessing in glyphnet/nn/preprocessing.py.

@@ -5,7 +5,7 @@ import { byId } from "./elements.js";
 import { Network } from "./network.js";
 /** @import { Conformal, Foreign } from "./foreign.js" */
 /** @import { PageSpec } from "./ink.js" */
-/** @import { Description, Shape } from "./engine/layers.js" */
+/** @import { Description, Shape } from "./engine/layer.js" */
 /** @import { Reader } from "./network.js" */
 
 /**

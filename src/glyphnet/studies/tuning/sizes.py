@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ...errors import SettingsError
-from ...nn import InputShape, parse_network, summary
+from ...nn import InputShape, build, parse_network
 from ...nn.spec import BaseSpec
 
 WIDEST = 512
@@ -54,8 +54,12 @@ FAMILIES = (
 
 
 def parameters_of(spec: BaseSpec, input_shape: InputShape, classes: int) -> int:
-    """How many numbers a network learns."""
-    return summary(spec, input_shape, classes).parameters
+    """How many numbers a network learns, as `glyphnet.nn.summary` counts them; SettingsError if it is not possible."""
+    import torch
+
+    with torch.device("meta"):  # nothing is allocated or computed
+        network = build(spec, input_shape, classes)
+    return sum(each.numel() for each in network.parameters() if each.requires_grad)
 
 
 def networks_within(most: int, input_shape: InputShape, classes: int) -> list[str]:

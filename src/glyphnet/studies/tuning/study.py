@@ -281,9 +281,9 @@ def check_places(folder: Path | None, storage: Path | None, rules: Replacing) ->
     if storage is not None:
         files = tuple(each for each in rules.inputs if not os.path.isdir(each))
         own = replace(rules, inputs=files, overwrite=True)
-        own.check(storage, follow=folder is None or storage.parent != folder, in_place=True)
+        own.check(storage, (".db",), follow=folder is None or storage.parent != folder, in_place=True)
         for end in _JOURNALS:
-            own.check(f"{storage}{end}", follow=False, in_place=True)
+            own.check(f"{storage}{end}", (".db",), follow=False, in_place=True)
         refuse_if_no_study(storage)
     if folder is not None:
         own = replace(rules, is_default=rules.is_default or (storage is not None and storage.exists()))

@@ -3,7 +3,7 @@
 // docs/files.md describes it; glyphnet/tensorfile.py and glyphnet/modelfile.py are the same in Python.
 
 import { sha256 } from "./sha256.js";
-/** @import { Description, Shape } from "./layers.js" */
+/** @import { Description, Shape } from "./layer.js" */
 /** @import { Preprocessing } from "../network.js" */
 
 /** A tensor to write. @typedef {{ shape: number[], values: Float32Array | BigInt64Array | Int8Array }} Written */

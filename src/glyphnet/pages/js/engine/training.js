@@ -5,7 +5,7 @@ import { argmax } from "../network.js";
 import { sigmoid } from "./activations.js";
 import { Random } from "./random.js";
 /** @import { Network } from "../network.js" */
-/** @import { Parameter } from "./layers.js" */
+/** @import { Parameter } from "./layer.js" */
 
 /**
  * How a step learns. rate: the learning rate; momentum: for sgd; weight_decay: for adam, decoupled (AdamW); l1, l2: penalties

@@ -31,13 +31,25 @@ export function written(value, digits = 3) {
     return `${factor}·10^${Number(power)}`.replace(/-/g, "−");
   }
   const rounded = Number(value.toFixed(digits)) + 0;
-  const text = rounded.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = numberFormat(digits, digits).format(rounded);
   return (rounded === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
 /** A round number as short as it is: 0.05, 2, −1.5. @type {(value: number) => string} */
 export function short(value) {
-  return Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 }).replace("-", "−");
+  return numberFormat(0, 6).format(Number(value.toPrecision(6))).replace("-", "−");
+}
+
+/** @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
+
+/** A format with so many decimals at least and at most; each is made once, for that takes longer than to write with it. @type {(least: number, most: number) => Intl.NumberFormat} */
+function numberFormat(least, most) {
+  const name = `${least} ${most}`;
+  const format = formats.get(name) ??
+    new Intl.NumberFormat("en", { minimumFractionDigits: least, maximumFractionDigits: most });
+  formats.set(name, format);
+  return format;
 }
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -101,21 +113,23 @@ function cells({ across, values }, x, y, chart) {
   const down = values.length / across;
   const [left, right, top, bottom] = [chart.x(x[0]), chart.x(x[1]), chart.y(y[1]), chart.y(y[0])];
   const [wide, tall] = [(right - left) / across, (bottom - top) / down];
-  return svg(
-    "g",
-    { class: "cells" },
-    ...values.map((value, place) =>
-      svg("rect", {
-        class: value < 0 ? "low" : "high",
-        "fill-opacity": (0.5 * Math.min(1, Math.abs(value))).toFixed(2),
-        x: left + (place % across) * wide,
-        y: top + Math.floor(place / across) * tall,
-        width: wide + 0.3,
-        height: tall + 0.3,
-      })
-    ),
+  /** @type {Map<number, string>} */
+  const shades = new Map(); // the outlines of all cells of one shade: far fewer elements than cells
+  for (const [place, value] of values.entries()) {
+    const shade = Math.round(SHADES * Math.min(1, Math.max(-1, value)));
+    const [cellLeft, cellTop] = [left + (place % across) * wide, top + Math.floor(place / across) * tall];
+    const outline = `M${cellLeft.toFixed(1)} ${cellTop.toFixed(1)}h${wide + 0.3}v${tall + 0.3}h${-wide - 0.3}z`;
+    shades.set(shade, (shades.get(shade) ?? "") + outline);
+  }
+  const paths = Array.from(
+    shades,
+    ([shade, d]) =>
+      svg("path", { class: shade < 0 ? "low" : "high", "fill-opacity": 0.5 * Math.abs(shade) / SHADES, d }),
   );
+  return svg("g", { class: "cells" }, ...paths);
 }
+
+const SHADES = 20; // of each colour
 
 /** What each line and kind of dot is. @type {(lines: { name?: string, style: Style, wide?: number }[], dots: { name?: string, style: Style }[]) => HTMLUListElement} */
 function key(lines, dots) {

@@ -13,27 +13,29 @@ import { byId, html } from "../elements.js";
  */
 /**
  * A live part. about: paragraphs; ask: what is guessed before the chart is shown, the number of the right choice, and why.
- * show: draw into the figure for these values, and say one sentence about them, at once or when the worker is done; the figure
- * is busy until a promise that it gives is kept.
+ * needs: what it shows, as digits or a trained network, where that takes time. show: draw into the figure for these values, and
+ * say one sentence about them, at once or when the worker is done.
+ * @template [Needed=void]
  * @typedef {{
  *   name: string, title: string, about: string[],
  *   ask: { question: string, choices: string[], right: number, because: string },
- *   controls: Control[], show: (figure: HTMLElement, values: Values, say: (sentence: string) => void) => void | Promise<void>,
+ *   controls: Control[], needs?: () => Promise<Needed>,
+ *   show: (figure: HTMLElement, values: Values, say: (sentence: string) => void, needed: Needed) => void | Promise<void>,
  * }} Part
  */
 
-/** The values that the controls start with. @type {(part: Part) => Values} */
+/** The values that the controls start with. @type {(part: Part<any>) => Values} */
 export function startValues({ controls }) {
   return Object.fromEntries(controls.map((control) => [control.name, control.start ?? 0]));
 }
 
-/** Put live parts into the page, in this order. @type {(parts: Part[]) => void} */
+/** Put live parts into the page, in this order. @type {(parts: Part<any>[]) => void} */
 export function startParts(parts) {
   byId("live").append(...parts.map(framed));
   document.documentElement.dataset.live = String(parts.length);
 }
 
-/** @type {(part: Part) => HTMLElement} */
+/** @type {(part: Part<any>) => HTMLElement} */
 function framed(part) {
   const id = `live-${part.name}`;
   const title = html("h3", { id: `${id}-title`, text: part.title });
@@ -71,7 +73,7 @@ function framed(part) {
   );
 }
 
-/** Controls, figure and sentence. @type {(stage: HTMLElement, part: Part, id: string) => void} */
+/** Controls, figure and sentence. @type {(stage: HTMLElement, part: Part<any>, id: string) => void} */
 function fill(stage, part, id) {
   const starts = startValues(part);
   const values = { ...starts };
@@ -80,11 +82,18 @@ function fill(stage, part, id) {
   const settings = html("div", { class: "settings" });
   /** @type {Map<string, () => void>} */
   const refresh = new Map();
-  let wide = 0;
-  const show = () => {
+  let [wide, asked] = [0, 0];
+  const show = async () => { // the figure is busy until what was asked for last is there
+    const mine = ++asked;
     wide = figure.clientWidth;
-    const due = part.show(figure, { ...values }, (text) => sentence.textContent = text);
-    if (due) awaited(figure, due);
+    figure.setAttribute("aria-busy", "true");
+    try {
+      const needed = await part.needs?.();
+      if (mine !== asked) return; // the controls have changed meanwhile
+      await part.show(figure, { ...values }, (text) => sentence.textContent = text, needed);
+    } finally {
+      if (mine === asked) figure.removeAttribute("aria-busy");
+    }
   };
   for (const control of part.controls) {
     const changed = (/** @type {number} */ value) => {
@@ -103,20 +112,6 @@ function fill(stage, part, id) {
     if (Math.abs(figure.clientWidth - wide) > 20) show();
   }).observe(figure);
 }
-
-/** The figure is busy until what was shown last is there. @type {(figure: HTMLElement, due: Promise<void>) => Promise<void>} */
-async function awaited(figure, due) {
-  latest.set(figure, due);
-  figure.setAttribute("aria-busy", "true");
-  try {
-    await due;
-  } finally {
-    if (latest.get(figure) === due) figure.removeAttribute("aria-busy");
-  }
-}
-
-/** What each figure was asked to show last. @type {WeakMap<HTMLElement, Promise<void>>} */
-const latest = new WeakMap();
 
 /**
  * Of each kind of control: its element, and what brings it up to date.

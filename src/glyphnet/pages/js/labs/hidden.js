@@ -10,7 +10,7 @@ import { draw, short } from "./chart.js";
 import { dense } from "./trained.js";
 /** @import { Part } from "./frame.js" */
 /** @import { Drawing, Place } from "./chart.js" */
-/** @import { Shape } from "../engine/layers.js" */
+/** @import { Shape } from "../engine/layer.js" */
 
 /** Points to learn: their inputs, one after the other, and labels. @typedef {{ shape: Shape, x: Float32Array, labels: Uint8Array }} Points */
 

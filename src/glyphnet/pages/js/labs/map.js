@@ -6,7 +6,7 @@ import { paintPixels, paintValues, palette } from "../playground/paint.js";
 
 /**
  * Fill a figure with a picture, a map of its pixels beside it, orange above 0 and blue below, and room for a chart; the room.
- * @type {(figure: HTMLElement, shape: import("../engine/layers.js").Shape, pixels: ArrayLike<number>, values: ArrayLike<number>, names: [string, string]) => HTMLElement}
+ * @type {(figure: HTMLElement, shape: import("../engine/layer.js").Shape, pixels: ArrayLike<number>, values: ArrayLike<number>, names: [string, string]) => HTMLElement}
  */
 export function showWithMap(figure, shape, pixels, values, names) {
   const [picture, map] = names.map((text) => html("canvas", { role: "img", "aria-label": text }));

@@ -6,6 +6,7 @@ import { Random } from "../engine/random.js";
 import { Network } from "../network.js";
 import { draw, short, written } from "./chart.js";
 import { digits } from "./trained.js";
+/** @import { Samples } from "../playground/samples.js" */
 /** @import { Part } from "./frame.js" */
 /** @import { Place } from "./chart.js" */
 
@@ -65,7 +66,7 @@ function histogram(sums) {
   return bins;
 }
 
-/** @type {Part} */
+/** @type {Part<Samples>} */
 export const normPart = {
   name: "batch-norm",
   title: "Batch normalisation, seen in the activations",
@@ -91,8 +92,8 @@ export const normPart = {
     },
     { kind: "slider", name: "layer", label: "Layer", values: [1, 2, 3, 4, 5], start: 3, text: short },
   ],
-  async show(figure, { gain, layer }, say) {
-    const { train } = await digits();
+  needs: digits,
+  show(figure, { gain, layer }, say, { train }) {
     const x = Float32Array.from(train.x.subarray(0, 64 * IMAGES), (value) => value / 255);
     const [plain, normed] = [false, true].map((isNormed) => layerSums(x, 64, gain, layer, isNormed));
     const [without, having] = [plain, normed].map(histogram);

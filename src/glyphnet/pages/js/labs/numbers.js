@@ -5,6 +5,7 @@ import { html } from "../elements.js";
 import { paintPixels } from "../playground/paint.js";
 import { written } from "./chart.js";
 import { digits } from "./trained.js";
+/** @import { Samples } from "../playground/samples.js" */
 /** @import { Part } from "./frame.js" */
 
 /** The one-hot row of a label. @type {(label: number, classes: number) => number[]} */
@@ -34,7 +35,7 @@ function table(rows, caption, head) {
   );
 }
 
-/** @type {Part} */
+/** @type {Part<Samples>} */
 export const numbersPart = {
   name: "numbers",
   title: "A picture is a table of numbers",
@@ -59,8 +60,8 @@ export const numbersPart = {
     },
     { kind: "choice", name: "form", label: "Written as", texts: ["0 to 255", "divided by 255", "one row"], start: 0 },
   ],
-  async show(figure, { image, form }, say) {
-    const { train, shape, classes } = await digits();
+  needs: digits,
+  show(figure, { image, form }, say, { train, shape, classes }) {
     const pixels = train.x.subarray(64 * image, 64 * image + 64);
     const label = train.labels[image];
     const canvas = html("canvas", { role: "img", "aria-label": `A handwritten ${classes[label]}` });

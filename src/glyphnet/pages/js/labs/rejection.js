@@ -9,6 +9,7 @@ import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
 /** @import { Place } from "./chart.js" */
+/** @import { Learned } from "./trained.js" */
 
 /** An answer: how sure the network is, and whether it is right. @typedef {{ sure: number, right: boolean }} Answer */
 
@@ -56,7 +57,7 @@ export function rejectionSentence(own, others, threshold, kind) {
   return `${first}; ${second}. ${why}.`;
 }
 
-/** @type {Part} */
+/** @type {Part<Learned>} */
 export const rejectionPart = {
   name: "rejection",
   title: "When should it say “I do not know”?",
@@ -81,8 +82,8 @@ export const rejectionPart = {
     },
     { kind: "choice", name: "kind", label: "Strange pictures", texts: STRANGE, start: 0 },
   ],
-  async show(figure, { threshold, kind }, say) {
-    const { network, samples: { test } } = await learned();
+  needs: learned,
+  show(figure, { threshold, kind }, say, { network, samples: { test } }) {
     const own = answers(network, test.x, test.labels);
     const others = answers(network, strange(test.x, kind));
     const steps = Array.from({ length: 100 }, (_, k) => k / 100);

@@ -10,6 +10,7 @@ import { learned } from "./trained.js";
 /** @import { Network } from "../network.js" */
 /** @import { Part } from "./frame.js" */
 /** @import { Place } from "./chart.js" */
+/** @import { Learned } from "./trained.js" */
 
 const ORDERS = ["the most supporting first", "at random", "the least supporting first"];
 
@@ -61,7 +62,7 @@ export function removalSentence(chances, target, name, count, ink) {
     : `${first}, and says “${now}” with ${percent(chances[now])}: the answer is lost.`;
 }
 
-/** @type {Part} */
+/** @type {Part<Learned>} */
 export const removalPart = {
   name: "removal",
   title: "Remove what an explanation names",
@@ -94,12 +95,18 @@ export const removalPart = {
       text: (value) => percent(value, 0),
     },
   ],
-  async show(figure, { image, order, share }, say) {
-    const { network, samples: { test, shape, classes } } = await learned();
+  needs: learned,
+  show(figure, { image, order, share }, say, { network, samples: { test, shape, classes } }) {
     const pixels = test.x.subarray(64 * image, 64 * image + 64);
     const target = test.labels[image];
     const supports = support(network, pixels, target);
-    const places = removalOrder(pixels, supports, order);
+    const orders = ORDERS.map((_, each) => removalOrder(pixels, supports, each));
+    const places = orders[order];
+    /** @type {(own: number[]) => Place[]} */
+    const curve = (own) =>
+      Array.from({ length: own.length + 1 }, (_, gone) => {
+        return [gone / own.length, answer(network, without(pixels, own, gone))[target]];
+      });
     const count = Math.round(share * places.length);
     const left = without(pixels, places, count);
     const shown = `The digit ${classes[target]} with ${count} pixels removed`;
@@ -113,20 +120,11 @@ export const removalPart = {
       yFormat: (tick) => percent(tick, 0),
       lines: [
         { style: "d", places: [[share, 0], [share, 1]] },
-        ...ORDERS.map((name, other) => {
-          const own = removalOrder(pixels, supports, other);
-          return {
-            name: other === order ? `${name} (shown)` : name,
-            style: /** @type {const} */ (["b", "c", "a"])[other],
-            places: Array.from(
-              { length: own.length + 1 },
-              (
-                _,
-                gone,
-              ) => /** @type {Place} */ ([gone / own.length, answer(network, without(pixels, own, gone))[target]]),
-            ),
-          };
-        }),
+        ...ORDERS.map((name, other) => ({
+          name: other === order ? `${name} (shown)` : name,
+          style: /** @type {const} */ (["b", "c", "a"])[other],
+          places: curve(orders[other]),
+        })),
       ],
     });
     say(removalSentence(answer(network, left), target, classes[target], count, places.length));

@@ -224,10 +224,10 @@ export const solversPart = {
     const mine = ++shown;
     /** @type {number[][]} */
     const courses = [];
-    for (const course of solved(values)) { // a course a task, so that the page answers meanwhile
+    for (const course of solved(values)) { // each is painted before the next is computed, so that the page answers meanwhile
       courses.push(course);
       drawCourses(figure, courses, values.looks);
-      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
       if (mine !== shown) return; // a newer one
     }
     say(solversSentence(courses, values.looks));

@@ -73,7 +73,7 @@ export function thinned({ units, rate, scaling, point }) {
 export function thinnedSentence({ sums, mean, whole }, values) {
   const same = Math.abs(mean - whole) < 1e-6;
   const scale = written(1 / (1 - values.rate), 2);
-  const first = `Weighed by their chances, the ${sums.length.toLocaleString("en")} thinned networks say ${
+  const first = `Weighed by their chances, the ${short(sums.length)} thinned networks say ${
     written(mean)
   } on average; the whole network says ${written(whole)}.`;
   if (same) {

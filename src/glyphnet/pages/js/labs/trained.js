@@ -90,10 +90,12 @@ export class Trainer {
   }
 }
 
-/** @type {Promise<{ network: Network, samples: Samples }> | null} */
+/** A network 64–32–10 that has learned the digits of the page, and the digits. @typedef {{ network: Network, samples: Samples }} Learned */
+
+/** @type {Promise<Learned> | null} */
 let known = null;
 
-/** A network 64–32–10 that a worker has trained on the digits of the page, once for all parts, and the digits. @type {() => Promise<{ network: Network, samples: Samples }>} */
+/** A worker trains it, once for all parts. @type {() => Promise<Learned>} */
 export function learned() {
   return known ??= digits().then((samples) => {
     const layers = dense([32, samples.classes.length]);

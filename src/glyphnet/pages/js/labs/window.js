@@ -5,6 +5,7 @@ import { Network } from "../network.js";
 import { draw, short, written } from "./chart.js";
 import { showWithMap } from "./map.js";
 import { digits } from "./trained.js";
+/** @import { Samples } from "../playground/samples.js" */
 /** @import { Part } from "./frame.js" */
 
 /** Windows of 3×3 weights. @type {{ name: string, weights: number[] }[]} */
@@ -53,7 +54,7 @@ export function windowSentence(before, after, by) {
   }, it was ${written(top, 2)}.`;
 }
 
-/** @type {Part} */
+/** @type {Part<Samples>} */
 export const windowPart = {
   name: "window",
   title: "Slide a window, shift a digit",
@@ -79,8 +80,8 @@ export const windowPart = {
       text: (value) => String(value + 1),
     },
   ],
-  async show(figure, { window, by, image }, say) {
-    const { train, shape, classes } = await digits();
+  needs: digits,
+  show(figure, { window, by, image }, say, { train, shape, classes }) {
     const pixels = train.x.subarray(64 * image, 64 * image + 64);
     const { weights, name } = WINDOWS[window];
     const moved = shifted(pixels, by);

@@ -3,7 +3,7 @@
 
 import { Session } from "../playground/session.js";
 /** @import { Task } from "../playground/session.js" */
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 
 /**
  * A report: which job and network, the losses and the accuracy after an epoch; with the last one comes the last network's layers.

@@ -2,7 +2,7 @@
 // Labelled images from files that are dropped on the page: the two IDX files of MNIST and its relatives, or a table with a
 // label and its pixels a line. Files may be gzipped.
 
-/** @import { Shape } from "../engine/layers.js" */
+/** @import { Shape } from "../engine/layer.js" */
 /** @import { Samples } from "./samples.js" */
 
 /** An array of an IDX file. @typedef {{ shape: number[], values: Uint8Array }} Array8 */

@@ -22,9 +22,10 @@ import {
   ordered,
   resizedLayer,
   stateOf,
+  stepsIn,
   toAddress,
 } from "./state.js";
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 /** @import { Moment } from "./charts.js" */
 /** @import { Held, Samples } from "./samples.js" */
 /** @import { State } from "./state.js" */
@@ -59,6 +60,9 @@ let samples;
 /** @type {import("./samples.js").Part} */
 let train;
 let playing = false;
+let shownAddress = "";
+let isSettled = false; // the latest report came after the training had paused
+let isMixed = false; // the present weights do not follow from the state alone
 let number = 0; // of the present training: reports of earlier ones may still come
 /** @type {Moment[]} */
 let losses = [];
@@ -104,7 +108,8 @@ async function restart() {
   await load();
   train = chosen(samples, state.size, state.noise, state.seed);
   [losses, accuracies, latest] = [[], [], null];
-  history.replaceState(null, "", toAddress(state));
+  [isMixed, isSettled] = [weights !== null, false];
+  showAddress();
   showControls();
   picture.build(state, samples);
   const enough = train.labels.length > 0;
@@ -149,16 +154,34 @@ function change(part) {
   if (part.layers) state.layers = ordered(part.layers);
   if (keeps) {
     worker.postMessage({ type: "change", settings: settings(), decay: state.decay });
-    history.replaceState(null, "", toAddress(state));
+    isMixed ||= playing || latest !== null && latest.steps > 0;
+    showAddress();
     showControls();
   } else restart();
 }
 
-/** @type {(on: boolean) => void} */
-function setPlaying(on) {
-  playing = on;
-  worker.postMessage({ type: on ? "play" : "pause" });
+/** Train or pause; where `until` is given, it pauses by itself at that step. @type {(on: boolean, until?: number) => void} */
+function setPlaying(on, until = Infinity) {
+  [playing, isSettled] = [on, false];
+  worker.postMessage({ type: on ? "play" : "pause", until });
   byId("play").textContent = on ? "❚❚ Pause" : "▶ Train";
+  showAddress();
+}
+
+/** Put the state into the address; while the training pauses, also its step, if whoever opens the address gets there. */
+function showAddress() {
+  const isReached = isSettled && !isMixed && !(state.data in OWN);
+  const address = toAddress(state, isReached ? latest?.steps : 0);
+  if (address === shownAddress) return;
+  shownAddress = address;
+  history.replaceState(null, "", address);
+}
+
+/** Start with the present state, and train as far as an address says. @type {(address: string) => Promise<void>} */
+async function open(address) {
+  const steps = stepsIn(address);
+  await restart();
+  if (steps && train.labels.length) setPlaying(true, steps);
 }
 
 /** Let the network answer what is drawn, or the first test image. */
@@ -213,9 +236,9 @@ function showPlane(region) {
   paintPlane(byId("plane", HTMLCanvasElement), PLANE, region, train, samples.test, palette());
 }
 
-/** @type {(progress: Progress) => void} */
+/** @type {(progress: Progress & { playing?: boolean }) => void} */
 function show(progress) {
-  latest = progress;
+  [latest, isSettled] = [progress, !playing && !progress.playing];
   const { epoch, loss, accuracy, test, speed, images } = progress;
   if (images || losses.length === 0) {
     losses = thinned([...losses, { epoch, train: loss, test: test?.loss ?? null }]);
@@ -234,6 +257,7 @@ function show(progress) {
   if (test && !samples.isPoints) drawMistakes(byId("mistakes"), samples, test.predicted);
   byId("said").textContent = said(progress.answer);
   showPlane(progress.region);
+  showAddress();
 }
 
 /** What the network says of the drawing, or of the first test image. @type {(chances: number[] | null) => string} */
@@ -420,9 +444,10 @@ function startDriving() {
   });
   addEventListener("hashchange", () => {
     const found = fromAddress(location.hash, isPoints);
-    if (found === null || toAddress(found) === toAddress(state)) return;
+    if (found === null || toAddress(found, stepsIn(location.hash)) === shownAddress) return;
+    setPlaying(false);
     state = found;
-    restart();
+    open(location.hash);
   });
   addEventListener("resize", () => latest && show(latest));
 }
@@ -458,7 +483,8 @@ function startDrawing() {
 worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
   if (data.type === "progress") {
     if (data.number === number) show(data);
-  } else if (data.type === "file") download(`${state.data}.safetensors`, data.file);
+  } else if (data.type === "paused") setPlaying(false);
+  else if (data.type === "file") download(`${state.data}.safetensors`, data.file);
   else {
     byId("trouble").textContent = data.text;
     setPlaying(false);
@@ -468,4 +494,4 @@ startTheme();
 byId("theme").addEventListener("click", () => latest && show(latest));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && show(latest));
 for (const start of [startData, startSettings, startDriving, startDrawing, startFiles]) start();
-restart().then(() => document.documentElement.dataset.ready = "yes");
+open(location.hash).then(() => document.documentElement.dataset.ready = "yes");

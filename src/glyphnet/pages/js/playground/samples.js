@@ -2,7 +2,7 @@
 // The data of the playground: points that are computed, images that the page carries, and what its user draws.
 
 import { Random } from "../engine/random.js";
-/** @import { Shape } from "../engine/layers.js" */
+/** @import { Shape } from "../engine/layer.js" */
 
 /**
  * Labelled inputs. Images are pixels from 0 to 255; points are two numbers, about -1 to 1.

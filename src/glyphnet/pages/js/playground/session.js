@@ -6,7 +6,7 @@ import { labelOf, LOSSES, Training } from "../engine/training.js";
 import { Random } from "../engine/random.js";
 import { Network, softmax } from "../network.js";
 import { PLANE } from "./samples.js";
-/** @import { Description, Shape } from "../engine/layers.js" */
+/** @import { Description, Shape } from "../engine/layer.js" */
 /** @import { Settings } from "../engine/training.js" */
 /** @import { Part } from "./samples.js" */
 
@@ -23,7 +23,7 @@ import { PLANE } from "./samples.js";
  * How a training stands. units: the values of each unit of each visible layer, for the input that is looked at or over the plane;
  * region: the class of each place of the plane and how sure; weights: of the first layer with weights.
  * @typedef {{
- *   type: "progress", number: number, epoch: number, images: number, speed: number, loss: number | null, accuracy: number | null,
+ *   type: "progress", number: number, epoch: number, steps: number, images: number, speed: number, loss: number | null, accuracy: number | null,
  *   test: { loss: number, accuracy: number, confusion: number[][], predicted: Uint8Array } | null,
  *   units: { values: Float32Array, shape: Shape, each: number }[], links: (Float32Array | null)[], region: Float32Array | null,
  *   answer: number[] | null,
@@ -43,6 +43,7 @@ export class Session {
     this.random = new Random(task.seed + 1);
     this.epoch = 0;
     this.at = 0;
+    this.steps = 0;
     this.images = 0;
     this.seconds = 0;
     this.order = this.nextOrder(task.train.labels.length);
@@ -71,6 +72,7 @@ export class Session {
     this.sum.loss += loss * rows.length;
     this.sum.right += right;
     this.sum.count += rows.length;
+    this.steps++;
     this.images += rows.length;
     this.at += rows.length;
     if (this.at >= this.order.length) {
@@ -101,13 +103,14 @@ export class Session {
     }
   }
 
-  /** Train for some milliseconds. @param {number} milliseconds */
-  run(milliseconds) {
+  /** Train for some milliseconds, and not beyond a number of steps. @param {number} milliseconds @param {number} until */
+  run(milliseconds, until) {
     const began = performance.now();
     const { epoch } = this;
     let now = began;
-    // Few points are learned faster than anybody can look: an epoch a slice.
-    while (now - began < milliseconds && !(this.task.isPoints && this.epoch > epoch)) {
+    // Few points are learned faster than anybody can look: an epoch a slice, unless a certain step is wanted.
+    const isPaced = this.task.isPoints && until === Infinity;
+    while (now - began < milliseconds && this.steps < until && !(isPaced && this.epoch > epoch)) {
       this.step();
       now = performance.now();
     }
@@ -217,6 +220,7 @@ export class Session {
       type: "progress",
       number: this.task.number,
       epoch: this.epoch + this.at / Math.max(1, this.order.length),
+      steps: this.steps,
       images: this.images,
       speed: this.seconds ? this.images / this.seconds : 0,
       loss: count ? loss / count : null,

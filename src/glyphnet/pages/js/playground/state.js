@@ -81,12 +81,26 @@ export function defaults(data, isPoints) {
   return { ...POINTS, data, layers: layers[data] ?? ["d6"] };
 }
 
-/** @type {(state: State) => string} */
-export function toAddress(state) {
+/** The state as an address, with the steps that have been trained from it. @type {(state: State, steps?: number) => string} */
+export function toAddress(state, steps = 0) {
   const words = Object.entries(state).map(([name, value]) =>
     `${name}=${Array.isArray(value) ? value.join(".") : value}`
   );
+  if (steps) words.push(`steps=${steps}`);
   return `#${words.join("&")}`;
+}
+
+/** The words of an address. @type {(address: string) => Map<string, string>} */
+function wordsOf(address) {
+  return new Map(
+    address.replace(/^#/, "").split("&").map((word) => /** @type {[string, string]} */ (word.split("="))),
+  );
+}
+
+/** How many steps an address wants to be trained; 0 where it does not say. @type {(address: string) => number} */
+export function stepsIn(address) {
+  const steps = Number(wordsOf(address).get("steps"));
+  return Number.isInteger(steps) && steps > 0 ? steps : 0;
 }
 
 /**
@@ -95,9 +109,7 @@ export function toAddress(state) {
  * @type {(address: string, isPoints: (data: string) => boolean | null) => State | null}
  */
 export function fromAddress(address, isPoints) {
-  const words = new Map(
-    address.replace(/^#/, "").split("&").map((word) => /** @type {[string, string]} */ (word.split("="))),
-  );
+  const words = wordsOf(address);
   const data = words.get("data") ?? "";
   const points = isPoints(data);
   if (points === null) return null;
@@ -138,7 +150,7 @@ export function resizedLayer(layer, step) {
 
 /**
  * The layers as the engine takes them, the output included.
- * @type {(state: State, outputs: number) => import("../engine/layers.js").Description[]}
+ * @type {(state: State, outputs: number) => import("../engine/layer.js").Description[]}
  */
 export function described({ layers, activation, dropout }, outputs) {
   const made = [];
@@ -169,7 +181,7 @@ export function ordered(layers) {
 
 /**
  * The state whose network has these layers; null where the page cannot show them.
- * @type {(state: State, layers: import("../engine/layers.js").Description[]) => State | null}
+ * @type {(state: State, layers: import("../engine/layer.js").Description[]) => State | null}
  */
 export function stateOf(state, layers) {
   const names = new Set(layers.filter(({ type }) => type === "activation").map(({ name }) => name));
@@ -180,7 +192,7 @@ export function stateOf(state, layers) {
   });
   /** @type {State} */
   const made = { ...state, layers: words, activation: [...names][0] ?? state.activation, dropout: [...rates][0] ?? 0 };
-  /** @type {(list: import("../engine/layers.js").Description[]) => import("../engine/layers.js").Description[]} */
+  /** @type {(list: import("../engine/layer.js").Description[]) => import("../engine/layer.js").Description[]} */
   const shown = (list) => list.filter(({ type }) => type !== "flatten"); // Python leaves it out where it is understood
   const [again, given] = [described(made, layers[layers.length - 1].outputs), layers].map(shown);
   const isSame = again.length === given.length &&

@@ -11,24 +11,29 @@ const SHARE = 4; // and so many times as long as a report takes: large test part
 /** @type {Session | null} */
 let session = null;
 let playing = false;
+let until = Infinity; // the step at which it pauses by itself
 let due = 0; // when the next report is
 
 /** @type {(always: boolean) => void} */
 function report(always) {
   const now = performance.now();
   if (session === null || (!always && now < due)) return;
-  postMessage(session.progress());
+  postMessage({ ...session.progress(), playing });
   due = performance.now() + Math.max(PAUSE, SHARE * (performance.now() - now));
 }
 
 function play() {
   if (!playing || session === null) return;
-  session.run(SLICE);
+  session.run(SLICE, until);
   report(false);
-  setTimeout(play, session.task.isPoints ? SLICE : 0); // messages come in between
+  if (session.steps >= until) {
+    postMessage({ type: "paused" });
+    MESSAGES.pause();
+  }
+  setTimeout(play, session.task.isPoints && until === Infinity ? SLICE : 0); // messages come in between
 }
 
-/** @type {{ [type: string]: (data: any) => void }} */
+/** @type {{ [type: string]: (data?: any) => void }} */
 const MESSAGES = {
   make({ task }) {
     const looked = session?.looked ?? null;
@@ -45,7 +50,8 @@ const MESSAGES = {
     session.looked = x;
     if (!playing) report(true);
   },
-  play() {
+  play(data) {
+    until = data.until;
     if (playing) return;
     playing = true;
     play();

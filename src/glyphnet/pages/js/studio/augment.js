@@ -3,7 +3,7 @@
 // other light, for photographs.
 
 /** @import { Random } from "../engine/random.js" */
-/** @import { Shape } from "../engine/layers.js" */
+/** @import { Shape } from "../engine/layer.js" */
 
 /**
  * How much a picture is changed at most. turn: radians; shear, scale, light: shares; shift, bend: pixels of a picture of 28;

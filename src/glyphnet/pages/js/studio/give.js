@@ -3,7 +3,8 @@
 
 import { byId } from "../elements.js";
 import { savedModel } from "../engine/modelfile.js";
-/** @import { Description, Shape } from "../engine/layers.js" */
+import { EPSILON } from "../engine/norms.js";
+/** @import { Description, Shape } from "../engine/layer.js" */
 /** @import { PageSpec } from "../ink.js" */
 /** @import { Bank } from "./unlike.js" */
 
@@ -18,7 +19,6 @@ import { savedModel } from "../engine/modelfile.js";
  */
 /** The parts of an exported page, as pages/studio.py gives them. @typedef {{ pages: { [kind: string]: string }, script: string, style: string, reasons: { [code: string]: string }, version: string }} Skeleton */
 
-const EPSILON = 1e-5; // of batch norms, as in engine/layers.js
 const STEPS = 32_767; // the largest int16
 
 /** The layers for a page that only recognises: batch norms as factors and summands, no dropout. @type {(layers: Description[]) => Description[]} */

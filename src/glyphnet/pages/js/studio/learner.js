@@ -6,7 +6,7 @@ import { normalizePicture } from "../ink.js";
 import { Network, softmax } from "../network.js";
 import { asked, AT_ONCE, Session } from "./session.js";
 import { limitsOf } from "./unlike.js";
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 /** @import { PageSpec } from "../ink.js" */
 /** @import { Alike } from "./alike.js" */
 /** @import { SessionState, Task } from "./session.js" */

@@ -2,7 +2,7 @@
 // What the page's own engine trains: a small convolutional network, for how long, and on which part of the pictures.
 
 import { CHANGES, stronger } from "./augment.js";
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 /** @import { Change } from "./augment.js" */
 
 /**

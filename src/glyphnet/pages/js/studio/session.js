@@ -6,7 +6,7 @@ import { Random } from "../engine/random.js";
 import { argmax, Network, softmax } from "../network.js";
 import { changedCopy } from "./augment.js";
 import { BATCH, changeFor, DECAY, layersFor, lengthOf, PRESETS, RATE } from "./recipe.js";
-/** @import { Description, Shape } from "../engine/layers.js" */
+/** @import { Description, Shape } from "../engine/layer.js" */
 
 /** Pictures, their values one after the other, and their labels. @typedef {{ x: Uint8Array, labels: Uint8Array }} Part */
 /**

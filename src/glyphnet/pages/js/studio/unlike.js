@@ -7,7 +7,7 @@ import { foreignScore, nearestPrototype, texture } from "../foreign.js";
 import { Network, softmax } from "../network.js";
 import { AT_ONCE } from "./session.js";
 import { FEATURES_AFTER } from "./recipe.js";
-/** @import { Description } from "../engine/layers.js" */
+/** @import { Description } from "../engine/layer.js" */
 /** @import { Foreign } from "../foreign.js" */
 /** @import { Task } from "./session.js" */
 

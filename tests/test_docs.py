@@ -95,12 +95,14 @@ def test_the_examples_run_as_they_stand(
     monkeypatch.setattr("glyphnet.runs.review.REPEATS", 1)  # a review trains two networks instead of twelve
     monkeypatch.setattr("glyphnet.runs.review.FOLDS", 2)
     monkeypatch.setattr("glyphnet.labs.lab.VARIANTS", ("",))  # tests/labs draws all
-    monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": 6}))
+    epochs = 6
+    monkeypatch.setitem(presets.PRESETS, "fast", lambda *data: presets.fast(*data).override({"epochs": epochs}))
     names: dict[str, Any] = {"__name__": "examples"}
     ran = 0
     for block in (block for page in PAGES for block in blocks(page)):
         if block.page.name != "README.md":  # which promises an accuracy; the other pages only need some data
             request.getfixturevalue("fewer_digits")
+            epochs = 3
         if block.language == "python":
             run_python(block, names)
             ran += 1

@@ -34,9 +34,10 @@ def preset(name: str, image_shape: ImageShape, images: int, classes: int, pictur
     Raises:
         SettingsError: there is no such preset.
     """
-    if name not in TIMED:
+    make = PRESETS.get(name) or TIMED.get(name)
+    if make is None:
         raise SettingsError(f'unknown preset "{name}"{suggestion(name, PRESETS)}')
-    recipe = TIMED[name](image_shape, images, classes)
+    recipe = make(image_shape, images, classes)
     if pictures is None:
         return recipe
     if name == "robust":  # changes all kinds as much as it can
@@ -174,7 +175,7 @@ def wide(image_shape: ImageShape, images: int, classes: int) -> Recipe:
     return best(image_shape, images, classes).model_copy(update={"network": _residual(image_shape, 64)})
 
 
-TIMED: dict[str, Callable[[ImageShape, int, int], Recipe]] = {**PRESETS, "residual": residual, "wide": wide}
+TIMED: dict[str, Callable[[ImageShape, int, int], Recipe]] = {"residual": residual, "wide": wide}
 """The recipes among which a training of a given time chooses, beside the presets."""
 RUNGS = ("fast", "balanced", "residual", "best", "wide")
 """Those of them that it climbs, by how long they take."""

@@ -9,6 +9,7 @@ The pages of this repository keep their places, so that their links hold; added 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import re
 import shutil
@@ -138,17 +139,34 @@ def write_gallery(source: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             run_lab(name, {"quick": True}, out=folder, command=f"glyphnet lab {name} --quick --out labs/{name}")
         shutil.copytree(folder, extra / "labs" / name)
-        picture, page = min(folder.glob("*.png"), key=lambda path: path.name), f"labs/{name}/lab.html"
+        page = f"labs/{name}/lab.html"
+        figure = "".join(
+            f'<img class="only-{colours}" alt="{alt}" src="labs/{name}/{picture.name}">'
+            for colours, picture, alt in write_first_figure(extra / "labs" / name)
+        )
         lines += [
             f"### {load_lab(name).title}",
             "",
             _raw(
-                f'<p>{about[0].upper()}{about[1:]}. <a href="{page}">Open the lab.</a></p>'
-                f'<a href="{page}"><img alt="A figure of the lab {name}" src="labs/{name}/{picture.name}"></a>'
+                f'<p>{about[0].upper()}{about[1:]}. <a href="{page}">Open the lab.</a></p><a href="{page}">{figure}</a>'
             ),
             "",
         ]
     (source / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_first_figure(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """Write the first figure of a lab's page, for light and for dark pages: these words, the file, what it shows."""
+    page = (folder / "lab.html").read_text(encoding="utf-8")
+    dark, light, alt = re.findall(
+        r'<source media="\(prefers-color-scheme: dark\)" srcset="data:image/png;base64,([^"]+)">'
+        r'<img src="data:image/png;base64,([^"]+)" alt="([^"]*)"',
+        page,
+    )[0]
+    for colours, data in (("light", light), ("dark", dark)):
+        picture = folder / f"first-{colours}.png"
+        picture.write_bytes(base64.b64decode(data))
+        yield colours, picture, alt
 
 
 def _is_current(page: Path) -> bool:
@@ -173,6 +191,14 @@ def write_reference(source: Path) -> None:
         "",
     ]
     (source / "reference.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_site(source: Path, out: Path) -> int:
+    """Make pages of a folder's Markdown, and add its folder ``_extra``; Sphinx' exit status."""
+    from sphinx.cmd.build import build_main  # here: the links of a folder can be checked without Sphinx
+
+    settings = ["-c", str(HERE), "-D", f"html_extra_path={source / '_extra'}", "-d", str(out.parent / "doctrees")]
+    return int(build_main(["-q", "-W", "--keep-going", *settings, str(source), str(out)]))
 
 
 # The links of what was built
@@ -231,10 +257,7 @@ def main() -> int:
     write_lessons(source)
     write_gallery(source)
     write_reference(source)
-    from sphinx.cmd.build import build_main  # here: the links of a folder can be checked without Sphinx
-
-    settings = ["-c", str(HERE), "-D", f"html_extra_path={source / '_extra'}", "-d", str(BUILD / "doctrees")]
-    status = build_main(["-q", "-W", "--keep-going", *settings, str(source), str(out)])
+    status = write_site(source, out)
     wrong = faults(out)
     for each in wrong:
         print(each, file=sys.stderr)

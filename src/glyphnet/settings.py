@@ -7,9 +7,17 @@ import math
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, Union, get_args
+from typing import Annotated, Any, Self, TypeVar, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
@@ -34,6 +42,15 @@ class Settings(BaseModel):
 
     # Built at first use: only then are the tables read from which a `OneOf` takes its kinds.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, defer_build=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _quoting_anything(cls, values: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Pydantic takes a validator's message as UTF-8, which cannot hold a lone surrogate that the message quotes."""
+        try:
+            return handler(values)
+        except UnicodeEncodeError as error:
+            raise ValueError(error.object.encode(errors="backslashreplace").decode()) from None
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -278,6 +278,28 @@ def test_damaged_kept_arrays_are_computed_again(cache: Path) -> None:
     np.testing.assert_array_equal(kept["times"], np.arange(5))
 
 
+@pytest.mark.parametrize("kind", ["folder", "full folder", "pipe", "link", "link to nothing"])
+def test_what_stands_where_arrays_are_kept_is_replaced_and_never_written_through(
+    cache: Path, tmp_path: Path, kind: str
+) -> None:
+    path, elsewhere = cache / "kind" / "key.npz", tmp_path / "elsewhere"
+    path.parent.mkdir(parents=True)
+    if "folder" in kind:
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "link" else elsewhere)
+    if kind == "full folder":
+        (path / "a").touch()
+    assert cache_module.kept_arrays("kind", "key") is None
+    cache_module.keep_arrays("kind", "key", {"times": np.arange(5)})
+    kept = cache_module.kept_arrays("kind", "key")
+    assert kept is not None
+    np.testing.assert_array_equal(kept["times"], np.arange(5))
+    assert not elsewhere.exists()
+
+
 @pytest.mark.parametrize("damage", [truncate, flip, extend, spoil_header, lose_images])
 def test_a_damaged_map_is_made_again(
     root: Path, cache: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch

@@ -44,6 +44,14 @@ def test_a_missing_kind_and_a_wrong_type_say_what_is_possible() -> None:
     )
 
 
+def test_a_name_that_is_no_valid_unicode_is_refused_by_its_escapes() -> None:
+    """A terminal hands over bytes that are no UTF-8 as lone surrogates, and a stranger's model file may hold them."""
+    with pytest.raises(SettingsError, match=r'network "mlp": unknown activation "\\udcff" \(known: relu'):
+        parse_network({"kind": "mlp", "activation": "\udcff"})
+    with pytest.raises(SettingsError, match=r'member: unknown activation "\\ud800"'):
+        parse_network({"kind": "ensemble", "members": 2, "member": {"kind": "cnn", "activation": "\ud800"}})
+
+
 def test_all_wrong_settings_are_told_at_once() -> None:
     said = message({"kind": "cnn", "dropot": 0.1, "stem": 0, "channels": [1, "a"], "activation": "rely"})
     assert said.startswith('network "cnn": ')

@@ -191,6 +191,8 @@ def keep_arrays(kind: str, key: str, arrays: Mapping[str, npt.NDArray[Any]], *, 
     path = cache_folder() / kind / f"{key}.npz"
     with contextlib.suppress(OSError):
         make_folder(path.parent)
+        if path.is_symlink() or not path.is_file():
+            _clear(path)
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # NumPy takes any name but its own
         content = packed.getvalue()
@@ -239,7 +241,7 @@ def _make(
     if leftovers := list(folder.glob("*.[nj]*")):
         _log.warning("Cached images were damaged or unfinished, and are made again: %s", folder)
     for old in leftovers:
-        remove_folder(old) if old.is_dir() and not old.is_symlink() else remove(old)
+        _clear(old)
     files = {}
     with atomic_write(folder / "images.npy") as file:
         writer = ImageWriter(file)
@@ -259,6 +261,11 @@ def _make(
     if found is None:
         raise unreadable
     return found
+
+
+def _clear(path: Path) -> None:
+    """Remove whatever has a name of the cache: a file, a folder, a link, a pipe."""
+    remove_folder(path) if path.is_dir() and not path.is_symlink() else remove(path)
 
 
 def _sealed(record: Mapping[str, object]) -> str:

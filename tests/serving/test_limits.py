@@ -149,6 +149,18 @@ def test_a_full_queue_is_a_503_that_says_when_to_come_again(serve, loaded, pictu
         assert client.figure("glyphnet_refusals_total") >= 9
 
 
+def test_what_is_not_answered_when_the_time_to_stop_is_over_is_a_503(serve, loaded, picture, caplog):
+    slow = Slow()
+    with ThreadPoolExecutor(1) as pool:
+        with serve(model=replace(loaded, predictor=slow), stop_seconds=0.5) as client:
+            asked = pool.submit(client.predict, picture)
+            asked.add_done_callback(lambda _: slow.go.set())
+            wait_for(lambda: client.figure("glyphnet_queued_images") == 1)
+        answer = asked.result()
+    assert (answer.status, answer.code, answer.headers["connection"]) == (503, "stopping", "close")
+    assert "Traceback" not in caplog.text, "it is no fault of the application"
+
+
 def test_all_large_bodies_together(serve, picture):
     """Two bodies that are half sent take the room; a small one and, when they have gone, a large one come through."""
     with serve(buffered_bytes=400_000) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import re
@@ -134,6 +135,10 @@ class Gate:
                 return
             app = self._direct.get((scope["method"], scope["path"]), self._app)
             await app(scope, receive, send_on)
+        except asyncio.CancelledError:  # by the server, once ``stop_seconds`` have passed
+            if status or not self._stopping():
+                raise
+            await send_error(APIError("stopping", "The service ended before the answer.", "Ask another one."), send_on)
         finally:
             if (connection := scope.get("state", {}).get("connection")) is not None:
                 connection.answered()
@@ -200,7 +205,7 @@ ANY_REQUEST = (
 )
 PREDICT = (
     "body_too_large", "too_many_images", "too_many_pixels", "unsupported_media_type", "bad_image", "bad_parameter",
-    "internal", "queue_full", "too_many_bytes",
+    "internal", "queue_full", "too_many_bytes", "stopping",
 )  # fmt: skip
 _AS_IS = "Only resize pictures, even where the model makes them like its training images."
 _SETS = "Percent, 95 for instance: add the set of classes that contains the true one in so many cases."

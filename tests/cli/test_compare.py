@@ -21,7 +21,7 @@ from glyphnet.cli.options import parse_duration
 from .. import forking
 from ..processes import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("little_ink", "forked_children")]
 
 
 def compare(*words: object) -> Result:

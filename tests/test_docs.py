@@ -117,10 +117,10 @@ def test_the_examples_run_as_they_stand(
 
 
 def test_a_run_folder_holds_what_the_page_says():
-    from glyphnet.runs.run import FileOf, RunFolder
+    from glyphnet.outputs import FileOf, RunFiles
 
     table = (ROOT / "docs" / "files.md").read_text(encoding="utf-8").partition("## The model file")[0]
-    ours = [value.name for value in vars(RunFolder).values() if isinstance(value, FileOf)]
+    ours = [value.name for value in vars(RunFiles).values() if isinstance(value, FileOf)]
     assert re.findall(r"^\| `([\w.]+)` \|", table, re.MULTILINE) == ours
 
 

@@ -10,14 +10,14 @@ import os
 import sys
 from functools import partial
 
+from glyphnet.pages.studio import studio_page
 from glyphnet.serving import listen
 from glyphnet.studio import Folder, StudioServer
 from glyphnet.studio.known import known_sets
-from glyphnet.studio.page import page_of
 
 
 def main() -> None:
-    page_of(), known_sets()  # what every fork would make for itself
+    studio_page("server"), known_sets()  # what every fork would make for itself
     for line in sys.stdin:
         if os.fork() == 0:
             server = StudioServer(Folder(line.strip()), listen("127.0.0.1", 0))

@@ -56,10 +56,7 @@ def trained(tmp_path_factory) -> Iterator[Client]:
         yield client
 
 
-def test_the_files_of_a_run_are_called_as_the_verb_calls_them() -> None:
-    own, verb = runfiles.RunFiles(Path("x")), RunFolder(Path("x"))
-    for name in ("recipe", "history", "model", "evaluation", "predictions", "report"):
-        assert getattr(own, name) == getattr(verb, name)
+def test_the_presets_are_those_of_the_verb() -> None:
     assert tuple(PRESETS) == runfiles.PRESETS
 
 

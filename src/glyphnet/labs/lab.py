@@ -27,10 +27,10 @@ from ..errors import SettingsError
 from ..files import Replacing, atomic_write, atomic_write_text
 from ..locks import FolderLock, refuse_if_in_use
 from ..modelfile import library_versions
+from ..outputs import FileOf
 from ..pages.bundle import hash_of
 from ..plots.variants import for_dark, for_phone
 from ..progress import Progress
-from ..runs.run import FileOf
 from ..settings import Settings, parse_settings, suggestion
 from ..templates import environment, read
 from ..training.device import hardware

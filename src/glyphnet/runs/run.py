@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..classifier import Classifier
 from ..data import Finding, Splits
@@ -20,6 +19,7 @@ from ..locks import FolderLock, refuse_if_in_use
 from ..nn.networks import EnsembleSpec
 from ..nn.spec import BaseSpec
 from ..notebook import curves, render
+from ..outputs import RunFiles
 from ..training import HISTORY_KEYS, Callback, FitResult, HistoryRow, Recipe, TrainingState
 from .review import Review
 
@@ -146,38 +146,9 @@ class Trained:
 SEVERAL = "seeds.json"  # marks the folder of several trainings; see `glyphnet.studies.seeds`
 
 
-class FileOf:
-    """A file of a folder: in a class with a ``path``, ``recipe = FileOf("recipe.yaml")`` is the path of that file."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, folder: Any, owner: type) -> Path:
-        path: Path = folder.path
-        return path / self.name
-
-
 @dataclass(frozen=True)
-class RunFolder:
-    """The files of a run folder."""
-
-    path: Path
-
-    recipe = FileOf("recipe.yaml")  # every setting
-    history = FileOf("history.csv")  # the learning curves
-    model = FileOf("model.safetensors")  # the classifier, with the weights of the best epoch
-    checkpoint = FileOf("checkpoint.safetensors")  # what is needed to resume
-    time = FileOf("time.json")  # what a training of a given time has tried; only with --time
-    best = FileOf("best.safetensors")  # the checkpoint of the best try, while others follow it
-    evaluation = FileOf("evaluation.json")  # every figure on the test data
-    predictions = FileOf("predictions.csv")  # a line a test image
-    report = FileOf("report.html")  # the page to look at
-    suspects = FileOf("suspects.csv")  # labels that look wrong, with a column for decisions; only with check_labels
-
-    def files(self) -> list[Path]:
-        """Its files that exist."""
-        paths = [self.path / each.name for each in vars(RunFolder).values() if isinstance(each, FileOf)]
-        return [path for path in paths if os.path.lexists(path)]
+class RunFolder(RunFiles):
+    """A run folder: what it holds, and who may write into it."""
 
     def check(self, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
         """Check whether a run may be written into it; nothing is changed.

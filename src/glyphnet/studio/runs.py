@@ -22,10 +22,11 @@ from ..errors import OutputError
 from ..files import atomic_write_json, make_folder, open_text, read_input, remove_empty_folder
 from ..locks import FileLock
 from ..outputs import LOCK as FOLDER_LOCK
+from ..outputs import RunFiles
 from ..units import fault_of, plural, printable
 from .errors import StudioError
 from .folder import Folder
-from .runfiles import ABOUT, EPOCHS, LOCK, LOG, PRESETS, PROGRESS, STOP, RunFiles
+from .runfiles import ABOUT, EPOCHS, LOCK, LOG, PRESETS, PROGRESS, STOP
 from .trainerprocess import TrainerProcess
 from .versions import Versions
 

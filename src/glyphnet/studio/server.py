@@ -9,13 +9,13 @@ import secrets
 import socket
 from collections.abc import Callable
 
+from ..pages.studio import studio_page
 from ..serving.app import SECURITY, Gate, HostPolicy
 from ..serving.connections import ConnectionPool
 from ..serving.limits import Limits
 from ..serving.server import GuardedServer, address_of, fast_loop
 from .app import Secret, make_app
 from .folder import Folder
-from .page import page_of
 from .workshop import Workshop
 
 LIMITS = Limits(
@@ -61,7 +61,7 @@ class StudioServer:
 
     async def _serve(self, on_ready: Callable[[], None]) -> None:
         workshop = Workshop(self._folder)
-        app = Secret(make_app(workshop, page_of()), self.token)
+        app = Secret(make_app(workshop, studio_page("server").encode()), self.token)
         pool = ConnectionPool(LIMITS, SECURITY, lambda _: None)
         gate = Gate(app, HostPolicy(self.host), lambda *_: None)
         self._server = GuardedServer(gate, LIMITS, pool, self._listener, on_ready, workshop.hub.stop)

@@ -30,8 +30,9 @@ from ...files import (
     subfolder,
 )
 from ...locks import refuse_if_in_use
+from ...outputs import FileOf
 from ...runs import RunFolder
-from ...runs.run import SEVERAL, FileOf
+from ...runs.run import SEVERAL
 from ...training import HistoryRow, Recipe, StepInfo, TrainingState
 from ...units import first_line, percent
 

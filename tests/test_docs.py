@@ -161,12 +161,3 @@ def test_make_targets_and_verbs_that_are_named_exist(page: Path):
     code = "\n".join([*(block.text for block in blocks(page)), *re.findall(r"`([^`\n]+)`", text)])
     assert set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE)) <= targets
     assert set(re.findall(r"^glyphnet ([a-z]+)", code, re.MULTILINE)) <= set(VERBS)
-
-
-def test_the_walk_through_the_code_names_modules_that_exist():
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`([\w/]+(?:\.py|/))`", text)
-    assert len(named) > 40
-    missing = [name for name in named if name != "src/glyphnet/" and not (ROOT / "src" / "glyphnet" / name).exists()]
-    missing = [name for name in missing if not list((ROOT / "src" / "glyphnet").glob(f"*/{name}"))]
-    assert not missing

@@ -41,6 +41,14 @@ def test_a_page_on_a_phone_is_complete_in_itself(any_lab, open_page):
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
 
 
+def test_numbers_have_real_minus_signs(any_lab):
+    text = re.sub(
+        r"<(script|style|pre|code)\b.*?</\1>", "", any_lab[1].page.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    text = re.sub(r'"data:image/png;base64,[^"]*"', "", text)
+    assert re.findall(r".{20}[\s>(=·]-\d.{20}", text) == []
+
+
 def test_its_answers_follow_from_the_numbers(any_lab, html_of):
     name, folder = any_lab
     numbers = numbers_of(folder)["numbers"]

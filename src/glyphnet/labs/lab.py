@@ -119,9 +119,15 @@ def percent(share: float, digits: int = 0) -> str:
     return units.page_percent(share, digits)
 
 
+def number(value: float, spec: str = ",") -> str:
+    """A number in a format of Python, with a real minus sign."""
+    text = format(value, spec)
+    return f"−{text[1:]}" if text.startswith("-") else text
+
+
 def points(share: float, sign: str = "") -> str:
     """A difference of shares in points: "0.12 points"; ``sign`` "+" writes plus signs too."""
-    return f"{100 * share:{sign}.2f} points".replace("-", "−")
+    return f"{number(100 * share, f'{sign}.2f')} points"
 
 
 def with_interval(figure: Numbers, digits: int = 2) -> str:
@@ -278,7 +284,7 @@ def template_of(lab: Lab[Any]) -> Template:
     templates.filters |= {
         "duration": units.duration,
         "interval": with_interval,
-        "number": lambda value, spec=",": format(value, spec),
+        "number": number,
         "p_value": units.p_value,
         "percent": percent,
         "plural": units.plural,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from glyphnet.labs.live_parts import LAB_DATA
 from glyphnet.pages import bundle as bundler
 
-from ..javascript import PACKAGE, node
+from ..javascript import PACKAGE, run_node
 
 PAGES = (
     "pages/js/drawing.js",
@@ -44,7 +43,7 @@ def bundled(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(script: str) -> str:
-    made = subprocess.run([node(), "--eval", script], capture_output=True, text=True)
+    made = run_node("--eval", script)
     assert made.returncode == 0, made.stderr
     return made.stdout
 
@@ -91,7 +90,7 @@ def test_what_the_bundler_does_not_know_is_refused(bundled: Any, modules: dict[s
 
 @pytest.mark.parametrize("entry", PAGES)
 def test_the_scripts_of_the_pages_are_valid(entry: str) -> None:
-    made = subprocess.run([node(), "--check", "-"], input=bundler.bundle(entry), capture_output=True, text=True)
+    made = run_node("--check", "-", input=bundler.bundle(entry))
     assert made.returncode == 0, made.stderr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,28 @@ from glyphnet.conformal import SCORES, Conformal
 from glyphnet.export import export
 from glyphnet.units import page_percent as percent
 
-from ..javascript import node, run_module
+from ..javascript import run_module, run_node
 
 TESTS = sorted((Path(__file__).parent / "modules").glob("*.test.js"))
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_the_module_s_own_tests_pass(path: Path) -> None:
-    made = subprocess.run([node(), "--no-warnings", "--test", str(path)], capture_output=True, text=True)
+    made = run_node("--no-warnings", "--test", str(path))
     assert made.returncode == 0, made.stdout + made.stderr
     assert int(re.search(r"^\S* ?pass (\d+)$", made.stdout, re.MULTILINE)[1]) > 1, "tests were found"
+
+
+def test_node_that_dies_by_a_signal_is_tried_once_more_and_a_warning_says_so(tmp_path: Path) -> None:
+    there = json.dumps(str(tmp_path / "there"))
+    once = f"""const fs = require("node:fs");
+        if (fs.existsSync({there})) process.stdout.write("well");
+        else {{ fs.writeFileSync({there}, ""); process.abort(); }}"""
+    with pytest.warns(UserWarning, match="Node died by signal 6"):
+        assert run_node("--eval", once).stdout == "well"
+    with pytest.warns(UserWarning, match="Node died by signal 6"):
+        assert run_node("--eval", "process.abort()").returncode < 0, "twice is no chance"
+    assert run_node("--eval", "process.exit(3)").returncode == 3, "an error of the script is one at once"
 
 
 def test_percentages_are_worded_as_in_python() -> None:

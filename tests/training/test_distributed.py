@@ -19,6 +19,7 @@ from glyphnet.errors import DataError, DeviceError, SettingsError, TrainingError
 from glyphnet.progress import Reporter
 from glyphnet.runs import resume, train
 from glyphnet.training import collective
+from glyphnet.training import launch as module_of_launch
 from glyphnet.training.collective import BEAT, SILENCE, Collective, PeerLostError
 from glyphnet.training.device import Place
 from glyphnet.training.fit import check_parts
@@ -108,6 +109,21 @@ def test_a_process_that_gives_no_sign_of_life_ends_all() -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("glyphnet: process 2 of 2 has given no sign of life for")
     assert "Resume with --resume" in run.stderr
+
+
+STOPS = """
+import os, signal
+if os.environ["RANK"] == "1":
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_process_that_is_stopped_when_they_no_longer_train_together_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it but the launcher: it judges and writes, or has just begun."""
+    assert module_of_launch.SILENCE * module_of_launch.BEAT <= 30, "all are to end within 60 s"
+    monkeypatch.setattr(module_of_launch, "SILENCE", 4)
+    with pytest.raises(TrainingError, match="process 2 of 3 has given no sign of life.*Resume with --resume"):
+        launch(3, STOPS)
 
 
 def test_the_number_of_a_silent_process_on_another_machine_is_another_s(

@@ -8,14 +8,15 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from ..errors import TrainingError
-from ..files import new_file
+from ..files import new_file, read_input
 from ..locks import temporary_folder
 from .collective import LAUNCHER, LOST, environment
 
@@ -27,17 +28,29 @@ _SIGNALS = tuple(
 )  # Windows has the first two
 
 
-_START = """import os, sys, threading, time
-def watch():
+BEAT = 0.5
+"""Seconds between two signs of life that each process gives this one."""
+SILENCE = 50
+"""Missing ones after which a process counts as stopped. While all train they notice it themselves, and sooner (see
+`collective`); this holds also when they have left one another, to judge and to write."""
+
+_START = """import atexit, contextlib, os, sys, threading, time
+heart = os.path.join({folder!r}, "heart-" + os.environ["RANK"])
+with open(heart, "w") as file:
+    file.write(str(os.getpid()))
+atexit.register(os.remove, heart)
+def live():
     while os.getppid() == {launcher}:
-        time.sleep(0.5)
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(heart)
+        time.sleep({beat})
     os._exit({lost})
-threading.Thread(target=watch, daemon=True).start()
+threading.Thread(target=live, daemon=True).start()
 sys.path[:] = {path!r}
 sys.argv[:] = {argv!r}
 {code}
 """
-"""What each process runs: it ends when this one has gone, at whatever it is."""
+"""What each process runs: it shows that it lives, and ends when this one has gone, at whatever it is."""
 
 
 class WorkerFailedError(TrainingError):
@@ -49,34 +62,76 @@ class WorkerFailedError(TrainingError):
 def launch(processes: int, code: str) -> None:
     """Run Python ``code`` in so many new processes that train together, and wait for their end.
 
-    They import from where this one does. Whatever happens, none is left: not even if this process is killed.
+    They import from where this one does. Whatever happens, none is left: not even if this process is killed, or one of
+    them is stopped (SIGSTOP).
 
     Raises:
         WorkerFailedError: one has failed, and has said why.
-        TrainingError: one was ended, by the system or a person.
+        TrainingError: one was ended or stopped, by the system or a person.
         KeyboardInterrupt: a signal has ended all before their training could be stopped in order.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     with temporary_folder() as folder, _undisturbed():
-        script, ended = Path(folder) / "start.py", Path(folder) / "ended"
+        script, ended = folder / "start.py", folder / "ended"
         with new_file(script) as file:
-            text = _START.format(lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code)
+            text = _START.format(
+                folder=str(folder), beat=BEAT, lost=LOST, launcher=os.getpid(), path=sys.path, argv=sys.argv, code=code
+            )
             file.write(text.encode())
         config = LaunchConfig(
             min_nodes=1, max_nodes=1, nproc_per_node=processes, max_restarts=0, monitor_interval=0.1,
             run_id=f"glyphnet-{secrets.token_hex(8)}", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
             local_addr="localhost", logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
         )  # fmt: skip
+        watch = _Watch(folder)
         try:
-            with environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}):
+            with environment({LAUNCHER: str(os.getpid()), ENDED: str(ended)}), watch:
                 elastic_launch(config, sys.executable)(str(script))
         except SignalException as error:
             if not ended.exists():
                 raise KeyboardInterrupt from error
         except ChildFailedError as error:
-            raise _why(error, processes) from None
+            raise _why(error, processes, watch.silent) from None
+
+
+class _Watch(threading.Thread):
+    """Ends a process that gives no sign of life.
+
+    Its own beats are counted, not seconds: when all were stopped, this one with them, nobody is late.
+
+    Args:
+        folder: where each process has a file that it touches, removes when it ends, and in which its number stands.
+
+    Attributes:
+        silent: the ranks of those it has ended.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True, name="glyphnet-watch")
+        self._folder, self._over, self.silent = folder, threading.Event(), set[int]()
+
+    def __enter__(self) -> _Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look at each file once a beat until all have ended."""
+        seen: dict[Path, tuple[int, int]] = {}  # when it was touched last, and how often that was seen
+        while not self._over.wait(BEAT):
+            for heart in self._folder.glob("heart-*"):
+                with contextlib.suppress(OSError, ValueError):  # it has just ended, or just begun
+                    touched = heart.stat().st_mtime_ns
+                    before, times = seen.get(heart, (0, 0))
+                    seen[heart] = touched, times + 1 if touched == before else 0
+                    if seen[heart][1] == SILENCE:
+                        self.silent.add(int(heart.name.removeprefix("heart-")))
+                        os.kill(int(read_input(heart)), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def tell_end() -> None:
@@ -86,8 +141,13 @@ def tell_end() -> None:
             new_file(path).close()
 
 
-def _why(error: ChildFailedError, processes: int) -> TrainingError:
+def _why(error: ChildFailedError, processes: int, silent: Collection[int]) -> TrainingError:
     failures: dict[int, ProcessFailure] = dict(error.failures)  # in the order in which they were noticed
+    for rank in silent:
+        return TrainingError(
+            f"process {rank + 1} of {processes} has given no sign of life for {SILENCE * BEAT:.0f} s: it was stopped. "
+            "All have ended. Resume with --resume; the number of processes may be another."
+        )
     for rank, failure in failures.items():
         if failure.exitcode < 0:
             number = signal.Signals(-failure.exitcode)

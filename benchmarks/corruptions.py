@@ -5,8 +5,8 @@
 
 Each preset is trained on the images as they are, with the seeds 0, 1, …, and judged once on the test images and on
 those corrupted by `glyphnet.evaluation.corruptions`, where the strengths and their source stand. Five kinds resemble an
-augmentation of the preset ``robust``: it turns, scales, slants and moves images, and puts a filter, which may invert,
-over a rectangle (stripe). The other ten it never sees.
+augmentation of the preset ``robust``: it turns and moves images, lays clouds over them and draws lines through them.
+The other ten it never sees.
 
 ``--helps`` trains the preset ``fast`` with one augmentation more at a time, and judges validation images: the
 difference to the preset as it is, by corruption, says what each augmentation gains.
@@ -30,12 +30,13 @@ from glyphnet.training import Examples, FitResult, Pictures, fit, validate
 
 UInt8Array = npt.NDArray[np.uint8]
 
-RESEMBLE = ("shear", "scale", "rotate", "translate", "stripe")
+RESEMBLE = ("rotate", "translate", "fog", "dotted_line", "zigzag")
 """Corruptions that an augmentation of ``robust`` resembles."""
 
 TRIED: dict[str, float] = {
     "rotate": 35, "scale": 0.35, "shear": 25, "shift": 4, "elastic": 1, "contrast": 0.8, "brightness": 0.5, "blur": 1,
-    "noise": 0.3, "stroke": 1, "convolve": 1, "trivial": 1, "erase": 0.3, "mixup": 0.5, "cutmix": 0.5,
+    "noise": 0.3, "stroke": 1, "convolve": 1, "light": 0.8, "scribble": 0.5, "trivial": 1, "erase": 0.3, "mixup": 0.5,
+    "cutmix": 0.5,
 }  # fmt: skip
 
 

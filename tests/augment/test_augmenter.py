@@ -54,3 +54,31 @@ def test_flips_are_off_unless_asked_for() -> None:
     x[:, :, 4, 0] = 1
     everything_else = {"rotate": 5, "shear": 5, "shift": 1}
     assert Augmenter(everything_else)(x)[..., 5:].max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["rotate", "elastic", "noise"])
+def test_each_change_is_made_to_the_asked_share_of_the_images(name: str) -> None:
+    x = torch.rand(1, 1, 12, 12).expand(1000, -1, -1, -1).contiguous()
+    settings = {name: 0.5 if name == "noise" else 20 if name == "rotate" else 2}
+    everything, some = drawn(Augmenter(settings), x), drawn(Augmenter(settings, share=0.3), x)
+    # An image that is not moved is sampled all the same, which moves it by rounding.
+    assert changed(everything, x).mean().item() == pytest.approx(1, abs=0.01)
+    assert changed(some, x).mean().item() == pytest.approx(0.3, abs=0.05)
+
+
+def test_changes_meet_by_chance() -> None:
+    x = torch.rand(1, 1, 12, 12).expand(2000, -1, -1, -1).contiguous()
+    for settings in ({"rotate": 30, "shift": 3}, {"noise": 0.3, "brightness": 0.4}, {"rotate": 30, "noise": 0.3}):
+        kept = 1 - changed(drawn(Augmenter(settings, share=0.5), x), x)
+        least = 0.25 * (1 / 49 + 1 if "shift" in settings else 1)  # a shift by 0 changes nothing
+        assert kept.mean().item() == pytest.approx(least, abs=0.04)
+
+
+def drawn(augmenter: Augmenter, x: torch.Tensor) -> torch.Tensor:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return augmenter(x)
+
+
+def changed(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return ((y - x).abs() > 1e-4).flatten(1).any(1).float()

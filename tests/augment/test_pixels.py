@@ -112,6 +112,32 @@ def test_tints_change_colour_pictures_alone() -> None:
     assert torch.equal(seeded({"colour": 0.4}, x[:, :1]), x[:, :1])
 
 
+def test_a_cloud_is_smooth_and_as_dark_and_light_as_the_image() -> None:
+    x = torch.zeros(N, 1, 28, 28)
+    x[:, :, 4:24, 12:16] = 0.8
+    y = seeded({"light": 1}, x)
+    assert y.min() >= 0
+    assert y.max() <= 0.8 + 1e-6
+    paper = y[:, 0, :, :10]
+    assert (paper.diff(dim=1).abs().amax() < 0.4) & (paper.diff(dim=2).abs().amax() < 0.4)
+    unlike = paper.amax((1, 2)) - paper.amin((1, 2))
+    assert unlike.mean() > 0.15, "light falls unevenly"
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(0.1, 0.9), (0.9, 0.1)])
+def test_a_scribble_is_drawn_in_ink_across_the_asked_share(paper: float, ink: float) -> None:
+    x = torch.full((N, 3, 20, 20), paper)
+    x[:, :, 8:12, 8:12] = ink
+    y = seeded({"scribble": 0.4}, x)
+    lines = (y != x).any(1)
+    share = lines.flatten(1).any(1).float().mean().item()
+    assert share == pytest.approx(0.38, abs=0.06)  # some lie beyond the border
+    assert (y.amin().item(), y.amax().item()) == pytest.approx((0.1, 0.9))
+    crossed = torch.maximum(lines.any(1).sum(1), lines.any(2).sum(1))[lines.flatten(1).any(1)]
+    assert crossed.float().median() > 14, "from one side to the other"
+    assert lines.flatten(1).sum(1).float().mean() < 0.25 * 400
+
+
 def test_trivial_makes_one_change_an_image_and_leaves_some_as_they_are() -> None:
     x = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).expand(N, -1, -1, -1)
     kept = (seeded({"trivial": 1}, x) == x).flatten(1).all(1).float().mean().item()

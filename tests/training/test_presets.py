@@ -33,6 +33,13 @@ def test_more_images_mean_fewer_epochs_but_more_seen_in_all(name: str) -> None:
     assert few.epochs * 1_000 < many.epochs * 50_000
 
 
+def test_robust_makes_each_of_its_many_changes_to_some_images_and_says_so() -> None:
+    recipe = preset("robust", (28, 28, 1), 60_000, 10, Pictures(kind="drawings"))
+    assert len(recipe.augment) >= 8
+    assert 0.2 <= recipe.augment_share <= 0.6
+    assert f"each in {100 * recipe.augment_share:.0f} % of the images" in recipe.about_pictures[0]
+
+
 @pytest.mark.parametrize("side", [16, 23, 24, 28, 32, 47, 48, 64, 96, 224])
 def test_best_pools_larger_images_more_often(side: int) -> None:
     channels = preset("best", (side, side + 3, 1), 1_000, 10).network.channels

@@ -87,6 +87,9 @@ def test_settings_without_effect_are_named() -> None:
     assert sgd.without_effect() == ("optimizer.nesterov has no effect: optimizer.momentum is 0.",)
     patient = Recipe.parse({"network": "mlp", "epochs": 5, "early_stopping": {"patience": 5}})
     assert patient.without_effect() == ("early_stopping has no effect: its patience (5) is not below epochs (5).",)
+    for augment, count in (({}, 1), ({"noise": 0}, 1), ({"noise": 0.1}, 0)):
+        said = Recipe.parse({"network": "mlp", "augment": augment, "augment_share": 0.5}).without_effect()
+        assert ["augment_share (=0.5) has no effect" in each for each in said] == [True] * count
 
 
 def test_chance_in_a_line_search_is_refused() -> None:

@@ -66,6 +66,21 @@ class Warp:
             planes = planes.add_(self.field)
         return planes.permute(0, 2, 3, 1)
 
+    def where(self, chosen: Tensor, other: Warp) -> Warp:
+        """This warp for the chosen images, bool (N,), and another for the rest; a field that one lacks is 0."""
+        field = self.field
+        if field is not None or other.field is not None:
+            none = torch.zeros((), device=chosen.device, dtype=self.matrix.dtype)
+            own, others = (none if each is None else each for each in (field, other.field))
+            field = torch.where(chosen[:, None, None, None], own, others)
+        return Warp(
+            self.height,
+            self.width,
+            torch.where(chosen[:, None, None], self.matrix, other.matrix),
+            torch.where(chosen[:, None], self.offset, other.offset),
+            field,
+        )
+
     def sample(self, x: Tensor) -> Tensor:
         """The new images, bilinear, float (N, C, H, W), channels last; border pixels are repeated."""
         n, channels, height, width = x.shape
@@ -220,19 +235,56 @@ def convolve(x: Tensor, most: float) -> Tensor:
 
     Xu et al., 2021, "Robust and Generalizable Visual Representation Learning via Random Convolutions",
     https://arxiv.org/abs/2007.13003, with a filter for each image. It changes light, polarity, edges and texture, and
-    keeps shapes. Half of the images are changed in a random rectangle alone.
+    keeps shapes.
     """
     n, channels, height, width = x.shape
     filters = torch.randn((n, 9 * channels, channels), device=x.device, dtype=x.dtype)
     patches = F.unfold(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3).transpose(1, 2)
     made = torch.bmm(patches, filters).view(n, height, width, channels).permute(0, 3, 1, 2)
+    amount = torch.rand(_each(x), device=x.device, dtype=x.dtype) * most
+    return x.clone().lerp_(_stretched(made, x), amount)
+
+
+def light(x: Tensor, most: float) -> Tensor:
+    """Blend each image with a cloud, a smooth random field from its darkest to its lightest: up to ``most``.
+
+    So light falls unevenly: shadows, haze, fog. A cloud is a sum of random heights on coarse and fine lattices.
+    """
+    n, _, height, width = x.shape
+    cloud = torch.zeros((n, 1, height, width), device=x.device, dtype=x.dtype)
+    for cells in (2, 4, 8):
+        heights = torch.randn((n, 1, cells, cells), device=x.device, dtype=x.dtype)
+        cloud += F.interpolate(heights, size=(height, width), mode="bilinear", align_corners=True) / math.sqrt(cells)
+    amount = torch.rand(_each(x), device=x.device, dtype=x.dtype) * most
+    return x.clone().lerp_(_stretched(cloud, x).expand_as(x), amount)
+
+
+def _stretched(made: Tensor, x: Tensor) -> Tensor:
+    """Numbers in place of the pixels of ``x``, stretched so that each image has the range that it has there."""
     lowest, highest = made.amin((1, 2, 3), keepdim=True), made.amax((1, 2, 3), keepdim=True)
     darkest, lightest = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-    made = darkest + (made - lowest) / (highest - lowest).clamp(min=1e-6) * (lightest - darkest)
-    share = torch.rand((n, 2), device=x.device).sqrt()
-    inside = _stretch(share[:, 0], height).view(n, 1, height, 1) & _stretch(share[:, 1], width).view(n, 1, 1, width)
-    amount = torch.rand(_each(x), device=x.device, dtype=x.dtype) * most
-    return x.clone().lerp_(made, amount * (inside | _chance(x, 0.5)).to(x.dtype))
+    return darkest + (made - lowest) / (highest - lowest).clamp(min=1e-6) * (lightest - darkest)
+
+
+def scribble(x: Tensor, probability: float) -> Tensor:
+    """Draw a wavy line, 2 to 4 pixels wide, across each image with this probability.
+
+    It is as light as the lightest pixel of an image that is mostly dark, and as dark as the darkest of another: ink.
+    """
+    n, _, height, width = x.shape
+    drawn = torch.rand((n, 7, 1, 1), device=x.device, dtype=x.dtype)
+    start, slope, swing, waves, phase, thick, upright = (drawn[:, number] for number in range(7))
+    along = torch.linspace(-0.5, 0.5, width, device=x.device, dtype=x.dtype)
+    wave = 0.15 * swing * torch.sin(2 * math.pi * (phase + (1 + 5 * waves) * along))
+    middle = height * (start + (slope - 0.5) * along + wave)  # of the line, in pixels from the top: (N, 1, W)
+    rows = torch.arange(height, device=x.device, dtype=x.dtype)[:, None]
+    line = (1.5 + thick - (rows - middle).abs()).clamp_(0, 1)
+    if height == width:
+        line = torch.where(upright < 0.5, line, line.transpose(1, 2))
+    darkest, lightest = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+    is_light = x.mean((1, 2, 3), keepdim=True) > (darkest + lightest) / 2
+    ink = torch.where(is_light, darkest, lightest).expand_as(x)
+    return x.clone().lerp_(ink, line[:, None] * _chance(x, probability))
 
 
 _TRIVIAL_WARPS: tuple[tuple[Callable[[Warp, float], Warp], float], ...] = ((rotate, 30), (shear, 18), (scale, 0.25))
@@ -393,7 +445,9 @@ AUGMENTATIONS: Table[WarpRow | PixelRow | MixRow] = Table("augmentations", {
     "blur": PixelRow("of a 3×3 blur", 1, "soften", apply=blur),
     "noise": PixelRow("of full white", 0.5, "add noise of up to this standard deviation", apply=noise),
     "stroke": PixelRow("of a pixel", 1, "make strokes wider or narrower", apply=stroke),
-    "convolve": PixelRow("of the image", 1, "put a random 3×3 filter over the image, or a rectangle", apply=convolve),
+    "convolve": PixelRow("of the image", 1, "put a random 3×3 filter over the image", apply=convolve),
+    "light": PixelRow("of the image", 1, "let light fall unevenly: a cloud over the image", apply=light),
+    "scribble": PixelRow("probability", 1, "draw a random wavy line", apply=scribble),
     "trivial": PixelRow("of the greatest strength", 1, "one random change an image (TrivialAugment)", apply=trivial),
     "erase": PixelRow("of the area", 0.9, "paint out a rectangle of up to this share", apply=erase),
     "mixup": MixRow("Beta parameter", 10, "blend images and their targets in pairs", apply=mixup),
@@ -410,12 +464,13 @@ class Augmenter:
 
     Args:
         settings: the strength of each augmentation by its name in :data:`AUGMENTATIONS`, in any order.
+        share: of the images that each change of place or pixels is made to, drawn for each change by itself.
 
     Raises:
         SettingsError: unknown names or strengths out of range; the message lists all of them.
     """
 
-    def __init__(self, settings: Mapping[str, float]) -> None:
+    def __init__(self, settings: Mapping[str, float], share: float = 1.0) -> None:
         problems = [problem for name, value in settings.items() if (problem := _problem(name, value))]
         if problems:
             raise SettingsError("; ".join(problems))
@@ -425,6 +480,7 @@ class Augmenter:
         self._warps = [(row, strength) for row, strength in rows if isinstance(row, WarpRow)]
         self._pixels = [(row, strength) for row, strength in rows if isinstance(row, PixelRow)]
         self._mixes = [(row, strength) for row, strength in rows if isinstance(row, MixRow)]
+        self.share = share
 
     @property
     def changes_images(self) -> bool:
@@ -441,10 +497,13 @@ class Augmenter:
         if self._warps:
             composed = Warp.identity(x)
             for row, strength in self._warps:
-                composed = row.apply(composed, strength)
+                warped = row.apply(composed, strength)
+                composed = warped if self.share == 1 else warped.where(_chance(x, self.share).flatten(), composed)
             x = composed.sample(x)
         for pixel_row, strength in self._pixels:
-            x = pixel_row.apply(x, strength)
+            changed = pixel_row.apply(x, strength)
+            # By lerp with weights 0 and 1, which are exact: where() would lose the memory format.
+            x = changed if self.share == 1 else x.lerp(changed, _chance(x, self.share).to(x.dtype))
         return x
 
     def of_pixels(self, images: Tensor) -> Tensor:

@@ -297,10 +297,10 @@ CORRUPTIONS: dict[str, Corruption] = {
     "brightness": _row(brightness, "brightness", "convolve"),
     "translate": _row(translate, "shift"),
     "stripe": _row(stripe, "convolve"),
-    "fog": _row(fog, "convolve", "contrast"),
+    "fog": _row(fog, "light", "convolve"),
     "spatter": _row(spatter, "erase"),
-    "dotted_line": _row(dotted_line, "erase"),
-    "zigzag": _row(zigzag, "erase"),
+    "dotted_line": _row(dotted_line, "scribble", "erase"),
+    "zigzag": _row(zigzag, "scribble", "erase"),
     "canny_edges": _row(canny_edges, "convolve", "stroke"),
 }
 """The fifteen kinds, by name."""

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..augment import Augmenter
 from ..errors import DivergedError, SettingsError, TrainingError
 from ..nn import Preprocessing, build, logits_in_batches, without_head
 from ..nn.inference import keep_freed_memory
@@ -296,14 +295,14 @@ class Fitting:
 
     def _with_copies(self, features: Features) -> Examples:
         """The features of the training images, and of augmented copies if they are few."""
-        train, augmenter, body = self.train, Augmenter(self.recipe.augment), features.body
+        train, augmenter, body = self.train, self.state.augmenter, features.body
         rounds = max(1, HEAD_IMAGES // len(train)) if augmenter.changes_images else 1
 
         def compute() -> torch.Tensor:
             copies = (augmenter.of_pixels(train.inputs) for _ in range(rounds - 1))
             return torch.cat([self._features(body, each) for each in (train.inputs, *copies)])
 
-        by_chance = (rounds, self.recipe.seed, self.recipe.augment) if rounds > 1 else ()
+        by_chance = (rounds, self.recipe.seed, self.recipe.augment, self.recipe.augment_share) if rounds > 1 else ()
         found = features(train.inputs, compute, *by_chance)
         weights = None if train.weights is None else train.weights.repeat(rounds)
         return Examples(found, train.labels.repeat(rounds), weights)

@@ -15,6 +15,7 @@ from ..data.settings import DataSettings, Fraction
 from ..errors import SettingsError
 from ..nn import NetworkSpec
 from ..settings import Settings, parse_settings, suggestion
+from ..units import percent
 from .losses import REGULARIZERS, AnyLoss, CrossEntropy, Regularizer
 from .optimizers import Adam, AnyOptimizer
 from .schedules import AnySchedule, Constant
@@ -185,6 +186,7 @@ class Recipe(Settings):
         preprocessing: "standardize" (mean 0, spread 1, a channel), "unit_range" (pixels / 255) or "unit_norm" (each
             image has length 1).
         augment: strength of each random change of the training images, by name.
+        augment_share: of the images that each of these changes is made to, drawn for each change by itself.
         loss: what is made small, label smoothing and class weights with it.
         optimizer: how, with its learning rate.
         schedule: how the learning rate changes on the way.
@@ -213,6 +215,7 @@ class Recipe(Settings):
     pictures: Pictures | None = None
     preprocessing: Literal["standardize", "unit_range", "unit_norm"] = "standardize"
     augment: dict[str, float] = Field(default_factory=dict)
+    augment_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     loss: AnyLoss = CrossEntropy()
     optimizer: AnyOptimizer = Adam()
     schedule: AnySchedule = Constant()
@@ -284,6 +287,8 @@ class Recipe(Settings):
             return ()
         by = [f"{name} {strength:g}" for name, strength in self.augment.items() if strength]
         made = f"augmented by {', '.join(by)}" if by else "not augmented"
+        if by and self.augment_share < 1:
+            made += f", each in {percent(self.augment_share, 0)} of the images"
         if self.backbone is not None:
             made = f"few, so on the backbone {self.backbone.weights} (--set backbone=null: without), {made}"
         return (f"{pictures.kind.capitalize()} ({pictures.reason}): {made}.{pictures.about_mirrored}",)
@@ -358,6 +363,8 @@ class Recipe(Settings):
                 said.append(f"schedule has no effect: {self.optimizer.name} searches for its own step.")
         if getattr(self.optimizer, "nesterov", False) and not getattr(self.optimizer, "momentum", 1.0):
             said.append("optimizer.nesterov has no effect: optimizer.momentum is 0.")
+        if self.augment_share < 1 and not any(self.augment.values()):
+            said.append(f"augment_share (={self.augment_share:g}) has no effect: augment names no change.")
         if self.early_stopping and self.early_stopping.patience >= self.epochs:
             said.append(
                 f"early_stopping has no effect: its patience ({self.early_stopping.patience}) is not below "

@@ -100,7 +100,7 @@ class TrainingState:
             recipe=recipe,
             network=network,
             preprocessing=preprocessing,
-            augmenter=Augmenter(recipe.augment),
+            augmenter=Augmenter(recipe.augment, recipe.augment_share),
             optimizer=optimizer,
             average=WeightAverage(network, recipe.ema) if recipe.ema else None,
             metrics=Metrics(recipe.loss, device),

@@ -102,3 +102,27 @@ def test_at_the_end_python_does_not_look_for_garbage_once_more() -> None:
     run = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[1:] == ["True"]
+
+
+IMPORTING = """
+import gc
+looks = []
+gc.callbacks.append(lambda phase, about: looks.append(about["generation"]) if phase == "start" else None)
+from glyphnet.cli.options import large_import
+with large_import():
+    import torch
+print(len(looks), gc.isenabled(), gc.get_freeze_count() > 100_000)
+with large_import():
+    made = [[] for _ in range(100_000)]
+print(len(looks) > 0)
+"""
+
+
+def test_while_pytorch_is_imported_python_does_not_look_for_garbage() -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    first, after = run.stdout.splitlines()
+    count, *rest = first.split()
+    assert int(count) < 100, "a few while the options are imported"
+    assert rest == ["True", "True"]
+    assert after == "True", "once PyTorch is there it does as always"

@@ -18,6 +18,7 @@ from scipy.special import expit
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from glyphnet.scratch import NeuralNetMLP
 
@@ -133,6 +134,21 @@ def test_scipys_solvers_go_down_and_learn(solver: str):
     assert (np.diff(net.cost_) <= 0).all()
     assert net.score(X / 16, Y) == net.train_accuracy_[-1] > 0.95
     assert "iterations" in net.stopped_.lower()
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "bfgs"])
+def test_the_libraries_of_numpy_and_scipy_do_not_wait_for_each_other(solver: str):
+    """Each has threads of its own, which are busy while they wait: several of both are slower than one."""
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2, user_api="blas"):
+        net = NeuralNetMLP(5, solver=solver, epochs=3, random_state=0)
+        net.fit(X[:50], Y[:50], on_epoch=lambda _: seen.append(threads()))
+        assert seen[0] == {1}
+        assert threads() == {2}
 
 
 def test_lbfgs_ends_where_there_is_no_slope_left():

@@ -6,11 +6,14 @@ with a value is a `typer.BadParameter`, which ends the command with status 2.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import math
 import re
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_type_hints
@@ -231,6 +234,23 @@ def replacing(ctx: typer.Context, overwrite: bool) -> Replacing:
     return Replacing(tuple(filter(None, inputs)), overwrite, not any(map(ctx.params.get, OUTPUTS)))
 
 
+@contextmanager
+def large_import() -> Iterator[None]:
+    """Around an import of what loads PyTorch, whose objects stay to the end: Python looks for no garbage among them.
+
+    It did so several times while they came and again with each larger import after them, which took 0.3 s.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def with_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
     """The verb with an option for each field of its groups."""
     parameters: list[inspect.Parameter] = []
@@ -309,6 +329,7 @@ class RecipeOptions(OptionGroup):
         """The recipe in the file of --recipe; ``given`` is as `given_parameters` returns it."""
         if "recipe" in given and "preset" in given:
             raise typer.BadParameter("--recipe and --preset exclude each other: choose one.")
-        from ..runs import read_recipe
+        with large_import():
+            from ..runs import read_recipe
 
         return None if self.recipe is None else read_recipe(self.recipe)

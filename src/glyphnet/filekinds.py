@@ -153,8 +153,10 @@ def check_suffix(path: str | os.PathLike[str], written: Collection[str]) -> None
     if names_a_format(path) and suffix_of(path) not in written:
         stem, suffix = os.path.splitext(path)
         name = f"{os.path.basename(stem)}{next(iter(written))}"
-        kinds = " or ".join(f"a {each} file" for each in written)
-        raise OutputError(f"{os.fspath(path)}: ends in {suffix}, but {kinds} is written. Choose another name: {name}.")
+        raise OutputError(
+            f"{os.fspath(path)}: ends in {suffix}, but a {' or '.join(written)} file is written. Choose another name: "
+            f"{name}."
+        )
 
 
 def check_folder_name(path: str | os.PathLike[str]) -> None:

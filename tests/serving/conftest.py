@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
 import socket
 import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +28,13 @@ pytest.importorskip("fastapi")
 from glyphnet.serving import Limits, Server, listen, load
 
 from ..knowing import knowing
+
+
+def in_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """What asynchronous work gives: in a thread of its own, for in the tests' own the browser's event loop may run."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
+
 
 CLASSES = ("zero", "größe 数字", "<script>alert(1)</script>", "</script><b>", "five \N{SNOWMAN}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +15,8 @@ from glyphnet.data.values import STANDARD
 from glyphnet.images import Batch
 from glyphnet.serving.api import APIError
 from glyphnet.serving.service import Batcher
+
+from .conftest import in_thread
 
 
 class Echo:
@@ -52,7 +53,7 @@ def test_what_waits_together_is_one_batch_and_each_gets_its_own():
         assert not batcher.works()
         return answers
 
-    answers = _in_thread(ask)
+    answers = in_thread(ask)
     for n, answer in enumerate(answers):
         assert answer.probabilities.shape == (n % 3 + 1, 2)
         assert (answer.probabilities == n).all(), n
@@ -80,7 +81,7 @@ def test_a_picture_that_cannot_be_normalised_fails_alone(monkeypatch):
         batcher.stop()
         return answers
 
-    [batch, *answers] = _in_thread(ask)
+    [batch, *answers] = in_thread(ask)
     assert (batch.probabilities == 9).all()
     for n, answer in enumerate(answers):
         if n == 3:
@@ -98,7 +99,7 @@ def test_images_that_cannot_be_joined_are_answered_with_the_error_and_the_next_o
         batcher.stop()
         return [*failed, answer]
 
-    [*failed, answer] = _in_thread(ask)
+    [*failed, answer] = in_thread(ask)
     assert all("dimensions" in str(each) for each in failed)
     assert answer.probabilities.tolist() == [[0, 0]]
 
@@ -113,10 +114,4 @@ def test_room_is_given_back():
         assert batcher.admitted == 0
         batcher.stop()
 
-    _in_thread(ask)
-
-
-def _in_thread(work):
-    """In the tests' own thread the browser's event loop may run."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(work())).result()
+    in_thread(ask)

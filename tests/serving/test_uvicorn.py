@@ -15,6 +15,8 @@ from glyphnet.serving.connections import ConnectionPool, GuardedProtocol
 from glyphnet.serving.limits import Limits
 from glyphnet.serving.server import GuardedServer
 
+from .conftest import in_thread
+
 OVERRIDDEN = {
     "serve": ["self", "sockets"],
     "startup": ["self", "sockets"],
@@ -52,7 +54,7 @@ def test_the_run_of_a_server_calls_what_we_override() -> None:
             called.append("shutdown")
             await super().shutdown(sockets)
 
-    asyncio.run(Server(uvicorn.Config(answer, lifespan="off", log_level="critical")).serve([]))
+    in_thread(lambda: Server(uvicorn.Config(answer, lifespan="off", log_level="critical")).serve([]))
     assert called == ["startup", "on_tick", "on_tick", "shutdown"], CHANGED % "what Server.serve calls"
 
 
@@ -79,7 +81,7 @@ def test_a_protocol_can_be_made_and_stands_behind_ours() -> None:
         listener.close()
         return told
 
-    told = asyncio.run(ask())
+    told = in_thread(ask)
     assert told.startswith(b"HTTP/1.1 200"), CHANGED % "Config.http_protocol_class"
     assert told.endswith(b"\r\n\r\nGuardedProtocol"), CHANGED % 'the state in an application\'s scope["state"]'
 

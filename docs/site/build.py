@@ -132,9 +132,11 @@ def write_gallery(source: Path) -> None:
         "Guided experiments, here in their small versions: `glyphnet lab NAME` runs them at full size.",
         "",
     ]
+    changed = _last_change()
     for name, (_, about) in LABS.items():
         folder = BUILD / "labs" / name
-        if not _is_current(folder / "lab.html"):
+        made = folder / "lab.html"
+        if not made.exists() or made.stat().st_mtime < changed:
             print(f"lab {name}", flush=True)
             shutil.rmtree(folder, ignore_errors=True)
             run_lab(name, {"quick": True}, out=folder, command=f"glyphnet lab {name} --quick --out labs/{name}")
@@ -169,10 +171,10 @@ def write_first_figure(folder: Path) -> Iterator[tuple[str, Path, str]]:
         yield colours, picture, alt
 
 
-def _is_current(page: Path) -> bool:
-    """Whether a page was made after the last change of the code."""
+def _last_change() -> float:
+    """When a file of the code was last changed, in seconds since 1970: a lab's page that is older is made again."""
     sources = (path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in sources)
+    return max(path.stat().st_mtime for path in sources)
 
 
 def write_reference(source: Path) -> None:

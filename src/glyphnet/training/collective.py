@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.distributed as dist
@@ -316,7 +316,23 @@ def _first_sentence(error: Exception) -> str:
     return re.sub(r"^\[[^]]*\.cc:\d+\] ", "", str(error).strip()).partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
-class Pulse(threading.Thread):
+class Watcher(threading.Thread):
+    """A thread that works until the end of a ``with`` block, which sets `over`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(daemon=True, name=name)
+        self.over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+
+
+class Pulse(Watcher):
     """A heartbeat each second; ends this process when the next one sends none, or when the launcher is gone.
 
     The connections show a process that has ended, but not one that is stopped (SIGSTOP) or a machine without
@@ -326,24 +342,16 @@ class Pulse(threading.Thread):
     """
 
     def __init__(self, place: Place, store: Store) -> None:
-        super().__init__(daemon=True, name="glyphnet-pulse")
-        self._place, self._store, self._left = place, store, threading.Event()
+        super().__init__("glyphnet-pulse")
+        self._place, self._store = place, store
         self._next = (place.rank + 1) % place.size
         self._launcher = os.getppid()
         store.set_timeout(timedelta(seconds=10))
 
-    def __enter__(self) -> Pulse:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._left.set()
-        self.join()
-
     def run(self) -> None:
         """Send heartbeats until the group is left."""
         beats, silent, last = 0, 0, b""
-        while not self._left.wait(BEAT):
+        while not self.over.wait(BEAT):
             if os.getppid() != self._launcher:
                 os._exit(LOST)
             beats += 1

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import sys
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from ..errors import TrainingError
 from ..files import new_file, read_input
 from ..locks import temporary_folder
-from .collective import LAUNCHER, LOST, environment
+from .collective import LAUNCHER, LOST, Watcher, environment
 
 ENDED = "GLYPHNET_ENDED"
 """Environment variable with the file that the first process makes when it has ended or stopped in order."""
@@ -96,7 +95,7 @@ def launch(processes: int, code: str) -> None:
             raise _why(error, processes, watch.silent) from None
 
 
-class _Watch(threading.Thread):
+class _Watch(Watcher):
     """Ends a process that gives no sign of life.
 
     Its own beats are counted, not seconds: when all were stopped, this one with them, nobody is late.
@@ -109,21 +108,13 @@ class _Watch(threading.Thread):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True, name="glyphnet-watch")
-        self._folder, self._over, self.silent = folder, threading.Event(), set[int]()
-
-    def __enter__(self) -> _Watch:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
+        super().__init__("glyphnet-watch")
+        self._folder, self.silent = folder, set[int]()
 
     def run(self) -> None:
         """Look at each file once a beat until all have ended."""
         seen: dict[Path, tuple[int, int]] = {}  # when it was touched last, and how often that was seen
-        while not self._over.wait(BEAT):
+        while not self.over.wait(BEAT):
             for heart in self._folder.glob("heart-*"):
                 with contextlib.suppress(OSError, ValueError):  # it has just ended, or just begun
                     touched = heart.stat().st_mtime_ns
@@ -143,10 +134,10 @@ def tell_end() -> None:
 
 def _why(error: ChildFailedError, processes: int, silent: Collection[int]) -> TrainingError:
     failures: dict[int, ProcessFailure] = dict(error.failures)  # in the order in which they were noticed
-    for rank in silent:
+    if silent:
         return TrainingError(
-            f"process {rank + 1} of {processes} has given no sign of life for {SILENCE * BEAT:.0f} s: it was stopped. "
-            "All have ended. Resume with --resume; the number of processes may be another."
+            f"process {min(silent) + 1} of {processes} has given no sign of life for {SILENCE * BEAT:.0f} s: it was "
+            "stopped. All have ended. Resume with --resume; the number of processes may be another."
         )
     for rank, failure in failures.items():
         if failure.exitcode < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,28 @@ def test_one_thread_where_other_programs_leave_less_than_two_cores(monkeypatch: 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="reads it")
 def test_free_cores_are_those_that_the_system_calls_idle() -> None:
-    idle, whole = device._idle_and_all()
-    assert 0 < idle <= whole
+    looked = device._Look.now()
+    assert looked is not None
+    assert 0 < looked.idle <= looked.whole
     assert 0.0 <= device.free_cores() <= device.usable_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="reads it")
+def test_cores_that_this_process_has_taken_were_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores, tick = len(os.sched_getaffinity(0)), os.sysconf("SC_CLK_TCK")
+    before = device._Look(when=10.0, idle=500, whole=2000, own=3.0)
+    after = device._Look(when=11.0, idle=500 + 40, whole=2000 + 200, own=3.0 + 60 / tick)
+    assert after.free_since(before) == cores * (40 + 60) / 200
+    monkeypatch.setattr(device, "usable_cores", lambda: cores)
+    monkeypatch.setattr(device, "_AT_IMPORT", before)
+    monkeypatch.setattr(device._Look, "now", lambda: after)
+    assert device.free_cores() == pytest.approx(cores / 2)
+    slept: list[float] = []
+    monkeypatch.setattr(device.time, "sleep", slept.append)
+    for old in (replace(before, when=0.5), replace(before, when=10.95), replace(before, own=5.0)):
+        monkeypatch.setattr(device, "_AT_IMPORT", old)
+        device.free_cores()
+    assert slept == [device.LOOKED_FOR] * 3
 
 
 class StopAt(Callback):

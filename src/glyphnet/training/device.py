@@ -30,8 +30,8 @@ On two idle cores it may bring a sixth from a fifth of this on. But where anothe
 threads wait for each other at every operation: such steps then took twenty times as long.
 """
 
-LOOKED_FOR = 0.1
-"""Seconds for which `free_cores` measures."""
+LOOKED_FOR, LOOKED_BACK = 0.1, 10.0
+"""Seconds for which `free_cores` measures: at least that many, and none that lie further back."""
 
 BF16_STEP = 700e6
 """Forward work of one step, in FLOPs, from which bfloat16 pays on processors that multiply it quickly.
@@ -142,30 +142,63 @@ def compute_dtype(precision: str, device: torch.device, flops_a_step: float) -> 
     return torch.bfloat16 if faster else torch.float32
 
 
-def free_cores() -> float:
-    """How many of the usable cores other programs leave free, measured for a tenth of a second.
+@dataclass(frozen=True)
+class _Look:
+    """What the system says of the usable cores at a moment.
 
-    Where the system does not show how busy each core is: by the load of the last minute, which counts this process too.
+    Attributes:
+        when: in seconds, on the clock of `time.perf_counter`.
+        idle, whole: ticks since the start of the system: when the cores had nothing to do, and all.
+        own: processor time of this process and of its children that have ended, in seconds.
+    """
+
+    when: float
+    idle: int
+    whole: int
+    own: float
+
+    @classmethod
+    def now(cls) -> _Look | None:
+        """None where the system does not show how busy each core is."""
+        try:
+            usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+            rows = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+            ticks = [[int(each) for each in row[1:9]] for row in rows if row[0] in usable]
+        except (OSError, ValueError, IndexError, AttributeError):
+            return None
+        idle, whole = sum(row[3] + row[4] for row in ticks), sum(map(sum, ticks))
+        return cls(time.perf_counter(), idle, whole, sum(os.times()[:4]))
+
+    def free_since(self, before: _Look) -> float | None:
+        """How many cores other programs have left free since a look before; None where no tick has passed.
+
+        What this process has taken was free.
+        """
+        if (whole := self.whole - before.whole) <= 0:
+            return None
+        own = (self.own - before.own) * os.sysconf("SC_CLK_TCK")
+        return len(os.sched_getaffinity(0)) * (self.idle - before.idle + own) / whole
+
+
+_AT_IMPORT = _Look.now()
+
+
+def free_cores() -> float:
+    """How many of the usable cores other programs leave free, over a tenth of a second at least.
+
+    A command that has just read its data knows it from the time since this module was imported; a process that has
+    lived longer, or is a copy of another, measures anew. Where the system does not show how busy each core is: by the
+    load of the last minute, which counts this process too.
     """
     cores = usable_cores()
-    try:
-        before = _idle_and_all()
+    before, after = _AT_IMPORT, _Look.now()
+    if not (before and after and LOOKED_FOR <= after.when - before.when <= LOOKED_BACK and after.own >= before.own):
+        before = after
         time.sleep(LOOKED_FOR)
-        after = _idle_and_all()
-        idle, whole = (now - then for now, then in zip(after, before, strict=True))
-        if whole > 0:
-            return min(float(cores), len(os.sched_getaffinity(0)) * idle / whole)
-    except (OSError, ValueError, IndexError, AttributeError):
-        pass
+        after = _Look.now()
+    if before and after and (free := after.free_since(before)) is not None:
+        return min(float(cores), max(0.0, free))
     return max(0.0, cores - os.getloadavg()[0]) if hasattr(os, "getloadavg") else float(cores)
-
-
-def _idle_and_all() -> tuple[int, int]:
-    """Ticks of the usable cores since the start of the system: when they had nothing to do, and all."""
-    usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    rows = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
-    ticks = [[int(each) for each in row[1:9]] for row in rows if row[0] in usable]
-    return sum(row[3] + row[4] for row in ticks), sum(map(sum, ticks))
 
 
 @contextmanager

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from glyphnet import Splits
+from glyphnet import Recipe, Splits
 from glyphnet.data import ImageDataset
 from glyphnet.data.dataset import UInt8Array
-from glyphnet.runs.mirrored import ask_mirrored, judge_mirrored
+from glyphnet.nn import Preprocessing, build
+from glyphnet.nn.networks import EnsembleSpec
+from glyphnet.progress import Reporter
+from glyphnet.runs.conclusion import conclude
+from glyphnet.runs.mirrored import ask_mirrored, judge_mirrored, with_mirror_image
 from glyphnet.runs.preparation import prepare
+from glyphnet.runs.run import Trained
+from glyphnet.training import FitResult
 
 CLASSES = ("bar", "cross", "hook")
 
@@ -92,3 +101,54 @@ def test_a_recipe_is_not_changed_by_the_pictures() -> None:
     assert prepare(data, "fast", recipe, {}, None)[0].augment == {}
     with pytest.raises(SettingsError, match="pictures: a recipe has its augmentations"):
         prepare(data, "fast", recipe, {"pictures": "drawings"}, None)
+
+
+SOFT = np.array([0, 25, 50, 75, 100, 125, 125, 100, 75, 50, 25, 0, 0, 0, 0, 0], dtype=np.uint8)
+SHARP = np.array([0, 0, 0, 200, 200, 175, 150, 125, 100, 75, 50, 25, 0, 0, 0, 0], dtype=np.uint8)
+
+
+def one_sided(flip: float, count: int = 160) -> Trained:
+    """A network that sees a sharp edge where light begins, not where it ends, and pictures of either or none."""
+    kind = np.arange(count) // 4 % 3
+    images = np.stack([SOFT, SHARP, SHARP[::-1]])[kind][:, np.newaxis, :, np.newaxis].repeat(16, axis=1)
+    labels = (kind > 0).astype(np.int64)
+    recipe = Recipe.parse({
+        "network": {
+            "kind": "cnn", "stem": 1, "stem_kernel": 3, "stem_stride": 1, "channels": [], "dense": [],
+            "mean_pixel": True,
+        },
+        "augment": {"flip": flip}, "preprocessing": "unit_range", "epochs": 1,
+    })  # fmt: skip
+    network = build(recipe.network, (16, 16, 1), 2).eval()
+    with torch.no_grad():
+        network.stem.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [-1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+        network.head.weight.copy_(torch.tensor([[0.0], [100.0]]))
+        network.head.bias.copy_(torch.tensor([2.0, 0.0]))
+        network.stem.bias.fill_(-0.3)
+    row = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"), 0.5) | {"epoch": 1}
+    how = {"ending": "finished", "seconds": 0.1, "device": "cpu", "precision": "fp32", "threads": 1}
+    result = FitResult(network, Preprocessing(mode="unit_range"), [row], 1, **how)  # type: ignore[arg-type]
+    return Trained(result, recipe, splits(images, labels, ("soft", "sharp")), "2026-12-01")
+
+
+def test_a_network_that_is_surely_better_with_its_mirror_image_answers_with_it() -> None:
+    trained = one_sided(flip=0.5)
+    alone = trained.result.right(trained.splits.validation.images, trained.splits.validation.labels)
+    assert alone.mean() < 0.8
+    said: list[str] = []
+    run = conclude(trained, None, Reporter(said.append), "command", check_labels=False)
+    assert run.classifier is not None
+    assert run.classifier.spec == EnsembleSpec(members=2, member=trained.recipe.network)
+    [told] = [each for each in said if "mirror image" in each]
+    assert "100.00 % of 40 validation images are right, alone" in told
+    assert "which takes twice the time" in told
+    images = np.asarray(trained.splits.train.images)
+    assert (run.classifier.predict_labels(images) == trained.splits.train.labels).all()
+
+
+def test_what_was_never_shown_mirrored_images_or_gains_nothing_answers_alone() -> None:
+    assert not with_mirror_image(one_sided(flip=0.0)).mirrored
+    trained = one_sided(flip=0.5)
+    held = trained.splits.validation
+    known = replace(trained, splits=replace(trained.splits, validation=held.subset(np.flatnonzero(held.labels == 0))))
+    assert with_mirror_image(known) is known

@@ -22,7 +22,7 @@ from glyphnet.runs import RunFolder, preparation, resume, timed, train
 from glyphnet.runs.pace import seconds_an_epoch
 from glyphnet.runs.timed import TimedTraining, TimePlan, plan_time
 from glyphnet.runs.trainer import Trainer
-from glyphnet.training import Callback, Recipe, StepInfo, TrainingState
+from glyphnet.training import Callback, Fitting, Recipe, StepInfo, TrainingState
 
 from .killing import Killed
 from .test_resume import assert_same_run
@@ -110,6 +110,22 @@ def test_the_smaller_of_two_larger_networks_is_tried_only_if_the_largest_still_f
         step = training._larger(1)
         assert step is not None
         assert plan.rungs[step.rung].name == expected
+
+
+def test_recipes_that_differ_in_their_passes_alone_are_measured_once(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def pace(fitting: Fitting, *_: object) -> float:
+        measured.append(fitting.recipe.network.kind)
+        return 1.0
+
+    monkeypatch.setattr(timed, "seconds_an_epoch", pace)
+    plan = plan_time(100.0, {"a": SMALL, "b": recipe("mlp", 4), "c": recipe("mlp", 8)}, splits)
+    training = TimedTraining(plan, Trainer(splits, device="cpu", threads=1))
+    assert [training._an_epoch(number) for number in (0, 1, 2, 1)] == [1.0] * 4
+    assert measured == ["linear", "mlp"]
 
 
 def test_a_network_that_diverges_is_said_and_not_taken(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +323,7 @@ def names(splits: Splits, changes: dict[str, object] | None = None) -> list[str]
 
 
 def test_the_recipes_are_the_presets_and_larger_networks_between_and_above_them(splits: Splits) -> None:
-    assert names(splits) == ["fast", "balanced", "residual", "best", "wide"]
+    assert names(splits) == ["fast", "balanced", "deep", "best", "wide"]
     assert names(splits, {"network": "mlp"}) == ["fast", "balanced", "best"], "which differ in their passes"
     assert names(splits, {"network.stem": 8}) == ["fast", "balanced", "best"], "the others have no such setting"
     with pytest.raises(SettingsError, match="hiden"):

@@ -24,6 +24,7 @@ from glyphnet.nn.spec import ACTIVATIONS
 NETWORKS_AND_TWISTS = [
     *NETWORKS,
     {"kind": "cnn", "batch_norm": True, "downsample": "pool", "stem_kernel": 3, "stem_stride": 1},
+    {"kind": "cnn", "convs_per_stage": 2, "mean_pixel": True, "dense": [], "batch_norm": True},
     {"kind": "cnn-classic", "batch_norm": True, "convs_per_stage": 2, "padding": True, "dense": [9], "channels": [5]},
     {"kind": "mlp", "batch_norm": True, "hidden": [9, 7], "input_dropout": 0.1},
     {"kind": "resnet", "blocks": 2, "channels": [4, 8], "stem_stride": 2},

@@ -25,6 +25,7 @@ CLASSIFY = """([text, size]) => {
 TWISTS = [
     *(kind for kind in NETWORKS if kind != "efficientnet-lite0"),
     {"kind": "cnn", "batch_norm": True, "downsample": "pool", "stem_kernel": 3, "stem_stride": 1},
+    {"kind": "cnn", "convs_per_stage": 2, "mean_pixel": True, "dense": [], "batch_norm": True},
     {"kind": "resnet", "blocks": 2, "channels": [4, 8], "stem_stride": 2},
     {"kind": "rnn", "hidden": 7, "layers": 2, "bidirectional": True},
     {"kind": "ensemble", "members": 3, "member": {"kind": "cnn", "batch_norm": True, "downsample": "pool"}},

@@ -8,7 +8,7 @@ from torch import nn
 
 from glyphnet.errors import SettingsError
 from glyphnet.nn import NETWORKS, build, parse_network
-from glyphnet.nn.modules import join, summands
+from glyphnet.nn.modules import join, mirror_image, summands
 from glyphnet.nn.networks import MOST_MEMBERS, EnsembleSpec
 from glyphnet.sklearn import GlyphClassifier
 from glyphnet.training import preset
@@ -45,6 +45,44 @@ def test_the_logits_are_the_mean_of_the_members(member: dict[str, object]) -> No
     torch.testing.assert_close(joined, each.mean(dim=0), atol=1e-5, rtol=0)
     assert (each[0] - each[1]).abs().max() > 1e-3, "members that answer alike would prove nothing"
     assert torch.equal(again, each), "the members are left as they were"
+
+
+def test_members_of_an_ensemble_become_members_of_the_whole() -> None:
+    one, two, three = trained({"kind": "cnn"})
+    whole = join([join([one, two]), three])
+    assert len(summands(whole)) == 3
+    with torch.no_grad():
+        torch.testing.assert_close(whole(images()), ((one(images()) + two(images())) / 2 + three(images())) / 2)
+
+
+MEAN = {"kind": "cnn", "stem_stride": 1, "downsample": "pool", "convs_per_stage": 2, "mean_pixel": True, "dense": []}
+
+
+@pytest.mark.parametrize(
+    ("member", "width", "has_one"),
+    [
+        (MEAN | {"batch_norm": True}, 16, True),
+        (MEAN, 17, False),  # the pooling leaves out the last column
+        (MEAN | {"downsample": "stride"}, 16, False),
+        (MEAN | {"mean_pixel": False}, 16, False),  # the head sees places
+        ({"kind": "mlp"}, 16, False),
+        ({"kind": "resnet", "channels": [4]}, 17, True),
+    ],
+    ids=str,
+)
+def test_the_mirror_image_of_a_network_is_one_of_mirrored_kernels(
+    member: dict[str, object], width: int, has_one: bool
+) -> None:
+    network = build(parse_network(member), (12, width, 3), 5)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    found = mirror_image(network, (12, width, 3))
+    assert (found is not None) == has_one
+    if found is not None:
+        x = torch.rand(6, 3, 12, width)
+        with torch.no_grad():
+            torch.testing.assert_close(found(x.flip(3)), network.eval()(x), rtol=1e-4, atol=1e-5)
+            assert not torch.allclose(found(x), network(x), atol=1e-3)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=str)

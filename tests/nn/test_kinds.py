@@ -66,6 +66,21 @@ def test_cnn_strides_then_pools() -> None:
     assert network.dense1.in_features == 64 * 3 * 3  # 28 → 14 → 7 → 3
 
 
+def test_cnn_repeats_convolutions_in_a_stage_and_may_give_the_mean_pixel() -> None:
+    network = make("cnn", channels=[8, 16], convs_per_stage=2, downsample="pool", mean_pixel=True, dense=[])
+    assert names(network) == [
+        "stem", "stem_activation",
+        "conv1", "pool1", "activation1", "conv1_2", "activation1_2",
+        "conv2", "pool2", "activation2", "conv2_2", "activation2_2",
+        "pool", "flatten", "head",
+    ]  # fmt: skip
+    assert network.conv2_2.in_channels == network.conv2_2.out_channels == network.head.in_features == 16
+    x = torch.rand(2, 1, 28, 28)
+    before = network[: names(network).index("pool")](x)
+    assert before.shape == (2, 16, 3, 3)  # 28 → 14 → 7 → 3
+    torch.testing.assert_close(network(x), network.head(before.mean((2, 3))))
+
+
 def test_cnn_pooling_before_relu_changes_nothing() -> None:
     x = torch.randn(4, 3, 9, 9)
     pool = nn.MaxPool2d(2)

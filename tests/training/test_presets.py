@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from glyphnet.nn import build, summary
+from glyphnet.nn.kinds import CNNSpec
 from glyphnet.training import PRESETS, Pictures, preset
 from glyphnet.training.presets import BY_WORK, RUNGS, TIMED
 from glyphnet.training.recipe import Mirrored
@@ -14,16 +15,17 @@ SHAPES = [(1, 1, 1), (4, 4, 1), (8, 8, 1), (10, 96, 3), (24, 40, 1), (28, 28, 1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("name", [*PRESETS, *TIMED])
 @pytest.mark.parametrize("images", [2, 150, 60_000, 10**6])
 def test_every_shape_and_size_has_a_recipe_whose_network_can_be_built(
     name: str, shape: tuple[int, int, int], images: int
 ) -> None:
-    recipe = preset(name, shape, images, 7)
-    with torch.device("meta"):
-        build(recipe.network, shape, 7)
-    assert recipe.without_effect(given=()) == ()
-    assert not recipe.augment.get("flip")  # a mirrored 2 is no 2
+    for pictures in (None, Pictures(kind="photographs")):
+        recipe = preset(name, shape, images, 7, pictures)
+        with torch.device("meta"):
+            build(recipe.network, shape, 7)
+        assert recipe.without_effect(given=()) == ()
+        assert not recipe.augment.get("flip")  # a mirrored 2 is no 2
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -47,9 +49,27 @@ def test_best_pools_larger_images_more_often(side: int) -> None:
     assert channels[-1] == 128
 
 
-def test_each_preset_takes_more_work_than_the_one_before() -> None:
+@pytest.mark.parametrize("side", [16, 24, 32, 48, 64, 96, 128, 224])
+def test_best_sees_photographs_through_more_channels_the_smaller_they_have_become(side: int) -> None:
+    spec = preset("best", (side, side + 3, 3), 10_000, 10, Pictures(kind="photographs")).network
+    assert isinstance(spec, CNNSpec)
+    assert 4 <= side / spec.stem_stride / 2 ** len(spec.channels) < 8
+    assert [wide // 64 for wide in spec.channels] == [2**stage for stage in range(len(spec.channels))]
+
+
+def test_mirrored_photographs_are_as_frequent_as_others_whatever_share_is_changed() -> None:
+    mirrored = Mirrored(n=500, right=400, right_mirrored=395, keep=True)
+    for name in BY_WORK:
+        recipe = preset(name, (32, 32, 3), 1_000, 10, Pictures(kind="photographs", mirrored=mirrored))
+        assert recipe.augment["flip"] * recipe.augment_share == 0.5
+
+
+@pytest.mark.parametrize("kind", [None, "photographs"])
+def test_each_preset_takes_more_work_than_the_one_before(kind: str | None) -> None:
+    pictures = None if kind is None else Pictures.model_validate({"kind": kind})
+
     def work(name: str) -> float:
-        recipe = preset(name, (28, 28, 1), 54_000, 10)
+        recipe = preset(name, (28, 28, 1), 54_000, 10, pictures)
         return recipe.epochs * summary(recipe.network, (28, 28, 1), 10).flops
 
     assert 5 * work("fast") < work("balanced")

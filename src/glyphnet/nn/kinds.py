@@ -77,7 +77,7 @@ class LinearSpec(BaseSpec):
 
 
 class CNNSpec(BaseSpec):
-    """A strided stem, then 3×3 convolutions that each halve the image, then dense layers.
+    """A strided stem, then stages of 3×3 convolutions that each halve the image, then dense layers.
 
     Stride and pooling come early, so that the wide layers see few pixels: on 28×28 grey images the defaults
     take 1.2 million multiplications, half of what the classical network takes.
@@ -86,9 +86,11 @@ class CNNSpec(BaseSpec):
         stem: channels of the first convolution.
         stem_kernel: its side, in pixels (odd); padded so that only the stride shrinks the image.
         stem_stride: its stride; 1 for tiny images (8×8).
-        channels: channels of each following 3×3 convolution; each halves the image.
+        channels: channels of each stage.
+        convs_per_stage: 3×3 convolutions of each stage; the first one halves the image.
         downsample: how it is halved: by a "stride" of 2 in the convolution, or by a 2×2 max-"pool" after it, which
             sees four times as many pixels, takes about twice as long and errs a little less.
+        mean_pixel: the dense layers see the mean of each channel, not every pixel.
         dense: width of each fully connected layer before the head.
         dropout: share of the head's inputs that training drops.
         batch_norm: normalise after every convolution.
@@ -100,27 +102,35 @@ class CNNSpec(BaseSpec):
     stem_kernel: Kernel = 5
     stem_stride: Stride = 2
     channels: Widths = (32,)
+    convs_per_stage: Annotated[int, Field(strict=True, ge=1, le=8)] = 1
     downsample: Literal["stride", "pool"] = "stride"
+    mean_pixel: Flag = False
     dense: Widths = (128,)
     dropout: Dropout = 0.0
     batch_norm: Flag = False
     activation: Activation = "relu"
 
     def stack(self, input_shape: InputShape, classes: int) -> Stack:
-        """Stem; for each of channels conv, [pool], [norm], activation; flatten, [dense], [dropout], head."""
+        """Stem; for each stage conv, [pool], [norm], activation, and further convs with theirs; [pool], flatten,
+        [dense], [dropout], head."""
         remedy = "Give channels fewer entries, set stem_stride to 1, or make the images larger (size)."
         stack = Stack(self.kind, input_shape, remedy)
         kernel, bias = self.stem_kernel, not self.batch_norm
         stack.convolution("stem", self.stem, kernel, stride=self.stem_stride, padding=kernel // 2, bias=bias)
         self._after(stack, "stem_norm", "stem_activation")
-        for index, channels in enumerate(self.channels, start=1):
+        for stage, channels in enumerate(self.channels, start=1):
             stride = 2 if self.downsample == "stride" else 1
-            stack.convolution(f"conv{index}", channels, 3, stride=stride, padding=1, bias=bias)
+            stack.convolution(f"conv{stage}", channels, 3, stride=stride, padding=1, bias=bias)
             if self.downsample == "pool":
                 # Before norm and activation, which then see a quarter of the pixels. For the rising activations
                 # (ReLU, tanh, …) the order makes no difference to the result.
-                stack.pool(f"pool{index}")
-            self._after(stack, f"norm{index}", f"activation{index}")
+                stack.pool(f"pool{stage}")
+            self._after(stack, f"norm{stage}", f"activation{stage}")
+            for repeat in range(2, self.convs_per_stage + 1):
+                stack.convolution(f"conv{stage}_{repeat}", channels, 3, padding=1, bias=bias)
+                self._after(stack, f"norm{stage}_{repeat}", f"activation{stage}_{repeat}")
+        if self.mean_pixel:
+            stack.mean_pixel()
         return stack.flat(self.dense, self.activation, self.dropout, classes)
 
     def _after(self, stack: Stack, norm: str, activation: str) -> None:
@@ -203,8 +213,7 @@ class ResNetSpec(BaseSpec):
                 block = residual_block(stack.channels, channels, stride, self.activation)
                 stack.add(f"stage{stage}_block{repeat}", block)
                 stack.channels = channels
-        stack.add("pool", Described("AdaptiveAvgPool2d", {"output_size": 1}))
-        stack.height = stack.width = 1
+        stack.mean_pixel()
         return stack.flat((), self.activation, self.dropout, classes)
 
     def network(self, input_shape: InputShape, classes: int) -> nn.Module:

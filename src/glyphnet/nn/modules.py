@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -251,18 +252,45 @@ def join(networks: Sequence[nn.Module]) -> nn.Sequential:
     """One network whose logits are the mean of the logits of ``networks``, which do not change.
 
     The mean of several last layers is one last layer over all their inputs: its weights are theirs, divided by
-    their number. So the ensemble ends in a Linear called ``head``, as every network does.
+    their number. So the ensemble ends in a Linear called ``head``, as every network does. The members of an ensemble
+    become members of the whole.
 
     Args:
-        networks: built from one description, for the same input and classes.
+        networks: built from one description, for the same input and classes, or ensembles of such.
     """
+    heads = [head_of(network) for network in networks]
+    bodies = [body for network in networks for body in _bodies(network)]
     with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
-        joined = side_by_side(networks)
-    head, heads = head_of(joined), [head_of(network) for network in networks]
+        joined = _over(bodies, sum(each.in_features for each in heads), heads[0])
+    head = head_of(joined)
     with torch.no_grad():
         head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
         head.bias.copy_(torch.stack([each.bias for each in heads]).double().mean(dim=0))
     return joined.eval()
+
+
+def mirror_image(network: nn.Module, input_shape: tuple[int, int, int]) -> nn.Module | None:
+    """A network that answers an image as ``network`` answers its mirror image: the same one with mirrored kernels.
+
+    None where that is not so: where a stride or a pooling leaves out the last column, or where a layer sees places by
+    themselves, not their mean. It is tried on a few images of noise.
+
+    Args:
+        network: for images; it does not change.
+        input_shape: (H, W, C).
+    """
+    height, width, channels = input_shape
+    mirrored = copy.deepcopy(network).eval()
+    noise = torch.randn(4, channels, height, width, generator=torch.Generator().manual_seed(0))
+    noise = noise.to(head_of(network).weight.device)
+    was_training = network.training
+    with torch.no_grad():
+        for layer in mirrored.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.copy_(layer.weight.flip(3))
+        found, wanted = mirrored(noise.flip(3)), network.eval()(noise)
+    network.train(was_training)
+    return mirrored if torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.std())) else None
 
 
 def summands(network: nn.Module) -> list[nn.Module]:
@@ -288,9 +316,19 @@ def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
 def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
     """The bodies of networks, over the same weights, and a new head."""
     head = head_of(networks[0])
-    members = SideBySide(without_head(network) for network in networks)
-    joined = nn.Linear(len(networks) * head.in_features, head.out_features, device=head.weight.device)
-    return nn.Sequential(OrderedDict(members=members, head=joined))
+    return _over([without_head(network) for network in networks], len(networks) * head.in_features, head)
+
+
+def _bodies(network: nn.Module) -> list[nn.Module]:
+    """What computes the inputs of a network's head: its members', if it is an ensemble."""
+    members = getattr(network, "members", None)
+    return list(members) if isinstance(members, SideBySide) else [without_head(network)]
+
+
+def _over(bodies: Sequence[nn.Module], features: int, like: nn.Linear) -> nn.Sequential:
+    """Bodies that give so many features together, and a new head over them with the outputs of ``like``."""
+    head = nn.Linear(features, like.out_features, device=like.weight.device)
+    return nn.Sequential(OrderedDict(members=SideBySide(bodies), head=head))
 
 
 def head_of(network: nn.Module) -> nn.Linear:

@@ -122,6 +122,11 @@ class Stack:
         self._shrink(name, size, size, 0)
         self.add(name, Described("MaxPool2d", {"kernel_size": size}))
 
+    def mean_pixel(self) -> None:
+        """Put on the mean of each channel over the image, as ``pool``."""
+        self.add("pool", Described("AdaptiveAvgPool2d", {"output_size": 1}))
+        self.height = self.width = 1
+
     def flatten(self) -> None:
         """Lay the image out as one vector, in the order (row, column, channel); a vector stays as it is."""
         if self.channels:

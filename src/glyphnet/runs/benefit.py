@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ..data import Finding, ImageDataset
 from ..evaluation.intervals import SIGNIFICANCE, Paired, paired
-from ..nn import logits_in_batches
 from ..progress import Progress
 from ..training import Examples, FitResult, Recipe
 from ..training.callbacks import Reported
@@ -46,7 +44,8 @@ def check_benefit(trained: Trained, progress: Progress | None = None) -> tuple[T
     with using_threads(result.threads):
         if len(splits.validation) >= ENOUGH:
             other = _fit(alone, trained, splits.train, progress)
-            found = paired(*(_right(each, splits.validation) for each in (result, other)))
+            held = splits.validation
+            found = paired(*(each.right(held.images, held.labels) for each in (result, other)))
             helped = found.only_a >= found.only_b
             where = f"on {len(splits.validation):,} validation images"
         elif labels.counts[labels.counts > 0].min() < FOLDS:
@@ -92,9 +91,8 @@ def _cross_validated(trained: Trained, labels: ImageDataset, progress: Progress 
         learned, judged = labels.subset(fold != number), np.flatnonzero(fold == number)
         alone = labelled_alone(recipe, len(learned))
         for row, each in enumerate((shorter, alone)):
-            right[row, judged] = _right(
-                _fit(each, trained, learned, progress, number * 2 + row, FOLDS * 2), labels.subset(judged)
-            )
+            fitted = _fit(each, trained, learned, progress, number * 2 + row, FOLDS * 2)
+            right[row, judged] = fitted.right(labels.images[judged], labels.labels[judged])
     return paired(*right)
 
 
@@ -123,10 +121,3 @@ def _fit(
         recipe, train, classes=len(labelled.classes), device=result.device, threads=result.threads,
         unlabelled=unlabelled, callbacks=callbacks,
     )  # fmt: skip
-
-
-def _right(result: FitResult, dataset: ImageDataset) -> npt.NDArray[np.bool_]:
-    """Which images a network names rightly: bool (N,)."""
-    logits = torch.cat(list(logits_in_batches(result.network, result.preprocessing, dataset.images)))
-    right: npt.NDArray[np.bool_] = logits.argmax(1).cpu().numpy() == dataset.labels
-    return right

@@ -28,6 +28,7 @@ from ..training import Callback, FitResult, Recipe
 from ..training.device import hardware, using_threads
 from .benefit import check_benefit
 from .diagnosis import diagnose
+from .mirrored import with_mirror_image
 from .preparation import fitting_of
 from .review import Review, review
 from .run import Run, RunFolder, Trained, today, write_history
@@ -57,8 +58,9 @@ def conclude(
         more: gives further findings on the judged classifier.
     """
     trained, benefit = check_benefit(trained, reporter.progress)
-    if benefit is not None:
-        reporter.say(benefit.sentence)
+    findings: tuple[Finding, ...] = () if benefit is None else (benefit,)
+    trained = with_mirror_image(trained)
+    reporter.say(*(each.sentence for each in findings), *filter(None, [trained.mirrored]))
     result, splits = trained.result, trained.splits
     classifier = make_classifier(trained, reporter)
     if classifier is not None:
@@ -71,7 +73,6 @@ def conclude(
         return trained.run(classifier, folder=folder)
     look_over(splits, most_seconds=_SEARCH * result.seconds)
     doubts: Review | None = None
-    findings: tuple[Finding, ...] = () if benefit is None else (benefit,)
     with using_threads(result.threads):
         judged = judge_after_training(classifier, splits, reporter.progress)
         if judged is not None:
@@ -141,6 +142,7 @@ def _provenance(trained: Trained) -> dict[str, Any]:
         "data as read": " ".join(splits.notes),
         "fingerprint of the training data": splits.train.fingerprint,
         **({"tried in the given time": " ".join(trained.tried)} if trained.tried else {}),
+        **({"mirrored pictures": trained.mirrored} if trained.mirrored else {}),
     }
 
 

@@ -116,8 +116,9 @@ class Trained:
     recipe: Recipe
     splits: Splits
     began: str  # the day
-    members: int = 1  # networks of the recipe, of as many seeds, that the result's network averages
+    members: int = 1  # networks of the recipe, of as many seeds or mirrored, that the result's network averages
     tried: tuple[str, ...] = ()  # what a training of a given time has tried, a sentence each
+    mirrored: str = ""  # why pictures are answered together with their mirror images; "" where they are not
 
     @property
     def network(self) -> BaseSpec:

@@ -49,6 +49,9 @@ WORTH = 1.5
 """Times as many passes as before, at least: fewer are not worth a training."""
 MEASURED = 10.0
 """Seconds of that, at most."""
+QUICKER = 0.2
+"""Seconds a FLOP of a large network, at best, beside a small one's: `balanced` took four times as long for one as the
+network of `deep`, which multiplies in bfloat16 (CIFAR-10, AMD EPYC)."""
 NEVER = 1e12
 """Seconds of an epoch that cannot be."""
 FLAT = 2
@@ -281,14 +284,14 @@ class TimedTraining:
         fitting = [
             number
             for number in range(first, len(self.plan.rungs))
-            if self._may_fit(number) and self._room(number) >= ENOUGH * self._own(number)
+            if self._may_fit(number) and self._room(number) >= self._enough(number)
         ]
         if not fitting:
             return None
         last = fitting[-1]
         if self.plan.judged_by == "nothing":
             return Step(rung=last, epochs=min(self._room(last), LAST * self._own(last)))
-        least = self._cost(last, round(ENOUGH * self._own(last)))
+        least = self._cost(last, self._enough(last))
         for number in fitting[:-1]:
             if self._cost(number, self._own(number)) + least <= self._left:
                 return Step(rung=number, epochs=self._own(number))
@@ -318,14 +321,18 @@ class TimedTraining:
         recipe = self.plan.rungs[rung].recipe
         return recipe.epochs if recipe.backbone is None or self.plan.judged_by == "nothing" else 1
 
+    def _enough(self, rung: int) -> int:
+        """The least passes with which a recipe is tried."""
+        return max(1, round(ENOUGH * self._own(rung)))
+
     def _may_fit(self, number: int) -> bool:
-        """Whether it is worth measuring: small networks do fewer FLOPs a second than large ones."""
+        """Whether it is worth measuring."""
         plan = self.plan
         rung, known = plan.rungs[number], [each for each in plan.rungs if each.an_epoch and each.flops]
         if rung.an_epoch or not known or not rung.flops:
             return True
         a_flop = min(each.an_epoch / each.flops for each in known)
-        return 0.5 * ENOUGH * rung.recipe.epochs * rung.flops * a_flop * self._repeats < self._left
+        return QUICKER * ENOUGH * rung.recipe.epochs * rung.flops * a_flop * self._repeats < self._left
 
     @property
     def _repeats(self) -> int:
@@ -352,23 +359,25 @@ class TimedTraining:
     def _an_epoch(self, number: int) -> float:
         """Measured seconds of an epoch of a recipe."""
         rung = self.plan.rungs[number]
-        if not rung.an_epoch:
-            fitting = self.trainer.fitting(rung.recipe)
-            try:
-                found = max(
-                    1e-6,
-                    seconds_an_epoch(fitting, self.trainer.splits, min(MEASURED, TRIED * self.plan.budget_seconds)),
-                )
-            except DivergedError as error:
-                if not self.plan.steps:
-                    raise
-                self._say(f"{rung.name[:1].upper()}{rung.name[1:]} is not tried, it diverged. {error}")
-                found = NEVER
-            rungs = list(self.plan.rungs)
-            rungs[number] = rung.model_copy(update={"an_epoch": found})
-            self.plan = self.plan.model_copy(update={"rungs": tuple(rungs)})
-            return found
-        return rung.an_epoch
+        if rung.an_epoch:
+            return rung.an_epoch
+        alike = (each.an_epoch for each in self.plan.rungs if each.an_epoch and _same_work(each, rung))
+        found = next(alike, 0.0) or self._measured(rung)
+        rungs = list(self.plan.rungs)
+        rungs[number] = rung.model_copy(update={"an_epoch": found})
+        self.plan = self.plan.model_copy(update={"rungs": tuple(rungs)})
+        return found
+
+    def _measured(self, rung: Rung) -> float:
+        """Seconds of an epoch, from a few steps; `NEVER` if they diverge."""
+        most = min(MEASURED, TRIED * self.plan.budget_seconds)
+        try:
+            return max(1e-6, seconds_an_epoch(self.trainer.fitting(rung.recipe), self.trainer.splits, most))
+        except DivergedError as error:
+            if not self.plan.steps:
+                raise
+            self._say(f"{rung.name[:1].upper()}{rung.name[1:]} is not tried, it diverged. {error}")
+            return NEVER
 
     # A step
 
@@ -557,3 +566,8 @@ class TimedTraining:
         seconds = sum(each.seconds for each in results)
         joined = replace(first, network=network, seconds=seconds)
         return replace(alone, result=joined, members=len(results), tried=self.plan.said)
+
+
+def _same_work(one: Rung, other: Rung) -> bool:
+    """Whether two recipes differ in their epochs alone."""
+    return one.recipe.model_dump(exclude={"epochs"}) == other.recipe.model_dump(exclude={"epochs"})

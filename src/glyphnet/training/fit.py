@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import DivergedError, SettingsError, TrainingError
-from ..nn import Preprocessing, build, logits_in_batches, without_head
+from ..nn import Inputs, Preprocessing, build, logits_in_batches, without_head
 from ..nn.inference import keep_freed_memory
 from ..nn.kinds import LinearSpec
 from ..nn.modules import head_of
@@ -66,6 +68,12 @@ class FitResult:
     precision: str
     threads: int
     processes: int = 1
+
+    def right(self, images: Inputs, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which images, uint8 (N, H, W, C), the network names as their labels (N,) say: bool (N,)."""
+        logits = torch.cat(list(logits_in_batches(self.network, self.preprocessing, images)))
+        right: npt.NDArray[np.bool_] = logits.argmax(1).cpu().numpy() == labels
+        return right
 
 
 class Fitting:

@@ -19,7 +19,7 @@ from ...evaluation.normalizing import decide_normalizing
 from ...files import atomic_write_text, make_folder
 from ...locks import FolderLock, temporary_folder
 from ...modelfile import library_versions
-from ...nn.modules import join
+from ...nn.modules import join, summands
 from ...nn.networks import MOST_MEMBERS, EnsembleSpec
 from ...progress import SILENT, Reporter
 from ...runs import RunFolder, write_judgement
@@ -42,6 +42,9 @@ from .results import (
     read_run,
 )
 from .strategy import choose_arithmetic, choose_at_once, train_one, train_side_by_side
+
+MOST_AVERAGED = MOST_MEMBERS // 2
+"""Seeds of an ensemble: each network may have its mirror image with it."""
 
 
 def train_seeds(
@@ -167,8 +170,8 @@ def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
         raise SettingsError(f"seeds is {seeds}: it must be 2 or more. One training is glyphnet train --seed N.")
     if at_once is not None and at_once < 1:
         raise SettingsError(f"at_once is {at_once}: it must be 1 or more.")
-    if ensemble and seeds > MOST_MEMBERS:
-        raise SettingsError(f"an ensemble has {MOST_MEMBERS} members at most, not {seeds}: train fewer seeds.")
+    if ensemble and seeds > MOST_AVERAGED:
+        raise SettingsError(f"an ensemble averages {MOST_AVERAGED} seeds at most, not {seeds}: train fewer.")
     if Place.from_environment().size > 1:
         raise SettingsError("torchrun divides one training, not several seeds. Use --seeds without torchrun.")
 
@@ -298,11 +301,11 @@ def _average(members: Sequence[Classifier], plan: Plan, splits: Splits) -> Class
 
     How it reads pictures and when it rejects an answer is chosen on the validation images, as it was for them.
     """
-    first = members[0]
+    first, joined = members[0], join([member.network for member in members])
     plain = replace(
         first,
-        network=join([member.network for member in members]),
-        spec=EnsembleSpec(members=len(members), member=plan.recipe.network),
+        network=joined,
+        spec=EnsembleSpec(members=len(summands(joined)), member=plan.recipe.network),
         temperature=1.0,
         threshold=None,
         prototypes=None,

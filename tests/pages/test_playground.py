@@ -159,7 +159,7 @@ def test_a_link_leads_to_the_moment_at_which_the_training_paused(play: Any) -> N
 @pytest.mark.parametrize("steps", ["-3", "1.5", "many", "0"])
 def test_steps_that_are_none_are_left_out(play: Any, steps: str) -> None:
     page = play(f"#data=xor&steps={steps}").page
-    assert page.inner_text("#epoch") == "0.0"
+    wait_until(page, "() => document.getElementById('epoch').textContent === '0.0'")
     assert "steps" not in address(page)
 
 

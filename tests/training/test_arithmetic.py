@@ -71,15 +71,20 @@ def test_cores_that_this_process_has_taken_were_free(monkeypatch: pytest.MonkeyP
     after = device._Look(when=11.0, idle=500 + 40, whole=2000 + 200, own=3.0 + 60 / tick)
     assert after.free_since(before) == cores * (40 + 60) / 200
     monkeypatch.setattr(device, "usable_cores", lambda: cores)
-    monkeypatch.setattr(device, "_AT_IMPORT", before)
-    monkeypatch.setattr(device._Look, "now", lambda: after)
-    assert device.free_cores() == pytest.approx(cores / 2)
     slept: list[float] = []
     monkeypatch.setattr(device.time, "sleep", slept.append)
+    monkeypatch.setattr(device, "_AT_IMPORT", before)
+    free = replace(after, idle=500 + 140)
+    monkeypatch.setattr(device._Look, "now", lambda: free)
+    assert device.free_cores() == cores
+    assert slept == []
     for old in (replace(before, when=0.5), replace(before, when=10.95), replace(before, own=5.0)):
         monkeypatch.setattr(device, "_AT_IMPORT", old)
         device.free_cores()
-    assert slept == [device.LOOKED_FOR] * 3
+    monkeypatch.setattr(device, "_AT_IMPORT", before)
+    monkeypatch.setattr(device._Look, "now", lambda: after)
+    device.free_cores()
+    assert slept == [device.LOOKED_FOR] * 4, "what was not free then may be now"
 
 
 class StopAt(Callback):

@@ -258,11 +258,9 @@ def join(networks: Sequence[nn.Module]) -> nn.Sequential:
     Args:
         networks: built from one description, for the same input and classes, or ensembles of such.
     """
-    heads = [head_of(network) for network in networks]
-    bodies = [body for network in networks for body in _bodies(network)]
     with torch.random.fork_rng(devices=[]):  # a new layer draws weights, which are not kept
-        joined = _over(bodies, sum(each.in_features for each in heads), heads[0])
-    head = head_of(joined)
+        joined = side_by_side(networks)
+    head, heads = head_of(joined), [head_of(network) for network in networks]
     with torch.no_grad():
         head.weight.copy_(torch.cat([each.weight for each in heads], dim=1) / len(heads))
         head.bias.copy_(torch.stack([each.bias for each in heads]).double().mean(dim=0))
@@ -314,21 +312,18 @@ def _with_head(member: nn.Module, weight: Tensor) -> nn.Module:
 
 
 def side_by_side(networks: Sequence[nn.Module]) -> nn.Sequential:
-    """The bodies of networks, over the same weights, and a new head."""
-    head = head_of(networks[0])
-    return _over([without_head(network) for network in networks], len(networks) * head.in_features, head)
+    """The bodies of networks, of an ensemble its members', over the same weights, and a new head."""
+    heads = [head_of(network) for network in networks]
+    members = SideBySide(body for network in networks for body in _bodies(network))
+    features = sum(head.in_features for head in heads)
+    joined = nn.Linear(features, heads[0].out_features, device=heads[0].weight.device)
+    return nn.Sequential(OrderedDict(members=members, head=joined))
 
 
 def _bodies(network: nn.Module) -> list[nn.Module]:
-    """What computes the inputs of a network's head: its members', if it is an ensemble."""
+    """What computes the inputs of a network's head: its members, if it is an ensemble."""
     members = getattr(network, "members", None)
     return list(members) if isinstance(members, SideBySide) else [without_head(network)]
-
-
-def _over(bodies: Sequence[nn.Module], features: int, like: nn.Linear) -> nn.Sequential:
-    """Bodies that give so many features together, and a new head over them with the outputs of ``like``."""
-    head = nn.Linear(features, like.out_features, device=like.weight.device)
-    return nn.Sequential(OrderedDict(members=SideBySide(bodies), head=head))
 
 
 def head_of(network: nn.Module) -> nn.Linear:

@@ -29,7 +29,7 @@ NETWORKS: Table[type[BaseSpec]] = Table(
 
 _SINGLE = OneOf(NETWORKS, without=("ensemble",))
 
-MOST_MEMBERS = 200
+MOST_MEMBERS = 100
 MOST_LAYERS = 6_000
 """Of all members together, their parts counted too: building them takes about two seconds."""
 

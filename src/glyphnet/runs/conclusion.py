@@ -60,7 +60,9 @@ def conclude(
     trained, benefit = check_benefit(trained, reporter.progress)
     findings: tuple[Finding, ...] = () if benefit is None else (benefit,)
     trained = with_mirror_image(trained)
-    reporter.say(*(each.sentence for each in findings), *filter(None, [trained.mirrored]))
+    reporter.say(*(each.sentence for each in findings))
+    if trained.mirrored:
+        reporter.say(trained.mirrored)
     result, splits = trained.result, trained.splits
     classifier = make_classifier(trained, reporter)
     if classifier is not None:
@@ -318,7 +320,7 @@ def measure_group_gap(
         result = fitting_of(recipe, at_random, device, threads=threads).run(callbacks=callbacks)
     except DivergedError as error:
         return (Finding("group_gap", f"{start}; with a random division the training diverged: {error}", numbers),)
-    at_random_classifier = make_classifier(Trained(result, recipe, at_random, today()))
+    at_random_classifier = make_classifier(with_mirror_image(Trained(result, recipe, at_random, today())))
     if at_random_classifier is None or result.ending == "stopped":
         return (Finding("group_gap", f"{start}; the training with a random division was stopped.", numbers),)
     flattered = evaluate(at_random_classifier, other, data=part, progress=progress)

@@ -186,16 +186,19 @@ _AT_IMPORT = _Look.now()
 def free_cores() -> float:
     """How many of the usable cores other programs leave free, over a tenth of a second at least.
 
-    A command that has just read its data knows it from the time since this module was imported; a process that has
-    lived longer, or is a copy of another, measures anew. Where the system does not show how busy each core is: by the
-    load of the last minute, which counts this process too.
+    A command that has just read its data knows it from the time since this module was imported. Where that does not
+    show all cores free (its own helpers may have been at work), and in a process that has lived longer or is a copy of
+    another, it is measured anew. Where the system does not show how busy each core is: by the load of the last minute,
+    which counts this process too.
     """
-    cores = usable_cores()
-    before, after = _AT_IMPORT, _Look.now()
-    if not (before and after and LOOKED_FOR <= after.when - before.when <= LOOKED_BACK and after.own >= before.own):
-        before = after
-        time.sleep(LOOKED_FOR)
-        after = _Look.now()
+    cores, before, after = usable_cores(), _AT_IMPORT, _Look.now()
+    if before and after and LOOKED_FOR <= after.when - before.when <= LOOKED_BACK and after.own >= before.own:
+        free = after.free_since(before)
+        if free is not None and free > cores - 0.5:
+            return min(float(cores), free)
+    before = after
+    time.sleep(LOOKED_FOR)
+    after = _Look.now()
     if before and after and (free := after.free_since(before)) is not None:
         return min(float(cores), max(0.0, free))
     return max(0.0, cores - os.getloadavg()[0]) if hasattr(os, "getloadavg") else float(cores)

@@ -277,7 +277,8 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
 
     refused("seeds is 1: it must be 2 or more", seeds=1)
     refused("at_once is 0: it must be 1 or more", at_once=0)
-    refused("an ensemble averages 100 seeds at most, not 101", seeds=101, ensemble=True)
+    refused("an ensemble has 100 members at most, not 101", seeds=101, ensemble=True)
+    refused("each of 51 networks may have its mirror image", seeds=51, ensemble=True, changes={"augment.flip": 0.5})
     nothing = few.test.subset([False] * len(few.test))
     refused("no image is held out", Splits("a few", few.train, nothing, nothing))
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -43,9 +43,6 @@ from .results import (
 )
 from .strategy import choose_arithmetic, choose_at_once, train_one, train_side_by_side
 
-MOST_AVERAGED = MOST_MEMBERS // 2
-"""Seeds of an ensemble: each network may have its mirror image with it."""
-
 
 def train_seeds(
     data: Source | None = None,
@@ -170,14 +167,19 @@ def _check(seeds: int, at_once: int | None, ensemble: bool) -> None:
         raise SettingsError(f"seeds is {seeds}: it must be 2 or more. One training is glyphnet train --seed N.")
     if at_once is not None and at_once < 1:
         raise SettingsError(f"at_once is {at_once}: it must be 1 or more.")
-    if ensemble and seeds > MOST_AVERAGED:
-        raise SettingsError(f"an ensemble averages {MOST_AVERAGED} seeds at most, not {seeds}: train fewer.")
+    if ensemble and seeds > MOST_MEMBERS:
+        raise SettingsError(f"an ensemble has {MOST_MEMBERS} members at most, not {seeds}: train fewer seeds.")
     if Place.from_environment().size > 1:
         raise SettingsError("torchrun divides one training, not several seeds. Use --seeds without torchrun.")
 
 
 def _how_many(at_once: int | None, plan: Plan, splits: Splits, device: str, *, reports: bool) -> int:
     """How many trainings run at the same time; refuses a recipe that does not fit the data."""
+    if plan.ensemble and plan.recipe.augment.get("flip") and 2 * len(plan.seeds) > MOST_MEMBERS:
+        raise SettingsError(
+            f"an ensemble has {MOST_MEMBERS} members at most, and each of {len(plan.seeds)} networks may have its "
+            "mirror image with it: train fewer seeds."
+        )
     if not len(splits.test) and not len(splits.validation):
         raise SettingsError(
             "no image is held out, so there is no accuracy to average. Set data.test_fraction or "
